@@ -1,0 +1,116 @@
+"""What a test demands of its response: one frozen value per shape of assertion. `checks` decides whether it holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias
+
+
+class Operator(Enum):
+    """Every operator of the language; which type takes which is the parser's knowledge."""
+
+    CONTAINS = "contains"
+    DOES_NOT_CONTAIN = "doesNotContain"
+    DOES_NOT_EXIST = "doesNotExist"
+    DOES_NOT_MATCH = "doesNotMatch"
+    IS = "is"
+    IS_NOT = "isNot"
+    IS_UNDEFINED = "isUndefined"
+    LESS_THAN = "lessThan"
+    LESS_THAN_OR_EQUAL = "lessThanOrEqual"
+    MATCHES = "matches"
+    MORE_THAN = "moreThan"
+    MORE_THAN_OR_EQUAL = "moreThanOrEqual"
+
+
+class Subject(Enum):
+    """What a plain comparison looks at; the values are the language's assertion types."""
+
+    BODY = "body"
+    CONNECTION = "connection"
+    HEADER = "header"
+    NETWORK_HOP = "networkHop"
+    RECORD_EVERY = "recordEvery"
+    RECORD_SOME = "recordSome"
+    RESPONSE_TIME = "responseTime"
+    STATUS_CODE = "statusCode"
+
+
+class Elements(Enum):
+    """Which of a JSONPath's matches must satisfy the inner operator."""
+
+    FIRST = "firstElementMatches"
+    EVERY = "everyElementMatches"
+    AT_LEAST_ONE = "atLeastOneElementMatches"
+    SERIALIZATION = "serializationMatches"
+
+
+Scalar: TypeAlias = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """`type`, `operator`, `target`, and for headers and records the `property` that is meant."""
+
+    subject: Subject
+    operator: Operator
+    target: Scalar = ""
+    property: str | None = None
+    without_dns: bool = False
+    """`timingsScope: withoutDNS`: a response time is judged without its look-up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JSONPathAssertion:
+    path: str
+    operator: Operator
+    target: Scalar = ""
+    elements: Elements = Elements.FIRST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class XPathAssertion:
+    path: str
+    operator: Operator
+    target: Scalar = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JSONSchemaAssertion:
+    """*schema* is JSON text; *meta_schema* the dialect's name (`draft-07`, `draft-06`, …)."""
+
+    schema: str
+    meta_schema: str = "draft-07"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BodyHashAssertion:
+    """*algorithm* is `md5`, `sha1` or `sha256`; *target* the hexadecimal digest."""
+
+    algorithm: str
+    target: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JavaScriptAssertion:
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnknownAssertion:
+    """Something that a newer version of the language may know. The test ends as REQUIRES_UPDATE, naming it."""
+
+    type: str
+    operator: str | None
+
+
+Assertion: TypeAlias = (
+    Comparison
+    | JSONPathAssertion
+    | XPathAssertion
+    | JSONSchemaAssertion
+    | BodyHashAssertion
+    | JavaScriptAssertion
+    | UnknownAssertion
+)

@@ -1,0 +1,108 @@
+"""The verdict on one run and its JSON: what is printed, sealed, stored and shown. Names are the reference system's v2 result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from typing import Any
+
+from worker.apitest.failure import Failure
+from worker.apitest.phases import Timings
+
+
+class Status(Enum):
+    PASSED = "passed"
+    FAILED = "failed"
+    MISSED = "missed"
+    """The run could not start in its period; recorded, never dropped."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssertionResult:
+    """One assertion's outcome. *expected* is text (the reference system prints targets so), *actual* keeps its type, cut."""
+
+    type: str
+    operator: str | None
+    expected: str
+    actual: str | int | float | bool | None
+    valid: bool
+    property: str | None = None
+    target_path: str | None = None
+    target_path_operator: str | None = None
+    error_message: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Absent members are left out; `actual` and `valid` are always there."""
+        pairs = {
+            "type": self.type,
+            "operator": self.operator,
+            "property": self.property,
+            "expected": self.expected,
+            "target_path": self.target_path,
+            "target_path_operator": self.target_path_operator,
+            "error_message": self.error_message,
+        }
+        return {k: v for k, v in pairs.items() if v is not None} | {"actual": self.actual, "valid": self.valid}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What an observation means: assertion by assertion, and the failure that decides."""
+
+    failure: Failure | None
+    assertions: tuple[AssertionResult, ...] = ()
+
+    @property
+    def passed(self) -> bool:
+        return self.failure is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One finished job. Times are UTC; *unhealthy* names the worker's own trouble while it ran, None if there was none."""
+
+    test_public_id: str
+    test_name: str
+    test_subtype: str
+    test_version: int
+    status: Status
+    timings: Timings = field(default_factory=Timings)
+    failure: Failure | None = None
+    assertions: tuple[AssertionResult, ...] = ()
+    resolution: dict[str, Any] | None = None
+    response: dict[str, Any] | None = None
+    scheduled_at: datetime | None = None
+    leased_at: datetime | None = None
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    unhealthy: str | None = None
+    worker_id: str = ""
+    worker_version: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """The `outcome` of a result message: every key present, times as epoch milliseconds or null."""
+        return {
+            "test": {
+                "public_id": self.test_public_id,
+                "name": self.test_name,
+                "subtype": self.test_subtype,
+                "version": self.test_version,
+            },
+            "status": self.status.value,
+            "failure": self.failure.as_json() if self.failure else None,
+            "timings": self.timings.as_json(),
+            "assertions": [assertion.as_json() for assertion in self.assertions],
+            "dns_resolution": self.resolution,
+            "response": self.response,
+            "scheduled_at": epoch_milliseconds(self.scheduled_at),
+            "leased_at": epoch_milliseconds(self.leased_at),
+            "started_at": epoch_milliseconds(self.started_at),
+            "finished_at": epoch_milliseconds(self.finished_at),
+            "unhealthy": self.unhealthy,
+            "location": {"worker_id": self.worker_id, "version": self.worker_version},
+        }
+
+
+def epoch_milliseconds(moment: datetime | None) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1000)

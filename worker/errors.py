@@ -1,0 +1,61 @@
+"""Every way in which the worker itself can fail. What goes wrong at a target is a value (apitest.result.Failure), not an error.
+
+    SyntheticsError
+    ├── ConfigError        the operator's to mend: one line, exit 2, before anything starts
+    ├── WireError          the peer's bytes are wrong: refused, counted, survived
+    │   ├── SignatureError     a request or reply that does not prove who sent it
+    │   ├── EnvelopeError      a JWE that is malformed, of a foreign kind, or not for our keys
+    │   └── MessageError       decrypted or signed, and still not a message of this protocol
+    └── TestError          a definition that is no API test; becomes an INVALID_TEST result
+
+Errors carry fields; nobody parses their text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class SyntheticsError(Exception):
+    """The root of all errors that this project raises on purpose."""
+
+
+class ConfigError(SyntheticsError):
+    """A setting that cannot be used.
+
+    *option* is the name as a person writes it, *place* where the value came from ("flag", "environment DATADOG_SITE",
+    "file /etc/…"). The value itself is in the text only where it is no secret; the raiser decides.
+    """
+
+    def __init__(self, reason: str, *, option: str = "", place: str = "") -> None:
+        self.reason = reason
+        self.option = option
+        self.place = place
+        where = f" ({place})" if place else ""
+        super().__init__(f"{option}: {reason}{where}" if option else f"{reason}{where}")
+
+
+class WireError(SyntheticsError):
+    """Bytes from the peer that this protocol does not allow."""
+
+
+class SignatureError(WireError):
+    """A request or reply whose signature, date, host or body hash does not hold."""
+
+
+class EnvelopeError(WireError):
+    """A JWE that is malformed, has a header outside the exact set, or is not for our keys."""
+
+
+class MessageError(WireError):
+    """An authentic payload that is not a message of this protocol."""
+
+
+class TestError(SyntheticsError):
+    """A definition that is no API test. *errors* holds one sentence per mistake, each beginning with the JSON path."""
+
+    __test__ = False  # the name begins with Test: keep pytest from collecting it
+
+    def __init__(self, errors: Sequence[str]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("; ".join(self.errors))

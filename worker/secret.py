@@ -1,0 +1,44 @@
+"""A value that does not print itself. It is no str on purpose: a str subclass still leaks through json.dumps and "".join."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Generic, TypeVar
+
+T = TypeVar("T", str, bytes)
+
+
+class Secret(Generic[T]):
+    """Wraps a text or bytes; `reveal()` is the only way out, so each use of the value can be found by name."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: T) -> None:
+        self._value = value
+
+    def reveal(self) -> T:
+        return self._value
+
+    def __eq__(self, other: object) -> bool:
+        """Constant-time for equal lengths and kinds."""
+        if not isinstance(other, Secret):
+            return NotImplemented
+        mine, theirs = self._value, other._value
+        if isinstance(mine, str):
+            mine = mine.encode()
+        if isinstance(theirs, str):
+            theirs = theirs.encode()
+        return hmac.compare_digest(mine, theirs)
+
+    __hash__ = None  # type: ignore[assignment]  # a secret is no dictionary key
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+    def __repr__(self) -> str:
+        return "<redacted>"
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError("a Secret is not serialised")

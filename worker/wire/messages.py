@@ -1,0 +1,124 @@
+"""The four messages of the protocol as typed values, and the only place where their JSON is read or written.
+
+Unknown keys are tolerated (a newer peer may say more), wrong types and values out of bounds are not. A test and an outcome
+pass through as raw JSON: the wire carries them, `apitest` knows what they mean. Times of day are epoch milliseconds UTC;
+everything else that has a unit says it in its name, and durations, never deadlines, cross the wire.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, TypeVar
+
+import msgspec
+
+from worker.errors import MessageError
+
+VERSION = 1
+
+MAX_REPLY_BYTES = 16 * 1024 * 1024
+"""The largest reply a worker reads: 1,000 jobs of the largest sensible definition."""
+MAX_PUSH_BYTES = 8 * 1024 * 1024
+"""The largest push a control plane reads: more than 100 results with a body each at its bound."""
+MAX_PULL_BYTES = 1024 * 1024
+"""The largest pull a control plane reads: 10,000 leases held."""
+
+Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
+Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
+EpochMilliseconds = Annotated[int, msgspec.Meta(ge=0, le=100_000_000_000_000)]
+
+
+class Pull(msgspec.Struct, frozen=True, kw_only=True):
+    """Worker → control plane, in the clear inside TLS: what is free, what is held, what is given back. Also the heartbeat.
+
+    `holding` is complete: a job leased to this worker that is missing from it was lost on the way and is offered again.
+    """
+
+    version: Literal[1]
+    agent: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    concurrency: Count
+    free_slots: Count
+    holding: Annotated[tuple[Identifier, ...], msgspec.Meta(max_length=10_000)] = ()
+    release: Annotated[tuple[Identifier, ...], msgspec.Meta(max_length=10_000)] = ()
+    keys: Annotated[tuple[Identifier, ...], msgspec.Meta(min_length=1, max_length=16)]
+    draining: bool = False
+    degraded: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+
+
+class Job(msgspec.Struct, frozen=True, kw_only=True):
+    """One leased execution of one test. `start_by` is milliseconds from this reply; after that the run is missed."""
+
+    job: Identifier
+    lease: Identifier
+    lease_ms: Milliseconds
+    scheduled_at: EpochMilliseconds
+    start_by: Milliseconds
+    delivery: Annotated[int, msgspec.Meta(ge=1, le=100)]
+    test: msgspec.Raw
+    variables: dict[str, str] = {}
+
+
+class Jobs(msgspec.Struct, frozen=True, kw_only=True):
+    """Control plane → worker, sealed as `pl-jobs`. `cancel` names leases whose runs are no longer wanted."""
+
+    jobs: tuple[Job, ...] = ()
+    more: bool = False
+    cancel: tuple[Identifier, ...] = ()
+
+
+class ResultItem(msgspec.Struct, frozen=True, kw_only=True):
+    """One result of one job. `outcome` is apitest's JSON of the run; `result` makes a resent item recognisable."""
+
+    result: Identifier
+    job: Identifier
+    lease: Identifier
+    outcome: msgspec.Raw
+
+
+class Results(msgspec.Struct, frozen=True, kw_only=True):
+    """Worker → control plane, sealed as `pl-results`."""
+
+    reported_at: EpochMilliseconds
+    results: Annotated[tuple[ResultItem, ...], msgspec.Meta(max_length=10_000)]
+
+
+class Rejection(msgspec.Struct, frozen=True, kw_only=True):
+    result: Identifier
+    reason: Annotated[str, msgspec.Meta(max_length=1000)]
+
+
+class ResultsReply(msgspec.Struct, frozen=True, kw_only=True):
+    """Control plane → worker, signed: what became of each result, by its id."""
+
+    accepted: tuple[Identifier, ...] = ()
+    duplicate: tuple[Identifier, ...] = ()
+    superseded: tuple[Identifier, ...] = ()
+    rejected: tuple[Rejection, ...] = ()
+
+
+class Refusal(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of every signed reply that is no success: a stable `error` and a sentence. 409 `sequence` adds `last`."""
+
+    error: Identifier
+    message: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+    last: Annotated[int, msgspec.Meta(ge=0)] | None = None
+
+
+Message = TypeVar("Message", Pull, Jobs, Results, ResultsReply, Refusal)
+
+
+def encode(message: Pull | Jobs | Results | ResultsReply | Refusal) -> bytes:
+    return msgspec.json.encode(message)
+
+
+def decode(kind: type[Message], data: bytes) -> Message:
+    """Read one message. Raises MessageError, with the JSON path of the first mistake."""
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise MessageError(f"not a {kind.__name__} message: {str(error)[:300]}") from error
+
+
+def raw(value: dict[str, Any]) -> msgspec.Raw:
+    """A JSON object as it travels inside a message."""
+    return msgspec.Raw(msgspec.json.encode(value))
