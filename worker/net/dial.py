@@ -1,4 +1,6 @@
-"""A TCP connection to one judged address, and nothing else: no name is ever resolved here, and the peer is compared afterwards."""
+"""A TCP connection to one judged address, and nothing else: no name is ever resolved here, and the peer is compared
+afterwards.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,7 @@ def peer_text(address: Address, port: int) -> str:
 def socket_for(address: Address, kind: socket.SocketKind) -> socket.socket:
     """A non-blocking socket of the address's family."""
     sock = socket.socket(socket.AF_INET if address.version == 4 else socket.AF_INET6, kind)
-    sock.setblocking(False)
+    sock.settimeout(0)
     return sock
 
 
@@ -29,13 +31,15 @@ async def dial(address: Address, port: int) -> socket.socket:
     """Connect. The caller bounds the time; a cancellation closes the socket. Raises OSError."""
     sock = socket_for(address, socket.SOCK_STREAM)
     try:
-        text = str(address)
-        await asyncio.get_running_loop().sock_connect(sock, (text, port))
-        peer = sock.getpeername()
-        # Text first: it is equal in all but the oddest spellings, and parsing costs as much as the rest.
-        if peer[1] != port or (peer[0] != text and unmapped(ip_address(peer[0])) != address):
-            raise WrongPeerError("connected to another address than the one that was judged")
+        await asyncio.get_running_loop().sock_connect(sock, (str(address), port))
+        _compare(sock.getpeername(), address, port)
     except BaseException:
         sock.close()
         raise
     return sock
+
+
+def _compare(peer: tuple[str, int], address: Address, port: int) -> None:
+    # Text first: it is equal in all but the oddest spellings, and parsing costs as much as the rest.
+    if peer[1] != port or (peer[0] != str(address) and unmapped(ip_address(peer[0])) != address):
+        raise WrongPeerError("connected to another address than the one that was judged")

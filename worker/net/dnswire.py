@@ -1,9 +1,10 @@
 """DNS questions and answers as bytes (RFC 1035), for the ten record types that tests ask about. No sockets, no clock.
 
-A decoder of our own for one measured reason: what general libraries do with 1.9 kB of hostile names (compression pointers into a name of
-127 labels) holds the event loop for 300 ms. Here each byte is looked at a bounded number of times, compression points strictly
-backwards, only the answer section is read, and there is a limit to records. Records come out in presentation format as people compare
-them: names without the last dot and in their own case, the strings of a TXT joined and without quotes.
+A decoder of our own for one measured reason: what general libraries do with 1.9 kB of hostile names (compression
+pointers into a name of 127 labels) holds the event loop for 300 ms. Here each byte is looked at a bounded number of
+times, compression points strictly backwards, only the answer section is read, and there is a limit to records.
+Records come out in presentation format as people compare them: names without the last dot and in their own case, the
+strings of a TXT joined and without quotes.
 """
 
 from __future__ import annotations
@@ -27,7 +28,15 @@ MAX_CHAIN = 16
 _HEADER = struct.Struct("!HHHHHH")
 _RECORD = struct.Struct("!HHIH")
 _CLASS_IN = 1
-_FLAGS = ((0x8000, "qr"), (0x0400, "aa"), (0x0200, "tc"), (0x0100, "rd"), (0x0080, "ra"), (0x0020, "ad"), (0x0010, "cd"))
+_FLAGS = (
+    (0x8000, "qr"),
+    (0x0400, "aa"),
+    (0x0200, "tc"),
+    (0x0100, "rd"),
+    (0x0080, "ra"),
+    (0x0020, "ad"),
+    (0x0010, "cd"),
+)
 _RECURSION_DESIRED = 0x0100
 _TRUNCATED = 0x0200
 
@@ -54,7 +63,9 @@ class Question:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """*records* are those that the CNAME chain leads to; *ttl* in seconds is the smallest on the way, None without records."""
+    """*records* are those that the CNAME chain leads to; *ttl* in seconds is the smallest on the way, None without
+    records.
+    """
 
     rcode: str
     flags: tuple[str, ...]
@@ -140,7 +151,9 @@ def _follow(answers: dict[tuple[str, int], list[_Record]], question: Question) -
 
 
 class _Reader:
-    """Decodes names and records of one message. Each name is decoded once: what a pointer leads to is remembered by its offset."""
+    """Decodes names and records of one message. Each name is decoded once: what a pointer leads to is remembered by
+    its offset.
+    """
 
     __slots__ = ("_names", "_wire")
 
@@ -273,5 +286,6 @@ def _label_text(label: bytes) -> str:
     if label.isalnum() or label.replace(b"-", b"").replace(b"_", b"").isalnum():
         return label.decode("ascii")
     return "".join(
-        f"\\{chr(octet)}" if octet in b'."\\();@$' else chr(octet) if 0x20 < octet < 0x7F else f"\\{octet:03d}" for octet in label
+        f"\\{chr(octet)}" if octet in b'."\\();@$' else chr(octet) if 0x20 < octet < 0x7F else f"\\{octet:03d}"
+        for octet in label
     )

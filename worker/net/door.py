@@ -1,19 +1,19 @@
-"""The one door to targets: an endpoint goes in, a connected transport with the caller's protocol comes out, or a DoorError.
+"""The one door to targets: an endpoint goes in, a connected transport with the caller's protocol comes out, or a
+DoorError.
 
-Resolve once, judge every answer, dial a judged address, compare the peer, shake hands: in this order, each step timed as a phase of the
-recorder (`dns`, `tcp`, `ssl`). Addresses are tried one after another in the resolver's order and each attempt is recorded; there is
-no racing. The caller bounds the whole by the deadline that its recorder knows (`asyncio.timeout`); a cancellation at any await closes
-what was opened.
+Resolve once, judge every answer, dial a judged address, compare the peer, shake hands: in this order, each step timed
+as a phase of the recorder (`dns`, `tcp`, `ssl`). Addresses are tried one after another in the resolver's order and
+each attempt is recorded; there is no racing. The caller bounds the whole by the deadline that its recorder knows
+(`asyncio.timeout`); a cancellation at any await closes what was opened.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from worker.apitest.failure import FailureCode
 from worker.net.dial import dial, peer_text
@@ -22,25 +22,16 @@ from worker.net.host import Address, Name, parse_host
 from worker.net.recorder import Recorder
 from worker.net.resolver import Resolver
 from worker.net.trust import TrustStore
+from worker.policy import Decision, Policy
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
-class Decision(Protocol):
-    @property
-    def allowed(self) -> bool: ...
-    @property
-    def message(self) -> str: ...
-
-
-class Policy(Protocol):
-    def judge_name(self, host: str) -> Decision: ...
-    def judge(self, address: Address) -> Decision: ...
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TLSSettings:
-    """*server_name* is sent as SNI and looked for in the certificate; without *verify* anything is accepted, and still timed."""
+    """*server_name* is sent as SNI and looked for in the certificate; without *verify* anything is accepted, and
+    still timed.
+    """
 
     server_name: str
     verify: bool = True
@@ -77,7 +68,7 @@ class Door:
     async def _judged(self, text: str, recorder: Recorder) -> list[Address]:
         """The addresses that *text* means and the policy allows, in order; never empty."""
         host = parse_host(text)
-        bare = host.text if isinstance(host, Name) else str(host)
+        bare = str(host)
         named = self._policy.judge_name(bare)
         if not named.allowed:
             raise denied(bare, named)
@@ -95,7 +86,9 @@ class Door:
         return allowed
 
     async def _connect(self, addresses: list[Address], port: int, recorder: Recorder) -> socket.socket:
-        """The first address that answers; each of several gets its share of the time that is left, the last one all of it."""
+        """The first address that answers; each of several gets its share of the time that is left, the last one all
+        of it.
+        """
         recorder.start("tcp")
         for position, address in enumerate(addresses, start=1):
             began = recorder.now_ns()

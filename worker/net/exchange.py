@@ -1,7 +1,8 @@
-"""One DNS question to one server: UDP, then TCP if the answer was truncated. Exact time-outs; nothing is retried or kept here.
+"""One DNS question to one server: UDP, then TCP if the answer was truncated. Exact time-outs; nothing is retried or
+kept here.
 
-The UDP socket is connected, so the kernel drops answers from anywhere else, tells us at once when nothing listens, and gives each
-question a random port of its own. The caller has judged the server, if it is one to be judged.
+The UDP socket is connected, so the kernel drops answers from anywhere else, tells us at once when nothing listens,
+and gives each question a random port of its own. The caller has judged the server, if it is one to be judged.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from worker.net.dnswire import ForeignReplyError, MalformedReplyError, Question,
 from worker.net.host import Address
 
 MAX_FOREIGN = 64
-"""Datagrams that do not answer the question and are waited out: a flood of them ends the exchange instead of holding the loop."""
+"""Datagrams that do not answer the question and are waited out: a flood of them ends the exchange instead of holding
+the loop.
+"""
 
 _DATAGRAM = 65_535
 

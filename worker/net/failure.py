@@ -1,7 +1,9 @@
-"""Every way in which the door stays shut, as the reference system's codes and a sentence for the engineer who is on call.
+"""Every way in which the door stays shut, as the reference system's codes and a sentence for the engineer who is on
+call.
 
-Foreign exceptions (OSError, ssl) are translated here, once. What is wrong with this machine (no file descriptors, no ports) is
-INTERNAL_ERROR: trouble of the probe is never reported as trouble of the target. No text names an address that the policy refused.
+Foreign exceptions (OSError, ssl) are translated here, once. What is wrong with this machine (no file descriptors, no
+ports) is INTERNAL_ERROR: trouble of the probe is never reported as trouble of the target. No text names an address
+that the policy refused.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""What happened on the way to one target, written down as it happens: phases, attempts, the answering server, the dialled address.
+"""What happened on the way to one target, written down as it happens: phases, attempts, the answering server, the
+dialled address.
 
-One recorder belongs to one hop. Phases follow one another without gaps unless `stop` is called; none ever overlap. The recorder knows
-when the test's time is over, so that every bound on the way can be cut from what is left.
+One recorder belongs to one hop. Phases follow one another without gaps unless `stop` is called; none ever overlap.
+The recorder knows when the test's time is over, so that every bound on the way can be cut from what is left.
 """
 
 from __future__ import annotations

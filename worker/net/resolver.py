@@ -1,9 +1,10 @@
-"""Names to addresses, and questions to servers in their order. Looked up once a run: nothing is cached, nothing is judged here.
+"""Names to addresses, and questions to servers in their order. Looked up once a run: nothing is cached, nothing is
+judged here.
 
-Named servers are asked in the order in which they were given; the next one after a time-out, a refusal or a server failure. NXDOMAIN
-is final. Servers that were silent are asked a second time, because datagrams get lost. With *use_host* the machine's own resolver
-(c-ares: /etc/hosts, search domains, nsswitch order) comes first, and its NXDOMAIN is final as well: a name that is private must not
-be asked of public servers.
+Named servers are asked in the order in which they were given; the next one after a time-out, a refusal or a server
+failure. NXDOMAIN is final. Servers that were silent are asked a second time, because datagrams get lost. With
+*use_host* the machine's own resolver (c-ares: /etc/hosts, search domains, nsswitch order) comes first, and its
+NXDOMAIN is final as well: a name that is private must not be asked of public servers.
 """
 
 from __future__ import annotations
@@ -33,10 +34,19 @@ HOST_SECONDS = 5.0
 ROUNDS = 2
 """A lost datagram must not become an alert."""
 
+_KEEP_ORDER = 1 << 7
+"""ARES_AI_NOSORT of ares.h, which pycares does not name: the answer's order is the resolver's."""
+
 MAX_ADDRESSES = 32
 """Addresses of one name that are considered; they are tried one after another."""
 
-_CODES = {"NXDOMAIN": "ENOTFOUND", "SERVFAIL": "ESERVFAIL", "REFUSED": "EREFUSED", "FORMERR": "EFORMERR", "NOTIMP": "ENOTIMP"}
+_CODES = {
+    "NXDOMAIN": "ENOTFOUND",
+    "SERVFAIL": "ESERVFAIL",
+    "REFUSED": "EREFUSED",
+    "FORMERR": "EFORMERR",
+    "NOTIMP": "ENOTIMP",
+}
 _FINAL = frozenset({"NOERROR", "NXDOMAIN"})
 
 
@@ -82,7 +92,9 @@ class Resolver:
         if len(self._types) == 1:
             return [await consult(self.servers, Question(name.text, self._types[0]), recorder)]
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(consult(self.servers, Question(name.text, kind), recorder)) for kind in self._types]
+            tasks = [
+                group.create_task(consult(self.servers, Question(name.text, kind), recorder)) for kind in self._types
+            ]
         return [task.result() for task in tasks]
 
     async def _resolve_by_host(self, name: Name, recorder: Recorder) -> tuple[Address, ...]:
@@ -96,7 +108,7 @@ class Resolver:
                     name.text + "." * name.absolute,
                     family=socket.AF_UNSPEC if len(self._types) > 1 else socket.AF_INET,
                     type=socket.SOCK_STREAM,
-                    flags=pycares.ARES_AI_NOSORT,
+                    flags=_KEEP_ORDER,
                 )
         except TimeoutError:
             return self._host_failed(name, "ETIMEOUT", f"no answer within {seconds:.1f} s")
@@ -110,8 +122,7 @@ class Resolver:
     def _host_refused(self, name: Name, number: int, reason: str) -> tuple[Address, ...]:
         if number == aiodns.error.ARES_ENOTFOUND:
             raise unresolved(name.text, "ENOTFOUND", "this machine's resolver says that it does not exist")
-        code = aiodns.error.__dict__.get("errorcode", {}).get(number, str(number)) if False else f"E{number}"
-        return self._host_failed(name, code, reason)
+        return self._host_failed(name, pycares.errno.errorcode.get(number, "EUNKNOWN").removeprefix("ARES_"), reason)
 
     def _host_failed(self, name: Name, code: str, reason: str) -> tuple[Address, ...]:
         if self.servers:
@@ -125,10 +136,10 @@ async def consult(
     """Ask *servers* in order until one gives a final answer; the last answer that was none if nobody does."""
     outcome = Consultation(code="ENOSERVER", trouble="no DNS server is configured")
     waiting = list(servers)
-    for last_round in (False, True):
+    for rounds_left in range(ROUNDS - 1, -1, -1):
         silent = []
         for position, server in enumerate(waiting):
-            asks_left = len(waiting) - position + (0 if last_round else len(waiting))
+            asks_left = len(waiting) - position + len(waiting) * rounds_left
             try:
                 reply = await ask(server, question, min(seconds, recorder.remaining() / asks_left))
             except NoReplyError as error:

@@ -1,7 +1,8 @@
-"""Which certificate authorities are believed: the system's, `caFile`, and every `.pem` in the certificates directory. Built once.
+"""Which certificate authorities are believed: the system's, `caFile`, and every `.pem` in the certificates directory.
+Built once.
 
-A context is made once for each kind of verification and shared by all connections; it keeps no sessions, so every handshake is a
-full one and its time means the same in each run.
+A context is made once for each kind of verification and shared by all connections; it keeps no sessions, so every
+handshake is a full one and its time means the same in each run.
 """
 
 from __future__ import annotations
