@@ -97,7 +97,19 @@ def demo(base_port: int, folder: Path) -> int:
         serve = [controlplane, "serve", *database, "--listen", intake]
         say(shown(serve) + " &")
         stack.enter_context(running(serve, folder / "controlplane.log", ready=intake))
-        run([controlplane, "location", "create", "demo", *database, "--intake-url", f"http://{intake}", "--output", config])
+        run(
+            [
+                controlplane,
+                "location",
+                "create",
+                "demo",
+                *database,
+                "--intake-url",
+                f"http://{intake}",
+                "--output",
+                config,
+            ]
+        )
         run([controlplane, "test", "push", *definitions(folder, base_port), "--location", "demo", *database])
         agent = [
             worker,
@@ -108,7 +120,9 @@ def demo(base_port: int, folder: Path) -> int:
             "--whitelistedRange.4=127.0.0.1/32",
         ]
         say(shown(agent) + " &")
-        say("  (loopback is denied like every special-purpose range; --whitelistedRange.4 is the rule that this demo needs)")
+        say(
+            "  (loopback is denied like every special-purpose range; --whitelistedRange.4 is the rule that this demo needs)"
+        )
         stack.enter_context(running(agent, folder / "worker.log", ready=""))
         follow = [controlplane, "results", "--follow", *database]
         say(shown(follow))
@@ -135,7 +149,9 @@ def print_until_interrupted(follow: list[str], stack: contextlib.ExitStack) -> i
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base-port", type=int, default=WRITTEN_BASE, help="first of five ports (default: %(default)s)")
+    parser.add_argument(
+        "--base-port", type=int, default=WRITTEN_BASE, help="first of five ports (default: %(default)s)"
+    )
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     os.environ.setdefault("PYTHONUNBUFFERED", "1")

@@ -229,7 +229,7 @@ class Outbox:
 
 def without_body(item: ResultItem) -> ResultItem | None:
     """The same result with its response body left out and marked as cut; None when there is no body to leave out."""
-    outcome = orjson.loads(item.outcome)
+    outcome = orjson.loads(bytes(item.outcome))
     response = outcome.get("response") if isinstance(outcome, dict) else None
     if not isinstance(response, dict) or not response.get("body"):
         return None

@@ -17,6 +17,7 @@ from worker.intake.backoff import Backoff
 from worker.intake.client import IntakeError
 from worker.intake.verdict import Verdict
 from worker.outbox import GATHER, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_WAITING_ITEMS, Fate, Outbox, without_body
+from worker.wire import messages
 from worker.wire.messages import Rejection, ResultItem, ResultsReply, raw
 
 
@@ -72,7 +73,7 @@ async def test_results_that_come_together_travel_together_within_a_second() -> N
 @pytest.mark.parametrize("word", ["accepted", "duplicate", "superseded"])
 async def test_a_result_is_forgotten_when_a_reply_names_it(word: str) -> None:
     bench = Bench()
-    bench.intake.replies.append(ResultsReply(**{word: ("a",)}))
+    bench.intake.replies.append(messages.decode(ResultsReply, orjson.dumps({word: ["a"]})))
     async with running(bench):
         bench.outbox.put(item("a"))
         await bench.clock.advance(1)
@@ -95,7 +96,7 @@ async def test_a_reply_that_names_nothing_is_no_reason_to_hurry() -> None:
     bench.intake.replies.extend([ResultsReply()] * 4)
     async with running(bench):
         bench.outbox.put(item("a"))
-        await bench.clock.advance(7.5)
+        await bench.clock.advance(8)
     assert len(bench.intake.pushes) == 4, "1 + 2 + 4 s of backing off and a gathering each"
     assert bench.outbox.waiting == 1
 
@@ -118,7 +119,13 @@ async def test_a_batch_that_is_too_large_is_halved_until_it_fits() -> None:
         for name in "abcd":
             bench.outbox.put(item(name))
         await bench.clock.advance(1)
-    assert [[i.result for i in batch] for batch in bench.intake.pushes] == [list("abcd"), list("ab"), ["a"], ["b"], list("cd")]
+    assert [[i.result for i in batch] for batch in bench.intake.pushes] == [
+        list("abcd"),
+        list("ab"),
+        ["a"],
+        ["b"],
+        list("cd"),
+    ]
     assert bench.outbox.waiting == 0
 
 
