@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from typing import cast
 
-from worker.apitest.failure import Failure
+from worker.net.failure import of_broken_connection
 from worker.net.recorder import Recorder
 from worker.probers.http_response import HTTPLimits, Outcome, ResponseReader
 
@@ -22,8 +22,8 @@ class Exchange(asyncio.Protocol):
         self._reader = ResponseReader(method, limits, self._loop)
         self._transport: asyncio.Transport | None = None
         self._outcome: asyncio.Future[Outcome] = self._loop.create_future()
+        self._asked = False
         self._begun = False
-        self._lost = False
         self._error: Exception | None = None
 
     @property
@@ -32,20 +32,26 @@ class Exchange(asyncio.Protocol):
         return self._reader.stage
 
     async def answer(self, request: bytes) -> Outcome:
-        """Write the request and wait for what comes of it."""
-        if self._transport is not None:
-            self._transport.write(request)
+        """Write the request and wait for what comes of it. `firstByte` begins here: the time to send belongs to it."""
+        if not self._outcome.done():
+            self._asked = True
+            self._recorder.start("firstByte")
+            if self._begun:
+                self._recorder.start("download")
+            if self._transport is not None:
+                self._transport.write(request)
         return await self._outcome
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         if self._outcome.done():
             return
         if not self._begun:
             self._begun = True
-            self._recorder.start("download")
+            if self._asked:
+                self._recorder.start("download")
         self._advance(self._reader.feed(data))
 
     def eof_received(self) -> None:
@@ -72,5 +78,21 @@ class Exchange(asyncio.Protocol):
             return
         if self._transport is not None:
             self._transport.resume_reading()
-        elif self._lost:
+        else:
             self._end_of_input(self._error)
+
+    def _end_of_input(self, error: Exception | None) -> None:
+        """The peer's side is over, by order or by accident; what it sent before comes first."""
+        if self._outcome.done():
+            return
+        if self._reader.backlog:
+            self._error = error
+            self._transport = None
+        elif error is None:
+            self._finish(self._reader.feed_eof())
+        else:
+            self._finish(of_broken_connection(error, self._reader.stage))
+
+    def _finish(self, outcome: Outcome) -> None:
+        self._recorder.stop()
+        self._outcome.set_result(outcome)

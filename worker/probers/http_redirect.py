@@ -1,7 +1,7 @@
 """What the next hop of a redirect chain sends (RFC 9110 §15.4). Decides; follows nothing itself.
 
-A hop to another origin (scheme, host or port) loses the author's credentials, Authorization, Cookie and Host, and a later hop back
-does not regain them: who controls one hop controls all that come after it.
+A hop to another origin (scheme, host or port) loses the author's credentials, Authorization, Cookie and Host, and a later
+hop back does not regain them: who controls one hop controls all that come after it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,15 @@ MAX_REDIRECTS = 10
 _FOLLOWED = frozenset({301, 302, 303, 307, 308})
 _SECRETS = frozenset({"authorization", "proxy-authorization", "cookie"})
 _OF_THE_BODY = frozenset(
-    {"content-type", "content-length", "content-encoding", "content-language", "content-location", "transfer-encoding", "expect"}
+    {
+        "content-type",
+        "content-length",
+        "content-encoding",
+        "content-language",
+        "content-location",
+        "transfer-encoding",
+        "expect",
+    }
 )
 """Fields that say something about a body that is no longer sent (RFC 9110 §15.4)."""
 

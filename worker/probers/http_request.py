@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from worker import __version__
 from worker.apitest.failure import FailureCode
 from worker.apitest.request import BasicAuth, HTTPRequest
-from worker.probers.failed import Failed
+from worker.probers.http_error import HTTPError
 from worker.probers.http_url import Target, parse, shown
 
 USER_AGENT = f"Synthetics/{__version__}"
@@ -24,6 +24,8 @@ ACCEPT_ENCODING = "gzip, deflate, br, zstd"
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BAD_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 """RFC 9110 §5.5: field values hold visible characters, spaces and tabs. Beyond U+00FF there is no byte to send."""
+
+_HOST_NAME = re.compile(r"([A-Za-z0-9._-]+)(?::[0-9]*)?")
 
 _EMPTY_BODY_HAS_LENGTH = frozenset({"POST", "PUT", "PATCH"})
 """Methods that anticipate content: without a body they say `Content-Length: 0` (RFC 9110 §8.6)."""
@@ -42,16 +44,16 @@ class Outgoing:
 
 
 def first(request: HTTPRequest) -> Outgoing:
-    """The request as its author wrote it. Raises Failed for what cannot be sent."""
+    """The request as its author wrote it. Raises HTTPError for what cannot be sent."""
     target = parse(request.url, request.query)
     if _TOKEN.fullmatch(request.method) is None or request.method.upper() == "CONNECT":
-        raise Failed(FailureCode.INVALID_REQUEST, f"{shown(request.method)!r} is no method that a target answers")
+        raise HTTPError(FailureCode.INVALID_REQUEST, f"{shown(request.method)!r} is no method that a target answers")
     for name, value in request.headers:
         if _TOKEN.fullmatch(name) is None:
-            raise Failed(FailureCode.INVALID_CHAR_IN_HEADER, f"{shown(name)!r} is no name of a request header")
+            raise HTTPError(FailureCode.INVALID_CHAR_IN_HEADER, f"{shown(name)!r} is no name of a request header")
         if (bad := _BAD_VALUE.search(value)) is not None:
             reason = f"the request header {name} holds {bad.group()!r}, which no header can carry"
-            raise Failed(FailureCode.INVALID_CHAR_IN_HEADER, reason)
+            raise HTTPError(FailureCode.INVALID_CHAR_IN_HEADER, reason)
     outgoing = Outgoing(
         target=target,
         method=request.method,
@@ -78,6 +80,13 @@ def encode(outgoing: Outgoing, cookie: str | None = None) -> bytes:
     if "transfer-encoding" in written:
         body = (b"%x\r\n%s\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n"
     return "\r\n".join((*lines, "", "")).encode("latin-1") + body
+
+
+def tls_name(outgoing: Outgoing) -> str:
+    """Whom the server must prove to be: the name in the author's Host header if there is one, as in the reference system."""
+    written = header(outgoing.headers, "host")
+    name = None if written is None else _HOST_NAME.fullmatch(written.strip())
+    return outgoing.target.host if name is None else name.group(1).lower()
 
 
 def header(headers: tuple[tuple[str, str], ...], name: str) -> str | None:
@@ -117,11 +126,11 @@ def _refuse_contradictions(outgoing: Outgoing) -> None:
     length = header(outgoing.headers, "content-length")
     if coding is not None and coding.strip().lower() != "chunked":
         reason = f"the request header Transfer-Encoding: {shown(coding)} is not supported; only chunked is"
-        raise Failed(FailureCode.INVALID_REQUEST, reason)
+        raise HTTPError(FailureCode.INVALID_REQUEST, reason)
     if coding is not None and length is not None:
         reason = "the request has both Content-Length and Transfer-Encoding"
-        raise Failed(FailureCode.HEADERS_INCOMPATIBLE_CONTENT_LENGTH, reason)
+        raise HTTPError(FailureCode.HEADERS_INCOMPATIBLE_CONTENT_LENGTH, reason)
     size = len(outgoing.body or b"")
     if length is not None and length.strip() != str(size):
         reason = f"the request header Content-Length says {shown(length)}, but the body has {size} bytes"
-        raise Failed(FailureCode.HEADERS_INCOMPATIBLE_CONTENT_LENGTH, reason)
+        raise HTTPError(FailureCode.HEADERS_INCOMPATIBLE_CONTENT_LENGTH, reason)

@@ -17,7 +17,7 @@ from aiohttp.http import HttpProcessingError, HttpResponseParser, RawResponseMes
 from aiohttp.streams import StreamReader
 
 from worker.apitest.failure import Failure, FailureCode
-from worker.probers.failed import Failed
+from worker.probers.http_error import HTTPError
 
 _HEAD_END = re.compile(rb"\n\r?\n")
 """An empty line. A bare LF ends a line too (RFC 9112 §2.2)."""
@@ -89,7 +89,7 @@ class _NoFlowControl:
         """Nothing was paused."""
 
 
-_UNPACED = cast(BaseProtocol, _NoFlowControl())
+_UNPACED = cast("BaseProtocol", _NoFlowControl())
 
 
 class ResponseReader:
@@ -139,8 +139,8 @@ class ResponseReader:
             if self._message is None:
                 return self._take_head(data)
             return self._take_body(data)
-        except Failed as failed:
-            return failed.failure
+        except HTTPError as error:
+            return error.failure
 
     def feed_eof(self) -> Outcome:
         """The peer has ended the connection in order. Call it only without a backlog."""
@@ -195,10 +195,10 @@ class ResponseReader:
             raise _malformed(f"{message.code:03d} is no status code")
         return message, stream
 
-    def _head_too_large(self) -> Failed:
+    def _head_too_large(self) -> HTTPError:
         limits = self._limits
         reason = f"the header fields exceed {limits.max_head_bytes} bytes or {limits.max_header_fields} fields"
-        return Failed(FailureCode.HEADER_TOO_LARGE, reason)
+        return HTTPError(FailureCode.HEADER_TOO_LARGE, reason)
 
     def _begin_body(self, message: RawResponseMessage, stream: StreamReader) -> Outcome | None:
         """Decide how the body ends (RFC 9112 §6.3) and take what came with the head."""
@@ -252,9 +252,9 @@ class ResponseReader:
         self._pending = pending
         return None
 
-    def _body_too_large(self, why: str) -> Failed:
+    def _body_too_large(self, why: str) -> HTTPError:
         limit = self._limits.max_body_bytes
-        return Failed(FailureCode.BODY_TOO_LARGE, f"{why}; the limit is {limit} bytes (maxBodySize)")
+        return HTTPError(FailureCode.BODY_TOO_LARGE, f"{why}; the limit is {limit} bytes (maxBodySize)")
 
     def _cut_head(self) -> Failure:
         if not self._head and not self._interim:
@@ -279,7 +279,7 @@ class ResponseReader:
 
 
 def _encodings(message: RawResponseMessage) -> tuple[str, ...]:
-    """Content codings, then what a server put under `chunked` without being asked; innermost first. Raises Failed."""
+    """Content codings, then what a server put under `chunked` without being asked; innermost first. Raises HTTPError."""
     headers = message.headers
     content = _tokens(headers.getall("Content-Encoding", ()))
     transfer = [coding for coding in _tokens(headers.getall("Transfer-Encoding", ())) if coding != "chunked"]
@@ -293,12 +293,12 @@ def _tokens(values: list[str] | tuple[str, ...]) -> list[str]:
     return [token for token in tokens if token not in {"", "identity"}]
 
 
-def _refused_head(head: bytes, error: HttpProcessingError) -> Failed:
+def _refused_head(head: bytes, error: HttpProcessingError) -> HTTPError:
     """Which code a head deserves that the parser refused: contradictory lengths have one of their own."""
     lengths = _LENGTH_FIELD.findall(head)
     if len(lengths) > 1 or (lengths and (b"," in lengths[0] or _CODING_FIELD.search(head))):
         reason = "the response has several Content-Length values, or Content-Length beside Transfer-Encoding"
-        return Failed(FailureCode.HEADERS_INCOMPATIBLE_CONTENT_LENGTH, reason)
+        return HTTPError(FailureCode.HEADERS_INCOMPATIBLE_CONTENT_LENGTH, reason)
     return _malformed(f"the head of the response is malformed: {_first_words(error)}")
 
 
@@ -308,8 +308,8 @@ def _first_words(error: HttpProcessingError) -> str:
     return ": ".join(line for line in lines if line and not line.startswith(("b'", 'b"', "^")))[:200]
 
 
-def _malformed(reason: str) -> Failed:
-    return Failed(FailureCode.MALFORMED_RESPONSE, reason)
+def _malformed(reason: str) -> HTTPError:
+    return HTTPError(FailureCode.MALFORMED_RESPONSE, reason)
 
 
 def _text(raw: bytes) -> str:

@@ -14,9 +14,9 @@ from urllib.parse import quote, unquote, urljoin
 
 from worker.apitest.failure import FailureCode
 from worker.apitest.request import BasicAuth
-from worker.net.failure import DoorError
-from worker.net.host import Name, parse_host
-from worker.probers.failed import Failed
+from worker.errors import HostError
+from worker.hostname import parse_host
+from worker.probers.http_error import HTTPError
 from worker.secret import Secret
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -70,22 +70,24 @@ class Target:
 
 
 def parse(text: str, query: Sequence[tuple[str, str]] = ()) -> Target:
-    """Take *text* apart and append *query*, percent-encoded. Raises Failed."""
+    """Take *text* apart and append *query*, percent-encoded. Raises HTTPError."""
     match = _URL.match(text)
     if match is None:
-        raise Failed(FailureCode.INVALID_REQUEST, f"{shown(text)} is not a URL of the form http://host/path")
+        raise HTTPError(FailureCode.INVALID_REQUEST, f"{shown(text)} is not a URL of the form http://host/path")
     scheme, authority, path, own_query = match.groups()
     scheme = scheme.lower()
     if scheme not in _DEFAULT_PORTS:
-        raise Failed(FailureCode.INVALID_REQUEST, f"{shown(text)}: the scheme {scheme} is neither http nor https")
+        raise HTTPError(FailureCode.INVALID_REQUEST, f"{shown(text)}: the scheme {scheme} is neither http nor https")
     parts = _AUTHORITY.fullmatch(authority)
     if parts is None:
-        raise Failed(FailureCode.INVALID_REQUEST, f"{shown(text)}: the part between // and the path is no host and port")
+        raise HTTPError(
+            FailureCode.INVALID_REQUEST, f"{shown(text)}: the part between // and the path is no host and port"
+        )
     userinfo, ipv6, plain, international, port = parts.groups()
     path = with_query((path or "/") + (own_query or ""), query)
     if (bad := _UNSENDABLE.search(path)) is not None:
         reason = f"{shown(text)}: the path holds {bad.group()!r}, which must be percent-encoded"
-        raise Failed(FailureCode.UNESCAPED_CHARACTERS_IN_REQUEST_PATH, reason)
+        raise HTTPError(FailureCode.UNESCAPED_CHARACTERS_IN_REQUEST_PATH, reason)
     return Target(
         scheme=scheme,
         host=ipv6 or (plain or _in_ascii(international, text)).lower(),
@@ -107,7 +109,7 @@ def with_query(path: str, query: Sequence[tuple[str, str]]) -> str:
 def resolve(base: Target, location: str) -> Target:
     """Where a Location leads (RFC 9110 §10.2.2, RFC 3986 §5.2), as browsers read it: what must be encoded is encoded.
 
-    Userinfo in a Location is dropped: it comes from the server, not from the test's author. Raises Failed.
+    Userinfo in a Location is dropped: it comes from the server, not from the test's author. Raises HTTPError.
     """
     absolute = urljoin(base.url, quote_outside_authority(location.strip(" \t")))
     return replace(parse(absolute), credentials=None)
@@ -129,14 +131,11 @@ def shown(text: str) -> str:
 
 
 def _in_ascii(host: str, text: str) -> str:
-    """An international name as it is looked up and sent. The door reads it the same way."""
+    """An international name as it is looked up and sent."""
     try:
-        parsed = parse_host(host)
-    except DoorError as error:
-        raise Failed(error.failure.code, f"{shown(text)}: {error.failure.message}") from None
-    if isinstance(parsed, Name):
-        return f"{parsed.text}." if parsed.absolute else parsed.text
-    return str(parsed)
+        return str(parse_host(host))
+    except HostError as error:
+        raise HTTPError(FailureCode.INVALID_REQUEST, f"{shown(text)}: the host is {error}") from None
 
 
 def _port(port: str | None, scheme: str, text: str) -> int:
@@ -144,7 +143,7 @@ def _port(port: str | None, scheme: str, text: str) -> int:
         return _DEFAULT_PORTS[scheme]
     number = int(port) if len(port) <= len("65535") else 0
     if not 0 < number <= 65535:
-        raise Failed(FailureCode.INVALID_REQUEST, f"{shown(text)}: {port[:20]} is no port number")
+        raise HTTPError(FailureCode.INVALID_REQUEST, f"{shown(text)}: {port[:20]} is no port number")
     return number
 
 
