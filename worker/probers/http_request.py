@@ -27,6 +27,8 @@ _BAD_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
 _HOST_NAME = re.compile(r"([A-Za-z0-9._-]+)(?::[0-9]*)?")
 
+_AT_MOST_ONCE = frozenset({"host", "content-length", "transfer-encoding"})
+
 _EMPTY_BODY_HAS_LENGTH = frozenset({"POST", "PUT", "PATCH"})
 """Methods that anticipate content: without a body they say `Content-Length: 0` (RFC 9110 §8.6)."""
 
@@ -57,7 +59,8 @@ def first(request: HTTPRequest) -> Outgoing:
         if (bad := _BAD_VALUE.search(value)) is not None:
             reason = f"the request header {name} holds {bad.group()!r}, which no header can carry"
             raise HTTPError(FailureCode.INVALID_CHAR_IN_HEADER, reason)
-    _refuse_contradictions(request)
+    if request.headers:
+        _refuse_contradictions(request)
     return Outgoing(
         target=target,
         method=request.method,
@@ -126,7 +129,10 @@ def _basic(credentials: BasicAuth) -> str:
 
 
 def _refuse_contradictions(request: HTTPRequest) -> None:
-    """A length that is not the body's, or a length beside a coding, would let two servers see two requests (RFC 9112 §6.3)."""
+    """What two servers on the way could frame or route differently (RFC 9112 §3.2, §6.3)."""
+    single = [lower for name, _ in request.headers if (lower := name.lower()) in _AT_MOST_ONCE]
+    if len(single) != len(set(single)):
+        raise HTTPError(FailureCode.INVALID_REQUEST, f"the request has one of these headers twice: {', '.join(single)}")
     coding = header(request.headers, "transfer-encoding")
     length = header(request.headers, "content-length")
     if coding is not None and coding.strip().lower() != "chunked":

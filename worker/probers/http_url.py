@@ -24,8 +24,9 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(\?[^#]*)?", re.ASCII)
 """RFC 3986 appendix B, of an absolute URL with an authority; the fragment is left out, it is never sent."""
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:", re.ASCII)
 _AUTHORITY = re.compile(
-    r"""(?: ([^@]*) @ )?
+    r"""(?: ([^\x00-\x20@\\\x7f]*) @ )?
         (?: \[ ([0-9A-Fa-f:.]+) \]  |  ([A-Za-z0-9._-]+)  |  ([^\x00-\x20"%:<>@\[\\\]^`{|}\x7f]+) )
         (?: : ([0-9]*) )?""",
     re.VERBOSE,
@@ -115,7 +116,11 @@ def resolve(base: Target, location: str) -> Target:
 
     Userinfo in a Location is dropped: it comes from the server, not from the test's author. Raises HTTPError.
     """
-    absolute = urljoin(base.url, quote_outside_authority(location.strip(" \t")))
+    reference = quote_outside_authority(location.strip(" \t"))
+    try:
+        absolute = reference if _SCHEME.match(reference) else urljoin(base.url, reference)
+    except ValueError:
+        raise HTTPError(FailureCode.INVALID_REQUEST, f"{shown(location)} is no reference to a URL") from None
     return replace(parse(absolute), credentials=None)
 
 
