@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
+from typing import Any
 
 from worker.outbox import Outbox
 from worker.slots import Slots
@@ -25,7 +27,7 @@ class InFlight:
 
     def __init__(
         self,
-        carry_out: Callable[[Job], Awaitable[ResultItem]],
+        carry_out: Callable[[Job], Coroutine[Any, Any, ResultItem]],
         *,
         slots: Slots,
         outbox: Outbox,
@@ -84,7 +86,7 @@ class InFlight:
         task = self._group.create_task(self._carry_out(job), name=f"job {job.job}")
         self._tasks[job.job] = task
         # A callback and not a `finally`: a task that is cancelled before its first step never enters its coroutine.
-        task.add_done_callback(lambda task, job=job: self._done(job.job, task))
+        task.add_done_callback(partial(self._done, job.job))
 
     def _done(self, job: str, task: asyncio.Task[ResultItem]) -> None:
         del self._tasks[job]

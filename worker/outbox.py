@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 import orjson
@@ -18,7 +19,7 @@ import orjson
 from worker import spool
 from worker.clock import Clock
 from worker.intake.backoff import Backoff
-from worker.intake.client import Intake, IntakeError
+from worker.intake.client import IntakeError
 from worker.intake.verdict import Verdict
 from worker.wire import messages
 from worker.wire.messages import ResultItem, Results, ResultsReply
@@ -36,6 +37,14 @@ MAX_WAITING_BYTES = 64 * 1024 * 1024
 MAX_WAITING_ITEMS = 10_000
 
 
+class Pusher(Protocol):
+    """What this module needs of the intake."""
+
+    async def push(self, items: Sequence[ResultItem]) -> ResultsReply: ...
+
+    def seal(self, payload: bytes) -> bytes: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Fate:
     """What became of one result: `accepted`, `duplicate`, `superseded`, `rejected`, `too_large` or `refused`."""
@@ -49,7 +58,7 @@ class Outbox:
 
     def __init__(
         self,
-        intake: Intake,
+        intake: Pusher,
         clock: Clock,
         backoff: Backoff,
         *,
@@ -220,7 +229,7 @@ class Outbox:
 
 def without_body(item: ResultItem) -> ResultItem | None:
     """The same result with its response body left out and marked as cut; None when there is no body to leave out."""
-    outcome = orjson.loads(item.outcome)
+    outcome = orjson.loads(bytes(item.outcome))
     response = outcome.get("response") if isinstance(outcome, dict) else None
     if not isinstance(response, dict) or not response.get("body"):
         return None

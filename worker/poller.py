@@ -11,12 +11,12 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from worker.clock import Clock
 from worker.inflight import InFlight
 from worker.intake.backoff import Backoff
-from worker.intake.client import MAX_RESEQUENCINGS, TIMEOUT, Intake, IntakeError, UnreadableBatch
+from worker.intake.client import MAX_SIGNINGS, TIMEOUT, IntakeError, UnreadableBatch
 from worker.intake.verdict import Verdict
 from worker.outbox import Outbox
 from worker.slots import Slots
@@ -30,6 +30,12 @@ SLOWED_DOWN = 10.0
 """Seconds at the least after a signed 401 or 403: nothing will change by hurrying."""
 FIRST_DISTRUST = 5.0
 """Seconds at the least without work after a batch that cannot be opened; then one job is asked for, to try again."""
+
+
+class Puller(Protocol):
+    """What this module needs of the intake."""
+
+    async def pull(self, message: Pull) -> Jobs: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +63,7 @@ class Poller:
 
     def __init__(
         self,
-        intake: Intake,
+        intake: Puller,
         inflight: InFlight,
         outbox: Outbox,
         slots: Slots,
@@ -97,7 +103,7 @@ class Poller:
         """Pull until cancelled."""
         while True:
             started_ns = self._clock.monotonic_ns()
-            self._expect_silence(TIMEOUT * MAX_RESEQUENCINGS)
+            self._expect_silence(TIMEOUT * MAX_SIGNINGS)
             try:
                 more = await self.pull_once()
             except IntakeError as error:

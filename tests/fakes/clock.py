@@ -59,3 +59,7 @@ class FakeClock:
     async def settle(self) -> None:
         for _ in range(_SETTLE):
             await asyncio.sleep(0)
+
+    def stall(self, seconds: float) -> None:
+        """Let *seconds* pass without anyone waking, as a blocked event loop does; who was due wakes late, at the next turn."""
+        self._elapsed_ns += round(seconds * 1e9)

@@ -7,13 +7,13 @@ milliseconds UTC; durations, never deadlines, cross the wire, in milliseconds.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
 from worker.errors import MessageError
 
-VERSION = 1
+VERSION: Final = 1
 
 MAX_REPLY_BYTES = 16 * 1024 * 1024
 """The largest reply a worker reads: 1,000 jobs of the largest sensible definition."""

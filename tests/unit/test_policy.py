@@ -1,0 +1,99 @@
+"""The egress policy's order and its words. Every block and embedding has its test in test_special_purpose and
+test_embedding."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+import pytest
+
+from worker.errors import PolicyError
+from worker.policy import Kind, Policy
+
+DEFAULT = Policy.build()
+
+
+def allows(policy: Policy, address: str) -> bool:
+    return policy.judge(ip_address(address)).allowed
+
+
+@pytest.mark.parametrize("address", ["8.8.8.8", "1.1.1.1", "93.184.216.34", "2606:4700:4700::1111", "::ffff:8.8.8.8"])
+def test_public_addresses_are_allowed_by_default(address: str) -> None:
+    assert allows(DEFAULT, address)
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["127.0.0.1", "10.0.0.1", "169.254.169.254", "168.63.129.16", "0.0.0.0", "224.0.0.1", "::1", "::", "fd00:ec2::254",
+     "fe80::1", "fec0::1", "ff02::1", "::ffff:127.0.0.1", "64:ff9b::10.0.0.1", "::10.0.0.1", "2002:7f00:1::1"],
+)  # fmt: skip
+def test_internal_addresses_are_denied_by_default(address: str) -> None:
+    assert not allows(DEFAULT, address)
+
+
+def test_the_allow_list_comes_before_the_deny_list_and_both_before_the_special_purpose_blocks() -> None:
+    policy = Policy.build(allow=["10.1.0.0/16"], deny=["10.1.2.0/24", "8.8.8.0/24"])
+    assert policy.judge(ip_address("10.1.2.3")).kind is Kind.ALLOWED_RANGE
+    assert policy.judge(ip_address("10.2.0.1")).kind is Kind.SPECIAL_PURPOSE
+    assert policy.judge(ip_address("8.8.8.8")).kind is Kind.DENIED_RANGE
+    assert policy.judge(ip_address("8.8.9.8")).kind is Kind.NO_RULE
+
+
+def test_the_deny_list_works_without_the_special_purpose_blocks() -> None:
+    policy = Policy.build(deny=["10.0.0.0/8"], block_special_purpose=False)
+    assert allows(policy, "127.0.0.1")
+    assert not allows(policy, "10.0.0.1")
+    assert not allows(policy, "2002:a00:1::")
+
+
+def test_an_allowed_outer_prefix_does_not_allow_what_is_embedded_in_it() -> None:
+    policy = Policy.build(allow=["2002::/16", "64:ff9b::/96"])
+    assert not allows(policy, "2002:a00:1::")
+    assert not allows(policy, "64:ff9b::10.0.0.1")
+    assert allows(policy, "2002:808:808::")
+
+
+def test_a_denied_name_stays_denied_unless_an_allow_glob_matches_it_too() -> None:
+    policy = Policy.build(allow_names=["*.example.com"], deny_names=["*"])
+    assert policy.judge_name("a.b.EXAMPLE.com.").kind is Kind.ALLOWED_NAME
+    assert policy.judge_name("example.com").kind is Kind.DENIED_NAME
+    assert policy.judge_name("8.8.8.8").kind is Kind.DENIED_NAME
+
+
+def test_a_list_of_allowed_names_alone_forbids_nothing() -> None:
+    assert Policy.build(allow_names=["*.example.com"]).judge_name("elsewhere.test").allowed
+
+
+def test_names_are_compared_as_a_labels() -> None:
+    policy = Policy.build(deny_names=["*.Bücher.example"])
+    assert not policy.judge_name("www.xn--bcher-kva.example").allowed
+    assert not policy.judge_name("www.BÜCHER.example.").allowed
+
+
+@pytest.mark.parametrize("host", ["", "a b", "a\0.example.com", "fe80::1%lo", "a..b", "x" * 300, "-\n"])
+def test_what_is_neither_address_nor_host_name_is_refused(host: str) -> None:
+    decision = DEFAULT.judge_name(host)
+    assert (decision.allowed, decision.kind, decision.option) == (False, Kind.INVALID_HOST, None)
+
+
+def test_the_rule_names_the_block_and_the_message_the_option_that_would_allow_it() -> None:
+    decision = DEFAULT.judge(ip_address("10.20.30.40"))
+    assert decision.rule == "denied by the IANA special-purpose block 10.0.0.0/8 (private use, RFC 1918)"
+    assert decision.option == "whitelistedRange.4"
+    assert decision.message == f"{decision.rule}; whitelistedRange.4 would allow it"
+
+
+@pytest.mark.parametrize("address", ["::1", "168.63.129.16", "64:ff9b::10.1.2.3", "9.9.9.9"])
+def test_the_message_does_not_name_the_address(address: str) -> None:
+    decision = Policy.build(deny=["9.9.9.9"]).judge(ip_address(address))
+    assert not decision.allowed
+    assert not any(part in decision.message for part in (address, "10.1.2.3"))
+
+
+@pytest.mark.parametrize(
+    "rule", ["", "10.0.0.0/33", "10.0.0.1/8", "10.0.0.0/255.0.0.0", "10.1", "fe80::1%lo/64", "::ffff:10.0.0.0/104", "x"]
+)
+def test_a_range_that_can_be_misread_is_an_error_that_names_it(rule: str) -> None:
+    with pytest.raises(PolicyError) as caught:
+        Policy.build(deny=[rule])
+    assert caught.value.rule == rule

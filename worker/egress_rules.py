@@ -1,0 +1,107 @@
+"""What an operator writes to steer the policy: address ranges, NAT64 prefixes and domain globs, parsed strictly.
+
+A rule that can be misread is refused, never repaired: a policy that differs from what its author meant is worse than
+none.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import TypeAlias
+
+from worker.embedding import NAT64_LENGTHS
+from worker.errors import HostError, PolicyError
+from worker.hostname import parse_host
+
+Network: TypeAlias = IPv4Network | IPv6Network
+
+MAPPED = IPv6Network("::ffff:0:0/96")
+
+_CIDR = re.compile(r"[0-9a-fA-F.:]+(?:/(?:0|[1-9][0-9]{0,2}))?", re.ASCII)
+
+
+def parse_range(rule: str) -> Network:
+    """A CIDR range, or a single address. PolicyError for anything else, host bits and mapped IPv4 included."""
+    if not _CIDR.fullmatch(rule):
+        raise PolicyError(rule, "not an address range such as 10.0.0.0/8 or fd00::/8")
+    try:
+        network = ip_network(rule, strict=False)
+    except ValueError:
+        raise PolicyError(rule, "not an address range such as 10.0.0.0/8 or fd00::/8") from None
+    if "/" in rule and ip_network(rule.partition("/")[0])[0] != network[0]:
+        raise PolicyError(rule, f"has bits set behind its prefix; the range is written {network}")
+    if isinstance(network, IPv6Network) and network != MAPPED and network.subnet_of(MAPPED):
+        inner = IPv4Network((int(network[0]) & 0xFFFF_FFFF, network.prefixlen - 96))
+        raise PolicyError(rule, f"IPv4-mapped addresses are judged as IPv4; the range is written {inner}")
+    return network
+
+
+def parse_nat64_prefix(rule: str) -> IPv6Network:
+    """The prefix of a translator, of a length that RFC 6052 defines. PolicyError for anything else."""
+    network = parse_range(rule)
+    if not isinstance(network, IPv6Network) or network.prefixlen not in NAT64_LENGTHS:
+        raise PolicyError(rule, "not a NAT64 prefix: an IPv6 range of length 32, 40, 48, 56, 64 or 96 (RFC 6052)")
+    if network.prefixlen == 96 and int(network[0]) >> 56 & 0xFF:
+        raise PolicyError(rule, "not a NAT64 prefix: bits 64 to 71 must be zero (RFC 6052 section 2.2)")
+    return network
+
+
+@dataclass(frozen=True, slots=True)
+class Glob:
+    """A domain rule. `*` stands for any run of characters, dots included.
+
+    `*.example.com` matches a.example.com and a.b.example.com, not example.com.
+    """
+
+    text: str
+    pattern: re.Pattern[str]
+
+    def matches(self, name: str) -> bool:
+        """*name* as `parse_host` returns it; an address in its usual spelling."""
+        return self.pattern.fullmatch(name) is not None
+
+    def covers(self, other: Glob) -> bool:
+        """Whether each name that *other* matches is matched here. A star in *other* can only be met by a star here."""
+        return self.matches(other.text)
+
+    @property
+    def is_address(self) -> bool:
+        """Whether it reads like an address, or the beginning of one: a mistake, since names are not ranges."""
+        return re.fullmatch(r"[0-9.*]*[0-9][0-9.*]*|[0-9a-f:*]*:[0-9a-f:.*]*", self.text) is not None
+
+
+def parse_glob(rule: str) -> Glob:
+    """A domain glob; labels outside ASCII become A-labels. PolicyError for anything that could match no host name."""
+    text = _canonical_glob(rule)
+    pieces = (re.escape(piece) for piece in re.split(r"\*+", text))
+    # Atomic and lazy: each star takes the first fit for what follows it and is never reopened, so no input is slow.
+    first, *rest = pieces
+    if not rest:
+        return Glob(text, re.compile(first))
+    middle = "".join(f"(?>.*?{piece})" for piece in rest[:-1])
+    return Glob(text, re.compile(f"{first}{middle}.*{rest[-1]}", re.DOTALL))
+
+
+def _canonical_glob(rule: str) -> str:
+    if not re.fullmatch(r"[^\s?\[\]{}!/\\@]+", rule):
+        raise PolicyError(rule, 'not a domain name, with "*" as the only wildcard')
+    if ":" in rule:
+        return rule.lower()
+    labels = [_label(rule, label) for label in rule.removesuffix(".").split(".")]
+    return re.sub(r"\*+", "*", ".".join(labels))
+
+
+def _label(rule: str, label: str) -> str:
+    if label.isascii() and re.fullmatch(r"[A-Za-z0-9_*-]{1,63}", label):
+        return label.lower()
+    if "*" in label:
+        raise PolicyError(rule, "a wildcard cannot stand inside an international label")
+    try:
+        host = parse_host(label)
+    except HostError:
+        host = ""
+    if not isinstance(host, str) or not host or "." in host:
+        raise PolicyError(rule, 'not a domain name, with "*" as the only wildcard')
+    return host

@@ -1,0 +1,257 @@
+"""The egress policy: one immutable value that says which names may be looked up and which addresses may be dialled.
+
+It looks nothing up, dials nothing and logs nothing, and it knows no exceptions: who is not to be judged (the
+operator's own intake, proxies and resolvers) is not brought here.
+
+Names: a name that a deny glob matches is refused unless an allow glob matches it too (allowed wins over blocked, as
+in the reference system). A list of allowed names therefore forbids nothing by itself: to reach only `*.example.com`,
+deny `*` and allow `*.example.com`. The globs see address literals as well, in their usual spelling, so that denying
+`*` leaves no way around it. What is allowed by name is still judged by address.
+
+Addresses: the allow list, then the deny list, then the special-purpose blocks, the most specific first; an address
+that nothing is about is allowed. An IPv4-mapped address is judged as the IPv4 address that it is. An address that
+embeds IPv4 in any other form must pass as it stands, and each embedded address must pass too: allowing the outer
+prefix allows nothing inside it.
+
+Ranges are laid over each other once, when the policy is built; judging is one binary search, a few for an embedding.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
+
+from worker.egress_rules import Glob, Network, parse_glob, parse_nat64_prefix, parse_range
+from worker.embedding import Embedded, embedded
+from worker.errors import HostError
+from worker.hostname import parse_host
+from worker.special_purpose import BLOCKS, Block
+
+ALLOW_RANGES = {4: "whitelistedRange.4", 6: "whitelistedRange.6"}
+DENY_RANGES = {4: "blacklistedRange.4", 6: "blacklistedRange.6"}
+ALLOW_NAMES = "allowedDomainNames"
+DENY_NAMES = "blockedDomainNames"
+NAT64_PREFIXES = "nat64Prefixes"
+
+_U32 = 0xFFFF_FFFF
+
+
+class Kind(Enum):
+    """Which layer decided. The values are stable."""
+
+    ALLOWED_NAME = "allowed_name"
+    ALLOWED_RANGE = "allowed_range"
+    DENIED_NAME = "denied_name"
+    DENIED_RANGE = "denied_range"
+    INVALID_HOST = "invalid_host"
+    NO_RULE = "no_rule"
+    SPECIAL_PURPOSE = "special_purpose"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """One judgement.
+
+    *rule* is for the operator and may name addresses; *reason* says the same without the address that was judged.
+    *option* is what an operator would set to change the decision, None where nothing would.
+    *embedding* is the form of the embedded IPv4 address that decided, None if none did.
+    """
+
+    allowed: bool
+    kind: Kind
+    rule: str
+    reason: str
+    option: str | None
+    embedding: str | None = None
+
+    @property
+    def message(self) -> str:
+        """For results: the rule and the option that would allow it, never the address."""
+        if self.allowed or self.option is None:
+            return self.reason
+        return f"{self.reason}; {self.option} would allow it"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """An address family cut into stretches: *decisions[i]* holds from *starts[i]* up to the next start."""
+
+    starts: tuple[int, ...]
+    decisions: tuple[Decision, ...]
+
+    def at(self, number: int) -> Decision:
+        return self.decisions[bisect_right(self.starts, number) - 1]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Made by `Policy.build`; the tables are derived from the rules."""
+
+    allow: tuple[Network, ...]
+    deny: tuple[Network, ...]
+    allow_names: tuple[Glob, ...]
+    deny_names: tuple[Glob, ...]
+    block_special_purpose: bool
+    nat64_prefixes: tuple[IPv6Network, ...]
+    ipv4: Table = field(repr=False, compare=False)
+    ipv6: Table = field(repr=False, compare=False)
+
+    @classmethod
+    def build(
+        cls,
+        *,
+        allow: Iterable[str] = (),
+        deny: Iterable[str] = (),
+        allow_names: Iterable[str] = (),
+        deny_names: Iterable[str] = (),
+        block_special_purpose: bool = True,
+        nat64_prefixes: Iterable[str] = (),
+    ) -> Policy:
+        """From the options' texts, both address families in one list. PolicyError names the first unusable rule."""
+        allowed, denied = tuple(map(parse_range, allow)), tuple(map(parse_range, deny))
+        blocks = BLOCKS if block_special_purpose else ()
+        return cls(
+            allow=allowed,
+            deny=denied,
+            allow_names=tuple(map(parse_glob, allow_names)),
+            deny_names=tuple(map(parse_glob, deny_names)),
+            block_special_purpose=block_special_purpose,
+            nat64_prefixes=tuple(map(parse_nat64_prefix, nat64_prefixes)),
+            ipv4=_table(4, allowed, denied, blocks),
+            ipv6=_table(6, allowed, denied, blocks),
+        )
+
+    def judge_name(self, host: str) -> Decision:
+        """Whether *host* may be looked up at all. What is neither an address nor a host name may not."""
+        try:
+            name = str(parse_host(host))
+        except HostError as error:
+            return Decision(allowed=False, kind=Kind.INVALID_HOST, rule=error.reason, reason=error.reason, option=None)
+        for glob in self.allow_names:
+            if glob.matches(name):
+                return _by_name(glob, allowed=True)
+        for glob in self.deny_names:
+            if glob.matches(name):
+                return _by_name(glob, allowed=False)
+        return _NAMELESS
+
+    def judge(self, address: IPv4Address | IPv6Address) -> Decision:
+        """Whether *address* may be dialled. A zone id is not looked at."""
+        number = int(address)
+        if address.version == 4:
+            return self.ipv4.at(number)
+        if number >> 32 == 0xFFFF:
+            return self.ipv4.at(number & _U32)
+        outside = self.ipv6.at(number)
+        if outside.allowed:
+            for inner in embedded(number, self.nat64_prefixes):
+                inside = self.ipv4.at(inner.ipv4)
+                if not inside.allowed:
+                    return _embedding(inner, inside)
+        return outside
+
+    def readings(self, address: IPv4Address | IPv6Address) -> Iterator[tuple[IPv4Address | IPv6Address, Decision]]:
+        """Each address that *address* stands for, itself first, and its own decision. All must pass for `judge`."""
+        number = int(address)
+        if address.version == 6 and number >> 32 == 0xFFFF:
+            address = IPv4Address(number & _U32)
+        if isinstance(address, IPv4Address):
+            yield address, self.ipv4.at(int(address))
+            return
+        yield address, self.ipv6.at(number)
+        for inner in embedded(number, self.nat64_prefixes):
+            yield inner.address, _embedding(inner, self.ipv4.at(inner.ipv4))
+
+
+_NAMELESS = Decision(
+    allowed=True, kind=Kind.NO_RULE, rule="no rule is about it", reason="no rule is about it", option=DENY_NAMES
+)
+
+
+def _by_name(glob: Glob, *, allowed: bool) -> Decision:
+    kind = Kind.ALLOWED_NAME if allowed else Kind.DENIED_NAME
+    rule = f"allowed by {ALLOW_NAMES} {glob.text}" if allowed else f"denied by {DENY_NAMES} {glob.text}"
+    return Decision(allowed=allowed, kind=kind, rule=rule, reason=rule, option=ALLOW_NAMES)
+
+
+def _embedding(inner: Embedded, inside: Decision) -> Decision:
+    return replace(
+        inside,
+        rule=f"embeds {inner.address} ({inner.form}), {inside.rule}",
+        reason=f"embeds an IPv4 address ({inner.form}), {inside.reason}",
+        option=NAT64_PREFIXES if inner.guessed else inside.option,
+        embedding=inner.form,
+    )
+
+
+def _allowed_range(network: Network) -> Decision:
+    option = ALLOW_RANGES[network.version]
+    rule, reason = f"allowed by {option} {network}", f"allowed by {option} {_shown(network)}"
+    return Decision(allowed=True, kind=Kind.ALLOWED_RANGE, rule=rule, reason=reason, option=option)
+
+
+def _denied_range(network: Network) -> Decision:
+    deny = DENY_RANGES[network.version]
+    rule, reason = f"denied by {deny} {network}", f"denied by {deny} {_shown(network)}"
+    option = ALLOW_RANGES[network.version]
+    return Decision(allowed=False, kind=Kind.DENIED_RANGE, rule=rule, reason=reason, option=option)
+
+
+def _special_purpose(block: Block) -> Decision:
+    verb = "allowed" if block.reachable else "denied"
+    source = "the IANA special-purpose block" if block.registered else "the built-in block"
+    about = f"({block.purpose}, {block.reference})"
+    return Decision(
+        allowed=block.reachable,
+        kind=Kind.SPECIAL_PURPOSE,
+        rule=f"{verb} by {source} {block.network} {about}",
+        reason=f"{verb} by {source} {_shown(block.network)} {about}",
+        option=(DENY_RANGES if block.reachable else ALLOW_RANGES)[block.network.version],
+    )
+
+
+def _shown(network: Network) -> str:
+    """A range as a result may name it: a range of one address would name the address."""
+    return "of one address" if network.num_addresses == 1 else str(network)
+
+
+def _table(version: int, allow: Sequence[Network], deny: Sequence[Network], blocks: Sequence[Block]) -> Table:
+    """Lay the three layers over each other: each stretch takes the first layer's word that has one."""
+    rest = "no rule is about it"
+    default = Decision(allowed=True, kind=Kind.NO_RULE, rule=rest, reason=rest, option=DENY_RANGES[version])
+    layers = [
+        flatten((network, _allowed_range(network)) for network in allow if network.version == version),
+        flatten((network, _denied_range(network)) for network in deny if network.version == version),
+        flatten((block.network, _special_purpose(block)) for block in blocks if block.network.version == version),
+    ]
+    starts = sorted({start for layer in layers for start, _ in layer})
+    decisions = []
+    for start in starts:
+        words = (layer[bisect_right(layer, start, key=_start) - 1][1] for layer in layers)
+        decisions.append(next((word for word in words if word is not None), default))
+    return Table(tuple(starts), tuple(decisions))
+
+
+def _start(stretch: tuple[int, Decision | None]) -> int:
+    return stretch[0]
+
+
+def flatten(rules: Iterable[tuple[Network, Decision]]) -> list[tuple[int, Decision | None]]:
+    """Ranges, which nest or are apart, as stretches from 0 on: where each starts, and the most specific's word."""
+    stretches: dict[int, Decision | None] = {0: None}
+    around: list[tuple[int, Decision]] = []  # the open ranges, outermost first: where each ends, and its decision
+
+    def close(before: int) -> None:
+        while around and around[-1][0] < before:
+            end, _ = around.pop()
+            stretches[end + 1] = around[-1][1] if around else None
+
+    for network, decision in sorted(rules, key=lambda rule: (int(rule[0][0]), rule[0].prefixlen)):
+        close(int(network[0]))
+        stretches[int(network[0])] = decision
+        around.append((int(network[-1]), decision))
+    close(1 << 129)
+    return list(stretches.items())
