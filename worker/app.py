@@ -12,9 +12,11 @@ import random
 import signal
 import ssl
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import orjson
@@ -23,7 +25,7 @@ from aiohttp import web
 from worker import __version__
 from worker.apitest.definition import APITest
 from worker.apitest.result import Result
-from worker.checks.limits import Limits
+from worker.checks.evidence import Limits
 from worker.clock import Clock, SystemClock
 from worker.config import Config, LocalConfig
 from worker.errors import ConfigError
@@ -94,7 +96,8 @@ async def check(config: LocalConfig, tests: Sequence[APITest]) -> AsyncIterator[
             for task in running:
                 yield await task
         finally:
-            for task in (watching, *running):
+            watching.cancel()
+            for task in running:
                 task.cancel()
             await asyncio.gather(watching, *running, return_exceptions=True)
 
@@ -115,7 +118,7 @@ def policy_of(config: LocalConfig) -> Policy:
 
 
 def resolver_of(config: LocalConfig) -> Resolver:
-    servers = [Nameserver.of(address, port) for address, port in config.dns_servers]
+    servers = [Nameserver(ip_address(address), port) for address, port in config.dns_servers]
     return Resolver(servers, use_host=config.dns_use_host, ipv6=config.enable_ipv6)
 
 
@@ -236,8 +239,11 @@ class _Worker:
             extra={"action": "drained", "given_back": cut, "undelivered": self._outbox.waiting},
         )
 
-    async def _carry_out(self, job: Job) -> ResultItem:
-        result = await self._runner.carry_out(job, self._clock.monotonic_ns())
+    def _carry_out(self, job: Job) -> Coroutine[Any, Any, ResultItem]:
+        return self._run_job(job, received_ns=self._clock.monotonic_ns())
+
+    async def _run_job(self, job: Job, *, received_ns: int) -> ResultItem:
+        result = await self._runner.carry_out(job, received_ns)
         self._metrics.count_result(result)
         _log_result(result, job)
         outcome = msgspec.Raw(orjson.dumps(result.as_json()))

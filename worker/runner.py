@@ -20,8 +20,7 @@ from worker.apitest.parse import parse
 from worker.apitest.phases import Timings
 from worker.apitest.request import Request
 from worker.apitest.result import AssertionResult, Result, Status, Verdict
-from worker.checks.cost import is_bounded
-from worker.checks.evaluate import evaluate
+from worker.checks.cost import evaluate_bounded, is_bounded
 from worker.checks.evidence import Evidence, Limits
 from worker.checks.report import response_as_json
 from worker.checks.verdict import conclude
@@ -134,7 +133,7 @@ class Runner:
         unbounded: dict[int, Assertion] = {}
         for index, assertion in enumerate(test.assertions):
             if is_bounded(assertion, observation):
-                results[index] = evaluate(assertion, evidence)
+                results[index] = evaluate_bounded(assertion, evidence)
             else:
                 unbounded[index] = assertion
         waited = 0.0
