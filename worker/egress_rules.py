@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import TypeAlias
 
+import idna
+
 from worker.embedding import NAT64_LENGTHS
-from worker.errors import HostError, PolicyError
-from worker.hostname import parse_host
+from worker.errors import PolicyError
 
 Network: TypeAlias = IPv4Network | IPv6Network
 
 MAPPED = IPv6Network("::ffff:0:0/96")
 
+_MAX_NAME = 254  # RFC 1035 section 2.3.4, with the root's dot; IDNA mapping is not linear in what it is given
+_GLOB = re.compile(r"(?!.*\*\*)[A-Za-z0-9_*-]{1,63}(?:\.[A-Za-z0-9_*-]{1,63})*|[0-9A-Fa-f:.*]+", re.ASCII)
 _CIDR = re.compile(r"[0-9a-fA-F.:]+(?:/(?:0|[1-9][0-9]{0,2}))?", re.ASCII)
 
 
@@ -59,7 +62,7 @@ class Glob:
     pattern: re.Pattern[str]
 
     def matches(self, name: str) -> bool:
-        """*name* as `parse_host` returns it; an address in its usual spelling."""
+        """*name* as `canonical_name` returns it; an address in its usual spelling."""
         return self.pattern.fullmatch(name) is not None
 
     def covers(self, other: Glob) -> bool:
@@ -73,9 +76,9 @@ class Glob:
 
 
 def parse_glob(rule: str) -> Glob:
-    """A domain glob; labels outside ASCII become A-labels. PolicyError for anything that could match no host name."""
+    """A domain glob; labels outside ASCII become A-labels. PolicyError for what could match no host name."""
     text = _canonical_glob(rule)
-    pieces = (re.escape(piece) for piece in re.split(r"\*+", text))
+    pieces = (re.escape(piece) for piece in text.split("*"))
     # Atomic and lazy: each star takes the first fit for what follows it and is never reopened, so no input is slow.
     first, *rest = pieces
     if not rest:
@@ -84,24 +87,26 @@ def parse_glob(rule: str) -> Glob:
     return Glob(text, re.compile(f"{first}{middle}.*{rest[-1]}", re.DOTALL))
 
 
+def canonical_name(text: str) -> str:
+    """Lower case, A-labels, no dot at the end: one spelling of each name. UnicodeError where there is none.
+
+    UTS 46 mapping without its transitional rules, then IDNA 2008 for the labels that are still outside ASCII; the others
+    are not looked at. An address comes back as it is spelt.
+    """
+    if text.isascii():
+        return text.lower().rstrip(".")
+    if len(text) > _MAX_NAME:
+        raise UnicodeError("too long for a name")
+    labels = idna.uts46_remap(text, std3_rules=False).split(".")
+    return ".".join(label if label.isascii() else idna.alabel(label).decode("ascii") for label in labels).rstrip(".")
+
+
 def _canonical_glob(rule: str) -> str:
-    if not re.fullmatch(r"[^\s?\[\]{}!/\\@]+", rule):
-        raise PolicyError(rule, 'not a domain name, with "*" as the only wildcard')
-    if ":" in rule:
-        return rule.lower()
-    labels = [_label(rule, label) for label in rule.removesuffix(".").split(".")]
-    return re.sub(r"\*+", "*", ".".join(labels))
-
-
-def _label(rule: str, label: str) -> str:
-    if label.isascii() and re.fullmatch(r"[A-Za-z0-9_*-]{1,63}", label):
-        return label.lower()
-    if "*" in label:
-        raise PolicyError(rule, "a wildcard cannot stand inside an international label")
+    labels = re.sub(r"\*+", "*", rule).removesuffix(".").split(".")
     try:
-        host = parse_host(label)
-    except HostError:
-        host = ""
-    if not isinstance(host, str) or not host or "." in host:
-        raise PolicyError(rule, 'not a domain name, with "*" as the only wildcard')
-    return host
+        text = ".".join(label if "*" in label else canonical_name(label) for label in labels)
+    except UnicodeError:
+        raise PolicyError(rule, "not a domain name, not even an international one") from None
+    if not _GLOB.fullmatch(text):
+        raise PolicyError(rule, 'not a domain name with "*" as the only wildcard, which cannot stand beside ü')
+    return text.lower()

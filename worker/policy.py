@@ -24,10 +24,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
-from worker.egress_rules import Glob, Network, parse_glob, parse_nat64_prefix, parse_range
+from worker.egress_rules import Glob, Network, canonical_name, parse_glob, parse_nat64_prefix, parse_range
 from worker.embedding import Embedded, embedded
-from worker.errors import HostError
-from worker.hostname import parse_host
 from worker.special_purpose import BLOCKS, Block
 
 ALLOW_RANGES = {4: "whitelistedRange.4", 6: "whitelistedRange.6"}
@@ -46,7 +44,7 @@ class Kind(Enum):
     ALLOWED_RANGE = "allowed_range"
     DENIED_NAME = "denied_name"
     DENIED_RANGE = "denied_range"
-    INVALID_HOST = "invalid_host"
+    INVALID_NAME = "invalid_name"
     NO_RULE = "no_rule"
     SPECIAL_PURPOSE = "special_purpose"
 
@@ -125,11 +123,11 @@ class Policy:
         )
 
     def judge_name(self, host: str) -> Decision:
-        """Whether *host* may be looked up at all. What is neither an address nor a host name may not."""
+        """Whether *host* may be looked up at all. A name that has no spelling in A-labels may not."""
         try:
-            name = str(parse_host(host))
-        except HostError as error:
-            return Decision(allowed=False, kind=Kind.INVALID_HOST, rule=error.reason, reason=error.reason, option=None)
+            name = canonical_name(host)
+        except UnicodeError:
+            return _UNNAMEABLE
         for glob in self.allow_names:
             if glob.matches(name):
                 return _by_name(glob, allowed=True)
@@ -168,6 +166,11 @@ class Policy:
 
 _NAMELESS = Decision(
     allowed=True, kind=Kind.NO_RULE, rule="no rule is about it", reason="no rule is about it", option=DENY_NAMES
+)
+
+
+_UNNAMEABLE = Decision(
+    allowed=False, kind=Kind.INVALID_NAME, rule="not a name in DNS", reason="not a name in DNS", option=None
 )
 
 
