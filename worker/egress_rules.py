@@ -108,5 +108,5 @@ def _canonical_glob(rule: str) -> str:
     except UnicodeError:
         raise PolicyError(rule, "not a domain name, not even an international one") from None
     if not _GLOB.fullmatch(text):
-        raise PolicyError(rule, 'not a domain name with "*" as the only wildcard, which cannot stand beside ü')
+        raise PolicyError(rule, 'not a domain name with "*" as the only wildcard, and none beside ü')
     return text.lower()
