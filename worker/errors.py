@@ -50,7 +50,14 @@ class WireError(SyntheticsError):
 
 
 class SignatureError(WireError):
-    """A request or reply whose signature, date, host or body hash does not hold."""
+    """A request or reply whose signature, date, host or body hash does not hold.
+
+    *reason* is one of the stable codes of wire.signing.Reason; *text* a sentence for people, free of secrets.
+    """
+
+    def __init__(self, reason: str, text: str) -> None:
+        self.reason = reason
+        super().__init__(text)
 
 
 class EnvelopeError(WireError):

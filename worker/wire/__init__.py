@@ -1,1 +1,1 @@
-"""What both sides agree on: signing, envelope, messages. One implementation for worker and control plane, no IO inside."""
+"""What both sides agree on: signing, envelope, messages. One implementation for both of them, no IO inside."""

@@ -1,19 +1,19 @@
 """The four messages of the protocol as typed values, and the only place where their JSON is read or written.
 
-Unknown keys are tolerated (a newer peer may say more), wrong types and values out of bounds are not. A test and an outcome
-pass through as raw JSON: the wire carries them, `apitest` knows what they mean. Times of day are epoch milliseconds UTC;
-everything else that has a unit says it in its name, and durations, never deadlines, cross the wire.
+Unknown keys are tolerated (a newer peer may say more), wrong types and values out of bounds are not. A test and an
+outcome pass through as raw JSON: the wire carries them, `apitest` knows what they mean. Times of day are epoch
+milliseconds UTC; durations, never deadlines, cross the wire, in milliseconds.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 
 from worker.errors import MessageError
 
-VERSION = 1
+VERSION: Final = 1
 
 MAX_REPLY_BYTES = 16 * 1024 * 1024
 """The largest reply a worker reads: 1,000 jobs of the largest sensible definition."""
@@ -29,7 +29,7 @@ EpochMilliseconds = Annotated[int, msgspec.Meta(ge=0, le=100_000_000_000_000)]
 
 
 class Pull(msgspec.Struct, frozen=True, kw_only=True):
-    """Worker → control plane, in the clear inside TLS: what is free, what is held, what is given back. Also the heartbeat.
+    """Worker → control plane, in the clear inside TLS: what is free, held and given back. Also the heartbeat.
 
     `holding` is complete: a job leased to this worker that is missing from it was lost on the way and is offered again.
     """
@@ -97,7 +97,7 @@ class ResultsReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of every signed reply that is no success: a stable `error` and a sentence. 409 `sequence` adds `last`."""
+    """The body of every signed reply that is no success: a stable code and a sentence. 409 `sequence` adds `last`."""
 
     error: Identifier
     message: Annotated[str, msgspec.Meta(max_length=1000)] = ""

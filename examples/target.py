@@ -1,0 +1,87 @@
+"""A small company network on loopback for the demo to watch: a shop over HTTP and HTTPS, a TCP service, and a DNS server.
+
+Five ports from a base port on: HTTP, HTTPS, TCP, DNS (and the fifth for the demo's control plane). The certificate comes from a
+CA made at start; its public half is written where the worker can be told to trust it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import ssl
+from pathlib import Path
+
+import dns.flags
+import dns.message
+import dns.rdatatype
+import dns.rrset
+import trustme
+from aiohttp import web
+
+NAMES = ("shop.demo.internal", "127.0.0.1")
+HTTP, HTTPS, TCP, DNS, INTAKE = range(5)
+
+
+async def health(_: web.Request) -> web.Response:
+    return web.json_response({"status": "ok", "orders": {"open": 17}, "regions": ["north", "south"]})
+
+
+async def checkout(_: web.Request) -> web.Response:
+    return web.json_response({"error": "payment provider unreachable"}, status=503)
+
+
+async def front_page(_: web.Request) -> web.Response:
+    return web.Response(text="<html><body><h1>The shop</h1></body></html>", content_type="text/html")
+
+
+class Zone(asyncio.DatagramProtocol):
+    """Answers A for the demo's names, and NXDOMAIN for everything else."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.DatagramTransport)
+        self._transport = transport
+
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        query = dns.message.from_wire(data)
+        reply = dns.message.make_response(query, recursion_available=True)
+        question = query.question[0]
+        if question.name.to_text(omit_final_dot=True).lower() not in NAMES:
+            reply.set_rcode(dns.rcode.NXDOMAIN)
+        elif question.rdtype == dns.rdatatype.A:
+            reply.answer.append(dns.rrset.from_text(question.name, 60, "IN", "A", "127.0.0.1"))
+        self._transport.sendto(reply.to_wire(), addr)
+
+
+async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"220 mail.demo.internal\r\n")
+    await writer.drain()
+    writer.close()
+
+
+async def serve(base_port: int, ca_file: Path) -> None:
+    ca = trustme.CA()
+    ca.cert_pem.write_to_path(str(ca_file))
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    ca.issue_cert(*NAMES).configure_cert(tls)
+    application = web.Application()
+    application.add_routes([web.get("/", front_page), web.get("/health", health), web.get("/checkout", checkout)])
+    runner = web.AppRunner(application)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", base_port + HTTP).start()
+    await web.TCPSite(runner, "127.0.0.1", base_port + HTTPS, ssl_context=tls).start()
+    await asyncio.start_server(greet, "127.0.0.1", base_port + TCP)
+    await asyncio.get_running_loop().create_datagram_endpoint(Zone, local_addr=("127.0.0.1", base_port + DNS))
+    print("ready", flush=True)
+    await asyncio.Event().wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--base-port", type=int, default=18080)
+    parser.add_argument("--ca-file", type=Path, required=True)
+    arguments = parser.parse_args()
+    asyncio.run(serve(arguments.base_port, arguments.ca_file))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,127 @@
+"""Health: alive means that the poller makes progress, ready that the control plane answered lately."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import TestServer
+
+from tests.fakes.clock import FakeClock
+from worker.apitest.failure import Failure, FailureCode
+from worker.apitest.phases import Timings
+from worker.apitest.result import Result, Status
+from worker.health import PATIENCE, READY_FOR, Health, status_application
+from worker.metrics import Metrics
+
+
+class Readings:
+    quiet_until_ns = 0
+    last_reply_ns: int | None = None
+
+
+def health_of(clock: FakeClock, readings: Readings) -> Health:
+    return Health(
+        clock, quiet_until_ns=lambda: readings.quiet_until_ns, last_signed_reply_ns=lambda: readings.last_reply_ns
+    )
+
+
+async def test_a_poller_that_backs_off_is_alive_and_one_that_hangs_is_not() -> None:
+    clock, readings = FakeClock(), Readings()
+    health = health_of(clock, readings)
+    readings.quiet_until_ns = 60_000_000_000
+    await clock.advance(60 + PATIENCE - 1)
+    assert health.alive
+    await clock.advance(2)
+    assert not health.alive
+
+
+async def test_ready_needs_a_signed_reply_of_late() -> None:
+    clock, readings = FakeClock(), Readings()
+    health = health_of(clock, readings)
+    answers = [health.ready]
+    readings.last_reply_ns = 0
+    answers.append(health.ready)
+    await clock.advance(READY_FOR)
+    answers.append(health.ready)
+    assert answers == [False, True, False]
+
+
+async def test_the_liveness_file_holds_epoch_milliseconds_and_stops_with_the_poller(tmp_path: Path) -> None:
+    clock, readings = FakeClock(), Readings()
+    readings.quiet_until_ns = 5_000_000_000
+    path = tmp_path / "liveness.date"
+    task = asyncio.ensure_future(health_of(clock, readings).keep_liveness_file(path))
+    await until_sleeping(clock)
+    assert int(path.read_text()) == round(clock.now().timestamp() * 1000)
+    path.unlink()
+    await clock.advance(5 + PATIENCE)
+    await until_sleeping(clock)
+    path.unlink(missing_ok=True)
+    await clock.advance(3)
+    await until_sleeping(clock)
+    assert not path.exists()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_liveness_file_that_cannot_be_written_is_logged_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, readings = FakeClock(), Readings()
+    readings.quiet_until_ns = 100_000_000_000
+    task = asyncio.ensure_future(health_of(clock, readings).keep_liveness_file(tmp_path / "absent" / "file"))
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            await until_sleeping(clock)
+            await clock.advance(1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert [getattr(record, "action", "") for record in caplog.records] == ["liveness_failed"]
+
+
+async def test_the_status_server_answers_orchestrators() -> None:
+    clock, readings = FakeClock(), Readings()
+    metrics = Metrics("1.2.3")
+    metrics.watch("free_slots", "Slots free.", lambda: 7)
+    metrics.count_result(
+        Result(
+            test_public_id="abc-def-ghi",
+            test_name="secret name",
+            test_subtype="http",
+            test_version=1,
+            status=Status.FAILED,
+            timings=Timings((("dns", 10),)),
+            failure=Failure(FailureCode.DNS, "no such name"),
+        )
+    )
+    async with (
+        TestServer(status_application(health_of(clock, readings), metrics)) as server,
+        aiohttp.ClientSession(str(server.make_url("/"))) as client,
+    ):
+        async with client.get("/liveness") as reply:
+            assert (reply.status, await reply.text()) == (200, "alive\n")
+        async with client.get("/readiness") as reply:
+            assert (reply.status, await reply.text()) == (503, "not ready\n")
+        readings.last_reply_ns = 0
+        async with client.get("/readiness") as reply:
+            assert reply.status == 200
+        async with client.get("/metrics") as reply:
+            text = await reply.text()
+            assert reply.headers["Content-Type"].startswith("text/plain; version=0.0.4")
+        async with client.get("/other") as reply:
+            assert reply.status == 404
+    assert "synthetics_worker_free_slots 7.0" in text
+    assert 'synthetics_worker_results_total{code="DNS",status="failed"} 1.0' in text
+    assert 'synthetics_worker_info{version="1.2.3"} 1.0' in text
+    assert "secret name" not in text
+
+
+async def until_sleeping(clock: FakeClock) -> None:
+    """Wait until the writer, which works in a thread, is back at its sleep."""
+    async with asyncio.timeout(5):
+        while not clock.sleeping:
+            await asyncio.sleep(0.001)

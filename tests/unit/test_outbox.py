@@ -1,0 +1,243 @@
+"""The outbox: nothing is forgotten but by a signed reply, whatever the control plane says or fails to say."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import msgspec
+import orjson
+import pytest
+
+from tests.fakes.clock import FakeClock
+from tests.fakes.intake import FakeIntake
+from worker.intake.backoff import Backoff
+from worker.intake.client import IntakeError
+from worker.intake.verdict import Verdict
+from worker.outbox import GATHER, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_WAITING_ITEMS, Fate, Outbox, without_body
+from worker.wire import messages
+from worker.wire.messages import Rejection, ResultItem, ResultsReply, raw
+
+
+def item(name: str, *, size: int = 0, body: str | None = None) -> ResultItem:
+    outcome: dict[str, object] = {"padding": "x" * size}
+    if body is not None:
+        outcome["response"] = {"status_code": 200, "body": body, "is_body_truncated": False}
+    return ResultItem(result=name, job=f"job-{name}", lease=f"lease-{name}", outcome=raw(outcome))
+
+
+class Bench:
+    """An outbox on a fake intake and a fake clock, and what became of its results."""
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self.clock = FakeClock()
+        self.intake = FakeIntake()
+        self.fates: list[Fate] = []
+        self.outbox = Outbox(
+            self.intake,
+            self.clock,
+            Backoff(lambda _, high: high),
+            set_aside=directory,
+            on_fate=self.fates.append,
+        )
+
+
+@asynccontextmanager
+async def running(bench: Bench) -> AsyncIterator[None]:
+    task = asyncio.ensure_future(bench.outbox.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+def refusal(verdict: Verdict, retry_after: float | None = None) -> IntakeError:
+    return IntakeError("no", verdict=verdict, retry_after=retry_after)
+
+
+async def test_results_that_come_together_travel_together_within_a_second() -> None:
+    bench = Bench()
+    async with running(bench):
+        bench.outbox.put(item("a"))
+        await bench.clock.advance(GATHER / 2)
+        bench.outbox.put(item("b"))
+        assert bench.intake.pushes == []
+        await bench.clock.advance(1 - GATHER / 2)
+    assert [[i.result for i in batch] for batch in bench.intake.pushes] == [["a", "b"]]
+    assert bench.outbox.waiting == bench.outbox.waiting_bytes == 0
+
+
+@pytest.mark.parametrize("word", ["accepted", "duplicate", "superseded"])
+async def test_a_result_is_forgotten_when_a_reply_names_it(word: str) -> None:
+    bench = Bench()
+    bench.intake.replies.append(messages.decode(ResultsReply, orjson.dumps({word: ["a"]})))
+    async with running(bench):
+        bench.outbox.put(item("a"))
+        await bench.clock.advance(1)
+    assert bench.outbox.waiting == 0
+    assert bench.fates == [Fate("a", word)]
+
+
+async def test_a_result_that_the_reply_does_not_name_is_pushed_again() -> None:
+    bench = Bench()
+    bench.intake.replies.append(ResultsReply(accepted=("a",)))
+    async with running(bench):
+        bench.outbox.put(item("a"))
+        bench.outbox.put(item("b"))
+        await bench.clock.advance(1)
+    assert [[i.result for i in batch] for batch in bench.intake.pushes] == [["a", "b"], ["b"]]
+
+
+async def test_a_reply_that_names_nothing_is_no_reason_to_hurry() -> None:
+    bench = Bench()
+    bench.intake.replies.extend([ResultsReply()] * 4)
+    async with running(bench):
+        bench.outbox.put(item("a"))
+        await bench.clock.advance(8)
+    assert len(bench.intake.pushes) == 4, "1 + 2 + 4 s of backing off and a gathering each"
+    assert bench.outbox.waiting == 1
+
+
+@pytest.mark.parametrize("verdict", [Verdict.RETRY, Verdict.SLOW_DOWN])
+async def test_an_outage_keeps_everything_and_backs_off(verdict: Verdict) -> None:
+    bench = Bench()
+    bench.intake.replies.extend([refusal(verdict)] * 3)
+    async with running(bench):
+        bench.outbox.put(item("a"))
+        await bench.clock.advance(60)
+    assert [[i.result for i in batch] for batch in bench.intake.pushes] == [["a"]] * 4
+    assert bench.fates == [Fate("a", "accepted")]
+
+
+async def test_a_batch_that_is_too_large_is_halved_until_it_fits() -> None:
+    bench = Bench()
+    bench.intake.replies.extend([refusal(Verdict.SPLIT), refusal(Verdict.SPLIT)])
+    async with running(bench):
+        for name in "abcd":
+            bench.outbox.put(item(name))
+        await bench.clock.advance(1)
+    assert [[i.result for i in batch] for batch in bench.intake.pushes] == [
+        list("abcd"),
+        list("ab"),
+        ["a"],
+        ["b"],
+        list("cd"),
+    ]
+    assert bench.outbox.waiting == 0
+
+
+async def test_a_single_result_that_is_too_large_loses_its_body_and_keeps_its_verdict() -> None:
+    bench = Bench()
+    bench.intake.replies.append(refusal(Verdict.SPLIT))
+    async with running(bench):
+        bench.outbox.put(item("a", body="very long"))
+        await bench.clock.advance(1)
+    [[_], [second]] = bench.intake.pushes
+    outcome = orjson.loads(second.outcome)
+    assert outcome["response"] == {"status_code": 200, "body": "", "is_body_truncated": True}
+    assert bench.fates == [Fate("a", "accepted")]
+
+
+async def test_what_is_too_large_even_without_a_body_is_set_aside_sealed(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "spool")
+    bench.intake.replies.append(refusal(Verdict.SPLIT))
+    async with running(bench):
+        bench.outbox.put(item("a"))
+        await bench.clock.advance(1)
+        await until(lambda: bench.outbox.waiting == 0)
+    [file] = (tmp_path / "spool").iterdir()
+    assert file.name == "a.jwe"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert file.read_bytes().startswith(b"sealed ")
+    assert bench.fates == [Fate("a", "too_large")]
+
+
+async def test_a_rejected_result_is_set_aside_and_its_neighbours_go_on(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.intake.replies.append(ResultsReply(accepted=("b",), rejected=(Rejection(result="a", reason="unknown job"),)))
+    async with running(bench):
+        bench.outbox.put(item("a"))
+        bench.outbox.put(item("b"))
+        await bench.clock.advance(1)
+        await until(lambda: bench.outbox.waiting == 0)
+    assert [file.name for file in tmp_path.iterdir()] == ["a.jwe"]
+    assert set(bench.fates) == {Fate("a", "rejected"), Fate("b", "accepted")}
+
+
+async def test_a_refused_batch_is_searched_for_its_bad_item() -> None:
+    bench = Bench()
+    bench.intake.replies.extend([refusal(Verdict.REFUSED), refusal(Verdict.REFUSED)])
+    async with running(bench):
+        bench.outbox.put(item("bad"))
+        bench.outbox.put(item("good"))
+        await bench.clock.advance(1)
+        await until(lambda: bench.outbox.waiting == 0)
+    assert bench.fates == [Fate("bad", "refused"), Fate("good", "accepted")]
+
+
+async def test_cancelling_a_push_forgets_nothing() -> None:
+    bench = Bench()
+    bench.intake.gate = asyncio.Event()
+    async with running(bench):
+        bench.outbox.put(item("a"))
+        await bench.clock.advance(1)
+        assert len(bench.intake.pushes) == 1
+    assert bench.outbox.waiting == 1
+    assert bench.outbox.leases == ("lease-a",)
+
+
+async def test_flushing_waits_for_the_last_result() -> None:
+    bench = Bench()
+    bench.intake.replies.append(refusal(Verdict.RETRY))
+    async with running(bench):
+        bench.outbox.put(item("a"))
+        flushing = asyncio.ensure_future(bench.outbox.flush())
+        await bench.clock.advance(GATHER)
+        assert not flushing.done()
+        await bench.clock.advance(1)
+        await asyncio.wait_for(flushing, 1)
+    assert bench.outbox.waiting == 0
+
+
+async def test_batches_are_bounded_in_items_and_bytes() -> None:
+    bench = Bench()
+    async with running(bench):
+        for number in range(MAX_BATCH_ITEMS + 1):
+            bench.outbox.put(item(str(number)))
+        for name in ("large-1", "large-2", "large-3"):
+            bench.outbox.put(item(name, size=MAX_BATCH_BYTES // 2))
+        await bench.clock.advance(3)
+    assert [len(batch) for batch in bench.intake.pushes] == [MAX_BATCH_ITEMS, 2, 1, 1]
+
+
+async def test_a_full_outbox_says_so() -> None:
+    bench = Bench()
+    for number in range(MAX_WAITING_ITEMS - 1):
+        bench.outbox.put(item(str(number)))
+    assert not bench.outbox.is_full
+    bench.outbox.put(item("one more"))
+    assert bench.outbox.is_full
+
+
+async def test_a_waiting_result_can_be_sent_under_a_newer_lease() -> None:
+    bench = Bench()
+    bench.outbox.put(item("a"))
+    assert bench.outbox.readdress("job-a", "newer")
+    assert not bench.outbox.readdress("job-b", "newer")
+    assert bench.outbox.leases == ("newer",)
+
+
+def test_a_result_without_a_body_cannot_be_stripped() -> None:
+    assert without_body(item("a")) is None
+    assert without_body(msgspec.structs.replace(item("a"), outcome=msgspec.Raw(b"[]"))) is None
+
+
+async def until(condition: object) -> None:
+    """Wait for what a thread finishes: files are written off the loop."""
+    assert callable(condition)
+    async with asyncio.timeout(5):
+        while not condition():
+            await asyncio.sleep(0.001)

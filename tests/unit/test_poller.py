@@ -1,0 +1,284 @@
+"""The poller: slots before jobs, a pull a second, a heartbeat in every state, and a location that is never drained by mistake."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.fakes.clock import FakeClock
+from tests.fakes.intake import FakeIntake
+from worker.errors import EnvelopeError
+from worker.inflight import InFlight
+from worker.intake.backoff import Backoff
+from worker.intake.client import IntakeError
+from worker.intake.verdict import Verdict
+from worker.outbox import Outbox
+from worker.poller import FIRST_DISTRUST, SLOWED_DOWN, Cadence, Poller
+from worker.slots import Slots
+from worker.wire.messages import Job, Jobs, ResultItem, raw
+
+
+def job(name: str, lease: str = "") -> Job:
+    return Job(
+        job=name,
+        lease=lease or f"lease-{name}",
+        lease_ms=15_000,
+        scheduled_at=0,
+        start_by=30_000,
+        delivery=1,
+        test=raw({"name": name}),
+    )
+
+
+class Bench:
+    """A poller with real slots, jobs in flight and outbox; jobs run until the test finishes them by name."""
+
+    def __init__(self, group: asyncio.TaskGroup, *, size: int = 3, at_most: int = 10) -> None:
+        self.clock = FakeClock()
+        self.intake = FakeIntake()
+        self.slots = Slots(size)
+        self.outbox = Outbox(self.intake, self.clock, Backoff(lambda _, high: high))
+        self.finish: dict[str, asyncio.Event] = {}
+        self.ran: list[str] = []
+        self.trouble: str | None = None
+        self.inflight = InFlight(self._carry_out, slots=self.slots, outbox=self.outbox, group=group)
+        self.poller = Poller(
+            self.intake,
+            self.inflight,
+            self.outbox,
+            self.slots,
+            self.clock,
+            cadence=Cadence(interval=1.0, at_most=at_most),
+            keys=("kid",),
+            agent="test",
+            backoff=Backoff(lambda _, high: high),
+            distrust=Backoff(lambda _, high: high),
+            trouble=lambda: self.trouble,
+        )
+
+    async def _carry_out(self, given: Job) -> ResultItem:
+        self.ran.append(given.job)
+        await self.finish.setdefault(given.job, asyncio.Event()).wait()
+        return ResultItem(result=f"result-{given.job}", job=given.job, lease=given.lease, outcome=raw({}))
+
+    async def end(self, name: str) -> None:
+        self.finish.setdefault(name, asyncio.Event()).set()
+        await self.clock.settle()
+
+
+@asynccontextmanager
+async def polling(*, size: int = 3, at_most: int = 10) -> AsyncIterator[Bench]:
+    async with asyncio.TaskGroup() as group:
+        bench = Bench(group, size=size, at_most=at_most)
+        task = group.create_task(bench.poller.run())
+        await bench.clock.settle()
+        yield bench
+        task.cancel()
+        await bench.inflight.cut_short()
+
+
+async def test_one_pull_a_second_when_nothing_is_due() -> None:
+    async with polling() as bench:
+        await bench.clock.advance(5.5)
+        assert len(bench.intake.pulls) == 6
+        assert {pull.free_slots for pull in bench.intake.pulls} == {3}
+        assert bench.slots.free == 3
+
+
+async def test_it_asks_for_no_more_than_it_has_slots_or_may_fetch() -> None:
+    async with polling(size=7, at_most=4) as bench:
+        assert bench.intake.pulls[0].free_slots == 4
+        bench.intake.jobs.append(Jobs(jobs=tuple(job(name) for name in "abcd")))
+        await bench.clock.advance(2)
+        assert bench.intake.pulls[-1].free_slots == 3
+        assert bench.intake.pulls[-1].concurrency == 7
+
+
+async def test_slots_are_reserved_before_the_pull_and_returned_when_no_job_came() -> None:
+    async with polling(size=2) as bench:
+        bench.intake.gate = asyncio.Event()
+        await bench.clock.advance(1)
+        assert bench.slots.free == 0
+        bench.intake.gate.set()
+        await bench.clock.settle()
+        assert bench.slots.free == 2
+
+
+async def test_a_full_worker_still_reports_in_with_what_it_holds() -> None:
+    async with polling(size=1) as bench:
+        bench.intake.jobs.append(Jobs(jobs=(job("a"),)))
+        await bench.clock.advance(2)
+        assert bench.intake.pulls[-1].free_slots == 0
+        assert bench.intake.pulls[-1].holding == ("lease-a",)
+
+
+async def test_a_result_that_waits_to_be_pushed_is_still_held() -> None:
+    async with polling() as bench:
+        bench.intake.jobs.append(Jobs(jobs=(job("a"),)))
+        await bench.clock.advance(1)
+        await bench.end("a")
+        await bench.clock.advance(1)
+        assert bench.intake.pulls[-1].holding == ("lease-a",)
+        assert bench.intake.pulls[-1].free_slots == 3
+
+
+async def test_more_due_and_slots_free_means_at_once_again() -> None:
+    async with polling(size=3, at_most=1) as bench:
+        bench.intake.jobs.extend([Jobs(jobs=(job(name),), more=True) for name in "abc"])
+        await bench.clock.advance(1.5)
+        assert bench.ran == ["a", "b", "c"]
+
+
+async def test_more_due_waits_for_a_slot_and_not_for_the_next_second() -> None:
+    async with polling(size=1) as bench:
+        bench.intake.jobs.extend([Jobs(jobs=(job("a"),), more=True), Jobs(jobs=(job("b"),))])
+        await bench.clock.advance(1.1)
+        assert bench.ran == ["a"]
+        await bench.end("a")
+        await bench.clock.advance(0.1)
+        assert bench.ran == ["a", "b"]
+
+
+async def test_jobs_that_nobody_asked_for_are_given_back() -> None:
+    async with polling(size=1) as bench:
+        bench.intake.jobs.append(Jobs(jobs=(job("a"), job("b"))))
+        await bench.clock.advance(2)
+        assert bench.ran == ["a"]
+        await bench.clock.advance(1)
+        assert [pull.release for pull in bench.intake.pulls[2:]] == [("lease-b",), ()], "confirmed by the signed reply"
+
+
+async def test_a_release_is_repeated_until_a_reply_confirms_it() -> None:
+    async with polling(size=1) as bench:
+        bench.intake.jobs.append(Jobs(jobs=(job("a"), job("b"))))
+        await bench.clock.advance(1)
+        bench.intake.jobs.append(IntakeError("down", verdict=Verdict.RETRY))
+        await bench.clock.advance(4)
+        assert [pull.release for pull in bench.intake.pulls[2:4]] == [("lease-b",), ("lease-b",)]
+
+
+async def test_a_job_delivered_twice_runs_once_and_under_the_newer_lease() -> None:
+    async with polling() as bench:
+        bench.intake.jobs.extend([Jobs(jobs=(job("a"),)), Jobs(jobs=(job("a", "newer"),))])
+        await bench.clock.advance(2)
+        assert bench.ran == ["a"]
+        assert bench.inflight.leases == ("newer",)
+        await bench.end("a")
+        assert bench.outbox.leases == ("newer",)
+        assert bench.slots.free == 3
+
+
+async def test_a_cancelled_job_frees_its_slot_and_yields_no_result() -> None:
+    async with polling() as bench:
+        bench.intake.jobs.extend([Jobs(jobs=(job("a"),)), Jobs(cancel=("lease-a",))])
+        await bench.clock.advance(3)
+        assert bench.slots.free == 3
+        assert bench.outbox.waiting == 0
+        assert bench.intake.pulls[-1].release == ()
+
+
+async def test_an_outage_backs_off_and_keeps_no_slot() -> None:
+    async with polling() as bench:
+        bench.intake.jobs.extend([IntakeError("down", verdict=Verdict.RETRY)] * 3)
+        await bench.clock.advance(1 + 1 + 2 + 4)
+        assert len(bench.intake.pulls) == 5
+        assert bench.slots.free == 3
+        assert bench.poller.counts.failed == 3
+
+
+async def test_a_refusal_slows_down() -> None:
+    async with polling() as bench:
+        bench.intake.jobs.append(IntakeError("disabled", verdict=Verdict.SLOW_DOWN))
+        await bench.clock.advance(1 + SLOWED_DOWN - 0.5)
+        assert len(bench.intake.pulls) == 2
+        await bench.clock.advance(1)
+        assert len(bench.intake.pulls) == 3
+
+
+async def test_a_batch_that_cannot_be_opened_stops_the_taking_but_not_the_heartbeat() -> None:
+    async with polling() as bench:
+        bench.intake.jobs.append(EnvelopeError("unknown kid"))
+        await bench.clock.advance(1 + FIRST_DISTRUST)
+        after = bench.intake.pulls[2:]
+        assert len(after) >= 4
+        assert {(pull.free_slots, pull.degraded) for pull in after} == {(0, "decryption")}
+        assert bench.slots.free == 3
+
+
+async def test_after_a_while_one_job_is_tried_and_success_ends_the_distrust() -> None:
+    async with polling() as bench:
+        bench.intake.jobs.append(EnvelopeError("unknown kid"))
+        await bench.clock.advance(1 + FIRST_DISTRUST + 2)
+        assert (bench.intake.pulls[-1].free_slots, bench.intake.pulls[-1].degraded) == (1, None)
+        bench.intake.jobs.append(Jobs(jobs=(job("a"),)))
+        await bench.clock.advance(2)
+        assert bench.intake.pulls[-1].free_slots == 2
+
+
+@pytest.mark.parametrize("word", ["event-loop", "descriptors"])
+async def test_a_worker_in_trouble_takes_nothing_and_says_why(word: str) -> None:
+    async with polling() as bench:
+        bench.trouble = word
+        await bench.clock.advance(1)
+        assert (bench.intake.pulls[-1].free_slots, bench.intake.pulls[-1].degraded) == (0, word)
+        bench.trouble = None
+        await bench.clock.advance(1)
+        assert (bench.intake.pulls[-1].free_slots, bench.intake.pulls[-1].degraded) == (3, None)
+
+
+async def test_a_drain_is_told_at_once_and_takes_no_more_jobs() -> None:
+    async with polling() as bench:
+        bench.intake.jobs.append(Jobs(jobs=(job("a"),)))
+        await bench.clock.advance(1.5)
+        bench.poller.drain()
+        await bench.clock.settle()
+        assert (bench.intake.pulls[-1].draining, bench.intake.pulls[-1].free_slots) == (True, 0)
+        assert bench.intake.pulls[-1].holding == ("lease-a",)
+        bench.intake.jobs.append(Jobs(jobs=(job("b"),)))
+        await bench.clock.advance(2)
+        assert bench.ran == ["a"]
+        assert bench.intake.pulls[-1].release == ("lease-b",)
+
+
+async def test_what_a_drain_cuts_short_is_given_back() -> None:
+    async with polling() as bench:
+        bench.intake.jobs.append(Jobs(jobs=(job("a"), job("b"))))
+        await bench.clock.advance(1)
+        await bench.end("a")
+        assert await bench.inflight.cut_short() == 1
+        assert bench.inflight.given_back == ("lease-b",)
+        assert bench.outbox.leases == ("lease-a",)
+        assert bench.slots.free == 3
+
+
+async def test_a_job_cancelled_before_its_first_step_still_frees_its_slot() -> None:
+    async with asyncio.TaskGroup() as group:
+        bench = Bench(group)
+        bench.slots.take(1)
+        bench.inflight.start([job("a")], 1)
+        await bench.inflight.cut_short()
+        assert bench.ran == []
+        assert bench.slots.free == 3
+        assert bench.inflight.given_back == ("lease-a",)
+
+
+async def test_cancelling_the_poller_in_the_middle_of_a_pull_returns_its_slots() -> None:
+    async with asyncio.TaskGroup() as group:
+        bench = Bench(group)
+        bench.intake.gate = asyncio.Event()
+        task = group.create_task(bench.poller.run())
+        await bench.clock.settle()
+        assert bench.slots.free == 0
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert bench.slots.free == 3
+
+
+async def test_planned_silence_covers_a_long_backing_off() -> None:
+    async with polling() as bench:
+        bench.intake.jobs.append(IntakeError("down", verdict=Verdict.RETRY, retry_after=45))
+        await bench.clock.advance(1)
+        assert bench.poller.quiet_until_ns >= bench.clock.monotonic_ns() + 44_000_000_000

@@ -1,0 +1,64 @@
+"""Vitals: the worker notices its own trouble, and remembers when it was."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from tests.fakes.clock import FakeClock
+from worker.vitals import TICK, Vitals, open_descriptors
+
+
+@asynccontextmanager
+async def watching(clock: FakeClock, used: int = 10, limit: int = 1000) -> AsyncIterator[Vitals]:
+    vitals = Vitals(clock, lambda: (used, limit))
+    task = asyncio.ensure_future(vitals.run())
+    await clock.settle()
+    try:
+        yield vitals
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_quiet_worker_has_no_trouble() -> None:
+    clock = FakeClock()
+    async with watching(clock) as vitals:
+        await clock.advance(10)
+        assert vitals.trouble_since(0) is None
+        assert vitals.worst_lag == 0
+
+
+async def test_a_late_loop_marks_what_ran_meanwhile_and_nothing_later() -> None:
+    clock = FakeClock()
+    async with watching(clock) as vitals:
+        await clock.advance(1)
+        before = clock.monotonic_ns()
+        clock.stall(0.4)
+        await clock.advance(TICK)
+        after = clock.monotonic_ns()
+        await clock.advance(1)
+        assert "event loop was" in (vitals.trouble_since(before) or "")
+        assert vitals.trouble_since(after + 1) is None
+        assert 0.3 < vitals.worst_lag < 0.45
+
+
+async def test_a_stepped_clock_is_noticed() -> None:
+    clock = FakeClock()
+    async with watching(clock) as vitals:
+        clock.step_wall(-3600)
+        await clock.advance(1)
+        assert vitals.trouble_since(0) == "the worker's clock stepped by -3600.0 s"
+
+
+async def test_descriptors_that_run_out_are_noticed() -> None:
+    clock = FakeClock()
+    async with watching(clock, used=990) as vitals:
+        await clock.advance(2)
+        assert vitals.trouble_since(0) == "the worker has 990 of 1000 file descriptors in use"
+
+
+def test_the_real_count_of_descriptors_is_plausible() -> None:
+    used, limit = open_descriptors()
+    assert 0 <= used < limit

@@ -1,0 +1,101 @@
+"""JSON of an API test → `APITest`. The only place that reads a definition; everything after it sees frozen values.
+
+Unknown keys are tolerated, unknown meanings are not: what a test asks for and this version cannot do is listed in
+`requires_update`, and then nothing is run. Mistakes are told all at once, in one TestError.
+"""
+
+from __future__ import annotations
+
+from worker.apitest.assertion import Assertion, Comparison, Subject
+from worker.apitest.definition import APITest
+from worker.apitest.parse_assertion import read_assertion
+from worker.apitest.parse_request import read_request
+from worker.apitest.reading import Findings, Node, quote
+from worker.errors import TestError
+
+MOST_ASSERTIONS = 20
+"""Assertions of one test, the reference system's limit."""
+TICK_EVERY = (30, 604_800)
+"""Seconds between two runs: half a minute to a week."""
+
+_RUNNABLE = ("http", "tcp", "dns")
+
+
+def parse(definition: object) -> APITest:
+    """Read a decoded JSON *definition*. Raises TestError with every mistake in it, whatever the JSON is."""
+    findings = Findings()
+    test = _test(Node(definition, "$", findings).object(required=True))
+    if findings.mistakes:
+        raise TestError(findings.mistakes)
+    return test
+
+
+def _test(root: Node) -> APITest:
+    findings = root.findings
+    if not root.present:
+        return APITest(name="", subtype="")
+    kind = root["type"].label()
+    if kind != "api" and not findings.mistakes:
+        root["type"].mistake("is missing" if kind is None else f"must be 'api', not {quote(kind)}")
+    subtype = root["subtype"].label() or "http"
+    config, options = root["config"].object(required=True), root["options"].object()
+    _people(root)
+    shared = {
+        "name": root["name"].label() or "",
+        "public_id": root["public_id"].label() or "",
+        "version": root["version"].whole(0, 2**53) or 1,
+        "tick_every": options["tick_every"].whole(*TICK_EVERY),
+    }
+    if subtype not in _RUNNABLE:
+        root["subtype"].requires(f"{quote(subtype)} tests are not there yet")
+        return APITest(subtype=subtype, requires_update=tuple(findings.missing), **shared)
+    assertions = _assertions(subtype, config)
+    _script(config["variablesFromScript"])
+    request = read_request(subtype, config["request"].object(required=True), options, _record_types(assertions))
+    return APITest(
+        subtype=subtype,
+        request=None if findings.missing else request,
+        assertions=assertions,
+        save_response_body=not config["request"]["noSavingResponseBody"].flag(),
+        requires_update=tuple(findings.missing),
+        **shared,
+    )
+
+
+def _people(root: Node) -> None:
+    """Members that nothing here uses and whose shape is nevertheless part of the language."""
+    root["message"].label()
+    for member in ("locations", "tags"):
+        for item in root[member].items():
+            item.label()
+    retry = root["options"]["retry"].object()
+    retry["count"].number()
+    retry["interval"].number()
+
+
+def _assertions(subtype: str, config: Node) -> tuple[Assertion, ...]:
+    nodes = config["assertions"].items(required=config.present)
+    if isinstance(config["assertions"].value, list) and not nodes:
+        config["assertions"].mistake("must hold at least one assertion")
+    if len(nodes) > MOST_ASSERTIONS:
+        config["assertions"].mistake(f"must hold at most {MOST_ASSERTIONS} assertions, not {len(nodes)}")
+        return ()
+    read = (read_assertion(subtype, node) for node in nodes)
+    return tuple(assertion for assertion in read if assertion is not None)
+
+
+def _script(node: Node) -> None:
+    """A script may fail the run as well as name variables, so that leaving it out would change the outcome."""
+    code = node.label()
+    if code and code.strip():
+        node.requires("scripts are not there yet")
+
+
+def _record_types(assertions: tuple[Assertion, ...]) -> tuple[str, ...]:
+    """In the order in which the assertions name them, each once."""
+    asked = (
+        each.property
+        for each in assertions
+        if isinstance(each, Comparison) and each.subject in (Subject.RECORD_EVERY, Subject.RECORD_SOME)
+    )
+    return tuple(dict.fromkeys(record for record in asked if record))

@@ -1,0 +1,211 @@
+"""Reads untrusted JSON one member at a time: every mistake is noted with its path and reading goes on, so that all are told at once.
+
+Nothing here knows the test language, and nothing raises: a value of the wrong kind is noted and its default returned.
+JSON null counts as absent. Text that would be executed is read with `text`, which notes templates as not understood yet;
+text for people is read with `label`, where a template is nobody's business.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+_TEMPLATE = re.compile(r"\{\{[^{}]*\}\}")
+_SHOWN = 60
+"""Characters of a foreign value that a sentence repeats."""
+_LARGEST = 1 << 1024
+"""Whole numbers from here on have no floating-point value, and beyond 4,300 digits no text either."""
+
+
+_MOST = 100
+"""Sentences of one sort that a definition can earn; what comes after them helps nobody and could be without end."""
+
+
+@dataclass(slots=True)
+class Findings:
+    """What is wrong (*mistakes*) and what is right but not there yet (*missing*): sentences that begin with a JSON path."""
+
+    mistakes: list[str] = field(default_factory=list)
+    missing: list[str] = field(default_factory=list)
+
+    @staticmethod
+    def note(sentences: list[str], sentence: str) -> None:
+        if len(sentences) < _MOST:
+            sentences.append(sentence)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value at *path*, or its absence (None)."""
+
+    value: object
+    path: str
+    findings: Findings
+
+    def __getitem__(self, key: str) -> Node:
+        """The member *key*; absent where this is no object or has no such member."""
+        value = self.value.get(key) if isinstance(self.value, Mapping) else None
+        return Node(value, key if self.path == "$" else f"{self.path}.{key}", self.findings)
+
+    @property
+    def present(self) -> bool:
+        return self.value is not None
+
+    def mistake(self, reason: str) -> None:
+        self.findings.note(self.findings.mistakes, f"{self.path}: {reason}")
+
+    def requires(self, what: str) -> None:
+        """Note something that a newer version may know."""
+        self.findings.note(self.findings.missing, f"{self.path}: {what}")
+
+    def object(self, *, required: bool = False) -> Node:
+        """This node if it holds an object, else an absent one; anything else than an object is a mistake."""
+        if isinstance(self.value, Mapping):
+            return self
+        if self.present:
+            self.mistake(f"must be an object, not {kind(self.value)}")
+        elif required:
+            self.mistake("is missing")
+        return Node(None, self.path, self.findings)
+
+    def items(self, *, required: bool = False) -> list[Node]:
+        if not self.present:
+            if required:
+                self.mistake("is missing")
+            return []
+        if not isinstance(self.value, list | tuple):
+            self.mistake(f"must be a list, not {kind(self.value)}")
+            return []
+        return [Node(item, f"{self.path}[{index}]", self.findings) for index, item in enumerate(self.value)]
+
+    def members(self) -> Iterator[tuple[str, Node]]:
+        if not isinstance(self.value, Mapping):
+            return
+        for key, value in self.value.items():
+            if not isinstance(key, str) or not _encodable(key):
+                self.mistake("has a member whose name is no text")
+                continue
+            node = Node(value, f"{self.path}.{_cut(key)}", self.findings)
+            node.note_templates(key)
+            yield key, node
+
+    def label(self) -> str | None:
+        """Text for people."""
+        if not self.present:
+            return None
+        if not isinstance(self.value, str):
+            self.mistake(f"must be text, not {kind(self.value)}")
+            return None
+        if not _encodable(self.value):
+            self.mistake("holds half a surrogate pair, which no UTF-8 text can")
+            return None
+        return self.value
+
+    def text(self, *, required: bool = False) -> str | None:
+        """Text that would be executed; an empty one counts as missing where it is *required*."""
+        value = self.label()
+        if value:
+            self.note_templates(value)
+        elif required and (not self.present or value == ""):
+            self.mistake("is missing" if not self.present else "is empty")
+        return value
+
+    def texts(self) -> str | None:
+        """Text, or the text of a number or of true and false."""
+        if isinstance(self.value, bool):
+            return "true" if self.value else "false"
+        if isinstance(self.value, int | float):
+            number = self.number()
+            return None if number is None else str(number)
+        return self.text()
+
+    def number(self) -> int | float | None:
+        """A finite number."""
+        if not self.present:
+            return None
+        if isinstance(self.value, bool) or not isinstance(self.value, int | float):
+            self.mistake(f"must be a number, not {kind(self.value)}")
+        elif not _finite(self.value):
+            self.mistake("must be a finite number of sensible size")
+        else:
+            return self.value
+        return None
+
+    def whole(self, low: int, high: int) -> int | None:
+        """A whole number from *low* to *high*, both included; 60.0 is one."""
+        value = self.number()
+        if value is None:
+            return None
+        if value != int(value) or not low <= value <= high:
+            self.mistake(f"must be a whole number from {low} to {high}, not {_cut(str(value))}")
+            return None
+        return int(value)
+
+    def flag(self) -> bool | None:
+        if self.present and not isinstance(self.value, bool):
+            self.mistake(f"must be true or false, not {kind(self.value)}")
+        return self.value if isinstance(self.value, bool) else None
+
+    def scalar(self) -> str | int | float | bool | None:
+        """Text that would be executed, a number, or true and false."""
+        if isinstance(self.value, bool):
+            return self.value
+        if isinstance(self.value, int | float):
+            return self.number()
+        if isinstance(self.value, str) or not self.present:
+            return self.text()
+        self.mistake(f"must be text or a number, not {kind(self.value)}")
+        return None
+
+    def note_templates(self, text: str) -> None:
+        if (found := template(text)) is not None:
+            self.requires(f"templates are not there yet ({found})")
+
+
+def template(text: str) -> str | None:
+    """The first `{{ NAME }}` in *text*, cut for a sentence."""
+    found = _TEMPLATE.search(text) if "{{" in text else None
+    return None if found is None else _cut(found.group())
+
+
+def quote(value: str) -> str:
+    """A foreign text for a sentence: cut, on one line, printable."""
+    return f"'{_cut(value)}'"
+
+
+def kind(value: object) -> str:
+    """What a value is in JSON's words."""
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return "text"
+        case int() | float():
+            return "a number"
+        case Mapping():
+            return "an object"
+        case list() | tuple():
+            return "a list"
+        case _:
+            return "a value outside JSON"
+
+
+def _finite(value: float) -> bool:
+    return -_LARGEST < value < _LARGEST if isinstance(value, int) else math.isfinite(value)
+
+
+def _encodable(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _cut(text: str) -> str:
+    shown = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
+    return shown if shown.isprintable() else shown.encode("unicode_escape").decode("ascii")

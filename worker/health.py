@@ -1,0 +1,95 @@
+"""What an orchestrator may ask of the process: is it alive, is it ready, what are its figures.
+
+Alive means that the poller makes progress, backing off included: it says nothing of the control plane, so an outage there
+does not restart every worker. Ready means that a signed reply came within the last 30 s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from aiohttp import web
+
+from worker.clock import Clock
+from worker.metrics import CONTENT_TYPE, Metrics
+
+log = logging.getLogger(__name__)
+
+READY_FOR = 30.0
+"""Seconds for which a signed reply makes the worker ready."""
+PATIENCE = 30.0
+"""Seconds beyond the planned silence of the poller before it counts as hanging."""
+TICK = 1.0
+"""Seconds between writes of the liveness file."""
+
+
+class Health:
+    """Answers from two readings: until when the poller's silence is planned, and when the last signed reply came."""
+
+    def __init__(
+        self, clock: Clock, *, quiet_until_ns: Callable[[], int], last_signed_reply_ns: Callable[[], int | None]
+    ) -> None:
+        self._clock = clock
+        self._quiet_until_ns = quiet_until_ns
+        self._last_signed_reply_ns = last_signed_reply_ns
+
+    @property
+    def alive(self) -> bool:
+        return self._clock.monotonic_ns() < self._quiet_until_ns() + round(PATIENCE * 1e9)
+
+    @property
+    def ready(self) -> bool:
+        last = self._last_signed_reply_ns()
+        return last is not None and self._clock.monotonic_ns() - last < round(READY_FOR * 1e9)
+
+    async def keep_liveness_file(self, path: Path) -> None:
+        """Write epoch milliseconds to *path* each second for as long as the process is alive, until cancelled."""
+        failing = False
+        while True:
+            if self.alive:
+                try:
+                    await asyncio.to_thread(_write_atomically, path, str(round(self._clock.now().timestamp() * 1000)))
+                    failing = False
+                except OSError as error:
+                    if not failing:
+                        log.warning(
+                            "cannot write the liveness file %s: %s",
+                            path,
+                            error.strerror,
+                            extra={"action": "liveness_failed"},
+                        )
+                    failing = True
+            await self._clock.sleep(TICK)
+
+
+def _write_atomically(path: Path, text: str) -> None:
+    """A probe that reads between truncation and write would see an empty file and restart a healthy pod."""
+    partial = path.with_name(path.name + ".part")
+    partial.write_text(text)
+    partial.replace(path)
+
+
+def status_application(health: Health, metrics: Metrics) -> web.Application:
+    """`GET /liveness`, `/readiness` and `/metrics`; nothing else, and no request body is read."""
+
+    async def liveness(_: web.Request) -> web.Response:
+        return _answer("alive", holds=health.alive)
+
+    async def readiness(_: web.Request) -> web.Response:
+        return _answer("ready", holds=health.ready)
+
+    async def scrape(_: web.Request) -> web.Response:
+        return web.Response(body=metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+
+    application = web.Application(client_max_size=1024)
+    application.add_routes(
+        [web.get("/liveness", liveness), web.get("/readiness", readiness), web.get("/metrics", scrape)]
+    )
+    return application
+
+
+def _answer(word: str, *, holds: bool) -> web.Response:
+    return web.Response(text=f"{word}\n" if holds else f"not {word}\n", status=200 if holds else 503)

@@ -1,0 +1,129 @@
+"""Jobs under way in this worker: one named task each, one slot each, and the leases that they are run under.
+
+What is cut short by a drain is given back by its lease; what the control plane cancels is dropped. A job that is delivered
+again while it runs here is not run twice: it goes on under the newer lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Iterable
+from functools import partial
+from typing import Any
+
+from worker.outbox import Outbox
+from worker.slots import Slots
+from worker.wire.messages import Job, ResultItem
+
+log = logging.getLogger(__name__)
+
+
+class InFlight:
+    """Starts jobs in *group*, each in a slot that its caller has taken; frees the slot when the result is queued.
+
+    *carry_out* turns a job into its result and never raises for anything that a job or a target can cause.
+    """
+
+    def __init__(
+        self,
+        carry_out: Callable[[Job], Coroutine[Any, Any, ResultItem]],
+        *,
+        slots: Slots,
+        outbox: Outbox,
+        group: asyncio.TaskGroup,
+    ) -> None:
+        self._carry_out = carry_out
+        self._slots = slots
+        self._outbox = outbox
+        self._group = group
+        self._tasks: dict[str, asyncio.Task[ResultItem]] = {}
+        self._leases: dict[str, str] = {}
+        self._given_back: set[str] = set()
+        self._unwanted: set[str] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    @property
+    def running(self) -> int:
+        return len(self._tasks)
+
+    @property
+    def leases(self) -> tuple[str, ...]:
+        """The leases of what runs now."""
+        return tuple(self._leases.values())
+
+    @property
+    def given_back(self) -> tuple[str, ...]:
+        """Leases to release with the next pull; `forget_given_back` once a signed reply has confirmed them."""
+        return tuple(self._given_back)
+
+    def forget_given_back(self, leases: Iterable[str]) -> None:
+        self._given_back.difference_update(leases)
+
+    def give_back(self, lease: str) -> None:
+        """Return a lease that was never started."""
+        self._given_back.add(lease)
+
+    def start(self, jobs: Iterable[Job], slots: int) -> int:
+        """Start up to *slots* jobs, give back the rest; returns how many of the slots are in use now."""
+        used = 0
+        for job in jobs:
+            if job.job in self._leases:
+                self._leases[job.job] = job.lease
+            elif self._outbox.readdress(job.job, job.lease):
+                pass
+            elif used == slots:
+                self.give_back(job.lease)
+            else:
+                self._start_one(job)
+                used += 1
+        return used
+
+    def _start_one(self, job: Job) -> None:
+        self._leases[job.job] = job.lease
+        self._idle.clear()
+        task = self._group.create_task(self._carry_out(job), name=f"job {job.job}")
+        self._tasks[job.job] = task
+        # A callback and not a `finally`: a task that is cancelled before its first step never enters its coroutine.
+        task.add_done_callback(partial(self._done, job.job))
+
+    def _done(self, job: str, task: asyncio.Task[ResultItem]) -> None:
+        del self._tasks[job]
+        lease = self._leases.pop(job)
+        self._slots.release()
+        if task.cancelled():
+            if job not in self._unwanted:
+                self._given_back.add(lease)
+        elif task.exception() is None:
+            item = task.result()
+            self._outbox.put(item if item.lease == lease else _under(item, lease))
+        self._unwanted.discard(job)
+        if not self._tasks:
+            self._idle.set()
+
+    def cancel(self, leases: Iterable[str]) -> None:
+        """Stop runs that the control plane no longer wants; they yield no result."""
+        wanted = set(leases)
+        for job, lease in tuple(self._leases.items()):
+            if lease in wanted:
+                self._unwanted.add(job)
+                self._tasks[job].cancel()
+                log.info(
+                    "run of job %s cancelled by the control plane", job, extra={"action": "job_cancelled", "job": job}
+                )
+
+    async def wait_idle(self) -> None:
+        await self._idle.wait()
+
+    async def cut_short(self) -> int:
+        """Cancel everything that still runs and wait for the end of it; returns how many leases are given back."""
+        tasks = tuple(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await self._idle.wait()
+        return len(tasks)
+
+
+def _under(item: ResultItem, lease: str) -> ResultItem:
+    return ResultItem(result=item.result, job=item.job, lease=lease, outcome=item.outcome)

@@ -1,0 +1,267 @@
+"""The exchange with the control plane: one signed POST, one checked reply, over outbound HTTPS alone.
+
+It follows no redirect, takes no proxy from the environment, asks for identity encoding, caps what it reads and has a time-out
+of its own. It keeps what belongs to the exchange (a sequence number per endpoint, the clock offset) and nothing else: which
+jobs run and which results wait is other modules' business.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import NoReturn, Self
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from worker.clock import Clock
+from worker.errors import EnvelopeError, MessageError, SignatureError, SyntheticsError
+from worker.intake.backoff import retry_after_seconds
+from worker.intake.verdict import Verdict, likely_cause, of_signed_reply
+from worker.secret import Secret
+from worker.wire import envelope, messages, signing
+from worker.wire.keys import PrivateKey, PublicKey
+from worker.wire.messages import Jobs, Pull, Refusal, ResultItem, Results, ResultsReply
+
+log = logging.getLogger(__name__)
+
+TIMEOUT = 10.0
+"""Seconds for one exchange, from connecting to the last byte."""
+MAX_RESEQUENCINGS = 3
+"""A control plane that refuses every number is broken; after this it is treated as an outage."""
+PULL = "/worker/v1/pull"
+RESULTS = "/worker/v1/results"
+
+
+class IntakeError(SyntheticsError):
+    """An exchange without a usable answer. *retry_after* in seconds as the peer asked, *code* a signed refusal's own word."""
+
+    def __init__(
+        self, reason: str, *, verdict: Verdict, code: str = "", status: int = 0, retry_after: float | None = None
+    ) -> None:
+        self.reason = reason
+        self.verdict = verdict
+        self.code = code
+        self.status = status
+        self.retry_after = retry_after
+        super().__init__(reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Peer:
+    """Where the control plane is and how to reach it. *proxy* may carry credentials; *tls* serves the proxy's own TLS too."""
+
+    url: str
+    tls: ssl.SSLContext | bool = True
+    proxy: Secret[str] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Who this worker is. *worker* is a UUID, new at each process start."""
+
+    credentials: signing.Credentials
+    worker: str
+    private_keys: tuple[PrivateKey, ...]
+    public_key: PublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Intake:
+    """The two calls of the protocol. Use as an async context manager; one pull and one push may be under way at a time."""
+
+    def __init__(self, peer: Peer, identity: Identity, clock: Clock, *, agent: str) -> None:
+        self._peer = peer
+        self._identity = identity
+        self._clock = clock
+        self._agent = agent
+        self._sequence = {PULL: 0, RESULTS: 0}
+        self._in_turn = {PULL: asyncio.Lock(), RESULTS: asyncio.Lock()}
+        self._session: aiohttp.ClientSession | None = None
+        parts = urlsplit(peer.url)
+        self._host = parts.netloc.rpartition("@")[2]
+        self._prefix = parts.path.rstrip("/")
+        self.clock_offset = timedelta()
+        """What the control plane's clock is ahead of ours, as of its last signed reply."""
+        self.last_signed_reply_ns: int | None = None
+        """Monotonic time of the last signed reply; None before the first."""
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=self._peer.tls, limit=4),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=TIMEOUT),
+            auto_decompress=False,
+            trust_env=False,
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def pull(self, message: Pull) -> Jobs:
+        """Report in and take work; an empty Jobs when there is none.
+
+        Raises IntakeError, or EnvelopeError/MessageError for a signed reply that cannot be opened or read.
+        """
+        reply = await self._exchange(PULL, messages.encode(message), "application/json")
+        if reply.status == 204:
+            return Jobs()
+        payload = envelope.unseal(
+            reply.body,
+            self._identity.private_keys,
+            typ=envelope.JOBS,
+            location=self._identity.credentials.location,
+            max_bytes=messages.MAX_REPLY_BYTES,
+        )
+        return messages.decode(Jobs, payload)
+
+    async def push(self, items: Sequence[ResultItem]) -> ResultsReply:
+        """Hand over results. Raises IntakeError; a reply that says nothing of an item leaves that item with the caller."""
+        reported_at = round((self._clock.now() + self.clock_offset).timestamp() * 1000)
+        payload = messages.encode(Results(reported_at=reported_at, results=tuple(items)))
+        reply = await self._exchange(RESULTS, self.seal(payload), "application/jose")
+        try:
+            return messages.decode(ResultsReply, reply.body)
+        except MessageError as error:
+            raise IntakeError(str(error), verdict=Verdict.RETRY, status=reply.status) from error
+
+    def seal(self, payload: bytes) -> bytes:
+        """Encrypt for the control plane: what leaves this process, by the wire or to the disk."""
+        location = self._identity.credentials.location
+        return envelope.seal(payload, self._identity.public_key, typ=envelope.RESULTS, location=location)
+
+    async def _exchange(self, endpoint: str, body: bytes, content_type: str) -> _Reply:
+        async with self._in_turn[endpoint]:
+            for _ in range(MAX_RESEQUENCINGS):
+                reply = await self._signed_post(endpoint, body, content_type)
+                verdict = of_signed_reply(reply.status)
+                if verdict is Verdict.ACCEPT:
+                    return reply
+                refusal = _refusal_of(reply)
+                if verdict is not Verdict.RESEQUENCE or refusal.last is None:
+                    _raise_refusal(reply, refusal, verdict)
+                self._sequence[endpoint] = max(self._sequence[endpoint], refusal.last)
+            raise IntakeError("the control plane refuses every sequence number", verdict=Verdict.RETRY, status=409)
+
+    async def _signed_post(self, endpoint: str, body: bytes, content_type: str) -> _Reply:
+        self._sequence[endpoint] += 1
+        path = self._prefix + endpoint
+        signed = signing.sign_request(
+            self._identity.credentials,
+            signing.Request(
+                method="POST",
+                path=path,
+                host=self._host,
+                content_type=content_type,
+                body=body,
+                worker=self._identity.worker,
+                seq=self._sequence[endpoint],
+            ),
+            self._clock.now() + self.clock_offset,
+        )
+        reply = await self._post(path, body, signed.headers)
+        try:
+            date = signing.verify_reply(
+                signed, self._identity.credentials, status=reply.status, headers=reply.headers, body=reply.body
+            )
+        except SignatureError as error:
+            # Whoever sent this, it was not our control plane: nothing in it is believed but a short Retry-After.
+            raise IntakeError(
+                f"an unsigned reply, HTTP {reply.status}: {likely_cause(reply.status)} ({error})",
+                verdict=Verdict.RETRY,
+                status=reply.status,
+                retry_after=retry_after_seconds(reply.headers.get("retry-after")),
+            ) from error
+        self.last_signed_reply_ns = self._clock.monotonic_ns()
+        self.clock_offset = date - self._clock.now()
+        return reply
+
+    async def _post(self, path: str, body: bytes, headers: dict[str, str]) -> _Reply:
+        if self._session is None:
+            raise RuntimeError("the intake is used outside its context")
+        base = self._peer.url[: len(self._peer.url.rstrip("/")) - len(self._prefix)] if self._prefix else self._peer.url
+        proxy = self._peer.proxy
+        try:
+            async with self._session.post(
+                base.rstrip("/") + path,
+                data=body,
+                headers=headers | {"Accept-Encoding": "identity", "User-Agent": self._agent},
+                allow_redirects=False,
+                proxy=proxy.reveal() if proxy else None,
+            ) as response:
+                content = await _read_capped(response.content)
+                return _Reply(
+                    status=response.status,
+                    headers={name.lower(): value for name, value in response.headers.items()},
+                    body=content,
+                )
+        except TimeoutError as error:
+            raise IntakeError(f"no reply from {self._host} in {TIMEOUT:.0f} s", verdict=Verdict.RETRY) from error
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise IntakeError(_describe(error, self._host), verdict=Verdict.RETRY) from error
+
+
+async def _read_capped(stream: aiohttp.StreamReader) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in stream.iter_chunked(64 * 1024):
+        size += len(chunk)
+        if size > messages.MAX_REPLY_BYTES:
+            raise ValueError(f"a reply larger than {messages.MAX_REPLY_BYTES} bytes")
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+def _refusal_of(reply: _Reply) -> Refusal:
+    try:
+        return messages.decode(Refusal, reply.body)
+    except MessageError:
+        return Refusal(error=f"http-{reply.status}")
+
+
+def _raise_refusal(reply: _Reply, refusal: Refusal, verdict: Verdict) -> NoReturn:
+    raise IntakeError(
+        f"the control plane refuses, HTTP {reply.status} {refusal.error}: {refusal.message or 'no reason given'}",
+        verdict=Verdict.RETRY if verdict is Verdict.RESEQUENCE else verdict,
+        code=refusal.error,
+        status=reply.status,
+        retry_after=retry_after_seconds(reply.headers.get("retry-after")),
+    )
+
+
+def _describe(error: Exception, host: str) -> str:
+    """One line for the log, without the proxy's credentials (which aiohttp keeps out of these texts' known parts only)."""
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return f"the certificate of {host} is not trusted ({error.certificate_error}): is a caFile missing?"
+        case aiohttp.ClientConnectorDNSError():
+            return f"{host} cannot be resolved"
+        case aiohttp.ClientProxyConnectionError():
+            return f"the proxy for {host} cannot be reached"
+        case aiohttp.ClientHttpProxyError():
+            return f"the proxy for {host} answers HTTP {error.status}"
+        case aiohttp.ClientConnectorError():
+            return f"cannot connect to {host}: {error.strerror or type(error.os_error).__name__}"
+        case aiohttp.ServerDisconnectedError():
+            return f"{host} closed the connection without a reply"
+        case ValueError():
+            return f"{host} sent {error}"
+        case _:
+            return f"the exchange with {host} failed: {type(error).__name__}"
+
+
+UnreadableBatch = (EnvelopeError, MessageError)
+"""What `pull` raises for a signed batch that cannot be opened or understood."""

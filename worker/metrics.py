@@ -1,0 +1,75 @@
+"""What `/metrics` shows, in Prometheus' terms. No test names and no hosts as labels: their number is the users', not ours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from worker.apitest.result import Result
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_RUN_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+class Metrics:
+    """Counts what happens, and reads what merely is (slots, queues, lags) at the moment of the scrape."""
+
+    def __init__(self, version: str) -> None:
+        self.registry = CollectorRegistry()
+        self._results = Counter(
+            "synthetics_worker_results",
+            "Finished runs by outcome and failure code (empty for a run that passed).",
+            ("status", "code"),
+            registry=self.registry,
+        )
+        self._unhealthy = Counter(
+            "synthetics_worker_unhealthy_results",
+            "Runs during which the worker itself was in trouble.",
+            registry=self.registry,
+        )
+        self._fates = Counter(
+            "synthetics_worker_reported_results",
+            "Results by what the control plane said of them.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "synthetics_worker_run_seconds",
+            "Duration of runs, the sum of their phases.",
+            ("subtype",),
+            buckets=_RUN_SECONDS,
+            registry=self.registry,
+        )
+        info = Gauge(
+            "synthetics_worker_info", "Constant 1; the version as a label.", ("version",), registry=self.registry
+        )
+        info.labels(version).set(1)
+
+    def count_result(self, result: Result) -> None:
+        self._results.labels(result.status.value, result.failure.code.value if result.failure else "").inc()
+        if result.unhealthy:
+            self._unhealthy.inc()
+        self._seconds.labels(result.test_subtype or "unknown").observe(result.timings.total_tenths / 10_000)
+
+    def count_fate(self, outcome: str) -> None:
+        self._fates.labels(outcome).inc()
+
+    def watch(self, name: str, help_text: str, read: Callable[[], float]) -> None:
+        """Show what *read* returns at each scrape as gauge `synthetics_worker_NAME`."""
+        self.registry.register(_Reading(f"synthetics_worker_{name}", help_text, read))
+
+    def text(self) -> bytes:
+        return generate_latest(self.registry)
+
+
+class _Reading(Collector):
+    def __init__(self, name: str, help_text: str, read: Callable[[], float]) -> None:
+        self._name = name
+        self._help = help_text
+        self._read = read
+
+    def collect(self) -> Iterable[Metric]:
+        yield GaugeMetricFamily(self._name, self._help, value=self._read())

@@ -1,0 +1,241 @@
+"""Results on their way out: kept in memory until a signed reply says what became of each, pushed in batches as they come.
+
+Nothing is shed. The outbox is bounded because a full one stops the pulling (`is_full`), and what has been pulled is at most
+one result per slot more. What the control plane rejects is set aside on disk, if there is a place for it, and counted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+import orjson
+
+from worker import spool
+from worker.clock import Clock
+from worker.intake.backoff import Backoff
+from worker.intake.client import IntakeError
+from worker.intake.verdict import Verdict
+from worker.wire import messages
+from worker.wire.messages import ResultItem, Results, ResultsReply
+
+log = logging.getLogger(__name__)
+
+GATHER = 0.25
+"""Seconds from the first waiting result to its push: a batch costs one envelope, so a little patience saves most of the CPU.
+Well inside the second that the protocol allows."""
+MAX_BATCH_ITEMS = 500
+MAX_BATCH_BYTES = 4 * 1024 * 1024
+"""Half of what a push may weigh: encoding and encryption add a third."""
+MAX_WAITING_BYTES = 64 * 1024 * 1024
+"""Beyond this the worker stops pulling: a thousand results with a body at its bound."""
+MAX_WAITING_ITEMS = 10_000
+
+
+class Pusher(Protocol):
+    """What this module needs of the intake."""
+
+    async def push(self, items: Sequence[ResultItem]) -> ResultsReply: ...
+
+    def seal(self, payload: bytes) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """What became of one result: `accepted`, `duplicate`, `superseded`, `rejected`, `too_large` or `refused`."""
+
+    result: str
+    outcome: str
+
+
+class Outbox:
+    """Takes finished results with `put`, and pushes them for as long as `run` runs."""
+
+    def __init__(
+        self,
+        intake: Pusher,
+        clock: Clock,
+        backoff: Backoff,
+        *,
+        set_aside: Path | None = None,
+        on_fate: Callable[[Fate], None] = lambda _: None,
+    ) -> None:
+        self._intake = intake
+        self._clock = clock
+        self._backoff = backoff
+        self._directory = set_aside
+        self._on_fate = on_fate
+        self._waiting: dict[str, ResultItem] = {}
+        self._bytes = 0
+        self._arrived = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._emptied = asyncio.Event()
+        self._emptied.set()
+
+    def put(self, item: ResultItem) -> None:
+        """Keep *item* until its fate is known. Never waits and never refuses: the job behind it has been run."""
+        self._waiting[item.result] = item
+        self._bytes += len(item.outcome)
+        self._emptied.clear()
+        self._arrived.set()
+
+    @property
+    def leases(self) -> tuple[str, ...]:
+        """The leases behind what waits here: they are still held."""
+        return tuple(item.lease for item in self._waiting.values())
+
+    def readdress(self, job: str, lease: str) -> bool:
+        """Send the waiting result of *job* under a newer lease; False when none waits here."""
+        for result, item in self._waiting.items():
+            if item.job == job:
+                self._waiting[result] = msgspec.structs.replace(item, lease=lease)
+                return True
+        return False
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def waiting_bytes(self) -> int:
+        return self._bytes
+
+    @property
+    def is_full(self) -> bool:
+        return self._bytes >= MAX_WAITING_BYTES or len(self._waiting) >= MAX_WAITING_ITEMS
+
+    async def run(self) -> None:
+        """Push until cancelled. Cancellation in the middle of a push forgets nothing: the same items are pushed again."""
+        while True:
+            await self._arrived.wait()
+            if not self._hurry.is_set():
+                await self._clock.sleep(GATHER)
+            try:
+                await self._push(self._next_batch())
+            except IntakeError as error:
+                await self._wait_after(error)
+            else:
+                self._backoff.reset()
+
+    async def flush(self) -> None:
+        """Return when nothing waits any more; from now on batches do not gather."""
+        self._hurry.set()
+        await self._emptied.wait()
+
+    def _next_batch(self) -> list[ResultItem]:
+        batch: list[ResultItem] = []
+        size = 0
+        for item in self._waiting.values():
+            size += len(item.outcome)
+            if batch and (size > MAX_BATCH_BYTES or len(batch) >= MAX_BATCH_ITEMS):
+                break
+            batch.append(item)
+        return batch
+
+    async def _push(self, batch: Sequence[ResultItem]) -> None:
+        try:
+            reply = await self._intake.push(batch)
+        except IntakeError as error:
+            match error.verdict:
+                case Verdict.SPLIT if len(batch) > 1:
+                    middle = len(batch) // 2
+                    await self._push(batch[:middle])
+                    await self._push(batch[middle:])
+                case Verdict.SPLIT:
+                    await self._push_stripped(batch[0])
+                case Verdict.REFUSED if len(batch) == 1:
+                    await self._put_aside(batch[0], "refused", error.reason)
+                case Verdict.REFUSED:
+                    # One bad item must not hold up its neighbours: find it by pushing each alone.
+                    for item in batch:
+                        await self._push([item])
+                case _:
+                    raise
+        else:
+            await self._settle(reply)
+            if all(item.result in self._waiting for item in batch):
+                raise IntakeError("the reply says nothing of what was pushed", verdict=Verdict.RETRY)
+
+    async def _push_stripped(self, item: ResultItem) -> None:
+        """413 for a single result: its body is what makes it large, and the verdict is worth more than the body."""
+        stripped = without_body(item)
+        if stripped is None:
+            await self._put_aside(item, "too_large", "larger than the control plane takes, even alone")
+            return
+        self._forget(item.result)
+        self.put(stripped)
+        await self._push([stripped])
+
+    async def _settle(self, reply: ResultsReply) -> None:
+        for outcome in ("accepted", "duplicate", "superseded"):
+            for result in getattr(reply, outcome):
+                if self._forget(result):
+                    self._on_fate(Fate(result, outcome))
+        for rejection in reply.rejected:
+            item = self._waiting.get(rejection.result)
+            if item is not None:
+                await self._put_aside(item, "rejected", rejection.reason)
+
+    async def _put_aside(self, item: ResultItem, outcome: str, reason: str) -> None:
+        place = await asyncio.to_thread(self._write_aside, item)
+        log.error(
+            "a result of job %s was not taken (%s) and is %s",
+            item.job,
+            reason,
+            f"set aside as {place}" if place else "lost: no spoolDirectory is set, or it is full",
+            extra={"action": "result_" + outcome, "job": item.job, "result": item.result, "reason": reason},
+        )
+        self._forget(item.result)
+        self._on_fate(Fate(item.result, outcome))
+
+    def _write_aside(self, item: ResultItem) -> Path | None:
+        if self._directory is None:
+            return None
+        payload = messages.encode(Results(reported_at=0, results=(item,)))
+        try:
+            return spool.set_aside(self._directory, _safe_name(item.result), self._intake.seal(payload))
+        except OSError as error:
+            log.exception("cannot write to the spool directory", extra={"action": "spool_failed", "errno": error.errno})
+            return None
+
+    def _forget(self, result: str) -> bool:
+        item = self._waiting.pop(result, None)
+        if item is None:
+            return False
+        self._bytes -= len(item.outcome)
+        if not self._waiting:
+            self._arrived.clear()
+            self._emptied.set()
+        return True
+
+    async def _wait_after(self, error: IntakeError) -> None:
+        wait = self._backoff.next(error.retry_after)
+        if error.verdict is Verdict.SLOW_DOWN:
+            wait = max(wait, 10.0)
+        log.warning(
+            "cannot push %d results: %s; trying again in %.1f s",
+            self.waiting,
+            error.reason,
+            wait,
+            extra={"action": "push_failed", "waiting": self.waiting, "status": error.status, "code": error.code},
+        )
+        await self._clock.sleep(wait)
+
+
+def without_body(item: ResultItem) -> ResultItem | None:
+    """The same result with its response body left out and marked as cut; None when there is no body to leave out."""
+    outcome = orjson.loads(bytes(item.outcome))
+    response = outcome.get("response") if isinstance(outcome, dict) else None
+    if not isinstance(response, dict) or not response.get("body"):
+        return None
+    outcome["response"] = response | {"body": "", "is_body_truncated": True}
+    return msgspec.structs.replace(item, outcome=msgspec.Raw(orjson.dumps(outcome)))
+
+
+def _safe_name(result: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "_" for c in result)[:100]

@@ -1,0 +1,227 @@
+"""The loop that asks for work: reserve, then fetch; once a second, and at once while more is due and slots are free.
+
+A pull is also the heartbeat that keeps leases alive, so it goes on with zero slots while the worker is full, draining, or in
+trouble. A batch that cannot be opened makes the worker `degraded` and take nothing but, now and then, one job to try again:
+a worker with a wrong key must not drain its location.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from worker.clock import Clock
+from worker.inflight import InFlight
+from worker.intake.backoff import Backoff
+from worker.intake.client import MAX_RESEQUENCINGS, TIMEOUT, IntakeError, UnreadableBatch
+from worker.intake.verdict import Verdict
+from worker.outbox import Outbox
+from worker.slots import Slots
+from worker.wire.messages import VERSION, Jobs, Pull
+
+log = logging.getLogger(__name__)
+
+COALESCE = 0.02
+"""Seconds between a slot's becoming free and the pull for it while more is due: one reply then fills several slots."""
+SLOWED_DOWN = 10.0
+"""Seconds at the least after a signed 401 or 403: nothing will change by hurrying."""
+FIRST_DISTRUST = 5.0
+"""Seconds at the least without work after a batch that cannot be opened; then one job is asked for, to try again."""
+
+
+class Puller(Protocol):
+    """What this module needs of the intake."""
+
+    async def pull(self, message: Pull) -> Jobs: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cadence:
+    """*interval* seconds between pulls; *at_most* jobs a pull (`maxNumberMessagesToFetch`)."""
+
+    interval: float
+    at_most: int
+
+
+@dataclass(slots=True)
+class PullCounts:
+    """What became of pulls since the start, for `/metrics`."""
+
+    answered: int = 0
+    failed: int = 0
+    unreadable: int = 0
+
+
+class Poller:
+    """Pulls until cancelled; `drain` makes it a mere heartbeat. *trouble* names a reason to take no work, or None.
+
+    *backoff* is for pulls that fail, *distrust* for batches that cannot be opened.
+    """
+
+    def __init__(
+        self,
+        intake: Puller,
+        inflight: InFlight,
+        outbox: Outbox,
+        slots: Slots,
+        clock: Clock,
+        *,
+        cadence: Cadence,
+        keys: tuple[str, ...],
+        agent: str,
+        backoff: Backoff,
+        distrust: Backoff,
+        trouble: Callable[[], str | None] = lambda: None,
+    ) -> None:
+        self._intake = intake
+        self._inflight = inflight
+        self._outbox = outbox
+        self._slots = slots
+        self._clock = clock
+        self._cadence = cadence
+        self._keys = keys
+        self._agent = agent
+        self._backoff = backoff
+        self._distrust = distrust
+        self._trouble = trouble
+        self._distrust_until_ns = 0
+        self._draining = False
+        self._drain_begins = asyncio.Event()
+        self.counts = PullCounts()
+        self.quiet_until_ns = clock.monotonic_ns()
+        """Until this monotonic time silence of the loop is as planned; beyond it the loop hangs."""
+
+    def drain(self) -> None:
+        """Take no more jobs from now on; keep reporting in."""
+        self._draining = True
+        self._drain_begins.set()
+
+    async def run(self) -> None:
+        """Pull until cancelled."""
+        while True:
+            started_ns = self._clock.monotonic_ns()
+            self._expect_silence(TIMEOUT * MAX_RESEQUENCINGS)
+            try:
+                more = await self.pull_once()
+            except IntakeError as error:
+                await self._wait_after(error)
+            else:
+                self._backoff.reset()
+                await self._wait_for_next(started_ns, more=more)
+
+    async def pull_once(self) -> bool:
+        """One exchange; returns whether more is due. Slots are taken before it, and those that it did not fill are free
+        again after it, come what may. Raises IntakeError.
+        """
+        wanted, degraded = self._appetite()
+        taken = self._slots.take(wanted)
+        used = 0
+        release = self._inflight.given_back
+        message = Pull(
+            version=VERSION,
+            agent=self._agent,
+            concurrency=self._slots.size,
+            free_slots=taken,
+            holding=(*self._inflight.leases, *self._outbox.leases),
+            release=release,
+            keys=self._keys,
+            draining=self._draining,
+            degraded=degraded,
+        )
+        try:
+            jobs = await self._intake.pull(message)
+            self._inflight.forget_given_back(release)
+            used = self._take_in(jobs, taken)
+            return jobs.more
+        except UnreadableBatch as error:
+            self._inflight.forget_given_back(release)
+            self._distrust_keys(error)
+            return False
+        finally:
+            self._slots.release(taken - used)
+
+    def _appetite(self) -> tuple[int, str | None]:
+        """How many jobs to ask for, and why none if it is none."""
+        if self._draining:
+            return 0, None
+        trouble = "outbox" if self._outbox.is_full else self._trouble()
+        if trouble:
+            return 0, trouble
+        if not self._distrust.failures:
+            return self._cadence.at_most, None
+        if self._clock.monotonic_ns() < self._distrust_until_ns:
+            return 0, "decryption"
+        return 1, None
+
+    def _take_in(self, jobs: Jobs, slots: int) -> int:
+        self.counts.answered += 1
+        if jobs.jobs:
+            self._distrust.reset()
+        used = self._inflight.start(jobs.jobs, 0 if self._draining else slots)
+        self._inflight.cancel(jobs.cancel)
+        return used
+
+    def _distrust_keys(self, error: Exception) -> None:
+        self.counts.unreadable += 1
+        wait = FIRST_DISTRUST + self._distrust.next()
+        self._distrust_until_ns = self._clock.monotonic_ns() + round(wait * 1e9)
+        log.error(
+            "cannot open what the control plane sent: %s; is this worker's private key the location's? "
+            "taking no work for %.0f s",
+            error,
+            wait,
+            extra={"action": "batch_unreadable", "reason": str(error)},
+        )
+
+    async def _wait_for_next(self, started_ns: int, *, more: bool) -> None:
+        passed = (self._clock.monotonic_ns() - started_ns) / 1e9
+        pause = max(0.0, self._cadence.interval - passed)
+        if more and not self._draining:
+            self._expect_silence(pause + COALESCE)
+            await self._sleep_unless(self._slots.wait_for_free(), pause)
+            await self._clock.sleep(COALESCE)
+        else:
+            await self._pause(pause)
+
+    async def _wait_after(self, error: IntakeError) -> None:
+        self.counts.failed += 1
+        wait = self._backoff.next(error.retry_after)
+        if error.verdict is Verdict.SLOW_DOWN:
+            wait = max(wait, SLOWED_DOWN)
+        log.warning(
+            "cannot pull: %s; trying again in %.1f s",
+            error.reason,
+            wait,
+            extra={
+                "action": "pull_failed",
+                "status": error.status,
+                "code": error.code,
+                "failures": self._backoff.failures,
+            },
+        )
+        await self._pause(wait)
+
+    async def _pause(self, seconds: float) -> None:
+        """Sleep, but no longer than until a drain begins: the control plane should hear of it at once."""
+        self._expect_silence(seconds)
+        if self._draining:
+            await self._clock.sleep(seconds)
+        else:
+            await self._sleep_unless(self._drain_begins.wait(), seconds)
+
+    async def _sleep_unless(self, event: Coroutine[Any, Any, object], seconds: float) -> None:
+        """Sleep for *seconds* or until *event* is over, whichever comes first; both are over after it."""
+        waiting = asyncio.ensure_future(event)
+        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
+        try:
+            await asyncio.wait((waiting, sleeping), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            waiting.cancel()
+            sleeping.cancel()
+            await asyncio.gather(waiting, sleeping, return_exceptions=True)
+
+    def _expect_silence(self, seconds: float) -> None:
+        self.quiet_until_ns = self._clock.monotonic_ns() + round(seconds * 1e9)

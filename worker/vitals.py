@@ -1,0 +1,85 @@
+"""The worker's own condition while runs go on, so that probe trouble is never reported as target trouble.
+
+It notices an event loop that was late, a wall clock that stepped, and file descriptors that run out, and remembers each for
+as long as a run can last. It judges nothing: a run asks `trouble_since` and is marked `unhealthy` with the answer.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+from collections import deque
+from collections.abc import Callable
+
+from worker.clock import Clock
+
+TICK = 0.05
+"""Seconds between looks at the loop."""
+LAG = 0.1
+"""Seconds by which the loop must be late to be worth a word: the timings of such a run are wrong by as much."""
+STEP = 1.0
+"""Seconds by which wall time may part from monotonic time between two ticks before it is a step and not a slew."""
+DESCRIPTORS = 0.95
+"""The share of the file-descriptor limit beyond which connects fail for our own reasons."""
+REMEMBERED = 1000
+"""Troubles kept; at one a tick that is 50 s of uninterrupted trouble."""
+DESCRIPTORS_EVERY = 20
+"""Ticks between counts of file descriptors: a directory listing, not free."""
+
+
+def open_descriptors() -> tuple[int, int]:
+    """File descriptors in use, and the soft limit. Where /proc is absent the count is 0: not known."""
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    try:
+        return len(os.listdir("/proc/self/fd")), limit  # noqa: PTH208  # names are enough, Path objects are not free
+    except OSError:
+        return 0, limit
+
+
+class Vitals:
+    """Watches for as long as `run` runs."""
+
+    def __init__(self, clock: Clock, descriptors: Callable[[], tuple[int, int]] = open_descriptors) -> None:
+        self._clock = clock
+        self._descriptors = descriptors
+        self._troubles: deque[tuple[int, str]] = deque(maxlen=REMEMBERED)
+        self._lags: deque[float] = deque([0.0], maxlen=round(10 / TICK))
+
+    @property
+    def worst_lag(self) -> float:
+        """Seconds by which the loop was late at worst during the last ten."""
+        return max(self._lags)
+
+    def trouble_since(self, monotonic_ns: int) -> str | None:
+        """What was wrong with this worker since then, in words; the first thing if there were several."""
+        for when, what in self._troubles:
+            if when >= monotonic_ns:
+                return what
+        return None
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        ticks = 0
+        while True:
+            before_ns, before_wall = self._clock.monotonic_ns(), self._clock.now()
+            await self._clock.sleep(TICK)
+            after_ns, after_wall = self._clock.monotonic_ns(), self._clock.now()
+            passed = (after_ns - before_ns) / 1e9
+            late = max(0.0, passed - TICK)
+            self._lags.append(late)
+            if late > LAG:
+                self._remember(after_ns, f"the worker's event loop was {late * 1000:.0f} ms late")
+            step = (after_wall - before_wall).total_seconds() - passed
+            if abs(step) > STEP:
+                self._remember(after_ns, f"the worker's clock stepped by {step:.1f} s")
+            ticks += 1
+            if ticks % DESCRIPTORS_EVERY == 0:
+                self._count_descriptors(after_ns)
+
+    def _count_descriptors(self, now_ns: int) -> None:
+        used, limit = self._descriptors()
+        if limit > 0 and used > limit * DESCRIPTORS:
+            self._remember(now_ns, f"the worker has {used} of {limit} file descriptors in use")
+
+    def _remember(self, when_ns: int, what: str) -> None:
+        self._troubles.append((when_ns, what))

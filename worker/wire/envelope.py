@@ -1,0 +1,162 @@
+"""For whose eyes: sealing and opening JWE (RFC 7516, compact serialization) under exactly one shape of header.
+
+The cryptography is joserfc's. What this module adds is distrust: size, segments, the header's exact set of names and
+each value are checked here before the library sees the token, so that what a JWE may say in general (compression,
+critical headers, other algorithms, keys by value) has no way in. One kid, one key, one attempt: nothing is tried.
+Every failure is an EnvelopeError that says what was wrong with the token's form, and nothing about what is inside or
+about the key.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from cryptography.exceptions import InvalidTag
+from joserfc import jwe
+from joserfc.errors import JoseError
+from joserfc.jwk import RSAKey
+from joserfc.registry import HeaderParameter
+
+from worker.errors import EnvelopeError
+from worker.wire.keys import Kind, PrivateKey, PublicKey
+from worker.wire.messages import MAX_REPLY_BYTES
+
+JOBS = "pl-jobs"
+RESULTS = "pl-results"
+
+ENC = "A256GCM"
+"""RFC 7518 section 5.3."""
+ALG: dict[Kind, str] = {"rsa": "RSA-OAEP-256", "x25519": "ECDH-ES+A256KW"}
+"""RFC 7518 sections 4.3 and 4.6, RFC 8037 section 3.2."""
+
+MAX_HEADER_CHARACTERS = 2048
+"""Encoded. A kid and a location of 200 characters each and an ephemeral key take 800."""
+_IV_BYTES = 12
+_TAG_BYTES = 16
+_WRAPPED_KEY_BYTES = 40
+_X25519_BYTES = 32
+
+_NAMES = frozenset({"alg", "enc", "kid", "typ", "loc"})
+_BASE64URL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+
+class _Registry(jwe.JWERegistry):
+    """joserfc's limits, which are for tokens in cookies, raised to ours; the true limit is the caller's `max_bytes`."""
+
+    max_protected_header_length = MAX_HEADER_CHARACTERS
+    max_encrypted_key_length = MAX_HEADER_CHARACTERS
+    max_ciphertext_length = MAX_REPLY_BYTES
+
+
+_REGISTRY = _Registry(
+    header_registry={"loc": HeaderParameter("Location", "str", required=True)}, algorithms=[*ALG.values(), ENC]
+)
+
+
+def seal(payload: bytes, key: PublicKey, *, typ: str, location: str) -> bytes:
+    """Encrypt *payload* for the holder of *key*. The token is ASCII, 4/3 of the payload and at most 1.5 kB more."""
+    header = {"alg": ALG[key.kind], "enc": ENC, "kid": key.kid, "typ": typ, "loc": location}
+    try:
+        return jwe.encrypt_compact(header, payload, key.jwk, registry=_REGISTRY).encode()
+    except (JoseError, ValueError, TypeError, AssertionError) as error:
+        raise EnvelopeError("nothing can be sealed with this key") from error
+
+
+def unseal(token: bytes, keys: Sequence[PrivateKey], *, typ: str, location: str, max_bytes: int) -> bytes:
+    """Open a token that was sealed for one of *keys*, as *typ*, for *location*; returns the payload.
+
+    *max_bytes* bounds the token, which is a third larger than its payload. Raises EnvelopeError.
+    """
+    if len(token) > max_bytes:
+        raise EnvelopeError(f"larger than {max_bytes} bytes")
+    segments = token.split(b".")
+    if len(segments) != 5:
+        raise EnvelopeError("not five segments")
+    if len(segments[0]) > MAX_HEADER_CHARACTERS:
+        raise EnvelopeError(f"the header is longer than {MAX_HEADER_CHARACTERS} characters")
+    if not all(_is_base64url(segment) for segment in segments):
+        raise EnvelopeError("a segment is not canonical base64url")
+    header = _read_header(segments[0])
+    key = _choose(header, keys)
+    _check_values(header, key, typ=typ, location=location)
+    _check_sizes(segments, key)
+    try:
+        payload = jwe.decrypt_compact(token, key.jwk, registry=_REGISTRY).plaintext
+    except (JoseError, InvalidTag, ValueError, TypeError, AssertionError) as error:
+        raise EnvelopeError("does not open: altered, or sealed for another key") from error
+    assert payload is not None
+    return payload
+
+
+def _is_base64url(segment: bytes) -> bool:
+    """Canonical: this alphabet, no padding, and no stray bits in the last character (RFC 4648 section 3.5)."""
+    if segment.translate(None, _BASE64URL) or len(segment) % 4 == 1:
+        return False
+    tail = segment[len(segment) // 4 * 4 :]
+    return _encode(_decode(tail)) == tail
+
+
+def _decode(segment: bytes) -> bytes:
+    return base64.urlsafe_b64decode(segment + b"=" * (-len(segment) % 4))
+
+
+def _encode(data: bytes) -> bytes:
+    return base64.urlsafe_b64encode(data).rstrip(b"=")
+
+
+def _read_header(segment: bytes) -> dict[str, Any]:
+    try:
+        header = json.loads(_decode(segment).decode(), object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise EnvelopeError("the header is not JSON with each name once") from error
+    if not isinstance(header, dict):
+        raise EnvelopeError("the header is not an object")
+    return header
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name twice")
+    return found
+
+
+def _choose(header: dict[str, Any], keys: Sequence[PrivateKey]) -> PrivateKey:
+    for key in keys:
+        if key.kid == header.get("kid"):
+            return key
+    raise EnvelopeError("sealed for a key that is not held here")
+
+
+def _check_values(header: dict[str, Any], key: PrivateKey, *, typ: str, location: str) -> None:
+    names = _NAMES | {"epk"} if key.kind == "x25519" else _NAMES
+    if header.keys() != names:
+        raise EnvelopeError("the header has not exactly the names of this protocol")
+    for name, wanted in (("alg", ALG[key.kind]), ("enc", ENC), ("typ", typ), ("loc", location)):
+        if header[name] != wanted:
+            raise EnvelopeError(f"the header's {name} is not the one expected")
+    if key.kind == "x25519" and not _is_ephemeral(header["epk"]):
+        raise EnvelopeError("the header's epk is not exactly an X25519 public key")
+
+
+def _is_ephemeral(epk: object) -> bool:
+    if not isinstance(epk, dict) or epk.keys() != {"kty", "crv", "x"} or epk["kty"] != "OKP" or epk["crv"] != "X25519":
+        return False
+    x = epk["x"]
+    if not isinstance(x, str) or not x.isascii():
+        return False
+    return _is_base64url(x.encode()) and len(_decode(x.encode())) == _X25519_BYTES
+
+
+def _check_sizes(segments: Sequence[bytes], key: PrivateKey) -> None:
+    wrapped = (key.jwk.public_key.key_size + 7) // 8 if isinstance(key.jwk, RSAKey) else _WRAPPED_KEY_BYTES
+    for name, segment, size in (
+        ("encrypted key", segments[1], wrapped),
+        ("initialization vector", segments[2], _IV_BYTES),
+        ("tag", segments[4], _TAG_BYTES),
+    ):
+        if len(_decode(segment)) != size:
+            raise EnvelopeError(f"the {name} has not the size that the algorithm prescribes")

@@ -1,0 +1,350 @@
+"""Who sent this: signatures of requests and of replies, for both sides.
+
+A request proves its location (the HMAC key), its worker and its number; a reply proves that it answers exactly that
+request. Everything below is checked before a body is opened or a state is changed. The arithmetic is `sigv4`'s; this
+module decides what is signed, what is refused, and with which stable code. It knows no store: that a number is newer
+than the last is the control plane's to check, in the update that records it.
+
+A request is refused either *before* its signature is known to hold (SignatureError: the answer cannot be signed) or
+*after* (AuthenticRequestError: the sender knows the key; the refusal is signed, and its date may correct the sender's
+clock).
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import uuid
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from urllib.parse import urlsplit
+
+from worker.errors import SignatureError
+from worker.secret import Secret
+from worker.wire import sigv4
+from worker.wire.sigv4 import PL1, Scope
+
+MAX_SKEW = timedelta(minutes=5)
+"""How far the clocks may be apart; the same as Amazon's. A longer one only lengthens the life of a stolen request."""
+MAX_SEQ = 2**53
+"""The largest number that every JSON reader holds exactly."""
+REPLY = f"{PL1.algorithm}-REPLY"
+"""First line of a signed reply's text: no text of a request begins so, hence neither can stand for the other."""
+
+WORKER_HEADER = f"{PL1.header_prefix}Worker"
+SEQ_HEADER = f"{PL1.header_prefix}Seq"
+SIGNATURE_HEADER = f"{PL1.header_prefix}Signature"
+_DATE, _CONTENT = PL1.date_header, PL1.content_header
+
+SIGNED_HEADERS = ("content-type", "host", "x-pl-content-sha256", "x-pl-date", "x-pl-seq", "x-pl-worker")
+
+_ACCESS_KEY = r"[A-Za-z0-9._-]{1,128}"
+_LOCATION = r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}"
+_HEX = r"[0-9a-f]{64}"
+_AUTHORIZATION = re.compile(
+    rf"{PL1.algorithm} Credential=(?P<access_key>{_ACCESS_KEY})/(?P<day>[0-9]{{8}})/(?P<location>{_LOCATION})"
+    rf"/{PL1.service}/{PL1.terminator}, ?SignedHeaders=(?P<names>[a-z0-9;-]{{1,500}}), ?Signature=(?P<signature>{_HEX})"
+)
+_MOMENT = re.compile(r"[0-9]{8}T[0-9]{6}Z")
+_SEQ = re.compile(r"[1-9][0-9]{0,15}")
+_RETRY_AFTER = re.compile(r"0|[1-9][0-9]{0,8}")
+_METHOD = re.compile(r"[A-Z]{1,20}")
+_TARGET = re.compile(r"/[!-~]{0,4000}")
+_AUTHORITY = re.compile(r"(?:[a-z0-9._-]{1,255}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1,5})?")
+
+
+class Reason(StrEnum):
+    """Why a signed message is refused. The codes are part of the protocol: `Refusal.error` and logs carry them."""
+
+    AUTHORIZATION = "authorization"
+    SIGNED_HEADERS = "signed_headers"
+    REQUEST = "request"
+    HEADER = "header"
+    DATE = "date"
+    WORKER = "worker"
+    SEQ = "seq"
+    SIGNATURE = "signature"
+    HOST = "host"
+    BODY = "body"
+    SKEW = "skew"
+    UNSIGNED = "unsigned"
+    RETRY_AFTER = "retry_after"
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a worker signs with. Raises ValueError for an access key or location that cannot stand in a header."""
+
+    access_key: str
+    secret_key: Secret[str]
+    location: str
+
+    def __post_init__(self) -> None:
+        if not re.fullmatch(_ACCESS_KEY, self.access_key):
+            raise ValueError("an access key is 1 to 128 letters, digits, dots, dashes or underscores")
+        if not self.secret_key:
+            raise ValueError("the secret access key is empty")
+        if not re.fullmatch(_LOCATION, self.location):
+            raise ValueError("a location id is 1 to 200 letters, digits, dots, colons, dashes or underscores")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What a worker is about to send. *path* is the request target, *host* the authority of the intake's URL."""
+
+    method: str
+    path: str
+    host: str
+    content_type: str
+    body: bytes
+    worker: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignedRequest:
+    """*headers* are to be sent as they are; Host is left to the client, which sends the authority that was signed."""
+
+    headers: dict[str, str]
+    signature: str
+    day: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What an Authorization header says, unproven: enough to look up the secret."""
+
+    access_key: str
+    location: str
+    day: str
+    signature: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceivedRequest:
+    """*path* is the request target as on the request line; *headers* a multidict, so that duplicates are seen."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VerifiedRequest:
+    """A request whose signature holds. *key* signs the reply."""
+
+    access_key: str
+    location: str
+    worker: str
+    seq: int
+    signature: str
+    key: Secret[bytes]
+
+
+class AuthenticRequestError(SignatureError):
+    """Signed with the right key and refused all the same (host, body, skew): the refusal is signed, for *verified*."""
+
+    def __init__(self, reason: str, text: str, verified: VerifiedRequest) -> None:
+        super().__init__(reason, text)
+        self.verified = verified
+
+
+def authority(text: str) -> str:
+    """Host and port in the one spelling that is signed: lower case, without `:80` or `:443`.
+
+    Takes a URL, or an authority alone. Raises ValueError for what is neither.
+    """
+    found = (urlsplit(text).netloc if "://" in text else text).rpartition("@")[2].lower()
+    found = found.removesuffix(":443").removesuffix(":80")
+    if not _AUTHORITY.fullmatch(found):
+        raise ValueError("neither a URL nor a host with an optional port")
+    return found
+
+
+def sign_request(credentials: Credentials, request: Request, now: datetime) -> SignedRequest:
+    """Sign one request. *now* is aware, and corrected by what signed replies said.
+
+    Raises ValueError for what no control plane would accept.
+    """
+    moment = sigv4.timestamp(now)
+    scope = Scope(day=moment[:8], region=credentials.location)
+    headers = {
+        "Content-Type": request.content_type,
+        _CONTENT: sigv4.sha256_hex(request.body),
+        _DATE: moment,
+        SEQ_HEADER: str(request.seq),
+        WORKER_HEADER: request.worker,
+    }
+    if not _is_worker(request.worker) or _seq(headers[SEQ_HEADER]) is None:
+        raise ValueError("a worker is a UUID, its requests are numbered from 1")
+    if not _METHOD.fullmatch(request.method) or not _TARGET.fullmatch(request.path):
+        raise ValueError("a method is upper case, a path begins with a slash and is printable ASCII")
+    key = sigv4.signing_key(PL1, scope, credentials.secret_key)
+    signature = _request_signature(
+        key, scope, request.method, request.path, {**headers, "Host": authority(request.host)}
+    )
+    headers["Authorization"] = (
+        f"{PL1.algorithm} Credential={credentials.access_key}/{scope.text(PL1)}, "
+        f"SignedHeaders={';'.join(SIGNED_HEADERS)}, Signature={signature}"
+    )
+    return SignedRequest(headers=headers, signature=signature, day=scope.day)
+
+
+def _request_signature(key: Secret[bytes], scope: Scope, method: str, target: str, headers: Mapping[str, str]) -> str:
+    canonical = sigv4.canonical_request(method, target, headers.items(), headers[_CONTENT])
+    return sigv4.signature(key, sigv4.string_to_sign(PL1, scope, headers[_DATE], canonical))
+
+
+def read_claim(headers: Mapping[str, str]) -> Claim:
+    """Read the Authorization header. Raises SignatureError (authorization, signed_headers)."""
+    found = _AUTHORIZATION.fullmatch(_one(headers, "Authorization", missing=Reason.AUTHORIZATION))
+    if found is None:
+        raise SignatureError(Reason.AUTHORIZATION, f"the Authorization header is not one of {PL1.algorithm}")
+    if found["names"] != ";".join(SIGNED_HEADERS):
+        raise SignatureError(Reason.SIGNED_HEADERS, f"exactly these headers are signed: {', '.join(SIGNED_HEADERS)}")
+    return Claim(
+        access_key=found["access_key"], location=found["location"], day=found["day"], signature=found["signature"]
+    )
+
+
+def verify_request(
+    claim: Claim, secret: Secret[str], received: ReceivedRequest, *, hosts: Collection[str], now: datetime
+) -> VerifiedRequest:
+    """Check everything that one request can prove by itself.
+
+    *hosts* are the control plane's public URLs or authorities. An ingress may have rewritten Host, so the signature
+    is tried with the received one and with each public one; it must hold with a public one. Raises SignatureError
+    before the signature is known to hold, AuthenticRequestError (host, body, skew) after.
+    """
+    if not _METHOD.fullmatch(received.method) or not _TARGET.fullmatch(received.path):
+        raise SignatureError(Reason.REQUEST, "the method or path is not one of this protocol")
+    headers = _signed_headers(received.headers)
+    moment = _moment(headers[_DATE])
+    if headers[_DATE][:8] != claim.day:
+        raise SignatureError(Reason.DATE, f"{_DATE} and the credential scope name different days")
+    worker, seq = headers[WORKER_HEADER], _seq(headers[SEQ_HEADER])
+    if not _is_worker(worker):
+        raise SignatureError(Reason.WORKER, f"{WORKER_HEADER} is not a UUID in its canonical form")
+    if seq is None:
+        raise SignatureError(Reason.SEQ, f"{SEQ_HEADER} is not a whole number from 1 to 2^53 in its canonical form")
+
+    scope = Scope(day=claim.day, region=claim.location)
+    key = sigv4.signing_key(PL1, scope, secret)
+    public = {authority(host) for host in hosts}
+    signed_host = None
+    for host in (headers["Host"], *sorted(public)):
+        expected = _request_signature(key, scope, received.method, received.path, {**headers, "Host": host})
+        if hmac.compare_digest(expected, claim.signature):
+            signed_host = host
+            break
+    if signed_host is None:
+        raise SignatureError(Reason.SIGNATURE, "the signature does not hold")
+
+    verified = VerifiedRequest(
+        access_key=claim.access_key,
+        location=claim.location,
+        worker=worker,
+        seq=seq,
+        signature=claim.signature,
+        key=key,
+    )
+    if signed_host not in public:
+        raise AuthenticRequestError(Reason.HOST, "signed for a host that is not one of this control plane's", verified)
+    if not hmac.compare_digest(headers[_CONTENT], sigv4.sha256_hex(received.body)):
+        raise AuthenticRequestError(Reason.BODY, f"the body is not the one that {_CONTENT} names", verified)
+    if abs(now - moment) > MAX_SKEW:
+        raise AuthenticRequestError(Reason.SKEW, "the clocks are more than 5 minutes apart", verified)
+    return verified
+
+
+def sign_reply(
+    verified: VerifiedRequest, *, status: int, now: datetime, retry_after: str | None, body: bytes
+) -> dict[str, str]:
+    """The headers that make a reply count. *retry_after* is whole seconds; the body must be sent as it is."""
+    if retry_after is not None and not _RETRY_AFTER.fullmatch(retry_after):
+        raise ValueError("Retry-After is given in whole seconds")
+    moment = sigv4.timestamp(now)
+    text = _reply_text(status, moment, retry_after, verified.signature, body)
+    headers = {_DATE: moment, SIGNATURE_HEADER: sigv4.signature(verified.key, text)}
+    if retry_after is not None:
+        headers["Retry-After"] = retry_after
+    return headers
+
+
+def _reply_text(status: int, moment: str, retry_after: str | None, signature: str, body: bytes) -> str:
+    return "\n".join((REPLY, str(status), moment, retry_after or "", signature, sigv4.sha256_hex(body)))
+
+
+def verify_reply(
+    signed: SignedRequest, credentials: Credentials, *, status: int, headers: Mapping[str, str], body: bytes
+) -> datetime:
+    """Check that this reply is the control plane's answer to *signed*; returns its date, which may correct a clock.
+
+    Raises SignatureError: `unsigned` where there is no signature at all (a proxy, a wrong host), otherwise what is
+    wrong.
+    """
+    given = _one(headers, SIGNATURE_HEADER, missing=Reason.UNSIGNED)
+    date = _one(headers, _DATE)
+    moment = _moment(date)
+    retry_after = _at_most_one(headers, "Retry-After")
+    if retry_after is not None and not _RETRY_AFTER.fullmatch(retry_after):
+        raise SignatureError(Reason.RETRY_AFTER, "Retry-After is not in whole seconds")
+    key = sigv4.signing_key(PL1, Scope(day=signed.day, region=credentials.location), credentials.secret_key)
+    expected = sigv4.signature(key, _reply_text(status, date, retry_after, signed.signature, body))
+    if not re.fullmatch(_HEX, given) or not hmac.compare_digest(expected, given):
+        raise SignatureError(Reason.SIGNATURE, "the reply's signature does not hold")
+    return moment
+
+
+def _signed_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    found = {name: _one(headers, name) for name in ("Content-Type", "Host", _CONTENT, _DATE, SEQ_HEADER, WORKER_HEADER)}
+    if not re.fullmatch(_HEX, found[_CONTENT]):
+        raise SignatureError(Reason.HEADER, f"{_CONTENT} is not 64 lower-case hexadecimal digits")
+    try:
+        found["Host"] = authority(found["Host"])
+    except ValueError as error:
+        raise SignatureError(Reason.HEADER, "Host is no host") from error
+    return found
+
+
+def _one(headers: Mapping[str, str], name: str, *, missing: Reason = Reason.HEADER) -> str:
+    value = _at_most_one(headers, name)
+    if value is None:
+        raise SignatureError(missing, f"no {name} header")
+    return value
+
+
+def _at_most_one(headers: Mapping[str, str], name: str) -> str | None:
+    wanted = name.lower()
+    values = [value for key, value in headers.items() if key.lower() == wanted]
+    if len(values) > 1:
+        raise SignatureError(Reason.HEADER, f"more than one {name} header")
+    if values and not (values[0].isascii() and values[0].isprintable()):
+        raise SignatureError(Reason.HEADER, f"the {name} header is not printable ASCII")
+    return values[0] if values else None
+
+
+def _moment(text: str) -> datetime:
+    refusal = SignatureError(Reason.DATE, f"{_DATE} is not a time in the form yyyymmddThhmmssZ")
+    if not _MOMENT.fullmatch(text):  # strptime alone would take spaces and fewer digits
+        raise refusal
+    try:
+        return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError as error:
+        raise refusal from error
+
+
+def _is_worker(text: str) -> bool:
+    try:
+        return str(uuid.UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def _seq(text: str) -> int | None:
+    if not _SEQ.fullmatch(text) or int(text) > MAX_SEQ:
+        return None
+    return int(text)
