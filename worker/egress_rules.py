@@ -90,8 +90,8 @@ def parse_glob(rule: str) -> Glob:
 def canonical_name(text: str) -> str:
     """Lower case, A-labels, no dot at the end: one spelling of each name. UnicodeError where there is none.
 
-    UTS 46 mapping without its transitional rules, then IDNA 2008 for the labels that are still outside ASCII; the others
-    are not looked at. An address comes back as it is spelt.
+    UTS 46 mapping without its transitional rules, then IDNA 2008 for labels that are still outside ASCII; other labels are
+    not looked at. An address comes back as it is spelt.
     """
     if text.isascii():
         return text.lower().rstrip(".")

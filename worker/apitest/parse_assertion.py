@@ -59,10 +59,60 @@ _TAKEN: dict[str, dict[Subject, tuple[Operator, ...]]] = {
 """Which plain comparisons each kind of test has."""
 
 _ELSEWHERE_TYPES = frozenset(
-    ["body", "bodyHash", "certificate", "connection", "grpcHealthcheckStatus", "grpcMetadata", "grpcProto", "header", "javascript", "jitter", "latency", "mcpRespectsSpecification", "mcpServerCapabilities", "mcpToolCount", "mcpToolNameLength", "minTlsVersion", "multiNetworkHop", "networkHop", "packetLossPercentage", "packetsReceived", "property", "receivedMessage", "recordEvery", "recordSome", "responseTime", "statusCode", "tlsVersion"]
+    [
+        "body",
+        "bodyHash",
+        "certificate",
+        "connection",
+        "grpcHealthcheckStatus",
+        "grpcMetadata",
+        "grpcProto",
+        "header",
+        "javascript",
+        "jitter",
+        "latency",
+        "mcpRespectsSpecification",
+        "mcpServerCapabilities",
+        "mcpToolCount",
+        "mcpToolNameLength",
+        "minTlsVersion",
+        "multiNetworkHop",
+        "networkHop",
+        "packetLossPercentage",
+        "packetsReceived",
+        "property",
+        "receivedMessage",
+        "recordEvery",
+        "recordSome",
+        "responseTime",
+        "statusCode",
+        "tlsVersion",
+    ]
 )
 _ELSEWHERE_OPERATORS = frozenset(
-    ["contains", "doesNotContain", "doesNotExist", "doesNotMatch", "is", "isInLessThan", "isInMoreThan", "isNot", "isUndefined", "lessThan", "lessThanOrEqual", "matches", "md5", "moreThan", "moreThanOrEqual", "sha1", "sha256", "validates", "validatesJSONPath", "validatesJSONSchema", "validatesXPath"]
+    [
+        "contains",
+        "doesNotContain",
+        "doesNotExist",
+        "doesNotMatch",
+        "is",
+        "isInLessThan",
+        "isInMoreThan",
+        "isNot",
+        "isUndefined",
+        "lessThan",
+        "lessThanOrEqual",
+        "matches",
+        "md5",
+        "moreThan",
+        "moreThanOrEqual",
+        "sha1",
+        "sha256",
+        "validates",
+        "validatesJSONPath",
+        "validatesJSONSchema",
+        "validatesXPath",
+    ]
 )
 """Everything that the language knows of anywhere: only what is not in here may belong to a newer version of it."""
 
