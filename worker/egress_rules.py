@@ -9,14 +9,18 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import TypeAlias
 
 import idna
 
+from worker.address_table import Network
 from worker.embedding import NAT64_LENGTHS
 from worker.errors import PolicyError
 
-Network: TypeAlias = IPv4Network | IPv6Network
+ALLOW_RANGES = {4: "whitelistedRange.4", 6: "whitelistedRange.6"}
+DENY_RANGES = {4: "blacklistedRange.4", 6: "blacklistedRange.6"}
+ALLOW_NAMES = "allowedDomainNames"
+DENY_NAMES = "blockedDomainNames"
+NAT64_PREFIXES = "nat64Prefixes"
 
 MAPPED = IPv6Network("::ffff:0:0/96")
 
