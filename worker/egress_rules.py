@@ -10,11 +10,10 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-import idna
-
 from worker.address_table import Network
 from worker.embedding import NAT64_LENGTHS
 from worker.errors import PolicyError
+from worker.hostname import canonical_name
 
 ALLOW_RANGES = {4: "whitelistedRange.4", 6: "whitelistedRange.6"}
 DENY_RANGES = {4: "blacklistedRange.4", 6: "blacklistedRange.6"}
@@ -24,7 +23,6 @@ NAT64_PREFIXES = "nat64Prefixes"
 
 MAPPED = IPv6Network("::ffff:0:0/96")
 
-_MAX_NAME = 254  # RFC 1035 section 2.3.4, with the root's dot; IDNA mapping is not linear in what it is given
 _GLOB = re.compile(r"(?!.*\*\*)[A-Za-z0-9_*-]{1,63}(?:\.[A-Za-z0-9_*-]{1,63})*|[0-9A-Fa-f:.*]+", re.ASCII)
 _CIDR = re.compile(r"[0-9a-fA-F.:]+(?:/(?:0|[1-9][0-9]{0,2}))?", re.ASCII)
 
@@ -66,7 +64,7 @@ class Glob:
     pattern: re.Pattern[str]
 
     def matches(self, name: str) -> bool:
-        """*name* as `canonical_name` returns it; an address in its usual spelling."""
+        """*name* as `parse_host` returns it; an address in its usual spelling."""
         return self.pattern.fullmatch(name) is not None
 
     def covers(self, other: Glob) -> bool:
@@ -89,20 +87,6 @@ def parse_glob(rule: str) -> Glob:
         return Glob(text, re.compile(first))
     middle = "".join(f"(?>.*?{piece})" for piece in rest[:-1])
     return Glob(text, re.compile(f"{first}{middle}.*{rest[-1]}", re.DOTALL))
-
-
-def canonical_name(text: str) -> str:
-    """Lower case, A-labels, no dot at the end: one spelling of each name. UnicodeError where there is none.
-
-    UTS 46 mapping without its transitional rules, then IDNA 2008 for labels that are still outside ASCII; other labels are
-    not looked at. An address comes back as it is spelt.
-    """
-    if text.isascii():
-        return text.lower().rstrip(".")
-    if len(text) > _MAX_NAME:
-        raise UnicodeError("too long for a name")
-    labels = idna.uts46_remap(text, std3_rules=False).split(".")
-    return ".".join(label if label.isascii() else idna.alabel(label).decode("ascii") for label in labels).rstrip(".")
 
 
 def _canonical_glob(rule: str) -> str:

@@ -3,6 +3,7 @@
     SyntheticsError
     ├── ConfigError        the operator's to mend: one line, exit 2, before anything starts
     ├── PolicyError        an egress rule that cannot be used; the settings name its option and make it a ConfigError
+    ├── HostError          what a test names is neither an address nor a host name; becomes an INVALID_REQUEST result
     ├── WireError          the peer's bytes are wrong: refused, counted, survived
     │   ├── SignatureError     a request or reply that does not prove who sent it
     │   ├── EnvelopeError      a JWE that is malformed, of a foreign kind, or not for our keys
@@ -43,6 +44,14 @@ class PolicyError(SyntheticsError):
         self.rule = rule
         self.reason = reason
         super().__init__(f"{rule!r}: {reason}")
+
+
+class HostError(SyntheticsError):
+    """A host that is neither an address to dial nor a name to look up. *reason* names no address."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(reason)
 
 
 class WireError(SyntheticsError):

@@ -31,13 +31,14 @@ from worker.egress_rules import (
     DENY_RANGES,
     NAT64_PREFIXES,
     Glob,
-    canonical_name,
     parse_glob,
     parse_nat64_prefix,
     parse_range,
 )
 from worker.egress_warnings import name_warnings, nat64_warnings, range_warnings
 from worker.embedding import Embedded, embedded
+from worker.errors import HostError
+from worker.hostname import parse_host
 from worker.special_purpose import BLOCKS, Block
 
 _U32 = 0xFFFF_FFFF
@@ -50,7 +51,7 @@ class Kind(Enum):
     ALLOWED_RANGE = "allowed_range"
     DENIED_NAME = "denied_name"
     DENIED_RANGE = "denied_range"
-    INVALID_NAME = "invalid_name"
+    INVALID_HOST = "invalid_host"
     NO_RULE = "no_rule"
     SPECIAL_PURPOSE = "special_purpose"
 
@@ -127,11 +128,11 @@ class Policy:
         )
 
     def judge_name(self, host: str) -> Decision:
-        """Whether *host* may be looked up at all. A name that has no spelling in A-labels may not."""
+        """Whether *host* may be looked up at all. What is neither an address nor a host name may not."""
         try:
-            name = canonical_name(host)
-        except UnicodeError:
-            return _UNNAMEABLE
+            name = str(parse_host(host))
+        except HostError as error:
+            return Decision(allowed=False, kind=Kind.INVALID_HOST, rule=error.reason, reason=error.reason, option=None)
         for glob in self.allow_names:
             if glob.matches(name):
                 return _by_name(glob, allowed=True)
@@ -170,11 +171,6 @@ class Policy:
 
 _NAMELESS = Decision(
     allowed=True, kind=Kind.NO_RULE, rule="no rule is about it", reason="no rule is about it", option=DENY_NAMES
-)
-
-
-_UNNAMEABLE = Decision(
-    allowed=False, kind=Kind.INVALID_NAME, rule="not a name in DNS", reason="not a name in DNS", option=None
 )
 
 
