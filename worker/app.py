@@ -28,7 +28,7 @@ from worker.apitest.result import Result
 from worker.checks.evidence import Limits
 from worker.clock import Clock, SystemClock
 from worker.config import Config, LocalConfig
-from worker.errors import ConfigError
+from worker.errors import ConfigError, PolicyError
 from worker.health import Health, status_application
 from worker.inflight import InFlight
 from worker.intake.backoff import Backoff
@@ -39,11 +39,11 @@ from worker.net.exchange import Nameserver
 from worker.net.resolver import Resolver
 from worker.net.trust import TrustStore
 from worker.outbox import Outbox
-from worker.policy import Policy, PolicyError
+from worker.policy import Policy
 from worker.poller import Cadence, Poller
 from worker.probers import HTTPLimits
-from worker.runner import Runner, RunLimits
-from worker.sandbox.pool import Bounds, Evaluators
+from worker.runner import RunLimits, Runner
+from worker.sandbox.pool import Evaluators
 from worker.slots import Slots
 from worker.vitals import Vitals
 from worker.wire.messages import Job, ResultItem

@@ -16,8 +16,9 @@ from urllib.parse import SplitResult, urlsplit
 
 from cryptography import x509
 
+from worker.address_table import Network
 from worker.declaration import Kind, Option, Written
-from worker.egress_rules import Network, parse_glob, parse_nat64_prefix, parse_range
+from worker.egress_rules import parse_glob, parse_nat64_prefix, parse_range
 from worker.errors import PolicyError, WireError
 from worker.secret import Secret
 from worker.wire.keys import PrivateKey, PublicKey
