@@ -1,4 +1,4 @@
-"""Finds the folder of recorded definitions that may lie beside a checkout. Tests that want it skip with a reason where it is absent."""
+"""Finds the folder of recorded definitions that may lie beside a checkout; tests that want it skip where it is absent."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
     SyntheticsError
     ├── ConfigError        the operator's to mend: one line, exit 2, before anything starts
+    │   └── ConfigErrors       every mistake that was found, one line each
     ├── PolicyError        an egress rule that cannot be used; the settings name its option and make it a ConfigError
     ├── HostError          what a test names is neither an address nor a host name; becomes an INVALID_REQUEST result
     ├── WireError          the peer's bytes are wrong: refused, counted, survived
@@ -36,6 +37,14 @@ class ConfigError(SyntheticsError):
         self.place = place
         where = f" ({place})" if place else ""
         super().__init__(f"{option}: {reason}{where}" if option else f"{reason}{where}")
+
+
+class ConfigErrors(ConfigError):  # noqa: N818  # it is several
+    """Every mistake that was found, at least one: *errors*. Its text has one line each."""
+
+    def __init__(self, errors: Sequence[ConfigError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("\n".join(map(str, errors)))
 
 
 class PolicyError(SyntheticsError):

@@ -25,12 +25,7 @@ class Secret(Generic[T]):
         """Constant-time for equal lengths and kinds."""
         if not isinstance(other, Secret):
             return NotImplemented
-        mine, theirs = self._value, other._value
-        if isinstance(mine, str):
-            mine = mine.encode()
-        if isinstance(theirs, str):
-            theirs = theirs.encode()
-        return hmac.compare_digest(mine, theirs)
+        return hmac.compare_digest(_bytes(self._value), _bytes(other._value))
 
     __hash__ = None  # type: ignore[assignment]  # a secret is no dictionary key
 
@@ -44,3 +39,7 @@ class Secret(Generic[T]):
 
     def __reduce__(self) -> tuple[object, ...]:
         raise TypeError("a Secret is not serialised")
+
+
+def _bytes(value: str | bytes) -> bytes:
+    return value.encode() if isinstance(value, str) else value

@@ -11,6 +11,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from tests.fakes.clock import FakeClock
+from tests.waiting import until
 from worker.apitest.failure import Failure, FailureCode
 from worker.apitest.phases import Timings
 from worker.apitest.result import Result, Status
@@ -121,7 +122,5 @@ async def test_the_status_server_answers_orchestrators() -> None:
 
 
 async def until_sleeping(clock: FakeClock) -> None:
-    """Wait until the writer, which works in a thread, is back at its sleep."""
-    async with asyncio.timeout(5):
-        while not clock.sleeping:
-            await asyncio.sleep(0.001)
+    """The writer works in a thread; wait until it is back at its sleep."""
+    await until(lambda: clock.sleeping)

@@ -1,0 +1,117 @@
+"""One DNS question to one server: UDP, then TCP if the answer was truncated. Exact time-outs; nothing is retried or
+kept here.
+
+The UDP socket is connected, so the kernel drops answers from anywhere else, tells us at once when nothing listens,
+and gives each question a random port of its own. The caller has judged the server, if it is one to be judged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+from worker.net.dial import dial, socket_for
+from worker.net.dnswire import ForeignReplyError, MalformedReplyError, Question, Reply, decode_reply, encode_query
+from worker.net.host import Address
+
+MAX_FOREIGN = 64
+"""Datagrams that do not answer the question and are waited out: a flood of them ends the exchange instead of holding
+the loop.
+"""
+
+_DATAGRAM = 65_535
+
+
+@dataclass(frozen=True, slots=True)
+class Nameserver:
+    """Where questions go: an address, never a name."""
+
+    address: Address
+    port: int = 53
+
+    @classmethod
+    def parse(cls, text: str) -> Nameserver:
+        """From `8.8.8.8`, `8.8.8.8:5353`, `2001:db8::1` or `[2001:db8::1]:53`. Raises ValueError."""
+        host, port = text, "53"
+        if text.startswith("["):
+            host, _, rest = text[1:].partition("]")
+            port = rest.removeprefix(":") or "53"
+        elif text.count(":") == 1:
+            host, _, port = text.partition(":")
+        if not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
+            raise ValueError(f"{text!r} has no valid port")
+        return cls(ip_address(host), int(port))
+
+    def __str__(self) -> str:
+        if self.port == 53:
+            return str(self.address)
+        return f"{self.address}:{self.port}" if self.address.version == 4 else f"[{self.address}]:{self.port}"
+
+
+class NoReplyError(Exception):
+    """The server gave no usable answer. *code* is what resolvers call it (ETIMEOUT, ECONNREFUSED, EBADRESP)."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        self.code = code
+        super().__init__(reason)
+
+
+async def ask(server: Nameserver, question: Question, seconds: float) -> Reply:
+    """The server's answer, whatever its rcode, within *seconds*, TCP included. Raises NoReplyError."""
+    try:
+        async with asyncio.timeout(seconds):
+            reply = await _ask_udp(server, question)
+            return await _ask_tcp(server, question) if reply.truncated else reply
+    except TimeoutError:
+        raise NoReplyError("ETIMEOUT", f"no answer within {seconds:.1f} s") from None
+    except ConnectionError:
+        raise NoReplyError("ECONNREFUSED", "nothing listens there, or it hung up") from None
+    except OSError as error:
+        raise NoReplyError("ECONNREFUSED", error.strerror or "unreachable") from None
+    except MalformedReplyError as error:
+        raise NoReplyError("EBADRESP", f"a malformed answer: {error}") from None
+
+
+async def _ask_udp(server: Nameserver, question: Question) -> Reply:
+    loop = asyncio.get_running_loop()
+    query_id = secrets.randbits(16)
+    with socket_for(server.address, socket.SOCK_DGRAM) as sock:
+        sock.connect((str(server.address), server.port))
+        sock.send(encode_query(question, query_id))
+        for _ in range(MAX_FOREIGN):
+            try:
+                return decode_reply(await loop.sock_recv(sock, _DATAGRAM), question, query_id)
+            except ForeignReplyError:
+                continue
+    raise MalformedReplyError("a flood of datagrams that answer something else")
+
+
+async def _ask_tcp(server: Nameserver, question: Question) -> Reply:
+    loop = asyncio.get_running_loop()
+    query_id = secrets.randbits(16)
+    query = encode_query(question, query_id)
+    with await dial(server.address, server.port) as sock:
+        await loop.sock_sendall(sock, len(query).to_bytes(2, "big") + query)
+        size = int.from_bytes(await _receive_exactly(sock, 2), "big")
+        wire = await _receive_exactly(sock, size)
+    try:
+        reply = decode_reply(wire, question, query_id)
+    except ForeignReplyError as error:
+        raise MalformedReplyError(str(error)) from None
+    if reply.truncated:
+        raise MalformedReplyError("truncated over TCP as well")
+    return reply
+
+
+async def _receive_exactly(sock: socket.socket, size: int) -> bytes:
+    loop = asyncio.get_running_loop()
+    received = bytearray()
+    while len(received) < size:
+        chunk = await loop.sock_recv(sock, size - len(received))
+        if not chunk:
+            raise ConnectionResetError
+        received += chunk
+    return bytes(received)

@@ -1,0 +1,141 @@
+"""Every way in which the door stays shut, as the reference system's codes and a sentence for the engineer who is on
+call.
+
+Foreign exceptions (OSError, ssl) are translated here, once. What is wrong with this machine (no file descriptors, no
+ports) is INTERNAL_ERROR: trouble of the probe is never reported as trouble of the target. No text names an address
+that the policy refused.
+"""
+
+from __future__ import annotations
+
+import errno
+import ssl
+
+from worker.apitest.failure import Failure, FailureCode
+from worker.errors import SyntheticsError
+
+_REFUSED = "the connection was refused: nothing listens there, or a firewall rejects it"
+_RESET = "the peer reset the connection"
+_NO_HOST = "no route to the host: it is down, or a router or firewall says it cannot be reached"
+_NO_NETWORK = "no route to that network from here"
+_NO_ANSWER = "no answer before the time-out"
+
+_BY_ERRNO = {
+    errno.ECONNREFUSED: (FailureCode.CONNREFUSED, _REFUSED),
+    errno.ECONNRESET: (FailureCode.CONNRESET, _RESET),
+    errno.ECONNABORTED: (FailureCode.CONNRESET, _RESET),
+    errno.EPIPE: (FailureCode.CONNRESET, _RESET),
+    errno.EHOSTUNREACH: (FailureCode.HOSTUNREACH, _NO_HOST),
+    errno.EHOSTDOWN: (FailureCode.HOSTUNREACH, _NO_HOST),
+    errno.ENETUNREACH: (FailureCode.NETUNREACH, _NO_NETWORK),
+    errno.ENETDOWN: (FailureCode.NETUNREACH, _NO_NETWORK),
+    errno.EAFNOSUPPORT: (FailureCode.NETUNREACH, "this machine does not speak that address family"),
+    errno.ETIMEDOUT: (FailureCode.TIMEOUT, _NO_ANSWER),
+    errno.EACCES: (FailureCode.INTERNAL_ERROR, "a firewall of this machine forbids the connection"),
+    errno.EPERM: (FailureCode.INTERNAL_ERROR, "a firewall of this machine forbids the connection"),
+    errno.EMFILE: (FailureCode.INTERNAL_ERROR, "the worker has no file descriptor left"),
+    errno.ENFILE: (FailureCode.INTERNAL_ERROR, "this machine has no file descriptor left"),
+    errno.ENOBUFS: (FailureCode.INTERNAL_ERROR, "this machine has no network buffers left"),
+    errno.ENOMEM: (FailureCode.INTERNAL_ERROR, "this machine has no memory left"),
+    errno.EADDRNOTAVAIL: (FailureCode.INTERNAL_ERROR, "this machine has no local address or port for the connection"),
+}
+
+_X509 = {
+    2: "UNABLE_TO_GET_ISSUER_CERT",
+    3: "UNABLE_TO_GET_CRL",
+    4: "UNABLE_TO_DECRYPT_CERT_SIGNATURE",
+    5: "UNABLE_TO_DECRYPT_CRL_SIGNATURE",
+    6: "UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY",
+    7: "CERT_SIGNATURE_FAILURE",
+    8: "CRL_SIGNATURE_FAILURE",
+    9: "CERT_NOT_YET_VALID",
+    10: "CERT_HAS_EXPIRED",
+    11: "CRL_NOT_YET_VALID",
+    12: "CRL_HAS_EXPIRED",
+    13: "ERROR_IN_CERT_NOT_BEFORE_FIELD",
+    14: "ERROR_IN_CERT_NOT_AFTER_FIELD",
+    15: "ERROR_IN_CRL_LAST_UPDATE_FIELD",
+    16: "ERROR_IN_CRL_NEXT_UPDATE_FIELD",
+    17: "OUT_OF_MEM",
+    18: "DEPTH_ZERO_SELF_SIGNED_CERT",
+    19: "SELF_SIGNED_CERT_IN_CHAIN",
+    20: "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
+    21: "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
+    22: "CERT_CHAIN_TOO_LONG",
+    23: "CERT_REVOKED",
+    24: "INVALID_CA",
+    25: "PATH_LENGTH_EXCEEDED",
+    26: "INVALID_PURPOSE",
+    27: "CERT_UNTRUSTED",
+    28: "CERT_REJECTED",
+    62: "HOSTNAME_MISMATCH",
+    64: "IP_ADDRESS_MISMATCH",
+}
+"""OpenSSL's X509_V_ERR_* by number (x509_vfy.h), under the names that the reference system documents."""
+
+_UNKNOWN_ISSUER = frozenset({18, 19, 20, 21})
+
+
+class DoorError(SyntheticsError):
+    """The door stayed shut. *failure* is what the result will carry."""
+
+    def __init__(self, failure: Failure) -> None:
+        self.failure = failure
+        super().__init__(failure.message)
+
+
+def shut(code: FailureCode, message: str) -> DoorError:
+    return DoorError(Failure(code, message))
+
+
+def of_os_error(error: OSError, peer: str) -> Failure:
+    """What the kernel said about *peer* ("10.0.0.1:443", as it may be printed)."""
+    known = _BY_ERRNO.get(error.errno or 0)
+    if known is not None:
+        code, text = known
+    elif isinstance(error, ConnectionError):
+        code, text = FailureCode.CONNRESET, _RESET
+    elif isinstance(error, TimeoutError):
+        code, text = FailureCode.TIMEOUT, _NO_ANSWER
+    else:
+        code, text = FailureCode.UNKNOWN, error.strerror or type(error).__name__
+    return Failure(code, f"{peer}: {text}")
+
+
+def of_handshake_error(error: OSError, peer: str) -> Failure:
+    """A TLS handshake that did not end well; *peer* is the name that the certificate should bear."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _of_certificate(error, peer)
+    if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
+        reason = error.reason or "UNKNOWN"
+        return Failure(FailureCode.SSL, f"the TLS handshake with {peer} failed ({reason}){_HINTS.get(reason, '')}")
+    if isinstance(error, ssl.SSLEOFError | ConnectionError):
+        return Failure(FailureCode.CONNRESET, f"{peer} closed the connection during the TLS handshake")
+    return of_os_error(error, peer)
+
+
+_HINTS = {
+    "WRONG_VERSION_NUMBER": ": the peer does not seem to speak TLS on this port",
+    "UNSUPPORTED_PROTOCOL": ": the peer offers only TLS versions that are too old",
+    "TLSV1_ALERT_PROTOCOL_VERSION": ": the peer accepts none of our TLS versions",
+    "SSLV3_ALERT_HANDSHAKE_FAILURE": ": the peer accepts none of our offers",
+    "TLSV13_ALERT_CERTIFICATE_REQUIRED": ": the peer demands a client certificate",
+}
+
+
+def _of_certificate(error: ssl.SSLCertVerificationError, peer: str) -> Failure:
+    name = _X509.get(error.verify_code, f"X509_V_ERR_{error.verify_code}")
+    cure = ""
+    if error.verify_code in _UNKNOWN_ISSUER:
+        cure = "; if the issuer is an internal one, add its certificate with caFile"
+    return Failure(FailureCode.SSL, f"the certificate of {peer} is not accepted ({name}): {error.verify_message}{cure}")
+
+
+def of_broken_connection(error: Exception, waiting_for: str) -> Failure:
+    """A connection that was open and broke; *waiting_for* says what was still to come."""
+    if isinstance(error, ssl.SSLError):
+        reason = error.reason or "UNKNOWN"
+        return Failure(FailureCode.SSL, f"waiting for {waiting_for}: TLS failed ({reason}){_HINTS.get(reason, '')}")
+    if isinstance(error, OSError):
+        return of_os_error(error, f"waiting for {waiting_for}")
+    return Failure(FailureCode.INTERNAL_ERROR, f"waiting for {waiting_for}: {type(error).__name__} in the worker")

@@ -1,0 +1,80 @@
+"""What happened on the way to one target, written down as it happens: phases, attempts, the answering server, the
+dialled address.
+
+One recorder belongs to one hop. Phases follow one another without gaps unless `stop` is called; none ever overlap.
+The recorder knows when the test's time is over, so that every bound on the way can be cut from what is left.
+"""
+
+from __future__ import annotations
+
+from worker.apitest.observation import Attempt, Resolution
+from worker.apitest.phases import NANOSECONDS_PER_TENTH, Timings
+from worker.clock import Clock
+from worker.net.host import Address
+
+NANOSECONDS = 1_000_000_000
+
+
+class Recorder:
+    """Mutable, for one hop. *deadline_ns* is a moment of `clock.monotonic_ns()`."""
+
+    __slots__ = ("_clock", "_deadline_ns", "_since", "address", "attempts", "phases", "port", "running", "server")
+
+    def __init__(self, clock: Clock, deadline_ns: int) -> None:
+        self._clock = clock
+        self._deadline_ns = deadline_ns
+        self._since = 0
+        self.running: str | None = None
+        """The phase that runs now."""
+        self.phases: dict[str, int] = {}
+        """Nanoseconds by phase, in the order in which they first ran."""
+        self.attempts: list[Attempt] = []
+        self.server: str | None = None
+        self.address: Address | None = None
+        self.port: int | None = None
+
+    def start(self, phase: str) -> None:
+        """Begin *phase* at the instant at which the running one ends."""
+        now = self._clock.monotonic_ns()
+        self._end(now)
+        self.running = phase
+        self._since = now
+
+    def stop(self) -> None:
+        """End the running phase, if any."""
+        if self.running is not None:
+            self._end(self._clock.monotonic_ns())
+
+    def _end(self, now: int) -> None:
+        if self.running is not None:
+            self.phases[self.running] = self.phases.get(self.running, 0) + now - self._since
+            self.running = None
+
+    def remaining(self) -> float:
+        """Seconds until the test's time is over; negative afterwards."""
+        return (self._deadline_ns - self._clock.monotonic_ns()) / NANOSECONDS
+
+    def now_ns(self) -> int:
+        return self._clock.monotonic_ns()
+
+    def attempted(self, address: Address, port: int, since_ns: int, error: str | None = None) -> None:
+        """Write down one address that was dialled since *since_ns*; *error* is None for the one that worked."""
+        elapsed = (self._clock.monotonic_ns() - since_ns + NANOSECONDS_PER_TENTH // 2) // NANOSECONDS_PER_TENTH
+        self.attempts.append(Attempt(address=str(address), port=port, elapsed_tenths=elapsed, error=error))
+        if error is None:
+            self.address = address
+            self.port = port
+
+    def timings(self) -> Timings:
+        return Timings.from_nanoseconds(self.phases)
+
+    def resolution(self) -> Resolution | None:
+        """None while nothing was looked up or dialled."""
+        if self.server is None and not self.attempts:
+            return None
+        return Resolution(
+            server=self.server,
+            address=None if self.address is None else str(self.address),
+            port=self.port,
+            attempts=tuple(self.attempts),
+        )

@@ -1,0 +1,167 @@
+"""Names to addresses, and questions to servers in their order. Looked up once a run: nothing is cached, nothing is
+judged here.
+
+Named servers are asked in the order in which they were given; the next one after a time-out, a refusal or a server
+failure. NXDOMAIN is final. Servers that were silent are asked a second time, because datagrams get lost. With
+*use_host* the machine's own resolver (c-ares: /etc/hosts, search domains, nsswitch order) comes first, and its
+NXDOMAIN is final as well: a name that is private must not be asked of public servers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+
+import aiodns
+import pycares
+
+from worker.apitest.failure import FailureCode
+from worker.net.dnswire import Question, Reply
+from worker.net.exchange import Nameserver, NoReplyError, ask
+from worker.net.failure import DoorError, shut
+from worker.net.host import Address, Name, unmapped
+from worker.net.recorder import Recorder
+
+SERVER_SECONDS = 2.0
+"""How long one server is waited for when the test's own time allows it."""
+
+HOST_SECONDS = 5.0
+"""How long the machine's own resolver may take, all its servers and search domains together."""
+
+ROUNDS = 2
+"""A lost datagram must not become an alert."""
+
+_KEEP_ORDER = 1 << 7
+"""ARES_AI_NOSORT of ares.h, which pycares does not name: the answer's order is the resolver's."""
+
+MAX_ADDRESSES = 32
+"""Addresses of one name that are considered; they are tried one after another."""
+
+_CODES = {
+    "NXDOMAIN": "ENOTFOUND",
+    "SERVFAIL": "ESERVFAIL",
+    "REFUSED": "EREFUSED",
+    "FORMERR": "EFORMERR",
+    "NOTIMP": "ENOTIMP",
+}
+_FINAL = frozenset({"NOERROR", "NXDOMAIN"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consultation:
+    """What asking servers in order came to. *reply* is None when nobody answered; then *code* and *trouble* say why."""
+
+    server: Nameserver | None = None
+    reply: Reply | None = None
+    code: str = ""
+    trouble: str = ""
+
+
+class Resolver:
+    """*servers* in order, or the host's resolver and then *servers*; AAAA is asked only with *ipv6*."""
+
+    def __init__(self, servers: Sequence[Nameserver], *, use_host: bool = False, ipv6: bool = False) -> None:
+        self.servers = tuple(servers)
+        self._use_host = use_host
+        self._types = ("A", "AAAA") if ipv6 else ("A",)
+
+    async def resolve(self, name: Name, recorder: Recorder) -> tuple[Address, ...]:
+        """All addresses, IPv4 first, each family in the answer's order; never empty. Raises DoorError(DNS)."""
+        if self._use_host:
+            found = await self._resolve_by_host(name, recorder)
+            if found:
+                return found
+        consulted = await self._consult_each_type(name, recorder)
+        addresses: list[Address] = []
+        for consultation in consulted:
+            reply = consultation.reply
+            if reply is None:
+                continue
+            recorder.server = str(consultation.server)
+            if reply.rcode == "NXDOMAIN":
+                raise unresolved(name.text, "ENOTFOUND", f"{consultation.server} says that it does not exist")
+            addresses.extend(unmapped(ip_address(text)) for text in reply.records)
+        if not addresses:
+            raise _no_address(name, consulted)
+        return tuple(addresses[:MAX_ADDRESSES])
+
+    async def _consult_each_type(self, name: Name, recorder: Recorder) -> list[Consultation]:
+        if len(self._types) == 1:
+            return [await consult(self.servers, Question(name.text, self._types[0]), recorder)]
+        async with asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(consult(self.servers, Question(name.text, kind), recorder)) for kind in self._types
+            ]
+        return [task.result() for task in tasks]
+
+    async def _resolve_by_host(self, name: Name, recorder: Recorder) -> tuple[Address, ...]:
+        """The host's answer; empty when its resolver is in trouble and a named server may be asked instead."""
+        seconds = min(HOST_SECONDS, recorder.remaining() / (2 if self.servers else 1))
+        # A fresh channel each: one that lives longer learns to time out early and to reorder its servers.
+        resolver = aiodns.DNSResolver(timeout=SERVER_SECONDS, tries=ROUNDS)
+        try:
+            async with asyncio.timeout(seconds):
+                result = await resolver.getaddrinfo(
+                    name.text + "." * name.absolute,
+                    family=socket.AF_UNSPEC if len(self._types) > 1 else socket.AF_INET,
+                    type=socket.SOCK_STREAM,
+                    flags=_KEEP_ORDER,
+                )
+        except TimeoutError:
+            return self._host_failed(name, "ETIMEOUT", f"no answer within {seconds:.1f} s")
+        except aiodns.error.DNSError as error:
+            return self._host_refused(name, *error.args)
+        finally:
+            await resolver.close()
+        found = [unmapped(ip_address(node.addr[0].decode())) for node in result.nodes]
+        return tuple(sorted(found, key=lambda address: address.version)[:MAX_ADDRESSES])
+
+    def _host_refused(self, name: Name, number: int, reason: str) -> tuple[Address, ...]:
+        if number == aiodns.error.ARES_ENOTFOUND:
+            raise unresolved(name.text, "ENOTFOUND", "this machine's resolver says that it does not exist")
+        return self._host_failed(name, pycares.errno.errorcode.get(number, "EUNKNOWN").removeprefix("ARES_"), reason)
+
+    def _host_failed(self, name: Name, code: str, reason: str) -> tuple[Address, ...]:
+        if self.servers:
+            return ()
+        raise unresolved(name.text, code, f"this machine's resolver: {reason}")
+
+
+async def consult(
+    servers: Sequence[Nameserver], question: Question, recorder: Recorder, seconds: float = SERVER_SECONDS
+) -> Consultation:
+    """Ask *servers* in order until one gives a final answer; the last answer that was none if nobody does."""
+    outcome = Consultation(code="ENOSERVER", trouble="no DNS server is configured")
+    waiting = list(servers)
+    for rounds_left in range(ROUNDS - 1, -1, -1):
+        silent = []
+        for position, server in enumerate(waiting):
+            asks_left = len(waiting) - position + len(waiting) * rounds_left
+            try:
+                reply = await ask(server, question, min(seconds, recorder.remaining() / asks_left))
+            except NoReplyError as error:
+                if error.code == "ETIMEOUT":
+                    silent.append(server)
+                if outcome.reply is None:
+                    outcome = Consultation(server=server, code=error.code, trouble=f"{server}: {error}")
+                continue
+            outcome = Consultation(server=server, reply=reply, code=_CODES.get(reply.rcode, reply.rcode))
+            if reply.rcode in _FINAL:
+                return outcome
+        waiting = silent
+    return outcome
+
+
+def unresolved(name: str, code: str, reason: str) -> DoorError:
+    return shut(FailureCode.DNS, f"the DNS resolution of hostname {name} failed ({code}): {reason}")
+
+
+def _no_address(name: Name, consulted: Sequence[Consultation]) -> DoorError:
+    failed = next((one for one in consulted if one.reply is None or one.reply.rcode != "NOERROR"), None)
+    if failed is None:
+        return unresolved(name.text, "ENODATA", f"{consulted[0].server} knows the name, but no address for it")
+    reason = failed.trouble or f"{failed.server} answered {failed.reply.rcode if failed.reply else ''}"
+    return unresolved(name.text, failed.code, reason)
