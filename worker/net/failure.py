@@ -145,3 +145,13 @@ def _of_certificate(error: ssl.SSLCertVerificationError, peer: str) -> Failure:
     if error.verify_code in _UNKNOWN_ISSUER:
         cure = "; if the issuer is an internal one, add its certificate with caFile"
     return Failure(FailureCode.SSL, f"the certificate of {peer} is not accepted ({name}): {error.verify_message}{cure}")
+
+
+def of_broken_connection(error: Exception, waiting_for: str) -> Failure:
+    """A connection that was open and broke; *waiting_for* says what was still to come."""
+    if isinstance(error, ssl.SSLError):
+        reason = error.reason or "UNKNOWN"
+        return Failure(FailureCode.SSL, f"waiting for {waiting_for}: TLS failed ({reason}){_HINTS.get(reason, '')}")
+    if isinstance(error, OSError):
+        return of_os_error(error, f"waiting for {waiting_for}")
+    return Failure(FailureCode.INTERNAL_ERROR, f"waiting for {waiting_for}: {type(error).__name__} in the worker")

@@ -1,0 +1,41 @@
+"""What prober tests share: both event loops, a door that lets loopback pass, and a certificate authority of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import trustme
+import uvloop
+
+from tests.servers.door import loopback_door
+from worker.net.door import Door
+
+
+def pytest_asyncio_loop_factories(
+    config: pytest.Config, item: pytest.Item
+) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """The worker runs on uvloop; asyncio's own loop is what remains where uvloop is missing, and its transports differ."""
+    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+@pytest.fixture(scope="session")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def server_tls(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1", "::1", "vhost.example").configure_cert(context)
+    return context
+
+
+@pytest.fixture(scope="session")
+def door(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Door:
+    ca_file: Path = tmp_path_factory.mktemp("authority") / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca_file))
+    return loopback_door(ca_files=(ca_file,))

@@ -1,0 +1,165 @@
+"""HTTP/1.1 tests: one exchange, or a chain of redirects, each hop over a connection of its own through the door.
+
+Phases of all hops but the last are summed up as `redirect`; then come `dns`, `tcp`, `ssl`, `firstByte` and `download` of
+the last. `firstByte` runs from the connection being there to the first byte of the answer; without a body there is no
+`download`. Nothing is judged here: any complete response is an observation without a failure, whatever its status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from worker.apitest.failure import Failure, FailureCode
+from worker.apitest.observation import Hop, HTTPResponse, Observation
+from worker.apitest.phases import Timings
+from worker.apitest.request import HTTPRequest
+from worker.clock import Clock
+from worker.net.door import Door, Endpoint, TLSSettings
+from worker.net.failure import DoorError
+from worker.net.recorder import NANOSECONDS, Recorder
+from worker.probers.http_cookies import Cookies
+from worker.probers.http_error import HTTPError
+from worker.probers.http_exchange import Exchange
+from worker.probers.http_redirect import MAX_REDIRECTS, is_redirect, next_hop
+from worker.probers.http_request import Outgoing, encode, first, header, tls_name
+from worker.probers.http_response import HTTPLimits, Received
+from worker.probers.http_url import resolve
+
+__all__ = ["HTTPLimits", "probe"]
+
+_STAGES = {
+    "dns": "the answer of the name servers",
+    "tcp": "the connection to be accepted",
+    "ssl": "the TLS handshake to end",
+}
+
+
+async def probe(request: HTTPRequest, door: Door, clock: Clock, limits: HTTPLimits) -> Observation:
+    """Run *request*. Raises nothing but CancelledError; every connection is closed when it returns."""
+    run = _Run(request, door, clock, limits)
+    try:
+        async with asyncio.timeout(request.timeout):
+            return await run.follow(first(request))
+    except TimeoutError:
+        return run.failed(
+            Failure(FailureCode.TIMEOUT, f"no answer within {request.timeout:g} s: waiting for {run.stage}")
+        )
+    except (HTTPError, DoorError) as error:
+        return run.failed(error.failure)
+
+
+class _Run:
+    """The hops of one run so far."""
+
+    def __init__(self, request: HTTPRequest, door: Door, clock: Clock, limits: HTTPLimits) -> None:
+        self._request = request
+        self._door = door
+        self._clock = clock
+        self._limits = limits
+        self._deadline_ns = clock.monotonic_ns() + round(request.timeout * NANOSECONDS)
+        self._hops: list[Hop] = []
+        self._cookies: Cookies | None = None
+        self._sent: Outgoing | None = None
+        self._recorder: Recorder | None = None
+        self._exchange: Exchange | None = None
+
+    async def follow(self, outgoing: Outgoing) -> Observation:
+        """Exchange after exchange until one is the last."""
+        while True:
+            received = await self._hop(outgoing)
+            location = received.header("location") if is_redirect(received.status) else None
+            if location is None or not self._request.follow_redirects:
+                return self._observed(received, None)
+            if len(self._hops) > MAX_REDIRECTS:
+                message = f"{outgoing.target.url}: the redirect after {MAX_REDIRECTS} others was not followed"
+                return self._observed(received, Failure(FailureCode.TOO_MANY_REDIRECTS, message))
+            self._take_cookies(outgoing, received)
+            try:
+                target = resolve(outgoing.target, location)
+            except HTTPError as error:
+                raise HTTPError(error.failure.code, f"redirected to {error.failure.message}") from None
+            outgoing = next_hop(outgoing, received.status, target)
+
+    @property
+    def stage(self) -> str:
+        """What the run waits for."""
+        running = self._recorder.running if self._recorder is not None else None
+        if running in _STAGES:
+            return _STAGES[running]
+        return self._exchange.stage if self._exchange is not None else "the connection"
+
+    def failed(self, failure: Failure) -> Observation:
+        """What is known of a run that ended early: the phases that were finished."""
+        recorder = self._recorder
+        if self._sent is not None:
+            failure = Failure(failure.code, f"{self._sent.target.url}: {failure.message}")
+        return Observation(
+            timings=self._with_redirects(Timings() if recorder is None else recorder.timings(), self._hops),
+            failure=failure,
+            resolution=None if recorder is None else recorder.resolution(),
+        )
+
+    async def _hop(self, outgoing: Outgoing) -> Received:
+        """One exchange over a connection of its own. Raises HTTPError and DoorError."""
+        self._sent = outgoing
+        self._recorder = recorder = Recorder(self._clock, self._deadline_ns)
+        self._exchange = None
+        target = outgoing.target
+        tls = TLSSettings(server_name=tls_name(outgoing), verify=not self._request.allow_insecure)
+        endpoint = Endpoint(host=target.host, port=target.port, tls=tls if target.secure else None)
+        transport, exchange = await self._door.open(
+            lambda: Exchange(outgoing.method, self._limits, recorder), endpoint, recorder
+        )
+        self._exchange = exchange
+        try:
+            outcome = await exchange.answer(encode(outgoing, self._cookie(outgoing)))
+        finally:
+            transport.abort()  # nothing is left to send, and a TLS peer must not keep us waiting for its goodbye
+        if isinstance(outcome, Failure):
+            raise HTTPError(outcome.code, outcome.message)
+        if not outcome.body:
+            recorder.phases["firstByte"] += recorder.phases.pop("download", 0)
+        self._hops.append(
+            Hop(
+                url=target.url,
+                status=outcome.status,
+                address=None if recorder.address is None else str(recorder.address),
+                timings=recorder.timings(),
+            )
+        )
+        return outcome
+
+    def _observed(self, received: Received, failure: Failure | None) -> Observation:
+        recorder, last = self._recorder, self._hops[-1]
+        response = HTTPResponse(
+            url=last.url,
+            status=received.status,
+            http_version=received.http_version,
+            headers=received.headers,
+            body=received.body,
+            content_encodings=received.content_encodings,
+            hops=tuple(self._hops),
+        )
+        return Observation(
+            timings=self._with_redirects(last.timings, self._hops[:-1]),
+            failure=failure,
+            resolution=None if recorder is None else recorder.resolution(),
+            response=response,
+        )
+
+    def _with_redirects(self, timings: Timings, earlier: list[Hop]) -> Timings:
+        """The phases of one hop behind the sum of those before it."""
+        if not earlier:
+            return timings
+        return Timings((("redirect", sum(hop.timings.total_tenths for hop in earlier)), *timings.tenths))
+
+    def _take_cookies(self, outgoing: Outgoing, received: Received) -> None:
+        set_cookie = [value for name, value in received.headers if name.lower() == "set-cookie"]
+        if set_cookie:
+            self._cookies = self._cookies or Cookies()
+            self._cookies.take(outgoing.target, set_cookie)
+
+    def _cookie(self, outgoing: Outgoing) -> str | None:
+        if self._cookies is None:
+            return None
+        return self._cookies.header(outgoing.target, header(outgoing.headers, "cookie"))

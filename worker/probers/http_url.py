@@ -1,0 +1,152 @@
+"""A URL as its author wrote it, taken apart into where to connect and what to ask for.
+
+Nothing is re-encoded: `%2F`, `+` and doubled slashes reach the server as they stand, because a monitor that tidies a URL tests
+another one. What cannot be sent as written is refused by name, and an authority that two parsers could read differently
+(a backslash, a second `@`, a signed port) is refused too. Where a name leads is not judged here; that is the door's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from urllib.parse import quote, unquote, urljoin
+
+from worker.apitest.failure import FailureCode
+from worker.apitest.request import BasicAuth
+from worker.errors import HostError
+from worker.hostname import parse_host
+from worker.probers.http_error import HTTPError
+from worker.secret import Secret
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+_URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(\?[^#]*)?", re.ASCII)
+"""RFC 3986 appendix B, of an absolute URL with an authority; the fragment is left out, it is never sent."""
+
+_AUTHORITY = re.compile(
+    r"""(?: ([^@]*) @ )?
+        (?: \[ ([0-9A-Fa-f:.]*) \]  |  ([A-Za-z0-9._-]+)  |  ([^\x00-\x20"%:<>@\[\\\]^`{|}\x7f]+) )
+        (?: : ([0-9]*) )?""",
+    re.VERBOSE,
+)
+"""Userinfo; then an IPv6 literal, a plain name or number, or what may be an international name; then a port (RFC 3986 §3.2)."""
+
+_USERINFO = re.compile(r"//[^/?#]*@")
+_UNSENDABLE = re.compile(r"[^\x21-\x7e]")
+"""What a request line cannot hold: spaces, control characters and everything outside ASCII (RFC 9112 §3.2)."""
+
+_VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """*host* has no brackets and is in lower case; *path* is the origin-form, query included (RFC 9112 §3.2.1)."""
+
+    scheme: str
+    host: str
+    port: int
+    path: str
+    credentials: BasicAuth | None = None
+
+    @property
+    def secure(self) -> bool:
+        return self.scheme == "https"
+
+    @property
+    def authority(self) -> str:
+        """The Host header's value (RFC 9110 §7.2): the port only where it is not the scheme's own."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+
+    @property
+    def origin(self) -> tuple[str, str, int]:
+        return (self.scheme, self.host, self.port)
+
+    @property
+    def url(self) -> str:
+        """For people: without userinfo and fragment."""
+        return f"{self.scheme}://{self.authority}{self.path}"
+
+
+def parse(text: str, query: Sequence[tuple[str, str]] = ()) -> Target:
+    """Take *text* apart and append *query*, percent-encoded. Raises HTTPError."""
+    match = _URL.match(text)
+    if match is None:
+        raise HTTPError(FailureCode.INVALID_REQUEST, f"{shown(text)} is not a URL of the form http://host/path")
+    scheme, authority, path, own_query = match.groups()
+    scheme = scheme.lower()
+    if scheme not in _DEFAULT_PORTS:
+        raise HTTPError(FailureCode.INVALID_REQUEST, f"{shown(text)}: the scheme {scheme} is neither http nor https")
+    parts = _AUTHORITY.fullmatch(authority)
+    if parts is None:
+        raise HTTPError(
+            FailureCode.INVALID_REQUEST, f"{shown(text)}: the part between // and the path is no host and port"
+        )
+    userinfo, ipv6, plain, international, port = parts.groups()
+    path = with_query((path or "/") + (own_query or ""), query)
+    if (bad := _UNSENDABLE.search(path)) is not None:
+        reason = f"{shown(text)}: the path holds {bad.group()!r}, which must be percent-encoded"
+        raise HTTPError(FailureCode.UNESCAPED_CHARACTERS_IN_REQUEST_PATH, reason)
+    return Target(
+        scheme=scheme,
+        host=ipv6 or (plain or _in_ascii(international, text)).lower(),
+        port=_port(port, scheme, text),
+        path=path,
+        credentials=_credentials(userinfo) if userinfo else None,
+    )
+
+
+def with_query(path: str, query: Sequence[tuple[str, str]]) -> str:
+    """*path* with the pairs added behind what query it has. A space becomes %20, which every server reads alike."""
+    if not query:
+        return path
+    pairs = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query)
+    joint = "?" if "?" not in path else "" if path.endswith(("?", "&")) else "&"
+    return f"{path}{joint}{pairs}"
+
+
+def resolve(base: Target, location: str) -> Target:
+    """Where a Location leads (RFC 9110 §10.2.2, RFC 3986 §5.2), as browsers read it: what must be encoded is encoded.
+
+    Userinfo in a Location is dropped: it comes from the server, not from the test's author. Raises HTTPError.
+    """
+    absolute = urljoin(base.url, quote_outside_authority(location.strip(" \t")))
+    return replace(parse(absolute), credentials=None)
+
+
+def quote_outside_authority(reference: str) -> str:
+    """Percent-encode what a request line cannot hold, but leave a host to be read as an international name."""
+    scheme, slashes, rest = reference.partition("//")
+    if not slashes or any(mark in scheme for mark in "/?#"):
+        return quote(reference, safe=_VISIBLE)
+    end = min((at for mark in "/?#" if (at := rest.find(mark)) >= 0), default=len(rest))
+    return f"{scheme}//{rest[:end]}{quote(rest[end:], safe=_VISIBLE)}"
+
+
+def shown(text: str) -> str:
+    """A URL that may be anything, fit for a message: no userinfo, no control characters, cut."""
+    safe = _USERINFO.sub("//", text).encode("unicode_escape").decode("ascii")
+    return safe if len(safe) <= 300 else safe[:297] + "..."
+
+
+def _in_ascii(host: str, text: str) -> str:
+    """An international name as it is looked up and sent."""
+    try:
+        return str(parse_host(host))
+    except HostError as error:
+        raise HTTPError(FailureCode.INVALID_REQUEST, f"{shown(text)}: the host is {error}") from None
+
+
+def _port(port: str | None, scheme: str, text: str) -> int:
+    if not port:
+        return _DEFAULT_PORTS[scheme]
+    number = int(port) if len(port) <= len("65535") else 0
+    if not 0 < number <= 65535:
+        raise HTTPError(FailureCode.INVALID_REQUEST, f"{shown(text)}: {port[:20]} is no port number")
+    return number
+
+
+def _credentials(userinfo: str) -> BasicAuth:
+    username, _, password = userinfo.partition(":")
+    return BasicAuth(username=unquote(username), password=Secret(unquote(password)))
