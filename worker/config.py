@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from worker.address_table import Network
 from worker.errors import ConfigError, ConfigErrors, EnvelopeError
 from worker.options import CERTIFICATES, NAMES
 from worker.precedence import Merged, Setting, merge
 from worker.secret import Secret
-from worker.values import Network
 from worker.wire.keys import PrivateKey, PublicKey
 from worker.written import quoted
 

@@ -169,8 +169,8 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         name="allowedDomainNames", kind=Kind.DOMAIN, group=Group.POLICY, field="allowed_domain_names", many=True, default=(),
         environment=("DATADOG_ALLOWED_DOMAIN_NAMES",),
-        help="Globs of the host names that tests may use, such as *.example.com; their addresses are judged all the"
-        " same. None by default, which means every name.",
+        help="Globs of host names that tests may use although blockedDomainNames matches them; their addresses are judged"
+        " all the same. None by default.",
     ),
     Option(
         name="blockedDomainNames", kind=Kind.DOMAIN, group=Group.POLICY, field="blocked_domain_names", many=True, default=(),

@@ -6,14 +6,10 @@ the worker, and even that becomes an INTERNAL_ERROR result of the job, with the 
 
 from __future__ import annotations
 
-import asyncio
 import logging
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, Protocol
 
-import msgspec
 import orjson
 
 from worker.apitest.assertion import Assertion
@@ -21,21 +17,20 @@ from worker.apitest.definition import APITest
 from worker.apitest.failure import Failure, FailureCode
 from worker.apitest.observation import Observation
 from worker.apitest.parse import parse
+from worker.apitest.phases import Timings
 from worker.apitest.request import Request
 from worker.apitest.result import AssertionResult, Result, Status, Verdict
-from worker.checks.cost import is_bounded
-from worker.checks.evaluate import evaluate
+from worker.checks.cost import evaluate_bounded, is_bounded
 from worker.checks.evidence import Evidence, Limits
 from worker.checks.report import response_as_json
 from worker.checks.verdict import conclude
 from worker.clock import Clock
 from worker.errors import TestError
-from worker.metrics import Metrics
 from worker.net.door import Door
 from worker.probers import HTTPLimits, probe
 from worker.sandbox.pool import Evaluators
 from worker.vitals import Vitals
-from worker.wire.messages import Job, ResultItem
+from worker.wire.messages import Job
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +90,7 @@ class Runner:
         """Run *test* now."""
         started_at, started_ns = self._clock.now(), self._clock.monotonic_ns()
         if test.request is None or test.requires_update:
-            observation = Observation(timings=_NO_TIMINGS)
+            observation = Observation(timings=Timings())
             verdict, waited = conclude(test, observation, ()), 0.0
         else:
             observation = await probe(self._bounded(test.request), self._door, self._clock, self._limits.http)
@@ -117,7 +112,7 @@ class Runner:
     async def _guarded(self, test: APITest) -> Result:
         try:
             return await self.run(test)
-        except Exception:  # noqa: BLE001  # the top of a job: a bug here must cost one result, not the worker
+        except Exception:  # the top of a job: a bug here must cost one result, not the worker
             log.exception("a bug of the worker ended a run", extra={"action": "run_crashed", "test": test.public_id})
             failure = Failure(
                 FailureCode.INTERNAL_ERROR, "the worker failed while it ran this test; its log has the details"
@@ -138,7 +133,7 @@ class Runner:
         unbounded: dict[int, Assertion] = {}
         for index, assertion in enumerate(test.assertions):
             if is_bounded(assertion, observation):
-                results[index] = evaluate(assertion, evidence)
+                results[index] = evaluate_bounded(assertion, evidence)
             else:
                 unbounded[index] = assertion
         waited = 0.0

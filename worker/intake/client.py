@@ -155,7 +155,7 @@ class Intake:
                     self._sequence[endpoint] = max(self._sequence[endpoint], refusal.last)
                 elif refusal.error != signing.Reason.SKEW:  # the signed date has corrected our clock: sign anew
                     _raise_refusal(reply, refusal, verdict)
-            _raise_refusal(reply, refusal, Verdict.RETRY)
+        _raise_refusal(reply, refusal, Verdict.RETRY)
 
     async def _signed_post(self, endpoint: str, body: bytes, content_type: str) -> _Reply:
         self._sequence[endpoint] += 1
