@@ -188,11 +188,14 @@ class _Worker:
         watch(
             "clock_offset_seconds",
             "What the control plane's clock is ahead, by its last signed reply.",
-            lambda: self._intake.clock_offset.total_seconds(),
+            self._clock_offset,
         )
         watch("evaluator_queue", "Evaluations that wait for a process.", lambda: evaluators.waiting)
         watch("evaluators_killed", "Evaluators ended with an assertion in hand.", lambda: evaluators.killed)
         watch("evaluators_recycled", "Evaluators replaced for their size.", lambda: evaluators.recycled)
+
+    def _clock_offset(self) -> float:
+        return self._intake.clock_offset.total_seconds()
 
     async def serve(self, signals: _Signals) -> int:
         """Run until a signal, then stop in order; a second interrupt ends at once."""
