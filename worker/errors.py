@@ -2,12 +2,14 @@
 
     SyntheticsError
     ├── ConfigError        the operator's to mend: one line, exit 2, before anything starts
+    │   └── ConfigErrors       every mistake that was found, one line each
     ├── PolicyError        an egress rule that cannot be used; the settings name its option and make it a ConfigError
     ├── HostError          what a test names is neither an address nor a host name; becomes an INVALID_REQUEST result
     ├── WireError          the peer's bytes are wrong: refused, counted, survived
     │   ├── SignatureError     a request or reply that does not prove who sent it
     │   ├── EnvelopeError      a JWE that is malformed, of a foreign kind, or not for our keys
     │   └── MessageError       decrypted or signed, and still not a message of this protocol
+    ├── EvaluationError    no evaluator could be had for a test's assertions; becomes an INTERNAL_ERROR result
     └── TestError          a definition that is no API test; becomes an INVALID_TEST result
 
 Errors carry fields; nobody parses their text.
@@ -35,6 +37,14 @@ class ConfigError(SyntheticsError):
         self.place = place
         where = f" ({place})" if place else ""
         super().__init__(f"{option}: {reason}{where}" if option else f"{reason}{where}")
+
+
+class ConfigErrors(ConfigError):  # noqa: N818  # it is several
+    """Every mistake that was found, at least one: *errors*. Its text has one line each."""
+
+    def __init__(self, errors: Sequence[ConfigError]) -> None:
+        self.errors = tuple(errors)
+        super().__init__("\n".join(map(str, errors)))
 
 
 class PolicyError(SyntheticsError):
@@ -85,3 +95,7 @@ class TestError(SyntheticsError):
     def __init__(self, errors: Sequence[str]) -> None:
         self.errors = tuple(errors)
         super().__init__("; ".join(self.errors))
+
+
+class EvaluationError(SyntheticsError):
+    """The worker's evaluators are closed, do not start, or have more to do than they can: nothing was said about the target."""

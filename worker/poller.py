@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from worker.clock import Clock
 from worker.inflight import InFlight
 from worker.intake.backoff import Backoff
-from worker.intake.client import MAX_RESEQUENCINGS, TIMEOUT, IntakeError, UnreadableBatch
+from worker.intake.client import MAX_SIGNINGS, TIMEOUT, IntakeError, UnreadableBatch
 from worker.intake.verdict import Verdict
 from worker.outbox import Outbox
 from worker.slots import Slots
@@ -103,7 +103,7 @@ class Poller:
         """Pull until cancelled."""
         while True:
             started_ns = self._clock.monotonic_ns()
-            self._expect_silence(TIMEOUT * MAX_RESEQUENCINGS)
+            self._expect_silence(TIMEOUT * MAX_SIGNINGS)
             try:
                 more = await self.pull_once()
             except IntakeError as error:

@@ -10,10 +10,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NoReturn, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -31,8 +31,8 @@ log = logging.getLogger(__name__)
 
 TIMEOUT = 10.0
 """Seconds for one exchange, from connecting to the last byte."""
-MAX_RESEQUENCINGS = 3
-"""A control plane that refuses every number is broken; after this it is treated as an outage."""
+MAX_SIGNINGS = 3
+"""Signatures tried for one body. A control plane that refuses every number or date is broken: that is an outage."""
 PULL = "/worker/v1/pull"
 RESULTS = "/worker/v1/results"
 
@@ -73,7 +73,7 @@ class Identity:
 @dataclass(frozen=True, slots=True)
 class _Reply:
     status: int
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes
 
 
@@ -145,16 +145,17 @@ class Intake:
 
     async def _exchange(self, endpoint: str, body: bytes, content_type: str) -> _Reply:
         async with self._in_turn[endpoint]:
-            for _ in range(MAX_RESEQUENCINGS):
+            for _ in range(MAX_SIGNINGS):
                 reply = await self._signed_post(endpoint, body, content_type)
                 verdict = of_signed_reply(reply.status)
                 if verdict is Verdict.ACCEPT:
                     return reply
                 refusal = _refusal_of(reply)
-                if verdict is not Verdict.RESEQUENCE or refusal.last is None:
-                    _raise_refusal(reply, refusal, verdict)
-                self._sequence[endpoint] = max(self._sequence[endpoint], refusal.last)
-            raise IntakeError("the control plane refuses every sequence number", verdict=Verdict.RETRY, status=409)
+                if verdict is Verdict.RESEQUENCE and refusal.last is not None:
+                    self._sequence[endpoint] = max(self._sequence[endpoint], refusal.last)
+                elif refusal.error != signing.Reason.SKEW:  # the signed date has corrected our clock: sign anew
+                    raise _refused(reply, refusal, verdict)
+            raise _refused(reply, refusal, Verdict.RETRY)
 
     async def _signed_post(self, endpoint: str, body: bytes, content_type: str) -> _Reply:
         self._sequence[endpoint] += 1
@@ -183,7 +184,7 @@ class Intake:
                 f"an unsigned reply, HTTP {reply.status}: {likely_cause(reply.status)} ({error})",
                 verdict=Verdict.RETRY,
                 status=reply.status,
-                retry_after=retry_after_seconds(reply.headers.get("retry-after")),
+                retry_after=retry_after_seconds(reply.headers.get("Retry-After")),
             ) from error
         self.last_signed_reply_ns = self._clock.monotonic_ns()
         self.clock_offset = date - self._clock.now()
@@ -205,7 +206,7 @@ class Intake:
                 content = await _read_capped(response.content)
                 return _Reply(
                     status=response.status,
-                    headers={name.lower(): value for name, value in response.headers.items()},
+                    headers=response.headers,
                     body=content,
                 )
         except TimeoutError as error:
@@ -232,13 +233,13 @@ def _refusal_of(reply: _Reply) -> Refusal:
         return Refusal(error=f"http-{reply.status}")
 
 
-def _raise_refusal(reply: _Reply, refusal: Refusal, verdict: Verdict) -> NoReturn:
-    raise IntakeError(
+def _refused(reply: _Reply, refusal: Refusal, verdict: Verdict) -> IntakeError:
+    return IntakeError(
         f"the control plane refuses, HTTP {reply.status} {refusal.error}: {refusal.message or 'no reason given'}",
         verdict=Verdict.RETRY if verdict is Verdict.RESEQUENCE else verdict,
         code=refusal.error,
         status=reply.status,
-        retry_after=retry_after_seconds(reply.headers.get("retry-after")),
+        retry_after=retry_after_seconds(reply.headers.get("Retry-After")),
     )
 
 

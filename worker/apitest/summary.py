@@ -1,0 +1,78 @@
+"""A result in one line for people: outcome, name, phases, and why it failed. Used by both programs' command lines.
+
+It reads the JSON of a result, which may come from a database or from another version, and prints what a target sent: control
+characters are escaped, everything is cut, and nothing in it can raise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+MAX_REASON = 300
+"""Characters of a reason: what fits three lines of a terminal."""
+NAME_WIDTH = 34
+
+_MARKS = {"passed": "✓", "failed": "✗", "missed": "○"}
+_COLOURS = {"passed": "32", "failed": "31", "missed": "33"}
+
+
+def line(outcome: Mapping[str, Any], *, colour: bool = False) -> str:
+    """`✓ passed  NAME   dns 0.4 · tcp 0.1 · firstByte 1.2 = 1.7 ms`, a failure's code and reason after it."""
+    status = str(outcome.get("status", "unknown"))
+    mark = f"{_MARKS.get(status, '?')} {printable(status, 10):<7}"
+    if colour and status in _COLOURS:
+        mark = f"\033[{_COLOURS[status]}m{mark}\033[0m"
+    test = outcome.get("test")
+    name = printable(str(test.get("name") or test.get("public_id") or "?") if isinstance(test, Mapping) else "?", 60)
+    parts = [f"{mark} {name:<{NAME_WIDTH}}", phases(outcome.get("timings"))]
+    reason = failure(outcome.get("failure"))
+    if reason:
+        parts.append(reason)
+    if outcome.get("unhealthy"):
+        parts.append(f"[unhealthy: {printable(str(outcome['unhealthy']), MAX_REASON)}]")
+    return "  ".join(part for part in parts if part).rstrip()
+
+
+def phases(timings: object) -> str:
+    """`dns 0.4 · tcp 0.1 = 0.5 ms`, or nothing where no phase ran."""
+    if not isinstance(timings, Mapping):
+        return ""
+    numbers = {str(name): value for name, value in timings.items() if isinstance(value, int | float)}
+    total = numbers.pop("total", None)
+    if total is None or not numbers:
+        return ""
+    return " · ".join(f"{printable(name, 20)} {value:.1f}" for name, value in numbers.items()) + f" = {total:.1f} ms"
+
+
+def failure(value: object) -> str:
+    """`CODE: reason`; the failed assertions in words where the message is their JSON."""
+    if not isinstance(value, Mapping):
+        return ""
+    code, message = str(value.get("code", "")), str(value.get("message", ""))
+    assertions = _assertions(message) if code == "INCORRECT_ASSERTION" else []
+    said = "; ".join(_in_words(assertion) for assertion in assertions) or message
+    return f"{printable(code, 60)}: {printable(said, MAX_REASON)}"
+
+
+def printable(text: str, limit: int) -> str:
+    """*text* on one line, control and formatting characters escaped, cut at *limit* characters."""
+    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: limit + 1])
+    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
+
+
+def _assertions(message: str) -> Sequence[Mapping[str, Any]]:
+    try:
+        value = orjson.loads(message)
+    except orjson.JSONDecodeError:
+        return []
+    return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []
+
+
+def _in_words(assertion: Mapping[str, Any]) -> str:
+    if assertion.get("errorMessage"):
+        return str(assertion["errorMessage"])
+    subject = f"{assertion.get('type', '?')} {assertion.get('property') or ''}".rstrip()
+    return f"{subject} {assertion.get('operator', '')} {assertion.get('target', '')}: got {assertion.get('actual')!r}"

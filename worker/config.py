@@ -1,0 +1,188 @@
+"""The worker's configuration: one frozen value, made once from flags, environment and file, and nowhere changed.
+
+The only reader of the environment. `load` wants an identity and a control plane; `load_local` is for the commands that run
+tests here and need neither. Both check everything that was given, and report all mistakes at once.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+from urllib.parse import urlsplit
+
+from worker.address_table import Network
+from worker.errors import ConfigError, ConfigErrors, EnvelopeError
+from worker.options import CERTIFICATES, NAMES
+from worker.precedence import Merged, Setting, merge
+from worker.secret import Secret
+from worker.wire.keys import PrivateKey, PublicKey
+from worker.written import quoted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalConfig:
+    """What running a test here takes. Durations in seconds, sizes in bytes, proxies as URLs that may hold a password."""
+
+    concurrency: int
+    max_timeout: float
+    max_body_size: int
+    max_body_size_if_processed: int
+    regex_timeout: float
+    evaluators: int
+    dns_servers: tuple[tuple[str, int], ...]
+    dns_use_host: bool
+    enable_ipv6: bool
+    allow_ranges: tuple[Network, ...]
+    deny_ranges: tuple[Network, ...]
+    enable_default_blocked_ip_ranges: bool
+    allowed_domain_names: tuple[str, ...]
+    blocked_domain_names: tuple[str, ...]
+    nat64_prefixes: tuple[Network, ...]
+    proxy_test_requests: Secret[str] | None
+    proxy_test_requests_bypass_list: tuple[str, ...]
+    proxy_resolve: Literal["worker", "proxy"]
+    proxy_ignore_ssl_errors: bool
+    ca_files: tuple[Path, ...]
+    log_format: Literal["pretty", "json"]
+    verbosity: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config(LocalConfig):
+    """What serving a location takes besides: who the worker is, its control plane, its cadence and its probes."""
+
+    location_id: str
+    access_key: str
+    secret_access_key: Secret[str]
+    private_keys: tuple[PrivateKey, ...]
+    public_key: PublicKey
+    intake_url: str
+    proxy: Secret[str] | None
+    poll_interval: float
+    max_number_messages_to_fetch: int
+    spool_directory: Path | None
+    drain_timeout: float
+    liveness_file: Path | None
+    enable_status_probes: bool
+    status_probes_host: str
+    status_probes_port: int
+
+
+C_co = TypeVar("C_co", bound=LocalConfig, covariant=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded(Generic[C_co]):
+    """A config, the origin of each setting in the order of the table, and what deserves a warning once logs are set up."""
+
+    config: C_co
+    settings: tuple[Setting, ...]
+    warnings: tuple[str, ...]
+
+
+def load(
+    argv: Sequence[str], environ: Mapping[str, str] = os.environ, *, certificates: str = CERTIFICATES
+) -> Loaded[Config]:
+    """Everything that `run` needs. *argv* is without the program's name. Raises ConfigErrors, one line per mistake."""
+    merged = merge(argv, environ)
+    settings, mistakes = _across_options(merged)
+    _raise((*merged.mistakes, *mistakes, *_missing(merged, settings)))
+    config = Config(**_values(Config, settings, certificates))
+    return Loaded(config=config, settings=tuple(settings.values()), warnings=merged.warnings)
+
+
+def load_local(
+    argv: Sequence[str], environ: Mapping[str, str] = os.environ, *, certificates: str = CERTIFICATES
+) -> Loaded[LocalConfig]:
+    """What `check` and `policy` need: as `load`, but identity and control plane may be missing. Raises ConfigErrors."""
+    merged = merge(argv, environ)
+    settings, mistakes = _across_options(merged)
+    _raise((*merged.mistakes, *mistakes))
+    config = LocalConfig(**_values(LocalConfig, settings, certificates))
+    return Loaded(config=config, settings=tuple(settings.values()), warnings=merged.warnings)
+
+
+def _raise(mistakes: Sequence[ConfigError]) -> None:
+    if mistakes:
+        raise ConfigErrors(mistakes)
+
+
+def _across_options(merged: Merged) -> tuple[dict[str, Setting], list[ConfigError]]:
+    """The rules between options: which one names the control plane, and what the public key is called."""
+    settings = dict(merged.settings)
+    mistakes: list[ConfigError] = []
+    for rule in (_intake, _public_key):
+        try:
+            settings |= rule(settings)
+        except ConfigError as mistake:
+            mistakes.append(mistake)
+    return settings, mistakes
+
+
+def _intake(settings: Mapping[str, Setting]) -> dict[str, Setting]:
+    """intakeUrl, or else https://<datadogHostOverride>, or else https://intake.synthetics.<site>; plain HTTP stays at home."""
+    url, host, site = (settings[name] for name in ("intakeUrl", "datadogHostOverride", "site"))
+    if url.value is None and host.value is not None:
+        url = replace(url, value=f"https://{host.value}", place=f"datadogHostOverride, {host.place}")
+    elif url.value is None and site.value is not None:
+        url = replace(url, value=f"https://intake.synthetics.{site.value}", place=f"site, {site.place}")
+    elif url.value is not None and not settings["insecureIntake"].value and not _is_private(url.value):
+        reason = "plain HTTP to another machine needs insecureIntake"
+        raise ConfigError(reason, option="intakeUrl", place=url.place)
+    return {"intakeUrl": url}
+
+
+def _is_private(url: str) -> bool:
+    """Nobody listens in: TLS, or an exchange that stays on this machine."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        return parts.scheme == "https" or host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _public_key(settings: Mapping[str, Setting]) -> dict[str, Setting]:
+    """A fingerprint of a foreign control plane is the key's name, verbatim."""
+    key, fingerprint = settings["publicKey.pem"], settings["publicKey.fingerprint"]
+    if key.value is None or fingerprint.value is None:
+        return {}
+    try:
+        return {"publicKey.pem": replace(key, value=PublicKey.from_pem(key.value.pem, fingerprint.value))}
+    except EnvelopeError as error:
+        raise ConfigError(str(error), option="publicKey.fingerprint", place=fingerprint.place) from None
+
+
+def _missing(merged: Merged, settings: Mapping[str, Setting]) -> Sequence[ConfigError]:
+    """One mistake for each required option that nobody gave, and did not try to give."""
+    tried = {NAMES[mistake.option].option.name for mistake in merged.mistakes if mistake.option in NAMES}
+    lacking = [
+        setting.option
+        for setting in settings.values()
+        if setting.option.required and setting.value in (None, ()) and setting.option.name not in tried
+    ]
+    cure = "set it in the config file or by {}"
+    mistakes = [
+        ConfigError(f"is missing: {cure.format(option.variables[0])}", option=option.name) for option in lacking
+    ]
+    if settings["intakeUrl"].value is None and not tried & {"intakeUrl", "datadogHostOverride", "site"}:
+        reason = "is missing: say where the control plane is, by intakeUrl, datadogHostOverride or site"
+        mistakes.append(ConfigError(reason, option="intakeUrl"))
+    if mistakes and merged.config_absent:
+        mistakes.insert(0, ConfigError(f"there is no file {quoted(merged.config)}", option="config"))
+    return mistakes
+
+
+def _values(kind: type[LocalConfig], settings: Mapping[str, Setting], certificates: str) -> dict[str, Any]:
+    """The value of each field of *kind*. Two options of one field are lists and are joined."""
+    values: dict[str, Any] = {}
+    for setting in settings.values():
+        name = setting.option.field
+        if name:
+            values[name] = values[name] + setting.value if name in values else setting.value
+    values["ca_files"] = (*(values["ca_files"] or ()), *sorted(Path(certificates).glob("*.pem")))
+    return {field.name: values[field.name] for field in fields(kind)}

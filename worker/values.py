@@ -1,0 +1,247 @@
+"""The typed value of what was written: bounds, networks, keys, secrets. Says in a sentence what is wrong and what would be right.
+
+Reads no source and knows no precedence; looks at the file system only where the value is a path that must be usable. The text
+of a confidential value is in no message.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import SplitResult, urlsplit
+
+from cryptography import x509
+
+from worker.address_table import Network
+from worker.declaration import Kind, Option, Written
+from worker.egress_rules import parse_glob, parse_nat64_prefix, parse_range
+from worker.errors import PolicyError, WireError
+from worker.secret import Secret
+from worker.wire.keys import PrivateKey, PublicKey
+from worker.written import Mistake, quoted, read_file
+
+T = TypeVar("T")
+
+DNS_PORT = 53
+
+
+def meaning(option: Option, written: Written) -> object:
+    """The typed value: numbers within bounds, durations in seconds, ranges as networks, secrets wrapped. Raises Mistake."""
+    if option.many:
+        assert isinstance(written, tuple)
+        return tuple(_meaning_of_one(option, item) for item in written)
+    return _meaning_of_one(option, written)
+
+
+def _meaning_of_one(option: Option, written: Written) -> object:
+    if option.kind is Kind.BOOLEAN:
+        return written
+    if isinstance(written, int):
+        return _number(option, written)
+    assert isinstance(written, str)
+    match option.kind:
+        case Kind.CHOICE:
+            return _choice(option, written)
+        case Kind.PROXY:
+            return _proxy(option, written)
+    return _TEXTS[option.kind](written)
+
+
+def _number(option: Option, number: int) -> int | float:
+    if not option.minimum <= number <= option.maximum:
+        raise Mistake(f"must be between {option.minimum} and {option.maximum}, not {number}")
+    match option.kind:
+        case Kind.MILLISECONDS:
+            return number / 1000
+        case Kind.SECONDS:
+            return float(number)
+    return number
+
+
+def _choice(option: Option, text: str) -> str:
+    if text not in option.choices:
+        raise Mistake(f"must be {' or '.join(option.choices)}, not {quoted(text)}")
+    return text
+
+
+def _text(text: str) -> str:
+    if not text:
+        raise Mistake("is empty")
+    return text
+
+
+def _identifier(text: str) -> str:
+    """It travels inside signed headers and their scope, where a slash or a blank would mean something."""
+    if not re.fullmatch(r"[A-Za-z0-9:._$=+@-]{1,200}", text):
+        raise Mistake(f"must be 1 to 200 letters, digits or one of : . _ - $ = + @, not {quoted(text)}")
+    return text
+
+
+def _secret(text: str) -> Secret[str]:
+    if not text or not text.isprintable() or " " in text:
+        raise Mistake("must be one line without blanks, and not empty")
+    return Secret(text)
+
+
+def _private_key(pem: str) -> PrivateKey:
+    try:
+        return PrivateKey.from_pem(pem)
+    except WireError as error:
+        raise Mistake(f"is no usable private key: {error}") from None
+
+
+def _public_key(pem: str) -> PublicKey:
+    try:
+        return PublicKey.from_pem(pem)
+    except WireError as error:
+        raise Mistake(f"is no usable public key: {error}") from None
+
+
+def _host(text: str) -> str:
+    """A host name or address, with or without a port; a URL is none."""
+    try:
+        parts = urlsplit(f"//{text}")
+        plain = bool(parts.hostname) and parts.netloc == text and "@" not in text and (parts.port or 1) > 0
+    except ValueError:
+        plain = False
+    if not plain or not re.fullmatch(r"[A-Za-z0-9._-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?", text, re.ASCII):
+        raise Mistake(f"must be a host name, not {quoted(text)}")
+    return text
+
+
+def _split_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
+    """The parts of a URL of one of *schemes* with a host and nothing behind it but a path. Its text is not repeated."""
+    form = f"{' or '.join(schemes)}://HOST:PORT"
+    try:
+        parts = urlsplit(text)
+        port = parts.port
+    except ValueError:
+        raise Mistake(f"must be {form}: its host or port is malformed") from None
+    if parts.scheme not in schemes:
+        raise Mistake(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+    if not parts.hostname or port == 0 or not text.isprintable() or " " in text:
+        raise Mistake(f"must be {form}: its host or port is malformed")
+    if parts.query or parts.fragment:
+        raise Mistake(f"must be {form}: it has a query or a fragment")
+    return parts
+
+
+def _url(text: str) -> str:
+    parts = _split_url(text, ("https", "http"))
+    if "@" in parts.netloc:
+        raise Mistake("must not hold a user name or password: accessKey and secretAccessKey say who the worker is")
+    return text.rstrip("/")
+
+
+def _proxy(option: Option, text: str) -> Secret[str]:
+    if text.startswith("pac+"):
+        raise Mistake("proxy auto-configuration (pac+…) is not supported: name the proxy itself")
+    parts = _split_url(text, option.choices)
+    if parts.path not in ("", "/"):
+        raise Mistake("must not have a path")
+    return Secret(text.rstrip("/"))
+
+
+def _address(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        raise Mistake(f"must be an IP address, not {quoted(text)}") from None
+
+
+def _resolver(text: str) -> tuple[str, int]:
+    bracketed = re.fullmatch(r"\[([^\]]*)\](?::(\d{1,5}))?", text, re.ASCII)
+    plain = re.fullmatch(r"([0-9.]+):(\d{1,5})", text, re.ASCII)
+    found = bracketed or plain
+    address, port = (found[1], int(found[2] or DNS_PORT)) if found else (text, DNS_PORT)
+    try:
+        literal = ipaddress.ip_address(address)
+    except ValueError:
+        literal = None
+    if literal is None or not 0 < port < 65_536 or (bracketed and literal.version == 4):
+        raise Mistake(f"must be ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT, not {quoted(text)}")
+    return str(literal), port
+
+
+def _range(text: str, version: int) -> Network:
+    network = _rule(parse_range, text)
+    if network.version != version:
+        raise Mistake(f"{quoted(text)} is an IPv{network.version} range: it belongs under .{network.version}")
+    return network
+
+
+def _range_4(text: str) -> Network:
+    return _range(text, 4)
+
+
+def _range_6(text: str) -> Network:
+    return _range(text, 6)
+
+
+def _nat64_prefix(text: str) -> Network:
+    return _rule(parse_nat64_prefix, text)
+
+
+def _domain(text: str) -> str:
+    _rule(parse_glob, text)
+    return text
+
+
+def _rule(parse: Callable[[str], T], text: str) -> T:
+    """Read with the policy's own parser, so that what is accepted here is what is obeyed there."""
+    try:
+        return parse(text)
+    except PolicyError as error:
+        raise Mistake(f"{quoted(text)}: {error.reason}") from None
+
+
+def _certificates(text: str) -> tuple[Path, ...]:
+    pem = read_file(text, called=quoted(text))
+    try:
+        x509.load_pem_x509_certificates(pem.encode())
+    except ValueError:
+        raise Mistake(f"{quoted(text)} holds no PEM certificate, or a malformed one") from None
+    return (Path(text),)
+
+
+def _directory(text: str) -> Path | None:
+    if not text:
+        return None
+    nearest = text if Path(text).exists() else str(Path(text).parent)
+    if not Path(nearest).is_dir():
+        raise Mistake(f"there is no directory {quoted(nearest)}")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise Mistake(f"{quoted(nearest)} cannot be written by user {os.geteuid()}")
+    return Path(text)
+
+
+def _path(text: str) -> Path | None:
+    if not text:
+        return None
+    if not Path(text).parent.is_dir():
+        raise Mistake(f"there is no directory {quoted(str(Path(text).parent))}")
+    return Path(text)
+
+
+_TEXTS: dict[Kind, Callable[[str], object]] = {
+    Kind.ADDRESS: _address,
+    Kind.CERTIFICATES: _certificates,
+    Kind.DIRECTORY: _directory,
+    Kind.DOMAIN: _domain,
+    Kind.HOST: _host,
+    Kind.IDENTIFIER: _identifier,
+    Kind.NAT64_PREFIX: _nat64_prefix,
+    Kind.PATH: _path,
+    Kind.PRIVATE_KEY: _private_key,
+    Kind.PUBLIC_KEY: _public_key,
+    Kind.RANGE_4: _range_4,
+    Kind.RANGE_6: _range_6,
+    Kind.RESOLVER: _resolver,
+    Kind.SECRET: _secret,
+    Kind.TEXT: _text,
+    Kind.URL: _url,
+}
