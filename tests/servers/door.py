@@ -10,7 +10,11 @@ from worker.net.resolver import Resolver
 from worker.net.trust import TrustStore
 from worker.policy import Policy
 
+LOOPBACK = ("127.0.0.0/8", "::1/128")
 
-def loopback_door(*, ca_files: Iterable[Path] = (), deny: tuple[str, ...] = ()) -> Door:
-    policy = Policy.build(allow=("127.0.0.0/8", "::1/128"), deny=deny)
+
+def loopback_door(
+    *, ca_files: Iterable[Path] = (), allow: tuple[str, ...] = LOOPBACK, deny: tuple[str, ...] = ()
+) -> Door:
+    policy = Policy.build(allow=allow, deny=deny)
     return Door(policy=policy, resolver=Resolver(()), trust=TrustStore(ca_files))
