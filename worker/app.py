@@ -43,7 +43,7 @@ from worker.policy import Policy
 from worker.poller import Cadence, Poller
 from worker.probers import HTTPLimits
 from worker.runner import RunLimits, Runner
-from worker.sandbox.pool import Evaluators
+from worker.sandbox.pool import Bounds, Evaluators
 from worker.slots import Slots
 from worker.vitals import Vitals
 from worker.wire.messages import Job, ResultItem
@@ -188,11 +188,14 @@ class _Worker:
         watch(
             "clock_offset_seconds",
             "What the control plane's clock is ahead, by its last signed reply.",
-            lambda: self._intake.clock_offset.total_seconds(),
+            self._clock_offset,
         )
         watch("evaluator_queue", "Evaluations that wait for a process.", lambda: evaluators.waiting)
         watch("evaluators_killed", "Evaluators ended with an assertion in hand.", lambda: evaluators.killed)
         watch("evaluators_recycled", "Evaluators replaced for their size.", lambda: evaluators.recycled)
+
+    def _clock_offset(self) -> float:
+        return self._intake.clock_offset.total_seconds()
 
     async def serve(self, signals: _Signals) -> int:
         """Run until a signal, then stop in order; a second interrupt ends at once."""
@@ -279,7 +282,7 @@ async def _runner(
     limits = RunLimits(
         max_timeout=config.max_timeout, http=HTTPLimits(max_body_bytes=config.max_body_size), checks=checks
     )
-    async with Evaluators(config.evaluators, checks, clock) as evaluators:
+    async with Evaluators(config.evaluators, Bounds(pattern_seconds=config.regex_timeout), clock) as evaluators:
         yield (
             Runner(
                 door=door,
