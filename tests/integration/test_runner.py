@@ -21,7 +21,7 @@ from worker.net.trust import TrustStore
 from worker.policy import Policy
 from worker.probers import HTTPLimits
 from worker.runner import RunLimits, Runner
-from worker.sandbox.pool import Bounds, Evaluators
+from worker.sandbox.pool import Evaluators
 from worker.vitals import Vitals
 from worker.wire.messages import Job, raw
 
@@ -38,7 +38,7 @@ def target() -> Iterator[Target]:
 async def runner(limits: RunLimits = LIMITS) -> AsyncIterator[Runner]:
     clock = SystemClock()
     door = Door(policy=Policy.build(allow=["127.0.0.1/32"]), resolver=Resolver(()), trust=TrustStore())
-    async with Evaluators(1, Bounds(pattern_seconds=0.5), clock) as evaluators:
+    async with Evaluators(1, LIMITS.checks, clock) as evaluators:
         yield Runner(
             door=door,
             evaluators=evaluators,
