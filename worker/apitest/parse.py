@@ -6,6 +6,8 @@ Unknown keys are tolerated, unknown meanings are not: what a test asks for and t
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from worker.apitest.assertion import Assertion, Comparison, Subject
 from worker.apitest.definition import APITest
 from worker.apitest.parse_assertion import read_assertion
@@ -40,25 +42,25 @@ def _test(root: Node) -> APITest:
     subtype = root["subtype"].label() or "http"
     config, options = root["config"].object(required=True), root["options"].object()
     _people(root)
-    shared = {
-        "name": root["name"].label() or "",
-        "public_id": root["public_id"].label() or "",
-        "version": root["version"].whole(0, 2**53) or 1,
-        "tick_every": options["tick_every"].whole(*TICK_EVERY),
-    }
+    test = APITest(
+        name=root["name"].label() or "",
+        subtype=subtype,
+        public_id=root["public_id"].label() or "",
+        version=root["version"].whole(0, 2**53) or 1,
+        tick_every=options["tick_every"].whole(*TICK_EVERY),
+    )
     if subtype not in _RUNNABLE:
         root["subtype"].requires(f"{quote(subtype)} tests are not there yet")
-        return APITest(subtype=subtype, requires_update=tuple(findings.missing), **shared)
+        return replace(test, requires_update=tuple(findings.missing))
     assertions = _assertions(subtype, config)
     _script(config["variablesFromScript"])
     request = read_request(subtype, config["request"].object(required=True), options, _record_types(assertions))
-    return APITest(
-        subtype=subtype,
+    return replace(
+        test,
         request=None if findings.missing else request,
         assertions=assertions,
         save_response_body=not config["request"]["noSavingResponseBody"].flag(),
         requires_update=tuple(findings.missing),
-        **shared,
     )
 
 

@@ -58,8 +58,8 @@ _TAKEN: dict[str, dict[Subject, tuple[Operator, ...]]] = {
 }
 """Which plain comparisons each kind of test has."""
 
-_ELSEWHERE_TYPES = frozenset(
-    [
+_KNOWN_TYPES = frozenset(
+    {
         "body",
         "bodyHash",
         "certificate",
@@ -87,10 +87,10 @@ _ELSEWHERE_TYPES = frozenset(
         "responseTime",
         "statusCode",
         "tlsVersion",
-    ]
+    }
 )
-_ELSEWHERE_OPERATORS = frozenset(
-    [
+_KNOWN_OPERATORS = frozenset(
+    {
         "contains",
         "doesNotContain",
         "doesNotExist",
@@ -112,9 +112,9 @@ _ELSEWHERE_OPERATORS = frozenset(
         "validatesJSONPath",
         "validatesJSONSchema",
         "validatesXPath",
-    ]
+    }
 )
-"""Everything that the language knows of anywhere: only what is not in here may belong to a newer version of it."""
+"""Everything that the language has anywhere: only what is not in here may belong to a newer version of it."""
 
 _HASHES = ("md5", "sha1", "sha256")
 _OUTCOMES = ("established", "refused", "timeout")
@@ -171,7 +171,7 @@ def _comparison(subtype: str, name: str, operator: str | None, node: Node) -> As
 
 
 def _strange_type(subtype: str, name: str, operator: str | None, node: Node) -> UnknownAssertion | None:
-    if name in _ELSEWHERE_TYPES:
+    if name in _KNOWN_TYPES:
         node.mistake(f"{subtype} tests have no {name} assertions")
         return None
     node.requires(f"the assertion type {quote(name)} is not known")
@@ -190,7 +190,7 @@ def _operator(
         if not node.present or name == "":
             node.mistake(f"is missing, must be one of {names}")
         return None
-    if name not in _ELSEWHERE_OPERATORS:
+    if name not in _KNOWN_OPERATORS:
         node.requires(f"the operator {quote(name)} is not known")
         return name
     node.mistake(f"must be one of {names}, not {quote(name)}")

@@ -1,4 +1,4 @@
-"""Reads untrusted JSON one member at a time: every mistake is noted with its path and reading goes on, so that all are told at once.
+"""Reads untrusted JSON member by member: each mistake is noted with its path and reading goes on, so that all are told at once.
 
 Nothing here knows the test language, and nothing raises: a value of the wrong kind is noted and its default returned.
 JSON null counts as absent. Text that would be executed is read with `text`, which notes templates as not understood yet;
@@ -17,7 +17,6 @@ _SHOWN = 60
 """Characters of a foreign value that a sentence repeats."""
 _LARGEST = 1 << 1024
 """Whole numbers from here on have no floating-point value, and beyond 4,300 digits no text either."""
-
 
 _MOST = 100
 """Sentences of one sort that a definition can earn; what comes after them helps nobody and could be without end."""
@@ -122,7 +121,7 @@ class Node:
         return self.text()
 
     def number(self) -> int | float | None:
-        """A finite number."""
+        """A finite number; one that needs more than 64 bits becomes the nearest floating-point one, as in JavaScript."""
         if not self.present:
             return None
         if isinstance(self.value, bool) or not isinstance(self.value, int | float):
@@ -130,7 +129,7 @@ class Node:
         elif not _finite(self.value):
             self.mistake("must be a finite number of sensible size")
         else:
-            return self.value
+            return self.value if abs(self.value) < 1 << 63 else float(self.value)
         return None
 
     def whole(self, low: int, high: int) -> int | None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from worker.apitest.failure import Failure
+from worker.apitest.failure import Failure, FailureCode
 from worker.apitest.phases import Timings
 
 
@@ -20,7 +20,11 @@ class Status(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssertionResult:
-    """One assertion's outcome. *expected* is text (the reference system prints targets so), *actual* keeps its type, cut."""
+    """One assertion's outcome. *expected* is text (the reference system prints targets so), *actual* keeps its type, cut.
+
+    *code* is set where a limit kept the assertion from being judged and the list of codes has a name for that limit; it is
+    for the verdict and no part of the printed result.
+    """
 
     type: str
     operator: str | None
@@ -31,6 +35,7 @@ class AssertionResult:
     target_path: str | None = None
     target_path_operator: str | None = None
     error_message: str | None = None
+    code: FailureCode | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Absent members are left out; `actual` and `valid` are always there."""

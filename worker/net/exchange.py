@@ -37,7 +37,9 @@ class Nameserver:
         """From `8.8.8.8`, `8.8.8.8:5353`, `2001:db8::1` or `[2001:db8::1]:53`. Raises ValueError."""
         host, port = text, "53"
         if text.startswith("["):
-            host, _, rest = text[1:].partition("]")
+            host, bracket, rest = text[1:].partition("]")
+            if not bracket or rest[:1] not in ("", ":"):
+                raise ValueError(f"{text!r} is no address with a port")
             port = rest.removeprefix(":") or "53"
         elif text.count(":") == 1:
             host, _, port = text.partition(":")

@@ -1,0 +1,62 @@
+"""What may be judged in place, on the event loop: work whose cost is bounded by a small input, and none of it in an engine.
+
+Patterns never are: neither compiling nor matching one is bounded by its length. Nothing is decompressed here either.
+"""
+
+from __future__ import annotations
+
+from typing import Never
+
+from worker.apitest.assertion import Assertion, BodyHashAssertion, Comparison, JSONPathAssertion, Subject
+from worker.apitest.observation import HTTPResponse, Observation
+from worker.apitest.result import AssertionResult
+from worker.checks import charset
+from worker.checks.describe import unjudged
+from worker.checks.evidence import Evidence
+from worker.checks.judge import judge_comparison, judge_found, judge_hash
+from worker.checks.judgement import JudgementError
+from worker.checks.limits import BOUNDED_BODY
+from worker.checks.member_path import member_path, walk
+from worker.checks.operators import PATTERNS
+
+
+def is_bounded(assertion: Assertion, observation: Observation) -> bool:
+    """True: `evaluate_bounded` may judge it in place. False: it belongs in a process that can be killed."""
+    match assertion:
+        case Comparison(operator=operator, subject=subject):
+            return operator not in PATTERNS and (subject is not Subject.BODY or _small_body(observation))
+        case BodyHashAssertion():
+            return _small_body(observation)
+        case JSONPathAssertion(operator=operator, path=path):
+            return operator not in PATTERNS and member_path(path) is not None and _small_body(observation)
+        case _:
+            return False
+
+
+def evaluate_bounded(assertion: Assertion, evidence: Evidence) -> AssertionResult:
+    """Judge an assertion for which `is_bounded` is true; never raises."""
+    try:
+        match assertion:
+            case Comparison():
+                return judge_comparison(assertion, evidence, _no_pattern)
+            case BodyHashAssertion():
+                return judge_hash(assertion, evidence)
+            case JSONPathAssertion(path=path) if (steps := member_path(path)) is not None:
+                return judge_found(assertion, walk(steps, evidence.json()), _no_pattern)
+            case _:
+                return unjudged(assertion, "it cannot be judged in place")
+    except JudgementError as error:
+        return unjudged(assertion, error.reason, error.code)
+
+
+def _small_body(observation: Observation) -> bool:
+    response = observation.response
+    if not isinstance(response, HTTPResponse):
+        return True
+    if response.content_encodings or len(response.body) > BOUNDED_BODY:
+        return False
+    return all(charset.is_bounded(value) for name, value in response.headers if name.lower() == "content-type")
+
+
+def _no_pattern(_pattern: str, _text: str) -> Never:
+    raise JudgementError("a pattern is not judged in place")

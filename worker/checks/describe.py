@@ -1,0 +1,118 @@
+"""An assertion as its result names it: type, operator, expected text, where it looked. The same however it ended."""
+
+from __future__ import annotations
+
+from typing import Any, assert_never
+
+from worker.apitest.assertion import (
+    Assertion,
+    BodyHashAssertion,
+    Comparison,
+    JavaScriptAssertion,
+    JSONPathAssertion,
+    JSONSchemaAssertion,
+    UnknownAssertion,
+    XPathAssertion,
+)
+from worker.apitest.failure import FailureCode
+from worker.apitest.result import AssertionResult
+from worker.checks.limits import SHOWN
+from worker.checks.values import JSON, cut, shown, text_of
+
+_LONGEST_REASON = 1_000
+"""Characters of an error message, whatever a library put into it."""
+
+
+def outcome(
+    assertion: Assertion,
+    *,
+    valid: bool,
+    actual: JSON = None,
+    reason: str | None = None,
+    code: FailureCode | None = None,
+) -> AssertionResult:
+    """The result of *assertion*. *actual* and *reason* are cut here; *code* names a limit that kept it from being judged."""
+    seen = shown(actual)
+    reason = None if reason is None else cut(reason, _LONGEST_REASON)
+    operator_name: str | None
+    path: str | None = None
+    inner: str | None = None
+    match assertion:
+        case Comparison(subject=subject, operator=operator, target=target, property=asked):
+            return AssertionResult(
+                type=subject.value,
+                operator=operator.value,
+                expected=cut(text_of(target)),
+                actual=seen,
+                valid=valid,
+                property=asked,
+                error_message=reason,
+                code=code,
+            )
+        case JSONPathAssertion() | XPathAssertion():
+            kind, expected = "body", text_of(assertion.target)
+            operator_name = "validatesJSONPath" if isinstance(assertion, JSONPathAssertion) else "validatesXPath"
+            path, inner = assertion.path, assertion.operator.value
+        case _:
+            kind, operator_name, expected = _plain(assertion)
+    return AssertionResult(
+        type=kind,
+        operator=operator_name,
+        expected=cut(expected),
+        actual=seen,
+        valid=valid,
+        target_path=path,
+        target_path_operator=inner,
+        error_message=reason,
+        code=code,
+    )
+
+
+def unjudged(assertion: Assertion, reason: str, code: FailureCode | None = None) -> AssertionResult:
+    """The result of an assertion that nobody could judge: it does not hold, for *reason*."""
+    return outcome(assertion, valid=False, reason=reason, code=code)
+
+
+def target_of(assertion: Assertion) -> JSON:
+    """The `target` member as the definition has it, texts cut: composed ones stay composed."""
+    members: dict[str, Any]
+    match assertion:
+        case Comparison(target=target) | BodyHashAssertion(target=target):
+            return shown(target)
+        case JSONPathAssertion():
+            members = {
+                "jsonPath": assertion.path,
+                "operator": assertion.operator.value,
+                "targetValue": assertion.target,
+                "elementsOperator": assertion.elements.value,
+            }
+        case XPathAssertion():
+            members = {
+                "xPath": assertion.path,
+                "operator": assertion.operator.value,
+                "targetValue": assertion.target,
+            }
+        case JSONSchemaAssertion():
+            members = {"jsonSchema": assertion.schema, "metaSchema": assertion.meta_schema}
+        case JavaScriptAssertion() | UnknownAssertion():
+            return None
+        case _:
+            assert_never(assertion)
+    return {name: cut(value, SHOWN) if isinstance(value, str) else value for name, value in members.items()}
+
+
+def _plain(
+    assertion: BodyHashAssertion | JSONSchemaAssertion | JavaScriptAssertion | UnknownAssertion,
+) -> tuple[str, str | None, str]:
+    """Type, operator and expected text."""
+    match assertion:
+        case BodyHashAssertion(algorithm=algorithm, target=target):
+            return "bodyHash", algorithm, target
+        case JSONSchemaAssertion(schema=schema):
+            return "body", "validatesJSONSchema", schema
+        case JavaScriptAssertion(code=code):
+            return "javascript", None, code
+        case UnknownAssertion(type=kind, operator=operator):
+            return kind, operator, ""
+        case _:
+            assert_never(assertion)

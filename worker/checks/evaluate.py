@@ -1,0 +1,58 @@
+"""Judges any assertion. Belongs in a process that can be killed: engines run in here whose time and memory nothing bounds.
+
+Importing this module has no side effects but loading the engines; `warm_up` makes them ready for a process that will have
+neither files nor time to spare.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from worker.apitest.assertion import (
+    Assertion,
+    BodyHashAssertion,
+    Comparison,
+    JavaScriptAssertion,
+    JSONPathAssertion,
+    JSONSchemaAssertion,
+    UnknownAssertion,
+    XPathAssertion,
+)
+from worker.apitest.result import AssertionResult
+from worker.checks import pattern
+from worker.checks.describe import outcome, unjudged
+from worker.checks.evidence import Evidence
+from worker.checks.jsonpath import find
+from worker.checks.judge import judge_comparison, judge_found, judge_hash
+from worker.checks.judgement import JudgementError
+from worker.checks.schema import violation
+from worker.checks.xpath import select
+
+
+def evaluate(assertion: Assertion, evidence: Evidence) -> AssertionResult:
+    """Judge *assertion*; whatever keeps it from being judged is its result too."""
+
+    def search(source: str, text: str) -> bool:
+        return pattern.search(source, text, evidence.limits.pattern_seconds)
+
+    try:
+        match assertion:
+            case Comparison():
+                return judge_comparison(assertion, evidence, search)
+            case BodyHashAssertion():
+                return judge_hash(assertion, evidence)
+            case JSONPathAssertion(path=path):
+                return judge_found(assertion, find(path, evidence.json()), search)
+            case XPathAssertion(path=path):
+                return judge_found(assertion, select(path, evidence), search)
+            case JSONSchemaAssertion(schema=schema, meta_schema=dialect):
+                reason = violation(schema, dialect, evidence.json())
+                return outcome(assertion, valid=reason is None, reason=reason)
+            case JavaScriptAssertion():
+                return unjudged(assertion, "JavaScript assertions are not there yet")
+            case UnknownAssertion():
+                return unjudged(assertion, "this assertion is not known")
+            case _:
+                assert_never(assertion)
+    except JudgementError as error:
+        return unjudged(assertion, error.reason, error.code)

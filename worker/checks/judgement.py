@@ -1,0 +1,15 @@
+"""Why an assertion could be judged neither way. Its result says so then; nothing outside sees this error."""
+
+from __future__ import annotations
+
+from worker.apitest.failure import FailureCode
+from worker.errors import SyntheticsError
+
+
+class JudgementError(SyntheticsError):
+    """*reason* is a sentence for people. *code* names the limit that was hit where the list of codes has one for it."""
+
+    def __init__(self, reason: str, code: FailureCode | None = None) -> None:
+        self.reason = reason
+        self.code = code
+        super().__init__(reason)

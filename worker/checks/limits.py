@@ -1,0 +1,20 @@
+"""The fixed bounds on what an assertion may cost, each with its reason. What an operator sets is `evidence.Limits`."""
+
+from __future__ import annotations
+
+MAX_PATTERN = 10_000
+"""Characters of a pattern. Compilation is not covered by the time limit as tightly as matching is."""
+MAX_PATH = 2_000
+"""Characters of a JSONPath or XPath, more than the reference system's 1,500."""
+MAX_SCHEMA = 256 * 1024
+"""Characters of a JSON Schema, five times what the reference system takes."""
+PATTERN_MEMORY = 192 * 1024 * 1024
+"""Bytes of the pattern engine: a 5 MB body as UTF-16 several times over, and its backtracking."""
+MAX_MEMBERS = 64
+"""Members of one gzip body, frames of a zstd one; a million empty ones cost seconds and hold nothing."""
+MAX_CODINGS = 4
+"""Content codings on top of each other; an honest server uses one."""
+BOUNDED_BODY = 64 * 1024
+"""Bytes of a body that may be looked at in place: hashing, decoding and parsing that much takes well under a millisecond."""
+SHOWN = 500
+"""Characters of `actual` and `expected` in a result; what is cut ends in an ellipsis."""

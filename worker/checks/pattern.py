@@ -1,0 +1,60 @@
+"""Patterns in JavaScript's dialect, in a JavaScript engine with a limit on CPU time and memory.
+
+The target is the pattern's source as it stands, without delimiters and without flags: what `new RegExp(target)` makes of it. The
+engine counts the CPU time of the whole process and is not to be shared between threads, so it belongs in a single-threaded
+process; compiling is interrupted less finely than matching, for which the process needs a limit of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import quickjs  # type: ignore[import-untyped]
+
+from worker.apitest.failure import FailureCode
+from worker.checks.judgement import JudgementError
+from worker.checks.limits import MAX_PATTERN, PATTERN_MEMORY
+
+_SEARCH = """(source, text) => {
+    let pattern;
+    try {
+        pattern = new RegExp(source);
+    } catch (error) {
+        if (error instanceof SyntaxError) return error.message;
+        throw error;
+    }
+    return pattern.test(text);
+}"""
+
+
+def search(pattern: str, text: str, seconds: float) -> bool:
+    """Whether *pattern* is found in *text*. Raises JudgementError for no pattern, or at a limit."""
+    if len(pattern) > MAX_PATTERN:
+        raise JudgementError(f"the pattern has {len(pattern)} characters, more than {MAX_PATTERN}")
+    try:
+        found = _engine(seconds)(pattern, text)
+    except quickjs.JSException as error:
+        _engine.cache_clear()
+        raise _limit_hit(str(error), seconds) from error
+    if isinstance(found, str):
+        raise JudgementError(f"the pattern is no JavaScript regular expression: {found}")
+    return bool(found)
+
+
+@lru_cache(maxsize=1)
+def _engine(seconds: float) -> Callable[[str, str], bool | str]:
+    """One engine per process, made when first needed and made anew after it hit a limit."""
+    context = quickjs.Context()
+    context.set_time_limit(seconds)
+    context.set_memory_limit(PATTERN_MEMORY)
+    engine: Callable[[str, str], bool | str] = context.eval(_SEARCH)
+    return engine
+
+
+def _limit_hit(message: str, seconds: float) -> JudgementError:
+    """The engine says in its message only which limit it was."""
+    if "interrupted" in message:
+        milliseconds = round(seconds * 1000)
+        return JudgementError(f"the pattern was not done within {milliseconds} ms", FailureCode.TIMEOUT)
+    return JudgementError("the pattern needs more memory than an assertion may use")

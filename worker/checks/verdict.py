@@ -1,0 +1,75 @@
+"""The verdict on a run: which failure counts, and the message that goes with it.
+
+In this order: a test that needs a newer version; a probe that failed (unless the test asserts on how its connection ended);
+assertions that do not hold; assertions that hit a limit which has a code of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import orjson
+
+from worker.apitest.assertion import Assertion, Comparison, Subject
+from worker.apitest.definition import APITest
+from worker.apitest.failure import Failure, FailureCode
+from worker.apitest.observation import Observation, TCPConnection
+from worker.apitest.result import AssertionResult, Verdict
+from worker.checks.describe import target_of
+from worker.checks.values import JSON, cut
+
+_LONGEST_MESSAGE = 4_000
+"""Characters of a message that lists what a test needs."""
+
+
+def conclude(test: APITest, observation: Observation, results: Sequence[AssertionResult]) -> Verdict:
+    """*results* holds one result per assertion of *test*, in order; it may be empty where nothing was judged."""
+    if test.requires_update:
+        message = cut("; ".join(test.requires_update), _LONGEST_MESSAGE)
+        return Verdict(failure=Failure(FailureCode.REQUIRES_UPDATE, message))
+    assertions = tuple(results if test.save_response_body else map(_without_body, results))
+    if observation.failure is not None and not _connection_is_asserted(test, observation):
+        return Verdict(failure=observation.failure, assertions=assertions)
+    return Verdict(failure=_failure(test.assertions, assertions), assertions=assertions)
+
+
+def _connection_is_asserted(test: APITest, observation: Observation) -> bool:
+    """A refused or timed-out connection may be what the test demands; then its assertions decide."""
+    return isinstance(observation.response, TCPConnection) and any(
+        isinstance(assertion, Comparison) and assertion.subject is Subject.CONNECTION for assertion in test.assertions
+    )
+
+
+def _failure(assertions: Sequence[Assertion], results: Sequence[AssertionResult]) -> Failure | None:
+    failed = [(assertion, result) for assertion, result in zip(assertions, results, strict=True) if not result.valid]
+    if not failed:
+        return None
+    _, limited = failed[0]
+    if all(result.code is not None for _, result in failed):
+        assert limited.code is not None
+        return Failure(limited.code, limited.error_message or "")
+    members = [_as_json(assertion, result) for assertion, result in failed]
+    return Failure(FailureCode.INCORRECT_ASSERTION, orjson.dumps(members).decode())
+
+
+def _as_json(assertion: Assertion, result: AssertionResult) -> dict[str, JSON]:
+    """A failed assertion in the shape in which the reference system lists it within the message."""
+    members: dict[str, JSON] = {
+        "type": result.type,
+        "operator": result.operator,
+        "property": result.property,
+        "target": target_of(assertion),
+        "actual": result.actual,
+        "valid": result.valid,
+        "errorMessage": result.error_message,
+    }
+    return {name: value for name, value in members.items() if value is not None or name == "actual"}
+
+
+def _without_body(result: AssertionResult) -> AssertionResult:
+    """For a test that keeps the response body out of its results: neither what was found in it nor the sentence about it."""
+    if result.type != "body":
+        return result
+    reason = None if result.valid or result.code else "it does not hold (this test keeps the response body to itself)"
+    return replace(result, actual=None, error_message=result.error_message if result.code else reason)
