@@ -6,6 +6,7 @@ assertions or when the test says so. In place this costs little whatever came: o
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any, assert_never
 
 from worker.apitest.definition import APITest
@@ -56,9 +57,7 @@ def _http(response: HTTPResponse) -> dict[str, Any]:
         "status_code": response.status,
         "http_version": response.http_version,
         "headers": headers,
-        "redirects": [
-            {"status_code": hop.status, "location": after.url} for hop, after in zip(hops, hops[1:], strict=False)
-        ],
+        "redirects": [{"status_code": hop.status, "location": after.url} for hop, after in pairwise(hops)],
         "body_size": len(response.body),
     }
 

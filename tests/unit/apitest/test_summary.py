@@ -31,7 +31,14 @@ def test_failed_assertions_are_told_in_words() -> None:
     message = orjson.dumps(
         [
             {"type": "statusCode", "operator": "is", "target": 200, "actual": 503, "valid": False},
-            {"type": "body", "operator": "contains", "target": "x", "actual": "y", "valid": False, "errorMessage": "no x in it"},
+            {
+                "type": "body",
+                "operator": "contains",
+                "target": "x",
+                "actual": "y",
+                "valid": False,
+                "errorMessage": "no x in it",
+            },
         ]
     ).decode()
     told = summary.failure({"code": "INCORRECT_ASSERTION", "message": message})
