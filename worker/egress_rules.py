@@ -9,16 +9,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import TypeAlias
 
+from worker.address_table import Network
 from worker.embedding import NAT64_LENGTHS
-from worker.errors import HostError, PolicyError
-from worker.hostname import parse_host
+from worker.errors import PolicyError
+from worker.hostname import canonical_name
 
-Network: TypeAlias = IPv4Network | IPv6Network
+ALLOW_RANGES = {4: "whitelistedRange.4", 6: "whitelistedRange.6"}
+DENY_RANGES = {4: "blacklistedRange.4", 6: "blacklistedRange.6"}
+ALLOW_NAMES = "allowedDomainNames"
+DENY_NAMES = "blockedDomainNames"
+NAT64_PREFIXES = "nat64Prefixes"
 
 MAPPED = IPv6Network("::ffff:0:0/96")
 
+_GLOB = re.compile(r"[a-z0-9_*-]{1,63}(?:\.[a-z0-9_*-]{1,63})*|(?=.*:)[0-9a-f:.*]+", re.ASCII)
 _CIDR = re.compile(r"[0-9a-fA-F.:]+(?:/(?:0|[1-9][0-9]{0,2}))?", re.ASCII)
 
 
@@ -73,9 +78,9 @@ class Glob:
 
 
 def parse_glob(rule: str) -> Glob:
-    """A domain glob; labels outside ASCII become A-labels. PolicyError for anything that could match no host name."""
+    """A domain glob; labels outside ASCII become A-labels. PolicyError for what could match no host name."""
     text = _canonical_glob(rule)
-    pieces = (re.escape(piece) for piece in re.split(r"\*+", text))
+    pieces = (re.escape(piece) for piece in text.split("*"))
     # Atomic and lazy: each star takes the first fit for what follows it and is never reopened, so no input is slow.
     first, *rest = pieces
     if not rest:
@@ -85,23 +90,12 @@ def parse_glob(rule: str) -> Glob:
 
 
 def _canonical_glob(rule: str) -> str:
-    if not re.fullmatch(r"[^\s?\[\]{}!/\\@]+", rule):
-        raise PolicyError(rule, 'not a domain name, with "*" as the only wildcard')
-    if ":" in rule:
-        return rule.lower()
-    labels = [_label(rule, label) for label in rule.removesuffix(".").split(".")]
-    return re.sub(r"\*+", "*", ".".join(labels))
-
-
-def _label(rule: str, label: str) -> str:
-    if label.isascii() and re.fullmatch(r"[A-Za-z0-9_*-]{1,63}", label):
-        return label.lower()
-    if "*" in label:
-        raise PolicyError(rule, "a wildcard cannot stand inside an international label")
+    labels = re.sub(r"\*+", "*", rule).removesuffix(".").split(".")
     try:
-        host = parse_host(label)
-    except HostError:
-        host = ""
-    if not isinstance(host, str) or not host or "." in host:
-        raise PolicyError(rule, 'not a domain name, with "*" as the only wildcard')
-    return host
+        text = ".".join(label if "*" in label else canonical_name(label) for label in labels)
+    except UnicodeError:
+        raise PolicyError(rule, "not a domain name, not even an international one") from None
+    text = text.lower()
+    if not _GLOB.fullmatch(text):
+        raise PolicyError(rule, 'not a domain name with "*" as the only wildcard, and none beside ü')
+    return text

@@ -9,6 +9,7 @@
     │   ├── SignatureError     a request or reply that does not prove who sent it
     │   ├── EnvelopeError      a JWE that is malformed, of a foreign kind, or not for our keys
     │   └── MessageError       decrypted or signed, and still not a message of this protocol
+    ├── EvaluationError    no evaluator could be had for a test's assertions; becomes an INTERNAL_ERROR result
     └── TestError          a definition that is no API test; becomes an INVALID_TEST result
 
 Errors carry fields; nobody parses their text.
@@ -94,3 +95,7 @@ class TestError(SyntheticsError):
     def __init__(self, errors: Sequence[str]) -> None:
         self.errors = tuple(errors)
         super().__init__("; ".join(self.errors))
+
+
+class EvaluationError(SyntheticsError):
+    """The worker's evaluators are closed, do not start, or have more to do than they can: nothing was said about the target."""

@@ -44,23 +44,29 @@ def _ipv6(text: str) -> IPv6Address:
         raise HostError("neither an address nor a host name") from None
 
 
+def canonical_name(text: str) -> str:
+    """Lower case, A-labels, no dot at the end: one spelling of each name. UnicodeError where there is none.
+
+    UTS 46 mapping without its transitional rules, then IDNA 2008 for labels that are still outside ASCII; other labels are
+    not looked at. An address comes back as it is spelt.
+    """
+    if text.isascii():
+        return text.lower().removesuffix(".")
+    labels = idna.uts46_remap(text, std3_rules=False).removesuffix(".").split(".")
+    return ".".join(label if label.isascii() else idna.alabel(label).decode("ascii") for label in labels)
+
+
 def _name(text: str) -> str:
     if not text:
         raise HostError("the host is empty")
     if len(text) > _MAX_INPUT:
         raise HostError("the host name is too long")
-    name = text.lower() if text.isascii() else _mapped(text)
-    name = name.removesuffix(".")
+    try:
+        name = canonical_name(text)
+    except UnicodeError:  # idna.IDNAError is one
+        raise HostError("not an international host name") from None
     if len(name) > _MAX_NAME:
         raise HostError("the host name is too long")
     if not _LABELS.fullmatch(name):
         raise HostError("neither an address nor a host name")
     return name
-
-
-def _mapped(text: str) -> str:
-    """UTS 46 without its transitional rules, then IDNA 2008."""
-    try:
-        return idna.encode(text, uts46=True).decode("ascii")
-    except UnicodeError as error:  # idna.IDNAError is one
-        raise HostError("not an international host name") from error

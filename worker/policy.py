@@ -18,23 +18,28 @@ Ranges are laid over each other once, when the policy is built; judging is one b
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
-from worker.egress_rules import Glob, Network, parse_glob, parse_nat64_prefix, parse_range
+from worker.address_table import Network, Table, overlay
+from worker.egress_rules import (
+    ALLOW_NAMES,
+    ALLOW_RANGES,
+    DENY_NAMES,
+    DENY_RANGES,
+    NAT64_PREFIXES,
+    Glob,
+    parse_glob,
+    parse_nat64_prefix,
+    parse_range,
+)
+from worker.egress_warnings import name_warnings, nat64_warnings, range_warnings
 from worker.embedding import Embedded, embedded
 from worker.errors import HostError
 from worker.hostname import parse_host
 from worker.special_purpose import BLOCKS, Block
-
-ALLOW_RANGES = {4: "whitelistedRange.4", 6: "whitelistedRange.6"}
-DENY_RANGES = {4: "blacklistedRange.4", 6: "blacklistedRange.6"}
-ALLOW_NAMES = "allowedDomainNames"
-DENY_NAMES = "blockedDomainNames"
-NAT64_PREFIXES = "nat64Prefixes"
 
 _U32 = 0xFFFF_FFFF
 
@@ -75,17 +80,6 @@ class Decision:
         return f"{self.reason}; {self.option} would allow it"
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
-    """An address family cut into stretches: *decisions[i]* holds from *starts[i]* up to the next start."""
-
-    starts: tuple[int, ...]
-    decisions: tuple[Decision, ...]
-
-    def at(self, number: int) -> Decision:
-        return self.decisions[bisect_right(self.starts, number) - 1]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     """Made by `Policy.build`; the tables are derived from the rules."""
@@ -96,8 +90,8 @@ class Policy:
     deny_names: tuple[Glob, ...]
     block_special_purpose: bool
     nat64_prefixes: tuple[IPv6Network, ...]
-    ipv4: Table = field(repr=False, compare=False)
-    ipv6: Table = field(repr=False, compare=False)
+    ipv4: Table[Decision] = field(repr=False, compare=False)
+    ipv6: Table[Decision] = field(repr=False, compare=False)
 
     @classmethod
     def build(
@@ -122,6 +116,15 @@ class Policy:
             nat64_prefixes=tuple(map(parse_nat64_prefix, nat64_prefixes)),
             ipv4=_table(4, allowed, denied, blocks),
             ipv6=_table(6, allowed, denied, blocks),
+        )
+
+    def warnings(self) -> tuple[str, ...]:
+        """A sentence for each rule that does nothing, or not what it seems to do. None of them is an error."""
+        blocks = BLOCKS if self.block_special_purpose else ()
+        return (
+            *range_warnings(self.allow, self.deny, blocks),
+            *nat64_warnings(self.allow, self.nat64_prefixes),
+            *name_warnings(self.allow_names, self.deny_names),
         )
 
     def judge_name(self, host: str) -> Decision:
@@ -163,7 +166,7 @@ class Policy:
             return
         yield address, self.ipv6.at(number)
         for inner in embedded(number, self.nat64_prefixes):
-            yield inner.address, _embedding(inner, self.ipv4.at(inner.ipv4))
+            yield inner.address, _as_embedded(inner, self.ipv4.at(inner.ipv4))
 
 
 _NAMELESS = Decision(
@@ -178,13 +181,17 @@ def _by_name(glob: Glob, *, allowed: bool) -> Decision:
 
 
 def _embedding(inner: Embedded, inside: Decision) -> Decision:
+    """The decision on an embedded address, for the address that carries it."""
     return replace(
-        inside,
+        _as_embedded(inner, inside),
         rule=f"embeds {inner.address} ({inner.form}), {inside.rule}",
         reason=f"embeds an IPv4 address ({inner.form}), {inside.reason}",
-        option=NAT64_PREFIXES if inner.guessed else inside.option,
-        embedding=inner.form,
     )
+
+
+def _as_embedded(inner: Embedded, inside: Decision) -> Decision:
+    option = NAT64_PREFIXES if inner.guessed and not inside.allowed else inside.option
+    return replace(inside, option=option, embedding=inner.form)
 
 
 def _allowed_range(network: Network) -> Decision:
@@ -218,40 +225,13 @@ def _shown(network: Network) -> str:
     return "of one address" if network.num_addresses == 1 else str(network)
 
 
-def _table(version: int, allow: Sequence[Network], deny: Sequence[Network], blocks: Sequence[Block]) -> Table:
-    """Lay the three layers over each other: each stretch takes the first layer's word that has one."""
+def _table(version: int, allow: Sequence[Network], deny: Sequence[Network], blocks: Sequence[Block]) -> Table[Decision]:
     rest = "no rule is about it"
-    default = Decision(allowed=True, kind=Kind.NO_RULE, rule=rest, reason=rest, option=DENY_RANGES[version])
-    layers = [
-        flatten((network, _allowed_range(network)) for network in allow if network.version == version),
-        flatten((network, _denied_range(network)) for network in deny if network.version == version),
-        flatten((block.network, _special_purpose(block)) for block in blocks if block.network.version == version),
-    ]
-    starts = sorted({start for layer in layers for start, _ in layer})
-    decisions = []
-    for start in starts:
-        words = (layer[bisect_right(layer, start, key=_start) - 1][1] for layer in layers)
-        decisions.append(next((word for word in words if word is not None), default))
-    return Table(tuple(starts), tuple(decisions))
-
-
-def _start(stretch: tuple[int, Decision | None]) -> int:
-    return stretch[0]
-
-
-def flatten(rules: Iterable[tuple[Network, Decision]]) -> list[tuple[int, Decision | None]]:
-    """Ranges, which nest or are apart, as stretches from 0 on: where each starts, and the most specific's word."""
-    stretches: dict[int, Decision | None] = {0: None}
-    around: list[tuple[int, Decision]] = []  # the open ranges, outermost first: where each ends, and its decision
-
-    def close(before: int) -> None:
-        while around and around[-1][0] < before:
-            end, _ = around.pop()
-            stretches[end + 1] = around[-1][1] if around else None
-
-    for network, decision in sorted(rules, key=lambda rule: (int(rule[0][0]), rule[0].prefixlen)):
-        close(int(network[0]))
-        stretches[int(network[0])] = decision
-        around.append((int(network[-1]), decision))
-    close(1 << 129)
-    return list(stretches.items())
+    return overlay(
+        (
+            [(network, _allowed_range(network)) for network in allow if network.version == version],
+            [(network, _denied_range(network)) for network in deny if network.version == version],
+            [(block.network, _special_purpose(block)) for block in blocks if block.network.version == version],
+        ),
+        Decision(allowed=True, kind=Kind.NO_RULE, rule=rest, reason=rest, option=DENY_RANGES[version]),
+    )

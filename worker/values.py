@@ -6,26 +6,27 @@ of a confidential value is in no message.
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from cryptography import x509
 
+from worker.address_table import Network
 from worker.declaration import Kind, Option, Written
-from worker.errors import WireError
+from worker.egress_rules import parse_glob, parse_nat64_prefix, parse_range
+from worker.errors import PolicyError, WireError
 from worker.secret import Secret
 from worker.wire.keys import PrivateKey, PublicKey
 from worker.written import Mistake, quoted, read_file
 
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+T = TypeVar("T")
 
 DNS_PORT = 53
-RFC6052_LENGTHS = (32, 40, 48, 56, 64, 96)
 
 
 def meaning(option: Option, written: Written) -> object:
@@ -114,7 +115,7 @@ def _host(text: str) -> str:
 
 def _split_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
     """The parts of a URL of one of *schemes* with a host and nothing behind it but a path. Its text is not repeated."""
-    form = f"{' or '.join(schemes)}://HOST:PORT"
+    form = f"like {schemes[0]}://HOST:PORT"
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -167,20 +168,10 @@ def _resolver(text: str) -> tuple[str, int]:
 
 
 def _range(text: str, version: int) -> Network:
-    """Only address/length: a netmask may be read in two ways, and bits behind the length hint at a slip."""
-    network = None
-    with contextlib.suppress(ValueError):
-        network = ipaddress.ip_network(text, strict=False)
-    if network is None or not re.fullmatch(r"[^/%]+(/\d{1,3})?", text, re.ASCII):
-        raise Mistake(f"must be IPv{version} ranges such as {_EXAMPLE_RANGES[version]}, not {quoted(text)}")
+    network = _rule(parse_range, text)
     if network.version != version:
         raise Mistake(f"{quoted(text)} is an IPv{network.version} range: it belongs under .{network.version}")
-    if network.network_address != ipaddress.ip_interface(text).ip:
-        raise Mistake(f"{quoted(text)} is not the beginning of a range: the network is {network}")
     return network
-
-
-_EXAMPLE_RANGES = {4: "10.0.0.0/8", 6: "fd00::/8"}
 
 
 def _range_4(text: str) -> Network:
@@ -192,47 +183,52 @@ def _range_6(text: str) -> Network:
 
 
 def _nat64_prefix(text: str) -> Network:
-    """RFC 6052 section 2.2: six lengths, and bits 64 to 71 are zero."""
-    network = _range(text, 6)
-    if network.prefixlen not in RFC6052_LENGTHS:
-        raise Mistake(f"must have a length of {', '.join(map(str, RFC6052_LENGTHS))} (RFC 6052), not {quoted(text)}")
-    if int(network.network_address) >> 56 & 0xFF:
-        raise Mistake(f"must have zero in bits 64 to 71 (RFC 6052), not {quoted(text)}")
-    return network
+    return _rule(parse_nat64_prefix, text)
 
 
 def _domain(text: str) -> str:
-    if not re.fullmatch(r"[\w*?.-]{1,253}", text):
-        raise Mistake(f"must be a host name, in which * and ? stand for anything, not {quoted(text)}")
+    _rule(parse_glob, text)
     return text
 
 
-def _certificates(text: str) -> tuple[Path, ...]:
+def _rule(parse: Callable[[str], T], text: str) -> T:
+    """Read with the policy's own parser, so that what is accepted here is what is obeyed there."""
+    try:
+        return parse(text)
+    except PolicyError as error:
+        raise Mistake(f"{quoted(text)}: {error.reason}") from None
+
+
+def _certificates(text: str) -> Path:
     pem = read_file(text, called=quoted(text))
     try:
         x509.load_pem_x509_certificates(pem.encode())
     except ValueError:
         raise Mistake(f"{quoted(text)} holds no PEM certificate, or a malformed one") from None
-    return (Path(text),)
+    return Path(text)
 
 
 def _directory(text: str) -> Path | None:
     if not text:
         return None
-    nearest = text if Path(text).exists() else str(Path(text).parent)
-    if not Path(nearest).is_dir():
-        raise Mistake(f"there is no directory {quoted(nearest)}")
+    path = Path(text)
+    nearest = _directory_at(path if path.exists() else path.parent)
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise Mistake(f"{quoted(nearest)} cannot be written by user {os.geteuid()}")
-    return Path(text)
+        raise Mistake(f"{quoted(str(nearest))} cannot be written by user {os.geteuid()}")
+    return path
 
 
 def _path(text: str) -> Path | None:
     if not text:
         return None
-    if not Path(text).parent.is_dir():
-        raise Mistake(f"there is no directory {quoted(str(Path(text).parent))}")
+    _directory_at(Path(text).parent)
     return Path(text)
+
+
+def _directory_at(path: Path) -> Path:
+    if path.is_dir():
+        return path
+    raise Mistake(f"{quoted(str(path))} {'is no directory' if path.exists() else 'does not exist'}")
 
 
 _TEXTS: dict[Kind, Callable[[str], object]] = {
@@ -240,6 +236,7 @@ _TEXTS: dict[Kind, Callable[[str], object]] = {
     Kind.CERTIFICATES: _certificates,
     Kind.DIRECTORY: _directory,
     Kind.DOMAIN: _domain,
+    Kind.FILE: _text,
     Kind.HOST: _host,
     Kind.IDENTIFIER: _identifier,
     Kind.NAT64_PREFIX: _nat64_prefix,

@@ -44,6 +44,8 @@ class Vitals:
         self._descriptors = descriptors
         self._troubles: deque[tuple[int, str]] = deque(maxlen=REMEMBERED)
         self._lags: deque[float] = deque([0.0], maxlen=round(10 / TICK))
+        self.shortage: str | None = None
+        """A word for why no more work should be taken on just now, or None."""
 
     @property
     def worst_lag(self) -> float:
@@ -78,7 +80,9 @@ class Vitals:
 
     def _count_descriptors(self, now_ns: int) -> None:
         used, limit = self._descriptors()
-        if limit > 0 and used > limit * DESCRIPTORS:
+        short = limit > 0 and used > limit * DESCRIPTORS
+        self.shortage = "file descriptors" if short else None
+        if short:
             self._remember(now_ns, f"the worker has {used} of {limit} file descriptors in use")
 
     def _remember(self, when_ns: int, what: str) -> None:

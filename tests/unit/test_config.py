@@ -50,7 +50,12 @@ def test_a_generated_file_is_all_that_a_worker_needs(tmp_path: Path) -> None:
     assert config.secret_access_key.reveal() == "s3cret"
     assert config.private_keys == (WORKER_KEY,)
     assert config.public_key == CONTROL_PLANE_KEY
-    assert (config.poll_interval, config.drain_timeout, config.max_timeout, config.regex_timeout) == (1.0, 65.0, 60.0, 0.5)
+    assert (config.poll_interval, config.drain_timeout, config.max_timeout, config.regex_timeout) == (
+        1.0,
+        65.0,
+        60.0,
+        0.5,
+    )
 
 
 def test_a_flag_wins_over_the_environment_and_that_over_the_file(tmp_path: Path) -> None:

@@ -70,7 +70,9 @@ def test_names_are_compared_as_a_labels() -> None:
     assert not policy.judge_name("www.BÜCHER.example.").allowed
 
 
-@pytest.mark.parametrize("host", ["", "a b", "a\0.example.com", "fe80::1%lo", "a..b", "x" * 300, "-\n"])
+@pytest.mark.parametrize(
+    "host", ["", "a b", "a\0.example.com", "fe80::1%lo", "a..b", "x" * 300, "\u2603.example", "-\n"]
+)
 def test_what_is_neither_address_nor_host_name_is_refused(host: str) -> None:
     decision = DEFAULT.judge_name(host)
     assert (decision.allowed, decision.kind, decision.option) == (False, Kind.INVALID_HOST, None)

@@ -57,6 +57,7 @@ async def test_descriptors_that_run_out_are_noticed() -> None:
     async with watching(clock, used=990) as vitals:
         await clock.advance(2)
         assert vitals.trouble_since(0) == "the worker has 990 of 1000 file descriptors in use"
+        assert vitals.shortage == "file descriptors"
 
 
 def test_the_real_count_of_descriptors_is_plausible() -> None:

@@ -13,7 +13,7 @@ import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import NoReturn, Self
+from typing import Self
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -154,8 +154,8 @@ class Intake:
                 if verdict is Verdict.RESEQUENCE and refusal.last is not None:
                     self._sequence[endpoint] = max(self._sequence[endpoint], refusal.last)
                 elif refusal.error != signing.Reason.SKEW:  # the signed date has corrected our clock: sign anew
-                    _raise_refusal(reply, refusal, verdict)
-            _raise_refusal(reply, refusal, Verdict.RETRY)
+                    raise _refused(reply, refusal, verdict)
+            raise _refused(reply, refusal, Verdict.RETRY)
 
     async def _signed_post(self, endpoint: str, body: bytes, content_type: str) -> _Reply:
         self._sequence[endpoint] += 1
@@ -233,8 +233,8 @@ def _refusal_of(reply: _Reply) -> Refusal:
         return Refusal(error=f"http-{reply.status}")
 
 
-def _raise_refusal(reply: _Reply, refusal: Refusal, verdict: Verdict) -> NoReturn:
-    raise IntakeError(
+def _refused(reply: _Reply, refusal: Refusal, verdict: Verdict) -> IntakeError:
+    return IntakeError(
         f"the control plane refuses, HTTP {reply.status} {refusal.error}: {refusal.message or 'no reason given'}",
         verdict=Verdict.RETRY if verdict is Verdict.RESEQUENCE else verdict,
         code=refusal.error,

@@ -11,16 +11,19 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 from worker.apitest.failure import FailureCode
+from worker.apitest.observation import DNSAnswer
 from worker.net.dial import dial, peer_text
+from worker.net.dnswire import Question
+from worker.net.exchange import Nameserver
 from worker.net.failure import DoorError, of_handshake_error, of_os_error, shut
 from worker.net.host import Address, Name, parse_host
 from worker.net.recorder import Recorder
-from worker.net.resolver import Resolver
+from worker.net.resolver import Resolver, consult, unresolved
 from worker.net.trust import TrustStore
 from worker.policy import Decision, Policy
 
@@ -46,6 +49,10 @@ class Endpoint:
     tls: TLSSettings | None = None
 
 
+QUERY_SECONDS = 5.0
+"""How long a DNS test waits for one server when its own time allows it: dig's default."""
+
+
 class Door:
     """Shared by all probers; keeps no state between calls."""
 
@@ -65,13 +72,37 @@ class Door:
         finally:
             recorder.stop()
 
+    async def nameservers(self, host: str | None, port: int, recorder: Recorder) -> tuple[Nameserver, ...]:
+        """Whom a DNS test asks: the server that it names, judged like any target, or the worker's own in their order."""
+        if host is None:
+            return self._resolver.in_order()
+        try:
+            return tuple(Nameserver(address, port) for address in await self._judged(host, recorder))
+        finally:
+            recorder.stop()
+
+    async def query(self, servers: Sequence[Nameserver], host: str, record_type: str, recorder: Recorder) -> DNSAnswer:
+        """One record set of *host* from the first of *servers* that answers, whatever its rcode; an address is asked
+        by its reverse name. Raises DoorError when nobody answers.
+        """
+        asked = self._named(host)
+        name = question_name(asked, record_type)
+        recorder.start("dns")
+        try:
+            consulted = await consult(servers, Question(name, record_type), recorder, QUERY_SECONDS)
+        finally:
+            recorder.stop()
+        if consulted.reply is None:
+            raise unresolved(str(asked), consulted.code, consulted.trouble)
+        recorder.server = str(consulted.server)
+        reply = consulted.reply
+        return DNSAnswer(
+            record_type=record_type, records=reply.records, rcode=reply.rcode, flags=reply.flags, ttl=reply.ttl
+        )
+
     async def _judged(self, text: str, recorder: Recorder) -> list[Address]:
         """The addresses that *text* means and the policy allows, in order; never empty."""
-        host = parse_host(text)
-        bare = str(host)
-        named = self._policy.judge_name(bare)
-        if not named.allowed:
-            raise denied(bare, named)
+        host = self._named(text)
         found: tuple[Address, ...]
         if isinstance(host, Name):
             recorder.start("dns")
@@ -82,8 +113,16 @@ class Door:
         decisions = [(address, self._policy.judge(address)) for address in found]
         allowed = [address for address, decision in decisions if decision.allowed]
         if not allowed:
-            raise denied(bare, decisions[0][1])
+            raise denied(str(host), decisions[0][1])
         return allowed
+
+    def _named(self, text: str) -> Address | Name:
+        """What *text* means, if the policy lets it be looked up at all."""
+        host = parse_host(text)
+        decision = self._policy.judge_name(str(host))
+        if not decision.allowed:
+            raise denied(str(host), decision)
+        return host
 
     async def _connect(self, addresses: list[Address], port: int, recorder: Recorder) -> socket.socket:
         """The first address that answers; each of several gets its share of the time that is left, the last one all
@@ -126,6 +165,15 @@ class Door:
             if isinstance(error, OSError):
                 raise DoorError(of_handshake_error(error, name if tls else endpoint.host)) from error
             raise
+
+
+def question_name(host: Address | Name, record_type: str) -> str:
+    """What is asked about *host*. An address has a reverse name (RFC 1035 §3.5, RFC 3596 §2.5) and nothing else."""
+    if isinstance(host, Name):
+        return host.text
+    if record_type != "PTR":
+        raise shut(FailureCode.INVALID_REQUEST, f"an address has PTR records only, no {record_type}")
+    return host.reverse_pointer
 
 
 def denied(host: str, decision: Decision) -> DoorError:

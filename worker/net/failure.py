@@ -114,6 +114,22 @@ def of_handshake_error(error: OSError, peer: str) -> Failure:
     return of_os_error(error, peer)
 
 
+_PHASES = {
+    "dns": "while the name was looked up",
+    "tcp": "while connecting",
+    "proxy": "while the proxy was asked for a tunnel",
+    "ssl": "during the TLS handshake",
+    "firstByte": "while waiting for the first byte",
+    "download": "while receiving the response",
+}
+
+
+def out_of_time(seconds: float, phase: str | None) -> Failure:
+    """The test's own time limit of *seconds* was over; *phase* is the one that was running (`Recorder.latest`)."""
+    when = _PHASES.get(phase or "", "before the first phase")
+    return Failure(FailureCode.TIMEOUT, f"the time limit of {seconds:g} s was reached {when}")
+
+
 _HINTS = {
     "WRONG_VERSION_NUMBER": ": the peer does not seem to speak TLS on this port",
     "UNSUPPORTED_PROTOCOL": ": the peer offers only TLS versions that are too old",

@@ -24,23 +24,31 @@ class Exchange(asyncio.Protocol):
         self._outcome: asyncio.Future[Outcome] = self._loop.create_future()
         self._asked = False
         self._begun = False
+        self._unsent = 0
         self._error: Exception | None = None
 
     @property
     def stage(self) -> str:
         """What is missing, for a message that begins "waiting for"."""
+        if self._unsent:
+            return f"the server to take the rest of the request ({self._unsent} bytes unsent)"
         return self._reader.stage
 
     async def answer(self, request: bytes) -> Outcome:
         """Write the request and wait for what comes of it. `firstByte` begins here: the time to send belongs to it."""
-        if not self._outcome.done():
-            self._asked = True
-            self._recorder.start("firstByte")
+        self._asked = True
+        self._recorder.start("firstByte")
+        if self._outcome.done():
+            self._recorder.stop()
+        elif self._transport is not None:
             if self._begun:
                 self._recorder.start("download")
-            if self._transport is not None:
-                self._transport.write(request)
-        return await self._outcome
+            self._transport.write(request)
+        try:
+            return await self._outcome
+        except asyncio.CancelledError:
+            self._unsent = 0 if self._transport is None else self._transport.get_write_buffer_size()
+            raise
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -66,7 +74,7 @@ class Exchange(asyncio.Protocol):
             self._finish(outcome)
         elif self._reader.backlog:
             # The rest waits for the next turn of the loop, and so does the socket: other tests come first.
-            if self._transport is not None:
+            if self._transport is not None and not self._transport.is_closing():
                 self._transport.pause_reading()
             self._loop.call_soon(self._take_turn)
 
@@ -76,10 +84,10 @@ class Exchange(asyncio.Protocol):
         self._advance(self._reader.feed(b""))
         if self._outcome.done() or self._reader.backlog:
             return
-        if self._transport is not None:
-            self._transport.resume_reading()
-        else:
+        if self._transport is None:
             self._end_of_input(self._error)
+        elif not self._transport.is_closing():
+            self._transport.resume_reading()
 
     def _end_of_input(self, error: Exception | None) -> None:
         """The peer's side is over, by order or by accident; what it sent before comes first."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias, cast
 
@@ -109,7 +110,7 @@ class ResponseReader:
             read_until_eof=True,
             auto_decompress=False,
         )
-        self._head = bytearray()
+        self._head = b""
         self._interim = 0
         self._message: RawResponseMessage | None = None
         self._body = bytearray()
@@ -119,6 +120,7 @@ class ResponseReader:
         self._pending = memoryview(b"")
         """Chunked bytes that wait for their turn."""
         self._framing = 0
+        self._encodings: tuple[str, ...] = ()
 
     @property
     def stage(self) -> str:
@@ -151,34 +153,34 @@ class ResponseReader:
         return Failure(FailureCode.CONNRESET, f"the server closed the connection before {self.stage}")
 
     def _take_head(self, data: bytes) -> Outcome | None:
-        head = self._head
-        searched = max(0, len(head) - _BEFORE_HEAD_END)
-        head += data
+        searched = max(0, len(self._head) - _BEFORE_HEAD_END)
+        head = self._head + data
         while (end := _HEAD_END.search(head, searched)) is not None:
-            message, stream = self._parse_head(bytes(head[: end.end()]))
-            del head[: end.end()]
+            message, stream = self._parse_head(head[: end.end()])
+            head = head[end.end() :]
             if message.code >= _FIRST_FINAL or message.code == _SWITCHING_PROTOCOLS:
                 self._message = message
-                return self._begin_body(message, stream)
+                return self._begin_body(message, stream, head)
             self._interim += 1
             if self._interim > self._limits.max_interim:
                 raise _malformed(f"the server sent more than {self._limits.max_interim} interim (1xx) responses")
             searched = 0
         self._refuse_if_hopeless(head)
+        self._head = head
         return None
 
-    def _refuse_if_hopeless(self, head: bytearray) -> None:
+    def _refuse_if_hopeless(self, head: bytes) -> None:
         """End at once what cannot become a response any more."""
         if head[: len(_NAME)] != _NAME[: len(head)]:
             if head.startswith(_TLS_RECORDS):
                 raise _malformed("the server speaks TLS on this port; the URL should begin with https")
-            raise _malformed(f"the answer does not begin like an HTTP response: {bytes(head[:40])!r}")
+            raise _malformed(f"the answer does not begin like an HTTP response: {head[:40]!r}")
         if len(head) > self._limits.max_head_bytes:
             raise self._head_too_large()
 
     def _parse_head(self, head: bytes) -> tuple[RawResponseMessage, StreamReader]:
         if not head.startswith(_NAME):
-            self._refuse_if_hopeless(bytearray(head))
+            self._refuse_if_hopeless(head)
         if len(head) > self._limits.max_head_bytes or head.count(b"\n") - 2 > self._limits.max_header_fields:
             raise self._head_too_large()
         try:
@@ -200,12 +202,11 @@ class ResponseReader:
         reason = f"the header fields exceed {limits.max_head_bytes} bytes or {limits.max_header_fields} fields"
         return HTTPError(FailureCode.HEADER_TOO_LARGE, reason)
 
-    def _begin_body(self, message: RawResponseMessage, stream: StreamReader) -> Outcome | None:
-        """Decide how the body ends (RFC 9112 §6.3) and take what came with the head."""
-        rest = bytes(self._head)
-        self._head.clear()
+    def _begin_body(self, message: RawResponseMessage, stream: StreamReader, rest: bytes) -> Outcome | None:
+        """Decide how the body ends (RFC 9112 §6.3) and take *rest*, which came with the head."""
         if self._without_body or message.code in _WITHOUT_BODY:
             return self._complete()
+        self._encodings = _encodings(message)
         length = message.headers.get("Content-Length")
         if message.chunked:
             self._chunks = stream
@@ -261,9 +262,9 @@ class ResponseReader:
             return Failure(FailureCode.CONNRESET, "the server closed the connection without answering")
         try:
             if self._head:
-                self._parser.feed_data(bytes(self._head))
+                self._parser.feed_data(self._head)
         except HttpProcessingError as error:
-            return _refused_head(bytes(self._head), error).failure
+            return _refused_head(self._head, error).failure
         return Failure(FailureCode.CONNRESET, f"the server closed the connection before {self.stage}")
 
     def _complete(self) -> Received:
@@ -272,15 +273,17 @@ class ResponseReader:
         return Received(
             status=message.code,
             http_version=_VERSIONS[message.version],
-            headers=tuple((_text(name), _text(value)) for name, value in message.raw_headers),
+            headers=_fields(message.raw_headers),
             body=bytes(self._body),
-            content_encodings=_encodings(message) if self._body else (),
+            content_encodings=self._encodings if self._body else (),
         )
 
 
 def _encodings(message: RawResponseMessage) -> tuple[str, ...]:
     """Content codings, then what a server put under `chunked` without being asked; innermost first. Raises HTTPError."""
     headers = message.headers
+    if "Content-Encoding" not in headers and "Transfer-Encoding" not in headers:
+        return ()
     content = _tokens(headers.getall("Content-Encoding", ()))
     transfer = [coding for coding in _tokens(headers.getall("Transfer-Encoding", ())) if coding != "chunked"]
     if unknown := next((coding for coding in transfer if coding not in _CODINGS), None):
@@ -312,8 +315,15 @@ def _malformed(reason: str) -> HTTPError:
     return HTTPError(FailureCode.MALFORMED_RESPONSE, reason)
 
 
+def _fields(raw: Sequence[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
+    """Field names and values are opaque bytes (RFC 9110 §5.5): UTF-8 where they are, else one character a byte."""
+    try:
+        return tuple([(name.decode(), value.decode()) for name, value in raw])
+    except UnicodeDecodeError:
+        return tuple([(_text(name), _text(value)) for name, value in raw])
+
+
 def _text(raw: bytes) -> str:
-    """Field names and values are opaque bytes (RFC 9110 §5.5): UTF-8 where it is, else one character a byte."""
     try:
         return raw.decode()
     except UnicodeDecodeError:

@@ -88,7 +88,7 @@ def canonical_query(query: str) -> str:
     """
     if not query:
         return ""
-    pairs = (pair.partition("=") for pair in query.split("&") if pair)
+    pairs = (pair.partition("=") for pair in query.split("&"))
     encoded = sorted((_encoded_once(name), _encoded_once(value)) for name, _, value in pairs)
     return "&".join(f"{name}={value}" for name, value in encoded)
 

@@ -227,7 +227,7 @@ async def test_nobody_there_is_an_outage_with_a_plain_reason() -> None:
     async with protocol_server() as server:
         pass
     async with client_of(server) as intake:
-        with pytest.raises(IntakeError, match="cannot connect to 127.0.0.1") as caught:
+        with pytest.raises(IntakeError, match=r"cannot connect to 127\.0\.0\.1") as caught:
             await intake.pull(pull())
     assert caught.value.verdict is Verdict.RETRY
 

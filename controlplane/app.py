@@ -1,0 +1,180 @@
+"""The composition root of `serve`: database, web server, and the sweep that records what nobody asks for. One TaskGroup."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from aiohttp import web
+from sqlalchemy.exc import DBAPIError
+
+from controlplane.errors import UnusableError
+from controlplane.leases import Grace
+from controlplane.rest import site
+from controlplane.rest.access import AccessLog
+from controlplane.rest.service import Service
+from controlplane.store import locations, results, sweep, workers
+from controlplane.store.database import Keyring, open_database
+from worker.clock import Clock
+from worker.wire import signing
+
+log = logging.getLogger(__name__)
+
+SWEEP_SECONDS = 1.0
+"""Between looks at what was missed; a tenth of that is noise beside the shortest period of 30 s."""
+PRUNE_SWEEPS = 60
+"""Sweeps between looks at what is too old."""
+PRUNE_BATCH = 500
+FORGET_WORKERS = 24 * 3600 * 1000
+"""Milliseconds after which a worker process that was not seen is no longer listed."""
+SHUTDOWN_SECONDS = 5.0
+"""For requests under way when a signal comes; both kinds take milliseconds."""
+
+_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - names to recognise, not to listen on
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What `serve` was told. *public_urls* are how workers reach it; empty means the listen address."""
+
+    database: Path
+    keyring: Keyring
+    host: str
+    port: int
+    public_urls: Sequence[str] = ()
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    retention_days: float
+
+
+async def serve(settings: Settings, clock: Clock, announce: Callable[[str], None]) -> None:
+    """Run until SIGTERM or SIGINT. *announce* is told the URL really listened on. Raises ControlPlaneError."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    tls = _tls(settings)
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(_listen(settings.host, settings.port))
+        url = _url(settings.host, listener.getsockname()[1], secure=tls is not None)
+        database = await open_database(settings.database, settings.keyring, create=True)
+        stack.push_async_callback(database.close)
+        service = Service(
+            database=database,
+            clock=clock,
+            grace=Grace(_now(clock)),
+            hosts=tuple(signing.authority(public) for public in settings.public_urls or _own_urls(url)),
+        )
+        # What was missed while nobody served is written down before anybody is served.
+        await _sweep(service, look_ahead=True)
+        runner = _runner(service, settings.public_urls)
+        stack.push_async_callback(runner.cleanup)
+        await runner.setup()
+        await web.SockSite(runner, listener, ssl_context=tls).start()
+        announce(url)
+        if settings.host in _EVERYWHERE and not settings.public_urls:
+            log.warning(
+                "requests signed for other names than %s are refused: say with --public-url how workers reach this",
+                url,
+                extra={"action": "public_url_missing"},
+            )
+        await _until(stop, service, settings.retention_days)
+
+
+def _runner(service: Service, public_urls: Sequence[str]) -> web.AppRunner:
+    return web.AppRunner(
+        site.build(service, prefixes=[urlsplit(public).path.rstrip("/") for public in public_urls]),
+        access_log_class=AccessLog,
+        access_log=logging.getLogger("controlplane.access"),
+        auto_decompress=False,  # what is signed is what was sent
+        shutdown_timeout=SHUTDOWN_SECONDS,
+    )
+
+
+async def _until(stop: asyncio.Event, service: Service, retention_days: float) -> None:
+    async with asyncio.TaskGroup() as group:
+        upkeep = group.create_task(_keep_up(service, retention_days), name="upkeep")
+        await stop.wait()
+        log.info("stopping", extra={"action": "stopping"})
+        upkeep.cancel()
+
+
+async def _keep_up(service: Service, retention_days: float) -> None:
+    """Sweep for ever. A database that fails for a while is logged and tried again; anything else ends the process."""
+    sweeps, last = 0, service.now()
+    while True:
+        await service.clock.sleep(SWEEP_SECONDS)
+        before, last = last, service.now()
+        try:
+            await _sweep(service, look_ahead=last < before)
+            if sweeps % PRUNE_SWEEPS == 0:
+                await _prune(service, retention_days)
+        except DBAPIError as error:
+            log.error("the database failed: %s", error.orig, extra={"action": "database_failed"})  # noqa: TRY400
+        sweeps += 1
+
+
+async def _sweep(service: Service, *, look_ahead: bool) -> None:
+    """Settle everything, a short transaction at a time. *look_ahead* where the clock may have been set back."""
+    full = True
+    while full:
+        now = service.now()
+        expiry = service.grace.expiry(now)
+        async with service.database.write() as connection:
+            runs = await sweep.settle_runs(connection, now=now)
+            jobs = await sweep.settle_jobs(connection, now=now, expiry=expiry)
+            ahead = await sweep.mend_runs(connection, now=now) if look_ahead else 0
+        full = max(runs, jobs, ahead) >= sweep.BATCH
+
+
+async def _prune(service: Service, retention_days: float) -> None:
+    now = service.now()
+    before = now - round(retention_days * 24 * 3600 * 1000)
+    async with service.database.write() as connection:
+        await locations.drop_expired_credentials(connection, now=now)
+        await workers.forget(connection, before=now - FORGET_WORKERS)
+    while True:
+        async with service.database.write() as connection:
+            if await results.prune(connection, before=before, limit=PRUNE_BATCH) == 0:
+                return
+
+
+def _now(clock: Clock) -> int:
+    return round(clock.now().timestamp() * 1000)
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.tls_cert is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key)
+    except OSError as error:  # ssl.SSLError is one
+        raise UnusableError(f"--tls-cert {settings.tls_cert}: {error.strerror or error}") from error
+    return context
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError) as error:
+        raise UnusableError(f"--listen {host}:{port}: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _url(host: str, port: int, *, secure: bool) -> str:
+    return f"{'https' if secure else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _own_urls(url: str) -> tuple[str, ...]:
+    """The listen address as workers may write it: a loopback address also by its usual name."""
+    parts = urlsplit(url)
+    if parts.hostname in ("127.0.0.1", "::1", "localhost"):
+        return tuple(f"{parts.scheme}://{host}:{parts.port}" for host in ("127.0.0.1", "[::1]", "localhost"))
+    return (url,)

@@ -1,0 +1,114 @@
+"""`results`: what became of the runs, a line each, as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import click
+
+from controlplane.commands.session import Session, run, with_session
+from controlplane.store import results as stored
+from controlplane.store.database import Database
+from controlplane.store.results import StoredResult
+from worker.apitest import summary
+
+FOLLOW_SECONDS = 0.2
+FOLLOW_BATCH = 500
+
+
+@click.command()
+@click.option("--follow", is_flag=True, help="Go on printing results as they come, until Ctrl-C.")
+@click.option("--json", "as_json", is_flag=True, help="One object a line, with everything that is stored.")
+@click.option("--test", "test", metavar="ID", help="Of this test only: a public id or a name.")
+@click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="How many to begin with.")
+@with_session
+def results(
+    session: Session,
+    *,
+    follow: bool,
+    as_json: bool,
+    test: str | None,
+    limit: int,
+) -> None:
+    """Print the newest results, the newest last."""
+    run(_results(session, follow=follow, as_json=as_json, test=test, limit=limit), session)
+
+
+async def _results(session: Session, *, follow: bool, as_json: bool, test: str | None, limit: int) -> None:
+    stop = _on_signal() if follow else None
+    async with session.open() as database:
+        async with database.read() as connection:
+            last = await stored.last(connection)
+            found = await stored.newest(connection, test=test, limit=limit)
+        _print(found, as_json=as_json)
+        if stop is not None:
+            await _follow(session, database, stop, test=test, after=last, as_json=as_json)
+        elif not found and not as_json:
+            click.echo("no results yet", err=True)
+
+
+def _on_signal() -> asyncio.Event:
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _follow(
+    session: Session, database: Database, stop: asyncio.Event, *, test: str | None, after: int, as_json: bool
+) -> None:
+    """Poll until Ctrl-C, which is how following ends and no error."""
+    while not stop.is_set():
+        async with database.read() as connection:
+            found = await stored.read(connection, test=test, after=after, limit=FOLLOW_BATCH)
+        _print(found, as_json=as_json)
+        if found:
+            after = found[-1].seq
+        else:
+            await _pause(session, stop)
+
+
+async def _pause(session: Session, stop: asyncio.Event) -> None:
+    tick = asyncio.ensure_future(session.clock.sleep(FOLLOW_SECONDS))
+    ended = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({tick, ended}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (tick, ended):
+        task.cancel()
+
+
+def _print(found: Sequence[StoredResult], *, as_json: bool) -> None:
+    colour = sys.stdout.isatty()
+    for result in found:
+        click.echo(json.dumps(_as_json(result)) if as_json else describe(result, colour=colour))
+
+
+def describe(result: StoredResult, *, colour: bool) -> str:
+    """One line: the local time at which the result came in; then what both programs say of a result.
+
+    The test's name is the one that it was stored under, whatever the worker calls it.
+    """
+    moment = datetime.fromtimestamp(result.stored_at / 1000, UTC).astimezone()
+    outcome = json.loads(result.outcome) | {"test": {"name": result.test_name}}
+    return f"{moment:%H:%M:%S}  {summary.line(outcome, colour=colour)}"
+
+
+def _as_json(result: StoredResult) -> dict[str, object]:
+    return {
+        "id": result.id,
+        "job": result.job,
+        "origin": result.origin,
+        "test_id": result.test_id,
+        "test_name": result.test_name,
+        "location_id": result.location,
+        "worker": result.worker,
+        "status": result.status,
+        "runs": result.runs,
+        "scheduled_at": result.scheduled_at,
+        "stored_at": result.stored_at,
+        "outcome": json.loads(result.outcome),
+    }

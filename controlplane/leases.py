@@ -1,0 +1,115 @@
+"""Who has a job, until when, and what becomes of one that nobody has. Decisions on values: no clock, no IO.
+
+A job is held as long as its worker is seen and says that it holds it; a pull renews everything at once, because it moves the
+worker's `last_seen`. There is no row and no write per lease: a lease's name is the job's and the number of its delivery.
+
+An expired lease ends renewal, not acceptance. A job that nobody holds is offered again until its period has ended or it was
+given out `MAX_DELIVERIES` times; then it is written down as lost (it was given to workers that never answered) or missed (it was
+given back unstarted). A true result that comes later still replaces that note: only another lease's result supersedes one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from enum import Enum
+
+LEASE_TTL = 15_000
+"""Milliseconds without a pull after which a worker's jobs are offered to others: fifteen pulls, more than one time-out."""
+
+MAX_DELIVERIES = 3
+"""A job that three workers took and did not answer for is more likely to be their end than their victim."""
+
+STALL = 5_000
+"""Milliseconds without a look at the clock after which the control plane itself was away: stopped, or its clock set."""
+
+
+def lease_of(job: str, delivery: int) -> str:
+    return f"{job}.{delivery}"
+
+
+def read_lease(lease: str) -> tuple[str, int] | None:
+    """The job and the delivery that a lease names, None where it is no lease of ours."""
+    job, dot, delivery = lease.rpartition(".")
+    if not dot or not job or not delivery.isascii() or not delivery.isdecimal() or len(delivery) > 3:
+        return None
+    return job, int(delivery)
+
+
+def is_lease_of(lease: str, job: str, deliveries: int) -> bool:
+    """Whether *lease* was ever given out for *job*, which was delivered *deliveries* times."""
+    named = read_lease(lease)
+    return named is not None and named[0] == job and 1 <= named[1] <= deliveries
+
+
+class Grace:
+    """Nothing expires for one lease's time after the control plane could not be reached: a start, a stall, a clock that was set.
+
+    Times are wall-clock milliseconds. To be asked at least every few seconds, so that an absence is noticed.
+    """
+
+    def __init__(self, now: int) -> None:
+        self._since = now
+        self._last = now
+
+    def expiry(self, now: int) -> int:
+        """A worker last seen before this moment no longer holds its jobs; 0 while nothing expires."""
+        if not 0 <= now - self._last <= STALL:
+            self._since = now
+        self._last = now
+        return now - LEASE_TTL if now - self._since >= LEASE_TTL else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """An open job as it stands. *worker* is None where it was given back; *worker_seen* is its last pull, if known."""
+
+    id: str
+    until: int
+    delivery: int
+    worker: str | None
+    worker_seen: int | None
+
+
+class Fate(Enum):
+    """What is to be done with an open job."""
+
+    HELD = "held"
+    OFFERED = "offered"
+    LOST = "lost"
+    MISSED = "missed"
+
+
+def fate(job: Job, *, now: int, expiry: int) -> Fate:
+    """*expiry* is `Grace.expiry`: a worker that was seen at or after it holds what it has."""
+    if job.worker is not None and job.worker_seen is not None and job.worker_seen >= expiry:
+        return Fate.HELD
+    if job.worker is not None and job.worker_seen is None and expiry == 0:
+        return Fate.HELD
+    if job.delivery >= MAX_DELIVERIES:
+        return Fate.LOST
+    if now >= job.until:
+        return Fate.LOST if job.worker is not None else Fate.MISSED
+    return Fate.OFFERED
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """Jobs that a pull shows to be with its worker no longer: handed back by name, or missing from what it holds."""
+
+    released: tuple[str, ...]
+    unanswered: tuple[str, ...]
+
+
+def returned(given: Collection[tuple[str, int]], *, holding: Collection[str], release: Collection[str]) -> Returned:
+    """Compare what a worker was *given* (job, delivery) with what its pull says.
+
+    A worker has one pull in flight, with a newer number than every pull answered before: so *holding* is complete with
+    regard to all replies given so far, and a job that is missing from it was lost on the way, or dropped.
+    """
+    held, back = frozenset(holding), frozenset(release)
+    leases = {lease_of(job, delivery): job for job, delivery in given}
+    return Returned(
+        released=tuple(job for lease, job in leases.items() if lease in back),
+        unanswered=tuple(job for lease, job in leases.items() if lease not in back and lease not in held),
+    )

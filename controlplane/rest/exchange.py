@@ -1,0 +1,182 @@
+"""One signed exchange: read within bounds, prove who sent it, answer, sign the answer.
+
+Unknown senders get an unsigned 401 and learn nothing. Everybody who holds a location's key gets every answer signed, refusals and
+our own failures included, because workers believe nothing else. No traceback leaves the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+from sqlalchemy.exc import DBAPIError
+
+from controlplane.rest.service import SERVICE, Service
+from controlplane.store import locations
+from controlplane.store.locations import Access, Location
+from worker.errors import EnvelopeError, MessageError, SignatureError
+from worker.wire import messages, signing
+from worker.wire.messages import Refusal
+from worker.wire.signing import AuthenticRequestError, Claim, ReceivedRequest, VerifiedRequest
+
+log = logging.getLogger(__name__)
+
+BODY_SECONDS = 10.0
+"""For a whole body to arrive: as long as a worker waits for a whole exchange."""
+RETRY_SECONDS = "1"
+"""Retry-After of a failure of our own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    status: int
+    content_type: str | None = None
+    body: bytes = b""
+    retry_after: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a proven request brought."""
+
+    location: Location
+    worker: str
+    seq: int
+    body: bytes
+
+
+class RefusedError(Exception):
+    """Ends an exchange with a signed refusal."""
+
+    def __init__(self, status: int, error: str, message: str, *, last: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.refusal = Refusal(error=error, message=message[:1000], last=last)
+
+
+Endpoint = Callable[[Service, Asked], Awaitable[Answer]]
+
+
+def exchange(
+    endpoint: Endpoint, *, max_bytes: int, content_type: str
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Wrap *endpoint*. A body above *max_bytes* is refused, unread where it announces its size."""
+
+    async def handle(request: web.Request) -> web.Response:
+        service = request.app[SERVICE]
+        try:
+            claim = signing.read_claim(request.headers)
+            access = await _access(service, claim)
+            if access is None:
+                return _unsigned("unknown access key")
+            body, problem = await _read(request, max_bytes)
+            verified, disproof = _prove(service, access, claim, request, body)
+        except SignatureError as error:
+            log.info("refused: %s", error, extra={"action": "request_refused", "remote": request.remote})
+            return _unsigned("the signature does not hold")
+        problem = problem or disproof or _misplaced(request, access.location, content_type)
+        if problem is not None:
+            log.warning(
+                "refused a request of %s: %s",
+                access.location.name,
+                problem,
+                extra={"action": "request_refused", "code": problem.refusal.error, "worker": verified.worker},
+            )
+            return _signed(service, verified, _refusal(problem))
+        asked = Asked(location=access.location, worker=verified.worker, seq=verified.seq, body=body)
+        return _signed(service, verified, await _answer(service, endpoint, asked))
+
+    return handle
+
+
+async def _access(service: Service, claim: Claim) -> Access | None:
+    """Whom the claim's access key stands for, if the claim names that location too."""
+    async with service.database.read() as connection:
+        access = await locations.access(connection, service.database.sealer, claim.access_key, now=service.now())
+    return access if access is not None and access.location.id == claim.location else None
+
+
+async def _read(request: web.Request, max_bytes: int) -> tuple[bytes, RefusedError | None]:
+    """The body, or nothing and why it was not read."""
+    too_large = RefusedError(413, "too_large", f"the body is larger than {max_bytes} bytes")
+    if (request.content_length or 0) > max_bytes:
+        return b"", too_large
+    chunks, size = [], 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for chunk in request.content.iter_chunked(64 * 1024):
+                size += len(chunk)
+                if size > max_bytes:
+                    return b"", too_large
+                chunks.append(chunk)
+    except TimeoutError:
+        return b"", RefusedError(408, "timeout", f"the body did not arrive in {BODY_SECONDS:.0f} s")
+    return b"".join(chunks), None
+
+
+def _prove(
+    service: Service, access: Access, claim: Claim, request: web.Request, body: bytes
+) -> tuple[VerifiedRequest, RefusedError | None]:
+    """Check the signature; a body that was not read disproves itself, and the refusal can still be signed."""
+    received = ReceivedRequest(method=request.method, path=request.raw_path, headers=request.headers, body=body)
+    try:
+        verified = signing.verify_request(claim, access.secret, received, hosts=service.hosts, now=service.clock.now())
+    except AuthenticRequestError as refused:
+        return refused.verified, RefusedError(401, refused.reason, str(refused))
+    return verified, None
+
+
+def _misplaced(request: web.Request, location: Location, content_type: str) -> RefusedError | None:
+    if not location.enabled:
+        return RefusedError(403, "disabled", f"the location {location.name!r} is disabled")
+    if request.content_type != content_type:
+        return RefusedError(400, "content_type", f"expected {content_type}")
+    return None
+
+
+async def _answer(service: Service, endpoint: Endpoint, asked: Asked) -> Answer:
+    context = {"worker": asked.worker, "location": asked.location.id}
+    try:
+        return await endpoint(service, asked)
+    except RefusedError as refused:
+        action = {"action": "request_refused", "code": refused.refusal.error} | context
+        log.warning("refused a request of %s: %s", asked.location.name, refused, extra=action)
+        return _refusal(refused)
+    except (MessageError, EnvelopeError) as error:
+        code = "message" if isinstance(error, MessageError) else "envelope"
+        log.warning("refused a request: %s", error, extra={"action": "request_refused", "code": code} | context)
+        return _refusal(RefusedError(400, code, str(error)))
+    except DBAPIError as error:
+        log.error("the database failed: %s", error.orig, extra={"action": "database_failed"} | context)  # noqa: TRY400
+        return _refusal(RefusedError(503, "database", "the database does not answer"), retry_after=RETRY_SECONDS)
+    except Exception:
+        log.exception("a request failed", extra={"action": "request_failed"} | context)
+        return _refusal(RefusedError(500, "internal", "the control plane failed"), retry_after=RETRY_SECONDS)
+
+
+def _refusal(refused: RefusedError, *, retry_after: str | None = None) -> Answer:
+    body = messages.encode(refused.refusal)
+    return Answer(status=refused.status, content_type="application/json", body=body, retry_after=retry_after)
+
+
+def _signed(service: Service, verified: VerifiedRequest, answer: Answer) -> web.Response:
+    headers = signing.sign_reply(
+        verified,
+        status=answer.status,
+        now=service.clock.now(),
+        retry_after=answer.retry_after,
+        body=answer.body,
+    )
+    return web.Response(
+        status=answer.status,
+        headers=headers,
+        body=answer.body or None,
+        content_type=answer.content_type,
+    )
+
+
+def _unsigned(reason: str) -> web.Response:
+    return web.Response(status=401, text=f"{reason}\n")

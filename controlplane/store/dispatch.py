@@ -1,0 +1,207 @@
+"""What one pull does to the jobs: take back what is not there, give out what is due. `leases` and `schedule` decide."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from controlplane import leases
+from controlplane.leases import Fate
+from controlplane.schedule import Run, Timetable, following, start_before
+from controlplane.store.tables import assignments, jobs, results, tests, workers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lease:
+    """A job given to a worker. *definition* is the test's JSON text."""
+
+    job: str
+    delivery: int
+    scheduled_at: int
+    until: int
+    definition: str
+
+    @property
+    def name(self) -> str:
+        return leases.lease_of(self.job, self.delivery)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taker:
+    """Who asks, and for how much: at most *jobs* jobs whose definitions have at most *characters* together (one always fits)."""
+
+    location: str
+    worker: str
+    jobs: int
+    characters: int
+
+
+async def take_back(
+    connection: AsyncConnection, *, location: str, worker: str, holding: Collection[str], release: Collection[str]
+) -> leases.Returned:
+    """Mark what the worker released, and what it was given and does not hold, as free for anybody."""
+    rows = await connection.execute(
+        select(jobs.c.id, jobs.c.delivery)
+        .where(jobs.c.location_id == location, jobs.c.worker == worker, jobs.c.closed.is_(None))
+        .with_for_update()
+    )
+    back = leases.returned([(row.id, row.delivery) for row in rows], holding=holding, release=release)
+    for job in (*back.released, *back.unanswered):
+        await connection.execute(update(jobs).where(jobs.c.id == job).values(worker=None))
+    return back
+
+
+async def unwanted(connection: AsyncConnection, *, location: str, holding: Collection[str]) -> tuple[str, ...]:
+    """Leases among *holding* whose run nobody waits for: another lease's result won, or the test is gone."""
+    named = {lease: read[0] for lease in holding if (read := leases.read_lease(lease)) is not None}
+    if not named:
+        return ()
+    rows = await connection.execute(
+        select(jobs.c.id, jobs.c.closed, results.c.lease)
+        .outerjoin(results, results.c.job_id == jobs.c.id)
+        .where(
+            jobs.c.location_id == location,
+            jobs.c.id.in_(sorted(set(named.values()))),
+            jobs.c.closed.in_(("result", "cancelled")),
+        )
+    )
+    winner = {row.id: row.lease for row in rows}
+    return tuple(lease for lease, job in named.items() if job in winner and winner[job] != lease)
+
+
+async def give_out(
+    connection: AsyncConnection, taker: Taker, *, now: int, expiry: int
+) -> tuple[tuple[Lease, ...], bool]:
+    """Lease what is free and due to *taker*, the oldest first; and whether there is more of it."""
+    if taker.jobs == 0:
+        return (), False
+    again = [
+        Lease(
+            job=row.id,
+            delivery=row.delivery + 1,
+            scheduled_at=row.scheduled_at,
+            until=row.until,
+            definition=row.definition,
+        )
+        for row in await _unheld(connection, taker.location, expiry)
+        if leases.fate(_job(row), now=now, expiry=expiry) is Fate.OFFERED
+    ]
+    fresh = {str(uuid.uuid4()): row for row in await _due(connection, taker.location, now, limit=taker.jobs + 1)}
+    first = [
+        Lease(
+            job=job,
+            delivery=1,
+            scheduled_at=row.due_at,
+            until=start_before(_run(row), _timetable(row)),
+            definition=row.definition,
+        )
+        for job, row in fresh.items()
+    ]
+    given = _fitting([*again, *first], taker)
+    for lease in given:
+        if lease.delivery > 1:
+            await connection.execute(
+                update(jobs)
+                .where(jobs.c.id == lease.job)
+                .values(worker=taker.worker, delivery=lease.delivery, leased_at=now)
+            )
+    started = [lease for lease in given if lease.delivery == 1]
+    if started:
+        await _start(connection, taker, started, fresh, now)
+    return tuple(given), len(given) < len(again) + len(first)
+
+
+def _fitting(offered: Sequence[Lease], taker: Taker) -> list[Lease]:
+    given: list[Lease] = []
+    room = taker.characters
+    for lease in sorted(offered, key=lambda lease: lease.scheduled_at)[: taker.jobs]:
+        room -= len(lease.definition)
+        if given and room < 0:
+            break
+        given.append(lease)
+    return given
+
+
+async def _unheld(connection: AsyncConnection, location: str, expiry: int) -> Sequence[Any]:
+    seen = (workers.c.location_id == jobs.c.location_id) & (workers.c.id == jobs.c.worker)
+    rows = await connection.execute(
+        select(jobs, workers.c.last_seen, tests.c.definition)
+        .join(tests, tests.c.public_id == jobs.c.test_id)
+        .outerjoin(workers, seen)
+        .where(
+            jobs.c.location_id == location,
+            jobs.c.closed.is_(None),
+            or_(jobs.c.worker.is_(None), workers.c.last_seen.is_(None), workers.c.last_seen < expiry),
+        )
+        .with_for_update(of=jobs, skip_locked=True)
+    )
+    return rows.all()
+
+
+def _job(row: Any) -> leases.Job:
+    return leases.Job(id=row.id, until=row.until, delivery=row.delivery, worker=row.worker, worker_seen=row.last_seen)
+
+
+async def _due(connection: AsyncConnection, location: str, now: int, *, limit: int) -> Sequence[Any]:
+    rows = await connection.execute(
+        select(assignments, tests.c.definition, tests.c.period_ms, tests.c.paused)
+        .join(tests, tests.c.public_id == assignments.c.test_id)
+        .where(
+            assignments.c.location_id == location,
+            assignments.c.job_id.is_(None),
+            assignments.c.due_at <= now,
+            assignments.c.until > now,
+        )
+        .order_by(assignments.c.due_at)
+        .limit(limit)
+        .with_for_update(of=assignments, skip_locked=True)
+    )
+    return rows.all()
+
+
+async def _start(
+    connection: AsyncConnection, taker: Taker, started: Sequence[Lease], due: Mapping[str, Any], now: int
+) -> None:
+    """Make a job of each of *started*, and let what is *due* move on to its next run."""
+    await connection.execute(
+        jobs.insert(),
+        [
+            {
+                "id": lease.job,
+                "test_id": due[lease.job].test_id,
+                "location_id": taker.location,
+                "scheduled_at": lease.scheduled_at,
+                "until": lease.until,
+                "delivery": lease.delivery,
+                "leased_at": now,
+                "worker": taker.worker,
+            }
+            for lease in started
+        ],
+    )
+    await connection.execute(
+        update(assignments)
+        .where(assignments.c.test_id == bindparam("test"), assignments.c.location_id == taker.location)
+        .values(job_id=bindparam("job"), due_at=bindparam("next_due"), until=bindparam("next_until")),
+        [{"test": due[lease.job].test_id, "job": lease.job, **_next(due[lease.job])} for lease in started],
+    )
+
+
+def _next(row: Any) -> dict[str, int | None]:
+    if row.paused:  # somebody asked for this one run
+        return {"next_due": None, "next_until": None}
+    run = following(_run(row), _timetable(row))
+    return {"next_due": run.due_at, "next_until": run.until}
+
+
+def _run(row: Any) -> Run:
+    return Run(row.due_at, row.until)
+
+
+def _timetable(row: Any) -> Timetable:
+    return Timetable.of(row.test_id, row.location_id, row.period_ms)

@@ -1,0 +1,186 @@
+"""Locations and their credentials: one credential is one config file. Secrets come in and go out sealed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Row, delete, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from controlplane.errors import UnusableError
+from controlplane.store.sealing import Sealer
+from controlplane.store.tables import assignments, credentials, locations
+from worker.secret import Secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Location:
+    id: str
+    name: str
+    enabled: bool
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """What the control plane keeps of a config file: the HMAC key, the jobs' public and the results' private key."""
+
+    access_key: str
+    secret: Secret[str]
+    jobs_kid: str
+    jobs_public_pem: str
+    results_kid: str
+    results_private_pem: Secret[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Whoever signs with *secret* speaks for *location*."""
+
+    location: Location
+    secret: Secret[str]
+
+
+async def add(connection: AsyncConnection, location: Location) -> None:
+    """Raises UnusableError where the name is taken."""
+    try:
+        await connection.execute(
+            locations.insert().values(
+                id=location.id, name=location.name, enabled=location.enabled, created_at=location.created_at
+            )
+        )
+    except IntegrityError as error:
+        raise UnusableError(
+            f"a location named {location.name!r} exists; `location rotate` makes it a new config file"
+        ) from error
+
+
+async def add_credential(
+    connection: AsyncConnection, sealer: Sealer, location: str, credential: Credential, *, now: int
+) -> None:
+    await connection.execute(
+        credentials.insert().values(
+            access_key=credential.access_key,
+            location_id=location,
+            secret_sealed=sealer.seal(credential.secret.reveal().encode(), _secret_context(credential.access_key)),
+            jobs_kid=credential.jobs_kid,
+            jobs_public_pem=credential.jobs_public_pem,
+            results_kid=credential.results_kid,
+            results_private_sealed=sealer.seal(
+                credential.results_private_pem.reveal().encode(), _results_context(credential.access_key)
+            ),
+            created_at=now,
+            expires_at=None,
+        )
+    )
+
+
+async def retire_credentials(connection: AsyncConnection, location: str, *, expires_at: int) -> None:
+    """Let every current credential of a location end at *expires_at*; one that ends sooner keeps its end."""
+    await connection.execute(
+        update(credentials)
+        .where(
+            credentials.c.location_id == location,
+            or_(credentials.c.expires_at.is_(None), credentials.c.expires_at > expires_at),
+        )
+        .values(expires_at=expires_at)
+    )
+
+
+async def drop_expired_credentials(connection: AsyncConnection, *, now: int) -> None:
+    await connection.execute(delete(credentials).where(credentials.c.expires_at <= now))
+
+
+async def access(connection: AsyncConnection, sealer: Sealer, access_key: str, *, now: int) -> Access | None:
+    """Whom an access key stands for, None where it is unknown or has expired."""
+    row = (
+        await connection.execute(
+            select(locations, credentials.c.secret_sealed)
+            .join(credentials, credentials.c.location_id == locations.c.id)
+            .where(credentials.c.access_key == access_key, _current(now))
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    secret = sealer.open(row.secret_sealed, _secret_context(access_key)).reveal().decode()
+    return Access(_location(row), Secret(secret))
+
+
+async def job_keys(connection: AsyncConnection, location: str, *, now: int) -> Sequence[tuple[str, str]]:
+    """(kid, public PEM) of every config file in force, the newest first."""
+    rows = await connection.execute(
+        select(credentials.c.jobs_kid, credentials.c.jobs_public_pem)
+        .where(credentials.c.location_id == location, _current(now))
+        .order_by(credentials.c.created_at.desc())
+    )
+    return [(row.jobs_kid, row.jobs_public_pem) for row in rows]
+
+
+async def results_keys(
+    connection: AsyncConnection, sealer: Sealer, location: str, *, now: int
+) -> tuple[Secret[str], ...]:
+    """The private PEM of every results key in force."""
+    rows = await connection.execute(
+        select(credentials.c.access_key, credentials.c.results_private_sealed).where(
+            credentials.c.location_id == location, _current(now)
+        )
+    )
+    return tuple(
+        Secret(sealer.open(row.results_private_sealed, _results_context(row.access_key)).reveal().decode())
+        for row in rows
+    )
+
+
+async def find(connection: AsyncConnection, name: str) -> Location:
+    """By name or id. Raises UnusableError with the names that there are."""
+    row = (
+        await connection.execute(
+            select(locations)
+            .where(or_(locations.c.name == name, locations.c.id == name))
+            .order_by(locations.c.name == name)
+        )
+    ).first()
+    if row is None:
+        names = [found.name for found in await everyone(connection)]
+        known = f"there are: {', '.join(names)}" if names else "there are none; `location create` makes one"
+        raise UnusableError(f"no location {name!r}; {known}")
+    return _location(row)
+
+
+async def everyone(connection: AsyncConnection) -> Sequence[Location]:
+    return [_location(row) for row in await connection.execute(select(locations).order_by(locations.c.name))]
+
+
+async def set_enabled(connection: AsyncConnection, location: str, *, enabled: bool) -> None:
+    await connection.execute(update(locations).where(locations.c.id == location).values(enabled=enabled))
+
+
+async def remove(connection: AsyncConnection, location: str) -> None:
+    """With its credentials, workers, jobs and assignments. Results stay until they are too old."""
+    await connection.execute(delete(locations).where(locations.c.id == location))
+
+
+async def count_tests(connection: AsyncConnection) -> dict[str, int]:
+    """How many tests each location has, by its id."""
+    rows = await connection.execute(
+        select(assignments.c.location_id, func.count().label("tests")).group_by(assignments.c.location_id)
+    )
+    return {row.location_id: row.tests for row in rows}
+
+
+def _current(now: int):  # type: ignore[no-untyped-def]
+    return or_(credentials.c.expires_at.is_(None), credentials.c.expires_at > now)
+
+
+def _location(row: Row[tuple[object, ...]]) -> Location:
+    return Location(id=row.id, name=row.name, enabled=row.enabled, created_at=row.created_at)
+
+
+def _secret_context(access_key: str) -> str:
+    return f"credentials.secret {access_key}"
+
+
+def _results_context(access_key: str) -> str:
+    return f"credentials.results_private {access_key}"

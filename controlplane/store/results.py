@@ -1,0 +1,238 @@
+"""Results as they come in and are read. The first one of a job wins; a note that there was none gives way to it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Literal
+
+import msgspec
+from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from controlplane import leases
+from controlplane.store.tables import assignments, jobs, results, tests
+from worker.wire.messages import ResultItem
+
+MAX_OUTCOME_BYTES = 1024 * 1024
+"""One result. A stored body has at most 64 KiB, six times that when every byte needs an escape; the rest is headers."""
+
+
+class Fate(Enum):
+    """What became of a result that was pushed; the values are the reply's."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    SUPERSEDED = "superseded"
+    REJECTED = "rejected"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disposition:
+    result: str
+    fate: Fate
+    reason: str = ""
+
+
+class _Failure(msgspec.Struct, frozen=True):
+    code: str
+    message: str
+
+
+class _Outcome(msgspec.Struct, frozen=True):
+    """What every outcome must have to be stored; all else is kept as it came."""
+
+    status: Literal["passed", "failed", "missed"]
+    failure: _Failure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredResult:
+    """*origin* is `worker`, `missed` or `lost`; *outcome* the JSON text of the run."""
+
+    seq: int
+    id: str
+    job: str | None
+    origin: str
+    test_id: str
+    test_name: str
+    location: str
+    worker: str | None
+    status: str
+    runs: int
+    scheduled_at: int | None
+    stored_at: int
+    outcome: str
+
+
+async def keep(
+    connection: AsyncConnection, *, location: str, worker: str, items: Sequence[ResultItem], now: int
+) -> tuple[Disposition, ...]:
+    """Store what is new. The caller commits before it tells anybody."""
+    known = await _known_jobs(connection, location, {item.job for item in items})
+    stored = await _stored(connection, {item.result for item in items})
+    dispositions, accepted = [], []
+    for item in items:
+        disposition = _judge(item, known.get(item.job), stored)
+        if disposition.fate is Fate.ACCEPTED:
+            accepted.append(_row(item, known[item.job], worker=worker, now=now))
+            stored[item.result] = item.job
+            known[item.job]["closed"] = "result"
+        dispositions.append(disposition)
+    if accepted:
+        await _accept(connection, accepted, now=now)
+    return tuple(dispositions)
+
+
+def _judge(item: ResultItem, job: dict[str, Any] | None, stored: dict[str, str | None]) -> Disposition:
+    def decided(fate: Fate, reason: str = "") -> Disposition:
+        return Disposition(result=item.result, fate=fate, reason=reason)
+
+    if item.result in stored:
+        if stored[item.result] == item.job:
+            return decided(Fate.DUPLICATE)
+        return decided(Fate.REJECTED, "the result's id is taken by a result of another job")
+    if job is None:
+        return decided(Fate.REJECTED, "no such job here: never given out, or older than the retention of results")
+    if not leases.is_lease_of(item.lease, item.job, job["delivery"]):
+        return decided(Fate.REJECTED, "the lease was never given out for this job")
+    if job["closed"] in ("result", "cancelled"):
+        return decided(Fate.SUPERSEDED)
+    mistake = _mistake(item.outcome)
+    return decided(Fate.REJECTED, mistake) if mistake else decided(Fate.ACCEPTED)
+
+
+def _mistake(outcome: msgspec.Raw) -> str | None:
+    if len(bytes(outcome)) > MAX_OUTCOME_BYTES:
+        return f"the outcome is larger than {MAX_OUTCOME_BYTES} bytes"
+    try:
+        msgspec.json.decode(outcome, type=_Outcome)
+        bytes(outcome).decode()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return f"not an outcome: {str(error)[:200]}"
+    return None
+
+
+async def _known_jobs(connection: AsyncConnection, location: str, ids: set[str]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = {}
+    for some in _portions(ids):
+        rows = await connection.execute(
+            select(jobs, tests.c.name.label("test_name"))
+            .outerjoin(tests, tests.c.public_id == jobs.c.test_id)
+            .where(jobs.c.location_id == location, jobs.c.id.in_(some))
+            .order_by(jobs.c.id)
+            .with_for_update(of=jobs)
+        )
+        found |= {row.id: dict(row._mapping) for row in rows}  # noqa: SLF001 - SQLAlchemy's public name
+    return found
+
+
+async def _stored(connection: AsyncConnection, ids: set[str]) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
+    for some in _portions(ids):
+        rows = await connection.execute(select(results.c.id, results.c.job_id).where(results.c.id.in_(some)))
+        found |= {row.id: row.job_id for row in rows}
+    return found
+
+
+def _portions(ids: Collection[str], size: int = 500) -> list[list[str]]:
+    """SQLite and PostgreSQL bound the number of parameters of one statement."""
+    ordered = sorted(ids)
+    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
+
+
+def _row(item: ResultItem, job: dict[str, Any], *, worker: str, now: int) -> dict[str, Any]:
+    return {
+        "id": item.result,
+        "job_id": item.job,
+        "lease": item.lease,
+        "origin": "worker",
+        "test_id": job["test_id"],
+        "test_name": job["test_name"],
+        "location_id": job["location_id"],
+        "worker": worker,
+        "status": msgspec.json.decode(item.outcome, type=_Outcome).status,
+        "runs": 1,
+        "scheduled_at": job["scheduled_at"],
+        "stored_at": now,
+        "outcome": bytes(item.outcome).decode(),
+    }
+
+
+async def _accept(connection: AsyncConnection, rows: list[dict[str, Any]], *, now: int) -> None:
+    ids = {row["job_id"] for row in rows}
+    for some in _portions(ids):
+        await connection.execute(delete(results).where(results.c.job_id.in_(some)))  # notes that they were lost
+    await connection.execute(results.insert(), rows)
+    await close_jobs(connection, ids, "result", now=now)
+
+
+async def close_jobs(connection: AsyncConnection, ids: Collection[str], closed: str, *, now: int) -> None:
+    """End jobs, and let the next runs of their tests begin."""
+    for some in _portions(ids):
+        await connection.execute(update(jobs).where(jobs.c.id.in_(some)).values(closed=closed, closed_at=now))
+        await connection.execute(update(assignments).where(assignments.c.job_id.in_(some)).values(job_id=None))
+
+
+async def note(connection: AsyncConnection, **columns: Any) -> None:
+    """Write down a run that has no result."""
+    await connection.execute(results.insert().values(id=str(uuid.uuid4()), status="missed", **columns))
+
+
+async def read(
+    connection: AsyncConnection, *, test: str | None = None, location: str | None = None, after: int = 0, limit: int
+) -> Sequence[StoredResult]:
+    """The oldest *limit* results after sequence number *after*, in order."""
+    rows = await connection.execute(
+        _chosen(test, location).where(results.c.seq > after).order_by(results.c.seq).limit(limit)
+    )
+    return [_result(row) for row in rows]
+
+
+async def newest(
+    connection: AsyncConnection, *, test: str | None = None, location: str | None = None, limit: int
+) -> Sequence[StoredResult]:
+    """The newest *limit* results, the oldest of them first."""
+    rows = await connection.execute(_chosen(test, location).order_by(results.c.seq.desc()).limit(limit))
+    return [_result(row) for row in reversed(rows.all())]
+
+
+async def last(connection: AsyncConnection) -> int:
+    """The newest sequence number, 0 while there is none."""
+    return await connection.scalar(select(func.max(results.c.seq))) or 0
+
+
+async def prune(connection: AsyncConnection, *, before: int, limit: int) -> int:
+    """Delete at most *limit* results stored, and as many jobs closed, before *before*; how many there were."""
+    old = select(results.c.seq).where(results.c.stored_at < before).order_by(results.c.stored_at).limit(limit)
+    gone = await connection.execute(delete(results).where(results.c.seq.in_(old)))
+    ended = select(jobs.c.id).where(jobs.c.closed_at < before).order_by(jobs.c.closed_at).limit(limit)
+    done = await connection.execute(delete(jobs).where(jobs.c.id.in_(ended)))
+    return gone.rowcount + done.rowcount
+
+
+def _chosen(test: str | None, location: str | None) -> Any:
+    query = select(results)
+    if test is not None:
+        query = query.where(or_(results.c.test_id == test, results.c.test_name == test))
+    return query if location is None else query.where(results.c.location_id == location)
+
+
+def _result(row: Any) -> StoredResult:
+    return StoredResult(
+        seq=row.seq,
+        id=row.id,
+        job=row.job_id,
+        origin=row.origin,
+        test_id=row.test_id,
+        test_name=row.test_name,
+        location=row.location_id,
+        worker=row.worker,
+        status=row.status,
+        runs=row.runs,
+        scheduled_at=row.scheduled_at,
+        stored_at=row.stored_at,
+        outcome=row.outcome,
+    )

@@ -1,0 +1,169 @@
+"""What time does when nobody asks: runs that were missed, jobs that were lost, and what is too old to keep.
+
+Each step is one short transaction over a bounded number of rows, and finds nothing to do when another process was faster.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from controlplane import leases
+from controlplane.leases import LEASE_TTL, Fate
+from controlplane.schedule import Missed, Run, Timetable, settle
+from controlplane.store import results as stored
+from controlplane.store.tables import assignments, jobs, tests, workers
+from worker.apitest.result import Result, Status
+
+BATCH = 200
+"""Rows of one step: some milliseconds of the one writer's time."""
+
+
+async def settle_runs(connection: AsyncConnection, *, now: int) -> int:
+    """Note runs whose period ended without a start, and move on to the next; how many there were, at most `BATCH`."""
+    found = await _runs(connection, assignments.c.until <= now)
+    last_seen = await _last_seen(connection) if found else {}
+    for row in found:
+        run, missed = settle(Run(row.due_at, row.until), _timetable(row), now)
+        if missed is not None:
+            reason = _why_missed(missed, running=row.job_id is not None, last_seen=last_seen.get(row.location_id, 0))
+            await _note_missed(connection, row, missed, reason, now=now)
+        await _set(connection, row, None if row.paused else run)  # of a paused test, this one run was asked for
+    return len(found)
+
+
+async def mend_runs(connection: AsyncConnection, *, now: int) -> int:
+    """Bring back runs that lie ahead further than any timetable puts them: the clock was set back."""
+    found = await _runs(connection, assignments.c.due_at > now + 2 * tests.c.period_ms)
+    for row in found:
+        run, _ = settle(Run(row.due_at, row.until), _timetable(row), now)
+        await _set(connection, row, run)
+    return len(found)
+
+
+async def _runs(connection: AsyncConnection, condition: Any) -> Sequence[Any]:
+    rows = await connection.execute(
+        select(assignments, tests.c.name, tests.c.subtype, tests.c.version, tests.c.period_ms, tests.c.paused)
+        .join(tests, tests.c.public_id == assignments.c.test_id)
+        .where(condition)
+        .limit(BATCH)
+        .with_for_update(of=assignments, skip_locked=True)
+    )
+    return rows.all()
+
+
+def _timetable(row: Any) -> Timetable:
+    return Timetable.of(row.test_id, row.location_id, row.period_ms)
+
+
+async def _set(connection: AsyncConnection, row: Any, run: Run | None) -> None:
+    await connection.execute(
+        update(assignments)
+        .where(assignments.c.test_id == row.test_id, assignments.c.location_id == row.location_id)
+        .values(due_at=run.due_at if run else None, until=run.until if run else None)
+    )
+
+
+async def settle_jobs(connection: AsyncConnection, *, now: int, expiry: int) -> int:
+    """Close jobs that nobody holds and nobody can start any more; how many there were, at most `BATCH`."""
+    seen = (workers.c.location_id == jobs.c.location_id) & (workers.c.id == jobs.c.worker)
+    rows = await connection.execute(
+        select(jobs, workers.c.last_seen, tests.c.name, tests.c.subtype, tests.c.version)
+        .join(tests, tests.c.public_id == jobs.c.test_id)
+        .outerjoin(workers, seen)
+        .where(
+            jobs.c.closed.is_(None),
+            or_(jobs.c.worker.is_(None), workers.c.last_seen.is_(None), workers.c.last_seen < expiry),
+            or_(jobs.c.until <= now, jobs.c.delivery >= leases.MAX_DELIVERIES),
+        )
+        .limit(BATCH)
+        .with_for_update(of=jobs, skip_locked=True)
+    )
+    closed = 0
+    for row in rows.all():
+        job = leases.Job(
+            id=row.id, until=row.until, delivery=row.delivery, worker=row.worker, worker_seen=row.last_seen
+        )
+        match leases.fate(job, now=now, expiry=expiry):
+            case Fate.LOST:
+                times = "once" if row.delivery == 1 else f"{row.delivery} times"
+                reason = f"lost by workers: given out {times}, and no result came back"
+                await _note_job(connection, row, "lost", reason, now=now)
+                closed += 1
+            case Fate.MISSED:
+                reason = "given back by its worker, and nobody took it again before its period ended"
+                await _note_job(connection, row, "missed", reason, now=now)
+                closed += 1
+            case Fate.HELD | Fate.OFFERED:
+                pass
+    return closed
+
+
+def _why_missed(missed: Missed, *, running: bool, last_seen: int) -> str:
+    if running:
+        return "the run before it had not ended"
+    if missed.runs > 1:
+        return f"{missed.runs} runs in a row were missed while the control plane was away"
+    if last_seen < missed.first - LEASE_TTL:
+        return "no worker of the location was seen in its period"
+    return "every worker was full, draining or in trouble in its period"
+
+
+async def _last_seen(connection: AsyncConnection) -> dict[str, int]:
+    rows = await connection.execute(
+        select(workers.c.location_id, func.max(workers.c.last_seen).label("seen")).group_by(workers.c.location_id)
+    )
+    return {row.location_id: row.seen for row in rows}
+
+
+async def _note_missed(connection: AsyncConnection, row: Any, missed: Missed, reason: str, *, now: int) -> None:
+    outcome = _outcome(row, row.test_id, missed.first, reason)
+    if missed.runs > 1:
+        outcome["missed"] = {"runs": missed.runs, "first": missed.first, "last": missed.last}
+    await stored.note(
+        connection,
+        origin="missed",
+        test_id=row.test_id,
+        test_name=row.name,
+        location_id=row.location_id,
+        runs=missed.runs,
+        scheduled_at=missed.first,
+        stored_at=now,
+        outcome=json.dumps(outcome),
+    )
+
+
+async def _note_job(connection: AsyncConnection, row: Any, origin: str, reason: str, *, now: int) -> None:
+    await stored.close_jobs(connection, [row.id], origin, now=now)
+    await stored.note(
+        connection,
+        job_id=row.id,
+        lease=leases.lease_of(row.id, row.delivery),
+        origin=origin,
+        test_id=row.test_id,
+        test_name=row.name,
+        location_id=row.location_id,
+        worker=row.worker,
+        runs=1,
+        scheduled_at=row.scheduled_at,
+        stored_at=now,
+        outcome=json.dumps(_outcome(row, row.test_id, row.scheduled_at, reason)),
+    )
+
+
+def _outcome(row: Any, test: str, scheduled_at: int, reason: str) -> dict[str, Any]:
+    """A result in the workers' own form. The reason stands as trouble of the probes, never of the target."""
+    return Result(
+        test_public_id=test,
+        test_name=row.name,
+        test_subtype=row.subtype,
+        test_version=row.version,
+        status=Status.MISSED,
+        scheduled_at=datetime.fromtimestamp(scheduled_at / 1000, UTC),
+        unhealthy=reason,
+    ).as_json()

@@ -1,0 +1,150 @@
+"""The tables, as the newest migration leaves them. Times of day are epoch milliseconds UTC, durations milliseconds.
+
+`migrations/` is what really makes them; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+REVISION = "0001"
+"""The migration that these tables are the outcome of."""
+
+metadata = MetaData()
+
+about = Table(
+    "about",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+"""Facts about the database itself: `key_check`, a known text sealed with the database's key."""
+
+locations = Table(
+    "locations",
+    metadata,
+    Column("id", String(120), primary_key=True),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("enabled", Boolean, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
+credentials = Table(
+    "credentials",
+    metadata,
+    Column("access_key", String(64), primary_key=True),
+    Column("location_id", String(120), ForeignKey("locations.id", ondelete="CASCADE"), nullable=False),
+    Column("secret_sealed", LargeBinary, nullable=False),
+    Column("jobs_kid", String(200), nullable=False),
+    Column("jobs_public_pem", Text, nullable=False),
+    Column("results_kid", String(200), nullable=False),
+    Column("results_private_sealed", LargeBinary, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger),
+    Index("credentials_by_location", "location_id"),
+)
+"""One row is one config file. *expires_at* is set when a rotation replaces it."""
+
+workers = Table(
+    "workers",
+    metadata,
+    Column("location_id", String(120), ForeignKey("locations.id", ondelete="CASCADE"), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("pull_seq", BigInteger, nullable=False),
+    Column("push_seq", BigInteger, nullable=False),
+    Column("first_seen", BigInteger, nullable=False),
+    Column("last_seen", BigInteger, nullable=False),
+    Column("agent", String(200), nullable=False),
+    Column("concurrency", Integer, nullable=False),
+    Column("free_slots", Integer, nullable=False),
+    Column("running", Integer, nullable=False),
+    Column("draining", Boolean, nullable=False),
+    Column("degraded", String(200)),
+)
+"""One row is one worker process. *last_seen* is its last pull, and what all of its leases live by."""
+
+tests = Table(
+    "tests",
+    metadata,
+    Column("public_id", String(11), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("subtype", String(40), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("paused", Boolean, nullable=False),
+    Column("period_ms", BigInteger, nullable=False),
+    Column("definition", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("modified_at", BigInteger, nullable=False),
+    Index("tests_by_name", "name"),
+)
+
+assignments = Table(
+    "assignments",
+    metadata,
+    Column("test_id", String(11), ForeignKey("tests.public_id", ondelete="CASCADE"), primary_key=True),
+    Column("location_id", String(120), ForeignKey("locations.id", ondelete="CASCADE"), primary_key=True),
+    Column("due_at", BigInteger),
+    Column("until", BigInteger),
+    Column("job_id", String(40)),
+    Index("assignments_by_due", "location_id", "due_at"),
+    Index("assignments_by_until", "until"),
+)
+"""A test at a location and its next run: due at *due_at*, missed at *until*; both null while nothing is to be run.
+
+*job_id* is the job in flight. While there is one, the next run waits.
+"""
+
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("test_id", String(11), nullable=False),
+    Column("location_id", String(120), ForeignKey("locations.id", ondelete="CASCADE"), nullable=False),
+    Column("scheduled_at", BigInteger, nullable=False),
+    Column("until", BigInteger, nullable=False),
+    Column("delivery", Integer, nullable=False),
+    Column("leased_at", BigInteger, nullable=False),
+    Column("worker", String(64)),
+    Column("closed", String(10)),
+    Column("closed_at", BigInteger),
+    Index("jobs_by_location", "location_id", "closed"),
+    Index("jobs_by_closing", "closed_at"),
+)
+"""One run that was given out at least once. *worker* has it, or nobody (null: given back). *closed* is null while it is
+open, then `result`, `missed`, `lost` or `cancelled`."""
+
+results = Table(
+    "results",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("id", String(200), nullable=False, unique=True),
+    Column("job_id", String(40), unique=True),
+    Column("lease", String(200)),
+    Column("origin", String(10), nullable=False),
+    Column("test_id", String(11), nullable=False),
+    Column("test_name", Text, nullable=False),
+    Column("location_id", String(120), nullable=False),
+    Column("worker", String(64)),
+    Column("status", String(10), nullable=False),
+    Column("runs", Integer, nullable=False),
+    Column("scheduled_at", BigInteger),
+    Column("stored_at", BigInteger, nullable=False),
+    Column("outcome", Text, nullable=False),
+    Index("results_by_test", "test_id", "seq"),
+    Index("results_by_age", "stored_at"),
+    sqlite_autoincrement=True,
+)
+"""What became of scheduled runs. *origin* is `worker`, or `missed` or `lost` where the control plane itself wrote it down;
+*runs* is 1, or how many runs in a row were missed while the control plane itself was down. *seq* only grows."""

@@ -1,0 +1,105 @@
+"""Worker processes: the numbers of their requests, when they were last seen, and what they say of themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import delete, exists, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from controlplane.store.tables import jobs, workers
+from worker.wire.messages import Pull
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    location: str
+    id: str
+    last_seen: int
+    agent: str
+    concurrency: int
+    free_slots: int
+    running: int
+    draining: bool
+    degraded: str | None
+
+
+async def advance_pull(
+    connection: AsyncConnection, *, location: str, worker: str, seq: int, pull: Pull, now: int
+) -> int | None:
+    """Record pull number *seq*: the heartbeat. None where it is newer than all before, otherwise the last number."""
+    seen = {
+        "pull_seq": seq,
+        "last_seen": now,
+        "agent": pull.agent,
+        "concurrency": pull.concurrency,
+        "free_slots": pull.free_slots,
+        "running": len(pull.holding),
+        "draining": pull.draining,
+        "degraded": pull.degraded,
+    }
+    return await _advance(
+        connection, location, worker, workers.c.pull_seq, seen, first={"push_seq": 0, "first_seen": now}
+    )
+
+
+async def advance_push(connection: AsyncConnection, *, location: str, worker: str, seq: int, now: int) -> int | None:
+    """Record push number *seq*. A push renews nothing: only a pull says what is held."""
+    unknown = {
+        "pull_seq": 0,
+        "first_seen": now,
+        "last_seen": now,
+        "agent": "",
+        "concurrency": 0,
+        "free_slots": 0,
+        "running": 0,
+        "draining": False,
+    }
+    return await _advance(connection, location, worker, workers.c.push_seq, {"push_seq": seq}, first=unknown)
+
+
+async def _advance(
+    connection: AsyncConnection,
+    location: str,
+    worker: str,
+    column: Any,
+    values: dict[str, Any],
+    *,
+    first: dict[str, Any],
+) -> int | None:
+    mine = (workers.c.location_id == location) & (workers.c.id == worker)
+    moved = await connection.execute(update(workers).where(mine, column < values[column.name]).values(values))
+    if moved.rowcount == 1:
+        return None
+    last: int | None = await connection.scalar(select(column).where(mine))
+    if last is None:
+        await connection.execute(workers.insert().values(location_id=location, id=worker, **first, **values))
+    return last
+
+
+async def everyone(connection: AsyncConnection) -> Sequence[Worker]:
+    rows = await connection.execute(select(workers).order_by(workers.c.location_id, workers.c.first_seen))
+    return [
+        Worker(
+            location=row.location_id,
+            id=row.id,
+            last_seen=row.last_seen,
+            agent=row.agent,
+            concurrency=row.concurrency,
+            free_slots=row.free_slots,
+            running=row.running,
+            draining=row.draining,
+            degraded=row.degraded,
+        )
+        for row in rows
+    ]
+
+
+async def forget(connection: AsyncConnection, *, before: int) -> None:
+    """Drop processes last seen before *before* that no open job waits for. Their numbers may go: older dates are refused."""
+    waiting = exists().where(
+        jobs.c.location_id == workers.c.location_id, jobs.c.worker == workers.c.id, jobs.c.closed.is_(None)
+    )
+    await connection.execute(delete(workers).where(workers.c.last_seen < before, ~waiting))

@@ -1,0 +1,168 @@
+"""The two programs as real processes, driven only by what their users have: commands, files, signals and output."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import worker
+
+IMPORT_FROM = Path(worker.__file__).resolve().parent.parent
+PATIENCE = 30.0
+"""Seconds for anything that ought to happen at once, on a machine that is busy with other tests."""
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    return {"PATH": os.environ["PATH"], "PYTHONPATH": str(IMPORT_FROM), "HOME": "/nonexistent", **(extra or {})}
+
+
+def command(program: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", program, *arguments]
+
+
+def run(
+    program: str, *arguments: str, env: Mapping[str, str] | None = None, stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run to the end; the caller looks at the exit code."""
+    return subprocess.run(
+        command(program, *arguments),
+        env=environment(env),
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+
+
+class Program:
+    """One running process. Its output goes to a file, so that a full pipe never holds it up."""
+
+    def __init__(self, log: Path, program: str, *arguments: str, env: Mapping[str, str] | None = None) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                command(program, *arguments),
+                env=environment(env),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text(errors="replace")
+
+    def wait_for(self, text: str) -> str:
+        """The first line of output with *text* in it."""
+
+        def found() -> str | None:
+            if self.process.poll() is not None and text not in self.output:
+                raise AssertionError(f"ended with {self.process.returncode} before {text!r}:\n{self.output}")
+            return next((line for line in self.output.splitlines() if text in line), None)
+
+        return until(found, f"{text!r} in the output", lambda: self.output)
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def wait(self, seconds: float = PATIENCE) -> int:
+        """The exit code."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired as error:
+            raise AssertionError(f"still running after {seconds} s:\n{self.output}") from error
+
+    def kill(self) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+def until(look: Callable[[], Any], what: str, tell: Callable[[], str] = lambda: "") -> Any:
+    """Look again and again until there is something; what another process does has no event to wait for."""
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"no {what} within {PATIENCE} s\n{tell()}")
+
+
+class ControlPlane:
+    """A control plane on a database file; `start` and `kill` may alternate on the same port."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.database = folder / "controlplane.db"
+        self.port = 0
+        self.program: Program | None = None
+
+    def start(self) -> None:
+        self.program = Program(
+            self.folder / "controlplane.log",
+            "controlplane",
+            "serve",
+            *self.database_flag,
+            "--listen",
+            f"127.0.0.1:{self.port}",
+        )
+        line = self.program.wait_for("http://127.0.0.1:")
+        self.port = int(line.partition("http://127.0.0.1:")[2].split()[0].strip("/.,"))
+
+    @property
+    def database_flag(self) -> tuple[str, str]:
+        return ("--database", str(self.database))
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def command(self, *arguments: str) -> str:
+        done = run("controlplane", *arguments, *self.database_flag)
+        assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def create_location(self, name: str = "office", *extra: str) -> Path:
+        config = self.folder / f"{name}.json"
+        self.command("location", "create", name, "--intake-url", self.url, "--output", str(config), *extra)
+        return config
+
+    def push(self, definitions: Sequence[Mapping[str, Any]], location: str = "office") -> None:
+        path = self.folder / "definitions.json"
+        path.write_text(json.dumps(list(definitions)))
+        self.command("test", "push", str(path), "--location", location)
+
+    def results(self) -> list[dict[str, Any]]:
+        """Every stored result, oldest first."""
+        lines = self.command("results", "--json", "--limit", "10000").splitlines()
+        return [json.loads(line) for line in lines]
+
+    def stop(self) -> None:
+        if self.program is not None:
+            self.program.kill()
+
+
+def http_test(
+    name: str, url: str, *, tick_every: int = 60, assertions: Sequence[Mapping[str, Any]] = ()
+) -> dict[str, Any]:
+    status = {"type": "statusCode", "operator": "is", "target": 200}
+    return {
+        "name": name,
+        "type": "api",
+        "subtype": "http",
+        "config": {"request": {"method": "GET", "url": url, "timeout": 10}, "assertions": [status, *assertions]},
+        "options": {"tick_every": tick_every},
+        "locations": [],
+        "message": "",
+        "tags": [],
+    }

@@ -1,0 +1,144 @@
+"""An evaluator for tests: real process, real limits, and assertions that say in their target what is done to it."""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import os
+import signal
+import socket
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from worker.apitest.assertion import Assertion, Comparison
+from worker.apitest.observation import HTTPResponse, Observation
+from worker.apitest.result import AssertionResult
+from worker.checks.describe import outcome
+from worker.checks.evidence import Limits
+from worker.sandbox.desk import Judge, main
+
+
+def spin() -> None:
+    """Python code that an exception can interrupt."""
+    while True:
+        pass
+
+
+def grind() -> None:
+    """Native code that holds the interpreter and looks at no signal."""
+    collections.deque(itertools.repeat(0), maxlen=0)
+
+
+def hoard() -> None:
+    kept = []
+    while True:
+        kept.append(bytearray(16 * 1024 * 1024))
+
+
+def crash() -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def stop() -> None:
+    """Not even the kernel's CPU timers run in a stopped process."""
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+
+def leave() -> None:
+    sys.exit(3)
+
+
+def swallow() -> None:
+    """Catch what Python code usually catches, again and again."""
+    while True:
+        try:
+            spin()
+        except Exception:  # noqa: BLE001 - as a library would
+            continue
+
+
+def read_a_file() -> str:
+    return Path("/etc/passwd").read_text()
+
+
+def reach_the_network() -> str:
+    with socket.create_connection(("127.0.0.1", 9)):
+        return "connected"
+
+
+def babble() -> None:
+    """Speak on the socket out of turn; every descriptor is tried, since which one it is belongs to the evaluator."""
+    for descriptor in range(3, 20):
+        try:
+            os.write(descriptor, b"\x00\x00\x00\x04junk")
+        except OSError:
+            continue
+
+
+def print_something() -> None:
+    print("text on standard output")
+    print("text on standard error", file=sys.stderr)
+
+
+def fail() -> None:
+    raise RuntimeError("a secret from the body")
+
+
+def name_environment() -> str:
+    return ",".join(sorted(os.environ))
+
+
+DEEDS = {
+    "spin": spin,
+    "grind": grind,
+    "hoard": hoard,
+    "crash": crash,
+    "stop": stop,
+    "leave": leave,
+    "swallow": swallow,
+    "read": read_a_file,
+    "connect": reach_the_network,
+    "babble": babble,
+    "print": print_something,
+    "fail": fail,
+    "environment": name_environment,
+}
+
+
+def prepare(observation: Observation, _limits: Limits) -> Judge:
+    response = observation.response
+    body = response.body if isinstance(response, HTTPResponse) else b""
+
+    def judge(assertion: Assertion) -> AssertionResult:
+        assert isinstance(assertion, Comparison)
+        deed = str(assertion.target)
+        said: str | int | None
+        if deed == "pid":
+            said = os.getpid()
+        elif deed == "length":
+            said = len(body)
+        elif deed.startswith("burn "):
+            burn(float(deed.split()[1]))
+            said = None
+        elif deed.startswith("say "):
+            said = deed[4:]
+        elif deed.startswith("shout "):
+            return replace(outcome(assertion, valid=True), actual="x" * int(deed[6:]))
+        else:
+            said = DEEDS[deed]()
+        return outcome(assertion, valid=True, actual=said)
+
+    return judge
+
+
+def burn(seconds: float) -> None:
+    """Use CPU for so long and no longer."""
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
+if __name__ == "__main__":
+    main(sys.argv, prepare)

@@ -1,0 +1,278 @@
+"""The pool with real processes. What the assertions do to their evaluator is in deeds.py."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from worker.apitest.assertion import Comparison, Operator, Subject
+from worker.apitest.failure import FailureCode
+from worker.apitest.observation import HTTPResponse, Observation
+from worker.apitest.phases import Timings
+from worker.checks.evidence import Limits
+from worker.clock import SystemClock
+from worker.errors import EvaluationError
+from worker.sandbox.errand import Evaluation
+from worker.sandbox.pool import Evaluators
+
+PROGRAM = "tests.integration.sandbox.deeds"
+LIMIT = 0.15
+LINUX = pytest.mark.skipif(sys.platform != "linux", reason="a limit that only Linux has")
+
+
+def deeds(*targets: str) -> tuple[Comparison, ...]:
+    return tuple(Comparison(subject=Subject.BODY, operator=Operator.IS, target=target) for target in targets)
+
+
+def seen(body: bytes = b"") -> Observation:
+    response = HTTPResponse(url="http://a/", status=200, http_version="1.1", headers=(), body=body)
+    return Observation(timings=Timings(), response=response)
+
+
+def pool_of(size: int) -> Evaluators:
+    return Evaluators(size, Limits(pattern_seconds=LIMIT), SystemClock(), program=PROGRAM)
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[Evaluators]:
+    async with pool_of(1) as evaluators:
+        yield evaluators
+
+
+async def do(
+    pool: Evaluators, *targets: str, key: str = "key", body: bytes = b"", deadline_s: float = 30
+) -> Evaluation:
+    return await pool.evaluate(key, deeds(*targets), seen(body), deadline_s)
+
+
+async def until(condition: object, *, seconds: float = 10) -> None:
+    assert callable(condition)
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - other processes set no event of this loop
+            await asyncio.sleep(0.005)
+
+
+def open_descriptors() -> int:
+    return sum(1 for _ in Path("/dev/fd").iterdir())
+
+
+def reasons(evaluation: Evaluation) -> list[str | None]:
+    return [result.error_message for result in evaluation.results]
+
+
+async def test_each_assertion_has_its_result_in_order(pool: Evaluators) -> None:
+    evaluation = await do(pool, "say a", "length", "say b", body=b"12345")
+    assert [result.actual for result in evaluation.results] == ["a", 5, "b"]
+
+
+async def test_a_body_of_five_megabytes_arrives_whole(pool: Evaluators) -> None:
+    evaluation = await do(pool, "length", body=os.urandom(5_000_000))
+    assert evaluation.results[0].actual == 5_000_000
+
+
+async def test_nothing_to_judge_needs_no_evaluator(pool: Evaluators) -> None:
+    assert (await do(pool)).results == ()
+
+
+async def test_python_code_is_interrupted_and_its_evaluator_survives(pool: Evaluators) -> None:
+    evaluation = await do(pool, "pid", "spin", "swallow", "pid")
+    assert reasons(evaluation) == [None, *["it was not judged within 150 ms"] * 2, None]
+    assert evaluation.results[0].actual == evaluation.results[3].actual
+    assert pool.killed == 0
+
+
+async def test_native_code_is_killed_and_only_its_own_assertion_pays(pool: Evaluators) -> None:
+    evaluation = await do(pool, "pid", "grind", "say b", "grind", "say c")
+    stopped = "it was not judged within 150 ms"
+    assert reasons(evaluation) == [None, stopped, None, stopped, None]
+    assert [result.valid for result in evaluation.results] == [True, False, True, False, True]
+    assert pool.killed == 2
+    assert not evaluation.starved
+
+
+async def test_memory_is_bounded(pool: Evaluators) -> None:
+    evaluation = await do(pool, "hoard", "say after")
+    assert not evaluation.results[0].valid
+    assert evaluation.results[1].actual == "after"
+
+
+@pytest.mark.parametrize(
+    ("deed", "reason"),
+    [
+        ("crash", "its evaluator crashed (SIGSEGV)"),
+        ("leave", "its evaluator ended with exit code 3"),
+        ("fail", "it could not be evaluated: RuntimeError"),
+    ],
+)
+async def test_an_engine_that_goes_wrong_costs_one_assertion(pool: Evaluators, deed: str, reason: str) -> None:
+    evaluation = await do(pool, "say before", deed, "say after")
+    assert reasons(evaluation) == [None, reason, None]
+
+
+async def test_an_evaluator_that_says_something_else_is_not_listened_to(pool: Evaluators) -> None:
+    """It has moved on to a later assertion when that is noticed: which one is blamed is not known, that one is, is."""
+    evaluation = await do(pool, "say before", "babble", "say after")
+    assert {result.valid for result in evaluation.results} == {True, False}
+    assert "its evaluator sent something that is no result" in reasons(evaluation)
+    assert (await do(pool, "say x")).results[0].actual == "x"
+
+
+@LINUX
+async def test_an_evaluator_opens_no_file_and_no_socket(pool: Evaluators) -> None:
+    evaluation = await do(pool, "read", "connect")
+    assert [result.valid for result in evaluation.results] == [False, False]
+    assert pool.missing_protections == ()
+
+
+async def test_what_a_library_prints_reaches_nobody(pool: Evaluators, capfd: pytest.CaptureFixture[str]) -> None:
+    assert (await do(pool, "print", "say after")).results[1].actual == "after"
+    assert capfd.readouterr() == ("", "")
+
+
+async def test_the_environment_stays_with_the_worker(pool: Evaluators, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = str((await do(pool, "environment")).results[0].actual).split(",")
+    assert set(names) <= {"PYTHONPATH", "LC_CTYPE"}  # the second is Python's own doing
+
+
+async def test_a_result_that_is_too_large_costs_one_assertion(pool: Evaluators) -> None:
+    evaluation = await do(pool, "shout 10000000", "say after")
+    assert not evaluation.results[0].valid
+    assert evaluation.results[1].actual == "after"
+
+
+async def test_a_test_with_a_costly_past_waits_for_the_others() -> None:
+    async with pool_of(1) as pool:
+        costly = asyncio.create_task(do(pool, *["burn 0.1"] * 12, key="costly"))
+        await until(lambda: pool.working == 1)
+        cheap = await asyncio.gather(*(do(pool, "say x", key=f"cheap {number}") for number in range(20)))
+        assert not costly.done()
+        assert all(result.valid for evaluation in cheap for result in evaluation.results)
+        assert all(result.valid for result in (await costly).results)
+
+
+async def test_waiting_is_measured_and_counts_to_no_deadline() -> None:
+    async with pool_of(1) as pool:
+        await do(pool, "say warm")
+        first = asyncio.create_task(do(pool, "burn 0.1", "burn 0.1", key="a"))
+        await until(lambda: pool.working == 1)
+        second = await do(pool, "say x", key="b", deadline_s=0.05)
+        assert second.waited_ns > 50_000_000
+        assert (await first).waited_ns < 50_000_000
+
+
+async def test_a_deadline_ends_the_test_and_frees_the_place(pool: Evaluators) -> None:
+    evaluation = await do(pool, *["burn 0.1"] * 10, deadline_s=0.5)
+    judged = sum(result.valid for result in evaluation.results)
+    assert 0 < judged < 10
+    assert [result.code for result in evaluation.results] == [None] * judged + [FailureCode.TIMEOUT] * (10 - judged)
+    assert (await do(pool, "say after")).results[0].actual == "after"
+
+
+async def test_a_cancelled_evaluation_never_mixes_its_replies_with_the_next() -> None:
+    async with pool_of(1) as pool:
+        for round_ in range(5):
+            cancelled = asyncio.create_task(do(pool, "burn 0.05", f"say old {round_}"))
+            await until(lambda: pool.working == 1)
+            cancelled.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await cancelled
+            evaluation = await do(pool, f"say new {round_}")
+            assert evaluation.results[0].actual == f"new {round_}"
+
+
+async def test_an_evaluation_that_is_cancelled_in_the_queue_leaves_it() -> None:
+    async with pool_of(1) as pool:
+        first = asyncio.create_task(do(pool, "burn 0.1", key="a"))
+        await until(lambda: pool.working == 1)
+        second = asyncio.create_task(do(pool, "say x", key="b"))
+        await until(lambda: pool.waiting == 1)
+        second.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await second
+        assert pool.waiting == 0
+        await first
+
+
+async def test_an_evaluator_that_somebody_kills_costs_no_assertion(pool: Evaluators) -> None:
+    running = asyncio.create_task(do(pool, "say a", "burn 0.1", "say b"))
+    await until(lambda: pool.working == 1)
+    for child in psutil.Process().children():
+        if child.cpu_times().user > 0.1 or child.status() == psutil.STATUS_RUNNING:
+            child.send_signal(signal.SIGKILL)
+    assert [result.actual for result in (await running).results] == ["a", None, "b"]
+    assert all(result.valid for result in (await running).results)
+
+
+async def test_dead_evaluators_are_replaced_to_the_last_one(pool: Evaluators) -> None:
+    await until(lambda: pool.standing_by == 2)
+    for child in psutil.Process().children():
+        child.kill()
+    await until(lambda: pool.crashed == 2)
+    assert (await do(pool, "say x")).results[0].actual == "x"
+    await until(lambda: pool.standing_by == 2)
+
+
+async def test_signals_to_the_workers_group_do_not_reach_evaluators(pool: Evaluators) -> None:
+    await until(lambda: pool.standing_by == 2)
+    for child in psutil.Process().children():
+        assert os.getpgid(child.pid) != os.getpgid(0)
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            child.send_signal(number)
+    assert (await do(pool, "say x")).results[0].actual == "x"
+    assert pool.crashed == 0
+
+
+async def test_a_closed_pool_leaves_no_process_and_no_descriptor() -> None:
+    before = open_descriptors()
+    async with pool_of(2) as pool:
+        await until(lambda: pool.standing_by == 3)
+        await do(pool, "grind", "say x")
+        children = psutil.Process().children()
+    assert not any(child.is_running() for child in children)
+    assert not psutil.Process().children()
+    assert open_descriptors() == before
+    with pytest.raises(EvaluationError):
+        await do(pool, "say x")
+
+
+async def test_a_pool_may_be_closed_while_it_starts() -> None:
+    async with pool_of(2):
+        await asyncio.sleep(0)
+    assert not psutil.Process().children()
+
+
+async def test_what_is_in_work_when_the_pool_closes_fails_by_name() -> None:
+    async with pool_of(1) as pool:
+        running = asyncio.create_task(do(pool, "burn 0.1", "burn 0.1", key="a"))
+        waiting = asyncio.create_task(do(pool, "say x", key="b"))
+        await until(lambda: pool.working == 1 and pool.waiting == 1)
+    for task in (running, waiting):
+        with pytest.raises(EvaluationError):
+            await task
+
+
+async def test_evaluators_that_die_at_once_are_started_ever_more_slowly() -> None:
+    async with Evaluators(1, Limits(), SystemClock(), program="no.such.module") as pool:
+        await until(lambda: pool.crashed == 3)
+        assert 3 <= pool.started <= 4
+
+
+async def test_a_body_that_nobody_reads_does_not_outlive_its_test(tmp_path: Path) -> None:
+    """A cancelled 5 MB task is still being written when its evaluator is killed."""
+    async with pool_of(1) as pool:
+        await until(lambda: pool.standing_by == 2)
+        for _ in range(3):
+            task = asyncio.create_task(do(pool, "length", body=bytes(5_000_000)))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        assert (await do(pool, "length", body=b"abc")).results[0].actual == 3

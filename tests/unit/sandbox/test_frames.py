@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import get_args
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.apitest.assertion import (
+    Assertion,
+    BodyHashAssertion,
+    Comparison,
+    Elements,
+    JavaScriptAssertion,
+    JSONPathAssertion,
+    JSONSchemaAssertion,
+    Operator,
+    Subject,
+    UnknownAssertion,
+    XPathAssertion,
+)
+from worker.apitest.failure import Failure, FailureCode
+from worker.apitest.observation import (
+    Attempt,
+    DNSAnswer,
+    DNSAnswers,
+    Hop,
+    HTTPResponse,
+    Observation,
+    Resolution,
+    Response,
+    TCPConnection,
+)
+from worker.apitest.phases import Timings
+from worker.apitest.result import AssertionResult
+from worker.sandbox import frames
+
+ASSERTIONS: tuple[Assertion, ...] = (
+    Comparison(subject=Subject.HEADER, operator=Operator.MATCHES, target="^a", property="x-a"),
+    Comparison(subject=Subject.RESPONSE_TIME, operator=Operator.LESS_THAN, target=1.5, without_dns=True),
+    Comparison(subject=Subject.STATUS_CODE, operator=Operator.IS, target=200),
+    Comparison(subject=Subject.BODY, operator=Operator.IS, target=True),
+    JSONPathAssertion(path="$.a", operator=Operator.CONTAINS, target="b", elements=Elements.EVERY),
+    XPathAssertion(path="//a", operator=Operator.IS_NOT, target="b"),
+    JSONSchemaAssertion(schema="{}", meta_schema="draft-06"),
+    BodyHashAssertion(algorithm="md5", target="00"),
+    JavaScriptAssertion(code="1"),
+    UnknownAssertion(type="new", operator=None),
+)
+TIMINGS = Timings((("dns", 12), ("tcp", 3)))
+RESPONSES: tuple[Response | None, ...] = (
+    None,
+    HTTPResponse(
+        url="http://a/",
+        status=200,
+        http_version="1.1",
+        headers=(("A", "b"), ("a", "\xff")),
+        body=bytes(range(256)),
+        content_encodings=("gzip",),
+        hops=(Hop(url="http://b/", status=302, address="127.0.0.1", timings=TIMINGS),),
+    ),
+    TCPConnection(outcome="refused"),
+    DNSAnswers(answers=(DNSAnswer(record_type="A", records=("127.0.0.1",), rcode="NOERROR", flags=("AA",), ttl=5),)),
+)
+
+
+def cross(assertions: tuple[Assertion, ...], observation: Observation) -> tuple[tuple[Assertion, ...], Observation]:
+    """Through both directions of the codec, as the two processes do it."""
+    head, body = frames.encode_task([frames.encode_assertion(a) for a in assertions], observation)
+    message_size, body_size = frames.TASK_HEADER.unpack_from(head)
+    message = head[frames.TASK_HEADER.size :]
+    assert (len(message), len(body)) == (message_size, body_size)
+    return frames.decode_task(message, body)
+
+
+def test_the_samples_cover_every_kind() -> None:
+    assert {type(a) for a in ASSERTIONS} == set(get_args(Assertion))
+    assert {type(r) for r in RESPONSES if r is not None} == set(get_args(Response))
+
+
+@pytest.mark.parametrize("response", RESPONSES, ids=lambda r: type(r).__name__)
+def test_an_evaluator_reads_what_the_worker_wrote(response: Response | None) -> None:
+    observation = Observation(
+        timings=TIMINGS,
+        failure=Failure(FailureCode.CONNREFUSED, "refused"),
+        resolution=Resolution(
+            server="127.0.0.1", attempts=(Attempt(address="127.0.0.1", port=1, elapsed_tenths=2, error="refused"),)
+        ),
+        response=response,
+    )
+    assert cross(ASSERTIONS, observation) == (ASSERTIONS, observation)
+
+
+def test_a_task_is_never_the_word_for_going_on() -> None:
+    head, body = frames.encode_task([], Observation(timings=Timings()))
+    assert head + body != frames.RESUME
+
+
+RESULT = AssertionResult(type="body", operator="is", expected="a", actual="b", valid=False, error_message="no")
+
+
+@given(
+    st.lists(st.integers(1, 20), min_size=1, max_size=5),
+    st.integers(1, 40),
+)
+def test_replies_are_cut_out_of_any_chunking(sizes: list[int], step: int) -> None:
+    replies = [frames.Reply(results=(RESULT,) * size, state="going") for size in sizes]
+    stream = b"".join(map(frames.encode_reply, replies))
+    buffer, heard = bytearray(), []
+    for start in range(0, len(stream), step):
+        buffer += stream[start : start + step]
+        while (message := frames.take_reply(buffer)) is not None:
+            heard.append(frames.decode_reply(message))
+    assert heard == replies
+    assert not buffer
+
+
+def test_a_reply_that_announces_more_than_its_bound_is_refused_before_it_is_read() -> None:
+    with pytest.raises(ValueError, match="announced"):
+        frames.take_reply(bytearray(frames.REPLY_HEADER.pack(frames.MAX_REPLY_BYTES + 1)))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        b"",
+        b"junk",
+        b"\x80",
+        msgspec.msgpack.encode({"results": [], "state": "happy"}),
+        msgspec.msgpack.encode({"results": [{"type": "body"}], "state": "done"}),
+        msgspec.msgpack.encode({"results": [{"type": 1, "operator": None, "expected": "", "actual": [], "valid": 1}]}),
+        b"\x82\xa7results" + b"\x91" * 2000 + b"\x90",
+    ],
+)
+def test_words_of_an_evaluator_that_are_no_reply_are_refused(message: bytes) -> None:
+    with pytest.raises((msgspec.DecodeError, RecursionError)):
+        frames.decode_reply(message)
+
+
+@given(st.binary(max_size=200))
+def test_arbitrary_bytes_are_a_reply_or_a_decode_error(message: bytes) -> None:
+    for decode in (frames.decode_reply, frames.decode_ready):
+        try:
+            decode(message)
+        except msgspec.DecodeError:
+            continue
+
+
+def test_half_a_surrogate_pair_and_a_giant_integer_travel_as_near_as_can_be() -> None:
+    odd = Comparison(subject=Subject.BODY, operator=Operator.CONTAINS, target=10**30)
+    response = HTTPResponse(
+        url="http://a/", status=200, http_version="1.1", headers=(("x-a", "b\udcffc"), ("x-d", "e")), body=b"\xff"
+    )
+    (assertion,), observation = cross((odd,), Observation(timings=TIMINGS, response=response))
+    assert isinstance(assertion, Comparison)
+    assert assertion.target == "1" + "0" * 30
+    assert isinstance(observation.response, HTTPResponse)
+    assert observation.response.headers == (("x-a", "b?c"), ("x-d", "e"))
+    assert observation.response.body == b"\xff"
+
+
+def test_a_result_with_an_actual_that_cannot_be_packed_is_still_a_reply() -> None:
+    reply = frames.Reply(results=(replace(RESULT, actual=-(10**400)), replace(RESULT, actual="\ud800")), state="done")
+    buffer = bytearray(frames.encode_reply(reply))
+    message = frames.take_reply(buffer)
+    assert message is not None
+    assert [result.actual for result in frames.decode_reply(message).results] == ["-1" + "0" * 400, "?"]

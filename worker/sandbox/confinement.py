@@ -1,0 +1,127 @@
+"""The limits that the kernel sets on an evaluator, from inside it. They hold when native code never returns and the worker hangs.
+
+Nothing here trusts the code that is confined, and nothing is promised that was not tried: `confine` tests each lasting limit
+after setting it and names the ones that do not hold on this system, so that the worker can say so. There is no sandbox against a
+bug that runs foreign machine code; the limits are against cost, and against reading files and reaching the network.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import os
+import resource
+import signal
+import sys
+from collections.abc import Callable
+from types import FrameType
+from typing import Final, TypeVar
+
+T = TypeVar("T")
+
+_PR_SET_PDEATHSIG: Final = 1
+_PR_GET_PDEATHSIG: Final = 2
+_PR_SET_NO_NEW_PRIVS: Final = 38
+
+PATTERN_GRACE_SECONDS: Final = 0.1
+"""CPU beyond the limit for a pattern: its engine stops by itself well within it, unless it is still compiling."""
+GRACE_SECONDS: Final = 0.3
+"""CPU beyond the limit for everything else. The limit is on user time, this on all; a fifth of it is system time where memory is used."""
+WALL_FACTOR: Final = 4
+"""Wall time as a multiple of the CPU limit. An evaluator blocks on nothing, so only a starved machine comes this far."""
+
+
+class Interrupted(BaseException):
+    """The CPU limit of one assertion, raised between two bytecodes. No Exception: the code under it catches those."""
+
+
+class Stopwatch:
+    """The three interval timers of the process, wound up for one assertion at a time.
+
+    `ITIMER_VIRTUAL` (user time) at the limit raises Interrupted: Python code obeys, and the evaluator survives. `ITIMER_PROF`
+    (user and system time, for an engine that churns through memory spends half of its time in the kernel) a little later and
+    `ITIMER_REAL` much later have no handler: they end the process.
+    """
+
+    def __init__(self, cpu_seconds: float) -> None:
+        self._cpu_seconds = cpu_seconds
+        self._wound = False
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.signal(signal.SIGVTALRM, self._ring)
+
+    def run(self, work: Callable[[], T], grace_seconds: float) -> T:
+        """Do *work* within the limits. Raises Interrupted, or does not return at all."""
+        self._wind(self._cpu_seconds, self._cpu_seconds + grace_seconds, self._cpu_seconds * WALL_FACTOR)
+        self._wound = True
+        try:
+            return work()
+        finally:
+            # A signal that came before this line still raises, inside the caller's try; one that comes after it does nothing.
+            self._wound = False
+            self._wind(0, 0, 0)
+
+    def _ring(self, _signal: int, _frame: FrameType | None) -> None:
+        if self._wound:
+            self._wound = False
+            raise Interrupted
+
+    @staticmethod
+    def _wind(soft: float, hard: float, wall: float) -> None:
+        signal.setitimer(signal.ITIMER_REAL, wall)
+        signal.setitimer(signal.ITIMER_PROF, hard)
+        signal.setitimer(signal.ITIMER_VIRTUAL, soft)
+
+
+def outlive_signals() -> None:
+    """Ignore what a terminal or a service manager sends to the whole group: the worker decides when an evaluator ends."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def die_with(parent: int) -> bool:
+    """Have the kernel kill this process when *parent* dies. False where it cannot; exits if the parent is gone already."""
+    bound = _prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL))
+    if os.getppid() != parent:  # it died before the line above took effect
+        sys.exit(0)
+    return bound
+
+
+def confine(memory_bytes: int) -> tuple[str, ...]:
+    """Give up files, sockets, core dumps and memory beyond *memory_bytes* of address space, for good.
+
+    Call it after everything lazy has been imported. Returns what does not hold here, in words for the log.
+    """
+    missing = []
+    if not _prctl(_PR_SET_NO_NEW_PRIVS, 1):
+        missing.append("no new privileges")
+    for limit in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE):
+        _limit(limit, 0)
+    _limit(resource.RLIMIT_AS, memory_bytes)
+    if not _refused(lambda: os.close(os.dup(0))):
+        missing.append("no files, no network")
+    if not _refused(lambda: mmap.mmap(-1, memory_bytes).close()):
+        missing.append("bounded memory")
+    return tuple(missing)
+
+
+def _limit(kind: int, value: int) -> None:
+    try:
+        resource.setrlimit(kind, (value, value))
+    except (OSError, ValueError):
+        return  # the tests at the end of `confine` find out what that means
+
+
+def _refused(attempt: Callable[[], object]) -> bool:
+    try:
+        attempt()
+    except (OSError, MemoryError):
+        return True
+    return False
+
+
+def _prctl(option: int, value: int) -> bool:
+    if not sys.platform.startswith("linux"):
+        return False
+    done: int = ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+    return done == 0

@@ -1,0 +1,102 @@
+"""One call of `Evaluators.evaluate` on its way through the pool: what is judged already, what is still to be sent."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from worker.apitest.assertion import Assertion
+from worker.apitest.failure import FailureCode
+from worker.apitest.observation import Observation
+from worker.apitest.result import AssertionResult
+from worker.checks.describe import unjudged
+from worker.sandbox import frames
+from worker.sandbox.autopsy import Cause
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """One result per assertion, in order. *waited_ns* was spent in the queue and counts to no limit.
+
+    *starved*: an assertion was stopped by the wall clock though it had not used its CPU. That is this machine's trouble.
+    """
+
+    results: tuple[AssertionResult, ...]
+    waited_ns: int = 0
+    starved: bool = False
+
+
+class Errand:
+    """*left_s* is what remains of its time in evaluators; *since_ns* when it last entered the queue or an evaluator."""
+
+    def __init__(
+        self, key: str, assertions: Sequence[Assertion], observation: Observation, left_s: float, now_ns: int
+    ) -> None:
+        self.key = key
+        self.left_s = left_s
+        self.since_ns = now_ns
+        self.waited_ns = 0
+        self.starved = False
+        self.waiting = False
+        self.excused = False
+        self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._assertions = assertions
+        self._observation = observation
+        self._tagged = tuple(map(frames.encode_assertion, assertions))
+        self._results: list[AssertionResult | None] = [None] * len(assertions)
+        self._sent: list[
+            int
+        ] = []  # indices of the assertions of the task in hand, in the order in which they were sent
+        self._answered = 0  # how many of them have a result
+
+    @property
+    def outstanding(self) -> int:
+        """Assertions of the task in hand that have no result yet."""
+        return len(self._sent) - self._answered
+
+    def task(self) -> tuple[bytes, bytes]:
+        """Everything that has no result yet, as a frame and a body. It becomes the task in hand."""
+        self._sent = [index for index, result in enumerate(self._results) if result is None]
+        self._answered = 0
+        return frames.encode_task([self._tagged[index] for index in self._sent], self._observation)
+
+    def accept(self, results: Sequence[AssertionResult]) -> bool:
+        """Take the next results of the task in hand; False, and nothing is taken, if they are more than were asked for."""
+        if len(results) > self.outstanding:
+            return False
+        for result in results:
+            self._results[self._sent[self._answered]] = result
+            self._answered += 1
+        return True
+
+    def blame(self, position: int, cause: Cause) -> None:
+        """The evaluator is dead: the assertion at *position* of the task in hand gets *cause* for a result.
+
+        What was judged before it and not yet reported stays open, as does everything behind it. A position that cannot be
+        (the evaluator's memory is not to be trusted) falls on the first open assertion, so that each death brings the end nearer.
+        """
+        if not self._answered <= position < len(self._sent):
+            position = self._answered
+        index = self._sent[position]
+        self._results[index] = unjudged(self._assertions[index], cause.reason, cause.code)
+        self.starved = self.starved or cause.starved
+
+    def expire(self) -> None:
+        """Its time is up: what has no result gets that for one."""
+        for index, assertion in enumerate(self._assertions):
+            if self._results[index] is None:
+                self._results[index] = unjudged(
+                    assertion, "the test's time was up before it was judged", FailureCode.TIMEOUT
+                )
+
+    @property
+    def finished(self) -> bool:
+        return None not in self._results
+
+    def evaluation(self) -> Evaluation:
+        return Evaluation(
+            results=tuple(result for result in self._results if result is not None),
+            waited_ns=self.waited_ns,
+            starved=self.starved,
+        )

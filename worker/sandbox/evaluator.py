@@ -1,0 +1,20 @@
+"""The program of an evaluator process: the desk, with `checks` behind it. The worker runs it and does not import it."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+
+from worker.apitest.observation import Observation
+from worker.checks.evaluate import evaluate
+from worker.checks.evidence import Evidence, Limits
+from worker.sandbox.desk import Judge, main
+
+
+def prepare(observation: Observation, limits: Limits) -> Judge:
+    """What is decoded and parsed for one assertion serves the task's other assertions."""
+    return partial(evaluate, evidence=Evidence.of(observation, limits))
+
+
+if __name__ == "__main__":
+    main(sys.argv, prepare)
