@@ -72,11 +72,12 @@ def _document(evidence: Evidence) -> etree._Element:
 
 
 def _parsed(body: bytes, parser: Any, kind: str) -> etree._Element:
+    if not body.strip():
+        raise JudgementError(f"the body is empty, not {kind}")
     try:
         root: etree._Element | None = etree.fromstring(body, parser)
     except (etree.LxmlError, ValueError, AssertionError) as error:
-        reason = f"the body is no {kind}: {error}" if body.strip() else f"the body is empty, not {kind}"
-        raise JudgementError(reason) from error
+        raise JudgementError(f"the body is no {kind}: {error}") from error
     if root is None:
         raise JudgementError(f"the body is no {kind}: it has no element")
     return root
