@@ -43,7 +43,7 @@ from worker.policy import Policy
 from worker.poller import Cadence, Poller
 from worker.probers import HTTPLimits
 from worker.runner import RunLimits, Runner
-from worker.sandbox.pool import Bounds, Evaluators
+from worker.sandbox.pool import Evaluators
 from worker.slots import Slots
 from worker.vitals import Vitals
 from worker.wire.messages import Job, ResultItem
@@ -282,7 +282,7 @@ async def _runner(
     limits = RunLimits(
         max_timeout=config.max_timeout, http=HTTPLimits(max_body_bytes=config.max_body_size), checks=checks
     )
-    async with Evaluators(config.evaluators, Bounds(pattern_seconds=config.regex_timeout), clock) as evaluators:
+    async with Evaluators(config.evaluators, checks, clock) as evaluators:
         yield (
             Runner(
                 door=door,

@@ -115,7 +115,7 @@ def _host(text: str) -> str:
 
 def _split_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
     """The parts of a URL of one of *schemes* with a host and nothing behind it but a path. Its text is not repeated."""
-    form = f"{' or '.join(schemes)}://HOST:PORT"
+    form = f"like {schemes[0]}://HOST:PORT"
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -199,32 +199,36 @@ def _rule(parse: Callable[[str], T], text: str) -> T:
         raise Mistake(f"{quoted(text)}: {error.reason}") from None
 
 
-def _certificates(text: str) -> tuple[Path, ...]:
+def _certificates(text: str) -> Path:
     pem = read_file(text, called=quoted(text))
     try:
         x509.load_pem_x509_certificates(pem.encode())
     except ValueError:
         raise Mistake(f"{quoted(text)} holds no PEM certificate, or a malformed one") from None
-    return (Path(text),)
+    return Path(text)
 
 
 def _directory(text: str) -> Path | None:
     if not text:
         return None
-    nearest = text if Path(text).exists() else str(Path(text).parent)
-    if not Path(nearest).is_dir():
-        raise Mistake(f"there is no directory {quoted(nearest)}")
+    path = Path(text)
+    nearest = _directory_at(path if path.exists() else path.parent)
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise Mistake(f"{quoted(nearest)} cannot be written by user {os.geteuid()}")
-    return Path(text)
+        raise Mistake(f"{quoted(str(nearest))} cannot be written by user {os.geteuid()}")
+    return path
 
 
 def _path(text: str) -> Path | None:
     if not text:
         return None
-    if not Path(text).parent.is_dir():
-        raise Mistake(f"there is no directory {quoted(str(Path(text).parent))}")
+    _directory_at(Path(text).parent)
     return Path(text)
+
+
+def _directory_at(path: Path) -> Path:
+    if path.is_dir():
+        return path
+    raise Mistake(f"{quoted(str(path))} {'is no directory' if path.exists() else 'does not exist'}")
 
 
 _TEXTS: dict[Kind, Callable[[str], object]] = {
@@ -232,6 +236,7 @@ _TEXTS: dict[Kind, Callable[[str], object]] = {
     Kind.CERTIFICATES: _certificates,
     Kind.DIRECTORY: _directory,
     Kind.DOMAIN: _domain,
+    Kind.FILE: _text,
     Kind.HOST: _host,
     Kind.IDENTIFIER: _identifier,
     Kind.NAT64_PREFIX: _nat64_prefix,
