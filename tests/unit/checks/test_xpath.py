@@ -58,6 +58,15 @@ PAGE = http(
         (http(b"  <html><body>1", None), xpath("//body", "is", 1), "1"),
         (http(b"<a>\xe9</a>", "text/xml; charset=iso-8859-1"), xpath("/a", "is", "é"), "é"),
         (http(b"<?xml version='1.0' encoding='latin1'?><a>\xe9</a>", "text/xml"), xpath("/a", "is", "é"), "é"),
+        (
+            http("<?xml version='1.0' encoding='utf-16'?><a>Ж</a>".encode("utf-16"), "text/xml"),
+            xpath("/a", "is", "Ж"),
+            "Ж",
+        ),
+        (http("<a>Ж</a>".encode("utf-16-be"), "text/xml; charset=utf-16be"), xpath("/a", "is", "Ж"), "Ж"),
+        (http("<p>日本".encode("shift-jis"), "text/html; charset=shift_jis"), xpath("//p", "is", "日本"), "日本"),
+        (http("<p>é".encode(), "text/html; charset=iso-8859-1"), xpath("//p", "is", "Ã©"), "Ã©"),
+        (http(b"<?xml version='1.0' encoding='nowhere'?><a>\xc3\xa9</a>", "text/xml"), xpath("/a", "is", "é"), "é"),
         (http("<p>é".encode(), "text/html"), xpath("//p", "is", "é"), "é"),
         (http(b"<meta charset=latin1><p>\xe9", "text/html"), xpath("//p", "is", "é"), "é"),
         (
