@@ -11,8 +11,8 @@ from worker.declaration import NUMBERS, Group, Kind, Option, Source, Written
 from worker.options import DEFAULT_CONFIG, OPTIONS, UNUSED
 from worker.sources import SCHEMA_KEY
 
-MIN_WIDTH, MAX_WIDTH = 60, 120
-"""Columns of `--help`: below the first it falls apart, beyond the second lines are too long to read."""
+MIN_WIDTH, MAX_WIDTH = 80, 120
+"""Columns of `--help`: below the first, names break in two, beyond the second lines are too long to read."""
 TERM_WIDTH = 30
 """Columns that every option's term fills at least, so that the descriptions of all groups stand below each other."""
 
@@ -201,10 +201,10 @@ def _row(option: Option) -> str:
 
 
 def _value_cell(option: Option) -> str:
-    many = "list of " if option.many else ""
+    plural = "es" if option.kind.value.endswith("x") else "s"
     bounds = f", {option.minimum}–{option.maximum}" if option.kind in NUMBERS else ""
     kind = " or ".join(f"`{choice}`" for choice in option.choices) if option.kind is Kind.CHOICE else option.kind.value
-    return f"{many}{kind}{bounds}"
+    return f"list of {kind}{plural}" if option.many else f"{kind}{bounds}"
 
 
 def _no_default(default: Written | None) -> str:
