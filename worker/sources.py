@@ -213,7 +213,7 @@ def read_environment(environ: Mapping[str, str]) -> Findings:
 
 def read_config(path: str, *, must_exist: bool) -> Findings:
     """Read the config file. Never raises: an unreadable file is a mistake like another."""
-    place = f"file {path}"
+    place = f"file {path if path.isprintable() else quoted(path)}"
     try:
         text = read_file(path, called=quoted(path))
     except Mistake as mistake:

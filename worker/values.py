@@ -76,8 +76,8 @@ def _text(text: str) -> str:
 
 def _identifier(text: str) -> str:
     """It travels inside signed headers and their scope, where a slash or a blank would mean something."""
-    if not re.fullmatch(r"[A-Za-z0-9:._$=+@-]{1,200}", text):
-        raise Mistake(f"must be 1 to 200 letters, digits or one of : . _ - $ = + @, not {quoted(text)}")
+    if not re.fullmatch(r"[A-Za-z0-9:._$=+-]{1,200}", text):
+        raise Mistake(f"must be 1 to 200 letters, digits or one of : . _ - $ = +, not {quoted(text)}")
     return text
 
 
@@ -105,7 +105,7 @@ def _host(text: str) -> str:
     """A host name or address, with or without a port; a URL is none."""
     try:
         parts = urlsplit(f"//{text}")
-        plain = bool(parts.hostname) and parts.netloc == text and "@" not in text and (parts.port or 1) > 0
+        plain = bool(parts.hostname) and parts.netloc == text and "@" not in text and parts.port != 0
     except ValueError:
         plain = False
     if not plain or not re.fullmatch(r"[A-Za-z0-9._-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?", text, re.ASCII):
@@ -212,7 +212,7 @@ def _directory(text: str) -> Path | None:
     if not text:
         return None
     path = Path(text)
-    nearest = _directory_at(path if path.exists() else path.parent)
+    nearest = _directory_at(path if _exists(path) else path.parent)
     if not os.access(nearest, os.W_OK | os.X_OK):
         raise Mistake(f"{quoted(str(nearest))} cannot be written by user {os.geteuid()}")
     return path
@@ -226,9 +226,16 @@ def _path(text: str) -> Path | None:
 
 
 def _directory_at(path: Path) -> Path:
-    if path.is_dir():
+    if _exists(path) and path.is_dir():
         return path
-    raise Mistake(f"{quoted(str(path))} {'is no directory' if path.exists() else 'does not exist'}")
+    raise Mistake(f"{quoted(str(path))} {'is no directory' if _exists(path) else 'does not exist'}")
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise Mistake(f"{quoted(str(path))} cannot be used: {error.strerror}") from None
 
 
 _TEXTS: dict[Kind, Callable[[str], object]] = {

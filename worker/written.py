@@ -32,7 +32,9 @@ class Absent(Mistake):
 def quoted(value: object) -> str:
     """A value as messages repeat it: on one line, control characters escaped, not too long, without a URL's credentials."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
-    text = re.sub(r"(?<=//)\S*@|^[^/\s]*:[^/\s]*@", "<redacted>@", text)
+    before = text.rpartition("@")[0]
+    if ":" in before:
+        text = f"<redacted>{text[len(before) :]}"
     if len(text) > QUOTED_CHARACTERS:
         text = text[:QUOTED_CHARACTERS] + "…"
     return json.dumps(text, ensure_ascii=not text.isprintable())
