@@ -9,21 +9,17 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from ipaddress import ip_address
 
 import psutil
 import pytest
 
 from tests.servers import hostile_http as servers
+from tests.servers.door import loopback_door
 from tests.servers.http import Server
 from tests.waiting import until
 from worker.apitest.request import HTTPRequest
 from worker.clock import SystemClock
 from worker.net.door import Door
-from worker.net.exchange import Nameserver
-from worker.net.resolver import Resolver
-from worker.net.trust import TrustStore
-from worker.policy import Policy
 from worker.probers.http import HTTPLimits, probe
 
 LIMITS = HTTPLimits(max_body_bytes=1 << 30, max_framing_bytes=1 << 30)
@@ -123,8 +119,7 @@ NAME_PORT = unused_port()
 @pytest.fixture(scope="module")
 def asking_door() -> Door:
     """Looks names up at a server that never answers."""
-    resolver = Resolver((Nameserver(ip_address("127.0.0.1"), NAME_PORT),))
-    return Door(policy=Policy.build(allow=("127.0.0.0/8",)), resolver=resolver, trust=TrustStore())
+    return loopback_door(f"127.0.0.1:{NAME_PORT}")
 
 
 def connected_to(port: int) -> set[int]:
