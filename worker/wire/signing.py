@@ -233,12 +233,12 @@ def verify_request(
     scope = Scope(day=claim.day, region=claim.location)
     key = sigv4.signing_key(PL1, scope, secret)
     public = {authority(host) for host in hosts}
-    signed_host = None
-    for host in (headers["Host"], *sorted(public)):
+
+    def holds_for(host: str) -> bool:
         expected = _request_signature(key, scope, received.method, received.path, {**headers, "Host": host})
-        if hmac.compare_digest(expected, claim.signature):
-            signed_host = host
-            break
+        return hmac.compare_digest(expected, claim.signature)
+
+    signed_host = next(filter(holds_for, (headers["Host"], *sorted(public))), None)
     if signed_host is None:
         raise SignatureError(Reason.SIGNATURE, "the signature does not hold")
 
