@@ -64,10 +64,11 @@ async def run(config: Config, warnings: Sequence[str] = ()) -> int:
     worker_id = str(uuid.uuid4())
     metrics = Metrics(__version__)
     vitals = Vitals(clock)
+    trust = _trust(config.ca_files)
     with _signals() as signals:
         async with (
-            _runner(config, clock, vitals, worker_id) as (runner, evaluators),
-            Intake(_peer(config), _identity(config, worker_id), clock, agent=AGENT) as intake,
+            _runner(config, trust, clock, vitals, worker_id) as (runner, evaluators),
+            Intake(_peer(config, trust), _identity(config, worker_id), clock, agent=AGENT) as intake,
         ):
             _announce(config, worker_id, warnings)
             try:
@@ -89,7 +90,7 @@ async def check(config: LocalConfig, tests: Sequence[APITest]) -> AsyncIterator[
         async with slots:
             return await runner.run(test)
 
-    async with _runner(config, clock, vitals, worker_id="") as (runner, _):
+    async with _runner(config, _trust(config.ca_files), clock, vitals, worker_id="") as (runner, _):
         watching = asyncio.create_task(vitals.run())
         running = [asyncio.create_task(one(runner, test)) for test in tests]
         try:
@@ -275,9 +276,9 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
 
 @asynccontextmanager
 async def _runner(
-    config: LocalConfig, clock: Clock, vitals: Vitals, worker_id: str
+    config: LocalConfig, trust: TrustStore, clock: Clock, vitals: Vitals, worker_id: str
 ) -> AsyncIterator[tuple[Runner, Evaluators]]:
-    door = Door(policy=policy_of(config), resolver=resolver_of(config), trust=_trust(config.ca_files))
+    door = Door(policy=policy_of(config), resolver=resolver_of(config), trust=trust)
     checks = Limits(max_body_bytes=config.max_body_size_if_processed, pattern_seconds=config.regex_timeout)
     limits = RunLimits(
         max_timeout=config.max_timeout, http=HTTPLimits(max_body_bytes=config.max_body_size), checks=checks
@@ -304,8 +305,8 @@ def _trust(ca_files: Sequence[Path]) -> TrustStore:
         raise ConfigError(f"cannot be read as certificates: {error}", option="caFile") from error
 
 
-def _peer(config: Config) -> Peer:
-    tls = _trust(config.ca_files).context(verify=not (config.proxy and config.proxy_ignore_ssl_errors))
+def _peer(config: Config, trust: TrustStore) -> Peer:
+    tls = trust.context(verify=not (config.proxy and config.proxy_ignore_ssl_errors))
     return Peer(url=config.intake_url, tls=tls, proxy=config.proxy)
 
 

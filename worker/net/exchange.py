@@ -11,7 +11,6 @@ import asyncio
 import secrets
 import socket
 from dataclasses import dataclass
-from ipaddress import ip_address
 
 from worker.net.dial import dial, socket_for
 from worker.net.dnswire import ForeignReplyError, MalformedReplyError, Question, Reply, decode_reply, encode_query
@@ -31,21 +30,6 @@ class Nameserver:
 
     address: Address
     port: int = 53
-
-    @classmethod
-    def parse(cls, text: str) -> Nameserver:
-        """From `8.8.8.8`, `8.8.8.8:5353`, `2001:db8::1` or `[2001:db8::1]:53`. Raises ValueError."""
-        host, port = text, "53"
-        if text.startswith("["):
-            host, bracket, rest = text[1:].partition("]")
-            if not bracket or rest[:1] not in ("", ":"):
-                raise ValueError(f"{text!r} is no address with a port")
-            port = rest.removeprefix(":") or "53"
-        elif text.count(":") == 1:
-            host, _, port = text.partition(":")
-        if not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
-            raise ValueError(f"{text!r} has no valid port")
-        return cls(ip_address(host), int(port))
 
     def __str__(self) -> str:
         if self.port == 53:

@@ -14,6 +14,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import FrameType
 from typing import Final, TypeVar
 
@@ -23,12 +24,22 @@ _PR_SET_PDEATHSIG: Final = 1
 _PR_GET_PDEATHSIG: Final = 2
 _PR_SET_NO_NEW_PRIVS: Final = 38
 
-PATTERN_GRACE_SECONDS: Final = 0.1
-"""CPU beyond the limit for a pattern: its engine stops by itself well within it, unless it is still compiling."""
-GRACE_SECONDS: Final = 0.3
-"""CPU beyond the limit for everything else. The limit is on user time, this on all; a fifth of it is system time where memory is used."""
 WALL_FACTOR: Final = 4
-"""Wall time as a multiple of the CPU limit. An evaluator blocks on nothing, so only a starved machine comes this far."""
+"""Wall time as a multiple of all CPU that is allowed. An evaluator blocks on nothing: only a starved machine comes this far."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grace:
+    """Seconds of CPU beyond the limit until an exception interrupts, and until the kernel kills."""
+
+    soft: float
+    hard: float
+
+
+FOR_PATTERNS: Final = Grace(soft=0.05, hard=0.1)
+"""Their engine keeps the limit by itself, within 0.07 s, unless it is still compiling."""
+FOR_ENGINES: Final = Grace(soft=0.0, hard=0.3)
+"""The soft limit is on user time, the hard one on all of it: where much memory is used, a third is the kernel's."""
 
 
 class Interrupted(BaseException):
@@ -50,9 +61,10 @@ class Stopwatch:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.signal(signal.SIGVTALRM, self._ring)
 
-    def run(self, work: Callable[[], T], grace_seconds: float) -> T:
+    def run(self, work: Callable[[], T], grace: Grace) -> T:
         """Do *work* within the limits. Raises Interrupted, or does not return at all."""
-        self._wind(self._cpu_seconds, self._cpu_seconds + grace_seconds, self._cpu_seconds * WALL_FACTOR)
+        hard = self._cpu_seconds + grace.hard
+        self._wind(self._cpu_seconds + grace.soft, hard, hard * WALL_FACTOR)
         self._wound = True
         try:
             return work()

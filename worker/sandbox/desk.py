@@ -26,8 +26,9 @@ from worker.checks.operators import PATTERNS
 from worker.sandbox import frames
 from worker.sandbox.autopsy import out_of_time
 from worker.sandbox.confinement import (
-    GRACE_SECONDS,
-    PATTERN_GRACE_SECONDS,
+    FOR_ENGINES,
+    FOR_PATTERNS,
+    Grace,
     Interrupted,
     Stopwatch,
     confine,
@@ -132,13 +133,12 @@ class _Desk:
         self._channel.sendall(frames.encode_reply(frames.Reply(results=tuple(results), state=state)))
 
 
-def _grace(assertion: Assertion) -> float:
-    """Only the engine of patterns keeps the limit by itself."""
+def _grace(assertion: Assertion) -> Grace:
     match assertion:
         case Comparison(operator=operator) | JSONPathAssertion(operator=operator) | XPathAssertion(operator=operator):
-            return PATTERN_GRACE_SECONDS if operator in PATTERNS else GRACE_SECONDS
+            return FOR_PATTERNS if operator in PATTERNS else FOR_ENGINES
         case _:
-            return GRACE_SECONDS
+            return FOR_ENGINES
 
 
 def _read_task(source: BinaryIO) -> tuple[bytes, bytes] | None:

@@ -22,7 +22,7 @@ from worker.clock import Clock
 from worker.errors import EvaluationError
 from worker.sandbox import frames
 from worker.sandbox.autopsy import MISSPOKE, STARVED, Cause, cause_of_death
-from worker.sandbox.confinement import WALL_FACTOR
+from worker.sandbox.confinement import FOR_ENGINES, WALL_FACTOR
 from worker.sandbox.errand import Errand, Evaluation
 from worker.sandbox.frames import Settings
 from worker.sandbox.process import Process
@@ -74,7 +74,7 @@ class Evaluators:
             memory_bytes=MEMORY_BYTES,
             spent_bytes=SPENT_BYTES,
         )
-        self._guard_seconds = WALL_FACTOR * (TURN_SECONDS + limits.pattern_seconds) + GUARD_SECONDS
+        self._guard_seconds = WALL_FACTOR * (TURN_SECONDS + limits.pattern_seconds + FOR_ENGINES.hard) + GUARD_SECONDS
         self._turns: Turns[Errand] = Turns()
         self._alive: set[Process] = set()
         self._idle: list[Process] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 
 from worker.clock import SystemClock
@@ -37,7 +38,9 @@ def door(
 
 
 def nameservers(texts: Sequence[str]) -> tuple[Nameserver, ...]:
-    return tuple(map(Nameserver.parse, texts))
+    """From `host:port`, IPv6 in brackets."""
+    split = (text.rpartition(":") for text in texts)
+    return tuple(Nameserver(ip_address(host.strip("[]")), int(port)) for host, _, port in split)
 
 
 def open_descriptors() -> int:
