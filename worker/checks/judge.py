@@ -26,7 +26,7 @@ from worker.checks.evidence import Evidence
 from worker.checks.judgement import JudgementError
 from worker.checks.operators import NEGATIVE, Search, complaint, holds, spoken
 from worker.checks.records import judge_records
-from worker.checks.values import JSON, text_of
+from worker.checks.values import JSON
 
 Compared: TypeAlias = Comparison | JSONPathAssertion | XPathAssertion
 """What has an operator and a target."""
@@ -77,7 +77,7 @@ def judge_found(assertion: JSONPathAssertion | XPathAssertion, found: list[JSON]
         reason = f"{where} is there" if found else None
         return outcome(assertion, valid=not found, actual=found[0] if found else None, reason=reason)
     if elements is Elements.SERIALIZATION:
-        return _judge(assertion, f"what {where} finds, as JSON,", text_of(found), search)
+        return _judge(assertion, f"what {where} finds, as JSON,", found, search)
     if not found:
         return unjudged(assertion, f"{where} finds nothing")
     match elements:

@@ -108,10 +108,12 @@ class _Desk:
             self._send(results, "paused" if paused else "going")
             results, reported = [], now
             if paused:
+                self._stopwatch.rest()
                 following = _read_task(source)
                 if following != _RESUMED:
                     return following
                 started = now
+        self._stopwatch.rest()
         spent = self._resident_size() > self._settings.spent_bytes
         self._send(results, "spent" if spent else "done")
         return None

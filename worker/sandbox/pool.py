@@ -31,7 +31,7 @@ from worker.sandbox.turns import Turns
 log = logging.getLogger(__name__)
 
 SPARES: Final = 1
-"""Evaluators beyond those that work at once: a killed one is replaced at once, while its successor takes 0.2 s to start."""
+"""Evaluators beyond those asked for: they replace a killed one at once, and serve what is light while the others are held."""
 TURN_SECONDS: Final = 0.25
 """CPU after which a task makes room for other tests. Its body is parsed again on return, so a turn is well above that cost."""
 MEMORY_BYTES: Final = 1024**3
@@ -54,7 +54,7 @@ CLOSE_SECONDS: Final = 5.0
 
 
 class Evaluators:
-    """*size* evaluators that work at once, for the life of an `async with`; entering it waits for none of them.
+    """*size* evaluators and a spare, for the life of an `async with`; entering it waits for none of them.
 
     The counters are for the metrics. Since the start: `started`; `killed`, ended with an assertion in hand (limit, crash);
     `recycled`, replaced for their size; `crashed`, ended without any work. At present: `waiting`, `working`, `standing_by`.
@@ -217,7 +217,8 @@ class Evaluators:
             self._timers[errand] = loop.call_later(MAX_WAIT_SECONDS, self._give_up, errand)
 
     def _dispatch(self) -> None:
-        while self._idle and len(self._working) < self._size and (errand := self._turns.take()) is not None:
+        """Hand out what may go now. The last evaluators that stand by are for tests that cost little: the others can wait."""
+        while self._idle and (errand := self._turns.take(light_only=len(self._idle) <= SPARES)) is not None:
             errand.waiting = False
             self._cancel_timer(errand)
             now = self._clock.monotonic_ns()
