@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from ipaddress import ip_address
 from typing import Self, cast
@@ -81,15 +81,18 @@ class Listeners:
 def bound(addresses: Sequence[str]) -> list[tuple[socket.socket, socket.socket]]:
     """A TCP and a UDP socket for each address, all on one port. Another program may have it somewhere: then another one."""
     for _ in range(20):
-        port, found = 0, []
-        try:
-            for address in addresses:
-                stream = _bound(address, port, socket.SOCK_STREAM)
-                port = stream.getsockname()[1]
-                found.append((stream, _bound(address, port, socket.SOCK_DGRAM)))
-        except OSError:
-            continue
-        return found
+        port = 0
+        with ExitStack() as opened:
+            found = []
+            try:
+                for address in addresses:
+                    stream = opened.enter_context(_bound(address, port, socket.SOCK_STREAM))
+                    port = stream.getsockname()[1]
+                    found.append((stream, opened.enter_context(_bound(address, port, socket.SOCK_DGRAM))))
+            except OSError:
+                continue
+            opened.pop_all()
+            return found
     raise OSError(f"no port is free on all of {addresses}")
 
 
