@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -37,6 +38,8 @@ FORGET_WORKERS = 24 * 3600 * 1000
 SHUTDOWN_SECONDS = 5.0
 """For requests under way when a signal comes; both kinds take milliseconds."""
 
+_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - names to recognise, not to listen on
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
@@ -58,34 +61,41 @@ async def serve(settings: Settings, clock: Clock, announce: Callable[[str], None
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     tls = _tls(settings)
-    with _listen(settings.host, settings.port) as listener:
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(_listen(settings.host, settings.port))
         url = _url(settings.host, listener.getsockname()[1], secure=tls is not None)
         database = await open_database(settings.database, settings.keyring, create=True)
-        try:
-            service = Service(
-                database=database,
-                clock=clock,
-                grace=Grace(_now(clock)),
-                hosts=tuple(signing.authority(public) for public in settings.public_urls or _own_urls(url)),
+        stack.push_async_callback(database.close)
+        service = Service(
+            database=database,
+            clock=clock,
+            grace=Grace(_now(clock)),
+            hosts=tuple(signing.authority(public) for public in settings.public_urls or _own_urls(url)),
+        )
+        # What was missed while nobody served is written down before anybody is served.
+        await _sweep(service, look_ahead=True)
+        runner = _runner(service, settings.public_urls)
+        stack.push_async_callback(runner.cleanup)
+        await runner.setup()
+        await web.SockSite(runner, listener, ssl_context=tls).start()
+        announce(url)
+        if settings.host in _EVERYWHERE and not settings.public_urls:
+            log.warning(
+                "requests signed for other names than %s are refused: say with --public-url how workers reach this",
+                url,
+                extra={"action": "public_url_missing"},
             )
-            # What was missed while nobody served is written down before anybody is served.
-            await _sweep(service, look_ahead=True)
-            runner = web.AppRunner(
-                site.build(service, prefixes=[urlsplit(public).path.rstrip("/") for public in settings.public_urls]),
-                access_log_class=AccessLog,
-                access_log=logging.getLogger("controlplane.access"),
-                auto_decompress=False,
-                shutdown_timeout=SHUTDOWN_SECONDS,
-            )
-            await runner.setup()
-            try:
-                await web.SockSite(runner, listener, ssl_context=tls).start()
-                announce(url)
-                await _until(stop, service, settings.retention_days)
-            finally:
-                await runner.cleanup()
-        finally:
-            await database.close()
+        await _until(stop, service, settings.retention_days)
+
+
+def _runner(service: Service, public_urls: Sequence[str]) -> web.AppRunner:
+    return web.AppRunner(
+        site.build(service, prefixes=[urlsplit(public).path.rstrip("/") for public in public_urls]),
+        access_log_class=AccessLog,
+        access_log=logging.getLogger("controlplane.access"),
+        auto_decompress=False,  # what is signed is what was sent
+        shutdown_timeout=SHUTDOWN_SECONDS,
+    )
 
 
 async def _until(stop: asyncio.Event, service: Service, retention_days: float) -> None:

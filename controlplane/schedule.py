@@ -66,6 +66,14 @@ def following(run: Run, timetable: Timetable) -> Run:
     return Run(run.until, run.until + timetable.period)
 
 
+def start_before(run: Run, timetable: Timetable) -> int:
+    """Until when *run*, once given out, may start: a whole period, also where the next run is due sooner.
+
+    So that a test's first run, too, can be taken over by another worker when the first one dies.
+    """
+    return max(run.until, run.due_at + timetable.period)
+
+
 def settle(run: Run, timetable: Timetable, now: int) -> tuple[Run, Missed | None]:
     """What is next at *now*, given that *run* has not been started; and what has been missed.
 

@@ -36,6 +36,7 @@ from worker.intake.client import Identity, Intake, IntakeError, Peer
 from worker.metrics import Metrics
 from worker.net.door import Door
 from worker.net.exchange import Nameserver
+from worker.net.proxy import Proxy
 from worker.net.resolver import Resolver
 from worker.net.trust import TrustStore
 from worker.outbox import Outbox
@@ -64,10 +65,11 @@ async def run(config: Config, warnings: Sequence[str] = ()) -> int:
     worker_id = str(uuid.uuid4())
     metrics = Metrics(__version__)
     vitals = Vitals(clock)
+    trust = _trust(config.ca_files)
     with _signals() as signals:
         async with (
-            _runner(config, clock, vitals, worker_id) as (runner, evaluators),
-            Intake(_peer(config), _identity(config, worker_id), clock, agent=AGENT) as intake,
+            _runner(config, trust, clock, vitals, worker_id) as (runner, evaluators),
+            Intake(_peer(config, trust), _identity(config, worker_id), clock, agent=AGENT) as intake,
         ):
             _announce(config, worker_id, warnings)
             try:
@@ -89,7 +91,7 @@ async def check(config: LocalConfig, tests: Sequence[APITest]) -> AsyncIterator[
         async with slots:
             return await runner.run(test)
 
-    async with _runner(config, clock, vitals, worker_id="") as (runner, _):
+    async with _runner(config, _trust(config.ca_files), clock, vitals, worker_id="") as (runner, _):
         watching = asyncio.create_task(vitals.run())
         running = [asyncio.create_task(one(runner, test)) for test in tests]
         try:
@@ -275,9 +277,9 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
 
 @asynccontextmanager
 async def _runner(
-    config: LocalConfig, clock: Clock, vitals: Vitals, worker_id: str
+    config: LocalConfig, trust: TrustStore, clock: Clock, vitals: Vitals, worker_id: str
 ) -> AsyncIterator[tuple[Runner, Evaluators]]:
-    door = Door(policy=policy_of(config), resolver=resolver_of(config), trust=_trust(config.ca_files))
+    door = Door(policy=policy_of(config), resolver=resolver_of(config), trust=trust, proxy=_proxy_of(config))
     checks = Limits(max_body_bytes=config.max_body_size_if_processed, pattern_seconds=config.regex_timeout)
     limits = RunLimits(
         max_timeout=config.max_timeout, http=HTTPLimits(max_body_bytes=config.max_body_size), checks=checks
@@ -297,6 +299,21 @@ async def _runner(
         )
 
 
+def _proxy_of(config: LocalConfig) -> Proxy | None:
+    """The operator's proxy for test requests."""
+    if config.proxy_test_requests is None:
+        return None
+    try:
+        return Proxy.parse(
+            config.proxy_test_requests,
+            bypass=config.proxy_test_requests_bypass_list,
+            hands_over_names=config.proxy_resolve == "proxy",
+            verify=not config.proxy_ignore_ssl_errors,
+        )
+    except (ValueError, PolicyError) as error:
+        raise ConfigError(str(error), option="proxyTestRequests") from error
+
+
 def _trust(ca_files: Sequence[Path]) -> TrustStore:
     try:
         return TrustStore(ca_files)
@@ -304,8 +321,8 @@ def _trust(ca_files: Sequence[Path]) -> TrustStore:
         raise ConfigError(f"cannot be read as certificates: {error}", option="caFile") from error
 
 
-def _peer(config: Config) -> Peer:
-    tls = _trust(config.ca_files).context(verify=not (config.proxy and config.proxy_ignore_ssl_errors))
+def _peer(config: Config, trust: TrustStore) -> Peer:
+    tls = trust.context(verify=not (config.proxy and config.proxy_ignore_ssl_errors))
     return Peer(url=config.intake_url, tls=tls, proxy=config.proxy)
 
 
@@ -319,7 +336,7 @@ def _identity(config: Config, worker_id: str) -> Identity:
 
 
 def _announce(config: Config, worker_id: str, warnings: Sequence[str]) -> None:
-    for warning in (*warnings, *policy_of(config).warnings()):
+    for warning in (*warnings, *policy_of(config).warnings(), *_boundary(config)):
         log.warning("%s", warning, extra={"action": "config_warning"})
     log.info(
         "worker %s serves %s from %s with %d slots",
@@ -334,6 +351,13 @@ def _announce(config: Config, worker_id: str, warnings: Sequence[str]) -> None:
             "concurrency": config.concurrency,
         },
     )
+
+
+def _boundary(config: LocalConfig) -> tuple[str, ...]:
+    proxy = _proxy_of(config)
+    if proxy is None or not proxy.hands_over_names:
+        return ()
+    return (f"proxyResolve=proxy: {proxy} looks names up and is the boundary now; addresses are not judged here",)
 
 
 def _log_result(result: Result, job: Job) -> None:

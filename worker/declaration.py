@@ -40,6 +40,7 @@ class Kind(Enum):
     CHOICE = "choice"
     DIRECTORY = "directory"
     DOMAIN = "domain glob"
+    FILE = "file"
     HOST = "host"
     IDENTIFIER = "identifier"
     INTEGER = "integer"

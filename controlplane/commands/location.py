@@ -64,9 +64,9 @@ async def _create(session: Session, name: str, key_kind: KeyKind, intake_url: st
         raise UnusableError(f"location {name!r}: a name has 1 to 200 printable characters")
     url = locationfile.check_intake_url(intake_url)
     place = Location(id=locationfile.location_id(name), name=name, enabled=True, created_at=session.now())
+    new = locationfile.make(place.id, key_kind=key_kind, intake_url=url)  # before the lock: RSA takes its time
     async with session.open(create=True) as database, database.write() as connection:
         await locations.add(connection, place)
-        new = locationfile.make(place.id, key_kind=key_kind, intake_url=url)
         await locations.add_credential(connection, database.sealer, place.id, new.credential, now=place.created_at)
         # Written before the commit: a file that opens nothing is a smaller loss than a location without its file.
         locationfile.write(output, new.text)
@@ -97,12 +97,14 @@ async def _rotate(
 ) -> None:
     url = locationfile.check_intake_url(intake_url)
     now = session.now()
-    async with session.open() as database, database.write() as connection:
-        place = await locations.find(connection, name)
-        await locations.retire_credentials(connection, place.id, expires_at=now + round(overlap_hours * 3_600_000))
+    async with session.open() as database:
+        async with database.read() as connection:
+            place = await locations.find(connection, name)
         new = locationfile.make(place.id, key_kind=key_kind, intake_url=url)
-        await locations.add_credential(connection, database.sealer, place.id, new.credential, now=now)
-        locationfile.write(output, new.text)
+        async with database.write() as connection:
+            await locations.retire_credentials(connection, place.id, expires_at=now + round(overlap_hours * 3_600_000))
+            await locations.add_credential(connection, database.sealer, place.id, new.credential, now=now)
+            locationfile.write(output, new.text)
 
 
 @location.command()

@@ -40,22 +40,29 @@ def results(
 
 
 async def _results(session: Session, *, follow: bool, as_json: bool, test: str | None, limit: int) -> None:
+    stop = _on_signal() if follow else None
     async with session.open() as database:
         async with database.read() as connection:
             last = await stored.last(connection)
             found = await stored.newest(connection, test=test, limit=limit)
         _print(found, as_json=as_json)
-        if follow:
-            await _follow(session, database, test=test, after=last, as_json=as_json)
+        if stop is not None:
+            await _follow(session, database, stop, test=test, after=last, as_json=as_json)
         elif not found and not as_json:
             click.echo("no results yet", err=True)
 
 
-async def _follow(session: Session, database: Database, *, test: str | None, after: int, as_json: bool) -> None:
-    """Poll until Ctrl-C, which is how following ends and no error."""
+def _on_signal() -> asyncio.Event:
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    return stop
+
+
+async def _follow(
+    session: Session, database: Database, stop: asyncio.Event, *, test: str | None, after: int, as_json: bool
+) -> None:
+    """Poll until Ctrl-C, which is how following ends and no error."""
     while not stop.is_set():
         async with database.read() as connection:
             found = await stored.read(connection, test=test, after=after, limit=FOLLOW_BATCH)
@@ -81,9 +88,13 @@ def _print(found: Sequence[StoredResult], *, as_json: bool) -> None:
 
 
 def describe(result: StoredResult, *, colour: bool) -> str:
-    """One line: the local time at which the result came in; then what both programs say of a result."""
+    """One line: the local time at which the result came in; then what both programs say of a result.
+
+    The test's name is the one that it was stored under, whatever the worker calls it.
+    """
     moment = datetime.fromtimestamp(result.stored_at / 1000, UTC).astimezone()
-    return f"{moment:%H:%M:%S}  {summary.line(json.loads(result.outcome), colour=colour)}"
+    outcome = json.loads(result.outcome) | {"test": {"name": result.test_name}}
+    return f"{moment:%H:%M:%S}  {summary.line(outcome, colour=colour)}"
 
 
 def _as_json(result: StoredResult) -> dict[str, object]:

@@ -102,7 +102,7 @@ def _prepare_file(path: Path, *, create: bool) -> None:
 
 
 def _engine(path: Path) -> AsyncEngine:
-    engine = create_async_engine(URL.create("sqlite+aiosqlite", database=str(path)))
+    engine = create_async_engine(URL.create("sqlite+aiosqlite", database=str(path.absolute())))
     event.listen(engine.sync_engine, "connect", _set_pragmas)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine

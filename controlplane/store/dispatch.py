@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import leases
 from controlplane.leases import Fate
-from controlplane.schedule import Run, Timetable, following
+from controlplane.schedule import Run, Timetable, following, start_before
 from controlplane.store.tables import assignments, jobs, results, tests, workers
 
 
@@ -91,10 +91,15 @@ async def give_out(
         for row in await _unheld(connection, taker.location, expiry)
         if leases.fate(_job(row), now=now, expiry=expiry) is Fate.OFFERED
     ]
-    due = await _due(connection, taker.location, now, limit=taker.jobs + 1)
-    fresh = {_new_job(): row for row in due}
+    fresh = {str(uuid.uuid4()): row for row in await _due(connection, taker.location, now, limit=taker.jobs + 1)}
     first = [
-        Lease(job=job, delivery=1, scheduled_at=row.due_at, until=row.until, definition=row.definition)
+        Lease(
+            job=job,
+            delivery=1,
+            scheduled_at=row.due_at,
+            until=start_before(_run(row), _timetable(row)),
+            definition=row.definition,
+        )
         for job, row in fresh.items()
     ]
     given = _fitting([*again, *first], taker)
@@ -105,9 +110,9 @@ async def give_out(
                 .where(jobs.c.id == lease.job)
                 .values(worker=taker.worker, delivery=lease.delivery, leased_at=now)
             )
-    started = {lease.job: fresh[lease.job] for lease in given if lease.delivery == 1}
+    started = [lease for lease in given if lease.delivery == 1]
     if started:
-        await _start(connection, taker, started, now)
+        await _start(connection, taker, started, fresh, now)
     return tuple(given), len(given) < len(again) + len(first)
 
 
@@ -159,37 +164,44 @@ async def _due(connection: AsyncConnection, location: str, now: int, *, limit: i
     return rows.all()
 
 
-async def _start(connection: AsyncConnection, taker: Taker, started: dict[str, Any], now: int) -> None:
+async def _start(
+    connection: AsyncConnection, taker: Taker, started: Sequence[Lease], due: Mapping[str, Any], now: int
+) -> None:
+    """Make a job of each of *started*, and let what is *due* move on to its next run."""
     await connection.execute(
         jobs.insert(),
         [
             {
-                "id": job,
-                "test_id": row.test_id,
+                "id": lease.job,
+                "test_id": due[lease.job].test_id,
                 "location_id": taker.location,
-                "scheduled_at": row.due_at,
-                "until": row.until,
-                "delivery": 1,
+                "scheduled_at": lease.scheduled_at,
+                "until": lease.until,
+                "delivery": lease.delivery,
                 "leased_at": now,
                 "worker": taker.worker,
             }
-            for job, row in started.items()
+            for lease in started
         ],
     )
     await connection.execute(
         update(assignments)
         .where(assignments.c.test_id == bindparam("test"), assignments.c.location_id == taker.location)
         .values(job_id=bindparam("job"), due_at=bindparam("next_due"), until=bindparam("next_until")),
-        [{"test": row.test_id, "job": job, **_next(row, taker.location)} for job, row in started.items()],
+        [{"test": due[lease.job].test_id, "job": lease.job, **_next(due[lease.job])} for lease in started],
     )
 
 
-def _next(row: Any, location: str) -> dict[str, int | None]:
+def _next(row: Any) -> dict[str, int | None]:
     if row.paused:  # somebody asked for this one run
         return {"next_due": None, "next_until": None}
-    run = following(Run(row.due_at, row.until), Timetable.of(row.test_id, location, row.period_ms))
+    run = following(_run(row), _timetable(row))
     return {"next_due": run.due_at, "next_until": run.until}
 
 
-def _new_job() -> str:
-    return str(uuid.uuid4())
+def _run(row: Any) -> Run:
+    return Run(row.due_at, row.until)
+
+
+def _timetable(row: Any) -> Timetable:
+    return Timetable.of(row.test_id, row.location_id, row.period_ms)

@@ -111,7 +111,7 @@ def _why_missed(missed: Missed, *, running: bool, last_seen: int) -> str:
         return f"{missed.runs} runs in a row were missed while the control plane was away"
     if last_seen < missed.first - LEASE_TTL:
         return "no worker of the location was seen in its period"
-    return "no worker had a free slot in its period"
+    return "every worker was full, draining or in trouble in its period"
 
 
 async def _last_seen(connection: AsyncConnection) -> dict[str, int]:

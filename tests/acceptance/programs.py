@@ -10,11 +10,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import worker
 
 IMPORT_FROM = Path(worker.__file__).resolve().parent.parent
+T = TypeVar("T")
+
 PATIENCE = 30.0
 """Seconds for anything that ought to happen at once, on a machine that is busy with other tests."""
 
@@ -87,7 +89,7 @@ class Program:
         self.process.wait()
 
 
-def until(look: Callable[[], Any], what: str, tell: Callable[[], str] = lambda: "") -> Any:
+def until(look: Callable[[], T | None], what: str, tell: Callable[[], str] = lambda: "") -> T:
     """Look again and again until there is something; what another process does has no event to wait for."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
@@ -106,6 +108,7 @@ class ControlPlane:
         self.database = folder / "controlplane.db"
         self.port = 0
         self.program: Program | None = None
+        self.follower: Program | None = None
 
     def start(self) -> None:
         self.program = Program(
@@ -143,13 +146,28 @@ class ControlPlane:
         self.command("test", "push", str(path), "--location", location)
 
     def results(self) -> list[dict[str, Any]]:
-        """Every stored result, oldest first."""
-        lines = self.command("results", "--json", "--limit", "10000").splitlines()
-        return [json.loads(line) for line in lines]
+        """The outcome of every stored result so far, oldest first, as one `results --follow` prints them."""
+        if self.follower is None:
+            flags = ("--follow", "--json", "--limit", "10000")
+            self.follower = Program(
+                self.folder / "results.jsonl", "controlplane", "results", *flags, *self.database_flag
+            )
+        whole = self.follower.output.rpartition("\n")[0]
+        return [json.loads(line)["outcome"] for line in whole.splitlines()]
+
+    def wait_for_results(self, count: int) -> list[dict[str, Any]]:
+        """All results, once there are *count* of them."""
+
+        def enough() -> list[dict[str, Any]] | None:
+            found = self.results()
+            return found if len(found) >= count else None
+
+        return until(enough, f"{count} results", lambda: str(self.results()))
 
     def stop(self) -> None:
-        if self.program is not None:
-            self.program.kill()
+        for program in (self.program, self.follower):
+            if program is not None:
+                program.kill()
 
 
 def http_test(

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import uuid
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 
+from worker.clock import Clock, SystemClock
 from worker.errors import SignatureError
 from worker.secret import Secret
 from worker.wire import envelope, messages, signing
@@ -50,6 +52,7 @@ class ProtocolWorker:
     seq: dict[str, int] = field(default_factory=lambda: {PULL: 0, RESULTS: 0})
     skew: timedelta = timedelta()
     host: str | None = None
+    clock: Clock = field(default_factory=SystemClock)
 
     @classmethod
     def from_file(cls, path: Path, url: str) -> ProtocolWorker:
@@ -69,14 +72,14 @@ class ProtocolWorker:
     def sign(self, path: str, body: bytes, content_type: str, *, seq: int) -> signing.SignedRequest:
         request = signing.Request(
             method="POST",
-            path=path,
+            path=urlsplit(self.url).path + path,
             host=self.host or signing.authority(self.url),
             content_type=content_type,
             body=body,
             worker=self.id,
             seq=seq,
         )
-        return signing.sign_request(self.credentials, request, datetime.now(UTC) + self.skew)
+        return signing.sign_request(self.credentials, request, self.clock.now() + self.skew)
 
     async def post(
         self, session: aiohttp.ClientSession, path: str, body: bytes, content_type: str, *, seq: int | None = None

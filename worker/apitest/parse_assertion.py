@@ -117,6 +117,8 @@ _KNOWN_OPERATORS = frozenset(
 """Everything that the language has anywhere: only what is not in here may belong to a newer version of it."""
 
 _HASHES = ("md5", "sha1", "sha256")
+_COMPOSED = {"body": ("validatesJSONPath", "validatesXPath", "validatesJSONSchema"), "bodyHash": _HASHES}
+"""Operators with a target of their own shape, by type."""
 _OUTCOMES = ("established", "refused", "timeout")
 _META_SCHEMAS = {
     "draft-06": "draft-06",
@@ -154,7 +156,7 @@ def _comparison(subtype: str, name: str, operator: str | None, node: Node) -> As
     taken = {subject.value: operators for subject, operators in _TAKEN[subtype].items()}
     if name not in taken and not (name == "bodyHash" and subtype == "http"):
         return _strange_type(subtype, name, operator, node["type"])
-    chosen = _operator(node["operator"], operator, taken.get(name, ()), _HASHES if name == "bodyHash" else ())
+    chosen = _operator(node["operator"], operator, taken.get(name, ()), _COMPOSED.get(name, ()))
     if not isinstance(chosen, Operator):
         return UnknownAssertion(type=name, operator=operator) if chosen else None
     subject = Subject(name)

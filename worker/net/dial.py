@@ -8,16 +8,9 @@ import asyncio
 import socket
 from ipaddress import ip_address
 
+from worker.apitest.failure import FailureCode
+from worker.net.failure import shut
 from worker.net.host import Address, unmapped
-
-
-class WrongPeerError(ConnectionError):
-    """The kernel connected us to something that is not the address that was judged."""
-
-
-def peer_text(address: Address, port: int) -> str:
-    """An address and port as people write them."""
-    return f"{address}:{port}" if address.version == 4 else f"[{address}]:{port}"
 
 
 def socket_for(address: Address, kind: socket.SocketKind) -> socket.socket:
@@ -28,7 +21,9 @@ def socket_for(address: Address, kind: socket.SocketKind) -> socket.socket:
 
 
 async def dial(address: Address, port: int) -> socket.socket:
-    """Connect. The caller bounds the time; a cancellation closes the socket. Raises OSError."""
+    """Connect. The caller bounds the time; a cancellation closes the socket. Raises OSError, and DoorError(DENIED) if the
+    kernel led us to another address than the one that was judged, as it does with 0.0.0.0.
+    """
     sock = socket_for(address, socket.SOCK_STREAM)
     try:
         await asyncio.get_running_loop().sock_connect(sock, (str(address), port))
@@ -42,4 +37,6 @@ async def dial(address: Address, port: int) -> socket.socket:
 def _compare(peer: tuple[str, int], address: Address, port: int) -> None:
     # Text first: it is equal in all but the oddest spellings, and parsing costs as much as the rest.
     if peer[1] != port or (peer[0] != str(address) and unmapped(ip_address(peer[0])) != address):
-        raise WrongPeerError("connected to another address than the one that was judged")
+        raise shut(
+            FailureCode.DENIED, "the connection led to another address than the one that the egress policy judged"
+        )

@@ -17,14 +17,17 @@ from typing import TypeVar
 
 from worker.apitest.failure import FailureCode
 from worker.apitest.observation import DNSAnswer
-from worker.net.dial import dial, peer_text
+from worker.net.attempts import first_reached
+from worker.net.dial import dial
 from worker.net.dnswire import Question
 from worker.net.exchange import Nameserver
-from worker.net.failure import DoorError, of_handshake_error, of_os_error, shut
+from worker.net.failure import DoorError, of_handshake_error, shut
 from worker.net.host import Address, Name, parse_host
+from worker.net.proxy import Proxy
 from worker.net.recorder import Recorder
 from worker.net.resolver import Resolver, consult, unresolved
 from worker.net.trust import TrustStore
+from worker.net.tunnel import Tunnels
 from worker.policy import Decision, Policy
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
@@ -38,6 +41,11 @@ class TLSSettings:
 
     server_name: str
     verify: bool = True
+
+    @property
+    def name(self) -> str:
+        """As SNI and certificates have it: without the last dot (RFC 6066 §3)."""
+        return self.server_name.removesuffix(".")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,18 +64,25 @@ QUERY_SECONDS = 5.0
 class Door:
     """Shared by all probers; keeps no state between calls."""
 
-    def __init__(self, *, policy: Policy, resolver: Resolver, trust: TrustStore) -> None:
+    def __init__(self, *, policy: Policy, resolver: Resolver, trust: TrustStore, proxy: Proxy | None = None) -> None:
         self._policy = policy
         self._resolver = resolver
         self._trust = trust
+        self._tunnels = None if proxy is None else Tunnels(proxy, resolver=resolver, trust=trust)
 
     async def open(
         self, protocol_factory: Callable[[], P], endpoint: Endpoint, recorder: Recorder
     ) -> tuple[asyncio.Transport, P]:
         """Connect to *endpoint*. No phase is running afterwards, whatever happens."""
         try:
-            addresses = await self._judged(endpoint.host, recorder)
-            sock = await self._connect(addresses, endpoint.port, recorder)
+            host = self._named(endpoint.host)
+            if self._tunnels is not None and self._tunnels.proxy.serves(host):
+                return await self._open_tunnel(self._tunnels, protocol_factory, host, endpoint, recorder)
+            addresses = await self._judged(host, recorder)
+            port = endpoint.port
+            recorder.start("tcp")
+            sock = await first_reached(addresses, port, lambda address: dial(address, port), recorder)
+            recorder.stop()
             return await self._establish(protocol_factory, sock, endpoint, recorder)
         finally:
             recorder.stop()
@@ -77,7 +92,7 @@ class Door:
         if host is None:
             return self._resolver.in_order()
         try:
-            return tuple(Nameserver(address, port) for address in await self._judged(host, recorder))
+            return tuple(Nameserver(address, port) for address in await self._judged(self._named(host), recorder))
         finally:
             recorder.stop()
 
@@ -100,9 +115,8 @@ class Door:
             record_type=record_type, records=reply.records, rcode=reply.rcode, flags=reply.flags, ttl=reply.ttl
         )
 
-    async def _judged(self, text: str, recorder: Recorder) -> list[Address]:
-        """The addresses that *text* means and the policy allows, in order; never empty."""
-        host = self._named(text)
+    async def _judged(self, host: Address | Name, recorder: Recorder) -> list[Address]:
+        """The addresses that *host* means and the policy allows, in order; never empty."""
         found: tuple[Address, ...]
         if isinstance(host, Name):
             recorder.start("dns")
@@ -124,29 +138,6 @@ class Door:
             raise denied(str(host), decision)
         return host
 
-    async def _connect(self, addresses: list[Address], port: int, recorder: Recorder) -> socket.socket:
-        """The first address that answers; each of several gets its share of the time that is left, the last one all
-        of it.
-        """
-        recorder.start("tcp")
-        for position, address in enumerate(addresses, start=1):
-            began = recorder.now_ns()
-            share = None if position == len(addresses) else recorder.remaining() / (len(addresses) - position + 1)
-            try:
-                async with asyncio.timeout(share):
-                    sock = await dial(address, port)
-            except OSError as error:
-                failure = of_os_error(error, peer_text(address, port))
-                recorder.attempted(address, port, began, failure.message)
-            except asyncio.CancelledError:
-                recorder.attempted(address, port, began, "no answer before the test's time was over")
-                raise
-            else:
-                recorder.attempted(address, port, began)
-                recorder.stop()
-                return sock
-        raise DoorError(failure)
-
     async def _establish(
         self, protocol_factory: Callable[[], P], sock: socket.socket, endpoint: Endpoint, recorder: Recorder
     ) -> tuple[asyncio.Transport, P]:
@@ -155,16 +146,66 @@ class Door:
         try:
             if tls is None:
                 return await loop.create_connection(protocol_factory, sock=sock)
-            name = tls.server_name.removesuffix(".")
             recorder.start("ssl")
-            return await loop.create_connection(
-                protocol_factory, sock=sock, ssl=self._trust.context(verify=tls.verify), server_hostname=name
-            )
+            context = self._trust.context(verify=tls.verify)
+            return await loop.create_connection(protocol_factory, sock=sock, ssl=context, server_hostname=tls.name)
         except BaseException as error:
             sock.close()
             if isinstance(error, OSError):
-                raise DoorError(of_handshake_error(error, name if tls else endpoint.host)) from error
+                raise DoorError(of_handshake_error(error, tls.name if tls else endpoint.host)) from error
             raise
+
+    async def _open_tunnel(
+        self,
+        tunnels: Tunnels,
+        protocol_factory: Callable[[], P],
+        host: Address | Name,
+        endpoint: Endpoint,
+        recorder: Recorder,
+    ) -> tuple[asyncio.Transport, P]:
+        """The same through the operator's proxy. The phase `proxy` is all that it takes until the tunnel stands;
+        there is no `tcp`.
+        """
+        port = endpoint.port
+        if isinstance(host, Name) and tunnels.proxy.hands_over_names:
+            recorder.start("proxy")
+            transport, said = await tunnels.open(host, port, recorder)
+        else:
+            addresses = await self._judged(host, recorder)
+            recorder.start("proxy")
+            transport, said = await first_reached(
+                addresses, port, lambda address: tunnels.open(address, port, recorder), recorder
+            )
+        recorder.stop()
+        protocol = protocol_factory()
+        if endpoint.tls is None:
+            transport.set_protocol(protocol)
+        elif said:
+            transport.abort()
+            raise shut(FailureCode.TUNNEL, f"the proxy {tunnels.proxy} sent data before the target's TLS handshake")
+        else:
+            transport = await self._secure(transport, protocol, endpoint.tls, recorder)
+        protocol.connection_made(transport)
+        if said and isinstance(protocol, asyncio.Protocol):
+            protocol.data_received(said)
+        return transport, protocol
+
+    async def _secure(
+        self, transport: asyncio.Transport, protocol: asyncio.BaseProtocol, tls: TLSSettings, recorder: Recorder
+    ) -> asyncio.Transport:
+        """TLS over a connection that is there already."""
+        recorder.start("ssl")
+        loop = asyncio.get_running_loop()
+        context = self._trust.context(verify=tls.verify)
+        try:
+            secured = await loop.start_tls(transport, protocol, context, server_hostname=tls.name)
+        except BaseException as error:
+            transport.abort()
+            if isinstance(error, OSError):
+                raise DoorError(of_handshake_error(error, tls.name)) from error
+            raise
+        assert secured is not None  # typeshed's None is for a transport that was closing, which raises
+        return secured
 
 
 def question_name(host: Address | Name, record_type: str) -> str:

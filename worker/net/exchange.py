@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from worker.net.dial import dial, socket_for
 from worker.net.dnswire import ForeignReplyError, MalformedReplyError, Question, Reply, decode_reply, encode_query
-from worker.net.host import Address
+from worker.net.host import Address, authority
 
 MAX_FOREIGN = 64
 """Datagrams that do not answer the question and are waited out: a flood of them ends the exchange instead of holding
@@ -34,7 +34,7 @@ class Nameserver:
     def __str__(self) -> str:
         if self.port == 53:
             return str(self.address)
-        return f"{self.address}:{self.port}" if self.address.version == 4 else f"[{self.address}]:{self.port}"
+        return authority(self.address, self.port)
 
 
 class NoReplyError(Exception):

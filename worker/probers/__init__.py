@@ -1,7 +1,4 @@
-"""One file per protocol: a request, the door and a clock go in, an observation comes out.
-
-A prober records; it never judges, and it raises nothing: what a target does wrong is a value.
-"""
+"""One file per protocol, one signature: a request, the door and a clock go in, an observation comes out. Probers never judge."""
 
 from __future__ import annotations
 
@@ -12,16 +9,16 @@ from worker.apitest.request import DNSRequest, HTTPRequest, Request, TCPRequest
 from worker.clock import Clock
 from worker.net.door import Door
 from worker.probers import dns, http, tcp
-from worker.probers.http import HTTPLimits
+from worker.probers.http_response import HTTPLimits
 
 __all__ = ["HTTPLimits", "probe"]
 
 
-async def probe(request: Request, door: Door, clock: Clock, http_limits: HTTPLimits) -> Observation:
-    """Run *request* once, within its own time limit."""
+async def probe(request: Request, door: Door, clock: Clock, limits: HTTPLimits) -> Observation:
+    """Run *request* with its own prober. Raises nothing that a target or a definition can cause."""
     match request:
         case HTTPRequest():
-            return await http.probe(request, door, clock, http_limits)
+            return await http.probe(request, door, clock, limits)
         case TCPRequest():
             return await tcp.probe(request, door, clock)
         case DNSRequest():

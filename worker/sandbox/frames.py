@@ -20,10 +20,13 @@ from worker.apitest.failure import Failure
 from worker.apitest.observation import HTTPResponse, Observation, Resolution, Response
 from worker.apitest.phases import Timings
 from worker.apitest.result import AssertionResult
+from worker.checks.evidence import Limits
 
 TASK_HEADER: Final = struct.Struct("!II")
 REPLY_HEADER: Final = struct.Struct("!I")
 
+POSITION: Final = struct.Struct("=I")
+"""All that is in the shared page: the index, within the task in hand, of the assertion in hand."""
 MAX_RESULT_BYTES: Final = 64 * 1024
 """One encoded result. `actual` and messages are cut far below this; a library that embeds its instance is not trusted to."""
 MAX_REPLY_BYTES: Final = 2 * 1024 * 1024
@@ -34,6 +37,22 @@ RESUME: Final = TASK_HEADER.pack(0, 0)
 
 
 State: TypeAlias = Literal["going", "paused", "done", "spent"]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the worker tells an evaluator at its birth. Seconds and bytes."""
+
+    parent: int
+    page: int
+    """The inherited file descriptor of the shared page."""
+    limits: Limits
+    """`pattern_seconds` is the CPU time of every assertion, whatever its kind."""
+    turn_seconds: float
+    """CPU after which the evaluator offers, between two assertions, to turn to another test."""
+    memory_bytes: int
+    """Address space of the process."""
+    spent_bytes: int
+    """Resident size after a task beyond which the process asks to be replaced."""
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +94,15 @@ _readies = msgspec.msgpack.Decoder(Ready)
 _kinds: Final[dict[str, msgspec.msgpack.Decoder[Any]]] = {
     kind.__name__: msgspec.msgpack.Decoder(kind) for kind in (*get_args(Assertion), *get_args(Response))
 }
+
+
+def encode_settings(settings: Settings) -> str:
+    """One argument of a command line."""
+    return msgspec.json.encode(settings).decode()
+
+
+def decode_settings(text: str) -> Settings:
+    return msgspec.json.decode(text, type=Settings)
 
 
 def encode_assertion(assertion: Assertion) -> Tagged:

@@ -10,27 +10,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from math import inf
 from types import TracebackType
 from typing import Final, Self
 
 from worker.apitest.assertion import Assertion
 from worker.apitest.observation import Observation
+from worker.checks.evidence import Limits
 from worker.clock import Clock
 from worker.errors import EvaluationError
 from worker.sandbox import frames
-from worker.sandbox.confinement import WALL_FACTOR
+from worker.sandbox.autopsy import MISSPOKE, STARVED, Cause, cause_of_death
+from worker.sandbox.confinement import FOR_ENGINES, WALL_FACTOR
 from worker.sandbox.errand import Errand, Evaluation
-from worker.sandbox.evaluator import Settings
+from worker.sandbox.frames import Settings
 from worker.sandbox.process import Process
 from worker.sandbox.turns import Turns
 
 log = logging.getLogger(__name__)
 
 SPARES: Final = 1
-"""Evaluators beyond those that work at once: a killed one is replaced at once, while its successor takes 0.2 s to start."""
+"""Evaluators beyond those asked for: they replace a killed one at once, and serve what is light while the others are held."""
 TURN_SECONDS: Final = 0.25
 """CPU after which a task makes room for other tests. Its body is parsed again on return, so a turn is well above that cost."""
 MEMORY_BYTES: Final = 1024**3
@@ -52,34 +53,28 @@ CLOSE_SECONDS: Final = 5.0
 """How long killed evaluators may take to be gone when the worker ends."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """What one assertion may cost. *pattern_seconds* is CPU time, the option `regexTimeout`."""
-
-    pattern_seconds: float = 0.5
-
-
 class Evaluators:
-    """*size* evaluators that work at once, for the life of an `async with`; entering it waits for none of them.
+    """*size* evaluators and a spare, for the life of an `async with`; entering it waits for none of them.
 
     The counters are for the metrics. Since the start: `started`; `killed`, ended with an assertion in hand (limit, crash);
     `recycled`, replaced for their size; `crashed`, ended without any work. At present: `waiting`, `working`, `standing_by`.
     """
 
-    def __init__(self, size: int, limits: Bounds, clock: Clock, *, program: str = "worker.sandbox.evaluator") -> None:
+    def __init__(self, size: int, limits: Limits, clock: Clock, *, program: str = "worker.sandbox.evaluator") -> None:
         self.started = self.killed = self.recycled = self.crashed = 0
         self._size = size
         self._clock = clock
         self._program = program
+        self._cpu_seconds = limits.pattern_seconds
         self._settings = Settings(
             parent=0,
             page=0,
-            cpu_seconds=limits.pattern_seconds,
+            limits=limits,
             turn_seconds=TURN_SECONDS,
             memory_bytes=MEMORY_BYTES,
             spent_bytes=SPENT_BYTES,
         )
-        self._guard_seconds = WALL_FACTOR * (TURN_SECONDS + limits.pattern_seconds) + GUARD_SECONDS
+        self._guard_seconds = WALL_FACTOR * (TURN_SECONDS + limits.pattern_seconds + FOR_ENGINES.hard) + GUARD_SECONDS
         self._turns: Turns[Errand] = Turns()
         self._alive: set[Process] = set()
         self._idle: list[Process] = []
@@ -133,12 +128,12 @@ class Evaluators:
         return self._missing
 
     async def evaluate(
-        self, test_key: str, assertions: Sequence[Assertion], observation: Observation, deadline_s: float
+        self, test_key: str, assertions: Sequence[Assertion], observation: Observation, deadline_s: float = inf
     ) -> Evaluation:
         """Judge *assertions*. Those that a limit stopped are results, too: not valid, with the reason.
 
-        Tests with the same *test_key* share one turn. TimeoutError when evaluators have worked on it for *deadline_s* seconds
-        (waiting does not count), EvaluationError if none could be had. May be cancelled at any time.
+        Tests with the same *test_key* share one turn. What evaluators have not judged in *deadline_s* seconds of work (waiting
+        does not count) ends with TIMEOUT. EvaluationError if no evaluator could be had. May be cancelled at any time.
         """
         if self._closed or len(self._turns) >= MAX_WAITING:
             raise EvaluationError("the evaluators are closed" if self._closed else "too many tests wait for evaluators")
@@ -222,7 +217,8 @@ class Evaluators:
             self._timers[errand] = loop.call_later(MAX_WAIT_SECONDS, self._give_up, errand)
 
     def _dispatch(self) -> None:
-        while self._idle and len(self._working) < self._size and (errand := self._turns.take()) is not None:
+        """Hand out what may go now. The last evaluators that stand by are for tests that cost little: the others can wait."""
+        while self._idle and (errand := self._turns.take(light_only=len(self._idle) <= SPARES)) is not None:
             errand.waiting = False
             self._cancel_timer(errand)
             now = self._clock.monotonic_ns()
@@ -247,14 +243,13 @@ class Evaluators:
 
     def _settle(self, errand: Errand) -> None:
         """Its turn is over: done, out of time, or back to the queue."""
+        if errand.left_s <= 0:
+            errand.expire()
         if errand.done.done():
             self._dispatch()
         elif errand.finished:
             self._dispatch()
             errand.done.set_result(None)
-        elif errand.left_s <= 0:
-            self._fail(errand, TimeoutError())
-            self._dispatch()
         else:
             self._queue(errand)
 
@@ -265,8 +260,7 @@ class Evaluators:
         self._dismiss(process)
         if errand.left_s > 0:
             self.killed += 1
-            errand.starved = True
-            errand.blame(position, "stopped: the evaluator did not get on")
+            self._blame(errand, position, STARVED)
         self._settle(errand)
 
     def _give_up(self, errand: Errand) -> None:
@@ -297,25 +291,18 @@ class Evaluators:
 
     def _autopsy(self, process: Process, errand: Errand) -> None:
         """Give the assertion that was in hand the reason of its evaluator's death for a result."""
-        cpu, code = self._settings.cpu_seconds, process.exit_code
-        if process.misspoke:
-            reason = "stopped: the evaluator sent something that is no result"
-        elif code == -signal.SIGVTALRM:
-            reason = f"stopped after {cpu:g} s of CPU time"
-        elif code == -signal.SIGALRM:
-            reason = f"stopped after {cpu * WALL_FACTOR:g} s: this worker's machine is too busy"
-            errand.starved = True
-        elif code == -signal.SIGKILL and not errand.killed_from_outside:
-            # By a person, or to save the machine's memory: it need not be this assertion's fault. Once.
-            errand.killed_from_outside = True
+        cause = MISSPOKE if process.misspoke else cause_of_death(process.exit_code, self._cpu_seconds)
+        if cause.foreign and not errand.excused:
+            errand.excused = True  # once: the second death in the same task is no accident
             return
-        else:
-            reason = f"stopped: the evaluator ended ({_exit_name(code)})"
-        errand.blame(process.position, reason)
+        self._blame(errand, process.position, cause)
+
+    def _blame(self, errand: Errand, position: int, cause: Cause) -> None:
+        errand.blame(position, cause)
         log.info(
-            "An evaluator was stopped: %s",
-            reason,
-            extra={"action": "evaluator_killed", "test": errand.key, "reason": reason},
+            "An evaluator was ended: %s",
+            cause.reason,
+            extra={"action": "evaluator_killed", "test": errand.key, "reason": cause.reason},
         )
 
     def _dismiss(self, process: Process) -> None:
@@ -353,9 +340,3 @@ class Evaluators:
                     await self._changed.wait()
         except TimeoutError:
             process.kill()
-
-
-def _exit_name(code: int | None) -> str:
-    if code is not None and code < 0:
-        return signal.Signals(-code).name
-    return f"exit code {code}"

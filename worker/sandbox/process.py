@@ -19,7 +19,7 @@ from typing import BinaryIO, Final, Protocol, cast
 import msgspec
 
 from worker.sandbox import frames
-from worker.sandbox.evaluator import POSITION, Settings
+from worker.sandbox.frames import POSITION, Settings
 
 JOINED_BYTES: Final = 64 * 1024
 """A body up to this size is copied behind its task, so that both leave in one write."""
@@ -146,7 +146,7 @@ class Process(asyncio.Protocol):
             told = msgspec.structs.replace(settings, parent=os.getpid(), page=page.fileno())
             # -P: no module is found in the working directory. A session of its own: Ctrl-C in a terminal is for the worker.
             self._popen = subprocess.Popen(  # noqa: S603 - every argument is the program's own
-                [sys.executable, "-P", "-X", "utf8", "-m", program, msgspec.json.encode(told).decode()],
+                [sys.executable, "-P", "-X", "utf8", "-m", program, frames.encode_settings(told)],
                 stdin=its.fileno(),
                 stdout=subprocess.DEVNULL,
                 pass_fds=(page.fileno(),),

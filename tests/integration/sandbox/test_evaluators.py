@@ -13,12 +13,14 @@ import psutil
 import pytest
 
 from worker.apitest.assertion import Comparison, Operator, Subject
+from worker.apitest.failure import FailureCode
 from worker.apitest.observation import HTTPResponse, Observation
 from worker.apitest.phases import Timings
+from worker.checks.evidence import Limits
 from worker.clock import SystemClock
 from worker.errors import EvaluationError
 from worker.sandbox.errand import Evaluation
-from worker.sandbox.pool import Bounds, Evaluators
+from worker.sandbox.pool import Evaluators
 
 PROGRAM = "tests.integration.sandbox.deeds"
 LIMIT = 0.15
@@ -35,7 +37,7 @@ def seen(body: bytes = b"") -> Observation:
 
 
 def pool_of(size: int) -> Evaluators:
-    return Evaluators(size, Bounds(pattern_seconds=LIMIT), SystemClock(), program=PROGRAM)
+    return Evaluators(size, Limits(pattern_seconds=LIMIT), SystemClock(), program=PROGRAM)
 
 
 @pytest.fixture
@@ -81,14 +83,14 @@ async def test_nothing_to_judge_needs_no_evaluator(pool: Evaluators) -> None:
 
 async def test_python_code_is_interrupted_and_its_evaluator_survives(pool: Evaluators) -> None:
     evaluation = await do(pool, "pid", "spin", "swallow", "pid")
-    assert reasons(evaluation) == [None, *[f"stopped after {LIMIT} s of CPU time"] * 2, None]
+    assert reasons(evaluation) == [None, *["it was not judged within 150 ms"] * 2, None]
     assert evaluation.results[0].actual == evaluation.results[3].actual
     assert pool.killed == 0
 
 
 async def test_native_code_is_killed_and_only_its_own_assertion_pays(pool: Evaluators) -> None:
     evaluation = await do(pool, "pid", "grind", "say b", "grind", "say c")
-    stopped = f"stopped after {LIMIT} s of CPU time"
+    stopped = "it was not judged within 150 ms"
     assert reasons(evaluation) == [None, stopped, None, stopped, None]
     assert [result.valid for result in evaluation.results] == [True, False, True, False, True]
     assert pool.killed == 2
@@ -104,9 +106,9 @@ async def test_memory_is_bounded(pool: Evaluators) -> None:
 @pytest.mark.parametrize(
     ("deed", "reason"),
     [
-        ("crash", "stopped: the evaluator ended (SIGSEGV)"),
-        ("leave", "stopped: the evaluator ended (exit code 3)"),
-        ("fail", "could not be evaluated: RuntimeError"),
+        ("crash", "its evaluator crashed (SIGSEGV)"),
+        ("leave", "its evaluator ended with exit code 3"),
+        ("fail", "it could not be evaluated: RuntimeError"),
     ],
 )
 async def test_an_engine_that_goes_wrong_costs_one_assertion(pool: Evaluators, deed: str, reason: str) -> None:
@@ -118,7 +120,7 @@ async def test_an_evaluator_that_says_something_else_is_not_listened_to(pool: Ev
     """It has moved on to a later assertion when that is noticed: which one is blamed is not known, that one is, is."""
     evaluation = await do(pool, "say before", "babble", "say after")
     assert {result.valid for result in evaluation.results} == {True, False}
-    assert "stopped: the evaluator sent something that is no result" in reasons(evaluation)
+    assert "its evaluator sent something that is no result" in reasons(evaluation)
     assert (await do(pool, "say x")).results[0].actual == "x"
 
 
@@ -166,8 +168,10 @@ async def test_waiting_is_measured_and_counts_to_no_deadline() -> None:
 
 
 async def test_a_deadline_ends_the_test_and_frees_the_place(pool: Evaluators) -> None:
-    with pytest.raises(TimeoutError):
-        await do(pool, *["burn 0.1"] * 10, deadline_s=0.3)
+    evaluation = await do(pool, *["burn 0.1"] * 10, deadline_s=0.5)
+    judged = sum(result.valid for result in evaluation.results)
+    assert 0 < judged < 10
+    assert [result.code for result in evaluation.results] == [None] * judged + [FailureCode.TIMEOUT] * (10 - judged)
     assert (await do(pool, "say after")).results[0].actual == "after"
 
 
@@ -255,7 +259,7 @@ async def test_what_is_in_work_when_the_pool_closes_fails_by_name() -> None:
 
 
 async def test_evaluators_that_die_at_once_are_started_ever_more_slowly() -> None:
-    async with Evaluators(1, Bounds(), SystemClock(), program="no.such.module") as pool:
+    async with Evaluators(1, Limits(), SystemClock(), program="no.such.module") as pool:
         await until(lambda: pool.crashed == 3)
         assert 3 <= pool.started <= 4
 

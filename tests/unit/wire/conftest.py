@@ -1,6 +1,8 @@
-"""Keys are dear to make: one RSA key and one X25519 key a session."""
+"""One key of each kind. Making an RSA key takes seconds, so the one of the vectors is used."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +12,7 @@ from worker.wire.keys import PrivateKey
 
 @pytest.fixture(scope="session")
 def rsa_key() -> PrivateKey:
-    return keys.generate("rsa4096")
+    return PrivateKey.from_pem((Path(__file__).parents[2] / "vectors" / "test-key-rsa4096.pem").read_text())
 
 
 @pytest.fixture(scope="session")

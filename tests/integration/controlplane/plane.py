@@ -1,0 +1,133 @@
+"""A control plane in this process, on a real SQLite file, with a clock that only the test moves."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from sqlalchemy import Table, select
+
+from controlplane import locationfile
+from controlplane.leases import Grace
+from controlplane.rest import site
+from controlplane.rest.service import Service
+from controlplane.store import locations, sweep, tests
+from controlplane.store.database import Database, Keyring, open_database
+from controlplane.store.locations import Location
+from controlplane.store.tests import StoredTest
+from tests.fakes.clock import FakeClock
+from tests.fakes.protocol import ProtocolWorker
+
+
+@dataclass(slots=True)
+class Plane:
+    """*service* is what the handlers see; replace it to start the control plane anew."""
+
+    folder: Path
+    clock: FakeClock
+    database: Database
+    service: Service
+    url: str = ""
+
+    def now(self) -> int:
+        return self.service.now()
+
+    def restart(self) -> None:
+        """What a new process knows: what is in the database, and that it has just started."""
+        self.service = Service(
+            database=self.database, clock=self.clock, grace=Grace(self.now()), hosts=self.service.hosts
+        )
+
+    async def add_location(self, name: str = "office") -> ProtocolWorker:
+        """A location, and a worker with its config file."""
+        place = Location(id=locationfile.location_id(name), name=name, enabled=True, created_at=self.now())
+        async with self.database.write() as connection:
+            await locations.add(connection, place)
+        return await self.add_file(place.id, name)
+
+    async def add_file(self, location: str, name: str) -> ProtocolWorker:
+        new = locationfile.make(location, key_kind="x25519", intake_url=self.url)
+        async with self.database.write() as connection:
+            await locations.add_credential(connection, self.database.sealer, location, new.credential, now=self.now())
+        path = self.folder / f"{name}.json"
+        path.write_text(new.text.reveal())
+        worker = ProtocolWorker.from_file(path, self.url)
+        worker.clock = self.clock
+        return worker
+
+    async def add_test(
+        self, location: str, public_id: str = "abc-def-ghi", *, period: int = 60, **changes: Any
+    ) -> StoredTest:
+        """A test that runs every *period* seconds. Its definition is only as complete as the control plane looks at it."""
+        stored = StoredTest(
+            public_id=public_id,
+            name=changes.get("name", f"test {public_id}"),
+            subtype="http",
+            version=changes.get("version", 1),
+            paused=changes.get("paused", False),
+            period_ms=period * 1000,
+            definition=json.dumps({"public_id": public_id, "padding": "x" * changes.get("padding", 0)}),
+            modified_at=self.now(),
+        )
+        async with self.database.write() as connection:
+            await tests.put(connection, stored, now=self.now())
+            await tests.assign(connection, stored, location, enabled=True, now=self.now())
+        return stored
+
+    async def sweep(self, *, mend: bool = False) -> None:
+        """What the running process does every second."""
+        now = self.now()
+        expiry = self.service.grace.expiry(now)
+        async with self.database.write() as connection:
+            await sweep.settle_runs(connection, now=now)
+            await sweep.settle_jobs(connection, now=now, expiry=expiry)
+            if mend:
+                await sweep.mend_runs(connection, now=now)
+
+    async def let_pass(self, seconds: int) -> None:
+        """Time in which the process runs and nobody calls."""
+        for _ in range(seconds):
+            self.clock.stall(1)
+            await self.sweep()
+
+    async def rows(self, *tables: Table) -> list[Sequence[Any]]:
+        """Everything that is in *tables*, at one moment."""
+        async with self.database.read() as connection:
+            return [(await connection.execute(select(table))).all() for table in tables]
+
+
+@asynccontextmanager
+async def opened(folder: Path) -> AsyncIterator[Plane]:
+    """Without a web server: for what is called directly."""
+    clock = FakeClock()
+    keyring = Keyring(path=folder / "controlplane.db.key")
+    database = await open_database(folder / "controlplane.db", keyring, create=True)
+    now = round(clock.now().timestamp() * 1000)
+    service = Service(database=database, clock=clock, grace=Grace(now), hosts=())
+    try:
+        yield Plane(folder=folder, clock=clock, database=database, service=service)
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def served(folder: Path, *, prefix: str = "", host: str | None = None) -> AsyncIterator[Plane]:
+    """On a real socket. *host* stands for what an ingress calls us, *prefix* for the path of the public URL."""
+    async with opened(folder) as plane:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            address = f"127.0.0.1:{listener.getsockname()[1]}"
+            plane.url = f"http://{address}{prefix}"
+            plane.service = replace(plane.service, hosts=(host or address,))
+            runner = web.AppRunner(site.build(plane.service, prefixes=[prefix]), auto_decompress=False)
+            await runner.setup()
+            await web.SockSite(runner, listener).start()
+            try:
+                yield plane
+            finally:
+                await runner.cleanup()

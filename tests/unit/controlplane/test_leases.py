@@ -1,0 +1,120 @@
+"""Who holds a job and what becomes of one that nobody holds. Random events on a real store: integration tests."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controlplane.leases import (
+    LEASE_TTL,
+    MAX_DELIVERIES,
+    STALL,
+    Fate,
+    Grace,
+    Job,
+    fate,
+    is_lease_of,
+    lease_of,
+    read_lease,
+    returned,
+)
+
+NOW = 1_767_323_045_000
+JOB = "1b671a64-40d5-491e-99b0-da01ff1f3341"
+
+
+def job(*, until: int = NOW + 60_000, delivery: int = 1, worker: str | None = "w", seen: int | None = NOW) -> Job:
+    return Job(id=JOB, until=until, delivery=delivery, worker=worker, worker_seen=seen)
+
+
+@given(st.text(min_size=1), st.integers(1, 999))
+def test_a_lease_names_its_job_and_delivery(name: str, delivery: int) -> None:
+    assert read_lease(lease_of(name, delivery)) == (name, delivery)
+
+
+@pytest.mark.parametrize("lease", ["", ".", ".1", "job", "job.", "job.x", "job.-1", "job.1000", "job.²", "job.1 "])
+def test_what_is_no_lease_of_ours_names_nothing(lease: str) -> None:
+    assert read_lease(lease) is None
+    assert not is_lease_of(lease, "job", 3)
+
+
+@pytest.mark.parametrize(
+    ("lease", "given_out"),
+    [(f"{JOB}.0", False), (f"{JOB}.1", True), (f"{JOB}.2", True), (f"{JOB}.3", False), ("other.1", False)],
+)
+def test_only_deliveries_that_were_made_have_leases(lease: str, given_out: bool) -> None:
+    assert is_lease_of(lease, JOB, 2) is given_out
+
+
+def test_a_job_is_held_as_long_as_its_worker_is_seen() -> None:
+    expiry = NOW - LEASE_TTL
+    assert fate(job(seen=expiry), now=NOW, expiry=expiry) is Fate.HELD
+    assert fate(job(seen=expiry - 1), now=NOW, expiry=expiry) is Fate.OFFERED
+
+
+def test_a_run_that_is_going_on_is_held_beyond_its_period() -> None:
+    assert fate(job(until=NOW - 1, delivery=MAX_DELIVERIES), now=NOW, expiry=NOW - LEASE_TTL) is Fate.HELD
+
+
+def test_a_job_that_was_given_back_is_offered_until_its_period_ends_and_missed_then() -> None:
+    back = job(worker=None, seen=None)
+    assert fate(back, now=back.until - 1, expiry=0) is Fate.OFFERED
+    assert fate(back, now=back.until, expiry=0) is Fate.MISSED
+
+
+def test_a_job_whose_worker_vanished_is_lost_at_the_end_of_its_period() -> None:
+    gone = job(until=NOW, seen=NOW - 10 * LEASE_TTL)
+    assert fate(gone, now=NOW, expiry=NOW - LEASE_TTL) is Fate.LOST
+
+
+def test_a_fourth_delivery_is_not_made() -> None:
+    expiry = NOW - LEASE_TTL
+    for worker, seen in (("w", expiry - 1), (None, None)):
+        assert fate(job(delivery=2, worker=worker, seen=seen), now=NOW, expiry=expiry) is Fate.OFFERED
+        assert fate(job(delivery=3, worker=worker, seen=seen), now=NOW, expiry=expiry) is Fate.LOST
+
+
+def test_nothing_expires_for_one_lease_after_a_start() -> None:
+    grace = Grace(NOW)
+    moments = range(NOW, NOW + LEASE_TTL, 1_000)
+    assert [grace.expiry(moment) for moment in moments] == [0] * len(moments)
+    assert grace.expiry(NOW + LEASE_TTL) == NOW
+
+
+@pytest.mark.parametrize("jump", [STALL + 1, 3_600_000, -1, -3_600_000], ids=["stall", "forward", "back", "far back"])
+def test_nothing_expires_for_one_lease_after_an_absence(jump: int) -> None:
+    grace = Grace(NOW)
+    now = NOW
+    for _ in range(30):
+        now += 1_000
+        grace.expiry(now)
+    assert grace.expiry(now) == now - LEASE_TTL
+
+    now += jump
+    assert grace.expiry(now) == 0
+    for _ in range(14):
+        now += 1_000
+        assert grace.expiry(now) == 0
+    now += 1_000
+    assert grace.expiry(now) == now - LEASE_TTL
+
+
+def test_an_unknown_worker_holds_its_job_only_while_nothing_expires() -> None:
+    assert fate(job(seen=None), now=NOW, expiry=0) is Fate.HELD
+    assert fate(job(seen=None), now=NOW, expiry=NOW - LEASE_TTL) is Fate.OFFERED
+
+
+def test_a_pull_shows_what_was_released_and_what_never_arrived() -> None:
+    back = returned(
+        [("a", 1), ("b", 2), ("c", 1), ("d", 2)],
+        holding=["a.1", "d.1", "unknown.1"],
+        release=["b.2", "a.9"],
+    )
+    assert back.released == ("b",)
+    assert back.unanswered == ("c", "d")  # d is held under a delivery that has been replaced
+
+
+def test_what_is_both_held_and_released_is_released() -> None:
+    back = returned([("a", 1)], holding=["a.1"], release=["a.1"])
+    assert (back.released, back.unanswered) == (("a",), ())

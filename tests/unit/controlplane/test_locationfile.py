@@ -1,0 +1,126 @@
+"""A location's config file: the reference system's names and forms, written once, and openable by what the database keeps."""
+
+from __future__ import annotations
+
+import json
+import re
+import stat
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from controlplane import locationfile
+from controlplane.errors import UnusableError
+from controlplane.locationfile import KeyKind
+from worker.secret import Secret
+from worker.wire import envelope
+from worker.wire.keys import PrivateKey, PublicKey
+
+
+def test_the_file_has_the_names_and_forms_of_the_reference_system() -> None:
+    new = locationfile.make("pl:x-" + "0" * 32, key_kind="x25519", intake_url="https://plane.example")
+    content = json.loads(new.text.reveal())
+
+    assert content.keys() == {"id", "intakeUrl", "accessKey", "secretAccessKey", "privateKey", "publicKey"}
+    assert content["intakeUrl"] == "https://plane.example"
+    assert re.fullmatch(r"[0-9a-f]{32}", content["accessKey"])
+    assert re.fullmatch(r"[0-9a-f]{64}", content["secretAccessKey"])
+    assert content["publicKey"].keys() == {"pem", "fingerprint"}
+    assert re.fullmatch(r"sha256\$base64\$[A-Za-z0-9+/]{43}=", content["publicKey"]["fingerprint"])
+
+
+@pytest.mark.parametrize("kind", get_args(KeyKind))
+def test_the_two_sides_open_what_the_other_sealed(kind: KeyKind) -> None:
+    new = locationfile.make("pl:x", key_kind=kind, intake_url="https://plane.example")
+    content = json.loads(new.text.reveal())
+    mine = PrivateKey.from_pem(content["privateKey"])
+    kept = PrivateKey.from_pem(new.credential.results_private_pem.reveal())
+
+    jobs = envelope.seal(b"jobs", PublicKey.from_pem(new.credential.jobs_public_pem), typ="pl-jobs", location="pl:x")
+    theirs = PublicKey.from_pem(content["publicKey"]["pem"], content["publicKey"]["fingerprint"])
+    results = envelope.seal(b"results", theirs, typ="pl-results", location="pl:x")
+
+    assert mine.kid == new.credential.jobs_kid
+    assert kept.kid == new.credential.results_kid
+    assert envelope.unseal(jobs, [mine], typ="pl-jobs", location="pl:x", max_bytes=10_000) == b"jobs"
+    assert envelope.unseal(results, [kept], typ="pl-results", location="pl:x", max_bytes=10_000) == b"results"
+
+
+def test_what_the_control_plane_keeps_does_not_open_jobs() -> None:
+    new = locationfile.make("pl:x", key_kind="x25519", intake_url="https://plane.example")
+    private = json.loads(new.text.reveal())["privateKey"]
+
+    assert private not in {new.credential.results_private_pem.reveal(), new.credential.jobs_public_pem}
+    assert PrivateKey.from_pem(private).kid != new.credential.results_kid
+
+
+@pytest.mark.parametrize(
+    ("name", "slug"),
+    [
+        ("Office Berlin", "office-berlin"),
+        ("--", "location"),
+        ("Ümläut", "ml-ut"),
+        ("a" * 200, "a" * 60),
+        ("x.y", "x-y"),
+    ],
+)
+def test_an_id_is_made_of_the_name_and_chance(name: str, slug: str) -> None:
+    first, second = locationfile.location_id(name), locationfile.location_id(name)
+    assert re.fullmatch(rf"pl:{slug}-[0-9a-f]{{32}}", first)
+    assert first != second
+
+
+def test_a_file_is_private_and_never_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "worker-config.json"
+    locationfile.write(path, Secret("one"))
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+    with pytest.raises(UnusableError, match=r"worker-config\.json: the file exists"):
+        locationfile.write(path, Secret("two"))
+    assert path.read_text() == "one"
+
+
+def test_a_link_is_not_followed_to_a_file_that_is_to_be_made(tmp_path: Path) -> None:
+    path = tmp_path / "worker-config.json"
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(UnusableError, match="the file exists"):
+        locationfile.write(path, Secret("one"))
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UnusableError, match=r"none/x\.json: No such file"):
+        locationfile.write(tmp_path / "none" / "x.json", Secret("one"))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "plane.example", "ftp://plane.example", "https://", "https://u:p@plane.example", "https://plane.example?x",
+     "https://plane.example:99999", "https://plane.example#x"],
+)  # fmt: skip
+def test_what_is_no_intake_url_is_refused(url: str) -> None:
+    with pytest.raises(UnusableError, match="--intake-url"):
+        locationfile.check_intake_url(url)
+
+
+def test_an_intake_url_may_have_a_path() -> None:
+    assert locationfile.check_intake_url("https://plane.example:8443/synthetics/") == (
+        "https://plane.example:8443/synthetics"
+    )
+
+
+def test_the_commands_can_be_typed_as_they_are_printed() -> None:
+    text = locationfile.commands(Path("worker-config.json"), "https://plane.example")
+    assert (
+        "docker run --rm -v $PWD/worker-config.json:/etc/datadog/synthetics-check-runner.json open-private-location"
+        in text
+    )
+    assert "--from-file=synthetics-check-runner.json=worker-config.json" in text
+    assert "network host" not in text
+
+
+def test_a_loopback_intake_is_pointed_out() -> None:
+    text = locationfile.commands(Path("/tmp/my config.json"), "http://127.0.0.1:8080")
+    assert "--network host -v '/tmp/my config.json':" in text
+    assert "Workers on other machines do not reach http://127.0.0.1:8080" in text
