@@ -1,4 +1,4 @@
-"""Hostile assertions and bodies, all of them, through one pool while well-behaved tests go on: what became of each, and of the rest.
+"""Hostile assertions and bodies, all of them, through one pool while well-behaved tests go on.
 
 The attacks run once, together; each test looks at one aspect of that run.
 """
@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psutil
 import pytest
@@ -83,7 +83,7 @@ class Caller:
     def __init__(self) -> None:
         self.count = 0
 
-    async def __aenter__(self) -> Caller:
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._called, "127.0.0.1", 0)
         self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
