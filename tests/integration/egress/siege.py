@@ -16,9 +16,9 @@ from dataclasses import asdict, dataclass
 import uvloop
 
 from tests.integration.egress.listeners import Listeners
-from tests.integration.net.way import nameservers
 from tests.servers import dns
 from tests.servers.dns import DNSServer
+from tests.servers.door import nameservers, trust_store
 from tests.servers.http import Seen, reply, serving
 from tests.vectors.egress import Vector, vectors
 from worker.apitest.observation import Observation
@@ -26,7 +26,6 @@ from worker.apitest.request import DNSRequest, HTTPRequest, TCPRequest
 from worker.clock import SystemClock
 from worker.net.door import Door
 from worker.net.resolver import Resolver
-from worker.net.trust import TrustStore
 from worker.policy import Policy
 from worker.probers import dns as dns_prober
 from worker.probers import http as http_prober
@@ -152,7 +151,7 @@ async def besiege(door: Door, listeners: Listeners, chosen: Iterable[Vector], wa
 
 def door_asking(server: DNSServer, policy: Policy) -> Door:
     resolver = Resolver(nameservers([server.address]), ipv6=True)
-    return Door(policy=policy, resolver=resolver, trust=TrustStore(()))
+    return Door(policy=policy, resolver=resolver, trust=trust_store(()))
 
 
 async def main(policy: str, ways: Sequence[str]) -> None:

@@ -14,20 +14,21 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, ip_address, ip_network
 
 import pytest
 
 from tests.integration.egress.listeners import Listeners
-from tests.integration.egress.siege import HOST_WAYS, POLICIES, Run, besiege, ways_of, zone
-from tests.integration.net.way import nameservers
+from tests.integration.egress.siege import HOST_WAYS, POLICIES, REDIRECTOR, Run, besiege, ways_of, zone
 from tests.servers.dns import DNSServer
+from tests.servers.door import nameservers, trust_store
+from tests.servers.proxy import HTTPProxy, SOCKS5Proxy
 from tests.vectors.egress import DENIED, INVALID, Vector, vectors
 from worker.net.door import Door
-from worker.net.host import Address
+from worker.net.host import Address, Name
+from worker.net.proxy import Proxy, Scheme
 from worker.net.recorder import Recorder
 from worker.net.resolver import Resolver
-from worker.net.trust import TrustStore
 
 VECTORS = tuple(vectors())
 ATTACKS = tuple(vector for vector in VECTORS if vector.reaches != "public")
@@ -44,10 +45,15 @@ UNCONNECTABLE = tuple(map(ip_network, ("224.0.0.0/4", "255.255.255.255/32", "fe8
 class WatchedDoor(Door):
     """Would fail the test rather than send anything off this machine."""
 
-    async def _judged(self, text: str, recorder: Recorder) -> list[Address]:
-        addresses = await super()._judged(text, recorder)
-        assert all(address.is_loopback for address in addresses), f"the policy let {text!r} through to {addresses}"
+    async def _judged(self, host: Address | Name, recorder: Recorder) -> list[Address]:
+        addresses = await super()._judged(host, recorder)
+        assert all(address.is_loopback for address in addresses), f"the policy let {host} through to {addresses}"
         return addresses
+
+
+def watched_door(server: DNSServer, policy: str, proxy: Proxy | None = None) -> Door:
+    resolver = Resolver(nameservers([server.address]), ipv6=True)
+    return WatchedDoor(policy=POLICIES[policy], resolver=resolver, trust=trust_store(()), proxy=proxy)
 
 
 def wrong(runs: Sequence[Run]) -> list[str]:
@@ -71,18 +77,27 @@ def test_there_are_hundreds_of_different_vectors() -> None:
 @pytest.mark.parametrize("way", HOST_WAYS)
 async def test_no_attack_reaches_a_listener_on_loopback(way: str) -> None:
     async with Listeners(LOOPBACK) as listeners, DNSServer(zone()) as server:
-        resolver = Resolver(nameservers([server.address]), ipv6=True)
-        door = WatchedDoor(policy=POLICIES["default"], resolver=resolver, trust=TrustStore(()))
-        runs = await besiege(door, listeners, ATTACKS, [way])
+        runs = await besiege(watched_door(server, "default"), listeners, ATTACKS, [way])
     assert len(runs) > 300
     assert wrong(runs) == []
+
+
+@pytest.mark.asyncio(loop_factories=["asyncio"])
+@pytest.mark.parametrize(("scheme", "make"), [("http", HTTPProxy), ("socks5", SOCKS5Proxy)])
+async def test_no_attack_is_asked_of_a_proxy(scheme: Scheme, make: type[HTTPProxy | SOCKS5Proxy]) -> None:
+    """The worker judges before it asks for a tunnel: the proxy, which could reach everything, only hears of the redirector."""
+    async with Listeners(LOOPBACK) as listeners, DNSServer(zone()) as server, make() as proxy:
+        through = Proxy(scheme=scheme, host=IPv4Address(proxy.host), port=proxy.port)
+        door = watched_door(server, "default", through)
+        runs = await besiege(door, listeners, ATTACKS, ["tcp", "http", "https", "redirect"])
+    assert wrong(runs) == []
+    assert {host for host, _ in proxy.asked} == {REDIRECTOR}
 
 
 async def test_the_listeners_count_what_arrives() -> None:
     """The control of the test above: with loopback allowed, the vectors that name it arrive."""
     async with Listeners(LOOPBACK) as listeners, DNSServer(zone()) as server:
-        resolver = Resolver(nameservers([server.address]), ipv6=True)
-        door = WatchedDoor(policy=POLICIES["open"], resolver=resolver, trust=TrustStore(()))
+        door = watched_door(server, "open")
         aimed = [vector for vector in ATTACKS if vector.reaches in LOOPBACK and vector.by in {"host", "name"}]
         runs = await besiege(door, listeners, aimed, HOST_WAYS)
     assert len(aimed) > 80

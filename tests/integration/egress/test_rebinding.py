@@ -15,15 +15,14 @@ import pytest_asyncio
 
 from tests.integration.egress.listeners import Listeners
 from tests.integration.egress.siege import CLOCK, LIMITS
-from tests.integration.net.way import nameservers
 from tests.servers import dns
 from tests.servers.dns import Behaviour, DNSServer, Query, Reaction
+from tests.servers.door import nameservers, trust_store
 from tests.servers.http import reply, serving
 from worker.apitest.observation import Observation
 from worker.apitest.request import DNSRequest, HTTPRequest, TCPRequest
 from worker.net.door import Door
 from worker.net.resolver import Resolver
-from worker.net.trust import TrustStore
 from worker.policy import Policy
 from worker.probers import dns as dns_prober
 from worker.probers import http as http_prober
@@ -32,7 +31,6 @@ from worker.probers import tcp as tcp_prober
 GOOD, CLOSED = "127.9.9.9", "127.9.9.8"
 BAD, WORSE, BAD6 = "127.0.0.1", "127.127.127.127", "::1"
 NAME = "rebind.test"
-TRUST = TrustStore(())
 
 Probe = Callable[[Door, int], Awaitable[Observation]]
 
@@ -76,7 +74,7 @@ async def listeners() -> AsyncIterator[Listeners]:
 
 def door_to(*servers: DNSServer, policy: Policy | None = None) -> Door:
     resolver = Resolver(nameservers([server.address for server in servers]), ipv6=True)
-    return Door(policy=policy or Policy.build(allow=[GOOD, CLOSED]), resolver=resolver, trust=TRUST)
+    return Door(policy=policy or Policy.build(allow=[GOOD, CLOSED]), resolver=resolver, trust=trust_store(()))
 
 
 async def run(probe: Probe, behaviour: Behaviour, listeners: Listeners, runs: int) -> list[str]:
