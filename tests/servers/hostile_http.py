@@ -43,6 +43,16 @@ async def deaf(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
     await asyncio.sleep(3600)
 
 
+async def closing_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Accepts and closes, before it could have read anything."""
+    writer.close()
+
+
+async def resetting_at_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Accepts and resets."""
+    reset(writer)
+
+
 async def resetting(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Reads the request and resets the connection: unread or not, lingering is off."""
     await read_request(reader)

@@ -31,10 +31,12 @@ async def first_reached(
     last = len(addresses)
     for position, address in enumerate(addresses, start=1):
         began = recorder.now_ns()
-        share = None if position == last else recorder.remaining() / (last - position + 1)
         try:
-            async with asyncio.timeout(share):
+            if position == last:
                 reached = await reach(address)
+            else:
+                async with asyncio.timeout(recorder.remaining() / (last - position + 1)):
+                    reached = await reach(address)
         except (OSError, DoorError, asyncio.CancelledError) as error:
             failure = _failure(error, address, port)
             recorder.attempted(address, port, began, failure.failure.message)

@@ -1,22 +1,28 @@
-"""The few bytes that are exchanged with a proxy before a connection belongs to its caller. Bounded; what comes after
-them is kept.
-"""
+"""A few bytes that are exchanged over a connection before it belongs to its caller. Bounded; what comes after them is kept."""
 
 from __future__ import annotations
 
 import asyncio
 
-MAX_RECEIVED = 16_384
-"""What a proxy may say before the tunnel stands: an answer to CONNECT with generous headers."""
+from worker.net.dial import adopt
+
+MAX_HEAD = 16_384
+"""What may come before the end that is waited for: an answer to CONNECT with generous headers."""
 
 
 class Dialogue(asyncio.Protocol):
-    """Reads a reply of known length or known end. Raises ConnectionError when the peer hangs up or says too much."""
+    """Reads replies of known length or known end. Raises ConnectionError when the peer hangs up or says too much."""
 
     def __init__(self) -> None:
         self._received = bytearray()
         self._more: asyncio.Future[None] | None = None
         self._over: Exception | None = None
+
+    @classmethod
+    def over(cls, transport: asyncio.Transport) -> Dialogue:
+        dialogue = cls()
+        adopt(transport, dialogue)
+        return dialogue
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -39,13 +45,16 @@ class Dialogue(asyncio.Protocol):
         searched = 0
         while (found := self._received.find(end, searched)) < 0:
             searched = max(0, len(self._received) - len(end) + 1)
-            if len(self._received) > MAX_RECEIVED:
+            if len(self._received) > MAX_HEAD:
                 raise ConnectionAbortedError("its answer has no end")
             await self._wait()
         return self._take(found + len(end))
 
-    def take_rest(self) -> bytes:
-        """What arrived behind the last reply: it belongs to whoever has the connection next."""
+    def leave(self, transport: asyncio.Transport) -> bytes:
+        """Pause *transport* for its next owner, to whom what has arrived belongs. Raises what ended it if it is closed."""
+        if self._over is not None:
+            raise self._over
+        transport.pause_reading()
         return self._take(len(self._received))
 
     def _take(self, size: int) -> bytes:

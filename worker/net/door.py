@@ -10,7 +10,6 @@ each attempt is recorded; there is no racing. The caller bounds the whole by the
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
@@ -18,7 +17,7 @@ from typing import TypeVar
 from worker.apitest.failure import FailureCode
 from worker.apitest.observation import DNSAnswer
 from worker.net.attempts import first_reached
-from worker.net.dial import dial
+from worker.net.dial import adopt, dial
 from worker.net.dnswire import Question
 from worker.net.exchange import Nameserver
 from worker.net.failure import DoorError, of_handshake_error, shut
@@ -41,11 +40,6 @@ class TLSSettings:
 
     server_name: str
     verify: bool = True
-
-    @property
-    def name(self) -> str:
-        """As SNI and certificates have it: without the last dot (RFC 6066 §3)."""
-        return self.server_name.removesuffix(".")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,16 +70,51 @@ class Door:
         """Connect to *endpoint*. No phase is running afterwards, whatever happens."""
         try:
             host = self._named(endpoint.host)
-            if self._tunnels is not None and self._tunnels.proxy.serves(host):
-                return await self._open_tunnel(self._tunnels, protocol_factory, host, endpoint, recorder)
-            addresses = await self._judged(host, recorder)
-            port = endpoint.port
-            recorder.start("tcp")
-            sock = await first_reached(addresses, port, lambda address: dial(address, port), recorder)
+            transport, said = await self._reach(host, endpoint.port, recorder)
             recorder.stop()
-            return await self._establish(protocol_factory, sock, endpoint, recorder)
+            if endpoint.tls is not None:
+                transport, said = await self._secure(transport, said, endpoint.tls, recorder)
         finally:
             recorder.stop()
+        try:
+            protocol = protocol_factory()
+            adopt(transport, protocol, said)
+        except BaseException:
+            transport.abort()
+            raise
+        return transport, protocol
+
+    async def _reach(self, host: Address | Name, port: int, recorder: Recorder) -> tuple[asyncio.Transport, bytes]:
+        """A paused connection to *host*, and what came over it already.
+
+        Through a proxy the phase `proxy` is all that it takes until the tunnel stands, and there is no `tcp`.
+        """
+        tunnels = self._tunnels
+        if tunnels is None or not tunnels.proxy.serves(host):
+            addresses = await self._judged(host, recorder)
+            recorder.start("tcp")
+            return await first_reached(addresses, port, lambda address: dial(address, port), recorder), b""
+        if isinstance(host, Name) and tunnels.proxy.hands_over_names:
+            recorder.start("proxy")
+            return await tunnels.open(host, port, recorder)
+        addresses = await self._judged(host, recorder)
+        recorder.start("proxy")
+        return await first_reached(addresses, port, lambda address: tunnels.open(address, port, recorder), recorder)
+
+    async def _secure(
+        self, transport: asyncio.Transport, said: bytes, tls: TLSSettings, recorder: Recorder
+    ) -> tuple[asyncio.Transport, bytes]:
+        recorder.start("ssl")
+        name = tls.server_name.removesuffix(".")  # neither SNI (RFC 6066 §3) nor certificates have the last dot
+        if said:
+            transport.abort()
+            raise shut(
+                FailureCode.SSL, f"{name} does not seem to speak TLS on this port: it spoke before the handshake"
+            )
+        try:
+            return await self._trust.secure(transport, name, verify=tls.verify)
+        except OSError as error:
+            raise DoorError(of_handshake_error(error, name)) from error
 
     async def nameservers(self, host: str | None, port: int, recorder: Recorder) -> tuple[Nameserver, ...]:
         """Whom a DNS test asks: the server that it names, judged like any target, or the worker's own in their order."""
@@ -137,75 +166,6 @@ class Door:
         if not decision.allowed:
             raise denied(str(host), decision)
         return host
-
-    async def _establish(
-        self, protocol_factory: Callable[[], P], sock: socket.socket, endpoint: Endpoint, recorder: Recorder
-    ) -> tuple[asyncio.Transport, P]:
-        loop = asyncio.get_running_loop()
-        tls = endpoint.tls
-        try:
-            if tls is None:
-                return await loop.create_connection(protocol_factory, sock=sock)
-            recorder.start("ssl")
-            context = self._trust.context(verify=tls.verify)
-            return await loop.create_connection(protocol_factory, sock=sock, ssl=context, server_hostname=tls.name)
-        except BaseException as error:
-            sock.close()
-            if isinstance(error, OSError):
-                raise DoorError(of_handshake_error(error, tls.name if tls else endpoint.host)) from error
-            raise
-
-    async def _open_tunnel(
-        self,
-        tunnels: Tunnels,
-        protocol_factory: Callable[[], P],
-        host: Address | Name,
-        endpoint: Endpoint,
-        recorder: Recorder,
-    ) -> tuple[asyncio.Transport, P]:
-        """The same through the operator's proxy. The phase `proxy` is all that it takes until the tunnel stands;
-        there is no `tcp`.
-        """
-        port = endpoint.port
-        if isinstance(host, Name) and tunnels.proxy.hands_over_names:
-            recorder.start("proxy")
-            transport, said = await tunnels.open(host, port, recorder)
-        else:
-            addresses = await self._judged(host, recorder)
-            recorder.start("proxy")
-            transport, said = await first_reached(
-                addresses, port, lambda address: tunnels.open(address, port, recorder), recorder
-            )
-        recorder.stop()
-        protocol = protocol_factory()
-        if endpoint.tls is None:
-            transport.set_protocol(protocol)
-        elif said:
-            transport.abort()
-            raise shut(FailureCode.TUNNEL, f"the proxy {tunnels.proxy} sent data before the target's TLS handshake")
-        else:
-            transport = await self._secure(transport, protocol, endpoint.tls, recorder)
-        protocol.connection_made(transport)
-        if said and isinstance(protocol, asyncio.Protocol):
-            protocol.data_received(said)
-        return transport, protocol
-
-    async def _secure(
-        self, transport: asyncio.Transport, protocol: asyncio.BaseProtocol, tls: TLSSettings, recorder: Recorder
-    ) -> asyncio.Transport:
-        """TLS over a connection that is there already."""
-        recorder.start("ssl")
-        loop = asyncio.get_running_loop()
-        context = self._trust.context(verify=tls.verify)
-        try:
-            secured = await loop.start_tls(transport, protocol, context, server_hostname=tls.name)
-        except BaseException as error:
-            transport.abort()
-            if isinstance(error, OSError):
-                raise DoorError(of_handshake_error(error, tls.name)) from error
-            raise
-        assert secured is not None  # typeshed's None is for a transport that was closing, which raises
-        return secured
 
 
 def question_name(host: Address | Name, record_type: str) -> str:

@@ -1,4 +1,4 @@
-"""Which certificate authorities are believed: the system's and those of `caFile` and the certificates directory.
+"""TLS to targets, and which authorities are believed: the system's, those of `caFile` and of the certificates directory.
 
 A context is made once for each kind of verification and shared by all connections. No TLS session is ever resumed, so every
 handshake is a full one and its time means the same in each run.
@@ -6,9 +6,12 @@ handshake is a full one and its time means the same in each run.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Iterable
 from pathlib import Path
+
+from worker.net.dialogue import Dialogue
 
 
 class TrustStore:
@@ -25,6 +28,23 @@ class TrustStore:
 
     def context(self, *, verify: bool) -> ssl.SSLContext:
         return self._verifying if verify else self._trusting
+
+    async def secure(
+        self, transport: asyncio.Transport, server_name: str, *, verify: bool
+    ) -> tuple[asyncio.Transport, bytes]:
+        """Shake hands over a paused connection. The secured one, paused, and what has come over it already.
+
+        Raises OSError. Then, and when cancelled, the connection is closed.
+        """
+        early = Dialogue()
+        context = self.context(verify=verify)
+        try:
+            secured = await asyncio.get_running_loop().start_tls(transport, early, context, server_hostname=server_name)
+            assert secured is not None  # typeshed's None is for a transport that was closing; that raises
+            return secured, early.leave(secured)
+        except BaseException:
+            transport.abort()
+            raise
 
 
 def _context() -> ssl.SSLContext:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import socket
 import struct
 from base64 import b64encode
 
@@ -64,38 +63,30 @@ class Tunnels:
         self._trust = trust
 
     async def open(self, target: Address | Name, port: int, recorder: Recorder) -> tuple[asyncio.Transport, bytes]:
-        """A transport that ends at *target*, and what it has already said. The transport's protocol is the caller's
-        to set.
-        """
-        transport, dialogue = await self._reach(recorder)
+        """A paused transport that ends at *target*, and what came from there already. Raises DoorError."""
+        transport = await self._dial(recorder)
         try:
+            if self.proxy.scheme == "https":
+                transport, _ = await self._secure(transport)
+            dialogue = Dialogue.over(transport)
             if self.proxy.scheme == "socks5":
                 await self._socks(transport, dialogue, target, port)
             else:
                 await self._connect(transport, dialogue, target, port)
+            return transport, dialogue.leave(transport)
         except BaseException as error:
             transport.abort()
             if isinstance(error, OSError):
                 raise self._trouble(f"broke off: {error.strerror or error}") from error
             raise
-        return transport, dialogue.take_rest()
 
-    async def _reach(self, recorder: Recorder) -> tuple[asyncio.Transport, Dialogue]:
-        loop = asyncio.get_running_loop()
-        proxy = self.proxy
-        sock = await self._dial(recorder)
+    async def _secure(self, transport: asyncio.Transport) -> tuple[asyncio.Transport, bytes]:
         try:
-            if proxy.scheme != "https":
-                return await loop.create_connection(Dialogue, sock=sock)
-            context = self._trust.context(verify=proxy.verify)
-            return await loop.create_connection(Dialogue, sock=sock, ssl=context, server_hostname=str(proxy.host))
-        except BaseException as error:
-            sock.close()
-            if isinstance(error, OSError):
-                raise self._trouble(of_handshake_error(error, "it").message) from error
-            raise
+            return await self._trust.secure(transport, str(self.proxy.host), verify=self.proxy.verify)
+        except OSError as error:
+            raise self._trouble(of_handshake_error(error, "it").message) from error
 
-    async def _dial(self, recorder: Recorder) -> socket.socket:
+    async def _dial(self, recorder: Recorder) -> asyncio.Transport:
         aside, proxy = recorder.aside(), self.proxy
         try:
             found = await self._resolver.resolve(proxy.host, aside) if isinstance(proxy.host, Name) else (proxy.host,)

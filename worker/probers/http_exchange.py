@@ -41,6 +41,8 @@ class Exchange(asyncio.Protocol):
         """Write the request and wait for what comes of it. `firstByte` begins here: the time to send belongs to it."""
         self._asked = True
         self._recorder.start("firstByte")
+        if self._transport is None or self._transport.is_closing():
+            self._end_of_input(None)
         if self._outcome.done():
             self._recorder.stop()
         elif self._transport is not None:

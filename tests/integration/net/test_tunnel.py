@@ -332,7 +332,8 @@ async def test_words_before_the_targets_tls_are_refused(ca_file: Path) -> None:
     async with HTTPProxy(instead=both) as proxy:
         with pytest.raises(DoorError) as caught:
             await greeting(through(proxy), "127.0.0.1", 443, tls=TLSSettings(server_name=NAME))
-        assert caught.value.failure.code is FailureCode.TUNNEL
+        assert caught.value.failure.code is FailureCode.SSL
+        assert "does not seem to speak TLS" in caught.value.failure.message
         assert await greeting(through(proxy), "127.0.0.1", 25) == b"220 hello"
 
 

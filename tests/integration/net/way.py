@@ -15,5 +15,15 @@ def recorder(seconds: float = 5.0) -> Recorder:
 
 
 def open_descriptors() -> int:
-    """How many file descriptors this process has; equal before and after means that nothing leaked."""
-    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+    """How many file descriptors this process has; equal before and after means that nothing leaked.
+
+    /dev/null does not count: libuv keeps one open in each loop, from the first connection on, for the day when none are left.
+    """
+    return sum(not _leads_to_null(link) for link in Path("/proc/self/fd").iterdir())
+
+
+def _leads_to_null(link: Path) -> bool:
+    try:
+        return str(link.readlink()) == "/dev/null"
+    except FileNotFoundError:  # the folder's own
+        return True

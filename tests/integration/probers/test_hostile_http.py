@@ -28,7 +28,7 @@ from worker.probers.http import HTTPLimits, probe
 LIMITS = HTTPLimits(max_body_bytes=200_000, max_head_bytes=20_000, max_header_fields=50, max_framing_bytes=20_000)
 QUICK = 10.0
 """Seconds within which a bound other than time must end a run: far below it in fact."""
-SHORT = 0.3
+SHORT = 0.2
 """The time limit of runs that only time can end."""
 
 
@@ -93,6 +93,8 @@ BOUNDED = {
         servers.once(HEAD + b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nhello!"),
         FailureCode.HEADERS_INCOMPATIBLE_CONTENT_LENGTH,
     ),
+    "closed at once": Attack(servers.closing_at_once, RESET),
+    "reset at once": Attack(servers.resetting_at_once, RESET),
     "closed without a word": Attack(servers.closing_after(b""), RESET),
     "closed in the head": Attack(servers.closing_after(HEAD + b"A: b"), RESET),
     "closed in the body": Attack(servers.closing_after(HEAD + b"Content-Length: 9\r\n\r\nhello"), RESET),
