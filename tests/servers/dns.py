@@ -21,6 +21,8 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
+from tests.servers.closing import end
+
 Transport: TypeAlias = Literal["udp", "tcp"]
 Addresses: TypeAlias = Sequence[str] | Callable[[int], Sequence[str]]
 """Record data in presentation format, or a function from how often this name and type were asked before (0, 1, …) to it."""
@@ -209,9 +211,7 @@ class DNSServer:
         for handle in self._handles:
             handle.cancel()
         self._udp.close()
-        self._tcp.close()
-        for writer in tuple(self._writers):
-            writer.transport.abort()
+        await end(self._tcp, self._writers)
         self._elsewhere.close()
 
     async def forget_connections(self) -> None:

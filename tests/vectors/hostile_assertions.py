@@ -218,7 +218,9 @@ HTML_TABLES = whole("<!doctype html><html>" + "<table><tr><td>" * 50_000)
 
 DOUBLING = (
     '{"$ref":"#/definitions/a0","definitions":{'
-    + ",".join(f'"a{n}":{{"%s":[{{"$ref":"#/definitions/a{n + 1}"}},{{"$ref":"#/definitions/a{n + 1}"}}]}}' for n in range(30))
+    + ",".join(
+        f'"a{n}":{{"%s":[{{"$ref":"#/definitions/a{n + 1}"}},{{"$ref":"#/definitions/a{n + 1}"}}]}}' for n in range(30)
+    )
     + ',"a30":{"type":"array"}}}'
 )
 VALUES = ",".join(f'"v{n}"' for n in range(25_000))

@@ -63,6 +63,10 @@ class Recorder:
             self.phases[self.running] = self.phases.get(self.running, 0) + now - self._since
             self.running = None
 
+    def aside(self) -> Recorder:
+        """A recorder with the same deadline, for what happens on the way and is not the target's story."""
+        return Recorder(self._clock, self._deadline_ns)
+
     def remaining(self) -> float:
         """Seconds until the test's time is over; negative afterwards."""
         return (self._deadline_ns - self._clock.monotonic_ns()) / NANOSECONDS

@@ -12,8 +12,6 @@ from worker.net.door import Door, Endpoint
 from worker.net.failure import DoorError, out_of_time
 from worker.net.recorder import Recorder
 
-_OUTCOMES = {FailureCode.CONNREFUSED: "refused", FailureCode.TIMEOUT: "timeout"}
-
 
 async def probe(request: TCPRequest, door: Door, clock: Clock) -> Observation:
     """Connect and hang up. A refusal and a time-out are outcomes as well as failures: a test may ask for them."""
@@ -36,8 +34,13 @@ async def probe(request: TCPRequest, door: Door, clock: Clock) -> Observation:
 
 
 def _connection(failure: Failure | None, recorder: Recorder) -> TCPConnection | None:
-    """What became of the connection; None when the failure lies before it (no address, denied) or elsewhere."""
+    """What became of the connection; None when the failure lies before it or elsewhere: no address, denied, the
+    proxy.
+    """
     if failure is None:
         return TCPConnection(outcome="established")
-    outcome = _OUTCOMES.get(failure.code)
-    return TCPConnection(outcome=outcome) if outcome is not None and recorder.latest == "tcp" else None
+    if failure.code is FailureCode.CONNREFUSED:
+        return TCPConnection(outcome="refused")
+    if failure.code is FailureCode.TIMEOUT and recorder.latest == "tcp":
+        return TCPConnection(outcome="timeout")
+    return None

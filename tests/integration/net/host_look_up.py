@@ -15,7 +15,8 @@ from typing import Any
 
 import uvloop
 
-from tests.integration.net.way import nameservers, open_descriptors, recorder
+from tests.integration.net.way import open_descriptors, recorder
+from tests.servers.door import nameservers
 from tests.waiting import until
 from worker.net.failure import DoorError
 from worker.net.host import Name

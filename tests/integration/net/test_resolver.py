@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.net.way import CLOCK, nameservers, open_descriptors, recorder, settled
+from tests.integration.net.way import CLOCK, open_descriptors, recorder
 from tests.servers import dns
+from tests.servers.closing import turns
 from tests.servers.dns import DNSServer
+from tests.servers.door import nameservers
 from tests.waiting import until
 from worker.apitest.failure import FailureCode
 from worker.net.failure import DoorError
@@ -172,7 +174,7 @@ async def test_a_cancelled_look_up_closes_its_sockets(ipv6: bool) -> None:
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        await settled()
+        await turns()
         assert open_descriptors() == before
 
 
