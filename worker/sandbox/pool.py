@@ -83,6 +83,7 @@ class Evaluators:
         self._timers: dict[Process, asyncio.TimerHandle] = {}
         self._changed = asyncio.Event()
         self._futile_starts = 0
+        self._reserve = 0
         self._closed = False
         self._missing: tuple[str, ...] | None = None
         self._tasks = asyncio.TaskGroup()
@@ -169,6 +170,8 @@ class Evaluators:
                 )
         if not self._closed:
             self._idle.append(process)
+        if len(self._idle) + len(self._working) > self._size:
+            self._reserve = SPARES
         self._changed.set()
         self._dispatch()
 
@@ -196,6 +199,8 @@ class Evaluators:
     def on_death(self, process: Process) -> None:
         self._alive.discard(process)
         self._changed.set()
+        if self._futile_starts:
+            self._reserve = 0  # the spare may be all that there is for a while
         if process in self._working:
             self.killed += 1
             errand = self._end_turn(process)
@@ -222,7 +227,7 @@ class Evaluators:
 
     def _dispatch(self) -> None:
         """Hand out what may go now. The last evaluators that stand by are for tests that cost little: the others can wait."""
-        while self._idle and (errand := self._turns.take(light_only=len(self._idle) <= SPARES)) is not None:
+        while self._idle and (errand := self._turns.take(light_only=len(self._idle) <= self._reserve)) is not None:
             now = self._clock.monotonic_ns()
             errand.waited_ns += now - errand.since_ns
             process = self._idle.pop()  # the last one to work: its caches are warm, and the spare stays small
