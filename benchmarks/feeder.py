@@ -10,6 +10,7 @@ import argparse
 import asyncio
 import uuid
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -124,7 +125,7 @@ class Feeder:
         return web.Response(status=status, body=body, headers=headers)
 
 
-async def serve(feeder: Feeder, config: Path) -> None:
+async def serve(feeder: Feeder, write_config: Callable[[bytes], object]) -> None:
     application = web.Application(client_max_size=messages.MAX_PUSH_BYTES)
     application.add_routes(
         [
@@ -138,7 +139,7 @@ async def serve(feeder: Feeder, config: Path) -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    config.write_bytes(orjson.dumps(feeder.config(url)))
+    write_config(orjson.dumps(feeder.config(url)))
     print(url, flush=True)
     await asyncio.Event().wait()
 
@@ -150,7 +151,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, required=True, help="jobs a second")
     arguments = parser.parse_args()
     feeder = Feeder(orjson.loads(arguments.definitions.read_bytes()), arguments.rate)
-    uvloop.run(serve(feeder, arguments.config))
+    uvloop.run(serve(feeder, arguments.config.write_bytes))
 
 
 if __name__ == "__main__":

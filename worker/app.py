@@ -36,6 +36,7 @@ from worker.intake.client import Identity, Intake, IntakeError, Peer
 from worker.metrics import Metrics
 from worker.net.door import Door
 from worker.net.exchange import Nameserver
+from worker.net.proxy import Proxy
 from worker.net.resolver import Resolver
 from worker.net.trust import TrustStore
 from worker.outbox import Outbox
@@ -278,7 +279,7 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
 async def _runner(
     config: LocalConfig, trust: TrustStore, clock: Clock, vitals: Vitals, worker_id: str
 ) -> AsyncIterator[tuple[Runner, Evaluators]]:
-    door = Door(policy=policy_of(config), resolver=resolver_of(config), trust=trust)
+    door = Door(policy=policy_of(config), resolver=resolver_of(config), trust=trust, proxy=_proxy_of(config))
     checks = Limits(max_body_bytes=config.max_body_size_if_processed, pattern_seconds=config.regex_timeout)
     limits = RunLimits(
         max_timeout=config.max_timeout, http=HTTPLimits(max_body_bytes=config.max_body_size), checks=checks
@@ -296,6 +297,21 @@ async def _runner(
             ),
             evaluators,
         )
+
+
+def _proxy_of(config: LocalConfig) -> Proxy | None:
+    """The operator's proxy for test requests."""
+    if config.proxy_test_requests is None:
+        return None
+    try:
+        return Proxy.parse(
+            config.proxy_test_requests,
+            bypass=config.proxy_test_requests_bypass_list,
+            hands_over_names=config.proxy_resolve == "proxy",
+            verify=not config.proxy_ignore_ssl_errors,
+        )
+    except (ValueError, PolicyError) as error:
+        raise ConfigError(str(error), option="proxyTestRequests") from error
 
 
 def _trust(ca_files: Sequence[Path]) -> TrustStore:
@@ -320,7 +336,7 @@ def _identity(config: Config, worker_id: str) -> Identity:
 
 
 def _announce(config: Config, worker_id: str, warnings: Sequence[str]) -> None:
-    for warning in (*warnings, *policy_of(config).warnings()):
+    for warning in (*warnings, *policy_of(config).warnings(), *_boundary(config)):
         log.warning("%s", warning, extra={"action": "config_warning"})
     log.info(
         "worker %s serves %s from %s with %d slots",
@@ -337,10 +353,19 @@ def _announce(config: Config, worker_id: str, warnings: Sequence[str]) -> None:
     )
 
 
+def _boundary(config: LocalConfig) -> tuple[str, ...]:
+    proxy = _proxy_of(config)
+    if proxy is None or not proxy.hands_over_names:
+        return ()
+    return (f"proxyResolve=proxy: {proxy} looks names up and is the boundary now; addresses are not judged here",)
+
+
 def _log_result(result: Result, job: Job) -> None:
-    failed = result.failure is not None
+    level = logging.DEBUG if result.failure is None else logging.INFO
+    if not log.isEnabledFor(level):
+        return
     log.log(
-        logging.INFO if failed else logging.DEBUG,
+        level,
         "%s %s%s",
         result.test_name or job.job,
         result.status.value,

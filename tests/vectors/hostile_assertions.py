@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 
-import brotli
+import brotli  # type: ignore[import-untyped]
 from backports import zstd
 
 from worker.apitest.assertion import (
@@ -218,7 +218,9 @@ HTML_TABLES = whole("<!doctype html><html>" + "<table><tr><td>" * 50_000)
 
 DOUBLING = (
     '{"$ref":"#/definitions/a0","definitions":{'
-    + ",".join(f'"a{n}":{{"%s":[{{"$ref":"#/definitions/a{n + 1}"}},{{"$ref":"#/definitions/a{n + 1}"}}]}}' for n in range(30))
+    + ",".join(
+        f'"a{n}":{{"%s":[{{"$ref":"#/definitions/a{n + 1}"}},{{"$ref":"#/definitions/a{n + 1}"}}]}}' for n in range(30)
+    )
     + ',"a30":{"type":"array"}}}'
 )
 VALUES = ",".join(f'"v{n}"' for n in range(25_000))
@@ -232,8 +234,9 @@ SCHEMAS: tuple[tuple[str, str, Callable[[], bytes], str], ...] = (
     ("a relative reference under a foreign name", f'{{"$id": "{URL}/a", "$ref": "b"}}', whole("{}"), "schema cannot be used"),
     ("a dialect from the network", f'{{"$schema": "{URL}/dialect"}}', whole("{}"), "schema cannot|^holds$"),
     ("a reference to itself", '{"$ref": "#"}', whole("{}"), "schema|^holds$|TIMEOUT"),
-    ("two references to each other", '{"$ref": "#/definitions/a", "definitions": {"a": {"$ref": "#/definitions/b"}, '
-     '"b": {"$ref": "#/definitions/a"}}}', whole("{}"), "schema|^holds$|TIMEOUT|crashed"),
+    ("two references to each other",
+     '{"$ref": "#/definitions/a", "definitions": {"a": {"$ref": "#/definitions/b"}, "b": {"$ref": "#/definitions/a"}}}',
+     whole("{}"), "schema|^holds$|TIMEOUT|crashed"),
     ("a pattern that backtracks", '{"items": {"pattern": "^(a|aa)+$"}}', whole(WORDS), "breaks the schema"),
     ("a pattern with a reference", '{"items": {"pattern": "^(a*)*\\\\1b"}}', whole(WORDS), "breaks the schema"),
     ("a pattern with a lookahead", '{"items": {"pattern": "^(?=(a+)+$)"}}', whole(WORDS), "breaks the schema"),
@@ -265,7 +268,7 @@ def gzip_bomb() -> bytes:
 
 @cache
 def brotli_bomb() -> bytes:
-    return brotli.compress(bytes(ZEROS), quality=1)
+    return bytes(brotli.compress(bytes(ZEROS), quality=1))
 
 
 @cache

@@ -26,7 +26,7 @@ from worker.checks.evidence import Evidence
 from worker.checks.judgement import JudgementError
 from worker.checks.operators import NEGATIVE, Search, complaint, holds, spoken
 from worker.checks.records import judge_records
-from worker.checks.values import JSON, text_of
+from worker.checks.values import JSON
 
 Compared: TypeAlias = Comparison | JSONPathAssertion | XPathAssertion
 """What has an operator and a target."""
@@ -77,7 +77,7 @@ def judge_found(assertion: JSONPathAssertion | XPathAssertion, found: list[JSON]
         reason = f"{where} is there" if found else None
         return outcome(assertion, valid=not found, actual=found[0] if found else None, reason=reason)
     if elements is Elements.SERIALIZATION:
-        return _judge(assertion, f"what {where} finds, as JSON,", text_of(found), search)
+        return _judge(assertion, f"what {where} finds, as JSON,", found, search)
     if not found:
         return unjudged(assertion, f"{where} finds nothing")
     match elements:
@@ -150,10 +150,10 @@ def _header(assertion: Comparison, evidence: Evidence, search: Search) -> Assert
 
 def _body(assertion: Comparison, evidence: Evidence, search: Search) -> AssertionResult:
     text = evidence.text()
-    judged = _judge(assertion, "the body", text, search)
-    if not judged.valid or len(text) <= _SNIPPET:
-        return judged
-    return outcome(assertion, valid=True, actual=text[: _SNIPPET - 1] + "…")
+    held = _held(assertion, text, search)
+    if held is True and len(text) > _SNIPPET:
+        return outcome(assertion, valid=True, actual=text[: _SNIPPET - 1] + "…")
+    return _settle(assertion, "the body", text, held)
 
 
 def _response_time(assertion: Comparison, evidence: Evidence, search: Search) -> AssertionResult:

@@ -29,6 +29,7 @@ __all__ = ["HTTPLimits", "probe"]
 
 _OPENING: dict[str | None, str] = {
     "dns": "the answer of the name servers",
+    "proxy": "the tunnel through the proxy",
     "tcp": "the connection to be accepted",
     "ssl": "the TLS handshake to end",
 }

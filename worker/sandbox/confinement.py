@@ -62,7 +62,7 @@ class Stopwatch:
         signal.signal(signal.SIGVTALRM, self._ring)
 
     def run(self, work: Callable[[], T], grace: Grace) -> T:
-        """Do *work* within the limits. Raises Interrupted, or does not return at all."""
+        """Do *work* within the limits. Raises Interrupted, or does not return at all. `rest` before waiting for anything."""
         hard = self._cpu_seconds + grace.hard
         self._wind(self._cpu_seconds + grace.soft, hard, hard * WALL_FACTOR)
         self._wound = True
@@ -71,7 +71,10 @@ class Stopwatch:
         finally:
             # A signal that came before this line still raises, inside the caller's try; one that comes after it does nothing.
             self._wound = False
-            self._wind(0, 0, 0)
+
+    def rest(self) -> None:
+        """Stop the timers. Between assertions they may go on: the next `run` winds them up anew."""
+        self._wind(0, 0, 0)
 
     def _ring(self, _signal: int, _frame: FrameType | None) -> None:
         if self._wound:

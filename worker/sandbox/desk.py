@@ -47,7 +47,7 @@ Prepare: TypeAlias = Callable[[Observation, Limits], Judge]
 _RESUMED: Final = (b"", b"")
 
 
-def main(argv: list[str], prepare: Prepare, warm_up: Callable[[Limits], None] | None = None) -> None:
+def main(argv: list[str], prepare: Prepare, warm_up: Callable[[Limits], None]) -> None:
     """Become an evaluator: be bound to the worker, warm up, be confined, say so, serve until the worker hangs up."""
     settings = decode_settings(argv[1])
     outlive_signals()
@@ -55,16 +55,20 @@ def main(argv: list[str], prepare: Prepare, warm_up: Callable[[Limits], None] | 
     page = mmap.mmap(settings.page, mmap.PAGESIZE)
     os.close(settings.page)
     channel = socket.socket(fileno=os.dup(0))
+    warm_up(settings.limits)
     _silence()
-    if warm_up is not None:
-        warm_up(settings.limits)
     size = _resident_size()
     missing = confine(settings.memory_bytes)
     if not bound:
         missing = (*missing, "death with the worker")
     channel.sendall(frames.encode_reply(frames.Ready(missing=missing)))
     source = os.fdopen(channel.fileno(), "rb", buffering=64 * 1024, closefd=False)
-    _Desk(prepare, settings, channel, page, size).serve(source)
+    exit_code = 1
+    try:
+        _Desk(prepare, settings, channel, page, size).serve(source)
+        exit_code = 0
+    finally:
+        os._exit(exit_code)  # nothing is left to be done in order, and the worker waits for the end
 
 
 class _Desk:
@@ -108,10 +112,12 @@ class _Desk:
             self._send(results, "paused" if paused else "going")
             results, reported = [], now
             if paused:
+                self._stopwatch.rest()
                 following = _read_task(source)
                 if following != _RESUMED:
                     return following
                 started = now
+        self._stopwatch.rest()
         spent = self._resident_size() > self._settings.spent_bytes
         self._send(results, "spent" if spent else "done")
         return None

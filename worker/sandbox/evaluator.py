@@ -8,6 +8,7 @@ from functools import partial
 from worker.apitest.observation import Observation
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import Evidence, Limits
+from worker.checks.warmup import warm_up
 from worker.sandbox.desk import Judge, main
 
 
@@ -17,4 +18,4 @@ def prepare(observation: Observation, limits: Limits) -> Judge:
 
 
 if __name__ == "__main__":
-    main(sys.argv, prepare)
+    main(sys.argv, prepare, warm_up)

@@ -84,7 +84,7 @@ def test_nested_codings_are_undone_from_the_last_one_applied() -> None:
         (TEXT, ["br"], "the body is no valid br"),
         (TEXT, ["zstd"], "the body is no valid zstd"),
         (b"", ["gzip"], "the body is no valid gzip: it ends early"),
-        (gzip.compress(TEXT)[:-4], ["gzip"], "the body is no valid gzip: it ends early"),
+        (gzip.compress(TEXT, mtime=0)[:-4], ["gzip"], "the body is no valid gzip: it ends early"),
         (zlib.compress(TEXT)[:-1], ["deflate"], "the body is no valid deflate: it ends early"),
         (brotli.compress(TEXT)[:-1], ["br"], "the body is no valid br: it ends early"),
         (zstd.compress(TEXT)[:-1], ["zstd"], "the body is no valid zstd: it ends early"),
@@ -92,7 +92,7 @@ def test_nested_codings_are_undone_from_the_last_one_applied() -> None:
         (TEXT, ["compress"], "the body has the content coding 'compress', which is not known"),
         (TEXT, ["\x1b" * 100], r"the body has the content coding '\\x1b"),
         (TEXT, ["gzip"] * 5, "the body is compressed 5 times over, more than the 4"),
-        (gzip.compress(b"") * 65, ["gzip"], "the body has more than 64 gzip members"),
+        (gzip.compress(b"", mtime=0) * 65, ["gzip"], "the body has more than 64 gzip members"),
         (zstd.compress(b"") * 65, ["zstd"], "the body has more than 64 zstd frames"),
     ],
 )

@@ -77,6 +77,7 @@ PAGE = http(orjson.dumps(DOCUMENT))
         json_path("$..id", "lessThan", 4),
         json_path("$.items[*].id", "moreThan", 0, "everyElementMatches"),
         json_path("$.items[*].id", "is", "[1,2,3]", "serializationMatches"),
+        json_path("$.items[*].id", "is", "[1, 2, 3]", "serializationMatches"),
         json_path("$.items[*].id", "contains", "2,3", "serializationMatches"),
         json_path("$.items[*].name", "matches", "Ann.*Cid", "serializationMatches"),
         json_path("$.nothing[*]", "is", "[]", "serializationMatches"),
@@ -132,7 +133,7 @@ def test_a_path_that_satisfies(assertion: dict[str, Any]) -> None:
         (
             json_path("$.items[*].id", "is", "[1,2]", "serializationMatches"),
             "[1,2,3]",
-            "what $.items[*].id finds, as JSON, is '[1,2,3]', not '[1,2]'",
+            "what $.items[*].id finds, as JSON, is [1,2,3], not '[1,2]'",
         ),
     ],
 )

@@ -96,6 +96,12 @@ def test_a_small_rsa_key_is_refused_with_its_size() -> None:
         PublicKey.from_pem(public)
 
 
+def test_a_huge_rsa_key_is_refused_with_its_size() -> None:
+    huge = rsa.RSAPublicNumbers(e=65537, n=2**16383 + 1).public_key()
+    with pytest.raises(EnvelopeError, match="this one has 16384"):
+        PublicKey.from_pem(huge.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode())
+
+
 def test_the_halves_are_not_mistaken_for_each_other(key: PrivateKey) -> None:
     with pytest.raises(
         EnvelopeError, match="expected BEGIN PRIVATE KEY or BEGIN RSA PRIVATE KEY, found BEGIN PUBLIC KEY"
