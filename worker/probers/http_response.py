@@ -18,6 +18,7 @@ from aiohttp.http import HttpProcessingError, HttpResponseParser, RawResponseMes
 from aiohttp.streams import StreamReader
 
 from worker.apitest.failure import Failure, FailureCode
+from worker.probers.http_body import Body
 from worker.probers.http_error import HTTPError
 
 _HEAD_END = re.compile(rb"\n\r?\n")
@@ -116,7 +117,7 @@ class ResponseReader:
         self._head = b""
         self._interim = 0
         self._message: RawResponseMessage | None = None
-        self._body = bytearray()
+        self._body = Body()
         self._length: int | None = None
         """Of the body, where the head says it; None for chunked bodies and those that end with the connection."""
         self._chunks: StreamReader | None = None
@@ -131,7 +132,7 @@ class ResponseReader:
         """What is missing, for a message that begins "waiting for"."""
         if self._message is not None:
             of = "" if self._length is None else f" of {self._length}"
-            return f"the rest of the body ({len(self._body)}{of} bytes received)"
+            return f"the rest of the body ({self._body.size}{of} bytes received)"
         return "the rest of the header fields" if self._head or self._interim else "the first byte of a response"
 
     @property
@@ -228,13 +229,11 @@ class ResponseReader:
     def _take_body(self, data: bytes) -> Outcome | None:
         if self._chunks is not None:
             return self._take_chunks(self._chunks, data)
-        self._body += data
         if self._length is not None:
-            if len(self._body) < self._length:
-                return None
-            del self._body[self._length :]
-            return self._complete()
-        if len(self._body) > self._limits.max_body_bytes:
+            self._body.add(data[: self._length - self._body.size])
+            return self._complete() if self._body.size == self._length else None
+        self._body.add(data)
+        if self._body.size > self._limits.max_body_bytes:
             raise self._body_too_large("the body does not end")
         return None
 
@@ -250,16 +249,16 @@ class ResponseReader:
                 if not stream.is_eof():
                     raise _malformed(f"the chunked body is malformed: {_first_words(error)}") from None
             payload = stream.read_nowait()
-            self._body += payload
+            self._body.add(payload)
             framing = len(piece) - len(payload)
             self._framing += framing
             self._slice = _SLICE if framing * 16 <= len(piece) else _SLICE_OF_FRAMING
-            if len(self._body) > self._limits.max_body_bytes:
+            if self._body.size > self._limits.max_body_bytes:
                 raise self._body_too_large("the body does not end")
             if stream.is_eof():
                 return self._complete()
-            if self._framing > self._limits.max_framing_bytes + len(self._body) // 8:
-                reason = f"{self._framing} bytes of chunk framing for {len(self._body)} bytes of body"
+            if self._framing > self._limits.max_framing_bytes + self._body.size // 8:
+                reason = f"{self._framing} bytes of chunk framing for {self._body.size} bytes of body"
                 raise _malformed(f"the chunked body is nearly all overhead: {reason}")
         self._pending = pending
         return None
@@ -285,8 +284,8 @@ class ResponseReader:
             status=message.code,
             http_version=_VERSIONS[message.version],
             headers=_fields(message.raw_headers),
-            body=bytes(self._body),
-            content_encodings=self._encodings if self._body else (),
+            body=self._body.whole(),
+            content_encodings=self._encodings if self._body.size else (),
         )
 
 
