@@ -361,9 +361,11 @@ def _boundary(config: LocalConfig) -> tuple[str, ...]:
 
 
 def _log_result(result: Result, job: Job) -> None:
-    failed = result.failure is not None
+    level = logging.DEBUG if result.failure is None else logging.INFO
+    if not log.isEnabledFor(level):
+        return
     log.log(
-        logging.INFO if failed else logging.DEBUG,
+        level,
         "%s %s%s",
         result.test_name or job.job,
         result.status.value,

@@ -15,6 +15,9 @@ from worker.probers.http_response import HTTPLimits, Outcome, ResponseReader
 _GUSH = 65_536
 """A read of so many bytes leaves more behind, and libuv would go on reading up to 8 MB before anyone else has a turn."""
 
+_LAST_WORDS = 0.1
+"""Seconds within which a connection that is closing says why; one that was lost before it was ours never will."""
+
 
 class Exchange(asyncio.Protocol):
     """The recorder's phase `download` begins with the first byte of the answer and ends with the last one."""
@@ -41,13 +44,13 @@ class Exchange(asyncio.Protocol):
         """Write the request and wait for what comes of it. `firstByte` begins here: the time to send belongs to it."""
         self._asked = True
         self._recorder.start("firstByte")
-        if self._transport is None or self._transport.is_closing():
-            self._end_of_input(None)
         if self._outcome.done():
             self._recorder.stop()
         elif self._transport is not None:
             if self._begun:
                 self._recorder.start("download")
+            if self._transport.is_closing():
+                self._loop.call_later(_LAST_WORDS, self._end_of_input, None)
             self._transport.write(request)
         try:
             return await self._outcome
@@ -72,7 +75,11 @@ class Exchange(asyncio.Protocol):
             self._let_others_run()
 
     def eof_received(self) -> None:
-        self._end_of_input(None)
+        if self._reader.ends_with_connection:
+            self._end_of_input(None)
+        else:
+            # An end in the wrong place. If TLS failed, it is reported in this odd way first by asyncio, and then by its error.
+            self._loop.call_later(_LAST_WORDS, self._end_of_input, None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None

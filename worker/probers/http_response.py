@@ -139,6 +139,11 @@ class ResponseReader:
         """Whether `feed(b"")` has work to do without any more bytes."""
         return bool(self._pending)
 
+    @property
+    def ends_with_connection(self) -> bool:
+        """Whether the body is whole when the peer ends the connection in order (RFC 9112 §6.3, rule 8)."""
+        return self._message is not None and self._length is None and self._chunks is None
+
     def feed(self, data: bytes) -> Outcome | None:
         """Take *data*; None means that more is needed, or, with a backlog, another turn."""
         try:
@@ -152,7 +157,7 @@ class ResponseReader:
         """The peer has ended the connection in order. Call it only without a backlog."""
         if self._message is None:
             return self._cut_head()
-        if self._length is None and self._chunks is None:
+        if self.ends_with_connection:
             return self._complete()
         return Failure(FailureCode.CONNRESET, f"the server closed the connection before {self.stage}")
 
