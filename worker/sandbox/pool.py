@@ -185,10 +185,12 @@ class Evaluators:
         if reply.state == "going":
             return
         self._end_turn(process)
-        if reply.state == "paused" and not self._turns:
-            self._enter(process, errand)
-            process.resume()
-            return
+        if reply.state == "paused":
+            if not self._turns:
+                self._enter(process, errand)
+                process.resume()
+                return
+            process.forget()
         if reply.state == "spent":
             self.recycled += 1
             self._dismiss(process)
