@@ -1,8 +1,8 @@
 """CPU per whole HTTP job, beside prometheus-blackbox-exporter's CPU per probe of the same target in the same run.
 
-`python -m benchmarks.http_jobs [--rate 200] [--seconds 10] [--rounds 3]`. A job is everything: pull, open, run, judge, seal, push,
+`python -m benchmarks.http_jobs [--rate N] [--seconds N] [--rounds N]`. A job is everything: pull, open, run, judge, seal, push,
 with the worker's evaluators counted; the feeding control plane, the target and the driver of the exporter are processes of their
-own and are not. Exporter and worker take turns within a round; the figures are medians over rounds, with the ratio round by round.
+own and are not. Exporter and worker take turns within a round; the figures are medians, with the ratio round by round.
 """
 
 from __future__ import annotations

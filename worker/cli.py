@@ -10,7 +10,7 @@ import asyncio
 import logging
 import shutil
 import sys
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import NoReturn
 
@@ -23,7 +23,7 @@ from worker.commands.check import as_line, check
 from worker.commands.exits import DONE, FAILED, INTERRUPTED, UNUSABLE
 from worker.commands.policy import policy
 from worker.commands.validate import validate
-from worker.config import Loaded, LocalConfig, load, load_local
+from worker.config import Config, Loaded, LocalConfig, load, load_local
 from worker.definitions import Definition, Unusable, read_definitions
 from worker.dump import dump
 from worker.errors import ConfigError, ConfigErrors
@@ -35,15 +35,18 @@ log = logging.getLogger(__name__)
 
 PROGRAM = "synthetics-worker"
 
+Serve = Callable[[Config, Sequence[str]], Coroutine[None, None, int]]
+"""Serves a location until a signal and returns the exit code; the texts are warnings to log."""
+
 
 def main() -> NoReturn:
     sys.exit(execute(sys.argv[1:]))
 
 
-def execute(argv: Sequence[str]) -> int:
+def execute(argv: Sequence[str], serve: Serve = app.run) -> int:
     """Do what *argv* asks for; the exit code."""
     try:
-        return _execute(argv)
+        return _execute(argv, serve)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -59,7 +62,7 @@ def execute(argv: Sequence[str]) -> int:
         return UNUSABLE
 
 
-def _execute(argv: Sequence[str]) -> int:
+def _execute(argv: Sequence[str], serve: Serve) -> int:
     line = read_command_line(argv)
     if "help" in line.switches:
         click.echo(help_text(shutil.get_terminal_size().columns), nl=False)
@@ -79,7 +82,7 @@ def _execute(argv: Sequence[str]) -> int:
             return _policy(line, argv)
     loaded = load(argv)
     _log_to_stderr(loaded)
-    return _run(app.run(loaded.config, loaded.warnings))
+    return _run(serve(loaded.config, loaded.warnings))
 
 
 def _validate(line: CommandLine) -> int:

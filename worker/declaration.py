@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from types import MappingProxyType
 
 
@@ -143,6 +144,7 @@ class Unused:
     takes_value: bool = True
 
 
+@cache
 def variable(name: str) -> str:
     """The SYNTHETICS_ variable of a camelCase, possibly dotted, name.
 

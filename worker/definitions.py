@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import orjson
 
-from worker.written import Mistake, quoted, read_bytes
+from worker.written import Mistake, read_bytes
 
 STDIN = "-"
 MAX_BYTES = 64 * 1024 * 1024
@@ -59,7 +59,7 @@ def read_definitions(files: Iterable[str], stdin: BinaryIO) -> Iterator[Definiti
 
 def _content(file: str, stdin: BinaryIO) -> bytes:
     if file != STDIN:
-        data = read_bytes(file, called=quoted(file), at_most=MAX_BYTES)
+        data = read_bytes(file, called="the file", at_most=MAX_BYTES)
     elif len(data := stdin.read(MAX_BYTES + 1)) > MAX_BYTES:
         raise Mistake(f"standard input is larger than {MAX_BYTES} bytes")
     return data.removeprefix(b"\xef\xbb\xbf")

@@ -160,7 +160,7 @@ class Runner:
         results: dict[int, AssertionResult] = {}
         unbounded: dict[int, Assertion] = {}
         for index, assertion in enumerate(test.assertions):
-            if is_bounded(assertion, observation):
+            if is_bounded(assertion, evidence):
                 results[index] = evaluate_bounded(assertion, evidence)
             else:
                 unbounded[index] = assertion

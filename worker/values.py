@@ -9,12 +9,11 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
-
-from cryptography import x509
 
 from worker.address_table import Network
 from worker.declaration import Kind, Option, Written
@@ -200,10 +199,11 @@ def _rule(parse: Callable[[str], T], text: str) -> T:
 
 
 def _certificates(text: str) -> Path:
-    pem = read_file(text, called=quoted(text))
+    """Read as the trust store will read it, so that what is accepted here is believed there."""
+    read_file(text, called=quoted(text))
     try:
-        x509.load_pem_x509_certificates(pem.encode())
-    except ValueError:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=text)
+    except ssl.SSLError:
         raise Mistake(f"{quoted(text)} holds no PEM certificate, or a malformed one") from None
     return Path(text)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from worker.declaration import NUMBERS, Kind, Option, Written
 
-QUOTED_CHARACTERS = 80
+QUOTED_CHARACTERS = 200
 """Longest part of a value that a message repeats."""
 MOST_DIGITS = 18
 """Digits of a number: more than any bound has, and exact enough."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from aiohttp import web
 from sqlalchemy.exc import DBAPIError
 
+from controlplane.errors import DatabaseError
 from controlplane.rest.service import SERVICE, Service
 from controlplane.store import locations
 from controlplane.store.locations import Access, Location
@@ -71,12 +72,15 @@ def exchange(
             claim = signing.read_claim(request.headers)
             access = await _access(service, claim)
             if access is None:
-                return _unsigned("unknown access key")
+                return _unsigned(401, "unknown access key")
             body, problem = await _read(request, max_bytes)
             verified, disproof = _prove(service, access, claim, request, body)
         except SignatureError as error:
             log.info("refused: %s", error, extra={"action": "request_refused", "remote": request.remote})
-            return _unsigned("the signature does not hold")
+            return _unsigned(401, "the signature does not hold")
+        except (DatabaseError, DBAPIError) as error:
+            log.error("cannot look up who asks: %s", error, extra={"action": "database_failed"})  # noqa: TRY400
+            return _unsigned(503, "the database does not answer")
         problem = problem or disproof or _misplaced(request, access.location, content_type)
         if problem is not None:
             log.warning(
@@ -178,5 +182,5 @@ def _signed(service: Service, verified: VerifiedRequest, answer: Answer) -> web.
     )
 
 
-def _unsigned(reason: str) -> web.Response:
-    return web.Response(status=401, text=f"{reason}\n")
+def _unsigned(status: int, reason: str) -> web.Response:
+    return web.Response(status=status, text=f"{reason}\n")

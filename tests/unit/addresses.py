@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from functools import partial
 
 from tests.unit.naive_policy import IPV4, IPV6, nat64_address, octets
 
@@ -31,23 +32,27 @@ def boundaries_ipv6() -> list[bytes]:
     return sorted({address for first, last, _ in IPV6 for address in beside(first, last)})
 
 
-def embeddings(ipv4: bytes) -> Iterator[tuple[str, bytes]]:
-    """Every IPv6 address that carries *ipv4* in a known form, with the form's name. Mapped addresses are not among them."""
-    public = octets("8.8.8.8")
-    yield "IPv4-compatible", bytes(12) + ipv4
-    yield "IPv4-translated", bytes(8) + b"\xff\xff\x00\x00" + ipv4
-    yield "NAT64", octets("64:ff9b::")[:12] + ipv4
-    yield "6to4", b"\x20\x02" + ipv4 + bytes(9) + b"\x01"
-    yield "Teredo server", b"\x20\x01\x00\x00" + ipv4 + b"\x80\x00\xff\xff" + inverted(public)
-    yield "Teredo client", b"\x20\x01\x00\x00" + public + b"\x80\x00\xff\xff" + inverted(ipv4)
-    for flags in range(4):
-        yield f"ISATAP {flags:02x}", octets("2a00:5efe:1:2::")[:8] + bytes([flags]) + b"\x00\x5e\xfe" + ipv4
-    yield "ISATAP link-local", octets("fe80::")[:8] + b"\x00\x00\x5e\xfe" + ipv4
-    for length in (48, 56, 64, 96):
-        yield f"local-use /{length}", nat64_address(octets("64:ff9b:1::"), length, ipv4)
-    for length, prefix in OPERATOR_NAT64.items():
-        yield f"operator /{length}", nat64_address(prefix, length, ipv4)
-
-
 def inverted(ipv4: bytes) -> bytes:
     return bytes(octet ^ 0xFF for octet in ipv4)
+
+
+_PUBLIC = octets("8.8.8.8")
+_ISATAP = octets("2a00:5efe:1:2::")[:8]
+_LOCAL_USE = octets("64:ff9b:1::")
+
+EMBEDDINGS: dict[str, Callable[[bytes], bytes]] = {
+    "IPv4-compatible": lambda ipv4: bytes(12) + ipv4,
+    "IPv4-translated": lambda ipv4: bytes(8) + b"\xff\xff\x00\x00" + ipv4,
+    "NAT64": lambda ipv4: octets("64:ff9b::")[:12] + ipv4,
+    "6to4": lambda ipv4: b"\x20\x02" + ipv4 + bytes(9) + b"\x01",
+    "Teredo server": lambda ipv4: b"\x20\x01\x00\x00" + ipv4 + b"\x80\x00\xff\xff" + inverted(_PUBLIC),
+    "Teredo client": lambda ipv4: b"\x20\x01\x00\x00" + _PUBLIC + b"\x80\x00\xff\xff" + inverted(ipv4),
+    **{
+        f"ISATAP {flags:02x}": lambda ipv4, flags=flags: _ISATAP + bytes([flags]) + b"\x00\x5e\xfe" + ipv4  # type: ignore[misc]
+        for flags in range(4)
+    },
+    "ISATAP link-local": lambda ipv4: octets("fe80::")[:8] + b"\x00\x00\x5e\xfe" + ipv4,
+    **{f"local-use /{length}": partial(nat64_address, _LOCAL_USE, length) for length in (48, 56, 64, 96)},
+    **{f"operator /{length}": partial(nat64_address, prefix, length) for length, prefix in OPERATOR_NAT64.items()},
+}
+"""Every form in which an IPv6 address carries an IPv4 address, by name. Mapped addresses are not among them."""

@@ -150,9 +150,9 @@ def test_a_glob_that_covers_another_matches_all_that_it_matches(wider: str, narr
 
 def test_no_glob_is_slow() -> None:
     glob = parse_glob("*a" * 30 + "*b")
-    began = time.perf_counter()
+    began = time.process_time()
     assert not glob.matches("a" * 253)
-    assert time.perf_counter() - began < 0.1
+    assert time.process_time() - began < 0.5
 
 
 def test_a_glob_knows_when_it_looks_like_an_address() -> None:

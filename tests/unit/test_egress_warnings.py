@@ -80,6 +80,6 @@ def test_useful_rules_pass_without_a_word(rules: dict[str, list[str]]) -> None:
 def test_many_rules_are_looked_through_in_a_moment() -> None:
     rules = [str(IPv4Address(number * 1000)) for number in range(20_000, 23_000)]
     policy = Policy.build(allow=rules, deny=rules)
-    began = time.perf_counter()
+    began = time.process_time()
     assert len([line for line in policy.warnings() if "never matches" in line]) == 3000
-    assert time.perf_counter() - began < 1.0
+    assert time.process_time() - began < 2.0

@@ -7,21 +7,16 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 import pytest
 
-from tests.unit.addresses import OPERATOR_NAT64, boundaries_ipv4, embeddings
+from tests.unit.addresses import EMBEDDINGS, OPERATOR_NAT64, boundaries_ipv4
 from tests.unit.naive_policy import NaivePolicy, nat64_address, nat64_part, octets
 from worker.embedding import NAT64_LENGTHS, embedded, translated
 from worker.policy import Policy
 
 LOOPBACK = octets("127.0.0.1")
-PUBLIC = octets("8.8.8.8")
 PREFIXES = [f"{IPv6Address(prefix)}/{length}" for length, prefix in OPERATOR_NAT64.items()]
 NAIVE_NAT64 = tuple((prefix, length) for length, prefix in OPERATOR_NAT64.items())
 
-FORMS = [form for form, _ in embeddings(PUBLIC)]
-
-
-def carried(form: str, ipv4: bytes) -> bytes:
-    return dict(embeddings(ipv4))[form]
+FORMS = list(EMBEDDINGS)
 
 
 # RFC 6052 section 2.4, table 2: 192.0.2.33 under a prefix of each length.
@@ -62,6 +57,7 @@ def test_the_naive_figure_agrees_with_rfc_6052(prefix: str, address: str) -> Non
         ("2a00::5efe:10.1.2.3", {"10.1.2.3"}),
         ("2a00::200:5efe:10.1.2.3", {"10.1.2.3"}),
         ("64:ff9b:1:a01:2:300::", {"10.1.2.3", "1.2.3.0", "2.3.0.0", "0.0.0.0"}),
+        ("::2", {"0.0.0.2"}),
         ("::", set()), ("::1", set()), ("2a00::1", set()), ("2a00::5eff:a01:203", set()), ("64:ff9b::1:a01:203", set()),
         ("2003:a01:203::1", set()), ("2001:1:a01:203::", set()),
     ],
@@ -81,7 +77,7 @@ def test_the_u_octet_hides_nothing(length: int, u_octet: int) -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_loopback_is_denied_in_every_form_and_by_every_policy_that_denies_it_plainly(form: str) -> None:
-    address = IPv6Address(carried(form, LOOPBACK))
+    address = IPv6Address(EMBEDDINGS[form](LOOPBACK))
     whole = ["::/0"]
     for policy in (
         Policy.build(nat64_prefixes=PREFIXES),
@@ -116,7 +112,7 @@ def test_every_boundary_in_every_form_is_judged_as_the_naive_policy_does(
     policy: Policy, naive: NaivePolicy, form: str
 ) -> None:
     for ipv4 in boundaries_ipv4():
-        address = carried(form, ipv4)
+        address = EMBEDDINGS[form](ipv4)
         assert policy.judge(ip_address(address)).allowed == naive.allows(address), str(ip_address(address))
 
 
@@ -130,7 +126,7 @@ def test_with_the_outer_prefix_allowed_the_inside_alone_decides(form: str) -> No
     for ipv4 in boundaries_ipv4():
         if form == "IPv4-compatible" and ipv4 in (bytes(4), b"\x00\x00\x00\x01"):
             continue  # :: and ::1
-        assert policy.judge(ip_address(carried(form, ipv4))).allowed == plain.judge(ip_address(ipv4)).allowed
+        assert policy.judge(ip_address(EMBEDDINGS[form](ipv4))).allowed == plain.judge(ip_address(ipv4)).allowed
 
 
 def test_a_named_prefix_settles_where_local_use_addresses_hold_ipv4() -> None:

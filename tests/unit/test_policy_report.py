@@ -53,7 +53,7 @@ def test_a_denied_name_has_no_addresses() -> None:
     assert not explanation.looked_up
     assert not explanation.reachable
     assert explanation.as_text() == (
-        "a.evil: denied by name, not looked up\n"
+        "a.evil: not looked up\n"
         "  name  denied by blockedDomainNames *.evil\n"
         "        to allow it: allowedDomainNames=a.evil"
     )
@@ -62,7 +62,18 @@ def test_a_denied_name_has_no_addresses() -> None:
 def test_a_name_without_addresses_and_a_text_that_is_no_name_say_so() -> None:
     assert explained(Policy.build(), "none.test").as_text().startswith("none.test: no address was found\n")
     refused = explained(Policy.build(), "a b")
-    assert refused.as_text() == "a b: denied by name, not looked up\n  name  denied: neither an address nor a host name"
+    assert refused.as_text() == "a b: not looked up\n  name  denied: neither an address nor a host name"
+
+
+def test_an_address_has_a_row_for_its_name_only_where_a_domain_rule_matches_it() -> None:
+    assert [row.subject for row in explained(Policy.build(), "8.8.8.8", "8.8.8.8").rows] == ["8.8.8.8"]
+    by_name = Policy.build(allow_names=["8.8.8.8"], deny_names=["*"])
+    assert [row.subject for row in explained(by_name, "8.8.8.8", "8.8.8.8").rows] == ["name", "8.8.8.8"]
+    refused = explained(by_name, "::1", "::1")
+    assert (
+        refused.as_text()
+        == "::1: not looked up\n  name  denied by blockedDomainNames *\n        to allow it: allowedDomainNames=::1"
+    )
 
 
 def test_the_rows_are_json() -> None:

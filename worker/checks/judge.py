@@ -150,10 +150,10 @@ def _header(assertion: Comparison, evidence: Evidence, search: Search) -> Assert
 
 def _body(assertion: Comparison, evidence: Evidence, search: Search) -> AssertionResult:
     text = evidence.text()
-    judged = _judge(assertion, "the body", text, search)
-    if not judged.valid or len(text) <= _SNIPPET:
-        return judged
-    return outcome(assertion, valid=True, actual=text[: _SNIPPET - 1] + "…")
+    held = _held(assertion, text, search)
+    if held is True and len(text) > _SNIPPET:
+        return outcome(assertion, valid=True, actual=text[: _SNIPPET - 1] + "…")
+    return _settle(assertion, "the body", text, held)
 
 
 def _response_time(assertion: Comparison, evidence: Evidence, search: Search) -> AssertionResult:

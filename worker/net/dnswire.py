@@ -12,7 +12,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv6Address
 
 RECORD_TYPES = {
     "A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "SRV": 33, "CAA": 257,
@@ -222,7 +222,7 @@ class _Reader:
         return found
 
     def a(self, at: int, size: int) -> str:
-        return str(IPv4Address(self._exactly(at, size, 4)))
+        return ".".join(map(str, self._exactly(at, size, 4)))
 
     def aaaa(self, at: int, size: int) -> str:
         return str(IPv6Address(self._exactly(at, size, 16)))

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import TypeVar
 
 from worker.apitest.failure import FailureCode
@@ -51,15 +52,19 @@ class Endpoint:
     tls: TLSSettings | None = None
 
 
+NAMES = 4096
+"""Hosts whose reading and whose word of the policy are kept: a location's tests come again each period."""
+
 QUERY_SECONDS = 5.0
 """How long a DNS test waits for one server when its own time allows it: dig's default."""
 
 
 class Door:
-    """Shared by all probers; keeps no state between calls."""
+    """Shared by all probers; keeps nothing between calls but what its policy, which never changes, has said of names."""
 
     def __init__(self, *, policy: Policy, resolver: Resolver, trust: TrustStore, proxy: Proxy | None = None) -> None:
         self._policy = policy
+        self._named = lru_cache(maxsize=NAMES)(partial(named, policy))
         self._resolver = resolver
         self._trust = trust
         self._tunnels = None if proxy is None else Tunnels(proxy, resolver=resolver, trust=trust)
@@ -159,13 +164,14 @@ class Door:
             raise denied(str(host), decisions[0][1])
         return allowed
 
-    def _named(self, text: str) -> Address | Name:
-        """What *text* means, if the policy lets it be looked up at all."""
-        host = parse_host(text)
-        decision = self._policy.judge_name(str(host))
-        if not decision.allowed:
-            raise denied(str(host), decision)
-        return host
+
+def named(policy: Policy, text: str) -> Address | Name:
+    """What *text* means, if *policy* lets it be looked up at all. Raises DoorError."""
+    host = parse_host(text)
+    decision = policy.judge_name(str(host))
+    if not decision.allowed:
+        raise denied(str(host), decision)
+    return host
 
 
 def question_name(host: Address | Name, record_type: str) -> str:

@@ -52,6 +52,7 @@ def parse_host(text: str) -> Address | Name:
     return Name(host, absolute=text.endswith("."))
 
 
+@lru_cache(maxsize=1024)
 def authority(host: Address | Name, port: int) -> str:
     """*host* and *port* as people, URLs and CONNECT write them."""
     return f"[{host}]:{port}" if isinstance(host, IPv6Address) else f"{host}:{port}"

@@ -43,7 +43,7 @@ class Recorder:
         """Nanoseconds by phase, in the order in which they first ran."""
         self.attempts: list[Attempt] = []
         self.server: str | None = None
-        self.address: Address | None = None
+        self.address: str | None = None
         self.port: int | None = None
 
     def start(self, phase: str) -> None:
@@ -79,8 +79,8 @@ class Recorder:
         led on.
         """
         elapsed = (self._clock.monotonic_ns() - since_ns + NANOSECONDS_PER_TENTH // 2) // NANOSECONDS_PER_TENTH
-        self.attempts.append(Attempt(address=str(address), port=port, elapsed_tenths=elapsed, error=error))
-        self.address = address
+        self.address = str(address)
+        self.attempts.append(Attempt(address=self.address, port=port, elapsed_tenths=elapsed, error=error))
         self.port = port
 
     def timings(self) -> Timings:
@@ -92,7 +92,7 @@ class Recorder:
             return None
         return Resolution(
             server=self.server,
-            address=None if self.address is None else str(self.address),
+            address=self.address,
             port=self.port,
             attempts=tuple(self.attempts),
         )

@@ -23,6 +23,8 @@ def out_of_time(cpu_seconds: float) -> Cause:
     return Cause(reason=f"it was not judged within {cpu_seconds * 1000:.0f} ms", code=FailureCode.TIMEOUT)
 
 
+_NAMES = {int(number): number.name for number in signal.Signals}
+
 STARVED = Cause(reason="this worker's machine was too busy to judge it", starved=True)
 MISSPOKE = Cause(reason="its evaluator sent something that is no result")
 
@@ -36,5 +38,5 @@ def cause_of_death(exit_code: int | None, cpu_seconds: float) -> Cause:
     if exit_code == -signal.SIGKILL:  # by a person, or to save the machine's memory
         return Cause(reason="its evaluator was killed from outside, perhaps for its memory", foreign=True)
     if exit_code is not None and exit_code < 0:
-        return Cause(reason=f"its evaluator crashed ({signal.Signals(-exit_code).name})")
+        return Cause(reason=f"its evaluator crashed ({_NAMES.get(-exit_code, f'signal {-exit_code}')})")
     return Cause(reason=f"its evaluator ended with exit code {exit_code}")

@@ -44,10 +44,8 @@ Judge: TypeAlias = Callable[[Assertion], AssertionResult]
 Prepare: TypeAlias = Callable[[Observation, Limits], Judge]
 """From one task's observation to the function that judges its assertions; what it parses lives as long as the task."""
 
-_RESUMED: Final = (b"", b"")
 
-
-def main(argv: list[str], prepare: Prepare, warm_up: Callable[[Limits], None] | None = None) -> None:
+def main(argv: list[str], prepare: Prepare, warm_up: Callable[[Limits], None]) -> None:
     """Become an evaluator: be bound to the worker, warm up, be confined, say so, serve until the worker hangs up."""
     settings = decode_settings(argv[1])
     outlive_signals()
@@ -55,16 +53,24 @@ def main(argv: list[str], prepare: Prepare, warm_up: Callable[[Limits], None] | 
     page = mmap.mmap(settings.page, mmap.PAGESIZE)
     os.close(settings.page)
     channel = socket.socket(fileno=os.dup(0))
+    warm_up(settings.limits)
     _silence()
-    if warm_up is not None:
-        warm_up(settings.limits)
     size = _resident_size()
     missing = confine(settings.memory_bytes)
     if not bound:
         missing = (*missing, "death with the worker")
     channel.sendall(frames.encode_reply(frames.Ready(missing=missing)))
     source = os.fdopen(channel.fileno(), "rb", buffering=64 * 1024, closefd=False)
-    _Desk(prepare, settings, channel, page, size).serve(source)
+    exit_code = 1
+    try:
+        _Desk(prepare, settings, channel, page, size).serve(source)
+        exit_code = 0
+    finally:
+        os._exit(exit_code)  # nothing is left to be done in order, and the worker waits for the end
+
+
+_TO_RESUME: Final = (b"", b"")
+"""The parts of `frames.RESUME`."""
 
 
 class _Desk:
@@ -88,13 +94,15 @@ class _Desk:
 
     def serve(self, source: BinaryIO) -> None:
         """Work off tasks until the worker closes its end."""
-        while (task := _read_task(source)) is not None:
-            while task is not None:
-                task = self._work_off(task, source)
+        while self._work_off(source):
+            pass  # nothing of a task is kept while the next one is waited for
 
-    def _work_off(self, task: tuple[bytes, bytes], source: BinaryIO) -> tuple[bytes, bytes] | None:
-        """Judge one task; returns the task that came in its place while it was put aside, if one did."""
-        assertions, observation = frames.decode_task(*task)
+    def _work_off(self, source: BinaryIO) -> bool:
+        """Judge one task, or as much of it as the worker wants; False at the end."""
+        parts = _read_parts(source)
+        if parts is None:
+            return False
+        assertions, observation = frames.decode_task(*parts)
         judge = self._prepare(observation, self._settings.limits)
         results: list[AssertionResult] = []
         reported = started = time.process_time()
@@ -109,14 +117,14 @@ class _Desk:
             results, reported = [], now
             if paused:
                 self._stopwatch.rest()
-                following = _read_task(source)
-                if following != _RESUMED:
-                    return following
+                answer = _read_parts(source)
+                if answer != _TO_RESUME:
+                    return answer is not None
                 started = now
         self._stopwatch.rest()
         spent = self._resident_size() > self._settings.spent_bytes
         self._send(results, "spent" if spent else "done")
-        return None
+        return True
 
     def _judge(self, judge: Judge, assertion: Assertion) -> AssertionResult:
         try:
@@ -143,7 +151,7 @@ def _grace(assertion: Assertion) -> Grace:
             return FOR_ENGINES
 
 
-def _read_task(source: BinaryIO) -> tuple[bytes, bytes] | None:
+def _read_parts(source: BinaryIO) -> tuple[bytes, bytes] | None:
     """The two parts of a frame, or None at the end: a half frame is one, too, for its writer is gone."""
     header = source.read(frames.TASK_HEADER.size)
     if len(header) < frames.TASK_HEADER.size:

@@ -38,11 +38,10 @@ class Errand:
         self.since_ns = now_ns
         self.waited_ns = 0
         self.starved = False
-        self.waiting = False
         self.excused = False
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._assertions = assertions
-        self._observation = observation
+        self._seen, self._body = frames.encode_observation(observation)
         self._tagged = tuple(map(frames.encode_assertion, assertions))
         self._results: list[AssertionResult | None] = [None] * len(assertions)
         self._sent: list[
@@ -59,7 +58,8 @@ class Errand:
         """Everything that has no result yet, as a frame and a body. It becomes the task in hand."""
         self._sent = [index for index, result in enumerate(self._results) if result is None]
         self._answered = 0
-        return frames.encode_task([self._tagged[index] for index in self._sent], self._observation)
+        tagged = [self._tagged[index] for index in self._sent]
+        return frames.encode_task(tagged, self._seen, len(self._body)), self._body
 
     def accept(self, results: Sequence[AssertionResult]) -> bool:
         """Take the next results of the task in hand; False, and nothing is taken, if they are more than were asked for."""

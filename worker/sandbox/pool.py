@@ -42,6 +42,7 @@ MAX_WAITING: Final = 10_000
 """Tasks in the queue. The slots bound them long before; this one is against a caller that has none."""
 MAX_WAIT_SECONDS: Final = 60.0
 """How long a task waits for an evaluator before it is given up: as long as the longest run."""
+SWEEP_SECONDS: Final = 1.0
 GUARD_SECONDS: Final = 0.5
 """What a turn may take beyond all its limits in the kernel before the worker ends the evaluator itself."""
 START_SECONDS: Final = 20.0
@@ -79,27 +80,31 @@ class Evaluators:
         self._alive: set[Process] = set()
         self._idle: list[Process] = []
         self._working: dict[Process, Errand] = {}
-        self._timers: dict[Process | Errand, asyncio.TimerHandle] = {}
+        self._timers: dict[Process, asyncio.TimerHandle] = {}
         self._changed = asyncio.Event()
         self._futile_starts = 0
+        self._reserve = 0
         self._closed = False
         self._missing: tuple[str, ...] | None = None
         self._tasks = asyncio.TaskGroup()
-        self._keeper: asyncio.Task[None] | None = None
+        self._loops: tuple[asyncio.Task[None], ...] = ()
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
-        self._keeper = self._tasks.create_task(self._keep(), name="evaluators")
+        self._loops = (
+            self._tasks.create_task(self._keep(), name="evaluators"),
+            self._tasks.create_task(self._sweep(), name="evaluators' queue"),
+        )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closed = True
-        assert self._keeper is not None
-        self._keeper.cancel()
+        for loop in self._loops:
+            loop.cancel()
         for errand in (*self._working.values(), *self._turns):
-            self._fail(errand, EvaluationError("the evaluators are closed"))
+            _fail(errand, EvaluationError("the evaluators are closed"))
         for process in self._alive:
             process.kill()
         try:
@@ -107,8 +112,12 @@ class Evaluators:
                 while self._alive:
                     self._changed.clear()
                     await self._changed.wait()
+        except TimeoutError:
+            log.warning("Evaluators do not end: %s", self._alive, extra={"action": "evaluators_not_ended"})
         finally:
-            await self._tasks.__aexit__(kind, error, trace)
+            # The group is for this file's own loops: only a cancellation that it may have asked for itself is its business.
+            cancelled = isinstance(error, asyncio.CancelledError)
+            await self._tasks.__aexit__(kind if cancelled else None, error if cancelled else None, trace)
 
     @property
     def waiting(self) -> int:
@@ -137,9 +146,11 @@ class Evaluators:
         """
         if self._closed or len(self._turns) >= MAX_WAITING:
             raise EvaluationError("the evaluators are closed" if self._closed else "too many tests wait for evaluators")
-        if not assertions:
-            return Evaluation(results=())
         errand = Errand(test_key, assertions, observation, deadline_s, self._clock.monotonic_ns())
+        if deadline_s <= 0:
+            errand.expire()
+        if errand.finished:
+            return errand.evaluation()
         self._queue(errand)
         try:
             await errand.done
@@ -161,6 +172,8 @@ class Evaluators:
                 )
         if not self._closed:
             self._idle.append(process)
+        if len(self._idle) + len(self._working) > self._size:
+            self._reserve = SPARES
         self._changed.set()
         self._dispatch()
 
@@ -174,10 +187,12 @@ class Evaluators:
         if reply.state == "going":
             return
         self._end_turn(process)
-        if reply.state == "paused" and not self._turns:
-            self._enter(process, errand)
-            process.resume()
-            return
+        if reply.state == "paused":
+            if not self._turns:
+                self._enter(process, errand)
+                process.resume()
+                return
+            process.forget()
         if reply.state == "spent":
             self.recycled += 1
             self._dismiss(process)
@@ -188,6 +203,8 @@ class Evaluators:
     def on_death(self, process: Process) -> None:
         self._alive.discard(process)
         self._changed.set()
+        if self._futile_starts:
+            self._reserve = 0  # the spare may be all that there is for a while
         if process in self._working:
             self.killed += 1
             errand = self._end_turn(process)
@@ -209,18 +226,12 @@ class Evaluators:
 
     def _queue(self, errand: Errand) -> None:
         errand.since_ns = self._clock.monotonic_ns()
-        errand.waiting = True
         self._turns.put(errand.key, errand)
         self._dispatch()
-        if errand.waiting:
-            loop = asyncio.get_running_loop()
-            self._timers[errand] = loop.call_later(MAX_WAIT_SECONDS, self._give_up, errand)
 
     def _dispatch(self) -> None:
         """Hand out what may go now. The last evaluators that stand by are for tests that cost little: the others can wait."""
-        while self._idle and (errand := self._turns.take(light_only=len(self._idle) <= SPARES)) is not None:
-            errand.waiting = False
-            self._cancel_timer(errand)
+        while self._idle and (errand := self._turns.take(light_only=len(self._idle) <= self._reserve)) is not None:
             now = self._clock.monotonic_ns()
             errand.waited_ns += now - errand.since_ns
             process = self._idle.pop()  # the last one to work: its caches are warm, and the spare stays small
@@ -234,7 +245,7 @@ class Evaluators:
         self._timers[process] = asyncio.get_running_loop().call_later(bound, self._overdue, process)
 
     def _end_turn(self, process: Process) -> Errand:
-        self._cancel_timer(process)
+        self._timers.pop(process).cancel()
         errand = self._working.pop(process)
         took_s = (self._clock.monotonic_ns() - errand.since_ns) / 1e9
         errand.left_s -= took_s
@@ -255,21 +266,18 @@ class Evaluators:
 
     def _overdue(self, process: Process) -> None:
         """Either the test's time is up, or the kernel's limits have not held on this machine."""
+        out_of_time = self._working[process].left_s <= self._guard_seconds
         errand = self._end_turn(process)
-        position = process.position
-        self._dismiss(process)
-        if errand.left_s > 0:
+        if out_of_time:
+            errand.left_s = 0.0
+        else:
             self.killed += 1
-            self._blame(errand, position, STARVED)
+            self._blame(errand, process.position, STARVED)
+        self._dismiss(process)
         self._settle(errand)
-
-    def _give_up(self, errand: Errand) -> None:
-        self._turns.remove(errand.key, errand)
-        self._fail(errand, EvaluationError(f"no evaluator was free for {MAX_WAIT_SECONDS:g} s"))
 
     def _abandon(self, errand: Errand) -> None:
         """Nobody waits for it any more. An evaluator in the middle of it is killed: its replies must not meet another task."""
-        self._cancel_timer(errand)
         self._turns.remove(errand.key, errand)
         for process, busy_with in self._working.items():
             if busy_with is errand:
@@ -278,14 +286,14 @@ class Evaluators:
                 break
         self._dispatch()
 
-    def _fail(self, errand: Errand, error: Exception) -> None:
-        self._cancel_timer(errand)
-        if not errand.done.done():
-            errand.done.set_exception(error)
-
-    def _cancel_timer(self, of: Process | Errand) -> None:
-        if (timer := self._timers.pop(of, None)) is not None:
-            timer.cancel()
+    async def _sweep(self) -> None:
+        """Give up what has waited for too long."""
+        while True:
+            await self._clock.sleep(SWEEP_SECONDS)
+            latest = self._clock.monotonic_ns() - round(MAX_WAIT_SECONDS * 1e9)
+            for errand in [errand for errand in self._turns if errand.since_ns <= latest]:
+                self._turns.remove(errand.key, errand)
+                _fail(errand, EvaluationError(f"no evaluator was free for {MAX_WAIT_SECONDS:g} s"))
 
     # Deaths
 
@@ -340,3 +348,8 @@ class Evaluators:
                     await self._changed.wait()
         except TimeoutError:
             process.kill()
+
+
+def _fail(errand: Errand, error: EvaluationError) -> None:
+    if not errand.done.done():
+        errand.done.set_exception(error)

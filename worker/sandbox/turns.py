@@ -2,8 +2,8 @@
 
 Every key has paid up to some point of a virtual time that follows the work in service. The waiting item whose key has paid least
 goes first, so a test whose patterns take half a second each falls behind tests that cost a millisecond, however many items it
-queues; alone, it is served at once. What a key has paid is remembered until the virtual time has passed it. A key whose last turn
-was long is heavy, and the caller may ask for an item of another key.
+queues; alone, it is served at once. A key whose last turn was short is light, and the caller may ask for an item of such a key;
+one that has had no turn yet has proved nothing.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ import heapq
 from collections import deque
 from collections.abc import Iterator
 from itertools import chain, count
+from math import inf
 from typing import Final, Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
-HEAVY_SECONDS: Final = 0.1
-"""What a turn of a heavy key costs at least: a hundred times an ordinary test, a fifth of the default limit of one pattern."""
+LIGHT_SECONDS: Final = 0.1
+"""What a turn of a light key costs at most: a hundred times an ordinary test, a fifth of the default limit of one pattern."""
 MAX_REMEMBERED: Final = 10_000
 """Keys whose past is kept; beyond it the cheapest are forgotten, which only ever favours them."""
 
-_NO_PAST: Final = (0.0, 0.0)
+_NO_PAST: Final = (0.0, inf)
 
 _Place: TypeAlias = tuple[float, int, str]
 """Where a key waits: start tag, order of arrival, key."""
@@ -94,7 +95,7 @@ class Turns(Generic[T]):
         return max(self._now, self._past.get(key, _NO_PAST)[0])
 
     def _enter(self, key: str) -> None:
-        heap = self._heavy if self._past.get(key, _NO_PAST)[1] >= HEAVY_SECONDS else self._light
+        heap = self._light if self._past.get(key, _NO_PAST)[1] <= LIGHT_SECONDS else self._heavy
         heapq.heappush(heap, (self._start_of(key), next(self._order), key))
 
     def _leave(self, *, light_only: bool) -> str | None:

@@ -19,6 +19,8 @@ from worker.checks.describe import outcome
 from worker.checks.evidence import Limits
 from worker.sandbox.desk import Judge, main
 
+KEPT: list[bytearray] = []
+
 
 def spin() -> None:
     """Python code that an exception can interrupt."""
@@ -35,6 +37,11 @@ def hoard() -> None:
     kept = []
     while True:
         kept.append(bytearray(16 * 1024 * 1024))
+
+
+def grow() -> None:
+    """Keep what it was given, within its bounds, beyond its task."""
+    KEPT.append(bytearray(220 * 1024 * 1024))
 
 
 def crash() -> None:
@@ -94,6 +101,7 @@ DEEDS = {
     "spin": spin,
     "grind": grind,
     "hoard": hoard,
+    "grow": grow,
     "crash": crash,
     "stop": stop,
     "leave": leave,
@@ -141,4 +149,4 @@ def burn(seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv, prepare)
+    main(sys.argv, prepare, lambda _limits: None)

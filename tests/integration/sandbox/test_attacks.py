@@ -1,4 +1,4 @@
-"""Hostile assertions and bodies, all of them, through one pool while well-behaved tests go on: what became of each, and of the rest.
+"""Hostile assertions and bodies, all of them, through one pool while well-behaved tests go on.
 
 The attacks run once, together; each test looks at one aspect of that run.
 """
@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psutil
 import pytest
@@ -49,6 +49,7 @@ class Report:
     bystander_seconds: list[float] = field(default_factory=list)
     connections: int = 0
     opened: int = 0
+    starved: set[str] = field(default_factory=set)
     said: str = ""
     resident_mb: float = 0.0
     processes: int = 0
@@ -83,7 +84,7 @@ class Caller:
     def __init__(self) -> None:
         self.count = 0
 
-    async def __aenter__(self) -> Caller:
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._called, "127.0.0.1", 0)
         self.address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
@@ -147,8 +148,10 @@ async def besiege(pool: Evaluators, attacks: list[hostile.Attack], report: Repor
                 report.seconds[attack.name] = time.monotonic() - began - evaluation.waited_ns / 1e9
                 report.outcomes[attack.name] = outcome_of(evaluation.results[0])
                 report.said += f"{evaluation.results[0]}\n"
-                if not evaluation.starved:  # if so, the machine has decided, not the limit under test
+                if not evaluation.starved:
                     break
+            else:
+                report.starved.add(attack.name)
 
     async def bystander() -> None:
         body = b'{"a": {"b": [1, 2, 3]}, "c": "some text"}'
@@ -212,6 +215,8 @@ def test_there_are_attacks_of_every_kind() -> None:
 
 @pytest.mark.parametrize("attack", hostile.ATTACKS, ids=lambda attack: attack.name)
 def test_an_attack_ends_in_time_with_the_right_outcome(attack: hostile.Attack, report: Report) -> None:
+    if attack.name in report.starved:
+        pytest.skip("five times the wall clock has decided: this machine is too busy to tell")
     assert re.search(attack.expect, report.outcomes[attack.name])
     assert report.seconds[attack.name] < ENOUGH_SECONDS
 

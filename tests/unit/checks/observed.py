@@ -90,7 +90,7 @@ def judged(observation: Observation, assertion: dict[str, Any], limits: Limits =
     subtype = {HTTPResponse: "http", TCPConnection: "tcp", DNSAnswers: "dns"}[type(observation.response)]
     parsed = assertion_of(subtype, assertion)
     result = evaluate(parsed, Evidence.of(observation, limits))
-    if is_bounded(parsed, observation):
+    if is_bounded(parsed, Evidence.of(observation, limits)):
         assert evaluate_bounded(parsed, Evidence.of(observation, limits)) == result
     return result
 

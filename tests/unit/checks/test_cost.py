@@ -68,7 +68,7 @@ def test_only_bounded_work_runs_in_place(
     observation: Observation, subtype: str, assertion: dict[str, Any], bounded: bool
 ) -> None:
     parsed = assertion_of(subtype, assertion)
-    assert is_bounded(parsed, observation) is bounded
+    assert is_bounded(parsed, Evidence.of(observation, LIMITS)) is bounded
     in_place = evaluate_bounded(parsed, Evidence.of(observation, LIMITS))
     assert in_place.error_message != "a pattern is not judged in place" or not bounded
 

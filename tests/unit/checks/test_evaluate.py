@@ -150,7 +150,7 @@ def test_any_assertion_on_anything_ends_in_a_result_that_travels_and_is_the_same
     result = evaluate(assertion, Evidence.of(observation, Limits()))
     assert result.valid is (result.error_message is None)
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(result), type=AssertionResult) == result
-    if is_bounded(assertion, observation):
+    if is_bounded(assertion, Evidence.of(observation, Limits())):
         assert evaluate_bounded(assertion, Evidence.of(observation, Limits())) == result
 
 

@@ -1,10 +1,10 @@
-"""One key of each kind. Making an RSA key takes seconds, so the one of the vectors is used."""
+"""One key of each kind, made once. The RSA key has the least size allowed: the vectors have one of the usual size."""
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from worker.wire import keys
 from worker.wire.keys import PrivateKey
@@ -12,7 +12,8 @@ from worker.wire.keys import PrivateKey
 
 @pytest.fixture(scope="session")
 def rsa_key() -> PrivateKey:
-    return PrivateKey.from_pem((Path(__file__).parents[2] / "vectors" / "test-key-rsa4096.pem").read_text())
+    made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return PrivateKey.from_pem(made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
 
 
 @pytest.fixture(scope="session")
