@@ -10,9 +10,10 @@ import argparse
 import asyncio
 import ssl
 from pathlib import Path
+from typing import cast
 
-import dns.flags
 import dns.message
+import dns.rcode
 import dns.rdatatype
 import dns.rrset
 import trustme
@@ -38,8 +39,7 @@ class Zone(asyncio.DatagramProtocol):
     """Answers A for the demo's names, and NXDOMAIN for everything else."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.DatagramTransport)
-        self._transport = transport
+        self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         query = dns.message.from_wire(data)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import random
 import signal
@@ -36,9 +37,11 @@ from worker.intake.client import Identity, Intake, IntakeError, Peer
 from worker.metrics import Metrics
 from worker.net.door import Door
 from worker.net.exchange import Nameserver
+from worker.net.proxy import Proxy
 from worker.net.resolver import Resolver
 from worker.net.trust import TrustStore
 from worker.outbox import Outbox
+from worker.pace import Pace
 from worker.policy import Policy
 from worker.poller import Cadence, Poller
 from worker.probers import HTTPLimits
@@ -64,11 +67,14 @@ async def run(config: Config, warnings: Sequence[str] = ()) -> int:
     worker_id = str(uuid.uuid4())
     metrics = Metrics(__version__)
     vitals = Vitals(clock)
+    trust = _trust(config.ca_files)
     with _signals() as signals:
         async with (
-            _runner(config, clock, vitals, worker_id) as (runner, evaluators),
-            Intake(_peer(config), _identity(config, worker_id), clock, agent=AGENT) as intake,
+            _runner(config, trust, clock, vitals, worker_id) as (runner, evaluators),
+            Intake(_peer(config, trust), _identity(config, worker_id), clock, agent=AGENT) as intake,
         ):
+            # What lives now lives on: a full collection would stop every run under way by 20 ms to find that out again.
+            gc.freeze()
             _announce(config, worker_id, warnings)
             try:
                 async with asyncio.TaskGroup() as group:
@@ -89,7 +95,7 @@ async def check(config: LocalConfig, tests: Sequence[APITest]) -> AsyncIterator[
         async with slots:
             return await runner.run(test)
 
-    async with _runner(config, clock, vitals, worker_id="") as (runner, _):
+    async with _runner(config, _trust(config.ca_files), clock, vitals, worker_id="") as (runner, _):
         watching = asyncio.create_task(vitals.run())
         running = [asyncio.create_task(one(runner, test)) for test in tests]
         try:
@@ -144,6 +150,7 @@ class _Worker:
         self._metrics = metrics
         self._vitals = vitals
         self._slots = Slots(config.concurrency)
+        self._pace = Pace(clock)
         self._outbox = Outbox(
             intake,
             clock,
@@ -246,6 +253,7 @@ class _Worker:
         return self._run_job(job, received_ns=self._clock.monotonic_ns())
 
     async def _run_job(self, job: Job, *, received_ns: int) -> ResultItem:
+        await self._pace.turn()
         result = await self._runner.carry_out(job, received_ns)
         self._metrics.count_result(result)
         _log_result(result, job)
@@ -275,9 +283,9 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
 
 @asynccontextmanager
 async def _runner(
-    config: LocalConfig, clock: Clock, vitals: Vitals, worker_id: str
+    config: LocalConfig, trust: TrustStore, clock: Clock, vitals: Vitals, worker_id: str
 ) -> AsyncIterator[tuple[Runner, Evaluators]]:
-    door = Door(policy=policy_of(config), resolver=resolver_of(config), trust=_trust(config.ca_files))
+    door = Door(policy=policy_of(config), resolver=resolver_of(config), trust=trust, proxy=_proxy_of(config))
     checks = Limits(max_body_bytes=config.max_body_size_if_processed, pattern_seconds=config.regex_timeout)
     limits = RunLimits(
         max_timeout=config.max_timeout, http=HTTPLimits(max_body_bytes=config.max_body_size), checks=checks
@@ -297,6 +305,21 @@ async def _runner(
         )
 
 
+def _proxy_of(config: LocalConfig) -> Proxy | None:
+    """The operator's proxy for test requests."""
+    if config.proxy_test_requests is None:
+        return None
+    try:
+        return Proxy.parse(
+            config.proxy_test_requests,
+            bypass=config.proxy_test_requests_bypass_list,
+            hands_over_names=config.proxy_resolve == "proxy",
+            verify=not config.proxy_ignore_ssl_errors,
+        )
+    except (ValueError, PolicyError) as error:
+        raise ConfigError(str(error), option="proxyTestRequests") from error
+
+
 def _trust(ca_files: Sequence[Path]) -> TrustStore:
     try:
         return TrustStore(ca_files)
@@ -304,8 +327,8 @@ def _trust(ca_files: Sequence[Path]) -> TrustStore:
         raise ConfigError(f"cannot be read as certificates: {error}", option="caFile") from error
 
 
-def _peer(config: Config) -> Peer:
-    tls = _trust(config.ca_files).context(verify=not (config.proxy and config.proxy_ignore_ssl_errors))
+def _peer(config: Config, trust: TrustStore) -> Peer:
+    tls = trust.context(verify=not (config.proxy and config.proxy_ignore_ssl_errors))
     return Peer(url=config.intake_url, tls=tls, proxy=config.proxy)
 
 
@@ -319,7 +342,7 @@ def _identity(config: Config, worker_id: str) -> Identity:
 
 
 def _announce(config: Config, worker_id: str, warnings: Sequence[str]) -> None:
-    for warning in (*warnings, *policy_of(config).warnings()):
+    for warning in (*warnings, *policy_of(config).warnings(), *_boundary(config)):
         log.warning("%s", warning, extra={"action": "config_warning"})
     log.info(
         "worker %s serves %s from %s with %d slots",
@@ -336,10 +359,19 @@ def _announce(config: Config, worker_id: str, warnings: Sequence[str]) -> None:
     )
 
 
+def _boundary(config: LocalConfig) -> tuple[str, ...]:
+    proxy = _proxy_of(config)
+    if proxy is None or not proxy.hands_over_names:
+        return ()
+    return (f"proxyResolve=proxy: {proxy} looks names up and is the boundary now; addresses are not judged here",)
+
+
 def _log_result(result: Result, job: Job) -> None:
-    failed = result.failure is not None
+    level = logging.DEBUG if result.failure is None else logging.INFO
+    if not log.isEnabledFor(level):
+        return
     log.log(
-        logging.INFO if failed else logging.DEBUG,
+        level,
         "%s %s%s",
         result.test_name or job.job,
         result.status.value,

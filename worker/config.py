@@ -89,9 +89,9 @@ def load(
 ) -> Loaded[Config]:
     """Everything that `run` needs. *argv* is without the program's name. Raises ConfigErrors, one line per mistake."""
     merged = merge(argv, environ)
-    settings, mistakes = _across_options(merged)
+    settings, mistakes = _across_options(merged, certificates)
     _raise((*merged.mistakes, *mistakes, *_missing(merged, settings)))
-    config = Config(**_values(Config, settings, certificates))
+    config = Config(**_values(Config, settings))
     return Loaded(config=config, settings=tuple(settings.values()), warnings=merged.warnings)
 
 
@@ -100,9 +100,9 @@ def load_local(
 ) -> Loaded[LocalConfig]:
     """What `check` and `policy` need: as `load`, but identity and control plane may be missing. Raises ConfigErrors."""
     merged = merge(argv, environ)
-    settings, mistakes = _across_options(merged)
+    settings, mistakes = _across_options(merged, certificates)
     _raise((*merged.mistakes, *mistakes))
-    config = LocalConfig(**_values(LocalConfig, settings, certificates))
+    config = LocalConfig(**_values(LocalConfig, settings))
     return Loaded(config=config, settings=tuple(settings.values()), warnings=merged.warnings)
 
 
@@ -111,9 +111,9 @@ def _raise(mistakes: Sequence[ConfigError]) -> None:
         raise ConfigErrors(mistakes)
 
 
-def _across_options(merged: Merged) -> tuple[dict[str, Setting], list[ConfigError]]:
-    """The rules between options: which one names the control plane, and what the public key is called."""
-    settings = dict(merged.settings)
+def _across_options(merged: Merged, certificates: str) -> tuple[dict[str, Setting], list[ConfigError]]:
+    """The rules between options: which one names the control plane, what the public key is called, which CAs are trusted."""
+    settings = dict(merged.settings) | _certificates(merged.settings["caFile"], certificates)
     mistakes: list[ConfigError] = []
     for rule in (_intake, _public_key):
         try:
@@ -157,17 +157,27 @@ def _public_key(settings: Mapping[str, Setting]) -> dict[str, Setting]:
         raise ConfigError(str(error), option="publicKey.fingerprint", place=fingerprint.place) from None
 
 
+def _certificates(given: Setting, directory: str) -> dict[str, Setting]:
+    """Every .pem of the directory is trusted besides caFile."""
+    named = () if given.value is None else (given.value,)
+    found = sorted(Path(directory).glob("*.pem"))
+    places = (given.place, f"directory {directory}" if found else "")
+    return {"caFile": replace(given, value=(*named, *found), place=", ".join(filter(None, places)))}
+
+
 def _missing(merged: Merged, settings: Mapping[str, Setting]) -> Sequence[ConfigError]:
-    """One mistake for each required option that nobody gave, and did not try to give."""
+    """One mistake for each required option that nobody gave, and did not try to give; they may all be in a file not read."""
+    if any(mistake.option == "config" for mistake in merged.mistakes):
+        return ()
     tried = {NAMES[mistake.option].option.name for mistake in merged.mistakes if mistake.option in NAMES}
     lacking = [
         setting.option
         for setting in settings.values()
         if setting.option.required and setting.value in (None, ()) and setting.option.name not in tried
     ]
-    cure = "set it in the config file or by {}"
     mistakes = [
-        ConfigError(f"is missing: {cure.format(option.variables[0])}", option=option.name) for option in lacking
+        ConfigError(f"is missing: set it in the config file or by {option.variables[0]}", option=option.name)
+        for option in lacking
     ]
     if settings["intakeUrl"].value is None and not tried & {"intakeUrl", "datadogHostOverride", "site"}:
         reason = "is missing: say where the control plane is, by intakeUrl, datadogHostOverride or site"
@@ -177,12 +187,11 @@ def _missing(merged: Merged, settings: Mapping[str, Setting]) -> Sequence[Config
     return mistakes
 
 
-def _values(kind: type[LocalConfig], settings: Mapping[str, Setting], certificates: str) -> dict[str, Any]:
+def _values(kind: type[LocalConfig], settings: Mapping[str, Setting]) -> dict[str, Any]:
     """The value of each field of *kind*. Two options of one field are lists and are joined."""
     values: dict[str, Any] = {}
     for setting in settings.values():
         name = setting.option.field
         if name:
             values[name] = values[name] + setting.value if name in values else setting.value
-    values["ca_files"] = (*(values["ca_files"] or ()), *sorted(Path(certificates).glob("*.pem")))
     return {field.name: values[field.name] for field in fields(kind)}

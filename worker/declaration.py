@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from types import MappingProxyType
 
 
@@ -40,6 +41,7 @@ class Kind(Enum):
     CHOICE = "choice"
     DIRECTORY = "directory"
     DOMAIN = "domain glob"
+    FILE = "file"
     HOST = "host"
     IDENTIFIER = "identifier"
     INTEGER = "integer"
@@ -142,6 +144,7 @@ class Unused:
     takes_value: bool = True
 
 
+@cache
 def variable(name: str) -> str:
     """The SYNTHETICS_ variable of a camelCase, possibly dotted, name.
 

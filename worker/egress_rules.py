@@ -23,7 +23,7 @@ NAT64_PREFIXES = "nat64Prefixes"
 
 MAPPED = IPv6Network("::ffff:0:0/96")
 
-_GLOB = re.compile(r"(?!.*\*\*)[A-Za-z0-9_*-]{1,63}(?:\.[A-Za-z0-9_*-]{1,63})*|[0-9A-Fa-f:.*]+", re.ASCII)
+_GLOB = re.compile(r"[a-z0-9_*-]{1,63}(?:\.[a-z0-9_*-]{1,63})*|(?=.*:)[0-9a-f:.*]+", re.ASCII)
 _CIDR = re.compile(r"[0-9a-fA-F.:]+(?:/(?:0|[1-9][0-9]{0,2}))?", re.ASCII)
 
 
@@ -95,6 +95,7 @@ def _canonical_glob(rule: str) -> str:
         text = ".".join(label if "*" in label else canonical_name(label) for label in labels)
     except UnicodeError:
         raise PolicyError(rule, "not a domain name, not even an international one") from None
+    text = text.lower()
     if not _GLOB.fullmatch(text):
         raise PolicyError(rule, 'not a domain name with "*" as the only wildcard, and none beside ü')
-    return text.lower()
+    return text

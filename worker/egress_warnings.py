@@ -83,7 +83,7 @@ def nat64_warnings(allow: Sequence[Network], prefixes: Sequence[IPv6Network]) ->
     for network in allow:
         rule = f"{ALLOW_RANGES[6]} {network}"
         if _inside(network, _LOCAL_USE) and not any(_inside(prefix, _LOCAL_USE) for prefix in prefixes):
-            yield f"{rule} opens next to nothing: {NAT64_PREFIXES} has to say where these addresses hold the IPv4 address"
+            yield f"{rule} opens next to nothing: {NAT64_PREFIXES} has to say where these addresses hold IPv4"
         elif any(_inside(network, outer) and network.prefixlen < 128 for outer in (*_EMBEDDING, *prefixes)):
             yield f"{rule} does not open the IPv4 addresses embedded in it: {ALLOW_RANGES[4]} does"
 

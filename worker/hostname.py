@@ -8,6 +8,7 @@ spelling and dialled under another. It looks nothing up, and it does not interpr
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import TypeAlias
 
@@ -22,6 +23,7 @@ _MAX_NAME = 253  # RFC 1035 section 2.3.4, without the root's dot
 _MAX_INPUT = 1024  # IDNA mapping is not linear: stop long inputs before it
 
 
+@lru_cache(maxsize=4096)
 def parse_host(text: str) -> Host:
     """A literal with or without brackets, or a name. HostError for a zone id, and for what is neither."""
     if text[:1] == "[" and text[-1:] == "]":

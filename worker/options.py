@@ -67,8 +67,8 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="insecureIntake", kind=Kind.BOOLEAN, group=Group.INTAKE, default=False,
-        help="Allow a control plane over plain HTTP that is not on this machine. Off, because results would travel"
-        " beside the tests' metadata in the clear.",
+        help="Allow a control plane over plain HTTP that is not on this machine. Off: tests and results stay sealed, but who"
+        " serves which location, and when, is open to every listener.",
     ),
     Option(
         name="pollInterval", kind=Kind.MILLISECONDS, group=Group.INTAKE, field="poll_interval", default=1000, minimum=100,
@@ -246,12 +246,12 @@ OPTIONS: tuple[Option, ...] = (
         help="Port that the status probes listen on; 0 takes a free one and logs it.",
     ),
     Option(
-        name="config", kind=Kind.TEXT, group=Group.COMMAND, default=DEFAULT_CONFIG, sources=NOT_IN_FILE,
+        name="config", kind=Kind.FILE, group=Group.COMMAND, default=DEFAULT_CONFIG, sources=NOT_IN_FILE,
         help="The config file, a JSON object of these options. It need not exist at the default place.",
     ),
     Option(
         name="json", kind=Kind.BOOLEAN, group=Group.COMMAND, default=False, sources=BY_FLAG,
-        help="With check and validate: one JSON object a line instead of text.",
+        help="With check, validate and policy: one JSON object a line instead of text.",
     ),
     Option(
         name="dumpConfig", kind=Kind.BOOLEAN, group=Group.COMMAND, default=False, sources=BY_FLAG,

@@ -12,6 +12,9 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from worker.egress_rules import NAT64_PREFIXES
 from worker.policy import Decision, Kind, Policy
 
+NAME = "name"
+"""The subject of the row about the name itself. An address written as a host has one only where a domain rule matches it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
@@ -40,25 +43,27 @@ class Explanation:
 
     def as_text(self) -> str:
         """Several lines, the last one without a line break."""
-        if not self.looked_up:
-            summary = "denied by name, not looked up"
-        elif len(self.rows) == 1:
-            summary = "no address was found"
-        else:
-            summary = "tests may reach it" if self.reachable else "tests may not reach it"
         width = max(len(row.subject) for row in self.rows)
-        lines = [f"{self.host}: {summary}"]
+        lines = [f"{self.host}: {self._summary()}"]
         for row in self.rows:
             lines.append(f"  {row.subject:{width}}  {_words(row)}")
             if row.change is not None:
                 lines.append(f"  {'':{width}}  {row.change}")
         return "\n".join(lines)
 
+    def _summary(self) -> str:
+        if not self.looked_up:
+            return "not looked up"
+        if self.rows[-1].subject == NAME:
+            return "no address was found"
+        return "tests may reach it" if self.reachable else "tests may not reach it"
+
 
 def explain(policy: Policy, host: str, addresses: Sequence[IPv4Address | IPv6Address]) -> Explanation:
     """The whole reasoning about *host*, of which *addresses* are the look-up's answers in their order (or itself, parsed)."""
     name = policy.judge_name(host)
-    rows = [_row("name", host, name)]
+    literal = [str(address) for address in addresses] == [host]
+    rows = [] if literal and name.kind is Kind.NO_RULE else [_row(NAME, host, name)]
     if name.allowed:
         for address in addresses:
             for reading, decision in policy.readings(address):

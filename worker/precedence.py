@@ -98,9 +98,7 @@ def _settle(option: Option, given: Sequence[Given]) -> Setting:
         written = [(last, tuple(item for _, part in written for item in _members(part)))]
     for other, value in written[:-1]:
         if value != written[-1][1]:
-            raise ConfigError(
-                f"is given twice with different values ({_label(other)} and {_label(last)})", option=option.name
-            )
+            raise _disagreement(option, other, last)
     try:
         return Setting(option=option, value=meaning(option, written[-1][1]), place=last.place)
     except Mistake as mistake:
@@ -112,8 +110,13 @@ def _members(part: Written) -> tuple[str, ...]:
     return part
 
 
-def _label(given: Given) -> str:
-    return given.place if given.source is Source.ENVIRONMENT else f"{given.place}, {given.name.text}"
+def _disagreement(option: Option, one: Given, other: Given) -> ConfigError:
+    if one.name == other.name and one.place == other.place:
+        return ConfigError("is given twice, with different values", option=one.name.text, place=one.place)
+    if one.source is Source.ENVIRONMENT:
+        return ConfigError("these mean the same and differ", option=option.name, place=f"{one.place}, {other.place}")
+    reason = f"{one.name.text} and {other.name.text} mean the same and differ"
+    return ConfigError(reason, option=option.name, place=one.place)
 
 
 def _written(given: Given) -> Written:

@@ -25,9 +25,10 @@ from worker.checks.evidence import Evidence, Limits
 from worker.checks.report import response_as_json
 from worker.checks.verdict import conclude
 from worker.clock import Clock
-from worker.errors import TestError
+from worker.errors import EvaluationError, TestError
 from worker.net.door import Door
 from worker.probers import HTTPLimits, probe
+from worker.sandbox.errand import Evaluation
 from worker.sandbox.pool import Evaluators
 from worker.vitals import Vitals
 from worker.wire.messages import Job
@@ -47,6 +48,25 @@ class RunLimits:
     max_timeout: float
     http: HTTPLimits
     checks: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class _Occasion:
+    """When the run was due and when this worker got it; both None for a run at the command line."""
+
+    scheduled_at: datetime | None
+    leased_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Start:
+    at: datetime
+    monotonic_ns: int
+
+
+_NOTHING = Observation(timings=Timings())
+_UNJUDGED = Verdict(failure=None)
+_UNREADABLE = APITest(name="", subtype="")
 
 
 class Runner:
@@ -74,83 +94,97 @@ class Runner:
 
     async def carry_out(self, job: Job, received_ns: int) -> Result:
         """Run a leased job. *received_ns* is when its batch arrived; beyond `start_by` after that the run is missed."""
-        leased_at = self._clock.now()
-        scheduled_at = datetime.fromtimestamp(job.scheduled_at / 1000, UTC)
+        occasion = _Occasion(datetime.fromtimestamp(job.scheduled_at / 1000, UTC), self._clock.now())
         waited_ms = (self._clock.monotonic_ns() - received_ns) / 1e6
         test = self._read(bytes(job.test))
         if isinstance(test, TestError):
-            result = self._unreadable(test)
-        elif waited_ms > job.start_by:
-            result = _result_of(test, Status.MISSED)
-        else:
-            result = await self._guarded(test)
-        return replace(result, scheduled_at=scheduled_at, leased_at=leased_at)
+            failure = Failure(FailureCode.INVALID_TEST, str(test))
+            return self._result(_UNREADABLE, Verdict(failure=failure), _NOTHING, occasion)
+        if waited_ms > job.start_by:
+            return replace(self._result(test, _UNJUDGED, _NOTHING, occasion), status=Status.MISSED)
+        try:
+            return await self.run(test, occasion)
+        except Exception:  # the top of a job: a bug here must cost one result, not the worker
+            log.exception("a bug of the worker ended a run", extra={"action": "run_crashed", "test": test.public_id})
+            reason = "the worker failed while it ran this test; its log has the details"
+            failure = Failure(FailureCode.INTERNAL_ERROR, reason)
+            return self._result(test, Verdict(failure=failure), _NOTHING, occasion)
 
-    async def run(self, test: APITest) -> Result:
-        """Run *test* now."""
-        started_at, started_ns = self._clock.now(), self._clock.monotonic_ns()
+    async def run(self, test: APITest, occasion: _Occasion | None = None) -> Result:
+        """Run *test* now. Raises only for a bug."""
+        started = _Start(self._clock.now(), self._clock.monotonic_ns())
+        occasion = occasion or _Occasion(None, None)
         if test.request is None or test.requires_update:
-            observation = Observation(timings=Timings())
-            verdict, waited = conclude(test, observation, ()), 0.0
-        else:
-            observation = await probe(self._bounded(test.request), self._door, self._clock, self._limits.http)
-            verdict, waited = await self._judge(test, observation)
-        return replace(
-            _result_of(test, Status.PASSED if verdict.passed else Status.FAILED),
+            return self._result(test, conclude(test, _NOTHING, ()), _NOTHING, occasion, started)
+        request = self._bounded(test.request)
+        observation = await probe(request, self._door, self._clock, self._limits.http)
+        verdict, trouble = await self._judge(test, request, observation)
+        return self._result(test, verdict, observation, occasion, started, trouble)
+
+    def _result(
+        self,
+        test: APITest,
+        verdict: Verdict,
+        observation: Observation,
+        occasion: _Occasion,
+        started: _Start | None = None,
+        trouble: str | None = None,
+    ) -> Result:
+        if started and trouble is None:
+            trouble = self._vitals.trouble_since(started.monotonic_ns)
+        return Result(
+            test_public_id=test.public_id,
+            test_name=test.name,
+            test_subtype=test.subtype,
+            test_version=test.version,
+            status=Status.PASSED if verdict.passed else Status.FAILED,
             timings=observation.timings,
             failure=verdict.failure,
             assertions=verdict.assertions,
             resolution=observation.resolution_as_json(),
             response=response_as_json(test, observation, verdict),
-            started_at=started_at,
-            finished_at=self._clock.now(),
-            unhealthy=self._trouble(started_ns, waited),
+            scheduled_at=occasion.scheduled_at,
+            leased_at=occasion.leased_at,
+            started_at=started.at if started else None,
+            finished_at=self._clock.now() if started else None,
+            unhealthy=trouble,
             worker_id=self._worker_id,
             worker_version=self._version,
         )
 
-    async def _guarded(self, test: APITest) -> Result:
-        try:
-            return await self.run(test)
-        except Exception:  # the top of a job: a bug here must cost one result, not the worker
-            log.exception("a bug of the worker ended a run", extra={"action": "run_crashed", "test": test.public_id})
-            failure = Failure(
-                FailureCode.INTERNAL_ERROR, "the worker failed while it ran this test; its log has the details"
-            )
-            return replace(
-                _result_of(test, Status.FAILED),
-                failure=failure,
-                worker_id=self._worker_id,
-                worker_version=self._version,
-            )
-
-    async def _judge(self, test: APITest, observation: Observation) -> tuple[Verdict, float]:
-        """The verdict, and the seconds of waiting for an evaluator: those are the worker's, not the target's."""
+    async def _judge(self, test: APITest, request: Request, observation: Observation) -> tuple[Verdict, str | None]:
+        """The verdict, and the trouble that the worker had in reaching it: that is not the target's."""
         if observation.response is None:
-            return conclude(test, observation, ()), 0.0
+            return conclude(test, observation, ()), None
         evidence = Evidence.of(observation, self._limits.checks)
         results: dict[int, AssertionResult] = {}
         unbounded: dict[int, Assertion] = {}
         for index, assertion in enumerate(test.assertions):
-            if is_bounded(assertion, observation):
+            if is_bounded(assertion, evidence):
                 results[index] = evaluate_bounded(assertion, evidence)
             else:
                 unbounded[index] = assertion
-        waited = 0.0
+        trouble = None
         if unbounded:
-            key = test.public_id or test.name
-            evaluation = await self._evaluators.evaluate(key, tuple(unbounded.values()), observation)
+            # What the phases have left of the test's own time.
+            left = max(0.0, request.timeout - observation.timings.total_tenths / 10_000)
+            try:
+                evaluation = await self._evaluators.evaluate(
+                    test.public_id or test.name, tuple(unbounded.values()), observation, left
+                )
+            except TimeoutError:
+                failure = Failure(FailureCode.TIMEOUT, "the test's time was over before its assertions were judged")
+                return Verdict(failure=failure), None
+            except EvaluationError as error:
+                reason = "the worker had no evaluator for this test's assertions"
+                return Verdict(failure=Failure(FailureCode.INTERNAL_ERROR, reason)), str(error)
             results |= dict(zip(unbounded, evaluation.results, strict=True))
-            waited = evaluation.waited_ns / 1e9
-        return conclude(test, observation, [results[index] for index in range(len(test.assertions))]), waited
+            trouble = _shortage(evaluation)
+        return conclude(test, observation, [results[index] for index in range(len(test.assertions))]), trouble
 
     def _bounded(self, request: Request) -> Request:
-        return replace(request, timeout=min(request.timeout, self._limits.max_timeout))
-
-    def _trouble(self, started_ns: int, waited: float) -> str | None:
-        if waited > LONG_WAIT:
-            return f"the worker waited {waited:.1f} s for a free evaluator"
-        return self._vitals.trouble_since(started_ns)
+        cap = self._limits.max_timeout
+        return request if request.timeout <= cap else replace(request, timeout=cap)
 
     def _read(self, definition: bytes) -> APITest | TestError:
         known = self._parsed.get(definition)
@@ -160,21 +194,6 @@ class Runner:
                 del self._parsed[next(iter(self._parsed))]
             self._parsed[definition] = known
         return known
-
-    def _unreadable(self, error: TestError) -> Result:
-        now = self._clock.now()
-        return Result(
-            test_public_id="",
-            test_name="",
-            test_subtype="",
-            test_version=1,
-            status=Status.FAILED,
-            failure=Failure(FailureCode.INVALID_TEST, str(error)),
-            started_at=now,
-            finished_at=now,
-            worker_id=self._worker_id,
-            worker_version=self._version,
-        )
 
 
 def read_definition(definition: bytes) -> APITest | TestError:
@@ -187,11 +206,7 @@ def read_definition(definition: bytes) -> APITest | TestError:
         return error
 
 
-def _result_of(test: APITest, status: Status) -> Result:
-    return Result(
-        test_public_id=test.public_id,
-        test_name=test.name,
-        test_subtype=test.subtype,
-        test_version=test.version,
-        status=status,
-    )
+def _shortage(evaluation: Evaluation) -> str | None:
+    if evaluation.waited_ns > LONG_WAIT * 1e9:
+        return f"the worker waited {evaluation.waited_ns / 1e9:.1f} s for a free evaluator"
+    return "the worker's evaluators were short of processor time" if evaluation.starved else None

@@ -102,9 +102,13 @@ class _Flags:
             self._add("verbosity", str(self.level))
 
     def check_operands(self) -> None:
+        if self.command == "?":
+            return
         wanted = {"check": "FILE", "validate": "FILE", "policy": "HOST"}.get(self.command)
         if wanted and not self.operands:
             self._mistake(f"needs at least one {wanted}", self.command)
+        if not wanted and "json" in self.switches:
+            self._mistake("is for check, validate and policy", "json")
         if not wanted and self.operands:
             self._mistake("takes no further arguments (repeat a flag to give it several values)", self.command or "run")
 
@@ -182,9 +186,8 @@ class _Flags:
         """Swallows a value that follows, so that it is neither taken for a command nor repeated in a message."""
         if follows and self.rest and not _is_flag(self.rest[0]) and self.rest[0] not in COMMANDS:
             self.rest.pop(0)
-        self.mistakes.append(
-            ConfigError(f"unknown flag {quoted(dashes + text)}{_nearest(text, dashes='--')}", place="flag")
-        )
+        reason = f"unknown flag {quoted(dashes + text)}{_nearest(text, Source.FLAG)}"
+        self.mistakes.append(ConfigError(reason, place="flag"))
 
     def _mistake(self, reason: str, option: str) -> None:
         self.mistakes.append(ConfigError(reason, option=option, place="flag" if option in NAMES else "command line"))
@@ -210,13 +213,17 @@ def read_environment(environ: Mapping[str, str]) -> Findings:
 
 def read_config(path: str, *, must_exist: bool) -> Findings:
     """Read the config file. Never raises: an unreadable file is a mistake like another."""
-    place = f"file {path}"
+    place = f"file {path if path.isprintable() else quoted(path)}"
     try:
-        content = _parse(read_file(path, called=quoted(path)))
+        text = read_file(path, called=quoted(path))
     except Mistake as mistake:
         if isinstance(mistake, Absent) and not must_exist:
             return Findings(absent=True)
         return Findings(mistakes=(ConfigError(str(mistake), option="config"),))
+    try:
+        content = _parse(text)
+    except Mistake as mistake:
+        return Findings(mistakes=(ConfigError(f"{quoted(path)} {mistake}", option="config"),))
     given: list[Given] = []
     mistakes: list[ConfigError] = []
     warnings: list[str] = []
@@ -226,12 +233,12 @@ def read_config(path: str, *, must_exist: bool) -> Findings:
         elif key in UNUSED_BY_NAME:
             warnings.append(_not_used(UNUSED_BY_NAME[key], place))
         elif key in PREFIXES:
-            members = ", ".join(name.rpartition(".")[2] for name in NAMES if name.startswith(f"{key}."))
-            mistakes.append(ConfigError(f"must be an object with {members}", option=key, place=place))
+            members = " or ".join(quoted(name.rpartition(".")[2]) for name in NAMES if name.startswith(f"{key}."))
+            mistakes.append(ConfigError(f"must be an object that holds {members}", option=key, place=place))
         elif key in NAMES:
             mistakes.append(ConfigError("cannot be set in the config file", option=key, place=place))
         elif key != SCHEMA_KEY:
-            mistakes.append(ConfigError(f"unknown key {quoted(key)}{_nearest(key)}", place=place))
+            mistakes.append(ConfigError(f"unknown key {quoted(key)}{_nearest(key, Source.FILE)}", place=place))
     return Findings(given=tuple(given), mistakes=tuple(mistakes), warnings=tuple(warnings))
 
 
@@ -284,11 +291,11 @@ def _not_used(unused: Unused, place: str) -> str:
     return f"{unused.name} is accepted and not used: {unused.why} ({place})"
 
 
-def _nearest(text: str, dashes: str = "") -> str:
-    """The known name that is most alike, whatever the case and the word separators."""
-    known = {_plain(name): name for name in (*NAMES, *ABBREVIATIONS, *UNUSED_BY_NAME)}
+def _nearest(text: str, source: Source) -> str:
+    """The name known to *source* that is most alike, whatever the case and the word separators."""
+    known = {_plain(name.text): name.text for name in NAMES.values() if source in name.sources}
     found = difflib.get_close_matches(_plain(text), known, n=1, cutoff=0.6)
-    return f": did you mean {dashes}{known[found[0]]}?" if found else ""
+    return f": did you mean {'--' if source is Source.FLAG else ''}{known[found[0]]}?" if found else ""
 
 
 def _plain(text: str) -> str:

@@ -9,12 +9,11 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
-
-from cryptography import x509
 
 from worker.address_table import Network
 from worker.declaration import Kind, Option, Written
@@ -76,8 +75,8 @@ def _text(text: str) -> str:
 
 def _identifier(text: str) -> str:
     """It travels inside signed headers and their scope, where a slash or a blank would mean something."""
-    if not re.fullmatch(r"[A-Za-z0-9:._$=+@-]{1,200}", text):
-        raise Mistake(f"must be 1 to 200 letters, digits or one of : . _ - $ = + @, not {quoted(text)}")
+    if not re.fullmatch(r"[A-Za-z0-9:._$=+-]{1,200}", text):
+        raise Mistake(f"must be 1 to 200 letters, digits or one of : . _ - $ = +, not {quoted(text)}")
     return text
 
 
@@ -105,7 +104,7 @@ def _host(text: str) -> str:
     """A host name or address, with or without a port; a URL is none."""
     try:
         parts = urlsplit(f"//{text}")
-        plain = bool(parts.hostname) and parts.netloc == text and "@" not in text and (parts.port or 1) > 0
+        plain = bool(parts.hostname) and parts.netloc == text and "@" not in text and parts.port != 0
     except ValueError:
         plain = False
     if not plain or not re.fullmatch(r"[A-Za-z0-9._-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?", text, re.ASCII):
@@ -115,7 +114,7 @@ def _host(text: str) -> str:
 
 def _split_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
     """The parts of a URL of one of *schemes* with a host and nothing behind it but a path. Its text is not repeated."""
-    form = f"{' or '.join(schemes)}://HOST:PORT"
+    form = f"like {schemes[0]}://HOST:PORT"
     try:
         parts = urlsplit(text)
         port = parts.port
@@ -199,32 +198,44 @@ def _rule(parse: Callable[[str], T], text: str) -> T:
         raise Mistake(f"{quoted(text)}: {error.reason}") from None
 
 
-def _certificates(text: str) -> tuple[Path, ...]:
-    pem = read_file(text, called=quoted(text))
+def _certificates(text: str) -> Path:
+    """Read as the trust store will read it, so that what is accepted here is believed there."""
+    read_file(text, called=quoted(text))
     try:
-        x509.load_pem_x509_certificates(pem.encode())
-    except ValueError:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=text)
+    except ssl.SSLError:
         raise Mistake(f"{quoted(text)} holds no PEM certificate, or a malformed one") from None
-    return (Path(text),)
+    return Path(text)
 
 
 def _directory(text: str) -> Path | None:
     if not text:
         return None
-    nearest = text if Path(text).exists() else str(Path(text).parent)
-    if not Path(nearest).is_dir():
-        raise Mistake(f"there is no directory {quoted(nearest)}")
+    path = Path(text)
+    nearest = _directory_at(path if _exists(path) else path.parent)
     if not os.access(nearest, os.W_OK | os.X_OK):
-        raise Mistake(f"{quoted(nearest)} cannot be written by user {os.geteuid()}")
-    return Path(text)
+        raise Mistake(f"{quoted(str(nearest))} cannot be written by user {os.geteuid()}")
+    return path
 
 
 def _path(text: str) -> Path | None:
     if not text:
         return None
-    if not Path(text).parent.is_dir():
-        raise Mistake(f"there is no directory {quoted(str(Path(text).parent))}")
+    _directory_at(Path(text).parent)
     return Path(text)
+
+
+def _directory_at(path: Path) -> Path:
+    if _exists(path) and path.is_dir():
+        return path
+    raise Mistake(f"{quoted(str(path))} {'is no directory' if _exists(path) else 'does not exist'}")
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise Mistake(f"{quoted(str(path))} cannot be used: {error.strerror}") from None
 
 
 _TEXTS: dict[Kind, Callable[[str], object]] = {
@@ -232,6 +243,7 @@ _TEXTS: dict[Kind, Callable[[str], object]] = {
     Kind.CERTIFICATES: _certificates,
     Kind.DIRECTORY: _directory,
     Kind.DOMAIN: _domain,
+    Kind.FILE: _text,
     Kind.HOST: _host,
     Kind.IDENTIFIER: _identifier,
     Kind.NAT64_PREFIX: _nat64_prefix,

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from worker.declaration import NUMBERS, Kind, Option, Written
 
-QUOTED_CHARACTERS = 80
+QUOTED_CHARACTERS = 200
 """Longest part of a value that a message repeats."""
+MOST_DIGITS = 18
+"""Digits of a number: more than any bound has, and exact enough."""
 MAX_FILE_BYTES = 1024 * 1024
 """Largest config, key or certificate file: a hundred times what a real one needs."""
 
@@ -30,7 +32,9 @@ class Absent(Mistake):
 def quoted(value: object) -> str:
     """A value as messages repeat it: on one line, control characters escaped, not too long, without a URL's credentials."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
-    text = re.sub(r"(?<=//)\S*@|^[^/\s]*:[^/\s]*@", "<redacted>@", text)
+    before = text.rpartition("@")[0]
+    if ":" in before:
+        text = f"<redacted>{text[len(before) :]}"
     if len(text) > QUOTED_CHARACTERS:
         text = text[:QUOTED_CHARACTERS] + "…"
     return json.dumps(text, ensure_ascii=not text.isprintable())
@@ -73,19 +77,24 @@ def from_json(option: Option, value: object) -> Written:
 def read_file(path: str, *, called: str) -> str:
     """The text of a small file, which messages call *called*. Raises Mistake with the cure."""
     try:
+        return read_bytes(path, called=called, at_most=MAX_FILE_BYTES).decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Mistake(f"{called} is no UTF-8 text") from None
+
+
+def read_bytes(path: str, *, called: str, at_most: int) -> bytes:
+    """The content of a file of *at_most* so many bytes. Raises Mistake with the cure."""
+    try:
         with Path(path).open("rb") as file:
-            data = file.read(MAX_FILE_BYTES + 1)
+            data = file.read(at_most + 1)
     except OSError as error:
         kind = Absent if isinstance(error, FileNotFoundError) else Mistake
         raise kind(_unreadable(path, called, error)) from None
     except ValueError:
         raise Mistake(f"{called} cannot be read: its name holds a null character") from None
-    if len(data) > MAX_FILE_BYTES:
-        raise Mistake(f"{called} is larger than {MAX_FILE_BYTES} bytes")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise Mistake(f"{called} is no UTF-8 text") from None
+    if len(data) > at_most:
+        raise Mistake(f"{called} is larger than {at_most} bytes")
+    return data
 
 
 def _unreadable(path: str, called: str, error: OSError) -> str:
@@ -154,6 +163,8 @@ def _pem_blocks(texts: tuple[str, ...]) -> tuple[str, ...]:
     for text in texts:
         found = re.findall(r"-----BEGIN [^-]+-----.*?-----END [^-]+-----", text, re.DOTALL)
         blocks.extend(found or [text])
+    if not blocks:
+        raise Mistake("is empty")
     return tuple(blocks)
 
 
@@ -174,14 +185,12 @@ def _whole_number_from_text(text: str) -> int:
 
 
 def _whole_number(value: float) -> int:
-    """5e+6 is one, as the published defaults are written so."""
-    try:
-        number = int(value)
-    except (OverflowError, ValueError):
-        number = None
-    if number is None or number != value:
+    """A whole float is one too: the published defaults are written as 5e+6."""
+    if not abs(value) < 10**MOST_DIGITS:
+        raise Mistake(f"must be a whole number of at most {MOST_DIGITS} digits")
+    if int(value) != value:
         raise Mistake(f"must be a whole number, not {value}")
-    return number
+    return int(value)
 
 
 def _json_type(value: object) -> str:
@@ -195,5 +204,5 @@ def _json_type(value: object) -> str:
         case str():
             return "a string"
         case list():
-            return "a list" if all(isinstance(item, str) for item in value) else "a list of something else"
+            return "a list" if all(isinstance(item, str) for item in value) else "a list of other values"
     return "an object"

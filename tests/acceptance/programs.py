@@ -10,11 +10,13 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import worker
 
 IMPORT_FROM = Path(worker.__file__).resolve().parent.parent
+T = TypeVar("T")
+
 PATIENCE = 30.0
 """Seconds for anything that ought to happen at once, on a machine that is busy with other tests."""
 
@@ -87,7 +89,7 @@ class Program:
         self.process.wait()
 
 
-def until(look: Callable[[], Any], what: str, tell: Callable[[], str] = lambda: "") -> Any:
+def until(look: Callable[[], T | None], what: str, tell: Callable[[], str] = lambda: "") -> T:
     """Look again and again until there is something; what another process does has no event to wait for."""
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
@@ -101,11 +103,14 @@ def until(look: Callable[[], Any], what: str, tell: Callable[[], str] = lambda: 
 class ControlPlane:
     """A control plane on a database file; `start` and `kill` may alternate on the same port."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *flags: str, scheme: str = "http") -> None:
         self.folder = folder
+        self.flags = flags
+        self.scheme = scheme
         self.database = folder / "controlplane.db"
         self.port = 0
         self.program: Program | None = None
+        self.follower: Program | None = None
 
     def start(self) -> None:
         self.program = Program(
@@ -115,9 +120,10 @@ class ControlPlane:
             *self.database_flag,
             "--listen",
             f"127.0.0.1:{self.port}",
+            *self.flags,
         )
-        line = self.program.wait_for("http://127.0.0.1:")
-        self.port = int(line.partition("http://127.0.0.1:")[2].split()[0].strip("/.,"))
+        line = self.program.wait_for(f"{self.scheme}://127.0.0.1:")
+        self.port = int(line.partition("://127.0.0.1:")[2].split()[0])
 
     @property
     def database_flag(self) -> tuple[str, str]:
@@ -125,7 +131,7 @@ class ControlPlane:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def command(self, *arguments: str) -> str:
         done = run("controlplane", *arguments, *self.database_flag)
@@ -143,13 +149,28 @@ class ControlPlane:
         self.command("test", "push", str(path), "--location", location)
 
     def results(self) -> list[dict[str, Any]]:
-        """Every stored result, oldest first."""
-        lines = self.command("results", "--json", "--limit", "10000").splitlines()
-        return [json.loads(line) for line in lines]
+        """The outcome of every stored result so far, oldest first, as one `results --follow` prints them."""
+        if self.follower is None:
+            flags = ("--follow", "--json", "--limit", "10000")
+            self.follower = Program(
+                self.folder / "results.jsonl", "controlplane", "results", *flags, *self.database_flag
+            )
+        whole = self.follower.output.rpartition("\n")[0]
+        return [json.loads(line)["outcome"] for line in whole.splitlines()]
+
+    def wait_for_results(self, count: int) -> list[dict[str, Any]]:
+        """All results, once there are *count* of them."""
+
+        def enough() -> list[dict[str, Any]] | None:
+            found = self.results()
+            return found if len(found) >= count else None
+
+        return until(enough, f"{count} results", lambda: str(self.results()))
 
     def stop(self) -> None:
-        if self.program is not None:
-            self.program.kill()
+        for program in (self.program, self.follower):
+            if program is not None:
+                program.kill()
 
 
 def http_test(

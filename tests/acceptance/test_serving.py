@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import trustme
 
 from tests.acceptance.conftest import StartWorker
 from tests.acceptance.programs import ControlPlane, http_test, until
@@ -34,7 +35,7 @@ def test_tests_are_pulled_run_and_reported(
         ]
     )
     start_worker(config)
-    results = until(lambda: len(control_plane.results()) >= 3 and control_plane.results(), "three results")
+    results = control_plane.wait_for_results(3)
     by_name = {result["test"]["name"]: result for result in results}
     assert by_name["passes"]["status"] == "passed"
     assert {"tcp", "firstByte", "download", "total"} <= set(by_name["passes"]["timings"])
@@ -54,7 +55,7 @@ def test_two_workers_share_the_work_and_run_nothing_twice(
     start_worker(config, "--concurrency=3")
     start_worker(config, "--concurrency=3")
     control_plane.push([http_test(f"test {n}", f"{target.url}/{n}", tick_every=600) for n in range(40)])
-    results = until(lambda: len(control_plane.results()) >= 40 and control_plane.results(), "forty results")
+    results = control_plane.wait_for_results(40)
     assert Counter(result["status"] for result in results) == {"passed": 40}
     assert set(target.hits.values()) == {1}
     assert len({result["location"]["worker_id"] for result in results}) == 2
@@ -72,7 +73,7 @@ def test_sigterm_lets_a_running_job_finish_and_reports_it(
     assert worker.process.poll() is None
     target.release.set()
     assert worker.wait() == 0
-    assert [result["status"] for result in control_plane.results()] == ["passed"]
+    assert [result["status"] for result in control_plane.wait_for_results(1)] == ["passed"]
 
 
 def test_what_the_drain_cuts_short_is_given_back_and_run_by_the_next_worker(
@@ -84,10 +85,9 @@ def test_what_the_drain_cuts_short_is_given_back_and_run_by_the_next_worker(
     assert target.held.wait(30)
     worker.signal(signal.SIGTERM)
     assert worker.wait() == 0
-    assert control_plane.results() == []
     target.release.set()
     start_worker(config)
-    results = until(control_plane.results, "the result of the next worker")
+    results = control_plane.wait_for_results(1)
     assert [result["status"] for result in results] == ["passed"]
     assert target.hits["/held"] == 2
 
@@ -115,7 +115,7 @@ def test_the_job_of_a_killed_worker_is_run_by_the_next(
     worker.wait()
     target.release.set()
     start_worker(config)
-    results = until(control_plane.results, "the result of the next worker")
+    results = control_plane.wait_for_results(1)
     assert [result["status"] for result in results] == ["passed"]
     assert target.hits["/held"] == 2
 
@@ -126,7 +126,7 @@ def test_a_killed_control_plane_loses_no_accepted_result_and_gets_those_that_wai
     config = control_plane.create_location()
     control_plane.push([http_test("before", f"{target.url}/before", tick_every=600)])
     worker = start_worker(config)
-    until(control_plane.results, "the first result")
+    control_plane.wait_for_results(1)
     control_plane.push([http_test("during", f"{target.url}/held", tick_every=600)])
     assert target.held.wait(30)
     assert control_plane.program is not None
@@ -135,18 +135,41 @@ def test_a_killed_control_plane_loses_no_accepted_result_and_gets_those_that_wai
     target.release.set()
     worker.wait_for("push_failed")
     control_plane.start()
-    until(lambda: len(control_plane.results()) == 2, "the result that waited")
+    control_plane.wait_for_results(2)
     assert Counter(target.hits) == {"/before": 1, "/held": 1}
 
 
 def test_the_location_is_healthy_while_its_worker_pulls(control_plane: ControlPlane, start_worker: StartWorker) -> None:
     config = control_plane.create_location()
-    assert json.loads(control_plane.command("location", "list", "--json").splitlines()[0])["healthy"] is False
-    start_worker(config)
-    until(
-        lambda: json.loads(control_plane.command("location", "list", "--json").splitlines()[0])["healthy"],
-        "healthy location",
-    )
+    assert state_of(control_plane) == "never seen"
+    worker = start_worker(config)
+    until(lambda: state_of(control_plane) == "healthy", "healthy location")
+    worker.kill()
+    until(lambda: state_of(control_plane) == "silent", "silence noticed")
+
+
+def test_everything_goes_over_tls_with_an_internal_authority(
+    tmp_path: Path, target: Target, start_worker: StartWorker
+) -> None:
+    authority, certificate = trustme.CA(), tmp_path / "certificate.pem"
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(certificate))
+    plane = ControlPlane(tmp_path, f"--tls-cert={certificate}", scheme="https")
+    plane.start()
+    try:
+        config = plane.create_location()
+        plane.push([http_test("over TLS", target.url)])
+        distrusting = start_worker(config)
+        assert "caFile" in distrusting.wait_for("pull_failed")
+        distrusting.kill()
+        start_worker(config, f"--caFile={tmp_path / 'authority.pem'}")
+        assert [result["status"] for result in plane.wait_for_results(1)] == ["passed"]
+    finally:
+        plane.stop()
+
+
+def state_of(control_plane: ControlPlane) -> str:
+    return str(json.loads(control_plane.command("location", "list", "--json"))["state"])
 
 
 def test_secrets_stay_out_of_every_log(
@@ -157,7 +180,7 @@ def test_secrets_stay_out_of_every_log(
     definition["config"]["request"]["basicAuth"] = {"type": "web", "username": "u", "password": "hunter2-canary"}
     control_plane.push([definition])
     worker = start_worker(config, "-vvvv")
-    until(control_plane.results, "a result")
+    control_plane.wait_for_results(1)
     worker.signal(signal.SIGTERM)
     worker.wait()
     written = json.loads(config.read_text())

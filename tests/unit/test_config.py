@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections.abc import Mapping
+from dataclasses import fields
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
+import trustme
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 from worker.config import Config, load, load_local
 from worker.errors import ConfigErrors
+from worker.options import OPTIONS
 from worker.wire.keys import PrivateKey, generate
 
 WORKER_KEY = generate("x25519")
@@ -73,7 +80,7 @@ def test_a_list_in_a_stronger_source_replaces_the_weaker_one(tmp_path: Path) -> 
 
 def test_two_names_that_disagree_within_one_source_are_a_mistake() -> None:
     environ = {"DATADOG_ALLOWED_IP_RANGES_4": "10.0.0.0/8", "SYNTHETICS_WHITELISTED_RANGE_4": "10.0.0.0/9"}
-    assert "whitelistedRange.4: is given twice with different values" in mistakes(environ=environ)
+    assert mistakes(environ=environ).startswith("whitelistedRange.4: these mean the same and differ (environment ")
 
 
 def test_keys_may_be_several_while_they_are_rotated(tmp_path: Path) -> None:
@@ -82,3 +89,138 @@ def test_keys_may_be_several_while_they_are_rotated(tmp_path: Path) -> None:
     assert loaded(tmp_path, identity() | {"privateKey": pems}).private_keys == (WORKER_KEY, new)
     assert loaded(tmp_path, identity() | {"privateKey": "".join(pems)}).private_keys == (WORKER_KEY, new)
     assert isinstance(loaded(tmp_path, identity()).private_keys[0], PrivateKey)
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({"site": "example.com"}, "https://intake.synthetics.example.com"),
+        ({"site": "example.com", "datadogHostOverride": "intake.example.org:8443"}, "https://intake.example.org:8443"),
+        ({"site": "a", "datadogHostOverride": "b", "intakeUrl": "https://c/prefix/"}, "https://c/prefix"),
+        ({"intakeUrl": "http://127.0.0.1:8080"}, "http://127.0.0.1:8080"),
+        ({"intakeUrl": "http://127.9.9.9"}, "http://127.9.9.9"),
+        ({"intakeUrl": "http://[::1]:8080"}, "http://[::1]:8080"),
+        ({"intakeUrl": "http://localhost:8080"}, "http://localhost:8080"),
+        ({"intakeUrl": "http://intake", "insecureIntake": True}, "http://intake"),
+    ],
+)
+def test_the_control_plane_is_named_by_url_or_host_or_site(tmp_path: Path, given: dict[str, object], url: str) -> None:
+    content = {key: value for key, value in identity().items() if key != "intakeUrl"}
+    assert loaded(tmp_path, content | given).intake_url == url
+
+
+@pytest.mark.parametrize("host", ["localhost.example.com", "10.0.0.1", "127.0.0.1.example.com", "[::2]"])
+def test_plain_http_leaves_this_machine_on_request_only(host: str) -> None:
+    assert "insecureIntake" in mistakes(f"--intakeUrl=http://{host}")
+
+
+def test_a_foreign_fingerprint_is_used_verbatim(tmp_path: Path) -> None:
+    public = {"pem": CONTROL_PLANE_KEY.pem, "fingerprint": "sha256$base64$foreign"}
+    assert loaded(tmp_path, identity() | {"publicKey": public}).public_key.kid == "sha256$base64$foreign"
+    assert loaded(tmp_path, identity() | {"publicKey": {"pem": CONTROL_PLANE_KEY.pem}}).public_key == CONTROL_PLANE_KEY
+
+
+def test_an_rsa_key_as_the_reference_system_writes_it_is_read(tmp_path: Path) -> None:
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    pem = key.private_bytes(Encoding.PEM, PrivateFormat.TraditionalOpenSSL, NoEncryption()).decode().rstrip("\n")
+    spki = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+    (read,) = loaded(tmp_path, identity() | {"privateKey": pem}).private_keys
+    assert read.public.pem == spki
+
+
+def test_secrets_may_be_mounted_as_files_of_their_own(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("s3cret\n")
+    (tmp_path / "keys.txt").write_text(f"\n{WORKER_KEY.pem.reveal()}\n{generate('x25519').pem.reveal()}\n")
+    (tmp_path / "proxy").write_text("http://user:password@proxy:3128\n")
+    content = {key: value for key, value in identity().items() if key not in ("secretAccessKey", "privateKey")}
+    environ = {
+        "SYNTHETICS_SECRET_ACCESS_KEY_FILE": str(tmp_path / "secret"),
+        "SYNTHETICS_PROXY_FILE": str(tmp_path / "proxy"),
+    }
+    config = loaded(tmp_path, content, f"--privateKeyFile={tmp_path / 'keys.txt'}", environ=environ)
+    assert config.secret_access_key.reveal() == "s3cret"
+    assert [key.kid for key in config.private_keys][:1] == [WORKER_KEY.kid]
+    assert len(config.private_keys) == 2
+    assert config.proxy is not None
+    assert config.proxy.reveal() == "http://user:password@proxy:3128"
+
+
+def test_a_mounted_secret_and_the_secret_itself_must_agree(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("hunter2")
+    environ = {"SYNTHETICS_SECRET_ACCESS_KEY_FILE": str(tmp_path / "secret"), "DATADOG_SECRET_ACCESS_KEY": "hunter3"}
+    assert mistakes(environ=environ).startswith("secretAccessKey: these mean the same and differ (")
+    assert "hunter" not in mistakes(environ=environ)
+
+
+def test_line_breaks_of_a_key_may_be_written_as_two_characters(tmp_path: Path) -> None:
+    content = {key: value for key, value in identity().items() if key != "privateKey"}
+    environ = {"DATADOG_PRIVATE_KEY": WORKER_KEY.pem.reveal().replace("\n", "\\n")}
+    assert loaded(tmp_path, content, environ=environ).private_keys == (WORKER_KEY,)
+
+
+def test_every_pem_of_the_certificates_directory_is_trusted_besides_ca_file(tmp_path: Path) -> None:
+    named, certificates = tmp_path / "ca.crt", tmp_path / "certs"
+    certificates.mkdir()
+    trustme.CA().cert_pem.write_to_path(str(named))
+    for name in ("b.pem", "a.pem", "ignored.crt"):
+        (certificates / name).write_text("")
+    got = load_local([f"--caFile={named}"], {}, certificates=str(certificates))
+    assert got.config.ca_files == (named, certificates / "a.pem", certificates / "b.pem")
+    assert load_local([], {}, certificates=str(tmp_path / "absent")).config.ca_files == ()
+
+
+def test_empty_paths_switch_off_what_would_be_written(tmp_path: Path) -> None:
+    config = loaded(tmp_path, identity() | {"livenessFile": ""})
+    assert (config.liveness_file, config.spool_directory) == (None, None)
+    config = loaded(tmp_path, identity(), f"--spoolDirectory={tmp_path / 'later'}", "--livenessFile=")
+    assert (config.liveness_file, config.spool_directory) == (None, tmp_path / "later")
+
+
+def test_the_defaults_are_the_first_generations(tmp_path: Path) -> None:
+    config = loaded(tmp_path, identity())
+    assert config.dns_servers == (("8.8.8.8", 53), ("1.1.1.1", 53))
+    assert (config.dns_use_host, config.enable_default_blocked_ip_ranges) == (False, True)
+    assert (config.concurrency, config.max_timeout, config.regex_timeout) == (10, 60.0, 0.5)
+    assert (config.max_body_size, config.max_body_size_if_processed) == (5_000_000, 5_000_000)
+    assert (config.log_format, config.verbosity) == ("pretty", 3)
+    assert config.liveness_file == Path("/tmp/liveness.date")
+
+
+def test_each_setting_knows_where_it_came_from(tmp_path: Path) -> None:
+    path = tmp_path / "worker.json"
+    path.write_text('{"maxBodySize": 7, "site": "example.com"}')
+    got = load_local([f"--config={path}", "-f=json"], {"DATADOG_WORKER_CONCURRENCY": "2"})
+    places = {setting.option.name: setting.place for setting in got.settings}
+    assert places["maxBodySize"] == f"file {path}"
+    assert places["concurrency"] == "environment DATADOG_WORKER_CONCURRENCY"
+    assert places["logFormat"] == "flag"
+    assert places["maxTimeout"] == "default"
+    assert places["intakeUrl"] == f"site, file {path}"
+    assert places["caFile"] == ""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="another user's file takes another user")
+def test_a_file_of_another_user_is_refused_with_the_cure(tmp_path: Path) -> None:
+    """A 0600 file of root, read by a user of a container. The effective user of the whole process changes for a moment."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        path = Path(folder) / "worker.json"
+        path.write_text("{}")
+        path.chmod(0o600)
+        os.seteuid(65534)
+        try:
+            words = mistakes(f"--config={path}")
+        finally:
+            os.seteuid(0)
+    assert words == (
+        f'config: "{path}" cannot be read by user 65534: it belongs to user 0 with mode 0600; run the container'
+        " with --user 0, or chown the file to 65534, or in Kubernetes set fsGroup"
+    )
+
+
+def test_every_option_fills_a_field_and_every_field_is_filled() -> None:
+    filled = {option.field for option in OPTIONS if option.field} - {"public_key_fingerprint"}
+    assert filled == {field.name for field in fields(Config)}
+    rules = {option.name for option in OPTIONS if not option.field}
+    of_commands = {"config", "json", "dumpConfig", "version", "help"}
+    assert rules == of_commands | {"datadogHostOverride", "site", "insecureIntake"}

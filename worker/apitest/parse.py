@@ -54,12 +54,13 @@ def _test(root: Node) -> APITest:
         return replace(test, requires_update=tuple(findings.missing))
     assertions = _assertions(subtype, config)
     _script(config["variablesFromScript"])
-    request = read_request(subtype, config["request"].object(required=True), options, _record_types(assertions))
+    request = config["request"].object(required=config.present)
+    asked = read_request(subtype, request, options, _record_types(assertions))
     return replace(
         test,
-        request=None if findings.missing else request,
+        request=None if findings.missing else asked,
         assertions=assertions,
-        save_response_body=not config["request"]["noSavingResponseBody"].flag(),
+        save_response_body=not request["noSavingResponseBody"].flag(),
         requires_update=tuple(findings.missing),
     )
 

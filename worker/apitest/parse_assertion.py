@@ -38,25 +38,26 @@ _CONTENT = (
 _ORDER = (Operator.LESS_THAN, Operator.LESS_THAN_OR_EQUAL, Operator.MORE_THAN, Operator.MORE_THAN_OR_EQUAL)
 _RECORD = (Operator.IS, Operator.CONTAINS, Operator.MATCHES, Operator.DOES_NOT_MATCH)
 
-_TAKEN: dict[str, dict[Subject, tuple[Operator, ...]]] = {
+_TAKEN: dict[str, dict[str, tuple[Operator, ...]]] = {
     "http": {
-        Subject.BODY: _CONTENT,
-        Subject.HEADER: (*_CONTENT, Operator.DOES_NOT_EXIST, *_ORDER),
-        Subject.RESPONSE_TIME: (Operator.LESS_THAN,),
-        Subject.STATUS_CODE: (Operator.IS, Operator.IS_NOT, Operator.MATCHES, Operator.DOES_NOT_MATCH),
+        "body": _CONTENT,
+        "bodyHash": (),
+        "header": (*_CONTENT, Operator.DOES_NOT_EXIST, *_ORDER),
+        "responseTime": (Operator.LESS_THAN,),
+        "statusCode": (Operator.IS, Operator.IS_NOT, Operator.MATCHES, Operator.DOES_NOT_MATCH),
     },
     "tcp": {
-        Subject.CONNECTION: (Operator.IS,),
-        Subject.NETWORK_HOP: (*_ORDER, Operator.IS),
-        Subject.RESPONSE_TIME: (Operator.LESS_THAN,),
+        "connection": (Operator.IS,),
+        "networkHop": (*_ORDER, Operator.IS),
+        "responseTime": (Operator.LESS_THAN,),
     },
     "dns": {
-        Subject.RECORD_EVERY: _RECORD,
-        Subject.RECORD_SOME: _RECORD,
-        Subject.RESPONSE_TIME: (Operator.LESS_THAN,),
+        "recordEvery": _RECORD,
+        "recordSome": _RECORD,
+        "responseTime": (Operator.LESS_THAN,),
     },
 }
-"""Which plain comparisons each kind of test has."""
+"""Which types each kind of test has, and which operators of plain comparison each of them takes."""
 
 _KNOWN_TYPES = frozenset(
     {
@@ -117,6 +118,8 @@ _KNOWN_OPERATORS = frozenset(
 """Everything that the language has anywhere: only what is not in here may belong to a newer version of it."""
 
 _HASHES = ("md5", "sha1", "sha256")
+_COMPOSED = {"body": ("validatesJSONPath", "validatesXPath", "validatesJSONSchema"), "bodyHash": _HASHES}
+"""Operators with a target of their own shape, by type."""
 _OUTCOMES = ("established", "refused", "timeout")
 _META_SCHEMAS = {
     "draft-06": "draft-06",
@@ -151,10 +154,10 @@ def read_assertion(subtype: str, node: Node) -> Assertion | None:
 
 
 def _comparison(subtype: str, name: str, operator: str | None, node: Node) -> Assertion | None:
-    taken = {subject.value: operators for subject, operators in _TAKEN[subtype].items()}
-    if name not in taken and not (name == "bodyHash" and subtype == "http"):
+    taken = _TAKEN[subtype].get(name)
+    if taken is None:
         return _strange_type(subtype, name, operator, node["type"])
-    chosen = _operator(node["operator"], operator, taken.get(name, ()), _HASHES if name == "bodyHash" else ())
+    chosen = _operator(node["operator"], operator, taken, _COMPOSED.get(name, ()))
     if not isinstance(chosen, Operator):
         return UnknownAssertion(type=name, operator=operator) if chosen else None
     subject = Subject(name)

@@ -42,8 +42,8 @@ def read_request(subtype: str, request: Node, options: Node, record_types: tuple
 
 
 def _http(request: Node, options: Node) -> HTTPRequest | None:
-    url = request["url"].text(required=True)
-    method = _method(request["method"])
+    url = request["url"].text(required=request.present)
+    method = _method(request["method"], required=request.present)
     _note_missing(request, options)
     body = request["body"].text()
     parsed = HTTPRequest(
@@ -62,7 +62,7 @@ def _http(request: Node, options: Node) -> HTTPRequest | None:
 
 
 def _tcp(request: Node) -> TCPRequest | None:
-    host = request["host"].text(required=True)
+    host = request["host"].text(required=request.present)
     if request["shouldTrackHops"].flag():
         request["shouldTrackHops"].requires("network hops are not there yet")
     port = _port(request["port"], DEFAULT_TCP_PORT)
@@ -70,7 +70,7 @@ def _tcp(request: Node) -> TCPRequest | None:
 
 
 def _dns(request: Node, record_types: tuple[str, ...]) -> DNSRequest | None:
-    host = request["host"].text(required=True)
+    host = request["host"].text(required=request.present)
     server = request["dnsServer"].text()
     port = _port(request["dnsServerPort"], DEFAULT_DNS_PORT)
     timeout = _timeout(request["timeout"])
@@ -97,8 +97,8 @@ def _note_missing(request: Node, options: Node) -> None:
             version.requires(f"the HTTP version {quote(name)} is not known")
 
 
-def _method(node: Node) -> str | None:
-    method = node.text(required=True)
+def _method(node: Node, *, required: bool) -> str | None:
+    method = node.text(required=required)
     if method and method not in METHODS:
         node.mistake(f"must be one of {', '.join(METHODS)}, not {quote(method)}")
         return None

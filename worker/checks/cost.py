@@ -20,15 +20,15 @@ from worker.checks.member_path import member_path, walk
 from worker.checks.operators import PATTERNS
 
 
-def is_bounded(assertion: Assertion, observation: Observation) -> bool:
+def is_bounded(assertion: Assertion, evidence: Evidence) -> bool:
     """True: `evaluate_bounded` may judge it in place. False: it belongs in a process that can be killed."""
     match assertion:
         case Comparison(operator=operator, subject=subject):
-            return operator not in PATTERNS and (subject is not Subject.BODY or _small_body(observation))
+            return operator not in PATTERNS and (subject is not Subject.BODY or _has_small_body(evidence))
         case BodyHashAssertion():
-            return _small_body(observation)
+            return _has_small_body(evidence)
         case JSONPathAssertion(operator=operator, path=path):
-            return operator not in PATTERNS and member_path(path) is not None and _small_body(observation)
+            return operator not in PATTERNS and member_path(path) is not None and _has_small_body(evidence)
         case _:
             return False
 
@@ -49,7 +49,11 @@ def evaluate_bounded(assertion: Assertion, evidence: Evidence) -> AssertionResul
         return unjudged(assertion, error.reason, error.code)
 
 
-def _small_body(observation: Observation) -> bool:
+def _has_small_body(evidence: Evidence) -> bool:
+    return evidence.once("small body", lambda: _is_small(evidence.observation))
+
+
+def _is_small(observation: Observation) -> bool:
     response = observation.response
     if not isinstance(response, HTTPResponse):
         return True

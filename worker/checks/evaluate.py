@@ -1,7 +1,6 @@
 """Judges any assertion. Belongs in a process that can be killed: engines run in here whose time and memory nothing bounds.
 
-Importing this module has no side effects but loading the engines; `warm_up` makes them ready for a process that will have
-neither files nor time to spare.
+Importing this module has no side effects but loading the engines.
 """
 
 from __future__ import annotations

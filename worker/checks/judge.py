@@ -8,7 +8,7 @@ What is not there satisfies nothing: a missing header, an empty record set and a
 from __future__ import annotations
 
 import hashlib
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from worker.apitest.assertion import (
     BodyHashAssertion,
@@ -26,7 +26,12 @@ from worker.checks.evidence import Evidence
 from worker.checks.judgement import JudgementError
 from worker.checks.operators import NEGATIVE, Search, complaint, holds, spoken
 from worker.checks.records import judge_records
-from worker.checks.values import JSON, text_of
+from worker.checks.values import JSON
+
+Compared: TypeAlias = Comparison | JSONPathAssertion | XPathAssertion
+"""What has an operator and a target."""
+Held: TypeAlias = bool | JudgementError
+"""Whether a value satisfies an assertion, or why that cannot be told."""
 
 _SNIPPET = 50
 """Characters of a whole body that a result shows beside an assertion that holds."""
@@ -72,7 +77,7 @@ def judge_found(assertion: JSONPathAssertion | XPathAssertion, found: list[JSON]
         reason = f"{where} is there" if found else None
         return outcome(assertion, valid=not found, actual=found[0] if found else None, reason=reason)
     if elements is Elements.SERIALIZATION:
-        return _judge(assertion, f"what {where} finds, as JSON,", text_of(found), search)
+        return _judge(assertion, f"what {where} finds, as JSON,", found, search)
     if not found:
         return unjudged(assertion, f"{where} finds nothing")
     match elements:
@@ -86,48 +91,48 @@ def judge_found(assertion: JSONPathAssertion | XPathAssertion, found: list[JSON]
             assert_never(elements)
 
 
-def _judge(
-    assertion: Comparison | JSONPathAssertion | XPathAssertion, subject: str, actual: JSON, search: Search
-) -> AssertionResult:
+def _judge(assertion: Compared, subject: str, actual: JSON, search: Search) -> AssertionResult:
     """One value against the operator and target."""
-    operator, target = assertion.operator, assertion.target
+    return _settle(assertion, subject, actual, _held(assertion, actual, search))
+
+
+def _held(assertion: Compared, actual: JSON, search: Search) -> Held:
     try:
-        valid = holds(operator, actual, target, search)
+        return holds(assertion.operator, actual, assertion.target, search)
     except JudgementError as error:
-        return outcome(assertion, valid=False, actual=actual, reason=f"{subject}: {error.reason}", code=error.code)
-    reason = None if valid else complaint(subject, operator, actual, target)
-    return outcome(assertion, valid=valid, actual=actual, reason=reason)
+        return error
 
 
-def _every(
-    assertion: JSONPathAssertion | XPathAssertion, where: str, found: list[JSON], search: Search
-) -> AssertionResult:
+def _settle(assertion: Compared, subject: str, actual: JSON, held: Held) -> AssertionResult:
+    if isinstance(held, JudgementError):
+        return outcome(assertion, valid=False, actual=actual, reason=f"{subject}: {held.reason}", code=held.code)
+    reason = None if held else complaint(subject, assertion.operator, actual, assertion.target)
+    return outcome(assertion, valid=held, actual=actual, reason=reason)
+
+
+def _every(assertion: Compared, where: str, found: list[JSON], search: Search) -> AssertionResult:
     for index, value in enumerate(found):
-        judged = _judge(assertion, f"value {index + 1} of {len(found)} at {where}", value, search)
-        if not judged.valid:
-            return judged
+        held = _held(assertion, value, search)
+        if held is not True:
+            return _settle(assertion, f"value {index + 1} of {len(found)} at {where}", value, held)
     return outcome(assertion, valid=True, actual=found)
 
 
-def _at_least_one(
-    assertion: JSONPathAssertion | XPathAssertion, where: str, found: list[JSON], search: Search
-) -> AssertionResult:
+def _at_least_one(assertion: Compared, where: str, found: list[JSON], search: Search) -> AssertionResult:
     """A value that cannot be compared is passed over, a limit that was hit is not."""
-    first: AssertionResult | None = None
     for value in found:
-        judged = _judge(assertion, f"the value at {where}", value, search)
-        if judged.valid or judged.code is not None:
-            return judged
-        first = first or judged
-    assert first is not None
-    reason = first.error_message if len(found) == 1 else f"none of {len(found)} values: {first.error_message}"
+        held = _held(assertion, value, search)
+        if held is True or (isinstance(held, JudgementError) and held.code is not None):
+            return _settle(assertion, f"the value at {where}", value, held)
+    first = _settle(assertion, f"the value at {where}", found[0], _held(assertion, found[0], search))
+    reason = f"none of {len(found)}: {first.error_message}" if len(found) > 1 else first.error_message
     return outcome(assertion, valid=False, actual=found, reason=reason)
 
 
 def _header(assertion: Comparison, evidence: Evidence, search: Search) -> AssertionResult:
     """A repeated header holds by any of its values or by all of them joined; a negative operator needs all to pass."""
     name = assertion.property or ""
-    values = evidence.headers().get(name.lower())
+    values = evidence.headers().get(name.strip().lower())
     subject = f"header {name}"
     if assertion.operator is Operator.DOES_NOT_EXIST:
         actual = None if values is None else ", ".join(values)
@@ -145,10 +150,10 @@ def _header(assertion: Comparison, evidence: Evidence, search: Search) -> Assert
 
 def _body(assertion: Comparison, evidence: Evidence, search: Search) -> AssertionResult:
     text = evidence.text()
-    judged = _judge(assertion, "the body", text, search)
-    if not judged.valid or len(text) <= _SNIPPET:
-        return judged
-    return outcome(assertion, valid=True, actual=text[: _SNIPPET - 1] + "…")
+    held = _held(assertion, text, search)
+    if held is True and len(text) > _SNIPPET:
+        return outcome(assertion, valid=True, actual=text[: _SNIPPET - 1] + "…")
+    return _settle(assertion, "the body", text, held)
 
 
 def _response_time(assertion: Comparison, evidence: Evidence, search: Search) -> AssertionResult:

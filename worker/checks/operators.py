@@ -31,6 +31,8 @@ _COMPLAINTS = {
     Operator.DOES_NOT_CONTAIN: "{subject} contains {target}",
     Operator.MATCHES: "{subject} does not match the pattern {target}",
     Operator.DOES_NOT_MATCH: "{subject} matches the pattern {target}",
+    Operator.DOES_NOT_EXIST: "{subject} is there",
+    Operator.IS_UNDEFINED: "{subject} is there",
     Operator.LESS_THAN: "{subject} is {actual}, not less than {target}",
     Operator.LESS_THAN_OR_EQUAL: "{subject} is {actual}, more than {target}",
     Operator.MORE_THAN: "{subject} is {actual}, not more than {target}",
@@ -51,6 +53,8 @@ def holds(operator: Operator, actual: JSON, target: Scalar, search: Search) -> b
             return search(text_of(target), text_of(actual))
         case Operator.IS_NOT | Operator.DOES_NOT_CONTAIN | Operator.DOES_NOT_MATCH:
             return not holds(_POSITIVE_OF[operator], actual, target, search)
+        case Operator.DOES_NOT_EXIST | Operator.IS_UNDEFINED:
+            return False
         case _:
             return _ordered(operator, actual, target)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import lru_cache
 
-import quickjs  # type: ignore[import-untyped]
+import _quickjs  # type: ignore[import-not-found]  # the module `quickjs` around it starts a thread when it is imported
 
 from worker.apitest.failure import FailureCode
 from worker.checks.judgement import JudgementError
@@ -34,7 +34,7 @@ def search(pattern: str, text: str, seconds: float) -> bool:
         raise JudgementError(f"the pattern has {len(pattern)} characters, more than {MAX_PATTERN}")
     try:
         found = _engine(seconds)(pattern, text)
-    except quickjs.JSException as error:
+    except _quickjs.JSException as error:
         _engine.cache_clear()
         raise _limit_hit(str(error), seconds) from error
     if isinstance(found, str):
@@ -45,7 +45,7 @@ def search(pattern: str, text: str, seconds: float) -> bool:
 @lru_cache(maxsize=1)
 def _engine(seconds: float) -> Callable[[str, str], bool | str]:
     """One engine per process, made when first needed and made anew after it hit a limit."""
-    context = quickjs.Context()
+    context = _quickjs.Context()
     context.set_time_limit(seconds)
     context.set_memory_limit(PATTERN_MEMORY)
     engine: Callable[[str, str], bool | str] = context.eval(_SEARCH)

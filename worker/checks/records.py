@@ -58,8 +58,10 @@ def canonical(kind: str, record: str) -> str:
 def _holds(assertion: Comparison, kind: str, record: str, search: Search) -> bool:
     target = text_of(assertion.target)
     if assertion.operator is Operator.IS:
-        wanted = target if kind == "TXT" else canonical(kind, target)
-        return wanted in (record, record.partition(" ")[2]) if kind == "MX" else wanted == record
+        if kind == "TXT":
+            return record in (target, canonical(kind, target))
+        wanted = canonical(kind, target)
+        return wanted == record or (kind == "MX" and wanted == record.partition(" ")[2])
     if assertion.operator is Operator.CONTAINS and kind in _NAMES:
         target = target.lower()
     return holds(assertion.operator, record, target, search)

@@ -15,12 +15,13 @@ from worker.checks.judgement import JudgementError
 from worker.checks.limits import MAX_SCHEMA
 from worker.checks.values import JSON, cut
 
-_VALIDATORS = {
+VALIDATORS = {
     "draft-06": jsonschema_rs.Draft6Validator,
     "draft-07": jsonschema_rs.Draft7Validator,
     "draft-2019-09": jsonschema_rs.Draft201909Validator,
     "draft-2020-12": jsonschema_rs.Draft202012Validator,
 }
+"""By the dialect's name as the definition has it."""
 _PATTERNS = jsonschema_rs.FancyRegexOptions(backtrack_limit=200_000, size_limit=4 << 20, dfa_size_limit=4 << 20)
 _LONGEST = 200
 """Characters of the validator's own sentence, which repeats the value that is wrong, however large."""
@@ -42,7 +43,7 @@ def violation(schema: str, dialect: str, document: JSON) -> str | None:
 
 @lru_cache(maxsize=64)
 def _compiled(schema: str, dialect: str) -> jsonschema_rs.Validator:
-    make = _VALIDATORS.get(dialect)
+    make = VALIDATORS.get(dialect)
     if make is None:
         raise JudgementError(f"the meta-schema {dialect[:40]!r} is not known")
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from decimal import Decimal
 from typing import TypeAlias
@@ -56,6 +57,8 @@ def parsed(text: str) -> JSON:
 
 def shown(value: JSON, limit: int = SHOWN) -> str | int | float | bool | None:
     """A value for a result: its type kept where it is a simple one, cut where it is long."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return _float_text(value)
     if value is None or isinstance(value, bool | int | float):
         return value
     try:
@@ -78,6 +81,8 @@ def _json(value: JSON, option: int = 0) -> str:
 
 def _float_text(number: float) -> str:
     """ECMA-262 Number::toString, for radix 10: decimal notation from 1e-6 to 1e21, the shortest digits that read back."""
+    if not math.isfinite(number):
+        return "NaN" if math.isnan(number) else f"{'-' if number < 0 else ''}Infinity"
     if number == 0 or 1e-6 <= abs(number) < 1e21:
         text = format(Decimal(repr(number)), "f")
         return (text.rstrip("0").rstrip(".") if "." in text else text) if number else "0"

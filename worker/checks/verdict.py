@@ -24,13 +24,15 @@ _LONGEST_MESSAGE = 4_000
 
 
 def conclude(test: APITest, observation: Observation, results: Sequence[AssertionResult]) -> Verdict:
-    """*results* holds one result per assertion of *test*, in order; it may be empty where nothing was judged."""
+    """*results* holds one result per assertion of *test*, in order. They are left out of the verdict on a probe that failed:
+    what they say of a response that came in part, or not at all, is not about the target.
+    """
     if test.requires_update:
         message = cut("; ".join(test.requires_update), _LONGEST_MESSAGE)
         return Verdict(failure=Failure(FailureCode.REQUIRES_UPDATE, message))
-    assertions = tuple(results if test.save_response_body else map(_without_body, results))
     if observation.failure is not None and not _connection_is_asserted(test, observation):
-        return Verdict(failure=observation.failure, assertions=assertions)
+        return Verdict(failure=observation.failure)
+    assertions = tuple(results if test.save_response_body else map(_without_body, results))
     return Verdict(failure=_failure(test.assertions, assertions), assertions=assertions)
 
 

@@ -6,6 +6,7 @@ expressions are Python's, without a limit. lxml has no time-out: this belongs in
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import Any
 
@@ -18,6 +19,10 @@ from worker.checks.limits import MAX_PATH
 from worker.checks.values import JSON
 
 _EXSLT = "http://exslt.org/"
+_DECLARATION = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)""")
+_META = re.compile(rb"""<meta[^>]*?charset\s*=\s*["']?\s*([A-Za-z0-9._:-]+)""", re.IGNORECASE)
+_SNIFFED = 1024
+"""Bytes in which a document declares its encoding (HTML, "prescan a byte stream"; an XML declaration comes first of all)."""
 _STRING = etree.XPath("string()", smart_strings=False, regexp=False)
 
 
@@ -56,27 +61,36 @@ def _value(node: Any) -> JSON:
 
 def _document(evidence: Evidence) -> etree._Element:
     body, content_type = evidence.body(), evidence.content_type()
-    encoding = charset.declared(content_type)
     if _is_html(body, content_type):
-        parser: Any = etree.HTMLParser(encoding=encoding or _guessed(body), no_network=True, huge_tree=False)
-        return _parsed(body, parser, "HTML")
+        parser: Any = etree.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False)
+        return _parsed(_as_utf8(body, content_type, _META), parser, "HTML")
     parser = etree.XMLParser(
-        encoding=encoding,
+        encoding="utf-8",
         resolve_entities=False,
         no_network=True,
         load_dtd=False,
         dtd_validation=False,
         huge_tree=False,
     )
-    return _parsed(body, parser, "XML")
+    return _parsed(_as_utf8(body, content_type, _DECLARATION), parser, "XML")
+
+
+def _as_utf8(body: bytes, content_type: str, declaration: re.Pattern[bytes]) -> bytes:
+    """The document in UTF-8: its own converters may need files. The content type wins over what the document declares."""
+    if charset.declared(content_type) is None:
+        found = declaration.search(body[:_SNIFFED])
+        if found is not None:
+            content_type = f"text/plain; charset={found.group(1).decode('latin-1')}"
+    return charset.decode(body, content_type).encode()
 
 
 def _parsed(body: bytes, parser: Any, kind: str) -> etree._Element:
+    if not body.strip():
+        raise JudgementError(f"the body is empty, not {kind}")
     try:
         root: etree._Element | None = etree.fromstring(body, parser)
     except (etree.LxmlError, ValueError, AssertionError) as error:
-        reason = f"the body is no {kind}: {error}" if body.strip() else f"the body is empty, not {kind}"
-        raise JudgementError(reason) from error
+        raise JudgementError(f"the body is no {kind}: {error}") from error
     if root is None:
         raise JudgementError(f"the body is no {kind}: it has no element")
     return root
@@ -91,12 +105,3 @@ def _is_html(body: bytes, content_type: str) -> bool:
         return False
     start = body[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     return start.startswith((b"<!doctype html", b"<html"))
-
-
-def _guessed(body: bytes) -> str | None:
-    """UTF-8 where it is; else the parser's own reading of the meta element."""
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return None
-    return "utf-8"

@@ -10,18 +10,24 @@ each attempt is recorded; there is no racing. The caller bounds the whole by the
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from typing import TypeVar
 
 from worker.apitest.failure import FailureCode
-from worker.net.dial import dial, peer_text
-from worker.net.failure import DoorError, of_handshake_error, of_os_error, shut
+from worker.apitest.observation import DNSAnswer
+from worker.net.attempts import first_reached
+from worker.net.dial import adopt, dial
+from worker.net.dnswire import Question
+from worker.net.exchange import Nameserver
+from worker.net.failure import DoorError, of_handshake_error, shut
 from worker.net.host import Address, Name, parse_host
+from worker.net.proxy import Proxy
 from worker.net.recorder import Recorder
-from worker.net.resolver import Resolver
+from worker.net.resolver import Resolver, consult, unresolved
 from worker.net.trust import TrustStore
+from worker.net.tunnel import Tunnels
 from worker.policy import Decision, Policy
 
 P = TypeVar("P", bound=asyncio.BaseProtocol)
@@ -46,32 +52,105 @@ class Endpoint:
     tls: TLSSettings | None = None
 
 
-class Door:
-    """Shared by all probers; keeps no state between calls."""
+NAMES = 4096
+"""Hosts whose reading and whose word of the policy are kept: a location's tests come again each period."""
 
-    def __init__(self, *, policy: Policy, resolver: Resolver, trust: TrustStore) -> None:
+QUERY_SECONDS = 5.0
+"""How long a DNS test waits for one server when its own time allows it: dig's default."""
+
+
+class Door:
+    """Shared by all probers; keeps nothing between calls but what its policy, which never changes, has said of names."""
+
+    def __init__(self, *, policy: Policy, resolver: Resolver, trust: TrustStore, proxy: Proxy | None = None) -> None:
         self._policy = policy
+        self._named = lru_cache(maxsize=NAMES)(partial(named, policy))
         self._resolver = resolver
         self._trust = trust
+        self._tunnels = None if proxy is None else Tunnels(proxy, resolver=resolver, trust=trust)
 
     async def open(
         self, protocol_factory: Callable[[], P], endpoint: Endpoint, recorder: Recorder
     ) -> tuple[asyncio.Transport, P]:
         """Connect to *endpoint*. No phase is running afterwards, whatever happens."""
         try:
-            addresses = await self._judged(endpoint.host, recorder)
-            sock = await self._connect(addresses, endpoint.port, recorder)
-            return await self._establish(protocol_factory, sock, endpoint, recorder)
+            host = self._named(endpoint.host)
+            transport, said = await self._reach(host, endpoint.port, recorder)
+            recorder.stop()
+            if endpoint.tls is not None:
+                transport, said = await self._secure(transport, said, endpoint.tls, recorder)
+        finally:
+            recorder.stop()
+        try:
+            protocol = protocol_factory()
+            adopt(transport, protocol, said)
+        except BaseException:
+            transport.abort()
+            raise
+        return transport, protocol
+
+    async def _reach(self, host: Address | Name, port: int, recorder: Recorder) -> tuple[asyncio.Transport, bytes]:
+        """A paused connection to *host*, and what came over it already.
+
+        Through a proxy the phase `proxy` is all that it takes until the tunnel stands, and there is no `tcp`.
+        """
+        tunnels = self._tunnels
+        if tunnels is None or not tunnels.proxy.serves(host):
+            addresses = await self._judged(host, recorder)
+            recorder.start("tcp")
+            return await first_reached(addresses, port, lambda address: dial(address, port), recorder), b""
+        if isinstance(host, Name) and tunnels.proxy.hands_over_names:
+            recorder.start("proxy")
+            return await tunnels.open(host, port, recorder)
+        addresses = await self._judged(host, recorder)
+        recorder.start("proxy")
+        return await first_reached(addresses, port, lambda address: tunnels.open(address, port, recorder), recorder)
+
+    async def _secure(
+        self, transport: asyncio.Transport, said: bytes, tls: TLSSettings, recorder: Recorder
+    ) -> tuple[asyncio.Transport, bytes]:
+        recorder.start("ssl")
+        name = tls.server_name.removesuffix(".")  # neither SNI (RFC 6066 §3) nor certificates have the last dot
+        if said:
+            transport.abort()
+            raise shut(
+                FailureCode.SSL, f"{name} does not seem to speak TLS on this port: it spoke before the handshake"
+            )
+        try:
+            return await self._trust.secure(transport, name, verify=tls.verify)
+        except OSError as error:
+            raise DoorError(of_handshake_error(error, name)) from error
+
+    async def nameservers(self, host: str | None, port: int, recorder: Recorder) -> tuple[Nameserver, ...]:
+        """Whom a DNS test asks: the server that it names, judged like any target, or the worker's own in their order."""
+        if host is None:
+            return self._resolver.in_order()
+        try:
+            return tuple(Nameserver(address, port) for address in await self._judged(self._named(host), recorder))
         finally:
             recorder.stop()
 
-    async def _judged(self, text: str, recorder: Recorder) -> list[Address]:
-        """The addresses that *text* means and the policy allows, in order; never empty."""
-        host = parse_host(text)
-        bare = str(host)
-        named = self._policy.judge_name(bare)
-        if not named.allowed:
-            raise denied(bare, named)
+    async def query(self, servers: Sequence[Nameserver], host: str, record_type: str, recorder: Recorder) -> DNSAnswer:
+        """One record set of *host* from the first of *servers* that answers, whatever its rcode; an address is asked
+        by its reverse name. Raises DoorError when nobody answers.
+        """
+        asked = self._named(host)
+        name = question_name(asked, record_type)
+        recorder.start("dns")
+        try:
+            consulted = await consult(servers, Question(name, record_type), recorder, QUERY_SECONDS)
+        finally:
+            recorder.stop()
+        if consulted.reply is None:
+            raise unresolved(str(asked), consulted.code, consulted.trouble)
+        recorder.server = str(consulted.server)
+        reply = consulted.reply
+        return DNSAnswer(
+            record_type=record_type, records=reply.records, rcode=reply.rcode, flags=reply.flags, ttl=reply.ttl
+        )
+
+    async def _judged(self, host: Address | Name, recorder: Recorder) -> list[Address]:
+        """The addresses that *host* means and the policy allows, in order; never empty."""
         found: tuple[Address, ...]
         if isinstance(host, Name):
             recorder.start("dns")
@@ -82,50 +161,26 @@ class Door:
         decisions = [(address, self._policy.judge(address)) for address in found]
         allowed = [address for address, decision in decisions if decision.allowed]
         if not allowed:
-            raise denied(bare, decisions[0][1])
+            raise denied(str(host), decisions[0][1])
         return allowed
 
-    async def _connect(self, addresses: list[Address], port: int, recorder: Recorder) -> socket.socket:
-        """The first address that answers; each of several gets its share of the time that is left, the last one all
-        of it.
-        """
-        recorder.start("tcp")
-        for position, address in enumerate(addresses, start=1):
-            began = recorder.now_ns()
-            share = None if position == len(addresses) else recorder.remaining() / (len(addresses) - position + 1)
-            try:
-                async with asyncio.timeout(share):
-                    sock = await dial(address, port)
-            except OSError as error:
-                failure = of_os_error(error, peer_text(address, port))
-                recorder.attempted(address, port, began, failure.message)
-            except asyncio.CancelledError:
-                recorder.attempted(address, port, began, "no answer before the test's time was over")
-                raise
-            else:
-                recorder.attempted(address, port, began)
-                recorder.stop()
-                return sock
-        raise DoorError(failure)
 
-    async def _establish(
-        self, protocol_factory: Callable[[], P], sock: socket.socket, endpoint: Endpoint, recorder: Recorder
-    ) -> tuple[asyncio.Transport, P]:
-        loop = asyncio.get_running_loop()
-        tls = endpoint.tls
-        try:
-            if tls is None:
-                return await loop.create_connection(protocol_factory, sock=sock)
-            name = tls.server_name.removesuffix(".")
-            recorder.start("ssl")
-            return await loop.create_connection(
-                protocol_factory, sock=sock, ssl=self._trust.context(verify=tls.verify), server_hostname=name
-            )
-        except BaseException as error:
-            sock.close()
-            if isinstance(error, OSError):
-                raise DoorError(of_handshake_error(error, name if tls else endpoint.host)) from error
-            raise
+def named(policy: Policy, text: str) -> Address | Name:
+    """What *text* means, if *policy* lets it be looked up at all. Raises DoorError."""
+    host = parse_host(text)
+    decision = policy.judge_name(str(host))
+    if not decision.allowed:
+        raise denied(str(host), decision)
+    return host
+
+
+def question_name(host: Address | Name, record_type: str) -> str:
+    """What is asked about *host*. An address has a reverse name (RFC 1035 §3.5, RFC 3596 §2.5) and nothing else."""
+    if isinstance(host, Name):
+        return host.text
+    if record_type != "PTR":
+        raise shut(FailureCode.INVALID_REQUEST, f"an address has PTR records only, no {record_type}")
+    return host.reverse_pointer
 
 
 def denied(host: str, decision: Decision) -> DoorError:

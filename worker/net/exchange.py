@@ -11,11 +11,11 @@ import asyncio
 import secrets
 import socket
 from dataclasses import dataclass
-from ipaddress import ip_address
 
-from worker.net.dial import dial, socket_for
+from worker.net.dial import dial
+from worker.net.dialogue import Dialogue
 from worker.net.dnswire import ForeignReplyError, MalformedReplyError, Question, Reply, decode_reply, encode_query
-from worker.net.host import Address
+from worker.net.host import Address, authority
 
 MAX_FOREIGN = 64
 """Datagrams that do not answer the question and are waited out: a flood of them ends the exchange instead of holding
@@ -32,23 +32,10 @@ class Nameserver:
     address: Address
     port: int = 53
 
-    @classmethod
-    def parse(cls, text: str) -> Nameserver:
-        """From `8.8.8.8`, `8.8.8.8:5353`, `2001:db8::1` or `[2001:db8::1]:53`. Raises ValueError."""
-        host, port = text, "53"
-        if text.startswith("["):
-            host, _, rest = text[1:].partition("]")
-            port = rest.removeprefix(":") or "53"
-        elif text.count(":") == 1:
-            host, _, port = text.partition(":")
-        if not (port.isascii() and port.isdigit() and 0 < int(port) < 65_536):
-            raise ValueError(f"{text!r} has no valid port")
-        return cls(ip_address(host), int(port))
-
     def __str__(self) -> str:
         if self.port == 53:
             return str(self.address)
-        return f"{self.address}:{self.port}" if self.address.version == 4 else f"[{self.address}]:{self.port}"
+        return authority(self.address, self.port)
 
 
 class NoReplyError(Exception):
@@ -78,7 +65,9 @@ async def ask(server: Nameserver, question: Question, seconds: float) -> Reply:
 async def _ask_udp(server: Nameserver, question: Question) -> Reply:
     loop = asyncio.get_running_loop()
     query_id = secrets.randbits(16)
-    with socket_for(server.address, socket.SOCK_DGRAM) as sock:
+    family = socket.AF_INET if server.address.version == 4 else socket.AF_INET6
+    with socket.socket(family, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(0)
         sock.connect((str(server.address), server.port))
         sock.send(encode_query(question, query_id))
         for _ in range(MAX_FOREIGN):
@@ -90,28 +79,18 @@ async def _ask_udp(server: Nameserver, question: Question) -> Reply:
 
 
 async def _ask_tcp(server: Nameserver, question: Question) -> Reply:
-    loop = asyncio.get_running_loop()
     query_id = secrets.randbits(16)
     query = encode_query(question, query_id)
-    with await dial(server.address, server.port) as sock:
-        await loop.sock_sendall(sock, len(query).to_bytes(2, "big") + query)
-        size = int.from_bytes(await _receive_exactly(sock, 2), "big")
-        wire = await _receive_exactly(sock, size)
+    transport = await dial(server.address, server.port)
     try:
-        reply = decode_reply(wire, question, query_id)
+        dialogue = Dialogue.over(transport)
+        dialogue.say(len(query).to_bytes(2, "big") + query)
+        size = int.from_bytes(await dialogue.receive_exactly(2), "big")
+        reply = decode_reply(await dialogue.receive_exactly(size), question, query_id)
     except ForeignReplyError as error:
         raise MalformedReplyError(str(error)) from None
+    finally:
+        transport.abort()
     if reply.truncated:
         raise MalformedReplyError("truncated over TCP as well")
     return reply
-
-
-async def _receive_exactly(sock: socket.socket, size: int) -> bytes:
-    loop = asyncio.get_running_loop()
-    received = bytearray()
-    while len(received) < size:
-        chunk = await loop.sock_recv(sock, size - len(received))
-        if not chunk:
-            raise ConnectionResetError
-        received += chunk
-    return bytes(received)

@@ -107,11 +107,27 @@ def of_handshake_error(error: OSError, peer: str) -> Failure:
     if isinstance(error, ssl.SSLCertVerificationError):
         return _of_certificate(error, peer)
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
-        reason = error.reason or "UNKNOWN"
+        reason = _reason(error)
         return Failure(FailureCode.SSL, f"the TLS handshake with {peer} failed ({reason}){_HINTS.get(reason, '')}")
     if isinstance(error, ssl.SSLEOFError | ConnectionError):
         return Failure(FailureCode.CONNRESET, f"{peer} closed the connection during the TLS handshake")
     return of_os_error(error, peer)
+
+
+_PHASES = {
+    "dns": "while the name was looked up",
+    "tcp": "while connecting",
+    "proxy": "while the proxy was asked for a tunnel",
+    "ssl": "during the TLS handshake",
+    "firstByte": "while waiting for the first byte",
+    "download": "while receiving the response",
+}
+
+
+def out_of_time(seconds: float, phase: str | None) -> Failure:
+    """The test's own time limit of *seconds* was over; *phase* is the one that was running (`Recorder.latest`)."""
+    when = _PHASES.get(phase or "", "before the first phase")
+    return Failure(FailureCode.TIMEOUT, f"the time limit of {seconds:g} s was reached {when}")
 
 
 _HINTS = {
@@ -121,6 +137,11 @@ _HINTS = {
     "SSLV3_ALERT_HANDSHAKE_FAILURE": ": the peer accepts none of our offers",
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": ": the peer demands a client certificate",
 }
+
+
+def _reason(error: ssl.SSLError) -> str:
+    """OpenSSL's name for it; errors that Python raises by itself have none."""
+    return getattr(error, "reason", None) or "UNKNOWN"
 
 
 def _of_certificate(error: ssl.SSLCertVerificationError, peer: str) -> Failure:
@@ -134,7 +155,7 @@ def _of_certificate(error: ssl.SSLCertVerificationError, peer: str) -> Failure:
 def of_broken_connection(error: Exception, waiting_for: str) -> Failure:
     """A connection that was open and broke; *waiting_for* says what was still to come."""
     if isinstance(error, ssl.SSLError):
-        reason = error.reason or "UNKNOWN"
+        reason = _reason(error)
         return Failure(FailureCode.SSL, f"waiting for {waiting_for}: TLS failed ({reason}){_HINTS.get(reason, '')}")
     if isinstance(error, OSError):
         return of_os_error(error, f"waiting for {waiting_for}")

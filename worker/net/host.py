@@ -52,6 +52,12 @@ def parse_host(text: str) -> Address | Name:
     return Name(host, absolute=text.endswith("."))
 
 
+@lru_cache(maxsize=1024)
+def authority(host: Address | Name, port: int) -> str:
+    """*host* and *port* as people, URLs and CONNECT write them."""
+    return f"[{host}]:{port}" if isinstance(host, IPv6Address) else f"{host}:{port}"
+
+
 def unmapped(address: Address) -> Address:
     """`::ffff:a.b.c.d` is the IPv4 address: the kernel would dial exactly that."""
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:

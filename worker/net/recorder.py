@@ -18,7 +18,18 @@ NANOSECONDS = 1_000_000_000
 class Recorder:
     """Mutable, for one hop. *deadline_ns* is a moment of `clock.monotonic_ns()`."""
 
-    __slots__ = ("_clock", "_deadline_ns", "_since", "address", "attempts", "phases", "port", "running", "server")
+    __slots__ = (
+        "_clock",
+        "_deadline_ns",
+        "_since",
+        "address",
+        "attempts",
+        "latest",
+        "phases",
+        "port",
+        "running",
+        "server",
+    )
 
     def __init__(self, clock: Clock, deadline_ns: int) -> None:
         self._clock = clock
@@ -26,18 +37,20 @@ class Recorder:
         self._since = 0
         self.running: str | None = None
         """The phase that runs now."""
+        self.latest: str | None = None
+        """The phase that was started last: after a failure, the one in which it happened."""
         self.phases: dict[str, int] = {}
         """Nanoseconds by phase, in the order in which they first ran."""
         self.attempts: list[Attempt] = []
         self.server: str | None = None
-        self.address: Address | None = None
+        self.address: str | None = None
         self.port: int | None = None
 
     def start(self, phase: str) -> None:
         """Begin *phase* at the instant at which the running one ends."""
         now = self._clock.monotonic_ns()
         self._end(now)
-        self.running = phase
+        self.running = self.latest = phase
         self._since = now
 
     def stop(self) -> None:
@@ -50,6 +63,10 @@ class Recorder:
             self.phases[self.running] = self.phases.get(self.running, 0) + now - self._since
             self.running = None
 
+    def aside(self) -> Recorder:
+        """A recorder with the same deadline, for what happens on the way and is not the target's story."""
+        return Recorder(self._clock, self._deadline_ns)
+
     def remaining(self) -> float:
         """Seconds until the test's time is over; negative afterwards."""
         return (self._deadline_ns - self._clock.monotonic_ns()) / NANOSECONDS
@@ -58,12 +75,13 @@ class Recorder:
         return self._clock.monotonic_ns()
 
     def attempted(self, address: Address, port: int, since_ns: int, error: str | None = None) -> None:
-        """Write down one address that was dialled since *since_ns*; *error* is None for the one that worked."""
+        """Write down an address that was dialled since *since_ns*; *error* is None if it worked. The last one is what
+        led on.
+        """
         elapsed = (self._clock.monotonic_ns() - since_ns + NANOSECONDS_PER_TENTH // 2) // NANOSECONDS_PER_TENTH
-        self.attempts.append(Attempt(address=str(address), port=port, elapsed_tenths=elapsed, error=error))
-        if error is None:
-            self.address = address
-            self.port = port
+        self.address = str(address)
+        self.attempts.append(Attempt(address=self.address, port=port, elapsed_tenths=elapsed, error=error))
+        self.port = port
 
     def timings(self) -> Timings:
         return Timings.from_nanoseconds(self.phases)
@@ -74,7 +92,7 @@ class Recorder:
             return None
         return Resolution(
             server=self.server,
-            address=None if self.address is None else str(self.address),
+            address=self.address,
             port=self.port,
             attempts=tuple(self.attempts),
         )

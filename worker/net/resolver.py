@@ -12,8 +12,10 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
+from pathlib import Path
 
 import aiodns
 import pycares
@@ -25,8 +27,13 @@ from worker.net.failure import DoorError, shut
 from worker.net.host import Address, Name, unmapped
 from worker.net.recorder import Recorder
 
+RESOLV_CONF = Path("/etc/resolv.conf")
+
 SERVER_SECONDS = 2.0
 """How long one server is waited for when the test's own time allows it."""
+
+MARGIN_SECONDS = 0.05
+"""Kept back from the test's time, so that a silent server is named before the test's own limit ends the story."""
 
 HOST_SECONDS = 5.0
 """How long the machine's own resolver may take, all its servers and search domains together."""
@@ -63,10 +70,22 @@ class Consultation:
 class Resolver:
     """*servers* in order, or the host's resolver and then *servers*; AAAA is asked only with *ipv6*."""
 
-    def __init__(self, servers: Sequence[Nameserver], *, use_host: bool = False, ipv6: bool = False) -> None:
+    def __init__(
+        self,
+        servers: Sequence[Nameserver],
+        *,
+        use_host: bool = False,
+        ipv6: bool = False,
+    ) -> None:
         self.servers = tuple(servers)
         self._use_host = use_host
         self._types = ("A", "AAAA") if ipv6 else ("A",)
+
+    def in_order(self) -> tuple[Nameserver, ...]:
+        """Whom a DNS test asks that names no server: with *use_host* first the servers of this machine, read anew
+        each time.
+        """
+        return (*host_nameservers(RESOLV_CONF), *self.servers) if self._use_host else self.servers
 
     async def resolve(self, name: Name, recorder: Recorder) -> tuple[Address, ...]:
         """All addresses, IPv4 first, each family in the answer's order; never empty. Raises DoorError(DNS)."""
@@ -99,9 +118,9 @@ class Resolver:
 
     async def _resolve_by_host(self, name: Name, recorder: Recorder) -> tuple[Address, ...]:
         """The host's answer; empty when its resolver is in trouble and a named server may be asked instead."""
-        seconds = min(HOST_SECONDS, recorder.remaining() / (2 if self.servers else 1))
+        seconds = min(HOST_SECONDS, _spare(recorder) / (2 if self.servers else 1))
         # A fresh channel each: one that lives longer learns to time out early and to reorder its servers.
-        resolver = aiodns.DNSResolver(timeout=SERVER_SECONDS, tries=ROUNDS)
+        resolver = aiodns.DNSResolver()
         try:
             async with asyncio.timeout(seconds):
                 result = await resolver.getaddrinfo(
@@ -122,12 +141,28 @@ class Resolver:
     def _host_refused(self, name: Name, number: int, reason: str) -> tuple[Address, ...]:
         if number == aiodns.error.ARES_ENOTFOUND:
             raise unresolved(name.text, "ENOTFOUND", "this machine's resolver says that it does not exist")
+        if number == aiodns.error.ARES_ENODATA:
+            raise unresolved(name.text, "ENODATA", "this machine's resolver knows the name, but no address for it")
         return self._host_failed(name, pycares.errno.errorcode.get(number, "EUNKNOWN").removeprefix("ARES_"), reason)
 
     def _host_failed(self, name: Name, code: str, reason: str) -> tuple[Address, ...]:
         if self.servers:
             return ()
         raise unresolved(name.text, code, f"this machine's resolver: {reason}")
+
+
+def host_nameservers(path: Path) -> tuple[Nameserver, ...]:
+    """The `nameserver` lines of resolv.conf(5); empty when there are none. Servers behind a zone id are left out."""
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return ()
+    servers = []
+    for words in map(str.split, lines):
+        if len(words) > 1 and words[0] == "nameserver" and "%" not in words[1]:
+            with suppress(ValueError):
+                servers.append(Nameserver(ip_address(words[1])))
+    return tuple(servers)
 
 
 async def consult(
@@ -141,18 +176,23 @@ async def consult(
         for position, server in enumerate(waiting):
             asks_left = len(waiting) - position + len(waiting) * rounds_left
             try:
-                reply = await ask(server, question, min(seconds, recorder.remaining() / asks_left))
+                reply = await ask(server, question, min(seconds, _spare(recorder) / asks_left))
             except NoReplyError as error:
                 if error.code == "ETIMEOUT":
                     silent.append(server)
                 if outcome.reply is None:
                     outcome = Consultation(server=server, code=error.code, trouble=f"{server}: {error}")
                 continue
-            outcome = Consultation(server=server, reply=reply, code=_CODES.get(reply.rcode, reply.rcode))
+            code = _CODES.get(reply.rcode, reply.rcode)
+            outcome = Consultation(server=server, reply=reply, code=code, trouble=f"{server} answered {reply.rcode}")
             if reply.rcode in _FINAL:
                 return outcome
         waiting = silent
     return outcome
+
+
+def _spare(recorder: Recorder) -> float:
+    return max(0.0, recorder.remaining() - MARGIN_SECONDS)
 
 
 def unresolved(name: str, code: str, reason: str) -> DoorError:
@@ -163,5 +203,4 @@ def _no_address(name: Name, consulted: Sequence[Consultation]) -> DoorError:
     failed = next((one for one in consulted if one.reply is None or one.reply.rcode != "NOERROR"), None)
     if failed is None:
         return unresolved(name.text, "ENODATA", f"{consulted[0].server} knows the name, but no address for it")
-    reason = failed.trouble or f"{failed.server} answered {failed.reply.rcode if failed.reply else ''}"
-    return unresolved(name.text, failed.code, reason)
+    return unresolved(name.text, failed.code, failed.trouble)

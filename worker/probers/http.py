@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 
 from worker.apitest.failure import Failure, FailureCode
-from worker.apitest.observation import Hop, HTTPResponse, Observation
+from worker.apitest.observation import Hop, HTTPResponse, Observation, Resolution
 from worker.apitest.phases import Timings
 from worker.apitest.request import HTTPRequest
 from worker.clock import Clock
@@ -23,12 +23,13 @@ from worker.probers.http_exchange import Exchange
 from worker.probers.http_redirect import MAX_REDIRECTS, is_redirect, next_hop
 from worker.probers.http_request import Outgoing, encode, first, header, tls_name
 from worker.probers.http_response import HTTPLimits, Received
-from worker.probers.http_url import resolve
+from worker.probers.http_url import resolve, shown
 
 __all__ = ["HTTPLimits", "probe"]
 
-_STAGES = {
+_OPENING: dict[str | None, str] = {
     "dns": "the answer of the name servers",
+    "proxy": "the tunnel through the proxy",
     "tcp": "the connection to be accepted",
     "ssl": "the TLS handshake to end",
 }
@@ -41,9 +42,7 @@ async def probe(request: HTTPRequest, door: Door, clock: Clock, limits: HTTPLimi
         async with asyncio.timeout(request.timeout):
             return await run.follow(first(request))
     except TimeoutError:
-        return run.failed(
-            Failure(FailureCode.TIMEOUT, f"no answer within {request.timeout:g} s: waiting for {run.stage}")
-        )
+        return run.timed_out()
     except (HTTPError, DoorError) as error:
         return run.failed(error.failure)
 
@@ -61,6 +60,7 @@ class _Run:
         self._cookies: Cookies | None = None
         self._sent: Outgoing | None = None
         self._recorder: Recorder | None = None
+        self._resolution: Resolution | None = None
         self._exchange: Exchange | None = None
 
     async def follow(self, outgoing: Outgoing) -> Observation:
@@ -71,33 +71,40 @@ class _Run:
             if location is None or not self._request.follow_redirects:
                 return self._observed(received, None)
             if len(self._hops) > MAX_REDIRECTS:
-                message = f"{outgoing.target.url}: the redirect after {MAX_REDIRECTS} others was not followed"
+                message = (
+                    f"{outgoing.target.url}: redirected more than {MAX_REDIRECTS} times, here to {shown(location)}"
+                )
                 return self._observed(received, Failure(FailureCode.TOO_MANY_REDIRECTS, message))
             self._take_cookies(outgoing, received)
             try:
                 target = resolve(outgoing.target, location)
             except HTTPError as error:
-                raise HTTPError(error.failure.code, f"redirected to {error.failure.message}") from None
+                message = f"{outgoing.target.url}: redirected to {error.failure.message}"
+                return self._observed(received, Failure(error.failure.code, message))
             outgoing = next_hop(outgoing, received.status, target)
 
-    @property
-    def stage(self) -> str:
-        """What the run waits for."""
-        running = self._recorder.running if self._recorder is not None else None
-        if running in _STAGES:
-            return _STAGES[running]
-        return self._exchange.stage if self._exchange is not None else "the connection"
+    def timed_out(self) -> Observation:
+        """The phases that were finished, and what did not come."""
+        recorder, unfinished = self._recorder, None
+        if self._exchange is not None:
+            missing = self._exchange.stage
+        else:
+            # The door ends a phase in which it is interrupted, so that the last one on record is not a finished one.
+            unfinished = None if recorder is None else next(reversed(recorder.phases), None)
+            missing = _OPENING.get(unfinished, "the connection")
+        message = f"no answer within {self._request.timeout:g} s, waiting for {missing}"
+        return self.failed(Failure(FailureCode.TIMEOUT, message), unfinished)
 
-    def failed(self, failure: Failure) -> Observation:
-        """What is known of a run that ended early: the phases that were finished."""
-        recorder = self._recorder
+    def failed(self, failure: Failure, unfinished: str | None = None) -> Observation:
+        """What is known of a run that ended early; the phase *unfinished* is left out."""
+        recorder, timings, resolution = self._recorder, Timings(), None
+        if recorder is not None:
+            timings = recorder.timings() if unfinished is None else recorder.timings().without(unfinished)
+            resolution = recorder.resolution()
         if self._sent is not None:
-            failure = Failure(failure.code, f"{self._sent.target.url}: {failure.message}")
-        return Observation(
-            timings=self._with_redirects(Timings() if recorder is None else recorder.timings(), self._hops),
-            failure=failure,
-            resolution=None if recorder is None else recorder.resolution(),
-        )
+            place = f" (redirect {len(self._hops)})" if self._hops else ""
+            failure = Failure(failure.code, f"{self._sent.target.url}{place}: {failure.message}")
+        return Observation(timings=_with_redirects(timings, self._hops), failure=failure, resolution=resolution)
 
     async def _hop(self, outgoing: Outgoing) -> Received:
         """One exchange over a connection of its own. Raises HTTPError and DoorError."""
@@ -105,12 +112,15 @@ class _Run:
         self._recorder = recorder = Recorder(self._clock, self._deadline_ns)
         self._exchange = None
         target = outgoing.target
-        tls = TLSSettings(server_name=tls_name(outgoing), verify=not self._request.allow_insecure)
-        endpoint = Endpoint(host=target.host, port=target.port, tls=tls if target.secure else None)
+        tls = None
+        if target.secure:
+            tls = TLSSettings(server_name=tls_name(outgoing), verify=not self._request.allow_insecure)
+        endpoint = Endpoint(host=target.host, port=target.port, tls=tls)
         transport, exchange = await self._door.open(
             lambda: Exchange(outgoing.method, self._limits, recorder), endpoint, recorder
         )
         self._exchange = exchange
+        self._resolution = recorder.resolution()
         try:
             outcome = await exchange.answer(encode(outgoing, self._cookie(outgoing)))
         finally:
@@ -123,14 +133,14 @@ class _Run:
             Hop(
                 url=target.url,
                 status=outcome.status,
-                address=None if recorder.address is None else str(recorder.address),
+                address=self._resolution.address if self._resolution else None,
                 timings=recorder.timings(),
             )
         )
         return outcome
 
     def _observed(self, received: Received, failure: Failure | None) -> Observation:
-        recorder, last = self._recorder, self._hops[-1]
+        last = self._hops[-1]
         response = HTTPResponse(
             url=last.url,
             status=received.status,
@@ -141,17 +151,11 @@ class _Run:
             hops=tuple(self._hops),
         )
         return Observation(
-            timings=self._with_redirects(last.timings, self._hops[:-1]),
+            timings=_with_redirects(last.timings, self._hops[:-1]),
             failure=failure,
-            resolution=None if recorder is None else recorder.resolution(),
+            resolution=self._resolution,
             response=response,
         )
-
-    def _with_redirects(self, timings: Timings, earlier: list[Hop]) -> Timings:
-        """The phases of one hop behind the sum of those before it."""
-        if not earlier:
-            return timings
-        return Timings((("redirect", sum(hop.timings.total_tenths for hop in earlier)), *timings.tenths))
 
     def _take_cookies(self, outgoing: Outgoing, received: Received) -> None:
         set_cookie = [value for name, value in received.headers if name.lower() == "set-cookie"]
@@ -163,3 +167,10 @@ class _Run:
         if self._cookies is None:
             return None
         return self._cookies.header(outgoing.target, header(outgoing.headers, "cookie"))
+
+
+def _with_redirects(timings: Timings, earlier: list[Hop]) -> Timings:
+    """The phases of one hop behind the sum of those before it."""
+    if not earlier:
+        return timings
+    return Timings((("redirect", sum(hop.timings.total_tenths for hop in earlier)), *timings.tenths))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from aiohttp import CookieJar
 from yarl import URL
 
 from worker.probers.http_url import Target
+
+_DATED_1970 = re.compile(r";\s*expires\s*=[^;]*[ -](?:19)?70 ", re.IGNORECASE)
 
 
 class Cookies:
@@ -17,14 +21,23 @@ class Cookies:
 
     def take(self, target: Target, set_cookie: list[str]) -> None:
         """Keep what the answer from *target* set, unless it may not."""
-        self._jar.update_cookies_from_headers(set_cookie, _url(target))
+        # aiohttp takes the epoch, the date by which servers delete cookies, for no date at all.
+        lines = [f"{line}; Max-Age=0" if _is_deletion(line) else line for line in set_cookie]
+        self._jar.update_cookies_from_headers(lines, _url(target))
 
     def header(self, target: Target, written: str | None) -> str | None:
         """The Cookie header for *target*: the author's pairs, then those of the jar, which win by name. None if empty."""
-        found = {name: morsel.value for name, morsel in self._jar.filter_cookies(_url(target)).items()}
+        # What the jar selects has lost the quotes that the server set, or gained others; the cookies it keeps have not.
+        as_set = {(cookie.key, cookie.value): cookie.coded_value for cookie in self._jar}
+        chosen = self._jar.filter_cookies(_url(target))
+        found = {name: as_set[name, cookie.value] for name, cookie in chosen.items()}
         pairs = [pair.strip() for pair in (written or "").split(";")]
         kept = [pair for pair in pairs if pair and pair.partition("=")[0].strip() not in found]
         return "; ".join((*kept, *(f"{name}={value}" for name, value in found.items()))) or None
+
+
+def _is_deletion(line: str) -> bool:
+    return _DATED_1970.search(line) is not None and "max-age" not in line.lower()
 
 
 def _url(target: Target) -> URL:

@@ -27,6 +27,8 @@ _BAD_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
 
 _HOST_NAME = re.compile(r"([A-Za-z0-9._-]+)(?::[0-9]*)?")
 
+_AT_MOST_ONCE = frozenset({"host", "content-length", "transfer-encoding"})
+
 _EMPTY_BODY_HAS_LENGTH = frozenset({"POST", "PUT", "PATCH"})
 """Methods that anticipate content: without a body they say `Content-Length: 0` (RFC 9110 §8.6)."""
 
@@ -48,13 +50,18 @@ def first(request: HTTPRequest) -> Outgoing:
     target = parse(request.url, request.query)
     if _TOKEN.fullmatch(request.method) is None or request.method.upper() == "CONNECT":
         raise HTTPError(FailureCode.INVALID_REQUEST, f"{shown(request.method)!r} is no method that a target answers")
-    for name, value in request.headers:
+    written = (
+        request.headers if request.content_type is None else (*request.headers, ("Content-Type", request.content_type))
+    )
+    for name, value in written:
         if _TOKEN.fullmatch(name) is None:
             raise HTTPError(FailureCode.INVALID_CHAR_IN_HEADER, f"{shown(name)!r} is no name of a request header")
         if (bad := _BAD_VALUE.search(value)) is not None:
             reason = f"the request header {name} holds {bad.group()!r}, which no header can carry"
             raise HTTPError(FailureCode.INVALID_CHAR_IN_HEADER, reason)
-    outgoing = Outgoing(
+    if request.headers:
+        _refuse_contradictions(request)
+    return Outgoing(
         target=target,
         method=request.method,
         headers=request.headers,
@@ -62,8 +69,6 @@ def first(request: HTTPRequest) -> Outgoing:
         content_type=request.content_type,
         credentials=request.basic_auth or target.credentials,
     )
-    _refuse_contradictions(outgoing)
-    return outgoing
 
 
 def encode(outgoing: Outgoing, cookie: str | None = None) -> bytes:
@@ -91,7 +96,10 @@ def tls_name(outgoing: Outgoing) -> str:
 
 def header(headers: tuple[tuple[str, str], ...], name: str) -> str | None:
     """The first field of that name (in lower case), or None."""
-    return next((value for key, value in headers if key.lower() == name), None)
+    for key, value in headers:
+        if key.lower() == name:
+            return value
+    return None
 
 
 def _defaults(outgoing: Outgoing) -> list[tuple[str, str]]:
@@ -117,20 +125,23 @@ def _defaults(outgoing: Outgoing) -> list[tuple[str, str]]:
 def _basic(credentials: BasicAuth) -> str:
     """RFC 7617 §2, in UTF-8 (§2.1)."""
     pair = f"{credentials.username}:{credentials.password.reveal()}"
-    return f"Basic {b64encode(pair.encode()).decode()}"
+    return f"Basic {b64encode(pair.encode(errors='replace')).decode()}"
 
 
-def _refuse_contradictions(outgoing: Outgoing) -> None:
-    """A length that is not the body's, or a length beside a coding, would let two servers see two requests (RFC 9112 §6.3)."""
-    coding = header(outgoing.headers, "transfer-encoding")
-    length = header(outgoing.headers, "content-length")
+def _refuse_contradictions(request: HTTPRequest) -> None:
+    """What two servers on the way could frame or route differently (RFC 9112 §3.2, §6.3)."""
+    single = [lower for name, _ in request.headers if (lower := name.lower()) in _AT_MOST_ONCE]
+    if len(single) != len(set(single)):
+        raise HTTPError(FailureCode.INVALID_REQUEST, f"the request has one of these headers twice: {', '.join(single)}")
+    coding = header(request.headers, "transfer-encoding")
+    length = header(request.headers, "content-length")
     if coding is not None and coding.strip().lower() != "chunked":
         reason = f"the request header Transfer-Encoding: {shown(coding)} is not supported; only chunked is"
         raise HTTPError(FailureCode.INVALID_REQUEST, reason)
     if coding is not None and length is not None:
         reason = "the request has both Content-Length and Transfer-Encoding"
         raise HTTPError(FailureCode.HEADERS_INCOMPATIBLE_CONTENT_LENGTH, reason)
-    size = len(outgoing.body or b"")
+    size = len(request.body or b"")
     if length is not None and length.strip() != str(size):
         reason = f"the request header Content-Length says {shown(length)}, but the body has {size} bytes"
         raise HTTPError(FailureCode.HEADERS_INCOMPATIBLE_CONTENT_LENGTH, reason)

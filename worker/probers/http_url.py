@@ -24,9 +24,10 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(\?[^#]*)?", re.ASCII)
 """RFC 3986 appendix B, of an absolute URL with an authority; the fragment is left out, it is never sent."""
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:", re.ASCII)
 _AUTHORITY = re.compile(
-    r"""(?: ([^@]*) @ )?
-        (?: \[ ([0-9A-Fa-f:.]*) \]  |  ([A-Za-z0-9._-]+)  |  ([^\x00-\x20"%:<>@\[\\\]^`{|}\x7f]+) )
+    r"""(?: ([^\x00-\x20@\\\x7f]*) @ )?
+        (?: \[ ([0-9A-Fa-f.]*:[0-9A-Fa-f:.]*) \]  |  ([A-Za-z0-9._-]+)  |  ([^\x00-\x20"%:<>@\[\\\]^`{|}\x7f]+) )
         (?: : ([0-9]*) )?""",
     re.VERBOSE,
 )
@@ -101,9 +102,13 @@ def with_query(path: str, query: Sequence[tuple[str, str]]) -> str:
     """*path* with the pairs added behind what query it has. A space becomes %20, which every server reads alike."""
     if not query:
         return path
-    pairs = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in query)
+    pairs = "&".join(f"{_quoted(name)}={_quoted(value)}" for name, value in query)
     joint = "?" if "?" not in path else "" if path.endswith(("?", "&")) else "&"
     return f"{path}{joint}{pairs}"
+
+
+def _quoted(text: str) -> str:
+    return quote(text, safe="", errors="replace")
 
 
 def resolve(base: Target, location: str) -> Target:
@@ -111,7 +116,11 @@ def resolve(base: Target, location: str) -> Target:
 
     Userinfo in a Location is dropped: it comes from the server, not from the test's author. Raises HTTPError.
     """
-    absolute = urljoin(base.url, quote_outside_authority(location.strip(" \t")))
+    reference = quote_outside_authority(location.strip(" \t"))
+    try:
+        absolute = reference if _SCHEME.match(reference) else urljoin(base.url, reference)
+    except ValueError:
+        raise HTTPError(FailureCode.INVALID_REQUEST, f"{shown(location)} is no reference to a URL") from None
     return replace(parse(absolute), credentials=None)
 
 
@@ -119,9 +128,9 @@ def quote_outside_authority(reference: str) -> str:
     """Percent-encode what a request line cannot hold, but leave a host to be read as an international name."""
     scheme, slashes, rest = reference.partition("//")
     if not slashes or any(mark in scheme for mark in "/?#"):
-        return quote(reference, safe=_VISIBLE)
+        return quote(reference, safe=_VISIBLE, errors="replace")
     end = min((at for mark in "/?#" if (at := rest.find(mark)) >= 0), default=len(rest))
-    return f"{scheme}//{rest[:end]}{quote(rest[end:], safe=_VISIBLE)}"
+    return f"{scheme}//{rest[:end]}{quote(rest[end:], safe=_VISIBLE, errors='replace')}"
 
 
 def shown(text: str) -> str:

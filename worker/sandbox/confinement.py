@@ -14,6 +14,7 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from types import FrameType
 from typing import Final, TypeVar
 
@@ -23,10 +24,22 @@ _PR_SET_PDEATHSIG: Final = 1
 _PR_GET_PDEATHSIG: Final = 2
 _PR_SET_NO_NEW_PRIVS: Final = 38
 
-NATIVE_SECONDS: Final = 0.1
-"""What code that no exception reaches (lxml, jsonschema-rs, the compilation of a pattern) may use beyond the limit."""
 WALL_FACTOR: Final = 4
-"""Wall time as a multiple of the CPU limit. An evaluator blocks on nothing, so only a starved machine comes this far."""
+"""Wall time as a multiple of all CPU that is allowed. An evaluator blocks on nothing: only a starved machine comes this far."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grace:
+    """Seconds of CPU beyond the limit until an exception interrupts, and until the kernel kills."""
+
+    soft: float
+    hard: float
+
+
+FOR_PATTERNS: Final = Grace(soft=0.05, hard=0.1)
+"""Their engine keeps the limit by itself, within 0.07 s, unless it is still compiling."""
+FOR_ENGINES: Final = Grace(soft=0.0, hard=0.3)
+"""The soft limit is on user time, the hard one on all of it: where much memory is used, a third is the kernel's."""
 
 
 class Interrupted(BaseException):
@@ -36,29 +49,32 @@ class Interrupted(BaseException):
 class Stopwatch:
     """The three interval timers of the process, wound up for one assertion at a time.
 
-    `ITIMER_PROF` at the limit raises Interrupted, which pure Python obeys and the evaluator survives. `ITIMER_VIRTUAL` a little
-    later and `ITIMER_REAL` much later have no handler: they end the process.
+    `ITIMER_VIRTUAL` (user time) at the limit raises Interrupted: Python code obeys, and the evaluator survives. `ITIMER_PROF`
+    (user and system time, for an engine that churns through memory spends half of its time in the kernel) a little later and
+    `ITIMER_REAL` much later have no handler: they end the process.
     """
 
     def __init__(self, cpu_seconds: float) -> None:
-        self._soft = cpu_seconds
-        self._hard = cpu_seconds + NATIVE_SECONDS
-        self._wall = cpu_seconds * WALL_FACTOR
+        self._cpu_seconds = cpu_seconds
         self._wound = False
-        signal.signal(signal.SIGVTALRM, signal.SIG_DFL)
+        signal.signal(signal.SIGPROF, signal.SIG_DFL)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.signal(signal.SIGPROF, self._ring)
+        signal.signal(signal.SIGVTALRM, self._ring)
 
-    def run(self, work: Callable[[], T]) -> T:
-        """Do *work* within the limits. Raises Interrupted, or does not return at all."""
-        self._wind(self._soft, self._hard, self._wall)
+    def run(self, work: Callable[[], T], grace: Grace) -> T:
+        """Do *work* within the limits. Raises Interrupted, or does not return at all. `rest` before waiting for anything."""
+        hard = self._cpu_seconds + grace.hard
+        self._wind(self._cpu_seconds + grace.soft, hard, hard * WALL_FACTOR)
         self._wound = True
         try:
             return work()
         finally:
             # A signal that came before this line still raises, inside the caller's try; one that comes after it does nothing.
             self._wound = False
-            self._wind(0, 0, 0)
+
+    def rest(self) -> None:
+        """Stop the timers. Between assertions they may go on: the next `run` winds them up anew."""
+        self._wind(0, 0, 0)
 
     def _ring(self, _signal: int, _frame: FrameType | None) -> None:
         if self._wound:
@@ -68,8 +84,8 @@ class Stopwatch:
     @staticmethod
     def _wind(soft: float, hard: float, wall: float) -> None:
         signal.setitimer(signal.ITIMER_REAL, wall)
-        signal.setitimer(signal.ITIMER_VIRTUAL, hard)
-        signal.setitimer(signal.ITIMER_PROF, soft)
+        signal.setitimer(signal.ITIMER_PROF, hard)
+        signal.setitimer(signal.ITIMER_VIRTUAL, soft)
 
 
 def outlive_signals() -> None:

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from worker.apitest.assertion import Assertion
+from worker.apitest.failure import FailureCode
 from worker.apitest.observation import Observation
 from worker.apitest.result import AssertionResult
+from worker.checks.describe import unjudged
 from worker.sandbox import frames
-from worker.sandbox.stopped import stopped
+from worker.sandbox.autopsy import Cause
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +38,10 @@ class Errand:
         self.since_ns = now_ns
         self.waited_ns = 0
         self.starved = False
-        self.waiting = False
-        self.killed_from_outside = False
+        self.excused = False
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._assertions = assertions
-        self._observation = observation
+        self._seen, self._body = frames.encode_observation(observation)
         self._tagged = tuple(map(frames.encode_assertion, assertions))
         self._results: list[AssertionResult | None] = [None] * len(assertions)
         self._sent: list[
@@ -57,7 +58,8 @@ class Errand:
         """Everything that has no result yet, as a frame and a body. It becomes the task in hand."""
         self._sent = [index for index, result in enumerate(self._results) if result is None]
         self._answered = 0
-        return frames.encode_task([self._tagged[index] for index in self._sent], self._observation)
+        tagged = [self._tagged[index] for index in self._sent]
+        return frames.encode_task(tagged, self._seen, len(self._body)), self._body
 
     def accept(self, results: Sequence[AssertionResult]) -> bool:
         """Take the next results of the task in hand; False, and nothing is taken, if they are more than were asked for."""
@@ -68,8 +70,8 @@ class Errand:
             self._answered += 1
         return True
 
-    def blame(self, position: int, reason: str) -> None:
-        """The evaluator is dead: the assertion at *position* of the task in hand gets *reason* for a result.
+    def blame(self, position: int, cause: Cause) -> None:
+        """The evaluator is dead: the assertion at *position* of the task in hand gets *cause* for a result.
 
         What was judged before it and not yet reported stays open, as does everything behind it. A position that cannot be
         (the evaluator's memory is not to be trusted) falls on the first open assertion, so that each death brings the end nearer.
@@ -77,7 +79,16 @@ class Errand:
         if not self._answered <= position < len(self._sent):
             position = self._answered
         index = self._sent[position]
-        self._results[index] = stopped(self._assertions[index], reason)
+        self._results[index] = unjudged(self._assertions[index], cause.reason, cause.code)
+        self.starved = self.starved or cause.starved
+
+    def expire(self) -> None:
+        """Its time is up: what has no result gets that for one."""
+        for index, assertion in enumerate(self._assertions):
+            if self._results[index] is None:
+                self._results[index] = unjudged(
+                    assertion, "the test's time was up before it was judged", FailureCode.TIMEOUT
+                )
 
     @property
     def finished(self) -> bool:

@@ -1,170 +1,21 @@
-"""The evaluator process: reads a task, judges its assertions one by one under the kernel's limits, writes the results.
-
-One thread, no state between tasks but compiled patterns. It has its socket as standard input, a page shared with the worker in
-which it notes which assertion it is about to judge (so that its death has a name), and after its start-up nothing else. It ends
-when the worker does. `main` takes the function that judges, so that tests can confine another one.
-"""
+"""The program of an evaluator process: the desk, with `checks` behind it. The worker runs it and does not import it."""
 
 from __future__ import annotations
 
-import mmap
-import os
-import resource
-import socket
-import struct
 import sys
-import time
-from collections.abc import Callable
-from typing import BinaryIO, Final, TypeAlias
+from functools import partial
 
-import msgspec
-
-from worker.apitest.assertion import Assertion
 from worker.apitest.observation import Observation
-from worker.apitest.result import AssertionResult
-from worker.sandbox import frames
-from worker.sandbox.confinement import Interrupted, Stopwatch, confine, die_with, outlive_signals
-from worker.sandbox.stopped import stopped
-
-POSITION: Final = struct.Struct("=I")
-"""In the shared page: the index, within the task, of the assertion in hand."""
-
-FLUSH_SECONDS: Final = 0.005
-"""Results go out together, unless they took this long: it bounds what a death makes the next evaluator do again."""
-
-Judge: TypeAlias = Callable[[Assertion], AssertionResult]
-Prepare: TypeAlias = Callable[[Observation], Judge]
-"""From one task's observation to the function that judges its assertions; what it parses lives as long as the task."""
-
-_RESUMED: Final = (b"", b"")
+from worker.checks.evaluate import evaluate
+from worker.checks.evidence import Evidence, Limits
+from worker.checks.warmup import warm_up
+from worker.sandbox.desk import Judge, main
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """What the worker tells an evaluator at its birth. Seconds and bytes."""
-
-    parent: int
-    page: int
-    """The inherited file descriptor of the shared page."""
-    cpu_seconds: float
-    """For one assertion."""
-    turn_seconds: float
-    """CPU after which the evaluator offers, between two assertions, to turn to another test."""
-    memory_bytes: int
-    """Address space of the process."""
-    spent_bytes: int
-    """Resident size after a task beyond which the process asks to be replaced."""
+def prepare(observation: Observation, limits: Limits) -> Judge:
+    """What is decoded and parsed for one assertion serves the task's other assertions."""
+    return partial(evaluate, evidence=Evidence.of(observation, limits))
 
 
-def main(prepare: Prepare, argv: list[str]) -> None:
-    """Become an evaluator: be bound to the worker, warm up, be confined, say so, serve until the worker hangs up."""
-    settings = msgspec.json.decode(argv[1], type=Settings)
-    outlive_signals()
-    bound = die_with(settings.parent)
-    page = mmap.mmap(settings.page, mmap.PAGESIZE)
-    os.close(settings.page)
-    channel = socket.socket(fileno=os.dup(0))
-    _silence()
-    size = _resident_size()
-    missing = confine(settings.memory_bytes)
-    if not bound:
-        missing = (*missing, "death with the worker")
-    channel.sendall(frames.encode_reply(frames.Ready(missing=missing)))
-    source = os.fdopen(channel.fileno(), "rb", buffering=64 * 1024, closefd=False)
-    _Desk(prepare, settings, channel, page, size).serve(source)
-
-
-class _Desk:
-    """The loop over tasks, and what it needs on the way."""
-
-    def __init__(
-        self,
-        prepare: Prepare,
-        settings: Settings,
-        channel: socket.socket,
-        page: mmap.mmap,
-        resident_size: Callable[[], int],
-    ) -> None:
-        self._prepare = prepare
-        self._settings = settings
-        self._channel = channel
-        self._page = page
-        self._resident_size = resident_size
-        self._stopwatch = Stopwatch(settings.cpu_seconds)
-
-    def serve(self, source: BinaryIO) -> None:
-        """Work off tasks until the worker closes its end."""
-        while (task := _read_task(source)) is not None:
-            while task is not None:
-                task = self._work_off(task, source)
-
-    def _work_off(self, task: tuple[bytes, bytes], source: BinaryIO) -> tuple[bytes, bytes] | None:
-        """Judge one task; returns the task that came in its place while it was put aside, if one did."""
-        assertions, observation = frames.decode_task(*task)
-        judge = self._prepare(observation)
-        results: list[AssertionResult] = []
-        reported = started = time.process_time()
-        for index, assertion in enumerate(assertions, start=1):
-            POSITION.pack_into(self._page, 0, index - 1)
-            results.append(self._judge(judge, assertion))
-            now = time.process_time()
-            if index == len(assertions) or now - reported < FLUSH_SECONDS:
-                continue
-            paused = now - started >= self._settings.turn_seconds
-            self._send(results, "paused" if paused else "going")
-            results, reported = [], now
-            if paused:
-                following = _read_task(source)
-                if following != _RESUMED:
-                    return following
-                started = now
-        spent = self._resident_size() > self._settings.spent_bytes
-        self._send(results, "spent" if spent else "done")
-        return None
-
-    def _judge(self, judge: Judge, assertion: Assertion) -> AssertionResult:
-        try:
-            result = self._stopwatch.run(lambda: judge(assertion))
-        except Interrupted:
-            return stopped(assertion, f"stopped after {self._settings.cpu_seconds:g} s of CPU time")
-        except MemoryError:
-            return stopped(assertion, "stopped: it needed too much memory")
-        except Exception as error:  # noqa: BLE001 - the top of this loop: an engine's bug costs one assertion
-            return stopped(assertion, f"could not be evaluated: {type(error).__name__}")
-        if frames.is_too_large(result):
-            return stopped(assertion, "could not be reported: its result is too large")
-        return result
-
-    def _send(self, results: list[AssertionResult], state: frames.State) -> None:
-        self._channel.sendall(frames.encode_reply(frames.Reply(results=tuple(results), state=state)))
-
-
-def _read_task(source: BinaryIO) -> tuple[bytes, bytes] | None:
-    """The two parts of a frame, or None at the end: a half frame is one, too, for its writer is gone."""
-    header = source.read(frames.TASK_HEADER.size)
-    if len(header) < frames.TASK_HEADER.size:
-        return None
-    message_size, body_size = frames.TASK_HEADER.unpack(header)
-    message = source.read(message_size)
-    body = source.read(body_size)
-    return (message, body) if len(message) + len(body) == message_size + body_size else None
-
-
-def _silence() -> None:
-    """Nothing that a library prints may reach the socket or the worker's own error stream."""
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for standard in (0, 1, 2):
-        os.dup2(nowhere, standard)
-    os.close(nowhere)
-
-
-def _resident_size() -> Callable[[], int]:
-    """A function for the process's resident bytes that opens nothing when it is called.
-
-    Not getrusage where /proc exists: its maximum begins with the size of the worker that started this process.
-    """
-    try:
-        statm = os.open("/proc/self/statm", os.O_RDONLY)
-    except OSError:
-        unit = 1 if sys.platform == "darwin" else 1024
-        return lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-    return lambda: int(os.pread(statm, 100, 0).split()[1]) * mmap.PAGESIZE
+if __name__ == "__main__":
+    main(sys.argv, prepare, warm_up)

@@ -20,20 +20,41 @@ from worker.apitest.failure import Failure
 from worker.apitest.observation import HTTPResponse, Observation, Resolution, Response
 from worker.apitest.phases import Timings
 from worker.apitest.result import AssertionResult
+from worker.checks.evidence import Limits
 
 TASK_HEADER: Final = struct.Struct("!II")
 REPLY_HEADER: Final = struct.Struct("!I")
 
+POSITION: Final = struct.Struct("=I")
+"""All that is in the shared page: the index, within the task in hand, of the assertion in hand."""
 MAX_RESULT_BYTES: Final = 64 * 1024
 """One encoded result. `actual` and messages are cut far below this; a library that embeds its instance is not trusted to."""
 MAX_REPLY_BYTES: Final = 2 * 1024 * 1024
 """One frame from an evaluator: the language's 20 assertions at their bound, and room for a test that has more."""
 
 RESUME: Final = TASK_HEADER.pack(0, 0)
-"""Go on with the task that was put aside: a frame of two empty parts."""
+"""Go on with the task that was put aside: a frame of two empty parts, which no task is."""
+FORGET: Final = TASK_HEADER.pack(0, 1) + b"\0"
+"""Let go of the task that was put aside."""
 
 
 State: TypeAlias = Literal["going", "paused", "done", "spent"]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """What the worker tells an evaluator at its birth. Seconds and bytes."""
+
+    parent: int
+    page: int
+    """The inherited file descriptor of the shared page."""
+    limits: Limits
+    """`pattern_seconds` is the CPU time of every assertion, whatever its kind."""
+    turn_seconds: float
+    """CPU after which the evaluator offers, between two assertions, to turn to another test."""
+    memory_bytes: int
+    """Address space of the process."""
+    spent_bytes: int
+    """Resident size after a task beyond which the process asks to be replaced."""
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,8 +66,8 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """Results of consecutive assertions of the task, beginning where the reply before it ended.
 
-    `going` more follow; `paused` the turn is over and the evaluator waits for RESUME or for another task; `done`; `spent` done,
-    and the evaluator has grown so much that it must be replaced.
+    `going` more follow; `paused` the turn is over and the evaluator waits for RESUME or FORGET; `done`; `spent` done, and the
+    evaluator has grown so much that it must be replaced.
     """
 
     results: tuple[AssertionResult, ...]
@@ -60,16 +81,25 @@ class Tagged(msgspec.Struct, frozen=True, array_like=True):
     value: msgspec.Raw
 
 
-class Task(msgspec.Struct, frozen=True, kw_only=True):
-    assertions: tuple[Tagged, ...]
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """An observation without the body of its response."""
+
     timings: Timings
     failure: Failure | None
     resolution: Resolution | None
     response: Tagged | None
 
 
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """*seen* holds a `Seen`: encoded once, however many evaluators work on it."""
+
+    assertions: tuple[Tagged, ...]
+    seen: msgspec.Raw
+
+
 _encode = msgspec.msgpack.Encoder().encode
 _tasks = msgspec.msgpack.Decoder(Task)
+_seen = msgspec.msgpack.Decoder(Seen)
 _replies = msgspec.msgpack.Decoder(Reply)
 _readies = msgspec.msgpack.Decoder(Ready)
 _kinds: Final[dict[str, msgspec.msgpack.Decoder[Any]]] = {
@@ -77,35 +107,49 @@ _kinds: Final[dict[str, msgspec.msgpack.Decoder[Any]]] = {
 }
 
 
+def encode_settings(settings: Settings) -> str:
+    """One argument of a command line."""
+    return msgspec.json.encode(settings).decode()
+
+
+def decode_settings(text: str) -> Settings:
+    return msgspec.json.decode(text, type=Settings)
+
+
 def encode_assertion(assertion: Assertion) -> Tagged:
     return _tag(assertion)
 
 
-def encode_task(assertions: Sequence[Tagged], observation: Observation) -> tuple[bytes, bytes]:
-    """The frame without its body, and the body: a large one is written by itself, so that it is not copied."""
+def encode_observation(observation: Observation) -> tuple[msgspec.Raw, bytes]:
+    """What was seen, and the body as it came from the wire."""
     response = observation.response
     body = b""
     if isinstance(response, HTTPResponse):
         body = response.body
         response = replace(response, body=b"")
-    task = Task(
-        assertions=tuple(assertions),
+    seen = Seen(
         timings=observation.timings,
         failure=observation.failure,
         resolution=observation.resolution,
         response=None if response is None else _tag(response),
     )
-    message = _pack(task)
-    return TASK_HEADER.pack(len(message), len(body)) + message, body
+    return msgspec.Raw(_pack(seen)), body
+
+
+def encode_task(assertions: Sequence[Tagged], seen: msgspec.Raw, body_size: int) -> bytes:
+    """The frame without its body: a large one is written by itself, so that it is not copied."""
+    message = _encode(Task(assertions=tuple(assertions), seen=seen))
+    return TASK_HEADER.pack(len(message), body_size) + message
 
 
 def decode_task(message: bytes, body: bytes) -> tuple[tuple[Assertion, ...], Observation]:
     """The evaluator's side of `encode_task`. Raises msgspec.DecodeError: the worker and its evaluator are of one version."""
     task = _tasks.decode(message)
-    response: Response | None = None if task.response is None else _untag(task.response)
+    seen = _seen.decode(task.seen)
+    response: Response | None = None if seen.response is None else _untag(seen.response)
     if isinstance(response, HTTPResponse):
         response = replace(response, body=body)
-    observation = Observation(timings=task.timings, failure=task.failure, resolution=task.resolution, response=response)
+    observation = Observation(timings=seen.timings, failure=seen.failure, resolution=seen.resolution, response=response)
     return tuple(_untag(tagged) for tagged in task.assertions), observation
 
 

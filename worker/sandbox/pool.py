@@ -10,27 +10,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from collections.abc import Sequence
-from dataclasses import dataclass
+from math import inf
 from types import TracebackType
 from typing import Final, Self
 
 from worker.apitest.assertion import Assertion
 from worker.apitest.observation import Observation
+from worker.checks.evidence import Limits
 from worker.clock import Clock
 from worker.errors import EvaluationError
 from worker.sandbox import frames
-from worker.sandbox.confinement import WALL_FACTOR
+from worker.sandbox.autopsy import MISSPOKE, STARVED, Cause, cause_of_death
+from worker.sandbox.confinement import FOR_ENGINES, WALL_FACTOR
 from worker.sandbox.errand import Errand, Evaluation
-from worker.sandbox.evaluator import Settings
+from worker.sandbox.frames import Settings
 from worker.sandbox.process import Process
 from worker.sandbox.turns import Turns
 
 log = logging.getLogger(__name__)
 
 SPARES: Final = 1
-"""Evaluators beyond those that work at once: a killed one is replaced at once, while its successor takes 0.2 s to start."""
+"""Evaluators beyond those asked for: they replace a killed one at once, and serve what is light while the others are held."""
 TURN_SECONDS: Final = 0.25
 """CPU after which a task makes room for other tests. Its body is parsed again on return, so a turn is well above that cost."""
 MEMORY_BYTES: Final = 1024**3
@@ -41,6 +42,7 @@ MAX_WAITING: Final = 10_000
 """Tasks in the queue. The slots bound them long before; this one is against a caller that has none."""
 MAX_WAIT_SECONDS: Final = 60.0
 """How long a task waits for an evaluator before it is given up: as long as the longest run."""
+SWEEP_SECONDS: Final = 1.0
 GUARD_SECONDS: Final = 0.5
 """What a turn may take beyond all its limits in the kernel before the worker ends the evaluator itself."""
 START_SECONDS: Final = 20.0
@@ -52,59 +54,57 @@ CLOSE_SECONDS: Final = 5.0
 """How long killed evaluators may take to be gone when the worker ends."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """What one assertion may cost. *pattern_seconds* is CPU time, the option `regexTimeout`."""
-
-    pattern_seconds: float = 0.5
-
-
 class Evaluators:
-    """*size* evaluators that work at once, for the life of an `async with`; entering it waits for none of them.
+    """*size* evaluators and a spare, for the life of an `async with`; entering it waits for none of them.
 
     The counters are for the metrics. Since the start: `started`; `killed`, ended with an assertion in hand (limit, crash);
     `recycled`, replaced for their size; `crashed`, ended without any work. At present: `waiting`, `working`, `standing_by`.
     """
 
-    def __init__(self, size: int, limits: Bounds, clock: Clock, *, program: str = "worker.sandbox.evaluator") -> None:
+    def __init__(self, size: int, limits: Limits, clock: Clock, *, program: str = "worker.sandbox.evaluator") -> None:
         self.started = self.killed = self.recycled = self.crashed = 0
         self._size = size
         self._clock = clock
         self._program = program
+        self._cpu_seconds = limits.pattern_seconds
         self._settings = Settings(
             parent=0,
             page=0,
-            cpu_seconds=limits.pattern_seconds,
+            limits=limits,
             turn_seconds=TURN_SECONDS,
             memory_bytes=MEMORY_BYTES,
             spent_bytes=SPENT_BYTES,
         )
-        self._guard_seconds = WALL_FACTOR * (TURN_SECONDS + limits.pattern_seconds) + GUARD_SECONDS
+        self._guard_seconds = WALL_FACTOR * (TURN_SECONDS + limits.pattern_seconds + FOR_ENGINES.hard) + GUARD_SECONDS
         self._turns: Turns[Errand] = Turns()
         self._alive: set[Process] = set()
         self._idle: list[Process] = []
         self._working: dict[Process, Errand] = {}
-        self._timers: dict[Process | Errand, asyncio.TimerHandle] = {}
+        self._timers: dict[Process, asyncio.TimerHandle] = {}
         self._changed = asyncio.Event()
         self._futile_starts = 0
+        self._reserve = 0
         self._closed = False
         self._missing: tuple[str, ...] | None = None
         self._tasks = asyncio.TaskGroup()
-        self._keeper: asyncio.Task[None] | None = None
+        self._loops: tuple[asyncio.Task[None], ...] = ()
 
     async def __aenter__(self) -> Self:
         await self._tasks.__aenter__()
-        self._keeper = self._tasks.create_task(self._keep(), name="evaluators")
+        self._loops = (
+            self._tasks.create_task(self._keep(), name="evaluators"),
+            self._tasks.create_task(self._sweep(), name="evaluators' queue"),
+        )
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closed = True
-        assert self._keeper is not None
-        self._keeper.cancel()
+        for loop in self._loops:
+            loop.cancel()
         for errand in (*self._working.values(), *self._turns):
-            self._fail(errand, EvaluationError("the evaluators are closed"))
+            _fail(errand, EvaluationError("the evaluators are closed"))
         for process in self._alive:
             process.kill()
         try:
@@ -112,8 +112,12 @@ class Evaluators:
                 while self._alive:
                     self._changed.clear()
                     await self._changed.wait()
+        except TimeoutError:
+            log.warning("Evaluators do not end: %s", self._alive, extra={"action": "evaluators_not_ended"})
         finally:
-            await self._tasks.__aexit__(kind, error, trace)
+            # The group is for this file's own loops: only a cancellation that it may have asked for itself is its business.
+            cancelled = isinstance(error, asyncio.CancelledError)
+            await self._tasks.__aexit__(kind if cancelled else None, error if cancelled else None, trace)
 
     @property
     def waiting(self) -> int:
@@ -133,18 +137,20 @@ class Evaluators:
         return self._missing
 
     async def evaluate(
-        self, test_key: str, assertions: Sequence[Assertion], observation: Observation, deadline_s: float
+        self, test_key: str, assertions: Sequence[Assertion], observation: Observation, deadline_s: float = inf
     ) -> Evaluation:
         """Judge *assertions*. Those that a limit stopped are results, too: not valid, with the reason.
 
-        Tests with the same *test_key* share one turn. TimeoutError when evaluators have worked on it for *deadline_s* seconds
-        (waiting does not count), EvaluationError if none could be had. May be cancelled at any time.
+        Tests with the same *test_key* share one turn. What evaluators have not judged in *deadline_s* seconds of work (waiting
+        does not count) ends with TIMEOUT. EvaluationError if no evaluator could be had. May be cancelled at any time.
         """
         if self._closed or len(self._turns) >= MAX_WAITING:
             raise EvaluationError("the evaluators are closed" if self._closed else "too many tests wait for evaluators")
-        if not assertions:
-            return Evaluation(results=())
         errand = Errand(test_key, assertions, observation, deadline_s, self._clock.monotonic_ns())
+        if deadline_s <= 0:
+            errand.expire()
+        if errand.finished:
+            return errand.evaluation()
         self._queue(errand)
         try:
             await errand.done
@@ -166,6 +172,8 @@ class Evaluators:
                 )
         if not self._closed:
             self._idle.append(process)
+        if len(self._idle) + len(self._working) > self._size:
+            self._reserve = SPARES
         self._changed.set()
         self._dispatch()
 
@@ -179,10 +187,12 @@ class Evaluators:
         if reply.state == "going":
             return
         self._end_turn(process)
-        if reply.state == "paused" and not self._turns:
-            self._enter(process, errand)
-            process.resume()
-            return
+        if reply.state == "paused":
+            if not self._turns:
+                self._enter(process, errand)
+                process.resume()
+                return
+            process.forget()
         if reply.state == "spent":
             self.recycled += 1
             self._dismiss(process)
@@ -193,6 +203,8 @@ class Evaluators:
     def on_death(self, process: Process) -> None:
         self._alive.discard(process)
         self._changed.set()
+        if self._futile_starts:
+            self._reserve = 0  # the spare may be all that there is for a while
         if process in self._working:
             self.killed += 1
             errand = self._end_turn(process)
@@ -214,17 +226,12 @@ class Evaluators:
 
     def _queue(self, errand: Errand) -> None:
         errand.since_ns = self._clock.monotonic_ns()
-        errand.waiting = True
         self._turns.put(errand.key, errand)
         self._dispatch()
-        if errand.waiting:
-            loop = asyncio.get_running_loop()
-            self._timers[errand] = loop.call_later(MAX_WAIT_SECONDS, self._give_up, errand)
 
     def _dispatch(self) -> None:
-        while self._idle and len(self._working) < self._size and (errand := self._turns.take()) is not None:
-            errand.waiting = False
-            self._cancel_timer(errand)
+        """Hand out what may go now. The last evaluators that stand by are for tests that cost little: the others can wait."""
+        while self._idle and (errand := self._turns.take(light_only=len(self._idle) <= self._reserve)) is not None:
             now = self._clock.monotonic_ns()
             errand.waited_ns += now - errand.since_ns
             process = self._idle.pop()  # the last one to work: its caches are warm, and the spare stays small
@@ -238,7 +245,7 @@ class Evaluators:
         self._timers[process] = asyncio.get_running_loop().call_later(bound, self._overdue, process)
 
     def _end_turn(self, process: Process) -> Errand:
-        self._cancel_timer(process)
+        self._timers.pop(process).cancel()
         errand = self._working.pop(process)
         took_s = (self._clock.monotonic_ns() - errand.since_ns) / 1e9
         errand.left_s -= took_s
@@ -247,35 +254,30 @@ class Evaluators:
 
     def _settle(self, errand: Errand) -> None:
         """Its turn is over: done, out of time, or back to the queue."""
+        if errand.left_s <= 0:
+            errand.expire()
         if errand.done.done():
             self._dispatch()
         elif errand.finished:
             self._dispatch()
             errand.done.set_result(None)
-        elif errand.left_s <= 0:
-            self._fail(errand, TimeoutError())
-            self._dispatch()
         else:
             self._queue(errand)
 
     def _overdue(self, process: Process) -> None:
         """Either the test's time is up, or the kernel's limits have not held on this machine."""
+        out_of_time = self._working[process].left_s <= self._guard_seconds
         errand = self._end_turn(process)
-        position = process.position
-        self._dismiss(process)
-        if errand.left_s > 0:
+        if out_of_time:
+            errand.left_s = 0.0
+        else:
             self.killed += 1
-            errand.starved = True
-            errand.blame(position, "stopped: the evaluator did not get on")
+            self._blame(errand, process.position, STARVED)
+        self._dismiss(process)
         self._settle(errand)
-
-    def _give_up(self, errand: Errand) -> None:
-        self._turns.remove(errand.key, errand)
-        self._fail(errand, EvaluationError(f"no evaluator was free for {MAX_WAIT_SECONDS:g} s"))
 
     def _abandon(self, errand: Errand) -> None:
         """Nobody waits for it any more. An evaluator in the middle of it is killed: its replies must not meet another task."""
-        self._cancel_timer(errand)
         self._turns.remove(errand.key, errand)
         for process, busy_with in self._working.items():
             if busy_with is errand:
@@ -284,38 +286,31 @@ class Evaluators:
                 break
         self._dispatch()
 
-    def _fail(self, errand: Errand, error: Exception) -> None:
-        self._cancel_timer(errand)
-        if not errand.done.done():
-            errand.done.set_exception(error)
-
-    def _cancel_timer(self, of: Process | Errand) -> None:
-        if (timer := self._timers.pop(of, None)) is not None:
-            timer.cancel()
+    async def _sweep(self) -> None:
+        """Give up what has waited for too long."""
+        while True:
+            await self._clock.sleep(SWEEP_SECONDS)
+            latest = self._clock.monotonic_ns() - round(MAX_WAIT_SECONDS * 1e9)
+            for errand in [errand for errand in self._turns if errand.since_ns <= latest]:
+                self._turns.remove(errand.key, errand)
+                _fail(errand, EvaluationError(f"no evaluator was free for {MAX_WAIT_SECONDS:g} s"))
 
     # Deaths
 
     def _autopsy(self, process: Process, errand: Errand) -> None:
         """Give the assertion that was in hand the reason of its evaluator's death for a result."""
-        cpu, code = self._settings.cpu_seconds, process.exit_code
-        if process.misspoke:
-            reason = "stopped: the evaluator sent something that is no result"
-        elif code == -signal.SIGVTALRM:
-            reason = f"stopped after {cpu:g} s of CPU time"
-        elif code == -signal.SIGALRM:
-            reason = f"stopped after {cpu * WALL_FACTOR:g} s: this worker's machine is too busy"
-            errand.starved = True
-        elif code == -signal.SIGKILL and not errand.killed_from_outside:
-            # By a person, or to save the machine's memory: it need not be this assertion's fault. Once.
-            errand.killed_from_outside = True
+        cause = MISSPOKE if process.misspoke else cause_of_death(process.exit_code, self._cpu_seconds)
+        if cause.foreign and not errand.excused:
+            errand.excused = True  # once: the second death in the same task is no accident
             return
-        else:
-            reason = f"stopped: the evaluator ended ({_exit_name(code)})"
-        errand.blame(process.position, reason)
+        self._blame(errand, process.position, cause)
+
+    def _blame(self, errand: Errand, position: int, cause: Cause) -> None:
+        errand.blame(position, cause)
         log.info(
-            "An evaluator was stopped: %s",
-            reason,
-            extra={"action": "evaluator_killed", "test": errand.key, "reason": reason},
+            "An evaluator was ended: %s",
+            cause.reason,
+            extra={"action": "evaluator_killed", "test": errand.key, "reason": cause.reason},
         )
 
     def _dismiss(self, process: Process) -> None:
@@ -355,7 +350,6 @@ class Evaluators:
             process.kill()
 
 
-def _exit_name(code: int | None) -> str:
-    if code is not None and code < 0:
-        return signal.Signals(-code).name
-    return f"exit code {code}"
+def _fail(errand: Errand, error: EvaluationError) -> None:
+    if not errand.done.done():
+        errand.done.set_exception(error)

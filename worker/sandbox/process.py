@@ -19,11 +19,11 @@ from typing import BinaryIO, Final, Protocol, cast
 import msgspec
 
 from worker.sandbox import frames
-from worker.sandbox.evaluator import POSITION, Settings
+from worker.sandbox.frames import POSITION, Settings
 
 JOINED_BYTES: Final = 64 * 1024
 """A body up to this size is copied behind its task, so that both leave in one write."""
-REAP_SECONDS: Final = (0.002, 0.05, 0.05)
+REAP_SECONDS: Final = (0.002, 0.5)
 """Pauses between looks at a process that has closed its socket and is not gone yet; after them it is killed."""
 
 
@@ -83,14 +83,17 @@ class Process(asyncio.Protocol):
                 self._spawn(program, settings, its)
                 await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=mine)
             except BaseException:
-                mine.close()
+                if self._transport is not None:
+                    self._transport.abort()
+                else:
+                    mine.close()
                 if self._popen is not None:
                     self._popen.kill()
                     self._popen.wait()
                 raise
 
     def work(self, head: bytes, body: bytes) -> None:
-        """Send a task, which also replaces one that is put aside."""
+        """Send a task. The evaluator has none in hand."""
         assert self._page is not None
         POSITION.pack_into(self._page, 0, 0)
         if len(body) <= JOINED_BYTES:
@@ -102,6 +105,10 @@ class Process(asyncio.Protocol):
     def resume(self) -> None:
         """Let it go on with the task that it has put aside."""
         self._write(frames.RESUME)
+
+    def forget(self) -> None:
+        """Let it drop the task that it has put aside."""
+        self._write(frames.FORGET)
 
     def kill(self) -> None:
         """End it now and hear no more from it but `on_death`, as soon as the kernel has taken back its memory."""
@@ -146,11 +153,12 @@ class Process(asyncio.Protocol):
             told = msgspec.structs.replace(settings, parent=os.getpid(), page=page.fileno())
             # -P: no module is found in the working directory. A session of its own: Ctrl-C in a terminal is for the worker.
             self._popen = subprocess.Popen(  # noqa: S603 - every argument is the program's own
-                [sys.executable, "-P", "-X", "utf8", "-m", program, msgspec.json.encode(told).decode()],
+                [sys.executable, "-P", "-X", "utf8", "-m", program, frames.encode_settings(told)],
                 stdin=its.fileno(),
                 stdout=subprocess.DEVNULL,
                 pass_fds=(page.fileno(),),
                 env={"PYTHONPATH": _module_path()},
+                cwd="/",
                 start_new_session=True,
             )
 

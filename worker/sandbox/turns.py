@@ -2,7 +2,8 @@
 
 Every key has paid up to some point of a virtual time that follows the work in service. The waiting item whose key has paid least
 goes first, so a test whose patterns take half a second each falls behind tests that cost a millisecond, however many items it
-queues; alone, it is served at once. What a key has paid is remembered until the virtual time has passed it.
+queues; alone, it is served at once. A key whose last turn was short is light, and the caller may ask for an item of such a key;
+one that has had no turn yet has proved nothing.
 """
 
 from __future__ import annotations
@@ -11,12 +12,20 @@ import heapq
 from collections import deque
 from collections.abc import Iterator
 from itertools import chain, count
-from typing import Generic, TypeVar
+from math import inf
+from typing import Final, Generic, TypeAlias, TypeVar
 
 T = TypeVar("T")
 
-MAX_REMEMBERED = 10_000
+LIGHT_SECONDS: Final = 0.1
+"""What a turn of a light key costs at most: a hundred times an ordinary test, a fifth of the default limit of one pattern."""
+MAX_REMEMBERED: Final = 10_000
 """Keys whose past is kept; beyond it the cheapest are forgotten, which only ever favours them."""
+
+_NO_PAST: Final = (0.0, inf)
+
+_Place: TypeAlias = tuple[float, int, str]
+"""Where a key waits: start tag, order of arrival, key."""
 
 
 class Turns(Generic[T]):
@@ -24,14 +33,18 @@ class Turns(Generic[T]):
 
     def __init__(self) -> None:
         self._waiting: dict[str, deque[T]] = {}
-        self._heap: list[tuple[float, int, str]] = []  # start tag, order of arrival and name of each key that waits
-        self._paid: dict[str, float] = {}
+        self._light: list[_Place] = []
+        self._heavy: list[_Place] = []
+        self._past: dict[str, tuple[float, float]] = {}  # by key: paid up to, cost of the last turn
         self._now = 0.0
         self._order = count()
         self._size = 0
 
     def __len__(self) -> int:
         return self._size
+
+    def __iter__(self) -> Iterator[T]:
+        return chain.from_iterable(self._waiting.values())
 
     def put(self, key: str, item: T) -> None:
         """Add *item* behind the others of its key."""
@@ -43,18 +56,11 @@ class Turns(Generic[T]):
         self._waiting[key] = deque((item,))
         self._enter(key)
 
-    def __iter__(self) -> Iterator[T]:
-        return chain.from_iterable(self._waiting.values())
-
-    def take(self) -> T | None:
-        """The next item, or None when nothing waits. What it turns out to cost is charged to its key later."""
-        if not self._heap:
+    def take(self, *, light_only: bool = False) -> T | None:
+        """The next item, or None when nothing (light) waits. What it turns out to cost is charged to its key later."""
+        key = self._leave(light_only=light_only)
+        if key is None:
             return None
-        start, _, key = heapq.heappop(self._heap)
-        while self._paid.get(key, 0.0) > start:  # charged since it took its place: to where it belongs now
-            self._enter(key)
-            start, _, key = heapq.heappop(self._heap)
-        self._now = max(self._now, start)
         queue = self._waiting[key]
         item = queue.popleft()
         self._size -= 1
@@ -65,9 +71,9 @@ class Turns(Generic[T]):
         return item
 
     def charge(self, key: str, cost: float) -> None:
-        """Book *cost* (seconds, or any unit that all callers share) to *key*."""
-        self._paid[key] = max(self._now, self._paid.get(key, 0.0)) + cost
-        if len(self._paid) > MAX_REMEMBERED:
+        """Book one turn's *cost* in seconds to *key*."""
+        self._past[key] = (self._start_of(key) + cost, cost)
+        if len(self._past) > MAX_REMEMBERED:
             self._forget()
 
     def remove(self, key: str, item: T) -> bool:
@@ -79,17 +85,34 @@ class Turns(Generic[T]):
         self._size -= 1
         if not queue:
             del self._waiting[key]
-            self._heap = [entry for entry in self._heap if entry[2] != key]
-            heapq.heapify(self._heap)
+            for heap in (self._light, self._heavy):
+                heap[:] = [place for place in heap if place[2] != key]
+                heapq.heapify(heap)
         return True
 
+    def _start_of(self, key: str) -> float:
+        """The start tag of an item of *key* that came now."""
+        return max(self._now, self._past.get(key, _NO_PAST)[0])
+
     def _enter(self, key: str) -> None:
-        start = max(self._now, self._paid.get(key, 0.0))
-        heapq.heappush(self._heap, (start, next(self._order), key))
+        heap = self._light if self._past.get(key, _NO_PAST)[1] <= LIGHT_SECONDS else self._heavy
+        heapq.heappush(heap, (self._start_of(key), next(self._order), key))
+
+    def _leave(self, *, light_only: bool) -> str | None:
+        """The key that is next. The present moves on to its start tag."""
+        while heaps := [
+            heap for heap in (self._light, self._heavy) if heap and not (light_only and heap is self._heavy)
+        ]:
+            start, _, key = heapq.heappop(min(heaps))
+            if start >= self._past.get(key, _NO_PAST)[0]:
+                self._now = max(self._now, start)
+                return key
+            self._enter(key)  # it was charged since it took its place: to where it belongs now
+        return None
 
     def _forget(self) -> None:
         """Drop every key that has paid no more than the present, and the cheaper half if that is not enough."""
-        self._paid = {key: paid for key, paid in self._paid.items() if paid > self._now}
-        if len(self._paid) > MAX_REMEMBERED // 2:
-            dearest = heapq.nlargest(MAX_REMEMBERED // 2, self._paid.items(), key=lambda pair: pair[1])
-            self._paid = dict(dearest)
+        kept = {key: past for key, past in self._past.items() if past[0] > self._now}
+        if len(kept) > MAX_REMEMBERED // 2:
+            kept = dict(heapq.nlargest(MAX_REMEMBERED // 2, kept.items(), key=lambda pair: pair[1][0]))
+        self._past = kept

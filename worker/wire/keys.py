@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Literal, assert_never
 
-from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.exceptions import InternalError, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import rsa, x25519
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -43,6 +43,8 @@ _BLOCK = re.compile(r"-----BEGIN ([A-Z0-9 ]{1,40})-----(.*?)-----END ([A-Z0-9 ]{
 _KID = re.compile(r"[!-~]{1,200}")
 _PRIVATE_LABELS = ("PRIVATE KEY", "RSA PRIVATE KEY")
 _PUBLIC_LABELS = ("PUBLIC KEY",)
+_UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, InternalError)
+"""InternalError: what OpenSSL says of a key of the right form and the wrong length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class PublicKey:
             raise EnvelopeError("a key's fingerprint is 1 to 200 printable characters without spaces")
         try:
             key = load_der_public_key(_read_block(pem, _PUBLIC_LABELS))
-        except (ValueError, UnsupportedAlgorithm) as error:
+        except _UNREADABLE as error:
             raise EnvelopeError("the public key is malformed or of an unknown kind") from error
         if not isinstance(key, rsa.RSAPublicKey | x25519.X25519PublicKey):
             raise EnvelopeError("the public key is neither RSA nor X25519")
@@ -86,7 +88,7 @@ class PrivateKey:
         """
         try:
             key = load_der_private_key(_read_block(pem, _PRIVATE_LABELS), password=None)
-        except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        except _UNREADABLE as error:
             raise EnvelopeError("the private key is malformed or of an unknown kind") from error
         if not isinstance(key, rsa.RSAPrivateKey | x25519.X25519PrivateKey):
             raise EnvelopeError("the private key is neither RSA nor X25519")

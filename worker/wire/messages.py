@@ -22,7 +22,10 @@ MAX_PUSH_BYTES = 8 * 1024 * 1024
 MAX_PULL_BYTES = 1024 * 1024
 """The largest pull a control plane reads: 10,000 leases held."""
 
-Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"\A[!-~]+\Z")]
+"""Printable ASCII without blanks: it goes through logs, headers and databases as it is."""
+Label = Annotated[str, msgspec.Meta(max_length=200, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]
+"""One line for people."""
 Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
 EpochMilliseconds = Annotated[int, msgspec.Meta(ge=0, le=100_000_000_000_000)]
@@ -35,14 +38,14 @@ class Pull(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     version: Literal[1]
-    agent: Annotated[str, msgspec.Meta(max_length=200)] = ""
+    agent: Label = ""
     concurrency: Count
     free_slots: Count
     holding: Annotated[tuple[Identifier, ...], msgspec.Meta(max_length=10_000)] = ()
     release: Annotated[tuple[Identifier, ...], msgspec.Meta(max_length=10_000)] = ()
     keys: Annotated[tuple[Identifier, ...], msgspec.Meta(min_length=1, max_length=16)]
     draining: bool = False
-    degraded: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+    degraded: Label | None = None
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -114,6 +117,7 @@ def encode(message: Pull | Jobs | Results | ResultsReply | Refusal) -> bytes:
 def decode(kind: type[Message], data: bytes) -> Message:
     """Read one message. Raises MessageError, with the JSON path of the first mistake."""
     try:
+        data.decode()  # msgspec does not look into what stays raw, and its readers want text
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise MessageError(f"not a {kind.__name__} message: {str(error)[:300]}") from error

@@ -40,11 +40,11 @@ _DATE, _CONTENT = PL1.date_header, PL1.content_header
 
 SIGNED_HEADERS = ("content-type", "host", "x-pl-content-sha256", "x-pl-date", "x-pl-seq", "x-pl-worker")
 
-_ACCESS_KEY = r"[A-Za-z0-9._-]{1,128}"
-_LOCATION = r"[A-Za-z0-9][A-Za-z0-9._:-]{0,199}"
+_NAME = r"[A-Za-z0-9:._$=+-]{1,200}"
+"""An access key or a location id: nothing that means something in the Authorization header or in the scope."""
 _HEX = r"[0-9a-f]{64}"
 _AUTHORIZATION = re.compile(
-    rf"{PL1.algorithm} Credential=(?P<access_key>{_ACCESS_KEY})/(?P<day>[0-9]{{8}})/(?P<location>{_LOCATION})"
+    rf"{PL1.algorithm} Credential=(?P<access_key>{_NAME})/(?P<day>[0-9]{{8}})/(?P<location>{_NAME})"
     rf"/{PL1.service}/{PL1.terminator}, ?SignedHeaders=(?P<names>[a-z0-9;-]{{1,500}}), ?Signature=(?P<signature>{_HEX})"
 )
 _MOMENT = re.compile(r"[0-9]{8}T[0-9]{6}Z")
@@ -82,12 +82,11 @@ class Credentials:
     location: str
 
     def __post_init__(self) -> None:
-        if not re.fullmatch(_ACCESS_KEY, self.access_key):
-            raise ValueError("an access key is 1 to 128 letters, digits, dots, dashes or underscores")
+        for name in (self.access_key, self.location):
+            if not re.fullmatch(_NAME, name):
+                raise ValueError("an access key or location id is 1 to 200 letters, digits or one of : . _ - $ = +")
         if not self.secret_key:
             raise ValueError("the secret access key is empty")
-        if not re.fullmatch(_LOCATION, self.location):
-            raise ValueError("a location id is 1 to 200 letters, digits, dots, colons, dashes or underscores")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -234,12 +233,12 @@ def verify_request(
     scope = Scope(day=claim.day, region=claim.location)
     key = sigv4.signing_key(PL1, scope, secret)
     public = {authority(host) for host in hosts}
-    signed_host = None
-    for host in (headers["Host"], *sorted(public)):
+
+    def holds_for(host: str) -> bool:
         expected = _request_signature(key, scope, received.method, received.path, {**headers, "Host": host})
-        if hmac.compare_digest(expected, claim.signature):
-            signed_host = host
-            break
+        return hmac.compare_digest(expected, claim.signature)
+
+    signed_host = next(filter(holds_for, (headers["Host"], *sorted(public))), None)
     if signed_host is None:
         raise SignatureError(Reason.SIGNATURE, "the signature does not hold")
 

@@ -105,6 +105,12 @@ async def test_a_wrong_clock_is_corrected_by_a_signed_reply_and_the_body_sent_ag
         assert abs(intake.clock_offset - timedelta(hours=3)) < timedelta(seconds=5)
 
 
+async def test_a_clock_that_is_right_within_a_dates_resolution_is_left_alone() -> None:
+    async with protocol_server() as server, client_of(server) as intake:
+        await intake.pull(pull())
+        assert intake.clock_offset == timedelta()
+
+
 async def test_an_unsigned_reply_never_moves_the_clock() -> None:
     async with protocol_server() as server, client_of(server) as intake:
         server.answers.append(Answer(401, headers={"X-PL-Date": "20360101T000000Z"}, signed=False))

@@ -35,6 +35,17 @@ def server_tls(authority: trustme.CA) -> ssl.SSLContext:
 
 
 @pytest.fixture(scope="session")
+def server_tls_demanding(authority: trustme.CA) -> ssl.SSLContext:
+    """TLS 1.3 that wants a client certificate, which a client only hears after its handshake."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.verify_mode = ssl.CERT_REQUIRED
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
+    return context
+
+
+@pytest.fixture(scope="session")
 def door(authority: trustme.CA, tmp_path_factory: pytest.TempPathFactory) -> Door:
     ca_file: Path = tmp_path_factory.mktemp("authority") / "ca.pem"
     authority.cert_pem.write_to_path(str(ca_file))

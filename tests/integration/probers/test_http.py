@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import Sequence
 
 import pytest
+import trustme
 
-from tests.servers.http import Seen, reply, serving
+from tests.servers.door import loopback_door
+from tests.servers.http import Server, read_request, reply, serving
 from worker.apitest.failure import FailureCode
 from worker.apitest.observation import HTTPResponse, Observation
+from worker.apitest.phases import Timings
 from worker.apitest.request import BasicAuth, HTTPRequest
 from worker.clock import SystemClock
 from worker.net.door import Door
@@ -31,6 +35,13 @@ def response_of(observation: Observation) -> HTTPResponse:
 
 def phase_names(observation: Observation) -> Sequence[str]:
     return [name for name, _ in observation.timings.tenths]
+
+
+def self_signed() -> ssl.SSLContext:
+    """A certificate of an authority that nobody has heard of."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
+    return context
 
 
 async def test_a_get_yields_status_headers_body_and_phases(door: Door) -> None:
@@ -81,29 +92,6 @@ async def test_basic_credentials_are_sent_in_utf8(door: Door) -> None:
     assert server.seen[0].header("Authorization") == "Basic dGVzdDoxMjPCow=="  # the example of RFC 7617 §2.1
 
 
-async def test_a_redirect_is_followed_with_one_row_of_phases_a_hop(door: Door) -> None:
-    def answer(seen: Seen) -> bytes:
-        if seen.target == "/old":
-            return reply(status="302 Found", headers=("Location: /new",))
-        return reply(b"arrived")
-
-    async with serving(answer) as server:
-        observation = await run(HTTPRequest(url=server.url("/old"), follow_redirects=True), door)
-    response = response_of(observation)
-    assert response.body == b"arrived"
-    assert [(hop.status, hop.url) for hop in response.hops] == [(302, server.url("/old")), (200, server.url("/new"))]
-    assert phase_names(observation) == ["redirect", "tcp", "firstByte", "download"]
-    assert observation.timings.tenths[0][1] == response.hops[0].timings.total_tenths
-    assert observation.timings.total_tenths == sum(hop.timings.total_tenths for hop in response.hops)
-
-
-async def test_a_redirect_is_an_answer_like_any_other_unless_it_is_to_be_followed(door: Door) -> None:
-    async with serving(reply(status="302 Found", headers=("Location: /new",))) as server:
-        observation = await run(HTTPRequest(url=server.url()), door)
-    assert response_of(observation).status == 302
-    assert server.connections == 1
-
-
 async def test_a_refused_connection_is_a_failure_with_its_code_and_the_url(door: Door) -> None:
     async with serving(reply()) as server:
         url = server.url("/secret?x=1")
@@ -112,3 +100,154 @@ async def test_a_refused_connection_is_a_failure_with_its_code_and_the_url(door:
     assert observation.failure.code is FailureCode.CONNREFUSED
     assert url in observation.failure.message
     assert "pass" not in observation.failure.message
+
+
+async def test_a_self_signed_server_is_refused_and_the_cure_is_named(door: Door) -> None:
+    async with serving(reply(), tls=self_signed()) as server:
+        refused = await run(HTTPRequest(url=server.url()), door)
+        allowed = await run(HTTPRequest(url=server.url(), allow_insecure=True), door)
+    assert refused.failure is not None
+    assert refused.failure.code is FailureCode.SSL
+    assert "caFile" in refused.failure.message
+    assert response_of(allowed).status == 200
+    assert phase_names(allowed) == ["tcp", "ssl", "firstByte"]
+
+
+async def test_a_virtual_host_is_asked_for_in_the_handshake_too(door: Door, server_tls: ssl.SSLContext) -> None:
+    async with serving(reply(b"v"), tls=server_tls) as server:
+        named = await run(HTTPRequest(url=server.url(), headers=(("Host", "vhost.example"),)), door)
+        other = await run(HTTPRequest(url=server.url(), headers=(("Host", "other.example"),)), door)
+    assert response_of(named).body == b"v"
+    assert server.seen[0].header("Host") == "vhost.example"
+    assert other.failure is not None
+    assert other.failure.code is FailureCode.SSL
+
+
+@pytest.mark.parametrize(
+    ("answer", "phases"),
+    [
+        (reply(b"x"), ["tcp", "firstByte", "download"]),
+        (reply(b""), ["tcp", "firstByte"]),
+        (reply(status="204 No Content", length=False), ["tcp", "firstByte"]),
+        (reply(b"x", length=False), ["tcp", "firstByte", "download"]),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", ["tcp", "firstByte"]),
+    ],
+)
+async def test_there_is_no_download_without_a_body(door: Door, answer: bytes, phases: list[str]) -> None:
+    async with serving(answer) as server:
+        observation = await run(HTTPRequest(url=server.url()), door)
+    response_of(observation)
+    assert phase_names(observation) == phases
+
+
+async def test_the_answer_to_head_ends_with_its_head(door: Door) -> None:
+    async with serving(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n") as server:
+        observation = await run(HTTPRequest(url=server.url(), method="HEAD"), door)
+    assert ("Content-Length", "1000") in response_of(observation).headers
+    assert phase_names(observation) == ["tcp", "firstByte"]
+
+
+async def test_each_wait_is_put_down_to_the_phase_in_which_it_happened(door: Door) -> None:
+    async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        await asyncio.sleep(0.08)
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.04)
+        writer.write(b"Content-Length: 4\r\n\r\nsl")
+        await writer.drain()
+        await asyncio.sleep(0.04)
+        writer.write(b"ow")
+        await reader.read()
+
+    async with Server(conversation=slowly) as server:
+        observation = await run(HTTPRequest(url=server.url()), door)
+    assert response_of(observation).body == b"slow"
+    tenths = dict(observation.timings.tenths)
+    assert 790 <= tenths["firstByte"] < 1500
+    assert 790 <= tenths["download"] < 1500
+    assert tenths["tcp"] < 500
+
+
+async def test_a_slow_head_without_a_body_is_not_lost_from_the_total(door: Door) -> None:
+    async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.08)
+        writer.write(b"Content-Length: 0\r\n\r\n")
+        await reader.read()
+
+    async with Server(conversation=slowly) as server:
+        observation = await run(HTTPRequest(url=server.url()), door)
+    assert phase_names(observation) == ["tcp", "firstByte"]
+    assert observation.timings.total_tenths >= 790
+
+
+async def test_a_large_body_arrives_whole_either_way(door: Door, server_tls: ssl.SSLContext) -> None:
+    body = bytes(range(256)) * 3_000
+    chunks = b"".join(b"%x\r\n%s\r\n" % (1000, body[at : at + 1000]) for at in range(0, len(body), 1000))
+    answers = (
+        reply(body),
+        reply(body, length=False),
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunks + b"0\r\n\r\n",
+    )
+    for answer in answers:
+        for tls in (None, server_tls):
+            async with serving(answer, tls=tls) as server:
+                observation = await run(HTTPRequest(url=server.url()), door)
+            assert response_of(observation).body == body
+
+
+async def test_a_large_upload_arrives_whole(door: Door, server_tls: ssl.SSLContext) -> None:
+    body = bytes(range(256)) * 20_000
+    for tls in (None, server_tls):
+        async with serving(lambda seen: reply(str(len(seen.body)).encode()), tls=tls) as server:
+            observation = await run(HTTPRequest(url=server.url(), method="PUT", body=body), door)
+        assert response_of(observation).body == b"5120000"
+        assert server.seen[0].body == body
+
+
+async def test_a_chunked_upload_is_read_back_by_an_independent_server(door: Door) -> None:
+    async with serving(lambda seen: reply(seen.body)) as server:
+        request = HTTPRequest(
+            url=server.url(), method="POST", body=b"in chunks", headers=(("Transfer-Encoding", "chunked"),)
+        )
+        observation = await run(request, door)
+    assert response_of(observation).body == b"in chunks"
+
+
+async def test_the_path_reaches_the_server_as_written_with_the_query_appended(door: Door) -> None:
+    async with serving(reply()) as server:
+        await run(HTTPRequest(url=server.url("/a%2Fb//c?x=1+2&y=%2B#part"), query=(("z", "a b&c"),)), door)
+    assert server.seen[0].target == "/a%2Fb//c?x=1+2&y=%2B&z=a%20b%26c"
+
+
+@pytest.mark.parametrize(
+    ("request_", "code"),
+    [
+        (HTTPRequest(url="nonsense"), FailureCode.INVALID_REQUEST),
+        (HTTPRequest(url="http://127.0.0.1/a b"), FailureCode.UNESCAPED_CHARACTERS_IN_REQUEST_PATH),
+        (HTTPRequest(url="http://127.0.0.1/", headers=(("A", "b\r\nC: d"),)), FailureCode.INVALID_CHAR_IN_HEADER),
+        (
+            HTTPRequest(url="http://127.0.0.1/", body=b"x", headers=(("Content-Length", "2"),)),
+            FailureCode.HEADERS_INCOMPATIBLE_CONTENT_LENGTH,
+        ),
+    ],
+)
+async def test_what_cannot_be_sent_is_refused_before_anything_is_dialled(
+    door: Door, request_: HTTPRequest, code: FailureCode
+) -> None:
+    observation = await run(request_, door)
+    assert observation.failure is not None
+    assert observation.failure.code is code
+    assert observation.timings == Timings()
+    assert observation.resolution is None
+
+
+async def test_a_denied_address_is_never_connected_to() -> None:
+    async with serving(reply()) as server:
+        observation = await run(HTTPRequest(url=server.url("/path")), loopback_door(deny=("127.0.0.0/8",), allow=()))
+    assert observation.failure is not None
+    assert observation.failure.code is FailureCode.DENIED
+    assert server.connections == 0

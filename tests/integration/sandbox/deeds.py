@@ -9,13 +9,17 @@ import signal
 import socket
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from worker.apitest.assertion import Assertion, Comparison
 from worker.apitest.observation import HTTPResponse, Observation
 from worker.apitest.result import AssertionResult
-from worker.sandbox.evaluator import Judge, main
-from worker.sandbox.stopped import stopped
+from worker.checks.describe import outcome
+from worker.checks.evidence import Limits
+from worker.sandbox.desk import Judge, main
+
+KEPT: list[bytearray] = []
 
 
 def spin() -> None:
@@ -33,6 +37,11 @@ def hoard() -> None:
     kept = []
     while True:
         kept.append(bytearray(16 * 1024 * 1024))
+
+
+def grow() -> None:
+    """Keep what it was given, within its bounds, beyond its task."""
+    KEPT.append(bytearray(220 * 1024 * 1024))
 
 
 def crash() -> None:
@@ -92,6 +101,7 @@ DEEDS = {
     "spin": spin,
     "grind": grind,
     "hoard": hoard,
+    "grow": grow,
     "crash": crash,
     "stop": stop,
     "leave": leave,
@@ -105,7 +115,7 @@ DEEDS = {
 }
 
 
-def prepare(observation: Observation) -> Judge:
+def prepare(observation: Observation, _limits: Limits) -> Judge:
     response = observation.response
     body = response.body if isinstance(response, HTTPResponse) else b""
 
@@ -123,13 +133,10 @@ def prepare(observation: Observation) -> Judge:
         elif deed.startswith("say "):
             said = deed[4:]
         elif deed.startswith("shout "):
-            said = "x" * int(deed[6:])
+            return replace(outcome(assertion, valid=True), actual="x" * int(deed[6:]))
         else:
             said = DEEDS[deed]()
-        result = stopped(assertion, "")
-        return AssertionResult(
-            type=result.type, operator=result.operator, expected=result.expected, actual=said, valid=True
-        )
+        return outcome(assertion, valid=True, actual=said)
 
     return judge
 
@@ -142,4 +149,4 @@ def burn(seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main(prepare, sys.argv)
+    main(sys.argv, prepare, lambda _limits: None)

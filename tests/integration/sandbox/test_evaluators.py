@@ -6,19 +6,25 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from math import inf
 from pathlib import Path
 
 import psutil
 import pytest
+import uvloop
 
+from tests.fakes.clock import FakeClock
 from worker.apitest.assertion import Comparison, Operator, Subject
+from worker.apitest.failure import FailureCode
 from worker.apitest.observation import HTTPResponse, Observation
 from worker.apitest.phases import Timings
+from worker.checks.evidence import Limits
 from worker.clock import SystemClock
 from worker.errors import EvaluationError
 from worker.sandbox.errand import Evaluation
-from worker.sandbox.pool import Bounds, Evaluators
+from worker.sandbox.pool import Evaluators
+from worker.sandbox.process import Process
 
 PROGRAM = "tests.integration.sandbox.deeds"
 LIMIT = 0.15
@@ -35,7 +41,7 @@ def seen(body: bytes = b"") -> Observation:
 
 
 def pool_of(size: int) -> Evaluators:
-    return Evaluators(size, Bounds(pattern_seconds=LIMIT), SystemClock(), program=PROGRAM)
+    return Evaluators(size, Limits(pattern_seconds=LIMIT), SystemClock(), program=PROGRAM)
 
 
 @pytest.fixture
@@ -45,13 +51,17 @@ async def pool() -> AsyncIterator[Evaluators]:
 
 
 async def do(
-    pool: Evaluators, *targets: str, key: str = "key", body: bytes = b"", deadline_s: float = 30
+    pool: Evaluators, *targets: str, key: str = "key", body: bytes = b"", deadline_s: float = inf
 ) -> Evaluation:
-    return await pool.evaluate(key, deeds(*targets), seen(body), deadline_s)
+    """Evaluate; again if the machine was so busy that the wall clock decided, for that is not what is tested here."""
+    for _ in range(5):
+        evaluation = await pool.evaluate(key, deeds(*targets), seen(body), deadline_s)
+        if not evaluation.starved:
+            break
+    return evaluation
 
 
-async def until(condition: object, *, seconds: float = 10) -> None:
-    assert callable(condition)
+async def until(condition: Callable[[], bool], *, seconds: float = 20) -> None:
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - other processes set no event of this loop
             await asyncio.sleep(0.005)
@@ -81,18 +91,17 @@ async def test_nothing_to_judge_needs_no_evaluator(pool: Evaluators) -> None:
 
 async def test_python_code_is_interrupted_and_its_evaluator_survives(pool: Evaluators) -> None:
     evaluation = await do(pool, "pid", "spin", "swallow", "pid")
-    assert reasons(evaluation) == [None, *[f"stopped after {LIMIT} s of CPU time"] * 2, None]
+    assert reasons(evaluation) == [None, *["it was not judged within 150 ms"] * 2, None]
     assert evaluation.results[0].actual == evaluation.results[3].actual
     assert pool.killed == 0
 
 
 async def test_native_code_is_killed_and_only_its_own_assertion_pays(pool: Evaluators) -> None:
     evaluation = await do(pool, "pid", "grind", "say b", "grind", "say c")
-    stopped = f"stopped after {LIMIT} s of CPU time"
+    stopped = "it was not judged within 150 ms"
     assert reasons(evaluation) == [None, stopped, None, stopped, None]
     assert [result.valid for result in evaluation.results] == [True, False, True, False, True]
-    assert pool.killed == 2
-    assert not evaluation.starved
+    assert pool.killed >= 2
 
 
 async def test_memory_is_bounded(pool: Evaluators) -> None:
@@ -104,9 +113,9 @@ async def test_memory_is_bounded(pool: Evaluators) -> None:
 @pytest.mark.parametrize(
     ("deed", "reason"),
     [
-        ("crash", "stopped: the evaluator ended (SIGSEGV)"),
-        ("leave", "stopped: the evaluator ended (exit code 3)"),
-        ("fail", "could not be evaluated: RuntimeError"),
+        ("crash", "its evaluator crashed (SIGSEGV)"),
+        ("leave", "its evaluator ended with exit code 1"),
+        ("fail", "it could not be evaluated: RuntimeError"),
     ],
 )
 async def test_an_engine_that_goes_wrong_costs_one_assertion(pool: Evaluators, deed: str, reason: str) -> None:
@@ -118,7 +127,7 @@ async def test_an_evaluator_that_says_something_else_is_not_listened_to(pool: Ev
     """It has moved on to a later assertion when that is noticed: which one is blamed is not known, that one is, is."""
     evaluation = await do(pool, "say before", "babble", "say after")
     assert {result.valid for result in evaluation.results} == {True, False}
-    assert "stopped: the evaluator sent something that is no result" in reasons(evaluation)
+    assert "its evaluator sent something that is no result" in reasons(evaluation)
     assert (await do(pool, "say x")).results[0].actual == "x"
 
 
@@ -166,9 +175,18 @@ async def test_waiting_is_measured_and_counts_to_no_deadline() -> None:
 
 
 async def test_a_deadline_ends_the_test_and_frees_the_place(pool: Evaluators) -> None:
-    with pytest.raises(TimeoutError):
-        await do(pool, *["burn 0.1"] * 10, deadline_s=0.3)
+    evaluation = await do(pool, "say before", *["burn 0.1"] * 40, deadline_s=1.5)
+    assert evaluation.results[0].actual == "before"
+    assert evaluation.results[-1].code is FailureCode.TIMEOUT
+    assert "time was up" in str(evaluation.results[-1].error_message)
     assert (await do(pool, "say after")).results[0].actual == "after"
+
+
+async def test_a_deadline_that_is_over_already_costs_no_evaluator(pool: Evaluators) -> None:
+    await until(lambda: pool.standing_by == 2)
+    evaluation = await pool.evaluate("key", deeds("say x"), seen(), 0.0)
+    assert evaluation.results[0].code is FailureCode.TIMEOUT
+    assert (pool.standing_by, pool.working) == (2, 0)
 
 
 async def test_a_cancelled_evaluation_never_mixes_its_replies_with_the_next() -> None:
@@ -254,8 +272,77 @@ async def test_what_is_in_work_when_the_pool_closes_fails_by_name() -> None:
             await task
 
 
+async def test_an_evaluator_that_has_grown_is_replaced(pool: Evaluators) -> None:
+    await until(lambda: pool.standing_by == 2)
+    evaluation = await do(pool, "pid", "grow", "say after")
+    assert evaluation.results[2].actual == "after"
+    assert pool.recycled == 1
+    await until(lambda: pool.standing_by == 2)
+    assert not psutil.pid_exists(int(str(evaluation.results[0].actual)))
+    assert (pool.killed, pool.crashed) == (0, 0)
+
+
+async def test_an_evaluator_that_is_stopped_is_given_up_after_its_wall_time(pool: Evaluators) -> None:
+    """No timer of the kernel runs in a stopped process: this is what the guard in the worker is for."""
+    evaluation = await pool.evaluate("key", deeds("stop", "say after"), seen())
+    assert evaluation.starved
+    assert evaluation.results[0].code is FailureCode.INTERNAL_ERROR
+    assert evaluation.results[1].actual == "after"
+
+
+async def test_a_protection_that_the_system_lacks_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    async with pool_of(1) as pool:
+        await until(lambda: pool.standing_by == 2)
+    assert "evaluator_protection_missing" not in [getattr(record, "action", "") for record in caplog.records]
+    lacking = pool_of(1)
+    for _ in range(2):
+        lacking.on_ready(Process(lacking), ("bounded memory",))
+    assert [getattr(record, "protection", "") for record in caplog.records] == ["bounded memory"]
+
+
+async def test_what_waits_for_too_long_is_given_up_by_name() -> None:
+    clock = FakeClock()
+    async with Evaluators(1, Limits(), clock, program="no.such.module") as pool:
+        waiting = asyncio.create_task(do(pool, "say x"))
+        await until(lambda: pool.waiting == 1)
+        while not waiting.done():
+            await clock.advance(10)
+        with pytest.raises(EvaluationError, match="no evaluator was free for 60 s"):
+            await waiting
+        assert clock.monotonic_ns() <= 80e9
+
+
+async def test_entering_a_pool_waits_for_no_evaluator() -> None:
+    async with pool_of(2) as pool:
+        assert (pool.started, pool.standing_by) == (0, 0)
+
+
+async def test_an_error_inside_leaves_the_pool_as_it_is() -> None:
+    with pytest.raises(ZeroDivisionError):
+        async with pool_of(1):
+            raise ZeroDivisionError
+    assert not psutil.Process().children()
+
+
+def test_the_pool_works_on_uvloop() -> None:
+    async def scenario() -> None:
+        async with pool_of(1) as pool:
+            body = bytes(5_000_000)
+            evaluation = await do(pool, "say a", "grind", "length", "leave", "say b", body=body)
+            assert [result.actual for result in evaluation.results] == ["a", None, len(body), None, "b"]
+            cancelled = asyncio.create_task(do(pool, "spin"))
+            await until(lambda: pool.working == 1)
+            cancelled.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await cancelled
+            assert (await do(pool, "say c")).results[0].actual == "c"
+
+    uvloop.run(scenario())
+    assert not psutil.Process().children()
+
+
 async def test_evaluators_that_die_at_once_are_started_ever_more_slowly() -> None:
-    async with Evaluators(1, Bounds(), SystemClock(), program="no.such.module") as pool:
+    async with Evaluators(1, Limits(), SystemClock(), program="no.such.module") as pool:
         await until(lambda: pool.crashed == 3)
         assert 3 <= pool.started <= 4
 
@@ -272,3 +359,27 @@ async def test_a_body_that_nobody_reads_does_not_outlive_its_test(tmp_path: Path
             with pytest.raises(asyncio.CancelledError):
                 await task
         assert (await do(pool, "length", body=b"abc")).results[0].actual == 3
+
+
+@LINUX
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+async def test_evaluators_die_with_the_worker(number: signal.Signals) -> None:
+    """Idle and busy ones, though nobody has told them."""
+    worker = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "tests.integration.sandbox.lonely_worker", stdout=asyncio.subprocess.PIPE
+    )
+    assert worker.stdout is not None
+    pids = [int(pid) for pid in (await worker.stdout.readline()).split()]
+    assert len(pids) == 3
+    assert all(psutil.pid_exists(pid) for pid in pids)
+    worker.send_signal(number)
+    await worker.wait()
+    await until(lambda: not any(is_running(pid) for pid in pids), seconds=2)
+
+
+def is_running(pid: int) -> bool:
+    """An orphan whose new parent has not collected it yet is dead all the same."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from controlplane.definitions import is_public_id, public_id, read_all
 
 

@@ -68,7 +68,8 @@ RESPONSES: tuple[Response | None, ...] = (
 
 def cross(assertions: tuple[Assertion, ...], observation: Observation) -> tuple[tuple[Assertion, ...], Observation]:
     """Through both directions of the codec, as the two processes do it."""
-    head, body = frames.encode_task([frames.encode_assertion(a) for a in assertions], observation)
+    seen, body = frames.encode_observation(observation)
+    head = frames.encode_task([frames.encode_assertion(a) for a in assertions], seen, len(body))
     message_size, body_size = frames.TASK_HEADER.unpack_from(head)
     message = head[frames.TASK_HEADER.size :]
     assert (len(message), len(body)) == (message_size, body_size)
@@ -94,7 +95,8 @@ def test_an_evaluator_reads_what_the_worker_wrote(response: Response | None) -> 
 
 
 def test_a_task_is_never_the_word_for_going_on() -> None:
-    head, body = frames.encode_task([], Observation(timings=Timings()))
+    seen, body = frames.encode_observation(Observation(timings=Timings()))
+    head = frames.encode_task([], seen, len(body))
     assert head + body != frames.RESUME
 
 

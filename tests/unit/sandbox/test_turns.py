@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.sandbox.turns import MAX_REMEMBERED, Turns
+from worker.sandbox.turns import LIGHT_SECONDS, MAX_REMEMBERED, Turns
 
 
 def drain(turns: Turns[str]) -> list[str]:
@@ -142,3 +142,31 @@ def test_keys_that_always_wait_get_equal_shares_of_the_cost(costs: dict[str, flo
         served[key] += 1
     work = {key: served[key] * cost for key, cost in costs.items()}
     assert max(work.values()) - min(work.values()) <= 2 * max(costs.values()) + 1e-6
+
+
+def test_whoever_asks_for_something_light_gets_a_key_whose_last_turn_was_short() -> None:
+    turns = Turns[str]()
+    turns.charge("heavy", 2 * LIGHT_SECONDS)
+    turns.charge("light", LIGHT_SECONDS)
+    for key in ("heavy", "new", "light"):
+        turns.put(key, key)
+    assert turns.take(light_only=True) == "light"
+    assert turns.take(light_only=True) is None
+    assert drain(turns) == ["new", "heavy"]
+
+
+def test_a_key_that_becomes_heavy_while_it_waits_is_heavy() -> None:
+    turns = Turns[str]()
+    turns.charge("key", 0.0)
+    turns.put("key", "item")
+    turns.charge("key", 2 * LIGHT_SECONDS)
+    assert turns.take(light_only=True) is None
+    assert turns.take() == "item"
+
+
+def test_a_key_is_judged_by_its_last_turn_alone() -> None:
+    turns = Turns[str]()
+    turns.charge("key", 10.0)
+    turns.charge("key", 0.001)
+    turns.put("key", "item")
+    assert turns.take(light_only=True) == "item"

@@ -1,8 +1,10 @@
-"""Keys are dear to make: one RSA key and one X25519 key a session."""
+"""One key of each kind, made once. The RSA key has the least size allowed: the vectors have one of the usual size."""
 
 from __future__ import annotations
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from worker.wire import keys
 from worker.wire.keys import PrivateKey
@@ -10,7 +12,8 @@ from worker.wire.keys import PrivateKey
 
 @pytest.fixture(scope="session")
 def rsa_key() -> PrivateKey:
-    return keys.generate("rsa4096")
+    made = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    return PrivateKey.from_pem(made.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 
 from worker.errors import EnvelopeError
@@ -47,3 +49,43 @@ def test_a_token_for_another_purpose_or_place_is_refused(key: PrivateKey) -> Non
 def test_a_reply_at_its_bound_opens(x25519_key: PrivateKey) -> None:
     payload = bytes(MAX_REPLY_BYTES // 4 * 3 - 2000)
     assert unseal(seal(payload, x25519_key.public), x25519_key) == payload
+
+
+def test_the_size_is_checked_before_anything_else(x25519_key: PrivateKey) -> None:
+    token = seal(b"payload", x25519_key.public)
+    assert unseal(token, x25519_key, max_bytes=len(token)) == b"payload"
+    for large in (token, b"!" * len(token)):
+        with pytest.raises(EnvelopeError, match=f"larger than {len(token) - 1} bytes"):
+            unseal(large, x25519_key, max_bytes=len(token) - 1)
+
+
+def test_a_long_header_is_not_even_decoded(x25519_key: PrivateKey) -> None:
+    rest = seal(b"payload", x25519_key.public).split(b".")[1:]
+    with pytest.raises(EnvelopeError, match="longer than 2048"):
+        unseal(b".".join((b"!" * 2049, *rest)), x25519_key)
+
+
+@pytest.mark.parametrize(("at", "name"), [(1, "encrypted key"), (2, "initialization vector"), (4, "tag")])
+def test_a_segment_of_another_size_does_not_reach_the_library(key: PrivateKey, at: int, name: str) -> None:
+    segments = seal(b"payload", key.public).split(b".")
+    for other in (b"", b"AAAA", b"AAAA" + segments[at]):
+        token = b".".join((*segments[:at], other, *segments[at + 1 :]))
+        with pytest.raises(EnvelopeError, match=f"the {name} has not the size"):
+            unseal(token, key)
+
+
+def test_no_refusal_tells_what_is_inside_or_what_the_key_is(key: PrivateKey) -> None:
+    token = seal(b"the secret payload", key.public)
+    for other in (token[:-1], token[:-4] + b"AAAA", token.replace(b".", b".A", 1)):
+        with pytest.raises(EnvelopeError) as refused:
+            unseal(other, key)
+        assert "payload" not in str(refused.value)
+        assert "".join(key.pem.reveal().splitlines()[1:-1])[:20] not in str(refused.value)
+
+
+def test_a_public_key_of_small_order_seals_nothing() -> None:
+    """RFC 7748 section 6.1: its shared secret is zero, hence known to everybody."""
+    spki = bytes.fromhex("302a300506032b656e032100") + bytes(32)
+    pem = f"-----BEGIN PUBLIC KEY-----\n{base64.b64encode(spki).decode()}\n-----END PUBLIC KEY-----\n"
+    with pytest.raises(EnvelopeError, match="nothing can be sealed"):
+        seal(b"x", PublicKey.from_pem(pem))

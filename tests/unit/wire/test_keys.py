@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from typing import Literal
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -36,6 +37,15 @@ def test_a_key_survives_its_pem(key: PrivateKey) -> None:
     assert PublicKey.from_pem(key.public.pem) == key.public
     assert key.pem.reveal().startswith("-----BEGIN PRIVATE KEY-----\n")
     assert key.public.pem.startswith("-----BEGIN PUBLIC KEY-----\n")
+
+
+@pytest.mark.parametrize(("kind", "made"), [("rsa4096", "rsa"), ("x25519", "x25519")])
+def test_a_made_key_is_of_the_kind_asked_for(kind: Literal["rsa4096", "x25519"], made: str) -> None:
+    key = keys.generate(kind)
+    loaded = load_pem_private_key(key.pem.reveal().encode(), None)
+    assert key.kind == made
+    assert getattr(loaded, "key_size", 4096) == 4096
+    assert keys.generate("x25519").kid != key.kid
 
 
 def test_the_reference_systems_form_of_an_rsa_key_is_read(rsa_key: PrivateKey) -> None:
@@ -84,6 +94,12 @@ def test_a_small_rsa_key_is_refused_with_its_size() -> None:
         PrivateKey.from_pem(pkcs8(small))
     with pytest.raises(EnvelopeError, match="this one has 1024"):
         PublicKey.from_pem(public)
+
+
+def test_a_huge_rsa_key_is_refused_with_its_size() -> None:
+    huge = rsa.RSAPublicNumbers(e=65537, n=2**16383 + 1).public_key()
+    with pytest.raises(EnvelopeError, match="this one has 16384"):
+        PublicKey.from_pem(huge.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode())
 
 
 def test_the_halves_are_not_mistaken_for_each_other(key: PrivateKey) -> None:

@@ -84,6 +84,12 @@ def test_a_signed_request_is_accepted_and_says_who_sent_it() -> None:
     assert verified.access_key == CREDENTIALS.access_key
 
 
+def test_every_character_of_an_access_key_and_a_location_travels() -> None:
+    credentials = Credentials("-:._$=+aZ09", SECRET, "=+pl:office.$_-" + "x" * 185)
+    verified = verify(received(signing.sign_request(credentials, REQUEST, NOW)))
+    assert (verified.access_key, verified.location) == (credentials.access_key, credentials.location)
+
+
 def test_the_claim_names_what_the_secret_is_looked_up_by() -> None:
     claim = signing.read_claim(signing.sign_request(CREDENTIALS, REQUEST, NOW).headers)
     assert (claim.access_key, claim.location) == (CREDENTIALS.access_key, CREDENTIALS.location)

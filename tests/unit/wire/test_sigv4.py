@@ -1,4 +1,5 @@
-"""With Amazon's names put in, this is Signature Version 4: by the published suite, and by botocore on generated requests."""
+"""With Amazon's names put in, this is Signature Version 4: by the published suite, and by botocore on generated
+requests."""
 
 from __future__ import annotations
 

@@ -1,0 +1,103 @@
+"""Other processes, started, ended, and their CPU and memory read from /proc: what the benchmarks measure is never in the
+process that measures.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+TICKS = os.sysconf("SC_CLK_TCK")
+NO_PEER = 69
+"""Exit code of a benchmark whose peer is not installed, sysexits' EX_UNAVAILABLE."""
+
+
+def need(program: str, package: str) -> None:
+    """End this benchmark, saying how to go on, if *program* is not there to be compared with."""
+    if shutil.which(program) is None:
+        print(f"{program} is not installed: apt-get install {package}", file=sys.stderr)
+        sys.exit(NO_PEER)
+
+
+@contextmanager
+def process(*command: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process of ours, and the first line that it says."""
+    started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert started.stdout is not None
+        yield started, started.stdout.readline().strip()
+    finally:
+        end(started)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def wait_for_port(port: int) -> None:
+    for _ in range(100):
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise SystemExit(f"nothing listens on port {port}")
+
+
+def family(pid: int) -> list[int]:
+    """*pid* and all its descendants that live now."""
+    found = [pid]
+    for parent in found:
+        try:
+            for task in Path(f"/proc/{parent}/task").iterdir():
+                found.extend(int(child) for child in (task / "children").read_text().split())
+        except OSError:
+            continue
+    return found
+
+
+def cpu_seconds(pid: int) -> float:
+    """User and system time of *pid* and its descendants, those that have ended and been reaped included."""
+    total = 0
+    for member in family(pid):
+        try:
+            fields = Path(f"/proc/{member}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        own, reaped = fields[11:13], fields[13:15]
+        total += sum(map(int, own)) + sum(map(int, reaped))
+    return total / TICKS
+
+
+def pss_bytes(pid: int) -> int:
+    """Proportional set size of *pid* and its descendants: shared pages are counted once."""
+    total = 0
+    for member in family(pid):
+        try:
+            rollup = Path(f"/proc/{member}/smaps_rollup").read_text()
+        except OSError:
+            continue
+        total += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) * 1024
+    return total
+
+
+def end(process: subprocess.Popen[str]) -> None:
+    """Ask it to stop, insist after ten seconds."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

@@ -1,0 +1,22 @@
+"""A worker that is about to be killed: starts evaluators, keeps one busy, prints their process ids, waits."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psutil
+
+from tests.integration.sandbox.test_evaluators import deeds, pool_of, seen, until
+
+
+async def main() -> None:
+    async with pool_of(2) as pool:
+        await until(lambda: pool.standing_by == 3)
+        busy = asyncio.create_task(pool.evaluate("key", deeds(*["burn 0.1"] * 100), seen()))
+        await until(lambda: pool.working == 1)
+        print(*(child.pid for child in psutil.Process().children()), flush=True)
+        await busy
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

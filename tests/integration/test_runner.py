@@ -1,0 +1,189 @@
+"""A run from definition to result, with a real door, a real target and real evaluators."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.servers.target import Target, running_target
+from worker.apitest.result import Result, Status
+from worker.checks.evidence import Limits
+from worker.clock import SystemClock
+from worker.net.door import Door
+from worker.net.resolver import Resolver
+from worker.net.trust import TrustStore
+from worker.policy import Policy
+from worker.probers import HTTPLimits
+from worker.runner import RunLimits, Runner
+from worker.sandbox.pool import Evaluators
+from worker.vitals import Vitals
+from worker.wire.messages import Job, raw
+
+LIMITS = RunLimits(max_timeout=5.0, http=HTTPLimits(max_body_bytes=100_000), checks=Limits(max_body_bytes=50_000))
+
+
+@pytest.fixture(scope="module")
+def target() -> Iterator[Target]:
+    with running_target() as running:
+        yield running
+
+
+@asynccontextmanager
+async def runner(limits: RunLimits = LIMITS) -> AsyncIterator[Runner]:
+    clock = SystemClock()
+    door = Door(policy=Policy.build(allow=["127.0.0.1/32"]), resolver=Resolver(()), trust=TrustStore())
+    async with Evaluators(1, LIMITS.checks, clock) as evaluators:
+        yield Runner(
+            door=door,
+            evaluators=evaluators,
+            clock=clock,
+            limits=limits,
+            vitals=Vitals(clock),
+            worker_id="worker",
+            version="1",
+        )
+
+
+def definition(url: str, *assertions: dict[str, Any], **request: Any) -> dict[str, Any]:
+    return {
+        "name": "a test",
+        "public_id": "abc-def-ghi",
+        "type": "api",
+        "subtype": "http",
+        "config": {
+            "request": {"method": "GET", "url": url, **request},
+            "assertions": list(assertions) or [{"type": "statusCode", "operator": "is", "target": 200}],
+        },
+        "options": {"tick_every": 60},
+        "message": "",
+        "locations": [],
+    }
+
+
+def job(test: object, *, start_by: int = 60_000) -> Job:
+    return Job(
+        job="j",
+        lease="l",
+        lease_ms=15_000,
+        scheduled_at=1_700_000_000_000,
+        start_by=start_by,
+        delivery=1,
+        test=raw(test),  # type: ignore[arg-type]
+    )
+
+
+async def carry_out(test: object, limits: RunLimits = LIMITS, *, start_by: int = 60_000) -> Result:
+    async with runner(limits) as running:
+        return await running.carry_out(job(test, start_by=start_by), running._clock.monotonic_ns() - 1_000_000)
+
+
+async def test_a_run_carries_its_times_in_order(target: Target) -> None:
+    result = await carry_out(definition(target.url))
+    assert result.status is Status.PASSED
+    assert result.scheduled_at is not None
+    assert result.leased_at is not None
+    assert result.started_at is not None
+    assert result.finished_at is not None
+    assert result.scheduled_at < result.leased_at <= result.started_at <= result.finished_at
+    assert (result.test_public_id, result.worker_id, result.worker_version) == ("abc-def-ghi", "worker", "1")
+
+
+async def test_assertions_keep_their_order_wherever_they_are_judged(target: Target) -> None:
+    result = await carry_out(
+        definition(
+            target.url,
+            {"type": "body", "operator": "matches", "target": "o[kK]"},
+            {"type": "statusCode", "operator": "is", "target": 200},
+            {
+                "type": "body",
+                "operator": "validatesXPath",
+                "target": {"xPath": "//a", "operator": "is", "targetValue": "x"},
+            },
+            {"type": "body", "operator": "contains", "target": "status"},
+        )
+    )
+    assert [(entry.operator, entry.valid) for entry in result.assertions] == [
+        ("matches", True),
+        ("is", True),
+        ("validatesXPath", False),
+        ("contains", True),
+    ]
+    assert result.failure is not None
+    assert [entry["operator"] for entry in orjson.loads(result.failure.message)] == ["validatesXPath"]
+
+
+async def test_a_job_that_comes_too_late_is_missed_and_not_run(target: Target) -> None:
+    target.hits.clear()
+    result = await carry_out(definition(target.url + "/late"), start_by=0)
+    assert (result.status, result.started_at, dict(target.hits)) == (Status.MISSED, None, {})
+
+
+@pytest.mark.parametrize("broken", [{}, {"type": "api"}, [], "text", {"type": "api", "subtype": "http", "config": 3}])
+async def test_what_is_no_test_ends_as_invalid_test(broken: object) -> None:
+    result = await carry_out(broken)
+    assert result.failure is not None
+    assert (result.status.value, result.failure.code.value) == ("failed", "INVALID_TEST")
+
+
+async def test_what_this_version_cannot_do_is_named_and_not_half_done(target: Target) -> None:
+    target.hits.clear()
+    result = await carry_out(definition(target.url, {"type": "javascript", "code": "1"}))
+    assert result.failure is not None
+    assert result.failure.code.value == "REQUIRES_UPDATE"
+    assert "JavaScript" in result.failure.message
+    assert dict(target.hits) == {}
+
+
+async def test_the_operators_limit_caps_the_tests_own(target: Target) -> None:
+    short = replace(LIMITS, max_timeout=0.2)
+    try:
+        result = await carry_out(definition(target.url + "/held", timeout=30), short)
+    finally:
+        target.release.set()
+        target.release.clear()
+    assert result.failure is not None
+    assert result.failure.code.value == "TIMEOUT"
+    assert result.timings.total_tenths < 10_000
+
+
+async def test_a_bug_of_the_worker_costs_one_result_and_leaves_a_trace(
+    target: Target, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(*_: object) -> None:
+        raise ZeroDivisionError("a bug")
+
+    monkeypatch.setattr("worker.runner.probe", broken)
+    result = await carry_out(definition(target.url))
+    assert result.failure is not None
+    assert result.failure.code.value == "INTERNAL_ERROR"
+    assert "a bug" not in result.failure.message
+    assert [getattr(record, "action", "") for record in caplog.records] == ["run_crashed"]
+
+
+async def test_a_cancelled_run_ends_at_once(target: Target) -> None:
+    async with runner() as running:
+        target.held.clear()
+        task = asyncio.create_task(
+            running.carry_out(job(definition(target.url + "/held")), running._clock.monotonic_ns())
+        )
+        await asyncio.to_thread(target.held.wait, 10)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, 1)
+    target.release.set()
+    target.release.clear()
+
+
+async def test_a_result_is_json_that_another_program_can_read(target: Target) -> None:
+    result = await carry_out(definition(target.url, {"type": "body", "operator": "contains", "target": "ok"}))
+    outcome = orjson.loads(orjson.dumps(result.as_json()))
+    assert outcome["test"]["public_id"] == "abc-def-ghi"
+    assert outcome["response"]["status_code"] == 200
+    assert outcome["response"]["body"] == '{"status": "ok"}'
+    assert outcome["scheduled_at"] == 1_700_000_000_000

@@ -1,0 +1,52 @@
+"""docs/test-language.md and the parser know the same language."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from worker.apitest.assertion import Elements, Operator, Subject
+from worker.apitest.parse import MOST_ASSERTIONS, TICK_EVERY, parse
+from worker.apitest.parse_request import METHODS, RECORD_TYPES
+from worker.checks import limits
+from worker.checks.schema import VALIDATORS
+
+PAGE = (Path(__file__).parents[3] / "docs" / "test-language.md").read_text()
+WORDS = set(re.findall(r"[\w.-]+", PAGE))
+
+
+def test_the_example_of_the_page_is_a_valid_test_that_can_be_run() -> None:
+    (example,) = re.findall(r"```json\n(.*?)```", PAGE, re.DOTALL)
+    test = parse(json.loads(example))
+    assert (test.requires_update, len(test.assertions)) == ((), 2)
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        *(each.value for enumeration in (Operator, Subject, Elements) for each in enumeration),
+        *METHODS,
+        *RECORD_TYPES,
+        *VALIDATORS,
+    ],
+)
+def test_every_word_of_the_language_is_on_the_page(word: str) -> None:
+    assert word in WORDS
+
+
+@pytest.mark.parametrize(
+    "bound",
+    [
+        f"1 to {MOST_ASSERTIONS}",
+        f"{TICK_EVERY[0]} to {TICK_EVERY[1]:,} seconds",
+        f"{limits.MAX_PATTERN:,} characters",
+        f"{limits.MAX_PATH:,}\ncharacters",
+        f"{limits.MAX_SCHEMA // 1024} KiB",
+        f"cut at {limits.SHOWN} characters",
+    ],
+)
+def test_every_bound_of_the_language_is_on_the_page(bound: str) -> None:
+    assert bound in PAGE

@@ -1,0 +1,90 @@
+"""Definitions that the reference system's own clients recorded are read without a mistake."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tests.shared import SHARED, needs_shared
+from worker.apitest.parse import parse
+from worker.apitest.request import DNSRequest, HTTPRequest, TCPRequest
+from worker.errors import TestError
+
+INVALID = {
+    "33762d062bdcef9c": "config.request.method: must be one of GET, POST, PATCH, PUT, HEAD, DELETE, OPTIONS, "
+    "not 'A non existent method'",
+    "991ee598f8712cd8": "config.assertions: must hold at least one assertion",
+}
+"""A fixture with a method that does not exist, and a request that the reference system answered with 400."""
+
+
+def recordings() -> list[dict[str, Any]]:
+    if SHARED is None:
+        return []
+    lines = (SHARED / "cases" / "api-tests.jsonl").read_text().splitlines()
+    return [json.loads(line) for line in lines]
+
+
+RECORDED = recordings()
+RUNNABLE = [case for case in RECORDED if case["subtype"] in ("http", "tcp", "dns")]
+
+
+@needs_shared
+def test_every_valid_http_tcp_and_dns_definition_is_read() -> None:
+    assert len(RUNNABLE) == 186
+    for case in RUNNABLE:
+        if case["id"] in INVALID:
+            continue
+        test = parse(case["test"])
+        assert test.subtype == case["subtype"]
+        assert len(test.assertions) == len(case["test"]["config"]["assertions"])
+        assert (test.request is None) == bool(test.requires_update)
+        assert test.public_id == case["test"].get("public_id", "")
+        assert test.tick_every == case["test"]["options"]["tick_every"]
+
+
+@needs_shared
+@pytest.mark.parametrize("identifier", INVALID)
+def test_an_invalid_one_says_what_is_wrong(identifier: str) -> None:
+    (case,) = (case for case in RUNNABLE if case["id"] == identifier)
+    with pytest.raises(TestError) as caught:
+        parse(case["test"])
+    assert caught.value.errors == (INVALID[identifier],)
+
+
+@needs_shared
+def test_definitions_of_other_kinds_require_an_update_and_are_no_mistake() -> None:
+    others = [case for case in RECORDED if case not in RUNNABLE]
+    assert Counter(case["subtype"] for case in others) == {"multi": 17, "ssl": 12, "grpc": 7, "udp": 1}
+    for case in others:
+        test = parse(case["test"])
+        assert test.request is None
+        assert test.requires_update == (f"subtype: '{case['subtype']}' tests are not there yet",)
+
+
+@needs_shared
+def test_what_a_recorded_definition_cannot_have_yet_is_named_where_it_stands() -> None:
+    (case,) = (case for case in RUNNABLE if case["id"] == "fd4677e7b48c5993")
+    assert set(parse(case["test"]).requires_update) == {
+        "config.assertions[0].property: templates are not there yet ({{ PROPERTY }})",
+        "config.assertions[7]: JavaScript assertions are not there yet",
+        "config.variablesFromScript: scripts are not there yet",
+        "config.request.certificate: client certificates are not there yet",
+        "config.request.proxy: a proxy of the test's own is not there yet",
+        "config.request.headers.unique: templates are not there yet ({{ unique_lower_alnum }})",
+        "config.request.basicAuth: the authentication 'oauth-client' is not there yet",
+        "options.httpVersion: HTTP/2 is not there yet",
+    }
+
+
+@needs_shared
+def test_recorded_requests_that_can_be_run_are_read_whole() -> None:
+    requests = [test.request for test in (parse(c["test"]) for c in RUNNABLE if c["id"] not in INVALID) if test.request]
+    assert Counter(type(request) for request in requests) == {HTTPRequest: 18, TCPRequest: 2, DNSRequest: 2}
+    assert TCPRequest(host="example.org", port=443) in requests
+    assert DNSRequest(host="example.org", record_types=("A",)) in requests
+    headers = (("Authentication", "Token: 1234566789"), ("Content-Type", "application/json"))
+    assert HTTPRequest(url="https://www.example.org", headers=headers) in requests

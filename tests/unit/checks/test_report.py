@@ -1,0 +1,97 @@
+"""What of a response a result keeps, and what it leaves out."""
+
+from __future__ import annotations
+
+import gzip
+from typing import Any
+
+from tests.unit.checks.observed import dns, http, parsed_test, tcp
+from worker.apitest.observation import Hop, HTTPResponse, Observation
+from worker.apitest.phases import Timings
+from worker.checks.evaluate import evaluate
+from worker.checks.evidence import Evidence, Limits
+from worker.checks.report import MAX_BODY, response_as_json
+from worker.checks.verdict import conclude
+
+STATUS = {"type": "statusCode", "operator": "is", "target": 200}
+HOLDS = {"type": "body", "operator": "contains", "target": "x"}
+FAILS = {"type": "body", "operator": "contains", "target": "nowhere"}
+
+
+def reported(
+    observation: Observation, *assertions: dict[str, Any], subtype: str = "http", **request: Any
+) -> dict[str, Any]:
+    test = parsed_test(subtype, *assertions, **request)
+    evidence = Evidence.of(observation, Limits())
+    verdict = conclude(test, observation, [evaluate(assertion, evidence) for assertion in test.assertions])
+    response = response_as_json(test, observation, verdict)
+    assert response is not None
+    return response
+
+
+def test_a_response_without_body_assertions_keeps_no_body() -> None:
+    page = http(b"x" * 100, headers=[("X-A", "1"), ("x-a", "2")])
+    assert reported(page, STATUS) == {
+        "status_code": 200,
+        "http_version": "1.1",
+        "headers": {"content-type": "application/json", "x-a": "1, 2"},
+        "redirects": [],
+        "body_size": 100,
+    }
+
+
+def test_fifty_characters_are_kept_when_all_body_assertions_hold() -> None:
+    assert reported(http(b"x" * 100), HOLDS)["body"] == "x" * 50
+    assert reported(http(b"x" * 100), HOLDS)["is_body_truncated"] is True
+    assert reported(http(b"x"), HOLDS) | {"body": "x", "is_body_truncated": False} == reported(http(b"x"), HOLDS)
+
+
+def test_the_body_is_kept_to_its_bound_when_one_fails() -> None:
+    whole = reported(http(b"x" * MAX_BODY), HOLDS, FAILS)
+    assert (len(whole["body"]), whole["is_body_truncated"]) == (MAX_BODY, False)
+    more = reported(http(b"x" * (MAX_BODY + 1)), HOLDS, FAILS)
+    assert (len(more["body"]), more["is_body_truncated"]) == (MAX_BODY, True)
+
+
+def test_a_compressed_body_is_kept_readable() -> None:
+    page = http(gzip.compress(b"x" * 1_000_000), encodings=("gzip",))
+    kept = reported(page, FAILS)
+    assert (kept["body"], kept["is_body_truncated"]) == ("x" * MAX_BODY, True)
+    broken = http(b"no gzip", encodings=("gzip",))
+    assert "body" not in reported(broken, FAILS)
+
+
+def test_a_test_that_says_so_keeps_no_body_at_all() -> None:
+    assert "body" not in reported(http(b"x"), FAILS, noSavingResponseBody=True)
+
+
+def test_redirects_say_where_each_one_led() -> None:
+    hops = tuple(
+        Hop(url=f"https://shop.test/{n}", status=status, address=None, timings=Timings())
+        for n, status in enumerate((301, 302, 200))
+    )
+    response = HTTPResponse(url=hops[-1].url, status=200, http_version="1.1", headers=(), body=b"", hops=hops)
+    assert reported(Observation(timings=Timings(), response=response), STATUS)["redirects"] == [
+        {"status_code": 301, "location": "https://shop.test/1"},
+        {"status_code": 302, "location": "https://shop.test/2"},
+    ]
+
+
+def test_records_and_connections() -> None:
+    record = {"type": "recordSome", "property": "A", "operator": "is", "target": "192.0.2.1"}
+    assert reported(dns(A=("192.0.2.1",)), record, subtype="dns") == {
+        "records": [{"type": "A", "values": ["192.0.2.1"], "rcode": "NOERROR", "flags": [], "ttl": None}]
+    }
+    connection = {"type": "connection", "operator": "is", "target": "refused"}
+    assert reported(tcp("refused"), connection, subtype="tcp") == {"connection_outcome": "refused"}
+
+
+def test_no_response_is_none() -> None:
+    test = parsed_test("http", STATUS)
+    observation = Observation(timings=Timings())
+    assert (
+        response_as_json(
+            test, observation, conclude(test, http(), [evaluate(test.assertions[0], Evidence.of(http(), Limits()))])
+        )
+        is None
+    )

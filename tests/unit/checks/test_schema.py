@@ -1,0 +1,114 @@
+"""JSON Schema in four dialects: what a violation says, what is refused, and that no reference leaves the schema."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.unit.checks.observed import http, json_schema, judged
+from tests.unit.checks.test_xpath import Listener
+from worker.checks.schema import VALIDATORS
+
+ITEMS = http(b'{"items":[{"id":1},{"id":"two"}],"a/b":{"~":null}}')
+
+
+@pytest.mark.parametrize(
+    "dialect", [None, "draft-06", "draft-07", "draft-2019-09", "2019-09", "draft-2020-12", "2020-12"]
+)
+def test_a_schema_holds_or_says_where_it_does_not(dialect: str | None) -> None:
+    assert judged(ITEMS, json_schema('{"type":"object","required":["items"]}', dialect)).valid
+    schema = '{"properties":{"items":{"items":{"properties":{"id":{"type":"integer"}}}}}}'
+    result = judged(ITEMS, json_schema(schema, dialect))
+    assert (result.valid, result.actual) == (False, None)
+    assert result.error_message == 'the body breaks the schema at /items/1/id: "two" is not of type "integer"'
+    assert (result.type, result.operator, result.expected) == ("body", "validatesJSONSchema", schema)
+
+
+@pytest.mark.parametrize(
+    ("dialect", "schema", "body", "valid"),
+    [
+        ("draft-06", {"if": {"type": "string"}, "then": False}, "x", True),
+        ("draft-07", {"if": {"type": "string"}, "then": False}, "x", False),
+        ("draft-07", {"dependentRequired": {"a": ["b"]}}, {"a": 1}, True),
+        ("draft-2019-09", {"dependentRequired": {"a": ["b"]}}, {"a": 1}, False),
+        ("draft-2019-09", {"prefixItems": [{"type": "string"}]}, [1], True),
+        ("draft-2020-12", {"prefixItems": [{"type": "string"}]}, [1], False),
+        ("draft-07", {"definitions": {"a": {"type": "integer"}}, "$ref": "#/definitions/a"}, 1, True),
+        ("draft-07", {"pattern": "^\\d{3}$"}, "123", True),
+        ("draft-07", {"pattern": "^(?!1)\\d{3}$"}, "123", False),
+        ("draft-07", True, None, True),
+        ("draft-07", False, None, False),
+    ],
+)
+def test_the_dialect_is_the_one_that_the_assertion_names(dialect: str, schema: Any, body: Any, valid: bool) -> None:
+    assert judged(http(orjson.dumps(body)), json_schema(orjson.dumps(schema).decode(), dialect)).valid is valid
+
+
+def test_the_place_is_a_json_pointer_and_the_top_is_named() -> None:
+    escaped = '{"properties":{"a/b":{"properties":{"~":{"type":"string"}}}}}'
+    assert "at /a~1b/~0: null is not of type" in str(judged(ITEMS, json_schema(escaped)).error_message)
+    top = judged(ITEMS, json_schema('{"type":"array"}')).error_message
+    assert str(top).startswith("the body breaks the schema at the top: ")
+
+
+def test_a_sentence_that_repeats_the_whole_value_is_cut() -> None:
+    result = judged(http(orjson.dumps({"a": "x" * 1_000_000})), json_schema('{"properties":{"a":{"type":"integer"}}}'))
+    assert result.error_message is not None
+    assert len(result.error_message) < 300
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        '{"type": "no such type"}',
+        '{"pattern": "("}',
+        '{"$ref": "#/definitions/missing"}',
+        '{"minimum": "x"}',
+        "[]",
+        '"text"',
+        "7",
+        '{"pattern": "' + "(x{1000}){1000}" * 10 + '"}',
+    ],
+)
+def test_a_schema_that_is_none_says_so(schema: str) -> None:
+    result = judged(http(b'{"x":1}'), json_schema(schema))
+    assert not result.valid
+    assert str(result.error_message).startswith("the schema cannot be used: ")
+    assert len(str(result.error_message)) < 300
+
+
+def test_a_schema_has_a_longest_length() -> None:
+    result = judged(http(b"1"), json_schema('{"description":"' + "x" * 262_144 + '"}'))
+    assert "more than 262144" in str(result.error_message)
+
+
+@pytest.mark.parametrize("dialect", VALIDATORS)
+def test_no_reference_is_fetched_from_file_or_network(dialect: str, tmp_path: Path) -> None:
+    canary = tmp_path / "canary.json"
+    canary.write_text('{"type": "string", "description": "CANARY-4711"}')
+    listener = Listener()
+    for uri in (
+        canary.as_uri(),
+        f"http://127.0.0.1:{listener.port}/s.json",
+        f"https://127.0.0.1:{listener.port}/s.json",
+    ):
+        for schema in (
+            {"$ref": uri},
+            {"$schema": uri},
+            {"$id": uri, "$ref": "other.json"},
+            {"properties": {"a": {"$ref": f"{uri}#/x"}}},
+            {"$recursiveRef": uri},
+            {"$dynamicRef": uri},
+            {"$schema": uri, "$vocabulary": {uri: True}},
+        ):
+            result = judged(http(b'{"a": 1}'), json_schema(orjson.dumps(schema).decode(), dialect))
+            assert "CANARY-4711" not in str(result)
+    assert listener.close() == 0
+
+
+def test_a_draft_that_a_schema_declares_itself_does_not_move_the_dialect() -> None:
+    schema = '{"$schema":"http://json-schema.org/draft-06/schema#","if":{"type":"string"},"then":false}'
+    assert not judged(http(b'"x"'), json_schema(schema, "draft-07")).valid

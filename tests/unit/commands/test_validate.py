@@ -1,0 +1,83 @@
+"""`validate`: a line each, the JSON of each, and the exit code that a script wants."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from worker.commands.validate import judge, validate
+from worker.definitions import Definition, Unusable
+
+
+def definition(**changes: Any) -> dict[str, Any]:
+    request = {"method": "GET", "url": "https://example.com/"}
+    assertions = [{"type": "statusCode", "operator": "is", "target": 200}]
+    config = {"request": request, "assertions": assertions}
+    return {"name": "front page", "type": "api", "subtype": "http", "config": config, **changes}
+
+
+VALID = Definition(file="a.json", index=0, value=definition())
+INVALID = Definition(file="a.jsonl", line=7, value=definition(config={}))
+LATER = Definition(file="a.json", index=1, value=definition(subtype="grpc"))
+UNUSABLE = Unusable(file="b.json", reason="is no valid JSON")
+
+
+def outcome(*found: Definition | Unusable, as_json: bool = False) -> tuple[int, list[str], list[str]]:
+    shown: list[str] = []
+    complaints: list[str] = []
+    return validate(found, as_json=as_json, show=shown.append, complain=complaints.append), shown, complaints
+
+
+@pytest.mark.parametrize(
+    ("found", "code"),
+    [
+        ([VALID], 0),
+        ([VALID, LATER], 0),
+        ([VALID, INVALID], 1),
+        ([INVALID, UNUSABLE], 2),
+        ([UNUSABLE, INVALID], 2),
+    ],
+)
+def test_the_exit_code_is_the_worst_outcome(found: list[Definition | Unusable], code: int) -> None:
+    assert outcome(*found)[0] == code
+
+
+def test_each_definition_is_one_line_and_unusable_input_a_complaint() -> None:
+    _, (valid, invalid, later), complaints = outcome(VALID, INVALID, UNUSABLE, LATER)
+    assert valid == "✓ valid    a.json[0]  front page"
+    assert invalid.startswith("✗ invalid  a.jsonl:7  front page: config.")
+    assert later.startswith("✓ valid    a.json[1]  front page: needs a newer worker: ")
+    assert complaints == ["b.json: is no valid JSON"]
+
+
+def test_each_definition_is_one_object_with_its_place() -> None:
+    _, lines, _ = outcome(VALID, INVALID, LATER, as_json=True)
+    valid, invalid, later = map(json.loads, lines)
+    assert valid == {
+        "file": "a.json",
+        "index": 0,
+        "name": "front page",
+        "ok": True,
+        "errors": [],
+        "requires_update": [],
+    }
+    assert (invalid["line"], invalid["ok"], "index" in invalid) == (7, False, False)
+    assert invalid["errors"]
+    assert later["ok"]
+    assert "grpc" in later["requires_update"][0]
+
+
+@pytest.mark.parametrize("value", [None, 7, "text", [], {}, {"name": 7}, {"name": ["\x1b"], "config": 3}])
+def test_what_is_no_test_at_all_is_invalid_and_nothing_more(value: object) -> None:
+    verdict = judge(Definition(file="a.json", index=0, value=value))
+    assert (verdict["ok"], verdict["name"]) == (False, "")
+    assert verdict["errors"]
+
+
+def test_a_hostile_name_stays_on_its_line() -> None:
+    hostile = Definition(file="a.json", index=0, value=definition(name="a\n\x1b[2Jb\u202e"))
+    ((line,), (as_json,)) = outcome(hostile)[1], outcome(hostile, as_json=True)[1]
+    assert line.isprintable()
+    assert json.loads(as_json)["name"] == "a\n\x1b[2Jb\u202e"

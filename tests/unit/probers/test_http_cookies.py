@@ -1,0 +1,67 @@
+"""Cookies along a redirect chain: RFC 6265 §5.3 and §5.4."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.probers.http_cookies import Cookies
+from worker.probers.http_url import parse
+
+
+@pytest.mark.parametrize(
+    ("set_at", "cookie", "sent_to", "header"),
+    [
+        ("http://a.example/", "k=v", "http://a.example/x", "k=v"),
+        ("http://a.example/", "k=v", "http://b.example/", None),
+        ("http://a.example/", "k=v", "http://sub.a.example/", None),
+        ("http://a.example/", "k=v; Domain=a.example", "http://sub.a.example/", "k=v"),
+        ("http://a.example/", "k=v; Domain=.a.example", "http://sub.a.example/", "k=v"),
+        ("http://a.example/", "k=v; Domain=a.example", "http://evila.example/", None),
+        ("http://a.example/", "k=v; Domain=b.example", "http://b.example/", None),
+        ("http://sub.a.example/", "k=v; Domain=a.example", "http://a.example/", "k=v"),
+        ("http://a.example/", "k=v; Path=/p", "http://a.example/p/q", "k=v"),
+        ("http://a.example/", "k=v; Path=/p", "http://a.example/pq", None),
+        ("http://a.example/d/x", "k=v", "http://a.example/d/y", "k=v"),
+        ("http://a.example/d/x", "k=v", "http://a.example/e", None),
+        ("https://a.example/", "k=v; Secure", "http://a.example/", None),
+        ("https://a.example/", "k=v; Secure", "https://a.example/", "k=v"),
+        ("http://a.example/", "k=v; HttpOnly; SameSite=Strict", "http://a.example/", "k=v"),
+        ("http://a.example/", "k=v; Max-Age=0", "http://a.example/", None),
+        ("http://127.0.0.1:8080/", "k=v", "http://127.0.0.1:8080/", "k=v"),
+        ("http://127.0.0.1/", "k=v", "http://127.0.0.2/", None),
+        ("http://127.0.0.1/", "k=v; Domain=0.0.1", "http://127.0.0.1/", None),
+        ("http://[::1]/", "k=v", "http://[::1]/", "k=v"),
+        ("http://a.example/", 'k="a b"', "http://a.example/", 'k="a b"'),
+        ("http://a.example/", "k=a=b", "http://a.example/", "k=a=b"),
+        ("http://a.example/", "k=", "http://a.example/", "k="),
+    ],
+)
+async def test_a_cookie_is_sent_where_it_belongs(set_at: str, cookie: str, sent_to: str, header: str | None) -> None:
+    cookies = Cookies()
+    cookies.take(parse(set_at), [cookie])
+    assert cookies.header(parse(sent_to), None) == header
+
+
+async def test_the_authors_cookies_stay_unless_the_server_set_that_name() -> None:
+    cookies, target = Cookies(), parse("http://a.example/")
+    cookies.take(target, ["b=new", "c=3"])
+    assert cookies.header(target, "a=1; b=old;; d") == "a=1; d; b=new; c=3"
+
+
+async def test_a_later_value_replaces_an_earlier_one() -> None:
+    cookies, target = Cookies(), parse("http://a.example/")
+    cookies.take(target, ["k=1"])
+    cookies.take(target, ["k=2"])
+    assert cookies.header(target, None) == "k=2"
+    cookies.take(target, ["k=; Expires=Thu, 01 Jan 1970 00:00:00 GMT"])
+    assert cookies.header(target, None) is None
+
+
+@given(st.lists(st.text(st.characters(exclude_characters="\r\n\x00", exclude_categories=["Cs"])), max_size=4))
+async def test_what_a_server_sets_never_ends_the_header(values: list[str]) -> None:
+    cookies, target = Cookies(), parse("http://a.example/")
+    cookies.take(target, values)
+    header = cookies.header(target, None)
+    assert header is None or not set(header) & set("\r\n\x00")

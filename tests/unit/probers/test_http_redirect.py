@@ -1,0 +1,98 @@
+"""What a redirect changes: RFC 9110 §15.4, and what must not reach another origin."""
+
+from __future__ import annotations
+
+import pytest
+
+from worker.apitest.request import BasicAuth, HTTPRequest
+from worker.probers.http_redirect import is_redirect, method_after, next_hop
+from worker.probers.http_request import Outgoing, encode, first
+from worker.probers.http_url import parse
+from worker.secret import Secret
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_these_are_followed(status: int) -> None:
+    assert is_redirect(status)
+
+
+@pytest.mark.parametrize("status", [200, 201, 300, 304, 305, 306, 399, 400])
+def test_these_are_not(status: int) -> None:
+    assert not is_redirect(status)
+
+
+@pytest.mark.parametrize(
+    ("status", "before", "after"),
+    [
+        *((status, method, method) for status in (307, 308) for method in ("GET", "HEAD", "POST", "PUT", "DELETE")),
+        *((303, method, "GET") for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")),
+        (303, "HEAD", "HEAD"),
+        *((status, "POST", "GET") for status in (301, 302)),
+        *((status, method, method) for status in (301, 302) for method in ("GET", "HEAD", "PUT", "PATCH", "DELETE")),
+    ],
+)
+def test_the_method_of_the_next_hop(status: int, before: str, after: str) -> None:
+    assert method_after(status, before) == after
+
+
+def sent(url: str = "http://a/1") -> Outgoing:
+    headers = (
+        ("Authorization", "Bearer t"),
+        ("COOKIE", "c=1"),
+        ("Proxy-Authorization", "p"),
+        ("Host", "vhost"),
+        ("X-Kept", "k"),
+        ("Content-Encoding", "gzip"),
+        ("Content-Length", "4"),
+    )
+    return first(
+        HTTPRequest(
+            url=url,
+            method="POST",
+            headers=headers,
+            body=b"body",
+            content_type="text/plain",
+            basic_auth=BasicAuth(username="u", password=Secret("p")),
+        )
+    )
+
+
+def test_the_same_origin_gets_all_of_it_again() -> None:
+    hop = next_hop(sent(), 308, parse("http://A:80/2"))
+    assert hop.target.path == "/2"
+    assert (hop.method, hop.headers, hop.body, hop.credentials) == (
+        "POST",
+        sent().headers,
+        b"body",
+        sent().credentials,
+    )
+
+
+@pytest.mark.parametrize("url", ["http://b/2", "https://a/2", "http://a:81/2", "http://a./2", "http://x.a/2"])
+def test_another_origin_gets_no_secrets_and_its_own_host(url: str) -> None:
+    hop = next_hop(sent(), 307, parse(url))
+    assert hop.credentials is None
+    assert [name for name, _ in hop.headers] == ["X-Kept", "Content-Encoding", "Content-Length"]
+    wire = encode(hop)
+    assert b"authorization" not in wire.lower()
+    assert b"\r\nHost: " + hop.target.authority.encode() + b"\r\n" in wire
+    assert wire.endswith(b"\r\n\r\nbody")
+
+
+def test_secrets_do_not_come_back_on_the_way_back() -> None:
+    there = next_hop(sent(), 307, parse("http://b/2"))
+    back = next_hop(there, 307, parse("http://a/3"))
+    assert back.credentials is None
+    assert [name for name, _ in back.headers] == ["X-Kept", "Content-Encoding", "Content-Length"]
+
+
+def test_a_get_in_place_of_a_post_says_nothing_of_the_body() -> None:
+    hop = next_hop(sent(), 303, parse("http://a/2"))
+    assert (hop.method, hop.body, hop.content_type) == ("GET", None, None)
+    assert b"content-" not in encode(hop).lower()
+
+
+def test_credentials_in_the_first_url_are_for_its_origin_only() -> None:
+    start = first(HTTPRequest(url="http://u:p@a/1"))
+    assert b"\r\nAuthorization: Basic dTpw\r\n" in encode(next_hop(start, 302, parse("http://a/2")))
+    assert b"Authorization" not in encode(next_hop(start, 302, parse("http://b/2")))

@@ -1,0 +1,207 @@
+"""The bytes of a request: RFC 9112 §3 and RFC 9110 §7 say what they are, and llhttp reads them back as an independent witness."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import cast
+
+import pytest
+from aiohttp.base_protocol import BaseProtocol
+from aiohttp.http import HttpRequestParser, RawRequestMessage
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.apitest.failure import FailureCode
+from worker.apitest.request import BasicAuth, HTTPRequest
+from worker.probers.http_error import HTTPError
+from worker.probers.http_request import ACCEPT_ENCODING, USER_AGENT, encode, first, tls_name
+from worker.secret import Secret
+
+Headers = tuple[tuple[str, str], ...]
+
+
+def test_a_plain_get_is_these_bytes() -> None:
+    assert (
+        encode(first(HTTPRequest(url="http://example.com/a?b")))
+        == (
+            f"GET /a?b HTTP/1.1\r\nHost: example.com\r\nUser-Agent: {USER_AGENT}\r\nAccept: */*\r\n"
+            f"Accept-Encoding: {ACCEPT_ENCODING}\r\nConnection: close\r\n\r\n"
+        ).encode()
+    )
+
+
+def test_the_authors_fields_stay_as_written_and_ours_step_back() -> None:
+    headers = (
+        ("hOST", "vhost"),
+        ("accept", "x/y"),
+        ("User-agent", "mine"),
+        ("ACCEPT-ENCODING", "identity"),
+        ("X-A", ""),
+    )
+    request = HTTPRequest(url="http://example.com/", headers=(*headers, ("connection", "keep-alive"), ("X-a", "two")))
+    assert encode(first(request)) == (
+        b"GET / HTTP/1.1\r\nhOST: vhost\r\naccept: x/y\r\nUser-agent: mine\r\nACCEPT-ENCODING: identity\r\nX-A: \r\n"
+        b"connection: keep-alive\r\nX-a: two\r\n\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("request_", "length"),
+    [
+        (HTTPRequest(url="http://h", method="POST"), b"Content-Length: 0"),
+        (HTTPRequest(url="http://h", method="PUT"), b"Content-Length: 0"),
+        (HTTPRequest(url="http://h", method="PATCH"), b"Content-Length: 0"),
+        (HTTPRequest(url="http://h", method="DELETE"), None),
+        (HTTPRequest(url="http://h", method="OPTIONS"), None),
+        (HTTPRequest(url="http://h", method="HEAD"), None),
+        (HTTPRequest(url="http://h", method="GET", body=b"12345"), b"Content-Length: 5"),
+        (HTTPRequest(url="http://h", method="GET", body=b""), b"Content-Length: 0"),
+    ],
+)
+def test_content_length_is_sent_where_content_is_expected(request_: HTTPRequest, length: bytes | None) -> None:
+    lines = encode(first(request_)).split(b"\r\n")
+    assert [line for line in lines if line.lower().startswith(b"content-length")] == ([length] if length else [])
+
+
+def test_the_body_kinds_type_is_sent_unless_the_author_set_one() -> None:
+    kind = HTTPRequest(url="http://h", method="POST", body=b"{}", content_type="application/json")
+    assert b"\r\nContent-Type: application/json\r\n" in encode(first(kind))
+    own = HTTPRequest(
+        url="http://h", method="POST", body=b"{}", content_type="application/json", headers=(("content-type", "x/y"),)
+    )
+    assert encode(first(own)).lower().count(b"content-type") == 1
+    assert b"content-type: x/y\r\n" in encode(first(own))
+
+
+def test_a_chunked_body_that_the_author_asked_for_is_framed_so() -> None:
+    request = HTTPRequest(url="http://h", method="POST", body=b"x" * 26, headers=(("Transfer-Encoding", "chunked"),))
+    sent = encode(first(request))
+    assert sent.endswith(b"\r\n\r\n1a\r\n" + b"x" * 26 + b"\r\n0\r\n\r\n")
+    assert b"content-length" not in sent.lower()
+
+
+def test_credentials_come_from_the_test_then_from_the_url() -> None:
+    written = BasicAuth(username="Aladdin", password=Secret("open sesame"))  # RFC 7617 §2
+    both = HTTPRequest(url="http://u:p@h", basic_auth=written)
+    assert b"\r\nAuthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n" in encode(first(both))
+    assert b"\r\nAuthorization: Basic dTpw\r\n" in encode(first(HTTPRequest(url="http://u:p@h")))
+    header = HTTPRequest(url="http://u:p@h", headers=(("authorization", "Bearer t"),))
+    assert encode(first(header)).lower().count(b"authorization") == 1
+
+
+def test_a_cookie_of_the_run_replaces_the_authors_header() -> None:
+    outgoing = first(HTTPRequest(url="http://h", headers=(("COOKIE", "a=1"),)))
+    assert b"\r\nCOOKIE: a=1\r\n" in encode(outgoing)
+    sent = encode(outgoing, "a=1; b=2")
+    assert sent.lower().count(b"cookie:") == 1
+    assert b"\r\nCookie: a=1; b=2\r\n" in sent
+
+
+def refused(request: HTTPRequest) -> FailureCode:
+    with pytest.raises(HTTPError) as caught:
+        first(request)
+    assert caught.value.failure.message.isprintable()
+    return caught.value.failure.code
+
+
+@pytest.mark.parametrize("value", ["a\r\nX: y", "a\nb", "a\rb", "a\x00b", "a\x7fb", "a\x1bb", "\u20ac", "\ud800"])
+def test_a_value_that_no_header_can_carry_is_refused(value: str) -> None:
+    assert refused(HTTPRequest(url="http://h", headers=(("X", value),))) is FailureCode.INVALID_CHAR_IN_HEADER
+    assert refused(HTTPRequest(url="http://h", body=b"", content_type=value)) is FailureCode.INVALID_CHAR_IN_HEADER
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a:", ":a", "a\r\nb", "é", "a\x00", "(a)", "a/b", "[a]"])
+def test_a_name_that_is_no_token_is_refused(name: str) -> None:
+    assert refused(HTTPRequest(url="http://h", headers=((name, "v"),))) is FailureCode.INVALID_CHAR_IN_HEADER
+
+
+def test_what_lies_between_ascii_and_u00ff_is_sent_as_one_byte() -> None:
+    assert b"\r\nX: \xe9\xff\r\n" in encode(first(HTTPRequest(url="http://h", headers=(("X", "\u00e9\u00ff"),))))
+
+
+@pytest.mark.parametrize("method", ["", "G ET", "GET\r\n", "GET / HTTP/1.1\r\nX: ", "CONNECT", "connect", "É"])
+def test_a_method_that_is_none_is_refused(method: str) -> None:
+    assert refused(HTTPRequest(url="http://h", method=method)) is FailureCode.INVALID_REQUEST
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "code"),
+    [
+        ((("Content-Length", "5"),), b"123", FailureCode.HEADERS_INCOMPATIBLE_CONTENT_LENGTH),
+        ((("content-length", "5"),), None, FailureCode.HEADERS_INCOMPATIBLE_CONTENT_LENGTH),
+        ((("Content-Length", "3"), ("Content-Length", "4")), b"123", FailureCode.INVALID_REQUEST),
+        ((("Content-Length", "-3"),), b"123", FailureCode.HEADERS_INCOMPATIBLE_CONTENT_LENGTH),
+        (
+            (("Content-Length", "3"), ("Transfer-Encoding", "chunked")),
+            b"123",
+            FailureCode.HEADERS_INCOMPATIBLE_CONTENT_LENGTH,
+        ),
+        ((("Transfer-Encoding", "gzip"),), b"123", FailureCode.INVALID_REQUEST),
+        ((("Transfer-Encoding", "chunked"), ("Transfer-Encoding", "chunked")), b"1", FailureCode.INVALID_REQUEST),
+        ((("Host", "a"), ("host", "b")), None, FailureCode.INVALID_REQUEST),
+    ],
+)
+def test_a_request_that_two_servers_could_frame_differently_is_refused(
+    headers: Headers, body: bytes | None, code: FailureCode
+) -> None:
+    assert refused(HTTPRequest(url="http://h", method="POST", headers=headers, body=body)) is code
+
+
+@pytest.mark.parametrize(
+    ("host_header", "name"),
+    [
+        (None, "10.0.0.1"),
+        ("app.internal", "app.internal"),
+        ("APP.internal:8443", "app.internal"),
+        ("[::1]:80", "10.0.0.1"),
+        ("not a host", "10.0.0.1"),
+        ("", "10.0.0.1"),
+    ],
+)
+def test_the_certificate_must_name_the_host_that_is_asked_for(host_header: str | None, name: str) -> None:
+    headers = () if host_header is None else (("Host", host_header),)
+    assert tls_name(first(HTTPRequest(url="https://10.0.0.1/", headers=headers))) == name
+
+
+class Unpaced:
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self, *, resume_parser: bool = True) -> None: ...
+
+
+@pytest.fixture(scope="module")
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.close()
+
+
+def read_back(sent: bytes, loop: asyncio.AbstractEventLoop) -> tuple[RawRequestMessage, bytes]:
+    """Exactly one request, by the parser that servers use, and its body."""
+    parser = HttpRequestParser(cast("BaseProtocol", Unpaced()), loop, 1 << 20)
+    ((message, payload),), upgraded, tail = parser.feed_data(sent)
+    assert not upgraded
+    assert tail == b""
+    assert payload.is_eof()
+    return message, payload.read_nowait()
+
+
+@given(
+    headers=st.lists(st.tuples(st.text(max_size=8), st.text(max_size=20)), max_size=4),
+    body=st.none() | st.binary(max_size=50),
+    chunked=st.booleans(),
+)
+def test_whatever_is_sent_is_read_as_one_request_with_that_body(
+    loop: asyncio.AbstractEventLoop, headers: list[tuple[str, str]], body: bytes | None, chunked: bool
+) -> None:
+    fields = (*headers, ("Transfer-Encoding", "chunked")) if chunked else tuple(headers)
+    try:
+        outgoing = first(HTTPRequest(url="http://h/x", method="POST", headers=fields, body=body))
+    except HTTPError:
+        return
+    message, received = read_back(encode(outgoing), loop)
+    assert (message.method, message.path, received) == ("POST", "/x", body or b"")
+    assert [name.decode("latin-1") for name, _ in message.raw_headers][: 1 + len(fields)] == (
+        ["Host", *(name for name, _ in fields)]
+    )

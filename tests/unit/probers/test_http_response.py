@@ -1,0 +1,428 @@
+"""Bytes to a response: framing by RFC 9112 §6.3 and §7.1, bounds, and the standard library's client as an independent reader."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import io
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from worker.apitest.failure import Failure, FailureCode
+from worker.probers.http_response import HTTPLimits, Outcome, Received, ResponseReader
+
+LIMITS = HTTPLimits(max_body_bytes=100_000)
+
+
+@pytest.fixture(scope="module")
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    loop = asyncio.new_event_loop()
+    yield loop
+    loop.close()
+
+
+def read(
+    loop: asyncio.AbstractEventLoop,
+    pieces: Sequence[bytes],
+    *,
+    method: str = "GET",
+    limits: HTTPLimits = LIMITS,
+    eof: bool = False,
+) -> Outcome | None:
+    """What comes of *pieces*; with *eof* the connection ends in order behind them."""
+    reader = ResponseReader(method, limits, loop)
+    for piece in pieces:
+        outcome = reader.feed(piece)
+        while outcome is None and reader.backlog:
+            outcome = reader.feed(b"")
+        if outcome is not None:
+            return outcome
+    return reader.feed_eof() if eof else None
+
+
+def received(outcome: Outcome | None) -> Received:
+    assert isinstance(outcome, Received), outcome
+    return outcome
+
+
+def code(outcome: Outcome | None) -> FailureCode:
+    assert isinstance(outcome, Failure), outcome
+    assert outcome.message
+    return outcome.code
+
+
+def in_single_bytes(data: bytes) -> list[bytes]:
+    return [data[at : at + 1] for at in range(len(data))]
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+COMPLETE = {
+    "length": (HEAD + b"Content-Length: 5\r\n\r\nhello", b"hello"),
+    "no body": (HEAD + b"Content-Length: 0\r\n\r\n", b""),
+    "chunked": (CHUNKED + b"5\r\nhello\r\n6\r\n world\r\n0\r\n\r\n", b"hello world"),
+    "chunk extensions": (CHUNKED + b'5;a;b=c;d="e"\r\nhello\r\n0;last\r\n\r\n', b"hello"),
+    "trailers": (CHUNKED + b"5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n", b"hello"),
+    "upper-case sizes": (CHUNKED + b"A\r\n0123456789\r\n00\r\n\r\n", b"0123456789"),
+    "leading zeros": (CHUNKED + b"0005\r\nhello\r\n0\r\n\r\n", b"hello"),
+    "bare LF": (b"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello", b"hello"),
+    "no reason": (b"HTTP/1.1 200\r\nContent-Length: 5\r\n\r\nhello", b"hello"),
+    "interim": (
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+        + HEAD
+        + b"Content-Length: 2\r\n\r\nok",
+        b"ok",
+    ),
+    "no content": (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
+    "no content but a length": (b"HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n\r\n", b""),
+    "not modified": (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", b""),
+    "switching protocols": (
+        b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+        b"",
+    ),
+    "HTTP/1.0 chunked": (b"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", b"ok"),
+}
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+def test_a_complete_response_needs_no_end_of_the_connection(loop: asyncio.AbstractEventLoop, name: str) -> None:
+    data, body = COMPLETE[name]
+    assert received(read(loop, [data])).body == body
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+def test_it_is_the_same_response_byte_by_byte(loop: asyncio.AbstractEventLoop, name: str) -> None:
+    data, _ = COMPLETE[name]
+    assert read(loop, in_single_bytes(data)) == read(loop, [data])
+    assert read(loop, in_single_bytes(data[:-1])) is None
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+@pytest.mark.parametrize("extra", [b"x", b"\x00" * 9000, b"HTTP/1.1 500 Injected\r\nContent-Length: 4\r\n\r\nevil"])
+def test_bytes_behind_the_end_change_nothing(loop: asyncio.AbstractEventLoop, name: str, extra: bytes) -> None:
+    data, _ = COMPLETE[name]
+    assert read(loop, [data + extra]) == read(loop, [data])
+
+
+@pytest.mark.parametrize("name", COMPLETE)
+def test_a_response_that_stops_early_is_a_reset_connection(loop: asyncio.AbstractEventLoop, name: str) -> None:
+    data, _ = COMPLETE[name]
+    assert code(read(loop, [data[:-1]], eof=True)) is FailureCode.CONNRESET
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        HEAD + b"\r\n",
+        b"HTTP/1.0 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n",
+        b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: identity\r\n\r\n",
+    ],
+)
+def test_without_a_length_the_body_ends_with_the_connection(loop: asyncio.AbstractEventLoop, head: bytes) -> None:
+    assert read(loop, [head, b"a\r\n\r\n", b"b"]) is None
+    assert received(read(loop, [head, b"a\r\n\r\n", b"b"], eof=True)).body == b"a\r\n\r\nb"
+    assert received(read(loop, [head], eof=True)).body == b""
+
+
+@pytest.mark.parametrize(
+    "fields", [b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"", b"Content-Encoding: br\r\n"]
+)
+def test_the_answer_to_head_has_no_body_whatever_it_says(loop: asyncio.AbstractEventLoop, fields: bytes) -> None:
+    got = received(read(loop, [HEAD + fields + b"\r\n"], method="HEAD"))
+    assert (got.body, got.content_encodings) == (b"", ())
+
+
+def test_fields_keep_their_order_and_case_and_any_bytes(loop: asyncio.AbstractEventLoop) -> None:
+    fields = b"cONTENT-lENGTH: 0\r\nX-A:  1 \t\r\nx-a: two\r\nX-Utf8: \xc3\xa9\r\nX-Latin: \xe9\r\n"
+    fields += b"X-Empty:\r\nX-Fold: a\r\n  b\r\n"
+    got = received(read(loop, [HEAD + fields + b"\r\n"]))
+    assert got.headers == (
+        ("cONTENT-lENGTH", "0"),
+        ("X-A", "1"),
+        ("x-a", "two"),
+        ("X-Utf8", "é"),
+        ("X-Latin", "é"),
+        ("X-Empty", ""),
+        ("X-Fold", "a  b"),
+    )
+    assert all(type(text) is str for pair in got.headers for text in pair)
+    assert got.header("x-a") == "1"
+    assert got.header("missing") is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "encodings"),
+    [
+        (b"Content-Encoding: gzip\r\n", ("gzip",)),
+        (b"Content-Encoding: GZIP\r\n", ("gzip",)),
+        (b"Content-Encoding: deflate, br\r\n", ("deflate", "br")),
+        (b"Content-Encoding: gzip\r\nContent-Encoding: zstd\r\n", ("gzip", "zstd")),
+        (b"Content-Encoding: identity\r\n", ()),
+        (b"Content-Encoding: ,gzip, ,\r\n", ("gzip",)),
+        (b"Content-Encoding: made-up\r\n", ("made-up",)),
+    ],
+)
+def test_content_codings_are_told_and_not_undone(
+    loop: asyncio.AbstractEventLoop, fields: bytes, encodings: tuple[str, ...]
+) -> None:
+    got = received(read(loop, [HEAD + fields + b"Content-Length: 2\r\n\r\n\x1f\x8b"]))
+    assert (got.content_encodings, got.body) == (encodings, b"\x1f\x8b")
+
+
+def test_a_transfer_coding_under_chunked_is_the_outermost(loop: asyncio.AbstractEventLoop) -> None:
+    head = HEAD + b"Content-Encoding: br\r\nTransfer-Encoding: x-gzip, chunked\r\n\r\n"
+    assert received(read(loop, [head + b"1\r\nx\r\n0\r\n\r\n"])).content_encodings == ("br", "gzip")
+
+
+MALFORMED = [
+    b"\x00",
+    b"hello\r\n\r\n",
+    b"<html>HTTP/0.9</html>",
+    b"\r\n\r\nHTTP/1.1 200 OK\r\n\r\n",
+    b"ICY 200 OK\r\n\r\n",
+    b"http/1.1 200 OK\r\n\r\n",
+    b"HTTP/0.9 200 OK\r\n\r\n",
+    b"HTTP/1.2 200 OK\r\n\r\n",
+    b"HTTP/2.0 200 OK\r\n\r\n",
+    b"HTTP/3 200 OK\r\n\r\n",
+    b"HTTP/1.1 20 OK\r\n\r\n",
+    b"HTTP/1.1 2000 OK\r\n\r\n",
+    b"HTTP/1.1 099 OK\r\n\r\n",
+    b"HTTP/1.1 abc OK\r\n\r\n",
+    b"HTTP/1.1\r\n\r\n",
+    HEAD + b"no colon\r\n\r\n",
+    HEAD + b": empty name\r\n\r\n",
+    HEAD + b"A : b\r\n\r\n",
+    HEAD + b"A\x00: b\r\n\r\n",
+    HEAD + b"A: b\x00c\r\n\r\n",
+    HEAD + b"A: b\rInjected: c\r\n\r\n",
+    HEAD + b"Content-Length: -5\r\n\r\n",
+    HEAD + b"Content-Length: +5\r\n\r\n",
+    HEAD + b"Content-Length: 0x5\r\n\r\n",
+    HEAD + b"Content-Length: 5 5\r\n\r\n",
+    HEAD + b"Content-Length:\r\n\r\n",
+    HEAD + b"Content-Length: 99999999999999999999999\r\n\r\n",
+    HEAD + b"Transfer-Encoding: xchunked\r\n\r\nx",
+    HEAD + b"Transfer-Encoding: chunked, made-up\r\n\r\nx",
+    CHUNKED + b"\r\n",
+    CHUNKED + b"-1\r\n",
+    CHUNKED + b"0x5\r\nhello\r\n",
+    CHUNKED + b"g\r\n",
+    CHUNKED + b"5\r\nhelloworld\r\n",
+    CHUNKED + b"5 \rhello\r\n",
+    CHUNKED + b"ffffffffffffffff1\r\n",
+    CHUNKED + b"5\r\nhello0\r\n\r\n",
+    CHUNKED + b"5;a\x00b\r\nhello\r\n0\r\n\r\n",
+    CHUNKED + b"0\r\nno colon\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("data", MALFORMED)
+def test_what_is_no_http_response_is_malformed_at_once(loop: asyncio.AbstractEventLoop, data: bytes) -> None:
+    assert code(read(loop, [data])) is FailureCode.MALFORMED_RESPONSE
+    assert code(read(loop, in_single_bytes(data))) is FailureCode.MALFORMED_RESPONSE
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        b"Content-Length: 5\r\nContent-Length: 6\r\n",
+        b"Content-Length: 5\r\nContent-Length: 5\r\n",
+        b"Content-Length: 5, 6\r\n",
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n",
+        b"Transfer-Encoding: chunked\r\nContent-Length: 5\r\n",
+        b"transfer-encoding: chunked\r\ncontent-length: 0\r\n",
+    ],
+)
+def test_lengths_that_contradict_each_other_have_a_code_of_their_own(
+    loop: asyncio.AbstractEventLoop, fields: bytes
+) -> None:
+    outcome = read(loop, [HEAD + fields + b"\r\nhello"])
+    assert code(outcome) is FailureCode.HEADERS_INCOMPATIBLE_CONTENT_LENGTH
+
+
+def test_a_partial_head_that_was_no_head_is_malformed_when_the_connection_ends(loop: asyncio.AbstractEventLoop) -> None:
+    assert code(read(loop, [HEAD + b"no colon\r\n"], eof=True)) is FailureCode.MALFORMED_RESPONSE
+    assert code(read(loop, [HEAD + b"A: b\r\n"], eof=True)) is FailureCode.CONNRESET
+
+
+def test_silence_then_the_end_is_a_reset_connection(loop: asyncio.AbstractEventLoop) -> None:
+    assert code(read(loop, [], eof=True)) is FailureCode.CONNRESET
+    assert code(read(loop, [b"HTTP/1.1 100 Continue\r\n\r\n"], eof=True)) is FailureCode.CONNRESET
+
+
+def test_tls_on_a_plain_port_is_called_so(loop: asyncio.AbstractEventLoop) -> None:
+    outcome = read(loop, [b"\x15\x03\x01\x00\x02\x02\x46"])
+    assert isinstance(outcome, Failure)
+    assert "https" in outcome.message
+
+
+SMALL = HTTPLimits(max_body_bytes=100, max_head_bytes=200, max_header_fields=4, max_framing_bytes=300, max_interim=3)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        HEAD + b"A: " + b"x" * 200,
+        b"HTTP/1.1 200 " + b"x" * 200,
+        HEAD + b"A: " + b"x" * 200 + b"\r\n\r\n",
+        HEAD + b"A: b\r\n" * 5 + b"\r\n",
+        HEAD + b"A: b\n" * 5 + b"\n",
+        HEAD + b"x" * 200,
+    ],
+)
+def test_a_head_beyond_its_bounds_is_too_large(loop: asyncio.AbstractEventLoop, data: bytes) -> None:
+    assert code(read(loop, [data], limits=SMALL)) is FailureCode.HEADER_TOO_LARGE
+    assert code(read(loop, in_single_bytes(data), limits=SMALL)) is FailureCode.HEADER_TOO_LARGE
+
+
+def test_a_head_at_its_bounds_is_not(loop: asyncio.AbstractEventLoop) -> None:
+    head = HEAD + b"A: b\r\n" * 3 + b"Content-Length: 0\r\n\r\n"
+    assert received(read(loop, [head], limits=SMALL)).status == 200
+    limits = HTTPLimits(max_body_bytes=1, max_head_bytes=len(head), max_header_fields=4)
+    assert received(read(loop, in_single_bytes(head), limits=limits)).status == 200
+
+
+@pytest.mark.parametrize(
+    ("head", "body"),
+    [
+        (HEAD + b"Content-Length: 101\r\n\r\n", b""),
+        (HEAD + b"Content-Length: 18446744073709551615\r\n\r\n", b""),
+        (HEAD + b"\r\n", b"x" * 101),
+        (CHUNKED, b"65\r\n" + b"x" * 101),
+        (CHUNKED, b"ffffffffffffffff\r\n" + b"x" * 101),
+    ],
+)
+def test_a_body_beyond_its_bound_is_too_large_before_it_is_read(
+    loop: asyncio.AbstractEventLoop, head: bytes, body: bytes
+) -> None:
+    assert code(read(loop, [head, body], limits=SMALL)) is FailureCode.BODY_TOO_LARGE
+
+
+@pytest.mark.parametrize(
+    ("data", "eof"),
+    [
+        (HEAD + b"Content-Length: 100\r\n\r\n" + b"x" * 100, False),
+        (HEAD + b"\r\n" + b"x" * 100, True),
+        (CHUNKED + b"64\r\n" + b"x" * 100 + b"\r\n0\r\n\r\n", False),
+    ],
+)
+def test_a_body_at_its_bound_is_not(loop: asyncio.AbstractEventLoop, data: bytes, eof: bool) -> None:
+    assert len(received(read(loop, [data], limits=SMALL, eof=eof)).body) == 100
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        b"1\r\nx\r\n" * 80,
+        b"5;" + b"e" * 400,
+        b"1\r\nx\r\n0\r\nT: " + b"t" * 400,
+        b"0" * 400,
+    ],
+)
+def test_framing_without_a_body_to_speak_of_is_cut(loop: asyncio.AbstractEventLoop, framing: bytes) -> None:
+    assert code(read(loop, in_single_bytes(CHUNKED + framing), limits=SMALL)) is FailureCode.MALFORMED_RESPONSE
+
+
+def test_a_large_body_may_have_framing_in_proportion(loop: asyncio.AbstractEventLoop) -> None:
+    limits = HTTPLimits(max_body_bytes=100_000, max_framing_bytes=300)
+    body = b"".join(b"%x\r\n%s\r\n" % (64, b"x" * 64) for _ in range(1000)) + b"0\r\n\r\n"
+    assert len(received(read(loop, [CHUNKED, body], limits=limits)).body) == 64_000
+
+
+def test_more_interim_responses_than_anyone_sends_are_malformed(loop: asyncio.AbstractEventLoop) -> None:
+    interim = b"HTTP/1.1 102 Processing\r\n\r\n"
+    final = HEAD + b"Content-Length: 0\r\n\r\n"
+    assert received(read(loop, [interim * 3 + final], limits=SMALL)).status == 200
+    assert code(read(loop, [interim * 4 + final], limits=SMALL)) is FailureCode.MALFORMED_RESPONSE
+
+
+def test_tiny_chunks_take_turns(loop: asyncio.AbstractEventLoop) -> None:
+    reader = ResponseReader("GET", LIMITS, loop)
+    assert reader.feed(CHUNKED + b"1\r\nx\r\n" * 5000) is None
+    turns = 0
+    while reader.backlog:
+        assert reader.feed(b"") is None
+        turns += 1
+    assert turns >= 5
+    assert isinstance(reader.feed(b"0\r\n\r\n"), Received)
+
+
+def test_ordinary_chunks_are_taken_in_one_turn(loop: asyncio.AbstractEventLoop) -> None:
+    reader = ResponseReader("GET", LIMITS, loop)
+    reader.feed(CHUNKED + b"%x\r\n%s\r\n" % (60_000, b"x" * 60_000))
+    assert not reader.backlog
+
+
+token = st.text("abcdefghijklmnopqrstuvwxyzXYZ-_0123456789", min_size=1, max_size=10)
+text = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=20)
+reserved = {"content-length", "transfer-encoding", "content-encoding", "connection", "upgrade", "sec-websocket-key1"}
+
+
+@st.composite
+def responses(draw: st.DrawFn) -> bytes:
+    """A well-formed response, framed one way or another."""
+    fields = draw(st.lists(st.tuples(token.filter(lambda name: name.lower() not in reserved), text), max_size=5))
+    lines = [b"HTTP/1.1 %d %s" % (draw(st.sampled_from([200, 201, 404, 503])), draw(text).encode())]
+    lines += [f"{name}: {value}".encode() for name, value in fields]
+    pieces = draw(st.lists(st.binary(min_size=1, max_size=60), max_size=5))
+    if draw(st.booleans()):
+        lines.append(b"Transfer-Encoding: chunked")
+        body = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces) + b"0\r\n\r\n"
+    else:
+        body = b"".join(pieces)
+        lines.append(b"Content-Length: %d" % len(body))
+    return b"\r\n".join((*lines, b"", b"")) + body
+
+
+class _Canned:
+    """What http.client wants of a socket."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def makefile(self, mode: str) -> io.BytesIO:
+        return io.BytesIO(self._data)
+
+
+@given(data=responses(), cuts=st.lists(st.integers(0, 600), max_size=6))
+def test_any_response_is_what_the_standard_library_reads_however_it_is_cut(
+    loop: asyncio.AbstractEventLoop, data: bytes, cuts: list[int]
+) -> None:
+    edges = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
+    got = received(read(loop, [data[a:b] for a, b in pairwise(edges)]))
+    reference = http.client.HTTPResponse(_Canned(data))  # type: ignore[arg-type]
+    reference.begin()
+    assert (got.status, got.body) == (reference.status, reference.read())
+    assert [(n.lower(), v.strip()) for n, v in got.headers] == [
+        (n.lower(), v.strip()) for n, v in reference.getheaders()
+    ]
+
+
+@given(
+    data=st.one_of(
+        st.binary(max_size=200),
+        st.binary(max_size=200).map(lambda tail: b"HTTP/1.1 200 OK\r\n" + tail),
+        st.binary(max_size=200).map(lambda tail: CHUNKED + tail),
+        st.tuples(responses(), st.integers(0, 300), st.binary(max_size=3)).map(
+            lambda parts: parts[0][: parts[1]] + parts[2] + parts[0][parts[1] :]
+        ),
+    ),
+    method=st.sampled_from(["GET", "HEAD"]),
+)
+def test_any_bytes_come_to_an_outcome_and_the_same_byte_by_byte(
+    loop: asyncio.AbstractEventLoop, data: bytes, method: str
+) -> None:
+    whole = read(loop, [data], method=method, limits=SMALL, eof=True)
+    assert whole is not None
+    single = read(loop, in_single_bytes(data), method=method, limits=SMALL, eof=True)
+    if isinstance(whole, Received):
+        assert single == whole
+    else:
+        assert isinstance(single, Failure)

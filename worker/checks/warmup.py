@@ -1,0 +1,33 @@
+"""Makes the engines ready: whatever they load or open when first used, they have loaded and opened after this.
+
+For a process that gives up its files before it looks at anything hostile.
+"""
+
+from __future__ import annotations
+
+from worker.apitest.observation import HTTPResponse, Observation
+from worker.apitest.phases import Timings
+from worker.checks import charset, pattern
+from worker.checks.evidence import Evidence, Limits
+from worker.checks.jsonpath import find
+from worker.checks.schema import VALIDATORS, violation
+from worker.checks.xpath import select
+
+
+def warm_up(limits: Limits) -> None:
+    """Run every engine once, on nothing."""
+    charset.load()
+    pattern.search("a", "a", limits.pattern_seconds)
+    for path in ("$..a[?(@.b > 1)]", "$[?match(@.a, 'b')]"):
+        find(path, {"a": [{"b": 2}]})
+    for media_type in ("text/xml", "text/html"):
+        select("string(//@b)", Evidence.of(_document(media_type), limits))
+    for dialect in VALIDATORS:
+        violation('{"pattern": "(?=a)a", "format": "date"}', dialect, "a")
+
+
+def _document(media_type: str) -> Observation:
+    response = HTTPResponse(
+        url="", status=200, http_version="1.1", headers=(("content-type", media_type),), body=b"<a b='c'/>"
+    )
+    return Observation(timings=Timings(), response=response)

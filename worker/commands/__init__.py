@@ -1,0 +1,1 @@
+"""What the commands do besides serving: one module each, all of them over the same parts as the worker."""

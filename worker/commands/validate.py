@@ -1,0 +1,69 @@
+"""`validate FILE…`: say of each definition whether it is an API test, and what of it this version cannot do. Runs nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import orjson
+
+from worker.apitest.parse import parse
+from worker.apitest.summary import printable
+from worker.commands.exits import DONE, FAILED, UNUSABLE
+from worker.definitions import Definition, Unusable
+from worker.errors import TestError
+
+NAME_CHARACTERS = 60
+LINE_CHARACTERS = 2000
+
+
+def validate(
+    found: Iterable[Definition | Unusable],
+    *,
+    as_json: bool,
+    show: Callable[[str], None],
+    complain: Callable[[str], None],
+) -> int:
+    """Judge each definition, one line each; the exit code. Input that is no definition at all goes to *complain* instead."""
+    worst = DONE
+    for one in found:
+        if isinstance(one, Unusable):
+            complain(str(one))
+            worst = UNUSABLE
+            continue
+        verdict = judge(one)
+        show(orjson.dumps(verdict).decode() if as_json else _line(one, verdict))
+        if not verdict["ok"]:
+            worst = max(worst, FAILED)
+    return worst
+
+
+def judge(definition: Definition) -> dict[str, Any]:
+    """The JSON of one definition's verdict."""
+    value = definition.value
+    name = value.get("name") if isinstance(value, dict) else None
+    errors: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    try:
+        missing = parse(value).requires_update
+    except TestError as error:
+        errors = error.errors
+    where = {"line": definition.line} if definition.line is not None else {"index": definition.index}
+    return {
+        "file": definition.file,
+        **where,
+        "name": name if isinstance(name, str) else "",
+        "ok": not errors,
+        "errors": list(errors),
+        "requires_update": list(missing),
+    }
+
+
+def _line(definition: Definition, verdict: dict[str, Any]) -> str:
+    mark = "✓ valid  " if verdict["ok"] else "✗ invalid"
+    text = f"{mark}  {definition.place}  {printable(verdict['name'], NAME_CHARACTERS)}"
+    if verdict["errors"]:
+        return f"{text}: {printable('; '.join(verdict['errors']), LINE_CHARACTERS)}"
+    if verdict["requires_update"]:
+        return f"{text}: needs a newer worker: {printable('; '.join(verdict['requires_update']), LINE_CHARACTERS)}"
+    return text

@@ -1,0 +1,53 @@
+"""`--dumpConfig`: every option's effective value and where it came from, one aligned table, no secret in it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from worker.declaration import Kind
+from worker.precedence import Setting
+from worker.secret import Secret
+from worker.wire.keys import PrivateKey, PublicKey
+
+REDACTED = "<redacted>"
+
+
+def dump(settings: Iterable[Setting]) -> str:
+    """The table as text. A list stands with one member a line; keys are shown by their fingerprints."""
+    rows = [("OPTION", "VALUE", "FROM")]
+    for setting in settings:
+        first, *others = _members(setting)
+        rows.append((setting.option.name, first, setting.place or "not set"))
+        rows.extend(("", other, "") for other in others)
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    return "".join(f"{name:{widths[0]}}  {value:{widths[1]}}  {place}".rstrip() + "\n" for name, value, place in rows)
+
+
+def _members(setting: Setting) -> list[str]:
+    if isinstance(setting.value, tuple):
+        return [_shown(setting, member) for member in setting.value] or ["-"]
+    return [_shown(setting, setting.value)]
+
+
+def _shown(setting: Setting, value: object) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return str(value).lower()
+        case Secret():
+            return _without_credentials(value) if setting.option.kind is Kind.PROXY else REDACTED
+        case PrivateKey():
+            return f"{REDACTED} {value.kid}"
+        case PublicKey():
+            return value.kid
+        case float():
+            return f"{value * 1000:.0f} ms" if setting.option.kind is Kind.MILLISECONDS else f"{value:.0f} s"
+        case (str(address), int(port)):
+            return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+    return str(value)
+
+
+def _without_credentials(url: Secret[str]) -> str:
+    return re.sub(r"//.*@", f"//{REDACTED}@", url.reveal())

@@ -1,0 +1,167 @@
+"""A byte stream to one target through the operator's proxy: HTTP CONNECT (RFC 9110 §9.3.6) or SOCKS5 (RFC 1928, RFC
+1929).
+
+`http://` targets go through CONNECT as well. Sent in absolute form their host would be looked up by the proxy, out of
+the policy's sight, and the proxy could answer for the target from a cache or rewrite what is measured.
+
+A proxy's words are untrusted: bounded, and printable when repeated. What is wrong with the proxy itself is TUNNEL and
+names it, without credentials; what the proxy says about the target is UnreachableError, after which another address
+may be tried.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import struct
+from base64 import b64encode
+
+from worker.apitest.failure import Failure, FailureCode
+from worker.net.attempts import UnreachableError, first_reached
+from worker.net.dial import dial
+from worker.net.dialogue import Dialogue
+from worker.net.failure import DoorError, of_handshake_error, shut
+from worker.net.host import Address, Name, authority
+from worker.net.proxy import Proxy
+from worker.net.recorder import Recorder
+from worker.net.resolver import Resolver
+from worker.net.trust import TrustStore
+
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: ([^\r\n]*))?\r\n")
+_MAX_INTERIM = 4
+_SHOWN = 80
+"""Characters of a proxy's own words that are repeated."""
+
+_ALL_REFUSE_BUT_443 = "; many proxies allow CONNECT to port 443 only"
+_CONNECT_MEANINGS = {
+    403: (FailureCode.TUNNEL, False, "does not allow it" + _ALL_REFUSE_BUT_443),
+    405: (FailureCode.TUNNEL, False, "does not allow CONNECT"),
+    407: (FailureCode.TUNNEL, False, "wants other credentials than proxyTestRequests holds"),
+    502: (FailureCode.TUNNEL, True, "could not reach the target"),
+    503: (FailureCode.TUNNEL, True, "could not reach the target"),
+    504: (FailureCode.TUNNEL, True, "got no answer from the target"),
+}
+_SOCKS_MEANINGS = {
+    1: (FailureCode.TUNNEL, True, "failed, and does not say why"),
+    2: (FailureCode.TUNNEL, False, "does not allow it by its rules"),
+    3: (FailureCode.NETUNREACH, True, "has no route to the target's network"),
+    4: (FailureCode.HOSTUNREACH, True, "has no route to the target"),
+    5: (FailureCode.CONNREFUSED, True, "had its connection refused by the target"),
+    6: (FailureCode.HOSTUNREACH, True, "ran out of hops on the way to the target"),
+    7: (FailureCode.TUNNEL, False, "does not know CONNECT"),
+    8: (FailureCode.TUNNEL, True, "does not speak the address's family"),
+}
+"""RFC 1928 §6. The second member: whether it is about this one address, so that the next may do better."""
+
+
+class Tunnels:
+    """Opens tunnels through one proxy; keeps no connection."""
+
+    def __init__(self, proxy: Proxy, *, resolver: Resolver, trust: TrustStore) -> None:
+        self.proxy = proxy
+        self._resolver = resolver
+        self._trust = trust
+
+    async def open(self, target: Address | Name, port: int, recorder: Recorder) -> tuple[asyncio.Transport, bytes]:
+        """A paused transport that ends at *target*, and what came from there already. Raises DoorError."""
+        transport = await self._dial(recorder)
+        try:
+            if self.proxy.scheme == "https":
+                transport, _ = await self._secure(transport)
+            dialogue = Dialogue.over(transport)
+            if self.proxy.scheme == "socks5":
+                await self._socks(dialogue, target, port)
+            else:
+                await self._connect(dialogue, target, port)
+            return transport, dialogue.leave(transport)
+        except BaseException as error:
+            transport.abort()
+            if isinstance(error, OSError):
+                raise self._trouble(f"broke off: {error.strerror or error}") from error
+            raise
+
+    async def _secure(self, transport: asyncio.Transport) -> tuple[asyncio.Transport, bytes]:
+        try:
+            return await self._trust.secure(transport, str(self.proxy.host), verify=self.proxy.verify)
+        except OSError as error:
+            raise self._trouble(of_handshake_error(error, "it").message) from error
+
+    async def _dial(self, recorder: Recorder) -> asyncio.Transport:
+        aside, proxy = recorder.aside(), self.proxy
+        try:
+            found = await self._resolver.resolve(proxy.host, aside) if isinstance(proxy.host, Name) else (proxy.host,)
+            return await first_reached(found, proxy.port, lambda address: dial(address, proxy.port), aside)
+        except DoorError as error:
+            if error.failure.code is FailureCode.INTERNAL_ERROR:
+                raise
+            raise self._trouble(f"cannot be reached: {error.failure.message}") from error
+
+    async def _connect(self, dialogue: Dialogue, target: Address | Name, port: int) -> None:
+        where = authority(target, port)
+        lines = [f"CONNECT {where} HTTP/1.1", f"Host: {where}"]
+        if self.proxy.username is not None:
+            token = b64encode(f"{self.proxy.username}:{self._password()}".encode()).decode()
+            lines.append(f"Proxy-Authorization: Basic {token}")
+        dialogue.say("\r\n".join([*lines, "", ""]).encode())
+        status, reason = await self._final_status(dialogue)
+        if status >= 300:
+            raise self._refusal(_CONNECT_MEANINGS.get(status), f"{status} {reason}".rstrip())
+
+    async def _final_status(self, dialogue: Dialogue) -> tuple[int, str]:
+        for _ in range(_MAX_INTERIM):
+            parsed = _STATUS_LINE.match(await dialogue.receive_until(b"\r\n\r\n"))
+            if parsed is None:
+                break
+            status = int(parsed[1])
+            if status >= 200:
+                return status, _printable(parsed[2] or b"")
+        raise self._trouble("does not answer CONNECT in HTTP/1.1")
+
+    async def _socks(self, dialogue: Dialogue, target: Address | Name, port: int) -> None:
+        with_password = self.proxy.username is not None
+        dialogue.say(b"\5\2\0\2" if with_password else b"\5\1\0")
+        version, method = await dialogue.receive_exactly(2)
+        if version != 5:
+            raise self._trouble("does not answer in SOCKS5")
+        if method == 2 and with_password:
+            await self._socks_password(dialogue)
+        elif method != 0:
+            raise self._trouble("accepts no way to log in that proxyTestRequests offers")
+        dialogue.say(b"\5\1\0" + _socks_address(target) + struct.pack("!H", port))
+        version, reply, _, kind = await dialogue.receive_exactly(4)
+        if version != 5:
+            raise self._trouble("does not answer in SOCKS5")
+        if reply != 0:
+            raise self._refusal(_SOCKS_MEANINGS.get(reply), f"SOCKS reply {reply}")
+        length = {1: 4, 4: 16}.get(kind) or (await dialogue.receive_exactly(1))[0]
+        await dialogue.receive_exactly(length + 2)
+
+    async def _socks_password(self, dialogue: Dialogue) -> None:
+        username, password = (self.proxy.username or "").encode(), self._password().encode()
+        if not 0 < len(username) < 256 or len(password) > 255:
+            raise self._trouble("speaks SOCKS5, which takes user names and passwords of up to 255 bytes")
+        dialogue.say(b"\1" + bytes((len(username),)) + username + bytes((len(password),)) + password)
+        if (await dialogue.receive_exactly(2))[1] != 0:
+            raise self._trouble("does not accept the user name and password of proxyTestRequests")
+
+    def _password(self) -> str:
+        return self.proxy.password.reveal() if self.proxy.password is not None else ""
+
+    def _trouble(self, text: str) -> DoorError:
+        return shut(FailureCode.TUNNEL, f"the proxy {self.proxy} {text}")
+
+    def _refusal(self, meaning: tuple[FailureCode, bool, str] | None, words: str) -> DoorError:
+        code, about_target, text = meaning or (FailureCode.TUNNEL, False, "does not open a tunnel")
+        kind = UnreachableError if about_target else DoorError
+        return kind(Failure(code, f"the proxy {self.proxy} {text} ({words})"))
+
+
+def _socks_address(target: Address | Name) -> bytes:
+    if isinstance(target, Name):
+        return b"\3" + bytes((len(target.text),)) + target.text.encode()
+    return (b"\1" if target.version == 4 else b"\4") + target.packed
+
+
+def _printable(words: bytes) -> str:
+    text = words[:_SHOWN].decode("ascii", "replace")
+    return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,0 +1,46 @@
+"""The TCP prober: can a connection be made, and how long do look-up and connect take. Nothing is sent or read."""
+
+from __future__ import annotations
+
+import asyncio
+
+from worker.apitest.failure import Failure, FailureCode
+from worker.apitest.observation import Observation, TCPConnection
+from worker.apitest.request import TCPRequest
+from worker.clock import Clock
+from worker.net.door import Door, Endpoint
+from worker.net.failure import DoorError, out_of_time
+from worker.net.recorder import Recorder
+
+
+async def probe(request: TCPRequest, door: Door, clock: Clock) -> Observation:
+    """Connect and hang up. A refusal and a time-out are outcomes as well as failures: a test may ask for them."""
+    recorder = Recorder(clock, clock.monotonic_ns() + round(request.timeout * 1e9))
+    failure = None
+    try:
+        async with asyncio.timeout(request.timeout):
+            transport, _ = await door.open(asyncio.Protocol, Endpoint(host=request.host, port=request.port), recorder)
+        transport.abort()
+    except DoorError as error:
+        failure = error.failure
+    except TimeoutError:
+        failure = out_of_time(request.timeout, recorder.latest)
+    return Observation(
+        timings=recorder.timings(),
+        failure=failure,
+        resolution=recorder.resolution(),
+        response=_connection(failure, recorder),
+    )
+
+
+def _connection(failure: Failure | None, recorder: Recorder) -> TCPConnection | None:
+    """What became of the connection; None when the failure lies before it or elsewhere: no address, denied, the
+    proxy.
+    """
+    if failure is None:
+        return TCPConnection(outcome="established")
+    if failure.code is FailureCode.CONNREFUSED:
+        return TCPConnection(outcome="refused")
+    if failure.code is FailureCode.TIMEOUT and recorder.latest == "tcp":
+        return TCPConnection(outcome="timeout")
+    return None
