@@ -101,7 +101,9 @@ class Simulation:
     # what workers do
 
     def asked(self, worker: Model, seq: int, body: bytes) -> Asked:
-        place = Location(id=self.file.location, name="office", enabled=True, created_at=self.born)
+        place = Location(
+            id=self.file.location, name="office", enabled=True, intake_url="http://127.0.0.1", created_at=self.born
+        )
         return Asked(location=place, worker=worker.id, seq=seq, body=body)
 
     async def send_pull(self, worker: Model, release: list[str], **changes: Any) -> Jobs:
