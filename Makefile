@@ -4,14 +4,18 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+ENGINE ?= docker
+IMAGE ?= open-private-location
 
-.PHONY: run test check bench image help
+.PHONY: run test check bench image lock help
 
 help:
 	@echo "make run    a control plane, a worker and a target on this machine; results as they come"
 	@echo "make test   all tests, with real processes and signals"
 	@echo "make check  style, types, layers"
 	@echo "make bench  every figure of docs/figures.md, measured again"
+	@echo "make image  the images of worker and control plane; ENGINE=podman works too"
+	@echo "make lock   the images' dependencies, resolved and pinned again"
 
 run: $(READY)
 	@$(BIN)/python -m examples.demo
@@ -27,6 +31,23 @@ check: $(READY)
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks
+
+image: export BUILDAH_FORMAT = docker
+image:
+	for target in worker controlplane; do \
+		tag=$(IMAGE); [ $$target = worker ] || tag=$(IMAGE)-$$target; \
+		$(ENGINE) build $(BUILD_FLAGS) --target $$target --tag $$tag \
+			--build-arg VERSION=$$(sed -n 's/^__version__ = "\(.*\)"$$/\1/p' worker/__init__.py) \
+			--build-arg REVISION=$$(git rev-parse HEAD) . || exit 1; \
+	done
+
+LOCK := $(BIN)/pip-compile --quiet --upgrade --allow-unsafe --generate-hashes --strip-extras \
+	--no-emit-find-links --no-emit-index-url --no-emit-trusted-host
+
+lock: $(READY)
+	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) --output-file requirements/build.txt requirements/build.in
+	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) --output-file requirements/worker.txt setup.cfg
+	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) --extra controlplane --output-file requirements/controlplane.txt setup.cfg
 
 $(READY): setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, not %d.%d: make PYTHON=/path/to/python3" % sys.version_info[:2])'

@@ -6,13 +6,11 @@ import json
 import re
 import stat
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
 from controlplane import locationfile
 from controlplane.errors import UnusableError
-from controlplane.locationfile import KeyKind
 from worker.secret import Secret
 from worker.wire import envelope
 from worker.wire.keys import PrivateKey, PublicKey
@@ -30,9 +28,8 @@ def test_the_file_has_the_names_and_forms_of_the_reference_system() -> None:
     assert re.fullmatch(r"sha256\$base64\$[A-Za-z0-9+/]{43}=", content["publicKey"]["fingerprint"])
 
 
-@pytest.mark.parametrize("kind", get_args(KeyKind))
-def test_the_two_sides_open_what_the_other_sealed(kind: KeyKind) -> None:
-    new = locationfile.make("pl:x", key_kind=kind, intake_url="https://plane.example")
+def test_the_two_sides_open_what_the_other_sealed() -> None:
+    new = locationfile.make("pl:x", key_kind="x25519", intake_url="https://plane.example")
     content = json.loads(new.text.reveal())
     mine = PrivateKey.from_pem(content["privateKey"])
     kept = PrivateKey.from_pem(new.credential.results_private_pem.reveal())
