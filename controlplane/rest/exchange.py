@@ -41,9 +41,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a proven request brought."""
+    """What a proven request brought, and from whom."""
 
-    location: Location
+    access: Access
     worker: str
     seq: int
     body: bytes
@@ -90,7 +90,7 @@ def exchange(
                 extra={"action": "request_refused", "code": problem.refusal.error, "worker": verified.worker},
             )
             return _signed(service, verified, _refusal(problem))
-        asked = Asked(location=access.location, worker=verified.worker, seq=verified.seq, body=body)
+        asked = Asked(access=access, worker=verified.worker, seq=verified.seq, body=body)
         return _signed(service, verified, await _answer(service, endpoint, asked))
 
     return handle
@@ -142,12 +142,12 @@ def _misplaced(request: web.Request, location: Location, content_type: str) -> R
 
 
 async def _answer(service: Service, endpoint: Endpoint, asked: Asked) -> Answer:
-    context = {"worker": asked.worker, "location": asked.location.id}
+    context = {"worker": asked.worker, "location": asked.access.location.id}
     try:
         return await endpoint(service, asked)
     except RefusedError as refused:
         action = {"action": "request_refused", "code": refused.refusal.error} | context
-        log.warning("refused a request of %s: %s", asked.location.name, refused, extra=action)
+        log.warning("refused a request of %s: %s", asked.access.location.name, refused, extra=action)
         return _refusal(refused)
     except (MessageError, EnvelopeError) as error:
         code = "message" if isinstance(error, MessageError) else "envelope"

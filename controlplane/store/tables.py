@@ -121,7 +121,7 @@ jobs = Table(
     Column("worker", String(64)),
     Column("closed", String(10)),
     Column("closed_at", BigInteger),
-    Index("jobs_by_location", "location_id", "closed"),
+    Index("jobs_open", "closed", "location_id"),
     Index("jobs_by_closing", "closed_at"),
 )
 """One run that was given out at least once. *worker* has it, or nobody (null: given back). *closed* is null while it is

@@ -82,7 +82,8 @@ class Plane:
             modified_at=self.now(),
         )
         async with self.database.write() as connection:
-            await tests.put(connection, stored, now=self.now())
+            known = await tests.by_id(connection, public_id)
+            await (tests.add if known is None else tests.replace)(connection, stored, now=self.now())
             await tests.assign(connection, stored, location, enabled=True, now=self.now())
         return stored
 

@@ -25,8 +25,8 @@ from controlplane.leases import LEASE_TTL, MAX_DELIVERIES
 from controlplane.rest.exchange import Asked
 from controlplane.rest.worker import pull, push
 from controlplane.schedule import Timetable
-from controlplane.store import tests
-from controlplane.store.locations import Location
+from controlplane.store import locations, tests
+from controlplane.store.locations import Access
 from controlplane.store.tables import assignments, jobs, results
 from tests.fakes.protocol import ProtocolWorker, Reply, item
 from tests.integration.controlplane.plane import Plane, opened
@@ -54,8 +54,9 @@ class Model:
 class Simulation:
     """Three workers of one location and seven tests."""
 
-    def __init__(self, plane: Plane, file: ProtocolWorker) -> None:
+    def __init__(self, plane: Plane, file: ProtocolWorker, access: Access) -> None:
         self.plane = plane
+        self.access = access
         self.file = file
         self.workers = [Model(), Model(), Model()]
         self.born = self.started = plane.now()
@@ -71,7 +72,11 @@ class Simulation:
         file = await plane.add_location()
         for public_id, period in PERIODS.items():
             await plane.add_test(file.location, public_id, period=period)
-        return cls(plane, file)
+        sealer, access_key = plane.database.sealer, file.credentials.access_key
+        async with plane.database.read() as connection:
+            access = await locations.access(connection, sealer, access_key, now=plane.now())
+        assert access is not None
+        return cls(plane, file, access)
 
     async def play(self, events: Sequence[Event]) -> None:
         for number, event in enumerate(events):
@@ -101,10 +106,7 @@ class Simulation:
     # what workers do
 
     def asked(self, worker: Model, seq: int, body: bytes) -> Asked:
-        place = Location(
-            id=self.file.location, name="office", enabled=True, intake_url="http://127.0.0.1", created_at=self.born
-        )
-        return Asked(location=place, worker=worker.id, seq=seq, body=body)
+        return Asked(access=self.access, worker=worker.id, seq=seq, body=body)
 
     async def send_pull(self, worker: Model, release: list[str], **changes: Any) -> Jobs:
         worker.pulls += 1
@@ -193,7 +195,7 @@ class Simulation:
             test = await tests.get(connection, public_id)
             match how:
                 case "edit":
-                    await tests.put(connection, test, now=now)
+                    await tests.replace(connection, test, now=now)
                 case "pause" | "resume":
                     await tests.set_paused(connection, test, paused=how == "pause", now=now)
                 case "run":

@@ -89,7 +89,7 @@ def upgrade() -> None:
         sa.Column("closed", sa.String(10)),
         sa.Column("closed_at", sa.BigInteger),
     )
-    op.create_index("jobs_by_location", "jobs", ["location_id", "closed"])
+    op.create_index("jobs_open", "jobs", ["closed", "location_id"])
     op.create_index("jobs_by_closing", "jobs", ["closed_at"])
     op.create_table(
         "results",
