@@ -1,4 +1,4 @@
-"""Programs of others that some tests want: found, or the test skips and says so; where REQUIRE_PEERS is set, as in CI, it fails."""
+"""Programs of others that some tests want: without one the test skips and says so, or fails where REQUIRE_PEERS is set, as in CI."""
 
 from __future__ import annotations
 
