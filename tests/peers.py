@@ -1,4 +1,4 @@
-"""Programs of others that some tests want: without one the test skips and says so, or fails where REQUIRE_PEERS is set, as in CI."""
+"""Programs of others that some tests want: without one a test skips and says so, or fails where REQUIRE_PEERS is set (CI)."""
 
 from __future__ import annotations
 
