@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from datetime import UTC, datetime
@@ -12,17 +11,24 @@ import click
 
 from controlplane import app
 from controlplane.commands.session import Session, run, with_session
+from controlplane.commands.table import harmless
 from worker.wire import signing
 
 
 class Lines(logging.Formatter):
-    """One line a record: time, level, action, message."""
+    """`TIME LEVEL message key=value…`, one line a record whatever is in it, as the worker's logs look."""
 
     def format(self, record: logging.LogRecord) -> str:
-        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        action = getattr(record, "action", record.name)
-        text = f"{moment} {record.levelname.lower():7} {action}: {json.dumps(record.getMessage())[1:-1]}"
-        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
+        details = {name: value for name, value in vars(record).items() if name not in _OWN}
+        words = [f"{moment}Z", f"{record.levelname:7}", harmless(record.getMessage())]
+        words += [f"{name}={harmless(str(value))}" for name, value in details.items()]
+        line = " ".join(words)
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+"""What every record has."""
 
 
 def listen_address(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[str, int]:
