@@ -1,9 +1,10 @@
 """What an attacking HTTP target costs: `python -m benchmarks.hostile_http [--probes N] [ATTACK…]`.
 
-Nine runs at once, the default concurrency but one, go against a hostile server, again and again; the tenth is a bystander
-that probes an honest target which answers after 50 ms and says itself how long it took. Printed for each attack: what a
-run against it came to, its CPU, the dearest turn of the event loop (its CPU, so that a busy machine does not count), and
-the bystander's timing error (first byte measured, minus the target's own truth) beside what it is without an attacker.
+Nine runs at once, the default concurrency but one, go against a hostile server, and again half a second after each
+ended; the tenth is a bystander that probes an honest target, which answers after 50 ms and says itself how long it took.
+Printed for each attack: what a run against it came to, CPU a run (the bystander's included), the dearest turn of the
+event loop (its CPU, so that a busy machine does not count), and the bystander's timing error (first byte measured, minus
+the target's own truth) beside what it is without an attacker.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from worker.probers.http import HTTPLimits, probe
 
 AT_ONCE = 9
 DELAY = 0.05
+REST = 0.5
 LIMITS = HTTPLimits(max_body_bytes=5_000_000)
 
 ATTACKS: dict[str, Conversation] = {
@@ -113,6 +115,7 @@ async def again_and_again(one: Probe, url: str, outcomes: list[str]) -> None:
     while True:
         failure = (await one(url)).failure
         outcomes.append("a response" if failure is None else failure.code.value)
+        await asyncio.sleep(REST)
 
 
 async def under_attack(hostile: str, honest: str, probes: int) -> tuple[str, float, float, list[float]]:

@@ -180,13 +180,13 @@ class _Worker:
 
     def watch(self, evaluators: Evaluators) -> None:
         """Show the state of the parts in `/metrics`."""
-        watch, counts = self._metrics.watch, self._poller.counts
+        watch, count, counts = self._metrics.watch, self._metrics.watch_count, self._poller.counts
         watch("slots", "Slots in all, the option concurrency.", lambda: self._slots.size)
         watch("free_slots", "Slots in which a job could run now.", lambda: self._slots.free)
         watch("running", "Jobs under way.", lambda: self._inflight.running)
-        watch("pulls_answered", "Pulls with a signed reply since the start.", lambda: counts.answered)
-        watch("pulls_failed", "Pulls without a usable reply since the start.", lambda: counts.failed)
-        watch("batches_unreadable", "Signed batches that could not be opened or read.", lambda: counts.unreadable)
+        count("pulls_answered", "Pulls with a signed reply.", lambda: counts.answered)
+        count("pulls_failed", "Pulls without a usable reply.", lambda: counts.failed)
+        count("unreadable_batches", "Signed batches that could not be opened or read.", lambda: counts.unreadable)
         watch("outbox_results", "Results that wait for a signed reply.", lambda: self._outbox.waiting)
         watch("outbox_bytes", "Size of the results that wait.", lambda: self._outbox.waiting_bytes)
         watch(
@@ -198,8 +198,9 @@ class _Worker:
             self._clock_offset,
         )
         watch("evaluator_queue", "Evaluations that wait for a process.", lambda: evaluators.waiting)
-        watch("evaluators_killed", "Evaluators ended with an assertion in hand.", lambda: evaluators.killed)
-        watch("evaluators_recycled", "Evaluators replaced for their size.", lambda: evaluators.recycled)
+        count("evaluators_killed", "Evaluators ended with an assertion in hand.", lambda: evaluators.killed)
+        count("evaluators_recycled", "Evaluators replaced for their size.", lambda: evaluators.recycled)
+        count("evaluators_crashed", "Evaluators ended without any work in hand.", lambda: evaluators.crashed)
 
     def _clock_offset(self) -> float:
         return self._intake.clock_offset.total_seconds()

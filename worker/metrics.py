@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from worker.apitest.result import Result
@@ -67,17 +67,28 @@ class Metrics:
 
     def watch(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """Show what *read* returns at each scrape as gauge `synthetics_worker_NAME`."""
-        self.registry.register(_Reading(f"synthetics_worker_{name}", help_text, read))
+        self.registry.register(_Reading(GaugeMetricFamily, f"synthetics_worker_{name}", help_text, read))
+
+    def watch_count(self, name: str, help_text: str, read: Callable[[], float]) -> None:
+        """Show what *read*, which never falls, returns at each scrape as counter `synthetics_worker_NAME_total`."""
+        self.registry.register(_Reading(CounterMetricFamily, f"synthetics_worker_{name}", help_text, read))
 
     def text(self) -> bytes:
         return generate_latest(self.registry)
 
 
 class _Reading(Collector):
-    def __init__(self, name: str, help_text: str, read: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        family: type[GaugeMetricFamily | CounterMetricFamily],
+        name: str,
+        help_text: str,
+        read: Callable[[], float],
+    ) -> None:
+        self._family = family
         self._name = name
         self._help = help_text
         self._read = read
 
     def collect(self) -> Iterable[Metric]:
-        yield GaugeMetricFamily(self._name, self._help, value=self._read())
+        yield self._family(self._name, self._help, value=self._read())

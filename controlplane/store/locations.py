@@ -20,6 +20,7 @@ class Location:
     id: str
     name: str
     enabled: bool
+    intake_url: str
     created_at: int
 
 
@@ -53,7 +54,11 @@ async def add(connection: AsyncConnection, location: Location) -> None:
     try:
         await connection.execute(
             locations.insert().values(
-                id=location.id, name=location.name, enabled=location.enabled, created_at=location.created_at
+                id=location.id,
+                name=location.name,
+                enabled=location.enabled,
+                intake_url=location.intake_url,
+                created_at=location.created_at,
             )
         )
     except IntegrityError as error:
@@ -151,6 +156,10 @@ async def set_enabled(connection: AsyncConnection, location: str, *, enabled: bo
     await connection.execute(update(locations).where(locations.c.id == location).values(enabled=enabled))
 
 
+async def set_intake_url(connection: AsyncConnection, location: str, url: str) -> None:
+    await connection.execute(update(locations).where(locations.c.id == location).values(intake_url=url))
+
+
 async def remove(connection: AsyncConnection, location: str) -> None:
     """With its credentials, workers, jobs and assignments. Results stay until they are too old."""
     await connection.execute(delete(locations).where(locations.c.id == location))
@@ -169,7 +178,7 @@ def _current(table: FromClause, now: int) -> ColumnElement[bool]:
 
 
 def _location(row: Row[tuple[object, ...]]) -> Location:
-    return Location(id=row.id, name=row.name, enabled=row.enabled, created_at=row.created_at)
+    return Location(id=row.id, name=row.name, enabled=row.enabled, intake_url=row.intake_url, created_at=row.created_at)
 
 
 def _secret_context(access_key: str) -> str:

@@ -38,8 +38,10 @@ locations = Table(
     Column("id", String(120), primary_key=True),
     Column("name", String(200), nullable=False, unique=True),
     Column("enabled", Boolean, nullable=False),
+    Column("intake_url", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
 )
+"""*intake_url* is what its newest config file says; a rotation says it again."""
 
 credentials = Table(
     "credentials",

@@ -88,6 +88,7 @@ async def test_the_status_server_answers_orchestrators() -> None:
     clock, readings = FakeClock(), Readings()
     metrics = Metrics("1.2.3")
     metrics.watch("free_slots", "Slots free.", lambda: 7)
+    metrics.watch_count("pulls_answered", "Pulls with a signed reply.", lambda: 5)
     metrics.count_result(
         Result(
             test_public_id="abc-def-ghi",
@@ -115,7 +116,8 @@ async def test_the_status_server_answers_orchestrators() -> None:
             assert reply.headers["Content-Type"].startswith("text/plain; version=0.0.4")
         async with client.get("/other") as reply:
             assert reply.status == 404
-    assert "synthetics_worker_free_slots 7.0" in text
+    assert "# TYPE synthetics_worker_free_slots gauge\nsynthetics_worker_free_slots 7.0\n" in text
+    assert "# TYPE synthetics_worker_pulls_answered_total counter\nsynthetics_worker_pulls_answered_total 5.0\n" in text
     assert 'synthetics_worker_results_total{code="DNS",status="failed"} 1.0' in text
     assert 'synthetics_worker_info{version="1.2.3"} 1.0' in text
     assert "secret name" not in text

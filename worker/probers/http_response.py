@@ -42,14 +42,12 @@ _CODINGS = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
 _NEVER_PAUSE = 1 << 30
 """The parser's buffer is emptied after every slice, so that its own flow control never steps in."""
 
-_SLICE = 16_384
-"""Chunked bytes parsed at a stretch while they are nearly all body."""
-
-_SLICE_OF_FRAMING = 1024
-"""The same behind a slice that was not: at worst 200 chunks, a fraction of a millisecond."""
-
 _FRAMING_PER_TURN = 512
-"""Bytes of framing after which a chunked body waits for its next turn, so that tiny chunks do not hold up other tests."""
+"""Bytes of framing, about a hundred chunks, after which a chunked body waits for its next turn: a tenth of a millisecond."""
+
+_LEAST_SLICE = 512
+_LARGEST_SLICE = 16_384
+"""Chunked bytes parsed at a stretch: as many as should hold one turn's framing, judged by the stretch before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +121,7 @@ class ResponseReader:
         self._chunks: StreamReader | None = None
         self._pending = memoryview(b"")
         """Chunked bytes that wait for their turn."""
-        self._slice = _SLICE_OF_FRAMING
+        self._slice = _LEAST_SLICE
         self._framing = 0
         self._encodings: tuple[str, ...] = ()
 
@@ -252,7 +250,8 @@ class ResponseReader:
             self._body.add(payload)
             framing = len(piece) - len(payload)
             self._framing += framing
-            self._slice = _SLICE if framing * 16 <= len(piece) else _SLICE_OF_FRAMING
+            likely = len(piece) * _FRAMING_PER_TURN // max(1, framing)
+            self._slice = min(_LARGEST_SLICE, max(_LEAST_SLICE, likely))
             if self._body.size > self._limits.max_body_bytes:
                 raise self._body_too_large("the body does not end")
             if stream.is_eof():

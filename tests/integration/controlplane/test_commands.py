@@ -130,6 +130,15 @@ def test_a_rotated_location_has_a_second_file_with_other_keys(run: Run, location
         assert first[member] != second[member]
 
 
+def test_a_rotation_keeps_the_url_of_the_last_file_unless_another_is_named(run: Run) -> None:
+    run("location", "create", "lab", "--intake-url", "https://one.example", "--output", "1.json")
+    run("location", "rotate", "lab", "--output", "2.json")
+    run("location", "rotate", "lab", "--intake-url", "https://two.example", "--output", "3.json")
+    run("location", "rotate", "lab", "--output", "4.json")
+    urls = [json.loads(Path(f"{number}.json").read_text())["intakeUrl"] for number in range(1, 5)]
+    assert urls == ["https://one.example", "https://one.example", "https://two.example", "https://two.example"]
+
+
 def test_the_state_of_a_location_is_told(run: Run, location: str) -> None:
     assert [(one["name"], one["state"], one["workers"]) for one in listed(run, "location")] == [
         ("office", "never seen", [])

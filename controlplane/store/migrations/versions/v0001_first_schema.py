@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(120), primary_key=True),
         sa.Column("name", sa.String(200), nullable=False, unique=True),
         sa.Column("enabled", sa.Boolean, nullable=False),
+        sa.Column("intake_url", sa.Text, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
     )
     op.create_table(
