@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+from aiohttp.http_exceptions import HttpProcessingError
 
 from controlplane import app
 from controlplane.commands.session import Session, run, with_session
@@ -112,10 +113,20 @@ def _announce(url: str) -> None:
     sys.stdout.flush()
 
 
+def _malformed_is_a_line(record: logging.LogRecord) -> bool:
+    """Bytes that are no HTTP are their sender's mistake: aiohttp logs them with a traceback of ours."""
+    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+        record.msg, record.args = "refused what is no HTTP: %s", (record.exc_info[1].message,)
+        record.exc_info, record.levelno, record.levelname = None, logging.INFO, "INFO"
+        record.action = "request_refused"
+    return True
+
+
 def _log_to_stderr(*, verbose: bool) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(Lines())
     logging.basicConfig(handlers=[handler], level=logging.INFO)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.server").addFilter(_malformed_is_a_line)
     if verbose:
         logging.getLogger("controlplane").setLevel(logging.DEBUG)
