@@ -79,7 +79,7 @@ def exchange(
             log.info("refused: %s", error, extra={"action": "request_refused", "remote": request.remote})
             return _unsigned(401, "the signature does not hold")
         except (DatabaseError, DBAPIError) as error:
-            log.error("cannot look up who asks: %s", error, extra={"action": "database_failed"})  # noqa: TRY400
+            log.error("cannot look up who asks: %s", getattr(error, "orig", error), extra={"action": "database_failed"})  # noqa: TRY400
             return _unsigned(503, "the database does not answer")
         problem = problem or disproof or _misplaced(request, access.location, content_type)
         if problem is not None:
@@ -118,6 +118,8 @@ async def _read(request: web.Request, max_bytes: int) -> tuple[bytes, RefusedErr
                 chunks.append(chunk)
     except TimeoutError:
         return b"", RefusedError(408, "timeout", f"the body did not arrive in {BODY_SECONDS:.0f} s")
+    except (ConnectionError, web.RequestPayloadError):  # nobody may be there to read the answer
+        return b"", RefusedError(400, "body", "the body ended early, or its framing is broken")
     return b"".join(chunks), None
 
 

@@ -99,7 +99,8 @@ def _prepare_file(path: Path, *, create: bool) -> None:
 
 
 def _engine(path: Path) -> AsyncEngine:
-    engine = create_async_engine(URL.create("sqlite+aiosqlite", database=str(path.absolute())))
+    url = URL.create("sqlite+aiosqlite", database=str(path.absolute()))
+    engine = create_async_engine(url, hide_parameters=True)  # what is bound to a statement belongs into no log
     event.listen(engine.sync_engine, "connect", _set_pragmas)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine

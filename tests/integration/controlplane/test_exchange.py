@@ -338,8 +338,8 @@ async def test_what_cannot_be_unsealed_is_a_failure_of_ours(
     assert b"Traceback" not in reply.body
 
 
-async def test_a_client_that_goes_away_or_dawdles_harms_nobody(
-    plane: Plane, worker: ProtocolWorker, session: aiohttp.ClientSession
+async def test_a_client_that_goes_away_harms_nobody(
+    plane: Plane, worker: ProtocolWorker, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     host, port = plane.url.removeprefix("http://").split(":")
     signed = worker.sign(PULL, worker.pull_body(), JSON, seq=1)
@@ -352,3 +352,21 @@ async def test_a_client_that_goes_away_or_dawdles_harms_nobody(
         writer.close()
         await writer.wait_closed()
     assert (await pull(worker, session)).status == 204
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+async def test_broken_framing_is_refused_without_a_traceback(plane: Plane, worker: ProtocolWorker) -> None:
+    host, port = plane.url.removeprefix("http://").split(":")
+    signed = worker.sign(PULL, worker.pull_body(), JSON, seq=1)
+    head = f"POST {PULL} HTTP/1.1\r\nHost: {host}:{port}\r\nTransfer-Encoding: chunked\r\n"
+    head += "".join(f"{name}: {value}\r\n" for name, value in signed.headers.items())
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(head.encode() + b"\r\n")
+    await writer.drain()
+    writer.write(b"zz\r\n")
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    writer.close()
+    await writer.wait_closed()
+    assert b" 400 " in answer.split(b"\r\n")[0]
+    assert b"Traceback" not in answer

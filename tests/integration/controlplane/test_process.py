@@ -11,6 +11,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,9 @@ from pathlib import Path
 import aiohttp
 import pytest
 import trustme
+from click.testing import CliRunner
 
+from controlplane.cli import main
 from tests.fakes.protocol import ProtocolWorker, item
 from tests.unit.controlplane.test_definitions import definition
 from worker.wire.messages import Job
@@ -58,9 +61,12 @@ def serving(folder: Path, *options: str) -> Iterator[Serving]:
 
 
 def command(folder: Path, *arguments: str) -> str:
-    done = subprocess.run([*COMMAND, "--database", str(folder / "c.db"), *arguments], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    """In this process, which has imported everything; in a thread, because a command runs an event loop of its own."""
+    with ThreadPoolExecutor(1) as thread:
+        invoked = thread.submit(CliRunner().invoke, main, ["--database", str(folder / "c.db"), *arguments])
+    result = invoked.result()
+    assert result.exit_code == 0, result.output
+    return result.output
 
 
 def prepare(folder: Path, tests: int = 1) -> None:

@@ -109,15 +109,19 @@ def test_an_intake_url_may_have_a_path() -> None:
 
 def test_the_commands_can_be_typed_as_they_are_printed() -> None:
     text = locationfile.commands(Path("worker-config.json"), "https://plane.example")
-    assert (
-        "docker run --rm -v $PWD/worker-config.json:/etc/datadog/synthetics-check-runner.json open-private-location"
-        in text
-    )
+    mount = "$PWD/worker-config.json:/etc/datadog/synthetics-check-runner.json"
+    assert f"docker run --rm -v {mount} --user $(id -u) open-private-location\n" in text
     assert "--from-file=synthetics-check-runner.json=worker-config.json" in text
     assert "network host" not in text
 
 
+def test_plain_http_to_another_machine_is_pointed_out() -> None:
+    assert "--insecureIntake" in locationfile.commands(Path("x.json"), "http://plane.example")
+    assert "--insecureIntake" not in locationfile.commands(Path("x.json"), "https://plane.example")
+
+
 def test_a_loopback_intake_is_pointed_out() -> None:
     text = locationfile.commands(Path("/tmp/my config.json"), "http://127.0.0.1:8080")
-    assert "--network host -v '/tmp/my config.json':" in text
+    assert "-v '/tmp/my config.json':" in text
+    assert "--network host" in text
     assert "Workers on other machines do not reach http://127.0.0.1:8080" in text
