@@ -8,6 +8,7 @@ jobs run and which results wait is other modules' business.
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import ssl
 from collections.abc import Mapping, Sequence
@@ -200,7 +201,7 @@ class Intake:
         try:
             async with self._session.post(
                 base.rstrip("/") + path,
-                data=body,
+                data=io.BytesIO(body),  # in pieces: a large push as one write would hold up the event loop
                 headers=headers | {"Accept-Encoding": "identity", "User-Agent": self._agent},
                 allow_redirects=False,
                 proxy=proxy.reveal() if proxy else None,

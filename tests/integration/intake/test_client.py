@@ -55,6 +55,12 @@ async def test_jobs_arrive_opened_and_results_are_accepted() -> None:
         assert [seen.result for seen in server.results(server.bodies[-1]).results] == ["r1", "r2"]
 
 
+async def test_a_push_of_many_megabytes_arrives_whole() -> None:
+    async with protocol_server() as server, client_of(server) as intake:
+        large = ResultItem(result="r", job="j", lease="l", outcome=raw({"body": "x" * 3_000_000}))
+        assert (await intake.push([large])).accepted == ("r",)
+
+
 async def test_each_endpoint_counts_for_itself_from_one() -> None:
     async with protocol_server() as server, client_of(server) as intake:
         for _ in range(2):
