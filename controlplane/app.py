@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import ssl
@@ -165,7 +166,9 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except (OSError, OverflowError) as error:
-        raise UnusableError(f"--listen {host}:{port}: {getattr(error, 'strerror', None) or error}") from error
+        number = getattr(error, "errno", None) or 0
+        reason = os.strerror(number) if number > 0 else getattr(error, "strerror", None) or str(error)
+        raise UnusableError(f"--listen {host}:{port}: {reason}") from error
 
 
 def _url(host: str, port: int, *, secure: bool) -> str:

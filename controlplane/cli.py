@@ -1,20 +1,37 @@
-"""`synthetics-controlplane`: the options before a command, and the commands. The only place that ends the process."""
+"""`synthetics-controlplane`: the options before a command, and the commands.
+
+A command is imported when it is named: the web server alone takes longer to import than most commands take to run.
+"""
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import click
 
-from controlplane.commands.location import location
-from controlplane.commands.results import results
-from controlplane.commands.serve import serve
 from controlplane.commands.session import database_option
-from controlplane.commands.test import test
 from worker import __version__
 
+_COMMANDS = ("serve", "location", "test", "results")
+"""Each in the module of its name, under its name."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class Commands(click.Group):
+    """Click's own pattern of subcommands that are loaded late."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _COMMANDS:
+            return None
+        command = getattr(import_module(f"controlplane.commands.{cmd_name}"), cmd_name)
+        assert isinstance(command, click.Command)
+        return command
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 @database_option
 def main(database: Path | None) -> None:
@@ -23,7 +40,3 @@ def main(database: Path | None) -> None:
     Secrets in the database are sealed with a key that lies beside it (DATABASE.key), or in the file that
     CONTROLPLANE_KEY_FILE names, or in CONTROLPLANE_KEY (32 bytes in base64).
     """
-
-
-for command in (serve, location, test, results):
-    main.add_command(command)

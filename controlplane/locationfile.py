@@ -95,20 +95,23 @@ def write(path: Path, text: Secret[str]) -> None:
 
 
 def commands(path: Path, intake_url: str) -> str:
-    """How to start a worker with the file: on this machine, in Docker, in Kubernetes."""
-    host = urlsplit(intake_url).hostname or ""
+    """How to start a worker with the file: on this machine, in Docker, in Kubernetes; and what will not work as it is."""
+    parts = urlsplit(intake_url)
+    host = parts.hostname or ""
     loopback = host in ("localhost", "::1") or host.startswith("127.")
     shown = shlex.quote(str(path))
     mounted = shown if path.is_absolute() else f"$PWD/{shown}"
-    network = "--network host " if loopback else ""
+    network = " --network host" if loopback else ""
     lines = [
         "Start a worker here:",
         f"  synthetics-worker --config {shown}",
-        "in Docker:",
-        f"  docker run --rm {network}-v {mounted}:{MOUNT} {IMAGE}",
+        "in Docker (as you, because the file is yours alone):",
+        f"  docker run --rm -v {mounted}:{MOUNT} --user $(id -u){network} {IMAGE}",
         "in Kubernetes:",
         f"  kubectl create secret generic private-location-worker --from-file=synthetics-check-runner.json={shown}",
     ]
     if loopback:
         lines.append(f"Workers on other machines do not reach {intake_url}: name another with --intake-url.")
+    elif parts.scheme == "http":
+        lines.append("Workers refuse plain HTTP to another machine unless they are given --insecureIntake.")
     return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""Programs of others that some tests want: found, or the test skips and says why; with REQUIRE_PEERS set, as in CI, it fails."""
+"""Programs of others that some tests want: without one a test skips and says so, or fails where REQUIRE_PEERS is set (CI)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+
+REQUIRED = bool(os.environ.get("REQUIRE_PEERS"))
+"""Whether a test without its peer must fail. A mark that skips looks here and lets the test run into what is missing."""
 
 
 def peer(name: str) -> str:
@@ -22,6 +25,6 @@ def peer(name: str) -> str:
 
 def missing(reason: str) -> NoReturn:
     """Skip the test, or fail it where peers are required."""
-    if os.environ.get("REQUIRE_PEERS"):
+    if REQUIRED:
         pytest.fail(f"{reason}, and REQUIRE_PEERS is set")
     pytest.skip(reason)

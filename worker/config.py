@@ -166,7 +166,9 @@ def _certificates(given: Setting, directory: str) -> dict[str, Setting]:
 
 
 def _missing(merged: Merged, settings: Mapping[str, Setting]) -> Sequence[ConfigError]:
-    """One mistake for each required option that nobody gave, and did not try to give."""
+    """One mistake for each required option that nobody gave, and did not try to give; they may all be in a file not read."""
+    if any(mistake.option == "config" for mistake in merged.mistakes):
+        return ()
     tried = {NAMES[mistake.option].option.name for mistake in merged.mistakes if mistake.option in NAMES}
     lacking = [
         setting.option

@@ -172,9 +172,6 @@ class Runner:
                 evaluation = await self._evaluators.evaluate(
                     test.public_id or test.name, tuple(unbounded.values()), observation, left
                 )
-            except TimeoutError:
-                failure = Failure(FailureCode.TIMEOUT, "the test's time was over before its assertions were judged")
-                return Verdict(failure=failure), None
             except EvaluationError as error:
                 reason = "the worker had no evaluator for this test's assertions"
                 return Verdict(failure=Failure(FailureCode.INTERNAL_ERROR, reason)), str(error)

@@ -35,9 +35,6 @@ key_kind_option = click.option(
     show_default=True,
     help="What jobs and results are sealed with. RSA is what the reference system uses; X25519 is far cheaper.",
 )
-intake_url_option = click.option(
-    "--intake-url", default=DEFAULT_INTAKE_URL, show_default=True, metavar="URL", help="Where the workers find `serve`."
-)
 output_option = click.option(
     "--output",
     required=True,
@@ -49,7 +46,9 @@ output_option = click.option(
 @location.command()
 @click.argument("name")
 @key_kind_option
-@intake_url_option
+@click.option(
+    "--intake-url", default=DEFAULT_INTAKE_URL, show_default=True, metavar="URL", help="Where the workers find `serve`."
+)
 @output_option
 @with_session
 def create(session: Session, name: str, key_kind: KeyKind, intake_url: str, output: Path) -> None:
@@ -63,7 +62,9 @@ async def _create(session: Session, name: str, key_kind: KeyKind, intake_url: st
     if not name.strip() or len(name) > 200 or not name.isprintable():
         raise UnusableError(f"location {name!r}: a name has 1 to 200 printable characters")
     url = locationfile.check_intake_url(intake_url)
-    place = Location(id=locationfile.location_id(name), name=name, enabled=True, created_at=session.now())
+    place = Location(
+        id=locationfile.location_id(name), name=name, enabled=True, intake_url=url, created_at=session.now()
+    )
     new = locationfile.make(place.id, key_kind=key_kind, intake_url=url)  # before the lock: RSA takes its time
     async with session.open(create=True) as database, database.write() as connection:
         await locations.add(connection, place)
@@ -75,7 +76,7 @@ async def _create(session: Session, name: str, key_kind: KeyKind, intake_url: st
 @location.command()
 @click.argument("name")
 @key_kind_option
-@intake_url_option
+@click.option("--intake-url", metavar="URL", help="Where the workers find `serve`.  [default: what the last file said]")
 @output_option
 @click.option(
     "--overlap-hours",
@@ -85,26 +86,29 @@ async def _create(session: Session, name: str, key_kind: KeyKind, intake_url: st
     help="How long the files made before go on working; 0 ends them at once.",
 )
 @with_session
-def rotate(session: Session, name: str, key_kind: KeyKind, intake_url: str, output: Path, overlap_hours: float) -> None:
+def rotate(
+    session: Session, name: str, key_kind: KeyKind, intake_url: str | None, output: Path, overlap_hours: float
+) -> None:
     """Make a new config file with new keys; the old ones end after the overlap."""
     run(_rotate(session, name, key_kind, intake_url, output, overlap_hours), session)
-    click.echo(f"the new config file of {name!r} is {output}; older ones work for another {overlap_hours:g} h\n")
-    click.echo(locationfile.commands(output, intake_url))
 
 
 async def _rotate(
-    session: Session, name: str, key_kind: KeyKind, intake_url: str, output: Path, overlap_hours: float
+    session: Session, name: str, key_kind: KeyKind, intake_url: str | None, output: Path, overlap_hours: float
 ) -> None:
-    url = locationfile.check_intake_url(intake_url)
     now = session.now()
     async with session.open() as database:
         async with database.read() as connection:
             place = await locations.find(connection, name)
+        url = place.intake_url if intake_url is None else locationfile.check_intake_url(intake_url)
         new = locationfile.make(place.id, key_kind=key_kind, intake_url=url)
         async with database.write() as connection:
             await locations.retire_credentials(connection, place.id, expires_at=now + round(overlap_hours * 3_600_000))
             await locations.add_credential(connection, database.sealer, place.id, new.credential, now=now)
+            await locations.set_intake_url(connection, place.id, url)
             locationfile.write(output, new.text)
+    click.echo(f"the new config file of {name!r} is {output}; older ones work for another {overlap_hours:g} h\n")
+    click.echo(locationfile.commands(output, url))
 
 
 @location.command()

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+from aiohttp.http_exceptions import HttpProcessingError
 
 from controlplane import app
 from controlplane.commands.session import Session, run, with_session
+from controlplane.commands.table import harmless
 from worker.wire import signing
 
 
 class Lines(logging.Formatter):
-    """One line a record: time, level, action, message."""
+    """`TIME LEVEL message key=value…`, one line a record whatever is in it, as the worker's logs look."""
 
     def format(self, record: logging.LogRecord) -> str:
-        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-        action = getattr(record, "action", record.name)
-        text = f"{moment} {record.levelname.lower():7} {action}: {json.dumps(record.getMessage())[1:-1]}"
-        return f"{text}\n{self.formatException(record.exc_info)}" if record.exc_info else text
+        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
+        details = {name: value for name, value in vars(record).items() if name not in _OWN}
+        words = [f"{moment}Z", f"{record.levelname:7}", harmless(record.getMessage())]
+        words += [f"{name}={harmless(str(value))}" for name, value in details.items()]
+        line = " ".join(words)
+        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
+
+
+_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+"""What every record has."""
 
 
 def listen_address(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[str, int]:
@@ -106,10 +113,20 @@ def _announce(url: str) -> None:
     sys.stdout.flush()
 
 
+def _malformed_is_a_line(record: logging.LogRecord) -> bool:
+    """Bytes that are no HTTP are their sender's mistake: aiohttp logs them with a traceback of ours."""
+    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+        record.msg, record.args = "refused what is no HTTP: %s", (record.exc_info[1].message,)
+        record.exc_info, record.levelno, record.levelname = None, logging.INFO, "INFO"
+        record.action = "request_refused"
+    return True
+
+
 def _log_to_stderr(*, verbose: bool) -> None:
     handler = logging.StreamHandler()
     handler.setFormatter(Lines())
     logging.basicConfig(handlers=[handler], level=logging.INFO)
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    logging.getLogger("aiohttp.server").addFilter(_malformed_is_a_line)
     if verbose:
         logging.getLogger("controlplane").setLevel(logging.DEBUG)

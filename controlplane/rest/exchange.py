@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from aiohttp import web
 from sqlalchemy.exc import DBAPIError
 
+from controlplane.errors import DatabaseError
 from controlplane.rest.service import SERVICE, Service
 from controlplane.store import locations
 from controlplane.store.locations import Access, Location
@@ -40,9 +41,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a proven request brought."""
+    """What a proven request brought, and from whom."""
 
-    location: Location
+    access: Access
     worker: str
     seq: int
     body: bytes
@@ -71,12 +72,15 @@ def exchange(
             claim = signing.read_claim(request.headers)
             access = await _access(service, claim)
             if access is None:
-                return _unsigned("unknown access key")
+                return _unsigned(401, "unknown access key")
             body, problem = await _read(request, max_bytes)
             verified, disproof = _prove(service, access, claim, request, body)
         except SignatureError as error:
             log.info("refused: %s", error, extra={"action": "request_refused", "remote": request.remote})
-            return _unsigned("the signature does not hold")
+            return _unsigned(401, "the signature does not hold")
+        except (DatabaseError, DBAPIError) as error:
+            log.error("cannot look up who asks: %s", getattr(error, "orig", error), extra={"action": "database_failed"})  # noqa: TRY400
+            return _unsigned(503, "the database does not answer")
         problem = problem or disproof or _misplaced(request, access.location, content_type)
         if problem is not None:
             log.warning(
@@ -86,7 +90,7 @@ def exchange(
                 extra={"action": "request_refused", "code": problem.refusal.error, "worker": verified.worker},
             )
             return _signed(service, verified, _refusal(problem))
-        asked = Asked(location=access.location, worker=verified.worker, seq=verified.seq, body=body)
+        asked = Asked(access=access, worker=verified.worker, seq=verified.seq, body=body)
         return _signed(service, verified, await _answer(service, endpoint, asked))
 
     return handle
@@ -114,6 +118,8 @@ async def _read(request: web.Request, max_bytes: int) -> tuple[bytes, RefusedErr
                 chunks.append(chunk)
     except TimeoutError:
         return b"", RefusedError(408, "timeout", f"the body did not arrive in {BODY_SECONDS:.0f} s")
+    except (ConnectionError, web.RequestPayloadError):  # nobody may be there to read the answer
+        return b"", RefusedError(400, "body", "the body ended early, or its framing is broken")
     return b"".join(chunks), None
 
 
@@ -138,12 +144,12 @@ def _misplaced(request: web.Request, location: Location, content_type: str) -> R
 
 
 async def _answer(service: Service, endpoint: Endpoint, asked: Asked) -> Answer:
-    context = {"worker": asked.worker, "location": asked.location.id}
+    context = {"worker": asked.worker, "location": asked.access.location.id}
     try:
         return await endpoint(service, asked)
     except RefusedError as refused:
         action = {"action": "request_refused", "code": refused.refusal.error} | context
-        log.warning("refused a request of %s: %s", asked.location.name, refused, extra=action)
+        log.warning("refused a request of %s: %s", asked.access.location.name, refused, extra=action)
         return _refusal(refused)
     except (MessageError, EnvelopeError) as error:
         code = "message" if isinstance(error, MessageError) else "envelope"
@@ -178,5 +184,5 @@ def _signed(service: Service, verified: VerifiedRequest, answer: Answer) -> web.
     )
 
 
-def _unsigned(reason: str) -> web.Response:
-    return web.Response(status=401, text=f"{reason}\n")
+def _unsigned(status: int, reason: str) -> web.Response:
+    return web.Response(status=status, text=f"{reason}\n")

@@ -12,7 +12,7 @@ from aiohttp import web
 from controlplane.leases import LEASE_TTL
 from controlplane.rest.exchange import Answer, Asked, RefusedError, exchange
 from controlplane.rest.service import Service
-from controlplane.store import dispatch, locations, results, workers
+from controlplane.store import dispatch, results, workers
 from controlplane.store.dispatch import Lease, Taker
 from controlplane.store.results import Fate
 from worker.wire import envelope, messages
@@ -42,7 +42,8 @@ async def pull(service: Service, asked: Asked) -> Answer:
     message = messages.decode(Pull, asked.body)
     now = service.now()
     expiry = service.grace.expiry(now)
-    location = asked.location.id
+    key = _choose(asked.access.job_keys, message)
+    location = asked.access.location.id
     async with service.database.write() as connection:
         last = await workers.advance_pull(
             connection, location=location, worker=asked.worker, seq=asked.seq, pull=message, now=now
@@ -53,7 +54,6 @@ async def pull(service: Service, asked: Asked) -> Answer:
             connection, location=location, worker=asked.worker, holding=message.holding, release=message.release
         )
         cancel = await dispatch.unwanted(connection, location=location, holding=message.holding)
-        key = _choose(await locations.job_keys(connection, location, now=now), message)
         taker = Taker(
             location=location,
             worker=asked.worker,
@@ -77,12 +77,10 @@ async def pull(service: Service, asked: Asked) -> Answer:
 
 async def push(service: Service, asked: Asked) -> Answer:
     """Store results. They are on disk before the reply says so."""
-    location, now = asked.location.id, service.now()
-    async with service.database.read() as connection:
-        pems = await locations.results_keys(connection, service.database.sealer, location, now=now)
+    location, now = asked.access.location.id, service.now()
     payload = envelope.unseal(
         asked.body,
-        [_private_key(pem.reveal()) for pem in pems],
+        [_private_key(pem.reveal()) for pem in asked.access.results_keys],
         typ=envelope.RESULTS,
         location=location,
         max_bytes=messages.MAX_PUSH_BYTES,

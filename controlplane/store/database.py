@@ -15,15 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.util import CommandError
 from sqlalchemy import URL, Connection, event, inspect, select, text
 from sqlalchemy.exc import DatabaseError as DriverError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from controlplane.errors import DatabaseError
-from controlplane.store import migrations, sealing
+from controlplane.store import sealing
 from controlplane.store.sealing import Sealer
 from controlplane.store.tables import REVISION, about
 from worker.secret import Secret
@@ -102,7 +99,8 @@ def _prepare_file(path: Path, *, create: bool) -> None:
 
 
 def _engine(path: Path) -> AsyncEngine:
-    engine = create_async_engine(URL.create("sqlite+aiosqlite", database=str(path.absolute())))
+    url = URL.create("sqlite+aiosqlite", database=str(path.absolute()))
+    engine = create_async_engine(url, hide_parameters=True)  # what is bound to a statement belongs into no log
     event.listen(engine.sync_engine, "connect", _set_pragmas)
     event.listen(engine.sync_engine, "begin", _begin)
     return engine
@@ -135,16 +133,9 @@ def _migrate(connection: Connection, path: Path, create: bool) -> None:  # noqa:
     found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar() if names else None
     if found == REVISION:
         return
-    config = Config()
-    folder = str(Path(migrations.__file__).parent)
-    config.set_main_option("script_location", folder.replace("%", "%%"))
-    config.attributes["connection"] = connection
-    try:
-        command.upgrade(config, REVISION)
-    except CommandError as error:
-        raise DatabaseError(
-            f"database {path} has schema {found!r}, which this program ({REVISION}) does not know"
-        ) from error
+    from controlplane.store import migrating  # noqa: PLC0415 - Alembic takes longer to import than most commands to run
+
+    migrating.upgrade(connection, path, found=found)
 
 
 async def _unlock(connection: AsyncConnection, path: Path, keyring: Keyring) -> Sealer:

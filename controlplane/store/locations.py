@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Row, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, FromClause, Row, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,6 +20,7 @@ class Location:
     id: str
     name: str
     enabled: bool
+    intake_url: str
     created_at: int
 
 
@@ -35,12 +36,17 @@ class Credential:
     results_private_pem: Secret[str]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """Whoever signs with *secret* speaks for *location*."""
+    """Whoever signs with *secret* speaks for *location*, whose config files in force have these keys, the newest first.
+
+    *job_keys* are (kid, public PEM), *results_keys* private PEM.
+    """
 
     location: Location
     secret: Secret[str]
+    job_keys: tuple[tuple[str, str], ...]
+    results_keys: tuple[Secret[str], ...]
 
 
 async def add(connection: AsyncConnection, location: Location) -> None:
@@ -48,7 +54,11 @@ async def add(connection: AsyncConnection, location: Location) -> None:
     try:
         await connection.execute(
             locations.insert().values(
-                id=location.id, name=location.name, enabled=location.enabled, created_at=location.created_at
+                id=location.id,
+                name=location.name,
+                enabled=location.enabled,
+                intake_url=location.intake_url,
+                created_at=location.created_at,
             )
         )
     except IntegrityError as error:
@@ -95,42 +105,31 @@ async def drop_expired_credentials(connection: AsyncConnection, *, now: int) -> 
 
 async def access(connection: AsyncConnection, sealer: Sealer, access_key: str, *, now: int) -> Access | None:
     """Whom an access key stands for, None where it is unknown or has expired."""
-    row = (
+    mine = credentials.alias()
+    rows = (
         await connection.execute(
-            select(locations, credentials.c.secret_sealed)
+            select(locations, *[column for column in credentials.c if column.name != "created_at"])
             .join(credentials, credentials.c.location_id == locations.c.id)
-            .where(credentials.c.access_key == access_key, _current(now))
+            .join(mine, mine.c.location_id == locations.c.id)
+            .where(mine.c.access_key == access_key, _current(credentials, now), _current(mine, now))
+            .order_by(credentials.c.created_at.desc())
         )
-    ).one_or_none()
-    if row is None:
+    ).all()
+    asked = next((row for row in rows if row.access_key == access_key), None)
+    if asked is None:
         return None
-    secret = sealer.open(row.secret_sealed, _secret_context(access_key)).reveal().decode()
-    return Access(_location(row), Secret(secret))
-
-
-async def job_keys(connection: AsyncConnection, location: str, *, now: int) -> Sequence[tuple[str, str]]:
-    """(kid, public PEM) of every config file in force, the newest first."""
-    rows = await connection.execute(
-        select(credentials.c.jobs_kid, credentials.c.jobs_public_pem)
-        .where(credentials.c.location_id == location, _current(now))
-        .order_by(credentials.c.created_at.desc())
+    return Access(
+        location=_location(asked),
+        secret=_opened(sealer, asked.secret_sealed, _secret_context(access_key)),
+        job_keys=tuple((row.jobs_kid, row.jobs_public_pem) for row in rows),
+        results_keys=tuple(
+            _opened(sealer, row.results_private_sealed, _results_context(row.access_key)) for row in rows
+        ),
     )
-    return [(row.jobs_kid, row.jobs_public_pem) for row in rows]
 
 
-async def results_keys(
-    connection: AsyncConnection, sealer: Sealer, location: str, *, now: int
-) -> tuple[Secret[str], ...]:
-    """The private PEM of every results key in force."""
-    rows = await connection.execute(
-        select(credentials.c.access_key, credentials.c.results_private_sealed).where(
-            credentials.c.location_id == location, _current(now)
-        )
-    )
-    return tuple(
-        Secret(sealer.open(row.results_private_sealed, _results_context(row.access_key)).reveal().decode())
-        for row in rows
-    )
+def _opened(sealer: Sealer, sealed: bytes, context: str) -> Secret[str]:
+    return Secret(sealer.open(sealed, context).reveal().decode())
 
 
 async def find(connection: AsyncConnection, name: str) -> Location:
@@ -157,6 +156,10 @@ async def set_enabled(connection: AsyncConnection, location: str, *, enabled: bo
     await connection.execute(update(locations).where(locations.c.id == location).values(enabled=enabled))
 
 
+async def set_intake_url(connection: AsyncConnection, location: str, url: str) -> None:
+    await connection.execute(update(locations).where(locations.c.id == location).values(intake_url=url))
+
+
 async def remove(connection: AsyncConnection, location: str) -> None:
     """With its credentials, workers, jobs and assignments. Results stay until they are too old."""
     await connection.execute(delete(locations).where(locations.c.id == location))
@@ -170,12 +173,12 @@ async def count_tests(connection: AsyncConnection) -> dict[str, int]:
     return {row.location_id: row.tests for row in rows}
 
 
-def _current(now: int):  # type: ignore[no-untyped-def]
-    return or_(credentials.c.expires_at.is_(None), credentials.c.expires_at > now)
+def _current(table: FromClause, now: int) -> ColumnElement[bool]:
+    return or_(table.c.expires_at.is_(None), table.c.expires_at > now)
 
 
 def _location(row: Row[tuple[object, ...]]) -> Location:
-    return Location(id=row.id, name=row.name, enabled=row.enabled, created_at=row.created_at)
+    return Location(id=row.id, name=row.name, enabled=row.enabled, intake_url=row.intake_url, created_at=row.created_at)
 
 
 def _secret_context(access_key: str) -> str:

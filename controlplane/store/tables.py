@@ -38,8 +38,10 @@ locations = Table(
     Column("id", String(120), primary_key=True),
     Column("name", String(200), nullable=False, unique=True),
     Column("enabled", Boolean, nullable=False),
+    Column("intake_url", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
 )
+"""*intake_url* is what its newest config file says; a rotation says it again."""
 
 credentials = Table(
     "credentials",
@@ -119,7 +121,7 @@ jobs = Table(
     Column("worker", String(64)),
     Column("closed", String(10)),
     Column("closed_at", BigInteger),
-    Index("jobs_by_location", "location_id", "closed"),
+    Index("jobs_open", "closed", "location_id"),
     Index("jobs_by_closing", "closed_at"),
 )
 """One run that was given out at least once. *worker* has it, or nobody (null: given back). *closed* is null while it is

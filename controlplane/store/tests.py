@@ -84,21 +84,29 @@ async def everywhere(connection: AsyncConnection) -> Sequence[Assignment]:
     ]
 
 
-async def put(connection: AsyncConnection, test: StoredTest, *, now: int) -> None:
-    """Add a test, or replace the one with its public id. A replaced one is due at once wherever it is assigned."""
-    values = {
+async def add(connection: AsyncConnection, test: StoredTest, *, now: int) -> None:
+    """A new test, which runs nowhere yet."""
+    await connection.execute(
+        tests.insert().values(public_id=test.public_id, created_at=now, modified_at=now, **_content(test))
+    )
+
+
+async def replace(connection: AsyncConnection, test: StoredTest, *, now: int) -> None:
+    """Replace the test with the same public id. It is due at once wherever it is assigned, unless it is paused."""
+    changed = update(tests).where(tests.c.public_id == test.public_id).values(modified_at=now, **_content(test))
+    await connection.execute(changed)
+    await _reschedule(connection, test, now=now)
+
+
+def _content(test: StoredTest) -> dict[str, Any]:
+    return {
         "name": test.name,
         "subtype": test.subtype,
         "version": test.version,
         "paused": test.paused,
         "period_ms": test.period_ms,
         "definition": test.definition,
-        "modified_at": now,
     }
-    changed = await connection.execute(update(tests).where(tests.c.public_id == test.public_id).values(values))
-    if changed.rowcount == 0:
-        await connection.execute(tests.insert().values(public_id=test.public_id, created_at=now, **values))
-    await _reschedule(connection, test, now=now)
 
 
 async def assign(connection: AsyncConnection, test: StoredTest, location: str, *, enabled: bool, now: int) -> None:

@@ -103,8 +103,10 @@ def until(look: Callable[[], T | None], what: str, tell: Callable[[], str] = lam
 class ControlPlane:
     """A control plane on a database file; `start` and `kill` may alternate on the same port."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *flags: str, scheme: str = "http") -> None:
         self.folder = folder
+        self.flags = flags
+        self.scheme = scheme
         self.database = folder / "controlplane.db"
         self.port = 0
         self.program: Program | None = None
@@ -118,9 +120,10 @@ class ControlPlane:
             *self.database_flag,
             "--listen",
             f"127.0.0.1:{self.port}",
+            *self.flags,
         )
-        line = self.program.wait_for("http://127.0.0.1:")
-        self.port = int(line.partition("http://127.0.0.1:")[2].split()[0].strip("/.,"))
+        line = self.program.wait_for(f"{self.scheme}://127.0.0.1:")
+        self.port = int(line.partition("://127.0.0.1:")[2].split()[0])
 
     @property
     def database_flag(self) -> tuple[str, str]:
@@ -128,7 +131,7 @@ class ControlPlane:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def command(self, *arguments: str) -> str:
         done = run("controlplane", *arguments, *self.database_flag)

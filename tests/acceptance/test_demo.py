@@ -14,11 +14,12 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.programs import environment
+from tests.peers import REQUIRED
 
 pytestmark = [
     pytest.mark.acceptance,
     pytest.mark.skipif(
-        not Path(sysconfig.get_path("scripts"), "synthetics-worker").exists(),
+        not REQUIRED and not Path(sysconfig.get_path("scripts"), "synthetics-worker").exists(),
         reason="the commands are not installed in this environment",
     ),
 ]

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import trustme
 
 from tests.acceptance.conftest import StartWorker
 from tests.acceptance.programs import ControlPlane, http_test, until
@@ -145,6 +146,26 @@ def test_the_location_is_healthy_while_its_worker_pulls(control_plane: ControlPl
     until(lambda: state_of(control_plane) == "healthy", "healthy location")
     worker.kill()
     until(lambda: state_of(control_plane) == "silent", "silence noticed")
+
+
+def test_everything_goes_over_tls_with_an_internal_authority(
+    tmp_path: Path, target: Target, start_worker: StartWorker
+) -> None:
+    authority, certificate = trustme.CA(), tmp_path / "certificate.pem"
+    authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
+    authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(str(certificate))
+    plane = ControlPlane(tmp_path, f"--tls-cert={certificate}", scheme="https")
+    plane.start()
+    try:
+        config = plane.create_location()
+        plane.push([http_test("over TLS", target.url)])
+        distrusting = start_worker(config)
+        assert "caFile" in distrusting.wait_for("pull_failed")
+        distrusting.kill()
+        start_worker(config, f"--caFile={tmp_path / 'authority.pem'}")
+        assert [result["status"] for result in plane.wait_for_results(1)] == ["passed"]
+    finally:
+        plane.stop()
 
 
 def state_of(control_plane: ControlPlane) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import uuid
 from dataclasses import dataclass, field, replace
@@ -94,7 +95,7 @@ class ProtocolWorker:
         self, session: aiohttp.ClientSession, path: str, signed: signing.SignedRequest, body: bytes
     ) -> Reply:
         """Send what was signed before, as it is: also a second time, or with another body."""
-        async with session.post(self.url + path, data=body, headers=signed.headers) as response:
+        async with session.post(self.url + path, data=io.BytesIO(body), headers=signed.headers) as response:
             content = await response.read()
             headers = {name.lower(): value for name, value in response.headers.items()}
             try:

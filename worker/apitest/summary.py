@@ -32,7 +32,8 @@ def line(outcome: Mapping[str, Any], *, colour: bool = False) -> str:
     if reason:
         parts.append(reason)
     if outcome.get("unhealthy"):
-        parts.append(f"[unhealthy: {printable(str(outcome['unhealthy']), MAX_REASON)}]")
+        trouble = printable(str(outcome["unhealthy"]), MAX_REASON)
+        parts.append(trouble if status == "missed" else f"[unhealthy: {trouble}]")  # of a missed run it is the reason
     return "  ".join(part for part in parts if part).rstrip()
 
 

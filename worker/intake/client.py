@@ -8,6 +8,7 @@ jobs run and which results wait is other modules' business.
 from __future__ import annotations
 
 import asyncio
+import io
 import logging
 import ssl
 from collections.abc import Mapping, Sequence
@@ -33,6 +34,8 @@ TIMEOUT = 10.0
 """Seconds for one exchange, from connecting to the last byte."""
 MAX_SIGNINGS = 3
 """Signatures tried for one body. A control plane that refuses every number or date is broken: that is an outage."""
+CLOCK_TOLERANCE = timedelta(seconds=2)
+"""Signed dates are in whole seconds, and a reply may be a second under way."""
 PULL = "/worker/v1/pull"
 RESULTS = "/worker/v1/results"
 
@@ -187,7 +190,7 @@ class Intake:
                 retry_after=retry_after_seconds(reply.headers.get("Retry-After")),
             ) from error
         self.last_signed_reply_ns = self._clock.monotonic_ns()
-        self.clock_offset = date - self._clock.now()
+        self.clock_offset = offset_of(date - self._clock.now())
         return reply
 
     async def _post(self, path: str, body: bytes, headers: dict[str, str]) -> _Reply:
@@ -198,7 +201,7 @@ class Intake:
         try:
             async with self._session.post(
                 base.rstrip("/") + path,
-                data=body,
+                data=io.BytesIO(body),  # in pieces: a large push as one write would hold up the event loop
                 headers=headers | {"Accept-Encoding": "identity", "User-Agent": self._agent},
                 allow_redirects=False,
                 proxy=proxy.reveal() if proxy else None,
@@ -224,6 +227,11 @@ async def _read_capped(stream: aiohttp.StreamReader) -> bytes:
             raise ValueError(f"a reply larger than {messages.MAX_REPLY_BYTES} bytes")
         chunks.append(chunk)
     return b"".join(chunks)
+
+
+def offset_of(difference: timedelta) -> timedelta:
+    """What to correct our clock by: nothing as long as the difference may come from a date in whole seconds and its way here."""
+    return timedelta() if abs(difference) <= CLOCK_TOLERANCE else difference
 
 
 def _refusal_of(reply: _Reply) -> Refusal:

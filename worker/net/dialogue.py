@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 from worker.net.dial import adopt
 
@@ -14,6 +15,7 @@ class Dialogue(asyncio.Protocol):
     """Reads replies of known length or known end. Raises ConnectionError when the peer hangs up or says too much."""
 
     def __init__(self) -> None:
+        self._transport: asyncio.Transport | None = None
         self._received = bytearray()
         self._more: asyncio.Future[None] | None = None
         self._over: Exception | None = None
@@ -23,6 +25,9 @@ class Dialogue(asyncio.Protocol):
         dialogue = cls()
         adopt(transport, dialogue)
         return dialogue
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -34,6 +39,12 @@ class Dialogue(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._over = self._over or exc or ConnectionResetError("it hung up")
         self._wake()
+
+    def say(self, data: bytes) -> None:
+        if self._over is not None:  # uvloop raises RuntimeError for writing to what is closed
+            raise self._over
+        assert self._transport is not None
+        self._transport.write(data)
 
     async def receive_exactly(self, size: int) -> bytes:
         while len(self._received) < size:

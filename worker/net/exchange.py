@@ -84,7 +84,7 @@ async def _ask_tcp(server: Nameserver, question: Question) -> Reply:
     transport = await dial(server.address, server.port)
     try:
         dialogue = Dialogue.over(transport)
-        transport.write(len(query).to_bytes(2, "big") + query)
+        dialogue.say(len(query).to_bytes(2, "big") + query)
         size = int.from_bytes(await dialogue.receive_exactly(2), "big")
         reply = decode_reply(await dialogue.receive_exactly(size), question, query_id)
     except ForeignReplyError as error:

@@ -107,7 +107,7 @@ def of_handshake_error(error: OSError, peer: str) -> Failure:
     if isinstance(error, ssl.SSLCertVerificationError):
         return _of_certificate(error, peer)
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
-        reason = error.reason or "UNKNOWN"
+        reason = _reason(error)
         return Failure(FailureCode.SSL, f"the TLS handshake with {peer} failed ({reason}){_HINTS.get(reason, '')}")
     if isinstance(error, ssl.SSLEOFError | ConnectionError):
         return Failure(FailureCode.CONNRESET, f"{peer} closed the connection during the TLS handshake")
@@ -139,6 +139,11 @@ _HINTS = {
 }
 
 
+def _reason(error: ssl.SSLError) -> str:
+    """OpenSSL's name for it; errors that Python raises by itself have none."""
+    return getattr(error, "reason", None) or "UNKNOWN"
+
+
 def _of_certificate(error: ssl.SSLCertVerificationError, peer: str) -> Failure:
     name = _X509.get(error.verify_code, f"X509_V_ERR_{error.verify_code}")
     cure = ""
@@ -150,7 +155,7 @@ def _of_certificate(error: ssl.SSLCertVerificationError, peer: str) -> Failure:
 def of_broken_connection(error: Exception, waiting_for: str) -> Failure:
     """A connection that was open and broke; *waiting_for* says what was still to come."""
     if isinstance(error, ssl.SSLError):
-        reason = error.reason or "UNKNOWN"
+        reason = _reason(error)
         return Failure(FailureCode.SSL, f"waiting for {waiting_for}: TLS failed ({reason}){_HINTS.get(reason, '')}")
     if isinstance(error, OSError):
         return of_os_error(error, f"waiting for {waiting_for}")

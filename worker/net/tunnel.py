@@ -70,9 +70,9 @@ class Tunnels:
                 transport, _ = await self._secure(transport)
             dialogue = Dialogue.over(transport)
             if self.proxy.scheme == "socks5":
-                await self._socks(transport, dialogue, target, port)
+                await self._socks(dialogue, target, port)
             else:
-                await self._connect(transport, dialogue, target, port)
+                await self._connect(dialogue, target, port)
             return transport, dialogue.leave(transport)
         except BaseException as error:
             transport.abort()
@@ -96,15 +96,13 @@ class Tunnels:
                 raise
             raise self._trouble(f"cannot be reached: {error.failure.message}") from error
 
-    async def _connect(
-        self, transport: asyncio.Transport, dialogue: Dialogue, target: Address | Name, port: int
-    ) -> None:
+    async def _connect(self, dialogue: Dialogue, target: Address | Name, port: int) -> None:
         where = authority(target, port)
         lines = [f"CONNECT {where} HTTP/1.1", f"Host: {where}"]
         if self.proxy.username is not None:
             token = b64encode(f"{self.proxy.username}:{self._password()}".encode()).decode()
             lines.append(f"Proxy-Authorization: Basic {token}")
-        transport.write("\r\n".join([*lines, "", ""]).encode())
+        dialogue.say("\r\n".join([*lines, "", ""]).encode())
         status, reason = await self._final_status(dialogue)
         if status >= 300:
             raise self._refusal(_CONNECT_MEANINGS.get(status), f"{status} {reason}".rstrip())
@@ -119,17 +117,17 @@ class Tunnels:
                 return status, _printable(parsed[2] or b"")
         raise self._trouble("does not answer CONNECT in HTTP/1.1")
 
-    async def _socks(self, transport: asyncio.Transport, dialogue: Dialogue, target: Address | Name, port: int) -> None:
+    async def _socks(self, dialogue: Dialogue, target: Address | Name, port: int) -> None:
         with_password = self.proxy.username is not None
-        transport.write(b"\5\2\0\2" if with_password else b"\5\1\0")
+        dialogue.say(b"\5\2\0\2" if with_password else b"\5\1\0")
         version, method = await dialogue.receive_exactly(2)
         if version != 5:
             raise self._trouble("does not answer in SOCKS5")
         if method == 2 and with_password:
-            await self._socks_password(transport, dialogue)
+            await self._socks_password(dialogue)
         elif method != 0:
             raise self._trouble("accepts no way to log in that proxyTestRequests offers")
-        transport.write(b"\5\1\0" + _socks_address(target) + struct.pack("!H", port))
+        dialogue.say(b"\5\1\0" + _socks_address(target) + struct.pack("!H", port))
         version, reply, _, kind = await dialogue.receive_exactly(4)
         if version != 5:
             raise self._trouble("does not answer in SOCKS5")
@@ -138,11 +136,11 @@ class Tunnels:
         length = {1: 4, 4: 16}.get(kind) or (await dialogue.receive_exactly(1))[0]
         await dialogue.receive_exactly(length + 2)
 
-    async def _socks_password(self, transport: asyncio.Transport, dialogue: Dialogue) -> None:
+    async def _socks_password(self, dialogue: Dialogue) -> None:
         username, password = (self.proxy.username or "").encode(), self._password().encode()
         if not 0 < len(username) < 256 or len(password) > 255:
             raise self._trouble("speaks SOCKS5, which takes user names and passwords of up to 255 bytes")
-        transport.write(b"\1" + bytes((len(username),)) + username + bytes((len(password),)) + password)
+        dialogue.say(b"\1" + bytes((len(username),)) + username + bytes((len(password),)) + password)
         if (await dialogue.receive_exactly(2))[1] != 0:
             raise self._trouble("does not accept the user name and password of proxyTestRequests")
 

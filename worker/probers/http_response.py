@@ -18,6 +18,7 @@ from aiohttp.http import HttpProcessingError, HttpResponseParser, RawResponseMes
 from aiohttp.streams import StreamReader
 
 from worker.apitest.failure import Failure, FailureCode
+from worker.probers.http_body import Body
 from worker.probers.http_error import HTTPError
 
 _HEAD_END = re.compile(rb"\n\r?\n")
@@ -41,14 +42,12 @@ _CODINGS = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
 _NEVER_PAUSE = 1 << 30
 """The parser's buffer is emptied after every slice, so that its own flow control never steps in."""
 
-_SLICE = 16_384
-"""Chunked bytes parsed at a stretch while they are nearly all body."""
-
-_SLICE_OF_FRAMING = 1024
-"""The same behind a slice that was not: at worst 200 chunks, a fraction of a millisecond."""
-
 _FRAMING_PER_TURN = 512
-"""Bytes of framing after which a chunked body waits for its next turn, so that tiny chunks do not hold up other tests."""
+"""Bytes of framing, about a hundred chunks, after which a chunked body waits for its next turn: a tenth of a millisecond."""
+
+_LEAST_SLICE = 512
+_LARGEST_SLICE = 16_384
+"""Chunked bytes parsed at a stretch: as many as should hold one turn's framing, judged by the stretch before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,13 +115,13 @@ class ResponseReader:
         self._head = b""
         self._interim = 0
         self._message: RawResponseMessage | None = None
-        self._body = bytearray()
+        self._body = Body()
         self._length: int | None = None
         """Of the body, where the head says it; None for chunked bodies and those that end with the connection."""
         self._chunks: StreamReader | None = None
         self._pending = memoryview(b"")
         """Chunked bytes that wait for their turn."""
-        self._slice = _SLICE_OF_FRAMING
+        self._slice = _LEAST_SLICE
         self._framing = 0
         self._encodings: tuple[str, ...] = ()
 
@@ -131,7 +130,7 @@ class ResponseReader:
         """What is missing, for a message that begins "waiting for"."""
         if self._message is not None:
             of = "" if self._length is None else f" of {self._length}"
-            return f"the rest of the body ({len(self._body)}{of} bytes received)"
+            return f"the rest of the body ({self._body.size}{of} bytes received)"
         return "the rest of the header fields" if self._head or self._interim else "the first byte of a response"
 
     @property
@@ -228,13 +227,11 @@ class ResponseReader:
     def _take_body(self, data: bytes) -> Outcome | None:
         if self._chunks is not None:
             return self._take_chunks(self._chunks, data)
-        self._body += data
         if self._length is not None:
-            if len(self._body) < self._length:
-                return None
-            del self._body[self._length :]
-            return self._complete()
-        if len(self._body) > self._limits.max_body_bytes:
+            self._body.add(data[: self._length - self._body.size])
+            return self._complete() if self._body.size == self._length else None
+        self._body.add(data)
+        if self._body.size > self._limits.max_body_bytes:
             raise self._body_too_large("the body does not end")
         return None
 
@@ -250,16 +247,17 @@ class ResponseReader:
                 if not stream.is_eof():
                     raise _malformed(f"the chunked body is malformed: {_first_words(error)}") from None
             payload = stream.read_nowait()
-            self._body += payload
+            self._body.add(payload)
             framing = len(piece) - len(payload)
             self._framing += framing
-            self._slice = _SLICE if framing * 16 <= len(piece) else _SLICE_OF_FRAMING
-            if len(self._body) > self._limits.max_body_bytes:
+            likely = len(piece) * _FRAMING_PER_TURN // max(1, framing)
+            self._slice = min(_LARGEST_SLICE, max(_LEAST_SLICE, likely))
+            if self._body.size > self._limits.max_body_bytes:
                 raise self._body_too_large("the body does not end")
             if stream.is_eof():
                 return self._complete()
-            if self._framing > self._limits.max_framing_bytes + len(self._body) // 8:
-                reason = f"{self._framing} bytes of chunk framing for {len(self._body)} bytes of body"
+            if self._framing > self._limits.max_framing_bytes + self._body.size // 8:
+                reason = f"{self._framing} bytes of chunk framing for {self._body.size} bytes of body"
                 raise _malformed(f"the chunked body is nearly all overhead: {reason}")
         self._pending = pending
         return None
@@ -285,8 +283,8 @@ class ResponseReader:
             status=message.code,
             http_version=_VERSIONS[message.version],
             headers=_fields(message.raw_headers),
-            body=bytes(self._body),
-            content_encodings=self._encodings if self._body else (),
+            body=self._body.whole(),
+            content_encodings=self._encodings if self._body.size else (),
         )
 
 

@@ -44,8 +44,6 @@ Judge: TypeAlias = Callable[[Assertion], AssertionResult]
 Prepare: TypeAlias = Callable[[Observation, Limits], Judge]
 """From one task's observation to the function that judges its assertions; what it parses lives as long as the task."""
 
-_RESUMED: Final = (b"", b"")
-
 
 def main(argv: list[str], prepare: Prepare, warm_up: Callable[[Limits], None]) -> None:
     """Become an evaluator: be bound to the worker, warm up, be confined, say so, serve until the worker hangs up."""
@@ -71,6 +69,10 @@ def main(argv: list[str], prepare: Prepare, warm_up: Callable[[Limits], None]) -
         os._exit(exit_code)  # nothing is left to be done in order, and the worker waits for the end
 
 
+_TO_RESUME: Final = (b"", b"")
+"""The parts of `frames.RESUME`."""
+
+
 class _Desk:
     """The loop over tasks, and what it needs on the way."""
 
@@ -92,13 +94,15 @@ class _Desk:
 
     def serve(self, source: BinaryIO) -> None:
         """Work off tasks until the worker closes its end."""
-        while (task := _read_task(source)) is not None:
-            while task is not None:
-                task = self._work_off(task, source)
+        while self._work_off(source):
+            pass  # nothing of a task is kept while the next one is waited for
 
-    def _work_off(self, task: tuple[bytes, bytes], source: BinaryIO) -> tuple[bytes, bytes] | None:
-        """Judge one task; returns the task that came in its place while it was put aside, if one did."""
-        assertions, observation = frames.decode_task(*task)
+    def _work_off(self, source: BinaryIO) -> bool:
+        """Judge one task, or as much of it as the worker wants; False at the end."""
+        parts = _read_parts(source)
+        if parts is None:
+            return False
+        assertions, observation = frames.decode_task(*parts)
         judge = self._prepare(observation, self._settings.limits)
         results: list[AssertionResult] = []
         reported = started = time.process_time()
@@ -113,14 +117,14 @@ class _Desk:
             results, reported = [], now
             if paused:
                 self._stopwatch.rest()
-                following = _read_task(source)
-                if following != _RESUMED:
-                    return following
+                answer = _read_parts(source)
+                if answer != _TO_RESUME:
+                    return answer is not None
                 started = now
         self._stopwatch.rest()
         spent = self._resident_size() > self._settings.spent_bytes
         self._send(results, "spent" if spent else "done")
-        return None
+        return True
 
     def _judge(self, judge: Judge, assertion: Assertion) -> AssertionResult:
         try:
@@ -147,7 +151,7 @@ def _grace(assertion: Assertion) -> Grace:
             return FOR_ENGINES
 
 
-def _read_task(source: BinaryIO) -> tuple[bytes, bytes] | None:
+def _read_parts(source: BinaryIO) -> tuple[bytes, bytes] | None:
     """The two parts of a frame, or None at the end: a half frame is one, too, for its writer is gone."""
     header = source.read(frames.TASK_HEADER.size)
     if len(header) < frames.TASK_HEADER.size:

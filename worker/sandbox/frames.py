@@ -33,7 +33,9 @@ MAX_REPLY_BYTES: Final = 2 * 1024 * 1024
 """One frame from an evaluator: the language's 20 assertions at their bound, and room for a test that has more."""
 
 RESUME: Final = TASK_HEADER.pack(0, 0)
-"""Go on with the task that was put aside: a frame of two empty parts."""
+"""Go on with the task that was put aside: a frame of two empty parts, which no task is."""
+FORGET: Final = TASK_HEADER.pack(0, 1) + b"\0"
+"""Let go of the task that was put aside."""
 
 
 State: TypeAlias = Literal["going", "paused", "done", "spent"]
@@ -64,8 +66,8 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
 class Reply(msgspec.Struct, frozen=True, kw_only=True):
     """Results of consecutive assertions of the task, beginning where the reply before it ended.
 
-    `going` more follow; `paused` the turn is over and the evaluator waits for RESUME or for another task; `done`; `spent` done,
-    and the evaluator has grown so much that it must be replaced.
+    `going` more follow; `paused` the turn is over and the evaluator waits for RESUME or FORGET; `done`; `spent` done, and the
+    evaluator has grown so much that it must be replaced.
     """
 
     results: tuple[AssertionResult, ...]

@@ -146,9 +146,11 @@ class Evaluators:
         """
         if self._closed or len(self._turns) >= MAX_WAITING:
             raise EvaluationError("the evaluators are closed" if self._closed else "too many tests wait for evaluators")
-        if not assertions:
-            return Evaluation(results=())
         errand = Errand(test_key, assertions, observation, deadline_s, self._clock.monotonic_ns())
+        if deadline_s <= 0:
+            errand.expire()
+        if errand.finished:
+            return errand.evaluation()
         self._queue(errand)
         try:
             await errand.done
@@ -185,10 +187,12 @@ class Evaluators:
         if reply.state == "going":
             return
         self._end_turn(process)
-        if reply.state == "paused" and not self._turns:
-            self._enter(process, errand)
-            process.resume()
-            return
+        if reply.state == "paused":
+            if not self._turns:
+                self._enter(process, errand)
+                process.resume()
+                return
+            process.forget()
         if reply.state == "spent":
             self.recycled += 1
             self._dismiss(process)

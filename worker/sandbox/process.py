@@ -93,7 +93,7 @@ class Process(asyncio.Protocol):
                 raise
 
     def work(self, head: bytes, body: bytes) -> None:
-        """Send a task, which also replaces one that is put aside."""
+        """Send a task. The evaluator has none in hand."""
         assert self._page is not None
         POSITION.pack_into(self._page, 0, 0)
         if len(body) <= JOINED_BYTES:
@@ -105,6 +105,10 @@ class Process(asyncio.Protocol):
     def resume(self) -> None:
         """Let it go on with the task that it has put aside."""
         self._write(frames.RESUME)
+
+    def forget(self) -> None:
+        """Let it drop the task that it has put aside."""
+        self._write(frames.FORGET)
 
     def kill(self) -> None:
         """End it now and hear no more from it but `on_death`, as soon as the kernel has taken back its memory."""

@@ -2,8 +2,8 @@
 
 Every key has paid up to some point of a virtual time that follows the work in service. The waiting item whose key has paid least
 goes first, so a test whose patterns take half a second each falls behind tests that cost a millisecond, however many items it
-queues; alone, it is served at once. A key whose last turn was short is light, and the caller may ask for an item of such a key;
-one that has had no turn yet has proved nothing.
+queues; alone, it is served at once. A key whose turns are short is light, and the caller may ask for an item of such a key; one
+that has had no turn yet has proved nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,9 @@ from typing import Final, Generic, TypeAlias, TypeVar
 T = TypeVar("T")
 
 LIGHT_SECONDS: Final = 0.1
-"""What a turn of a light key costs at most: a hundred times an ordinary test, a fifth of the default limit of one pattern."""
+"""What turns of a light key usually cost at most: a hundred times an ordinary test, a fifth of one pattern's default limit."""
+SMOOTHING: Final = 0.25
+"""Weight of the last turn in what is usual: one that a busy machine has drawn out to 0.4 s does not make a key heavy yet."""
 MAX_REMEMBERED: Final = 10_000
 """Keys whose past is kept; beyond it the cheapest are forgotten, which only ever favours them."""
 
@@ -35,7 +37,7 @@ class Turns(Generic[T]):
         self._waiting: dict[str, deque[T]] = {}
         self._light: list[_Place] = []
         self._heavy: list[_Place] = []
-        self._past: dict[str, tuple[float, float]] = {}  # by key: paid up to, cost of the last turn
+        self._past: dict[str, tuple[float, float]] = {}  # by key: paid up to, usual cost of a turn
         self._now = 0.0
         self._order = count()
         self._size = 0
@@ -72,7 +74,8 @@ class Turns(Generic[T]):
 
     def charge(self, key: str, cost: float) -> None:
         """Book one turn's *cost* in seconds to *key*."""
-        self._past[key] = (self._start_of(key) + cost, cost)
+        _, usual = self._past.get(key, (0.0, cost))
+        self._past[key] = (self._start_of(key) + cost, usual + (cost - usual) * SMOOTHING)
         if len(self._past) > MAX_REMEMBERED:
             self._forget()
 

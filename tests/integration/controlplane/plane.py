@@ -46,7 +46,13 @@ class Plane:
 
     async def add_location(self, name: str = "office") -> ProtocolWorker:
         """A location, and a worker with its config file."""
-        place = Location(id=locationfile.location_id(name), name=name, enabled=True, created_at=self.now())
+        place = Location(
+            id=locationfile.location_id(name),
+            name=name,
+            enabled=True,
+            intake_url="http://127.0.0.1",
+            created_at=self.now(),
+        )
         async with self.database.write() as connection:
             await locations.add(connection, place)
         return await self.add_file(place.id, name)
@@ -76,7 +82,8 @@ class Plane:
             modified_at=self.now(),
         )
         async with self.database.write() as connection:
-            await tests.put(connection, stored, now=self.now())
+            known = await tests.by_id(connection, public_id)
+            await (tests.add if known is None else tests.replace)(connection, stored, now=self.now())
             await tests.assign(connection, stored, location, enabled=True, now=self.now())
         return stored
 

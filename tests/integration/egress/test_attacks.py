@@ -20,6 +20,7 @@ import pytest
 
 from tests.integration.egress.listeners import Listeners
 from tests.integration.egress.siege import HOST_WAYS, POLICIES, REDIRECTOR, Run, besiege, ways_of, zone
+from tests.peers import missing
 from tests.servers.dns import DNSServer
 from tests.servers.door import nameservers, trust_store
 from tests.servers.proxy import HTTPProxy, SOCKS5Proxy
@@ -108,9 +109,9 @@ async def test_the_listeners_count_what_arrives() -> None:
 def in_a_namespace(policy: str, *ways: str) -> tuple[Run, ...]:
     """The siege as a child process in a network of its own. Skips the test where that is not permitted."""
     if not UNSHARE or not IP:
-        pytest.skip("unshare and ip are needed for a network namespace")
+        missing("unshare and ip are needed for a network namespace")
     if subprocess.run([UNSHARE, "-rn", "sh", "-c", EVERYWHERE], capture_output=True).returncode:
-        pytest.skip("network namespaces are not permitted here")
+        missing("network namespaces are not permitted here")
     command = [UNSHARE, "-rn", "sh", "-c", f'{EVERYWHERE} && exec "$@"', "sh"]
     command += [sys.executable, "-m", "tests.integration.egress.siege", policy, *ways]
     done = subprocess.run(command, capture_output=True, timeout=100)

@@ -55,6 +55,12 @@ async def test_jobs_arrive_opened_and_results_are_accepted() -> None:
         assert [seen.result for seen in server.results(server.bodies[-1]).results] == ["r1", "r2"]
 
 
+async def test_a_push_of_many_megabytes_arrives_whole() -> None:
+    async with protocol_server() as server, client_of(server) as intake:
+        large = ResultItem(result="r", job="j", lease="l", outcome=raw({"body": "x" * 3_000_000}))
+        assert (await intake.push([large])).accepted == ("r",)
+
+
 async def test_each_endpoint_counts_for_itself_from_one() -> None:
     async with protocol_server() as server, client_of(server) as intake:
         for _ in range(2):
@@ -103,6 +109,12 @@ async def test_a_wrong_clock_is_corrected_by_a_signed_reply_and_the_body_sent_ag
         server.clock_ahead = timedelta(hours=3)
         assert (await intake.push([item()])).accepted == ("r",)
         assert abs(intake.clock_offset - timedelta(hours=3)) < timedelta(seconds=5)
+
+
+async def test_a_clock_that_is_right_within_a_dates_resolution_is_left_alone() -> None:
+    async with protocol_server() as server, client_of(server) as intake:
+        await intake.pull(pull())
+        assert intake.clock_offset == timedelta()
 
 
 async def test_an_unsigned_reply_never_moves_the_clock() -> None:

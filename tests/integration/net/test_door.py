@@ -193,12 +193,55 @@ async def test_a_port_where_nothing_listens_refuses() -> None:
     assert f"127.0.0.1:{port}" in refused.failure.message
 
 
-async def test_where_the_kernel_leads_elsewhere_the_connection_is_closed() -> None:
-    """0.0.0.0 is this machine to Linux: what is connected is 127.0.0.1, which was not judged."""
-    async with Listener() as target:
-        refused = await refusal(loopback_door(allow=("0.0.0.0/8",)), "0.0.0.0", target.port)
+@pytest.mark.parametrize(("host", "leads_to"), [("0.0.0.0", "127.0.0.1"), ("::", "::1")])
+async def test_where_the_kernel_leads_elsewhere_the_connection_is_closed(host: str, leads_to: str) -> None:
+    """The unspecified address is this machine to Linux: what is connected is loopback, which was not judged."""
+    async with Listener(host=leads_to) as target:
+        refused = await refusal(loopback_door(allow=("0.0.0.0/8", "::/128")), host, target.port)
         await until(lambda: target.open == 0)
+        assert target.received == b""
     assert refused.failure.code is FailureCode.DENIED
+
+
+REBINDING = {
+    "first, then second": dns.first_then(["127.0.0.1"], ["127.0.0.2"]),
+    "round robin": dns.round_robin(["127.0.0.1"], ["127.0.0.2"]),
+    "by chance": dns.shuffled(7, ["127.0.0.1"], ["127.0.0.2"]),
+    "many at once": dns.first_then(["127.0.0.2", "127.0.0.1", "::ffff:127.0.0.2"]),
+    "the other first": dns.first_then(["127.0.0.2"], ["127.0.0.1"]),
+}
+
+
+@pytest.mark.parametrize("strategy", REBINDING)
+@pytest.mark.parametrize("kind", ["A", "CNAME", "AAAA"])
+async def test_no_rebinding_reaches_what_is_denied(strategy: str, kind: str) -> None:
+    """127.0.0.1 is allowed, 127.0.0.2 is not and counts who comes; the name answers with either, by each strategy."""
+    answers = REBINDING[strategy]
+
+    def mapped(seen: int) -> list[str]:
+        return [one if ":" in one else f"::ffff:{one}" for one in answers(seen)]
+
+    def plain(seen: int) -> list[str]:
+        return [one for one in answers(seen) if ":" not in one]
+
+    records: dict[str, dict[str, dict[str, dns.Addresses]]] = {
+        "A": {NAME: {"A": plain}},
+        "CNAME": {NAME: {"CNAME": ["inside.example.net."]}, "inside.example.net": {"A": plain}},
+        "AAAA": {NAME: {"AAAA": mapped}},
+    }
+    async with Listener() as target, Listener(host="127.0.0.2", port=target.port) as secret:
+        async with DNSServer(dns.zone(records[kind])) as server:
+            door = loopback_door(server.address, allow=("127.0.0.1/32",), ipv6=kind == "AAAA")
+            outcomes = set()
+            for _ in range(8):
+                try:
+                    await opened(door, NAME, target.port)
+                    outcomes.add("reached")
+                except DoorError as error:
+                    outcomes.add(error.failure.code.value)
+        assert secret.accepted == 0
+        assert target.accepted > 0
+    assert outcomes <= {"reached", "DENIED"}
 
 
 async def test_a_worker_without_descriptors_does_not_blame_the_target() -> None:

@@ -144,7 +144,8 @@ async def test_the_proxys_certificate_is_checked_unless_its_errors_are_ignored(
 async def test_proxy_ignore_ssl_errors_is_not_about_targets(
     server_tls: ssl.SSLContext, proxy_tls: ssl.SSLContext
 ) -> None:
-    if sys.version_info < (3, 11, 8) and not isinstance(asyncio.get_running_loop(), uvloop.Loop):
+    broken = sys.version_info < (3, 11, 8) or (3, 12) <= sys.version_info < (3, 12, 2)
+    if broken and not isinstance(asyncio.get_running_loop(), uvloop.Loop):
         pytest.skip("asyncio of this Python breaks on a failed handshake inside TLS (CPython issue 113214)")
     async with Listener(tls=server_tls) as target, HTTPProxy(tls=proxy_tls) as proxy:
         lenient = through(proxy, scheme="https", verify=False)
@@ -293,7 +294,7 @@ async def test_a_proxy_that_is_none_is_named(lie: str) -> None:
     assert f"127.0.0.1:{proxy.port}" in refused.message
 
 
-@pytest.mark.parametrize("said", [b"", b"H", b"HTTP/1.1 200 OK\r\n"])
+@pytest.mark.parametrize("said", [b"", b"H", b"HTTP/1.1 200 OK\r\n", b"\5", b"\5\0", b"\5\0\5\0\0\1"])
 async def test_a_proxy_that_hangs_up_is_named(said: bytes) -> None:
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(100)
@@ -306,6 +307,34 @@ async def test_a_proxy_that_hangs_up_is_named(said: bytes) -> None:
             refused = await failure(loopback_door(proxy=Proxy.parse(Secret(f"{scheme}://127.0.0.1:{port}"))))
             assert refused.code is FailureCode.TUNNEL
             assert f"the proxy {scheme}://127.0.0.1:{port}" in refused.message
+
+
+async def test_the_end_of_a_connection_reaches_its_owner_whenever_it_comes() -> None:
+    """A proxy that opens the tunnel and hangs up in one breath: the end comes before the owner, or to it."""
+
+    class Ended(asyncio.Protocol):
+        def __init__(self) -> None:
+            self.lost = asyncio.Event()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self.lost.set()
+
+    async def open_and_close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(open_and_close, "127.0.0.1", 0) as server:
+        proxy = Proxy.parse(Secret(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+        for _ in range(20):
+            try:
+                _, protocol = await loopback_door(proxy=proxy).open(
+                    Ended, Endpoint(host="127.0.0.1", port=80), recorder()
+                )
+            except DoorError as error:
+                assert error.failure.code is FailureCode.TUNNEL  # noqa: PT017 - either may happen
+            else:
+                await asyncio.wait_for(protocol.lost.wait(), 5)
 
 
 async def test_a_proxy_that_is_not_there_is_named_and_not_the_target() -> None:

@@ -49,6 +49,7 @@ class Report:
     bystander_seconds: list[float] = field(default_factory=list)
     connections: int = 0
     opened: int = 0
+    starved: set[str] = field(default_factory=set)
     said: str = ""
     resident_mb: float = 0.0
     processes: int = 0
@@ -147,8 +148,10 @@ async def besiege(pool: Evaluators, attacks: list[hostile.Attack], report: Repor
                 report.seconds[attack.name] = time.monotonic() - began - evaluation.waited_ns / 1e9
                 report.outcomes[attack.name] = outcome_of(evaluation.results[0])
                 report.said += f"{evaluation.results[0]}\n"
-                if not evaluation.starved:  # if so, the machine has decided, not the limit under test
+                if not evaluation.starved:
                     break
+            else:
+                report.starved.add(attack.name)
 
     async def bystander() -> None:
         body = b'{"a": {"b": [1, 2, 3]}, "c": "some text"}'
@@ -212,6 +215,8 @@ def test_there_are_attacks_of_every_kind() -> None:
 
 @pytest.mark.parametrize("attack", hostile.ATTACKS, ids=lambda attack: attack.name)
 def test_an_attack_ends_in_time_with_the_right_outcome(attack: hostile.Attack, report: Report) -> None:
+    if attack.name in report.starved:
+        pytest.skip("five times the wall clock has decided: this machine is too busy to tell")
     assert re.search(attack.expect, report.outcomes[attack.name])
     assert report.seconds[attack.name] < ENOUGH_SECONDS
 

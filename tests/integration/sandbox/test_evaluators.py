@@ -182,6 +182,13 @@ async def test_a_deadline_ends_the_test_and_frees_the_place(pool: Evaluators) ->
     assert (await do(pool, "say after")).results[0].actual == "after"
 
 
+async def test_a_deadline_that_is_over_already_costs_no_evaluator(pool: Evaluators) -> None:
+    await until(lambda: pool.standing_by == 2)
+    evaluation = await pool.evaluate("key", deeds("say x"), seen(), 0.0)
+    assert evaluation.results[0].code is FailureCode.TIMEOUT
+    assert (pool.standing_by, pool.working) == (2, 0)
+
+
 async def test_a_cancelled_evaluation_never_mixes_its_replies_with_the_next() -> None:
     async with pool_of(1) as pool:
         for round_ in range(5):

@@ -49,6 +49,16 @@ def test_trouble_of_the_worker_is_told_apart() -> None:
     assert summary.line(PASSED | {"unhealthy": "late loop"}).endswith("[unhealthy: late loop]")
 
 
+def test_a_missed_run_says_why() -> None:
+    missed = {
+        "test": {"name": "Shop"},
+        "status": "missed",
+        "unhealthy": "no worker was seen",
+        "timings": {"total": 0.0},
+    }
+    assert summary.line(missed) == f"○ missed  {'Shop':<34}  no worker was seen"
+
+
 def test_what_a_target_sent_cannot_steer_a_terminal() -> None:
     outcome = PASSED | {"status": "failed", "failure": {"code": "DNS", "message": "\x1b[2J\r\nfake line\u202e"}}
     assert "\\x1b[2J\\r\\nfake line\\u202e" in summary.line(outcome)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -24,13 +23,6 @@ class Recording:
 
     def resume_reading(self, *, resume_parser: bool = True) -> None:
         self.asked.append("resume")
-
-
-@pytest.fixture
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
 
 
 def parser(loop: asyncio.AbstractEventLoop, protocol: Any, **options: Any) -> HttpResponseParser:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import cast
 
 import pytest
@@ -168,13 +167,6 @@ class Unpaced:
     def pause_reading(self) -> None: ...
 
     def resume_reading(self, *, resume_parser: bool = True) -> None: ...
-
-
-@pytest.fixture(scope="module")
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
 
 
 def read_back(sent: bytes, loop: asyncio.AbstractEventLoop) -> tuple[RawRequestMessage, bytes]:

@@ -5,62 +5,15 @@ from __future__ import annotations
 import asyncio
 import http.client
 import io
-from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.unit.probers.response_reading import CHUNKED, HEAD, SMALL, code, in_single_bytes, read, received
 from worker.apitest.failure import Failure, FailureCode
-from worker.probers.http_response import HTTPLimits, Outcome, Received, ResponseReader
-
-LIMITS = HTTPLimits(max_body_bytes=100_000)
-
-
-@pytest.fixture(scope="module")
-def loop() -> Iterator[asyncio.AbstractEventLoop]:
-    loop = asyncio.new_event_loop()
-    yield loop
-    loop.close()
-
-
-def read(
-    loop: asyncio.AbstractEventLoop,
-    pieces: Sequence[bytes],
-    *,
-    method: str = "GET",
-    limits: HTTPLimits = LIMITS,
-    eof: bool = False,
-) -> Outcome | None:
-    """What comes of *pieces*; with *eof* the connection ends in order behind them."""
-    reader = ResponseReader(method, limits, loop)
-    for piece in pieces:
-        outcome = reader.feed(piece)
-        while outcome is None and reader.backlog:
-            outcome = reader.feed(b"")
-        if outcome is not None:
-            return outcome
-    return reader.feed_eof() if eof else None
-
-
-def received(outcome: Outcome | None) -> Received:
-    assert isinstance(outcome, Received), outcome
-    return outcome
-
-
-def code(outcome: Outcome | None) -> FailureCode:
-    assert isinstance(outcome, Failure), outcome
-    assert outcome.message
-    return outcome.code
-
-
-def in_single_bytes(data: bytes) -> list[bytes]:
-    return [data[at : at + 1] for at in range(len(data))]
-
-
-HEAD = b"HTTP/1.1 200 OK\r\n"
-CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+from worker.probers.http_response import Received
 
 COMPLETE = {
     "length": (HEAD + b"Content-Length: 5\r\n\r\nhello", b"hello"),
@@ -261,103 +214,6 @@ def test_tls_on_a_plain_port_is_called_so(loop: asyncio.AbstractEventLoop) -> No
     outcome = read(loop, [b"\x15\x03\x01\x00\x02\x02\x46"])
     assert isinstance(outcome, Failure)
     assert "https" in outcome.message
-
-
-SMALL = HTTPLimits(max_body_bytes=100, max_head_bytes=200, max_header_fields=4, max_framing_bytes=300, max_interim=3)
-
-
-@pytest.mark.parametrize(
-    "data",
-    [
-        HEAD + b"A: " + b"x" * 200,
-        b"HTTP/1.1 200 " + b"x" * 200,
-        HEAD + b"A: " + b"x" * 200 + b"\r\n\r\n",
-        HEAD + b"A: b\r\n" * 5 + b"\r\n",
-        HEAD + b"A: b\n" * 5 + b"\n",
-        HEAD + b"x" * 200,
-    ],
-)
-def test_a_head_beyond_its_bounds_is_too_large(loop: asyncio.AbstractEventLoop, data: bytes) -> None:
-    assert code(read(loop, [data], limits=SMALL)) is FailureCode.HEADER_TOO_LARGE
-    assert code(read(loop, in_single_bytes(data), limits=SMALL)) is FailureCode.HEADER_TOO_LARGE
-
-
-def test_a_head_at_its_bounds_is_not(loop: asyncio.AbstractEventLoop) -> None:
-    head = HEAD + b"A: b\r\n" * 3 + b"Content-Length: 0\r\n\r\n"
-    assert received(read(loop, [head], limits=SMALL)).status == 200
-    limits = HTTPLimits(max_body_bytes=1, max_head_bytes=len(head), max_header_fields=4)
-    assert received(read(loop, in_single_bytes(head), limits=limits)).status == 200
-
-
-@pytest.mark.parametrize(
-    ("head", "body"),
-    [
-        (HEAD + b"Content-Length: 101\r\n\r\n", b""),
-        (HEAD + b"Content-Length: 18446744073709551615\r\n\r\n", b""),
-        (HEAD + b"\r\n", b"x" * 101),
-        (CHUNKED, b"65\r\n" + b"x" * 101),
-        (CHUNKED, b"ffffffffffffffff\r\n" + b"x" * 101),
-    ],
-)
-def test_a_body_beyond_its_bound_is_too_large_before_it_is_read(
-    loop: asyncio.AbstractEventLoop, head: bytes, body: bytes
-) -> None:
-    assert code(read(loop, [head, body], limits=SMALL)) is FailureCode.BODY_TOO_LARGE
-
-
-@pytest.mark.parametrize(
-    ("data", "eof"),
-    [
-        (HEAD + b"Content-Length: 100\r\n\r\n" + b"x" * 100, False),
-        (HEAD + b"\r\n" + b"x" * 100, True),
-        (CHUNKED + b"64\r\n" + b"x" * 100 + b"\r\n0\r\n\r\n", False),
-    ],
-)
-def test_a_body_at_its_bound_is_not(loop: asyncio.AbstractEventLoop, data: bytes, eof: bool) -> None:
-    assert len(received(read(loop, [data], limits=SMALL, eof=eof)).body) == 100
-
-
-@pytest.mark.parametrize(
-    "framing",
-    [
-        b"1\r\nx\r\n" * 80,
-        b"5;" + b"e" * 400,
-        b"1\r\nx\r\n0\r\nT: " + b"t" * 400,
-        b"0" * 400,
-    ],
-)
-def test_framing_without_a_body_to_speak_of_is_cut(loop: asyncio.AbstractEventLoop, framing: bytes) -> None:
-    assert code(read(loop, in_single_bytes(CHUNKED + framing), limits=SMALL)) is FailureCode.MALFORMED_RESPONSE
-
-
-def test_a_large_body_may_have_framing_in_proportion(loop: asyncio.AbstractEventLoop) -> None:
-    limits = HTTPLimits(max_body_bytes=100_000, max_framing_bytes=300)
-    body = b"".join(b"%x\r\n%s\r\n" % (64, b"x" * 64) for _ in range(1000)) + b"0\r\n\r\n"
-    assert len(received(read(loop, [CHUNKED, body], limits=limits)).body) == 64_000
-
-
-def test_more_interim_responses_than_anyone_sends_are_malformed(loop: asyncio.AbstractEventLoop) -> None:
-    interim = b"HTTP/1.1 102 Processing\r\n\r\n"
-    final = HEAD + b"Content-Length: 0\r\n\r\n"
-    assert received(read(loop, [interim * 3 + final], limits=SMALL)).status == 200
-    assert code(read(loop, [interim * 4 + final], limits=SMALL)) is FailureCode.MALFORMED_RESPONSE
-
-
-def test_tiny_chunks_take_turns(loop: asyncio.AbstractEventLoop) -> None:
-    reader = ResponseReader("GET", LIMITS, loop)
-    assert reader.feed(CHUNKED + b"1\r\nx\r\n" * 5000) is None
-    turns = 0
-    while reader.backlog:
-        assert reader.feed(b"") is None
-        turns += 1
-    assert turns >= 5
-    assert isinstance(reader.feed(b"0\r\n\r\n"), Received)
-
-
-def test_ordinary_chunks_are_taken_in_one_turn(loop: asyncio.AbstractEventLoop) -> None:
-    reader = ResponseReader("GET", LIMITS, loop)
-    reader.feed(CHUNKED + b"%x\r\n%s\r\n" % (60_000, b"x" * 60_000))
-    assert not reader.backlog
 
 
 token = st.text("abcdefghijklmnopqrstuvwxyzXYZ-_0123456789", min_size=1, max_size=10)

@@ -144,7 +144,7 @@ def test_keys_that_always_wait_get_equal_shares_of_the_cost(costs: dict[str, flo
     assert max(work.values()) - min(work.values()) <= 2 * max(costs.values()) + 1e-6
 
 
-def test_whoever_asks_for_something_light_gets_a_key_whose_last_turn_was_short() -> None:
+def test_whoever_asks_for_something_light_gets_a_key_whose_turns_are_short() -> None:
     turns = Turns[str]()
     turns.charge("heavy", 2 * LIGHT_SECONDS)
     turns.charge("light", LIGHT_SECONDS)
@@ -159,14 +159,27 @@ def test_a_key_that_becomes_heavy_while_it_waits_is_heavy() -> None:
     turns = Turns[str]()
     turns.charge("key", 0.0)
     turns.put("key", "item")
-    turns.charge("key", 2 * LIGHT_SECONDS)
+    turns.charge("key", 8 * LIGHT_SECONDS)
     assert turns.take(light_only=True) is None
     assert turns.take() == "item"
 
 
-def test_a_key_is_judged_by_its_last_turn_alone() -> None:
+def test_one_long_turn_does_not_make_a_key_heavy_and_one_short_turn_does_not_make_it_light() -> None:
     turns = Turns[str]()
-    turns.charge("key", 10.0)
-    turns.charge("key", 0.001)
+    for cost in (0.001, 0.001, 3 * LIGHT_SECONDS):
+        turns.charge("drawn out once", cost)
+    for cost in (8 * LIGHT_SECONDS, 0.001):
+        turns.charge("short once", cost)
+    for key in ("short once", "drawn out once"):
+        turns.put(key, key)
+    assert turns.take(light_only=True) == "drawn out once"
+    assert turns.take(light_only=True) is None
+
+
+def test_a_key_that_keeps_being_short_becomes_light() -> None:
+    turns = Turns[str]()
+    turns.charge("key", 1.0)
+    for _ in range(10):
+        turns.charge("key", 0.001)
     turns.put("key", "item")
     assert turns.take(light_only=True) == "item"

@@ -22,6 +22,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(120), primary_key=True),
         sa.Column("name", sa.String(200), nullable=False, unique=True),
         sa.Column("enabled", sa.Boolean, nullable=False),
+        sa.Column("intake_url", sa.Text, nullable=False),
         sa.Column("created_at", sa.BigInteger, nullable=False),
     )
     op.create_table(
@@ -88,7 +89,7 @@ def upgrade() -> None:
         sa.Column("closed", sa.String(10)),
         sa.Column("closed_at", sa.BigInteger),
     )
-    op.create_index("jobs_by_location", "jobs", ["location_id", "closed"])
+    op.create_index("jobs_open", "jobs", ["closed", "location_id"])
     op.create_index("jobs_by_closing", "jobs", ["closed_at"])
     op.create_table(
         "results",

@@ -1,0 +1,345 @@
+"""The commands as people type them: what they print, what they change, and how they refuse."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import re
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from controlplane.cli import main
+from controlplane.store.database import Keyring, open_database
+from controlplane.store.results import keep
+from controlplane.store.tables import jobs
+from tests.fakes.protocol import outcome
+from tests.unit.controlplane.test_definitions import definition
+from worker.wire import messages
+from worker.wire.keys import PrivateKey
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command in a folder of its own, with its default database."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, code: int = 0, **options: Any) -> Result:
+        result = CliRunner().invoke(main, arguments, catch_exceptions=False, **options)
+        assert result.exit_code == code, result.output
+        return result
+
+    return run
+
+
+@pytest.fixture
+def location(run: Run) -> str:
+    run("location", "create", "office", "--output", "worker-config.json")
+    return "office"
+
+
+def push(run: Run, location: str, *tests: dict[str, Any], code: int = 0) -> Result:
+    Path("tests.json").write_text(json.dumps(list(tests)))
+    return run("test", "push", "tests.json", "--location", location, code=code)
+
+
+def listed(run: Run, what: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in run(what, "list", "--json").output.splitlines()]
+
+
+def store(outcomes: list[dict[str, Any]], *, name: str = "home") -> None:
+    """Results as if a worker had pushed them."""
+
+    async def put() -> None:
+        path = Path("controlplane.db")
+        database = await open_database(path, Keyring(path=path.with_name("controlplane.db.key")), create=False)
+        async with database.write() as connection:
+            place = (await connection.exec_driver_sql("SELECT id FROM locations")).scalar_one()
+            test = (await connection.exec_driver_sql(f"SELECT public_id FROM tests WHERE name = '{name}'")).scalar_one()
+            for number, one in enumerate(outcomes):
+                job = f"{name}-{number}"
+                row = {"id": job, "test_id": test, "location_id": place, "scheduled_at": 1, "until": 2}
+                await connection.execute(jobs.insert().values(**row, delivery=1, leased_at=1, worker="w"))
+                result = messages.ResultItem(result=f"r-{job}", job=job, lease=f"{job}.1", outcome=messages.raw(one))
+                (kept,) = await keep(connection, location=place, worker="w", items=[result], now=1_767_323_045_000)
+                assert kept.fate.value == "accepted"
+        await database.close()
+
+    asyncio.run(put())
+
+
+def test_a_location_is_made_with_its_file_and_the_commands_to_use_it(run: Run) -> None:
+    output = run("location", "create", "Office Berlin", "--output", "worker-config.json").output
+
+    path = Path("worker-config.json")
+    content = json.loads(path.read_text())
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert re.fullmatch(r"pl:office-berlin-[0-9a-f]{32}", content["id"])
+    assert content["intakeUrl"] == "http://127.0.0.1:8080"
+    assert "-v $PWD/worker-config.json:/etc/datadog/synthetics-check-runner.json" in output
+    assert "kubectl create secret generic" in output
+
+
+def test_the_private_half_is_in_the_file_and_nowhere_else(run: Run, location: str) -> None:
+    content = json.loads(Path("worker-config.json").read_text())
+    key = PrivateKey.from_pem(content["privateKey"])
+    der = base64.b64decode("".join(key.pem.reveal().splitlines()[1:-1]))
+    stored = b"".join(path.read_bytes() for path in Path().glob("controlplane.db*"))
+    assert content["accessKey"].encode() in stored
+    for secret in (der, der[-32:], content["secretAccessKey"].encode(), content["privateKey"].encode()):
+        assert secret not in stored
+
+
+def test_rsa_keys_are_made_on_request(run: Run) -> None:
+    run("location", "create", "office", "--key-kind", "rsa4096", "--output", "worker-config.json")
+    key = PrivateKey.from_pem(json.loads(Path("worker-config.json").read_text())["privateKey"])
+    assert key.kind == "rsa"
+
+
+def test_a_file_that_is_there_is_not_replaced_and_no_location_is_made(run: Run) -> None:
+    Path("worker-config.json").write_text("precious")
+    result = run("location", "create", "office", "--output", "worker-config.json", code=2)
+    assert result.output == "Error: --output worker-config.json: the file exists; it may hold the only copy of a key\n"
+    assert Path("worker-config.json").read_text() == "precious"
+    assert listed(run, "location") == []
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 201, "a\nb", "\x1b[31m"])
+def test_a_name_is_printable(run: Run, name: str) -> None:
+    assert "a name has 1 to 200 printable characters" in run("location", "create", name, "--output", "x", code=2).output
+
+
+def test_a_name_is_taken_once(run: Run, location: str) -> None:
+    result = run("location", "create", location, "--output", "second.json", code=2)
+    assert "a location named 'office' exists" in result.output
+    assert not Path("second.json").exists()
+
+
+def test_a_rotated_location_has_a_second_file_with_other_keys(run: Run, location: str) -> None:
+    run("location", "rotate", location, "--output", "second.json")
+    first, second = (json.loads(Path(name).read_text()) for name in ("worker-config.json", "second.json"))
+    assert first["id"] == second["id"]
+    for member in ("accessKey", "secretAccessKey", "privateKey", "publicKey"):
+        assert first[member] != second[member]
+
+
+def test_a_rotation_keeps_the_url_of_the_last_file_unless_another_is_named(run: Run) -> None:
+    run("location", "create", "lab", "--intake-url", "https://one.example", "--output", "1.json")
+    run("location", "rotate", "lab", "--output", "2.json")
+    run("location", "rotate", "lab", "--intake-url", "https://two.example", "--output", "3.json")
+    run("location", "rotate", "lab", "--output", "4.json")
+    urls = [json.loads(Path(f"{number}.json").read_text())["intakeUrl"] for number in range(1, 5)]
+    assert urls == ["https://one.example", "https://one.example", "https://two.example", "https://two.example"]
+
+
+def test_the_state_of_a_location_is_told(run: Run, location: str) -> None:
+    assert [(one["name"], one["state"], one["workers"]) for one in listed(run, "location")] == [
+        ("office", "never seen", [])
+    ]
+    run("location", "disable", location)
+    assert listed(run, "location")[0]["state"] == "disabled"
+    run("location", "enable", location)
+    assert listed(run, "location")[0]["state"] == "never seen"
+    assert run("location", "list").output.splitlines()[1].split()[:3] == ["office", "never", "seen"]
+
+
+def test_a_deleted_location_is_gone_with_its_schedule(run: Run, location: str) -> None:
+    push(run, location, definition())
+    run("location", "delete", location)
+    assert listed(run, "location") == []
+    assert listed(run, "test")[0]["locations"] == []
+
+
+def test_a_location_that_is_not_there_is_named_with_those_that_are(run: Run, location: str) -> None:
+    assert run("location", "disable", "ofice", code=2).output == "Error: no location 'ofice'; there are: office\n"
+
+
+def test_a_disabled_location_schedules_nothing(run: Run, location: str) -> None:
+    push(run, location, definition())
+    run("location", "disable", location)
+    assert listed(run, "test")[0]["locations"][0]["due_at"] is None
+    push(run, location, definition(name="other"))
+    assert all(one["locations"][0]["due_at"] is None for one in listed(run, "test"))
+    assert "no enabled location" in run("test", "run", "home", code=2).output
+    run("location", "enable", location)
+    assert all(one["locations"][0]["due_at"] is not None for one in listed(run, "test"))
+
+
+def test_a_pushed_test_gets_an_id_and_is_due(run: Run, location: str) -> None:
+    output = push(run, location, definition()).output
+    (test,) = listed(run, "test")
+    assert re.fullmatch(rf"added +{test['public_id']}  home, every 1 min\n", output)
+    assert re.fullmatch(r"[a-z2-9]{3}-[a-z2-9]{3}-[a-z2-9]{3}", test["public_id"])
+    assert (test["version"], test["status"], test["tick_every"]) == (1, "live", 60)
+    assert "office (due)" in run("test", "list").output
+
+
+def test_a_test_is_updated_by_its_id_or_its_name(run: Run, location: str) -> None:
+    push(run, location, definition())
+    public_id = listed(run, "test")[0]["public_id"]
+    assert push(run, location, definition(message="new")).output.startswith("updated")
+    assert push(run, location, definition(message="new")).output.startswith("unchanged")
+    assert push(run, location, definition(name="renamed", public_id=public_id)).output.startswith("updated")
+    assert [(one["public_id"], one["name"], one["version"]) for one in listed(run, "test")] == [
+        (public_id, "renamed", 3)
+    ]
+
+
+def test_a_test_that_was_exported_elsewhere_keeps_its_id(run: Run, location: str) -> None:
+    push(run, location, definition(public_id="32u-qxh-q25", version=7))
+    assert [(one["public_id"], one["version"]) for one in listed(run, "test")] == [("32u-qxh-q25", 1)]
+
+
+def test_one_test_may_run_in_several_places(run: Run, location: str) -> None:
+    run("location", "create", "second", "--output", "second.json")
+    push(run, location, definition())
+    assert push(run, "second", definition()).output.startswith("unchanged")
+    assert [place["name"] for place in listed(run, "test")[0]["locations"]] == ["office", "second"]
+
+
+def test_nothing_is_pushed_unless_everything_is_valid(run: Run, location: str) -> None:
+    result = push(run, location, definition(), definition(name="bad", options={}), {"type": "browser"}, code=2)
+    assert "tests.json[1]: options.tick_every: is missing" in result.output
+    assert "tests.json[2]: " in result.output
+    assert result.output.splitlines()[-1].endswith("mistakes; nothing was pushed")
+    assert listed(run, "test") == []
+
+
+def test_what_cannot_run_yet_is_said_at_once(run: Run, location: str) -> None:
+    scripted = definition(config=definition()["config"] | {"variablesFromScript": "dd.variable.set('A', 1)"})
+    assert "will end as REQUIRES_UPDATE: config.variablesFromScript" in push(run, location, scripted).output
+
+
+def test_a_paused_test_is_due_nowhere_until_it_is_resumed(run: Run, location: str) -> None:
+    push(run, location, definition())
+    run("test", "pause", "home")
+    assert [(one["status"], one["locations"][0]["due_at"]) for one in listed(run, "test")] == [("paused", None)]
+    push(run, location, definition(message="edited"))
+    assert listed(run, "test")[0]["status"] == "paused", "an edit is no reason to run again"
+    run("test", "resume", "home")
+    assert listed(run, "test")[0]["locations"][0]["due_at"] is not None
+
+
+def test_a_definition_may_say_that_it_is_paused(run: Run, location: str) -> None:
+    push(run, location, definition(status="paused"))
+    assert listed(run, "test")[0]["locations"][0]["due_at"] is None
+    push(run, location, definition(status="live"))
+    assert listed(run, "test")[0]["status"] == "live"
+
+
+def test_a_test_is_named_by_id_or_name_and_only_if_it_is_the_only_one(run: Run, location: str) -> None:
+    push(run, location, definition(public_id="aaa-aaa-aaa"), definition(public_id="bbb-bbb-bbb"))
+    result = run("test", "pause", "home", code=2)
+    assert result.output == "Error: 2 tests are named 'home'; use a public id: aaa-aaa-aaa, bbb-bbb-bbb\n"
+    run("test", "pause", "bbb-bbb-bbb")
+    assert run("test", "pause", "none", code=2).output.startswith("Error: no test 'none'")
+
+
+def test_a_deleted_test_leaves_its_results(run: Run, location: str) -> None:
+    push(run, location, definition())
+    store([outcome()])
+    run("test", "delete", "home")
+    assert listed(run, "test") == []
+    assert "home" in run("results").output
+
+
+def test_results_are_told_a_line_each_with_phases_and_reasons(run: Run, location: str) -> None:
+    push(run, location, definition())
+    failure = {"code": "TIMEOUT", "message": "no reply in 5 s"}
+    store([outcome(), outcome("failed", failure=failure)])
+    first, second = run("results").output.splitlines()
+    assert re.fullmatch(r"\d\d:\d\d:\d\d  \S passed  home +dns 1\.2 · tcp 0\.3 = 1\.5 ms", first)
+    assert second.endswith("= 1.5 ms  TIMEOUT: no reply in 5 s")
+
+
+def test_what_a_target_sent_cannot_command_the_terminal(run: Run, location: str) -> None:
+    push(run, location, definition())
+    hostile = {"code": "SSL\x1b[2J", "message": "bad\r\n\x9b31mfaked\u202e"}
+    store([outcome("failed", failure=hostile, timings={"dns\x1b": 1.0, "total": 1.0})])
+    output = run("results").output
+    assert output.count("\n") == 1
+    assert output.rstrip("\n").isprintable()
+
+
+def test_results_come_as_json_with_everything(run: Run, location: str) -> None:
+    push(run, location, definition(), definition(name="other"))
+    sent = outcome(response={"status_code": 200})
+    store([sent])
+    store([outcome("failed")], name="other")
+    (one,) = [json.loads(line) for line in run("results", "--json", "--test", "home").output.splitlines()]
+    assert one["outcome"] == sent
+    assert (one["status"], one["origin"], one["test_name"], one["job"]) == ("passed", "worker", "home", "home-0")
+
+
+def test_the_newest_results_come_last_and_their_number_is_bounded(run: Run, location: str) -> None:
+    push(run, location, definition())
+    store([outcome() for _ in range(30)])
+    lines = [json.loads(line)["job"] for line in run("results", "--json", "--limit", "3").output.splitlines()]
+    assert lines == ["home-27", "home-28", "home-29"]
+    assert len(run("results").output.splitlines()) == 20
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("location", "list"), ("test", "list"), ("results",), ("results", "--follow"), ("test", "run", "x"),
+     ("location", "rotate", "x", "--output", "y")],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_missing_database_is_named_and_not_made(run: Run, arguments: tuple[str, ...]) -> None:
+    result = run(*arguments, "--database", "none.db", code=2)
+    assert result.output == "Error: database none.db does not exist; `serve` and `location create` make it\n"
+    assert list(Path().iterdir()) == []
+
+
+def test_the_database_is_named_before_or_after_the_command_or_in_the_environment(run: Run) -> None:
+    run("location", "create", "office", "--output", "a.json", "--database", "named.db")
+    for arguments, environment in (
+        (("--database", "named.db", "location", "list", "--json"), {}),
+        (("location", "list", "--json", "--database", "named.db"), {"CONTROLPLANE_DATABASE": "none.db"}),
+        (("location", "list", "--json"), {"CONTROLPLANE_DATABASE": "named.db"}),
+    ):
+        assert json.loads(run(*arguments, env=environment).output)["name"] == "office"
+
+
+def test_a_key_may_come_from_the_environment(run: Run) -> None:
+    key = base64.b64encode(b"k" * 32).decode()
+    run("location", "create", "office", "--output", "a.json", env={"CONTROLPLANE_KEY": key})
+    assert not Path("controlplane.db.key").exists()
+    assert "No such file" in run("location", "list", code=2).output
+    said = run("location", "list", code=2, env={"CONTROLPLANE_KEY": "nonsense!"}).output
+    assert said == "Error: CONTROLPLANE_KEY: not a key: expected 32 bytes in base64\n"
+    Path("elsewhere.key").write_text(key)
+    Path("elsewhere.key").chmod(0o600)
+    run("location", "list", env={"CONTROLPLANE_KEY_FILE": "elsewhere.key"})
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("serve", "--listen", "nowhere"),
+        ("serve", "--listen", "127.0.0.1:99999"),
+        ("serve", "--public-url", "plane.example"),
+        ("serve", "--public-url", "http://"),
+        ("serve", "--tls-key", "key.pem"),
+        ("serve", "--tls-cert", "none.pem"),
+        ("serve", "--retention-days", "0"),
+        ("serve", "--listen", "192.0.2.1:0"),
+        ("location", "create", "office"),
+        ("location", "create", "office", "--output", "x", "--key-kind", "rsa1024"),
+        ("location", "create", "office", "--output", "x", "--intake-url", "plane.example"),
+        ("nonsense",),
+    ],
+    ids=" ".join,
+)
+def test_bad_usage_is_exit_2_without_a_traceback(run: Run, arguments: tuple[str, ...]) -> None:
+    result = run(*arguments, code=2)
+    assert "Traceback" not in result.output
+    assert result.output.splitlines()[-1].startswith("Error: ")
+    assert list(Path().iterdir()) == []

@@ -1,0 +1,200 @@
+"""Opening a database: what is made, what is refused and in which words, and that the migrations make the tables that are used."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, create_engine, text
+
+from controlplane.errors import DatabaseError
+from controlplane.store import migrations
+from controlplane.store.database import Database, Keyring, open_database
+from controlplane.store.tables import REVISION, about, metadata
+from worker.secret import Secret
+
+
+def keyring(path: Path) -> Keyring:
+    return Keyring(path=path.with_name(f"{path.name}.key"))
+
+
+async def make(path: Path) -> None:
+    await (await open_database(path, keyring(path), create=True)).close()
+
+
+async def refusal(path: Path, ring: Keyring | None = None, *, create: bool = False) -> str:
+    with pytest.raises(DatabaseError) as caught:
+        await open_database(path, ring or keyring(path), create=create)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "controlplane.db"
+
+
+async def test_the_database_and_its_key_are_made_private(path: Path) -> None:
+    await make(path)
+    assert {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()} == {
+        "controlplane.db": 0o600,
+        "controlplane.db.key": 0o600,
+    }
+
+
+async def test_what_is_committed_is_on_disk(path: Path) -> None:
+    """2 is FULL (https://sqlite.org/pragma.html): the WAL is synced at every commit."""
+    database = await open_database(path, keyring(path), create=True)
+    async with database.read() as connection:
+        assert await connection.scalar(text("PRAGMA synchronous")) == 2
+        assert await connection.scalar(text("PRAGMA journal_mode")) == "wal"
+        assert await connection.scalar(text("PRAGMA foreign_keys")) == 1
+    await database.close()
+
+
+async def test_the_migrations_make_exactly_the_tables_that_are_used(path: Path) -> None:
+    def differences(connection: Connection) -> list[object]:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        return list(compare_metadata(context, metadata))
+
+    await make(path)
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        assert differences(connection) == []
+    engine.dispose()
+
+
+def test_the_newest_migration_is_the_one_that_the_program_knows() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    assert ScriptDirectory.from_config(config).get_heads() == [REVISION]
+
+
+async def test_many_openers_of_a_new_database_agree_on_one_key(path: Path) -> None:
+    opened = await asyncio.gather(*(open_database(path, keyring(path), create=True) for _ in range(5)))
+    sealed = opened[0].sealer.seal(b"secret", "place")
+    assert {database.sealer.open(sealed, "place").reveal() for database in opened} == {b"secret"}
+    await asyncio.gather(*(database.close() for database in opened))
+
+
+async def test_a_missing_database_is_not_made_by_the_way(path: Path) -> None:
+    assert await refusal(path) == f"database {path} does not exist; `serve` and `location create` make it"
+    assert list(path.parent.iterdir()) == []
+
+
+async def test_an_empty_file_is_filled_only_by_what_may_make_one(path: Path) -> None:
+    path.touch()
+    assert "is empty" in await refusal(path)
+    await make(path)
+
+
+async def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
+    assert "No such file or directory" in await refusal(tmp_path / "none" / "x.db", create=True)
+
+
+async def test_a_file_that_is_no_database_is_named(path: Path) -> None:
+    path.write_text("name,value\n" * 200)
+    assert await refusal(path) == f"database {path}: file is not a database"
+
+
+async def test_the_database_of_another_program_is_left_alone(path: Path) -> None:
+    with sqlite3.connect(path) as connection:
+        connection.execute("CREATE TABLE bookmarks (url TEXT)")
+    connection.close()
+    assert await refusal(path, create=True) == f"database {path} belongs to something else: it has a table 'bookmarks'"
+
+
+async def test_a_newer_schema_is_refused(path: Path) -> None:
+    await make(path)
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    assert await refusal(path) == (
+        f"database {path} has schema '9999': it was made by a newer version than this one, which knows {REVISION}"
+    )
+
+
+async def test_a_missing_key_is_not_made_anew(path: Path) -> None:
+    await make(path)
+    key = path.with_name("controlplane.db.key")
+    key.unlink()
+    assert await refusal(path, create=True) == f"key file {key}: No such file or directory"
+    assert not key.exists()
+
+
+async def test_a_wrong_key_file_is_named(path: Path) -> None:
+    await make(path)
+    key = path.with_name("other.key")
+    key.write_text(base64.b64encode(b"x" * 32).decode())
+    key.chmod(0o600)
+    said = await refusal(path, Keyring(path=key, given=True))
+    assert said == f"database {path} was sealed with another key than the one in key file {key}"
+
+
+async def test_a_key_that_was_named_is_not_made(path: Path) -> None:
+    said = await refusal(path, Keyring(path=path.with_name("named.key"), given=True), create=True)
+    assert said == f"key file {path.with_name('named.key')}: No such file or directory"
+
+
+async def test_a_key_from_the_environment_leaves_no_file(path: Path) -> None:
+    ring = Keyring(path=path.with_name("x.key"), key=Secret(b"k" * 32), origin="CONTROLPLANE_KEY")
+    await (await open_database(path, ring, create=True)).close()
+    assert not path.with_name("x.key").exists()
+    wrong = Keyring(path=path.with_name("x.key"), key=Secret(b"l" * 32), origin="CONTROLPLANE_KEY")
+    assert "another key than the one in CONTROLPLANE_KEY" in await refusal(path, wrong)
+
+
+async def test_a_failed_transaction_leaves_nothing(path: Path) -> None:
+    async def fail(database: Database) -> None:
+        async with database.write() as connection:
+            await connection.execute(about.insert().values(name="x", value=b"x"))
+            raise RuntimeError
+
+    database = await open_database(path, keyring(path), create=True)
+    with pytest.raises(RuntimeError):
+        await fail(database)
+    async with database.read() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM about WHERE name = 'x'")) == 0
+    await database.close()
+
+
+async def test_a_cancelled_writer_frees_the_lock_and_leaves_nothing(path: Path) -> None:
+    database = await open_database(path, keyring(path), create=True)
+    inside = asyncio.Event()
+
+    async def hold() -> None:
+        async with database.write() as connection:
+            await connection.execute(about.insert().values(name="x", value=b"x"))
+            inside.set()
+            await asyncio.Event().wait()
+
+    writer = asyncio.create_task(hold())
+    await inside.wait()
+    waiter = asyncio.create_task(hold())
+    await asyncio.sleep(0)
+    for task in (waiter, writer):
+        task.cancel()
+    await asyncio.wait({writer, waiter})
+
+    async with database.write() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM about WHERE name = 'x'")) == 0
+    await database.close()
+
+
+async def test_readers_see_what_was_committed_and_wait_for_no_writer(path: Path) -> None:
+    database = await open_database(path, keyring(path), create=True)
+    async with database.write() as writer:
+        await writer.execute(about.insert().values(name="x", value=b"x"))
+        async with database.read() as reader:
+            assert await reader.scalar(text("SELECT count(*) FROM about WHERE name = 'x'")) == 0
+    async with database.read() as reader:
+        assert await reader.scalar(text("SELECT count(*) FROM about WHERE name = 'x'")) == 1
+    await database.close()

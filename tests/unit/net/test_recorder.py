@@ -1,0 +1,88 @@
+"""Phases, attempts and what is left of the time, on a clock that only the test moves."""
+
+from __future__ import annotations
+
+from ipaddress import ip_address
+
+from tests.fakes.clock import FakeClock
+from worker.apitest.observation import Attempt, Resolution
+from worker.net.recorder import Recorder
+
+SECOND = 1_000_000_000
+
+
+def at(clock: FakeClock, seconds: float = 10) -> Recorder:
+    return Recorder(clock, clock.monotonic_ns() + round(seconds * SECOND))
+
+
+async def test_phases_follow_one_another_without_a_gap() -> None:
+    clock = FakeClock()
+    seen = at(clock)
+    for phase, seconds in (("dns", 0.25), ("tcp", 0.5), ("ssl", 1.0)):
+        seen.start(phase)
+        assert (seen.running, seen.latest) == (phase, phase)
+        await clock.advance(seconds)
+    seen.stop()
+    assert seen.phases == {"dns": SECOND // 4, "tcp": SECOND // 2, "ssl": SECOND}
+    assert (seen.running, seen.latest) == (None, "ssl")
+    assert seen.timings().as_json() == {"dns": 250.0, "tcp": 500.0, "ssl": 1000.0, "total": 1750.0}
+
+
+async def test_what_passes_after_a_stop_is_in_no_phase() -> None:
+    clock = FakeClock()
+    seen = at(clock)
+    seen.start("dns")
+    await clock.advance(1)
+    seen.stop()
+    await clock.advance(5)
+    seen.stop()
+    assert seen.phases == {"dns": SECOND}
+
+
+async def test_a_phase_that_runs_twice_adds_up_in_its_first_place() -> None:
+    clock = FakeClock()
+    seen = at(clock)
+    for phase in ("dns", "tcp", "dns"):
+        seen.start(phase)
+        await clock.advance(1)
+    seen.stop()
+    assert list(seen.phases.items()) == [("dns", 2 * SECOND), ("tcp", SECOND)]
+
+
+async def test_the_time_that_remains_runs_out() -> None:
+    clock = FakeClock()
+    seen = at(clock, 3)
+    await clock.advance(1)
+    assert seen.remaining() == 2
+    assert seen.aside().remaining() == 2
+    await clock.advance(3)
+    assert seen.remaining() == -1
+
+
+async def test_attempts_are_written_down_and_the_last_one_is_what_was_dialled() -> None:
+    clock = FakeClock()
+    seen = at(clock)
+    assert seen.resolution() is None
+    seen.server = "192.0.2.53"
+    for text, error in (("192.0.2.1", "no answer"), ("2001:db8::1", None)):
+        began = seen.now_ns()
+        await clock.advance(0.0123)
+        seen.attempted(ip_address(text), 443, began, error)
+    assert seen.resolution() == Resolution(
+        server="192.0.2.53",
+        address="2001:db8::1",
+        port=443,
+        attempts=(
+            Attempt(address="192.0.2.1", port=443, elapsed_tenths=123, error="no answer"),
+            Attempt(address="2001:db8::1", port=443, elapsed_tenths=123),
+        ),
+    )
+
+
+def test_what_happens_aside_is_not_written_here() -> None:
+    seen = at(FakeClock())
+    aside = seen.aside()
+    aside.start("dns")
+    aside.stop()
+    aside.server = "192.0.2.53"
+    assert (seen.phases, seen.server, seen.latest) == ({}, None, None)
