@@ -16,6 +16,7 @@ from tests.acceptance.programs import ControlPlane, http_test
 from tests.deploy.engine import ROOT
 from tests.peers import peer
 from tests.servers.target import Target
+from worker.apitest.failure import FailureCode
 
 pytestmark = pytest.mark.deploy
 
@@ -83,3 +84,8 @@ def test_the_alerts_fire_when_they_should_and_not_before() -> None:
     cases = Path(__file__).with_name("alerts.yaml")
     done = subprocess.run([peer("promtool"), "test", "rules", str(cases)], capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_guide_explains_every_failure_code() -> None:
+    text = GUIDE.read_text()
+    assert {code.value for code in FailureCode if f"`{code.value}`" not in text} == set()
