@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ENGINE ?= docker
 IMAGE ?= open-private-location
+VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' worker/__init__.py)
 
 .PHONY: run test check bench image lock help
 
@@ -32,12 +33,12 @@ check: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
-image: export BUILDAH_FORMAT = docker
+# Podman's own format of images has no HEALTHCHECK.
+image: BUILD_FLAGS += $(if $(findstring podman,$(ENGINE)),--format docker)
 image:
 	for target in worker controlplane; do \
 		tag=$(IMAGE); [ $$target = worker ] || tag=$(IMAGE)-$$target; \
-		$(ENGINE) build $(BUILD_FLAGS) --target $$target --tag $$tag \
-			--build-arg VERSION=$$(sed -n 's/^__version__ = "\(.*\)"$$/\1/p' worker/__init__.py) \
+		$(ENGINE) build $(BUILD_FLAGS) --target $$target --tag $$tag --tag $$tag:$(VERSION) --build-arg VERSION=$(VERSION) \
 			--build-arg REVISION=$$(git rev-parse HEAD) . || exit 1; \
 	done
 
@@ -45,6 +46,7 @@ LOCK := $(BIN)/pip-compile --quiet --upgrade --allow-unsafe --generate-hashes --
 	--no-emit-find-links --no-emit-index-url --no-emit-trusted-host
 
 lock: $(READY)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[deploy]'
 	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) --output-file requirements/build.txt requirements/build.in
 	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) --output-file requirements/worker.txt setup.cfg
 	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) --extra controlplane --output-file requirements/controlplane.txt setup.cfg

@@ -280,6 +280,10 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
         await web.TCPSite(runner, host, port).start()
     except OSError as error:
         raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}", option="statusProbesPort") from error
+    bound = runner.addresses[0][1]
+    log.info(
+        "status probes on %s, port %d", host, bound, extra={"action": "status_probes", "host": host, "port": bound}
+    )
 
 
 @asynccontextmanager

@@ -1,0 +1,1 @@
+"""What deploys the worker, run for real: images, manifests, the figures that a Prometheus reads."""

@@ -1,0 +1,44 @@
+"""The two images, built once a session, and containers that end with their test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.acceptance.conftest import control_plane, start_worker, target  # noqa: F401  # fixtures
+from tests.deploy.engine import Container, Engine
+from worker import __version__
+
+WORKER = "open-private-location"
+CONTROL_PLANE = "open-private-location-controlplane"
+
+StartContainer = Callable[..., Container]
+
+
+@pytest.fixture(scope="session")
+def engine() -> Engine:
+    """With the images as `make image` tags them."""
+    ready = Engine()
+    ready.make_base()
+    ready.build(
+        {
+            "worker": (WORKER, f"{WORKER}:{__version__}"),
+            "controlplane": (CONTROL_PLANE, f"{CONTROL_PLANE}:{__version__}"),
+        }
+    )
+    return ready
+
+
+@pytest.fixture
+def start(engine: Engine) -> Iterator[StartContainer]:
+    """Start a container: the arguments of `docker run`."""
+    containers: list[Container] = []
+
+    def begin(*arguments: str) -> Container:
+        containers.append(engine.start(*arguments))
+        return containers[-1]
+
+    yield begin
+    for container in containers:
+        container.remove()

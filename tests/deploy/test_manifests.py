@@ -1,0 +1,160 @@
+"""What is in k8s/ and the Dockerfile, read by their own tools, and held against the worker that they start."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from controlplane import locationfile
+from tests.acceptance.programs import ControlPlane, run, until
+from tests.deploy.conftest import CONTROL_PLANE, WORKER
+from tests.deploy.engine import ROOT, Container, Engine
+from tests.peers import peer
+from worker import __version__, app, options
+
+pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1500)]
+
+POD = ROOT / "k8s" / "private-worker-pod.yaml"
+KUBERNETES = ("1.31", "1.37")
+ACCEPTED = (
+    "CKV_K8S_15",  # Always pulling would make the registry a thing that a restart depends on
+    "CKV_K8S_43",  # a digest is for whoever has pushed the image
+)
+"""Findings of checkov that are decisions."""
+
+
+def tool(*command: str, folder: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    environment = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "LANG": "C.UTF-8"}
+    return subprocess.run(
+        [peer(command[0]), *command[1:]], cwd=folder, env=environment, capture_output=True, text=True, timeout=120
+    )
+
+
+@pytest.fixture(scope="module")
+def kustomized(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Everything that `kubectl apply -k k8s` would send, with an empty config file."""
+    folder = tmp_path_factory.mktemp("kustomized")
+    shutil.copytree(ROOT / "k8s", folder / "k8s", dirs_exist_ok=True)
+    (folder / "k8s" / "worker" / "worker-config.json").write_text("{}")
+    done = tool("kubectl", "kustomize", "k8s", folder=folder)
+    assert done.returncode == 0, done.stderr
+    everything = folder / "everything.yaml"
+    everything.write_text(done.stdout)
+    return everything
+
+
+def objects(path: Path, kind: str) -> Iterator[dict[str, Any]]:
+    for found in yaml.safe_load_all(path.read_text()):
+        if found["kind"] == kind:
+            yield found
+
+
+@pytest.mark.parametrize("version", KUBERNETES)
+def test_kubernetes_knows_every_field(kustomized: Path, version: str) -> None:
+    done = tool("kubernetes-validate", "--strict", "-k", version, str(kustomized), str(POD))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stderr.count(f"against version {version}") + done.stdout.count(f"against version {version}") >= 9
+
+
+def test_the_validation_notices_a_misspelt_field(kustomized: Path, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(kustomized.read_text().replace("readOnlyRootFilesystem", "readOnlyRootFileSystem"))
+    assert tool("kubernetes-validate", "--strict", "-k", KUBERNETES[0], str(wrong)).returncode == 1
+
+
+def test_checkov_finds_nothing_that_was_not_decided(kustomized: Path) -> None:
+    flags = ("--skip-download", "--quiet", "--compact", "--framework", "kubernetes", "-o", "json")
+    done = tool("checkov", *flags, "-f", str(kustomized))
+    failed = json.loads(done.stdout)["results"]["failed_checks"]
+    assert {(check["check_id"], check["resource"]) for check in failed if check["check_id"] not in ACCEPTED} == set()
+
+
+def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
+    done = tool("hadolint", "Dockerfile")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_every_locked_dependency_has_its_hashes_and_no_place_of_its_own() -> None:
+    for lock in ("build", "worker", "controlplane"):
+        text = (ROOT / "requirements" / f"{lock}.txt").read_text()
+        entries = [line for line in text.replace("\\\n", "").splitlines() if re.match(r"\w", line)]
+        assert entries
+        assert all("==" in entry and "--hash=sha256:" in entry for entry in entries), lock
+        assert "://" not in text
+        assert not re.search(r"^--", text, re.MULTILINE)
+
+
+def test_the_worker_understands_the_arguments_of_the_deployment(
+    kustomized: Path, control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    config = control_plane.create_location()
+    (deployment,) = objects(kustomized, "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    arguments = [str(part).replace("/var/spool/synthetics", str(tmp_path)) for part in container["args"]]
+    done = run("worker", f"--config={config}", *arguments, "--dumpConfig")
+    assert done.returncode == 0, done.stderr
+    ports = [port["containerPort"] for port in container["ports"]]
+    assert ports == [options.BY_NAME["statusProbesPort"].default]
+
+
+def test_the_grace_period_is_enough_for_the_drain(kustomized: Path) -> None:
+    (deployment,) = objects(kustomized, "Deployment")
+    drain = options.BY_NAME["drainTimeout"].default
+    assert isinstance(drain, int | float)
+    assert deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] >= drain + app.FLUSH
+
+
+def test_the_images_are_those_of_this_version(kustomized: Path) -> None:
+    images = re.findall(r"^\s+(?:- )?image: (\S+)$", kustomized.read_text() + POD.read_text(), re.MULTILINE)
+    assert sorted(images) == sorted(
+        [f"{WORKER}:{__version__}", f"{WORKER}:{__version__}", f"{CONTROL_PLANE}:{__version__}"]
+    )
+
+
+def test_the_secret_is_the_one_that_location_create_speaks_of(kustomized: Path) -> None:
+    (secret,) = objects(kustomized, "Secret")
+    (deployment,) = objects(kustomized, "Deployment")
+    volumes = {volume["name"]: volume for volume in deployment["spec"]["template"]["spec"]["volumes"]}
+    assert volumes["config"]["secret"]["secretName"] == secret["metadata"]["name"]
+    (key,) = secret["data"]
+    printed = locationfile.commands(Path("worker-config.json"), "https://controlplane.example")
+    assert f"secret generic private-location-worker --from-file={key}=worker-config.json" in printed
+
+
+def test_podman_plays_the_pod(engine: Engine, control_plane: ControlPlane, tmp_path: Path) -> None:
+    """As a kubelet would, but for three things: the network is the host's, because the control plane of this test is on
+    loopback; Debian's podman knows no subPath for a ConfigMap, so the file's directory is mounted; and it asks no probe itself.
+    """
+    config = control_plane.create_location()
+    pod = yaml.safe_load(POD.read_text())
+    pod["spec"]["hostNetwork"] = True
+    (container,), (volume,) = pod["spec"]["containers"], pod["spec"]["volumes"]
+    (mount,) = container["volumeMounts"]
+    path = Path(mount["mountPath"])
+    volume["configMap"]["items"] = [{"key": mount.pop("subPath"), "path": path.name}]
+    mount["mountPath"] = str(path.parent)
+    settings = {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": volume["configMap"]["name"]},
+        "data": {"worker-config.json": config.read_text()},
+    }
+    manifest = tmp_path / "pod.yaml"
+    manifest.write_text(yaml.safe_dump_all([settings, pod]))
+    try:
+        engine.podman("play", "kube", str(manifest))
+        worker = Container(engine, f"{pod['metadata']['name']}-{container['name']}")
+        assert json.loads(worker.wait_for('"started"'))["level"] == "info"  # args: -f=json
+        probe = container["livenessProbe"]["exec"]["command"]
+        until(lambda: worker.execute(*probe) == 0 or None, "sign of life")
+    finally:
+        engine.podman("play", "kube", "--down", str(manifest), check=False)
