@@ -247,10 +247,12 @@ class _Worker:
             extra={"action": "drained", "given_back": cut, "undelivered": self._outbox.waiting},
         )
 
-    def _carry_out(self, job: Job) -> Coroutine[Any, Any, ResultItem]:
-        return self._run_job(job, received_ns=self._clock.monotonic_ns())
+    def _carry_out(self, job: Job, delay: float) -> Coroutine[Any, Any, ResultItem]:
+        return self._run_job(job, delay, received_ns=self._clock.monotonic_ns())
 
-    async def _run_job(self, job: Job, *, received_ns: int) -> ResultItem:
+    async def _run_job(self, job: Job, delay: float, *, received_ns: int) -> ResultItem:
+        if delay:
+            await self._clock.sleep(delay)
         result = await self._runner.carry_out(job, received_ns)
         self._metrics.count_result(result)
         _log_result(result, job)
