@@ -1,13 +1,15 @@
 """A control plane that only feeds: it hands out jobs at a steady rate, checks and opens what comes back, and keeps nothing.
 
 It speaks the real protocol with the real wire code, so the worker under test does all of its work. It is a process of its own and
-is not measured. `GET /counts` tells what happened, and is how a benchmark asks.
+is not measured. `GET /counts` tells what happened, and is how a benchmark asks; `GET /outcomes` hands over what has come back
+since the last time. `first_pull_ns` is a moment of this machine's monotonic clock, which all its processes share.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable
@@ -71,9 +73,12 @@ class Feeder:
         pull = messages.decode(Pull, body)
         due = self.due()
         count = min(due, pull.free_slots)
+        if not self.counts["pulls"]:
+            self.counts["first_pull_ns"] = time.monotonic_ns()
         self.counts["pulls"] += 1
         if not count:
             return self._signed(verified, 204, b"")
+        self.counts["handed_out"] += count
         jobs = Jobs(jobs=tuple(self._job() for _ in range(count)), more=due > count)
         sealed = envelope.seal(messages.encode(jobs), self.location_key.public, typ=envelope.JOBS, location=LOCATION)
         return self._signed(verified, 200, sealed)

@@ -1,13 +1,58 @@
-"""CPU and memory of other processes, read from /proc: what the benchmarks measure is never in the process that measures."""
+"""Other processes, started, ended, and their CPU and memory read from /proc: what the benchmarks measure is never in the
+process that measures.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import socket
 import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
+NO_PEER = 69
+"""Exit code of a benchmark whose peer is not installed, sysexits' EX_UNAVAILABLE."""
+
+
+def need(program: str, package: str) -> None:
+    """End this benchmark, saying how to go on, if *program* is not there to be compared with."""
+    if shutil.which(program) is None:
+        print(f"{program} is not installed: apt-get install {package}", file=sys.stderr)
+        sys.exit(NO_PEER)
+
+
+@contextmanager
+def process(*command: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A process of ours, and the first line that it says."""
+    started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    try:
+        assert started.stdout is not None
+        yield started, started.stdout.readline().strip()
+    finally:
+        end(started)
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def wait_for_port(port: int) -> None:
+    for _ in range(100):
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise SystemExit(f"nothing listens on port {port}")
 
 
 def family(pid: int) -> list[int]:
