@@ -1,8 +1,8 @@
 """What hostile assertions of one author cost the timings of the others: `python -m benchmarks.bystanders`.
 
 A worker with default options runs honest tests of a target that answers after 50 ms; then the same, with an endlessly
-backtracking pattern in every tenth test: more than the evaluators can do. Printed is the error of the honest tests' first byte (measured,
-less the target's own truth) without and with the attack, taking turns, as medians over rounds.
+backtracking pattern in every tenth test: more than the evaluators can do. Printed is the error of the honest tests' first byte
+(measured, less the target's own truth) without and with the attack, taking turns, as medians over rounds.
 """
 
 from __future__ import annotations
