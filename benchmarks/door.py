@@ -24,6 +24,7 @@ from pathlib import Path
 import trustme
 import uvloop
 
+from benchmarks.names import Names
 from worker.clock import SystemClock
 from worker.net.door import Door, Endpoint, TLSSettings
 from worker.net.exchange import Nameserver
@@ -45,18 +46,6 @@ class Ports:
     dns: int
 
 
-class _Names(asyncio.DatagramProtocol):
-    """Answers 127.0.0.1 to everything."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-
-    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        record = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\x7f\0\0\1"
-        answer = data[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + data[12:] + record
-        self._transport.sendto(answer, addr)  # type: ignore[attr-defined]  # uvloop's transport is a datagram one
-
-
 def serve(ports: Connection, pem: Path) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
@@ -64,7 +53,7 @@ def serve(ports: Connection, pem: Path) -> None:
         context.load_cert_chain(pem)
         plain = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0, backlog=1024)
         tls = await loop.create_server(asyncio.Protocol, "127.0.0.1", 0, backlog=1024, ssl=context)
-        names, _ = await loop.create_datagram_endpoint(_Names, local_addr=("127.0.0.1", 0))
+        names, _ = await loop.create_datagram_endpoint(Names, local_addr=("127.0.0.1", 0))
         listening = [plain.sockets[0].getsockname()[1], tls.sockets[0].getsockname()[1]]
         dns: int = names.get_extra_info("sockname")[1]
         ports.send(Ports(plain=listening[0], tls=listening[1], dns=dns))

@@ -78,6 +78,7 @@ class Feeder:
         self.counts["pulls"] += 1
         if not count:
             return self._signed(verified, 204, b"")
+        self.counts["handed_out"] += count
         jobs = Jobs(jobs=tuple(self._job() for _ in range(count)), more=due > count)
         sealed = envelope.seal(messages.encode(jobs), self.location_key.public, typ=envelope.JOBS, location=LOCATION)
         return self._signed(verified, 200, sealed)

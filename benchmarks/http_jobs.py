@@ -1,39 +1,29 @@
 """CPU per whole HTTP job, beside prometheus-blackbox-exporter's CPU per probe of the same target in the same run.
 
-`python -m benchmarks.http_jobs [--rate N] [--seconds N] [--rounds N]`. A job is everything: pull, open, run, judge, seal, push,
-with the worker's evaluators counted; the feeding control plane, the target and the driver of the exporter are processes of their
-own and are not. Exporter and worker take turns within a round; the figures are medians, with the ratio round by round.
+`python -m benchmarks.http_jobs [--rate 200] [--seconds 10] [--rounds 3]`. A job is everything: pull, open, run, judge, seal,
+push, with the worker's evaluators counted; the feeding control plane, the target and the driver of the exporter are processes
+of their own and are not. Exporter and worker take turns within a round; the figures are medians over rounds, with the ratio
+round by round.
+
+By name, the two do not do the same: the worker asks a name server on loopback over UDP, each run anew; the exporter is given
+`localhost`, which the system's resolver answers from a file. Their ratio is a hint and no more.
 """
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import shutil
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
-import aiohttp
-import orjson
+import uvloop
 
-from benchmarks.processes import cpu_seconds, end
+from benchmarks.exporter import PROGRAM, drive, exporter
+from benchmarks.fed_worker import definition, fed_worker
+from benchmarks.processes import cpu_seconds, need, process
 
-EXPORTER = "prometheus-blackbox-exporter"
-MODULE = """modules:
-  http:
-    prober: http
-    timeout: 5s
-    http:
-      preferred_ip_protocol: ip4
-      fail_if_body_not_matches_regexp: ['"status":\\s*"ok"']
-"""
 PLAIN = (
     {"type": "statusCode", "operator": "is", "target": 200},
     {"type": "header", "property": "content-type", "operator": "contains", "target": "application/json"},
@@ -45,145 +35,41 @@ PLAIN = (
     },
 )
 PATTERN = (*PLAIN, {"type": "body", "operator": "matches", "target": '"status":\\s*"ok"'})
+NAME = "target.example.org"
+PEERS = {"plain": "exporter", "with a body pattern": "exporter", "plain by name": "exporter by name"}
+"""What of the worker is compared with what of the exporter."""
 SETTLE = 3.0
 """Seconds before counting: caches are warm, evaluators are up."""
 
 
-def definition(url: str, assertions: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    return {
-        "name": "benchmark",
-        "public_id": "abc-def-ghi",
-        "type": "api",
-        "subtype": "http",
-        "config": {"request": {"method": "GET", "url": url, "timeout": 5}, "assertions": list(assertions)},
-        "options": {"tick_every": 60},
-        "message": "",
-        "locations": [],
-    }
-
-
-@contextmanager
-def process(*command: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    """A process of ours, and the first line that it says."""
-    started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        assert started.stdout is not None
-        yield started, started.stdout.readline().strip()
-    finally:
-        end(started)
-
-
-async def drive_exporter(port: int, target: str, rate: float, seconds: float) -> int:
-    """Ask for probes at a steady rate; returns how many succeeded."""
-    succeeded = 0
-
-    async def one(session: aiohttp.ClientSession) -> None:
-        nonlocal succeeded
-        async with session.get(f"http://127.0.0.1:{port}/probe", params={"module": "http", "target": target}) as reply:
-            succeeded += b"probe_success 1" in await reply.read()
-
-    async with aiohttp.ClientSession() as session, asyncio.TaskGroup() as group:
-        started = time.monotonic()
-        for number in range(round(rate * seconds)):
-            await asyncio.sleep(max(0.0, started + number / rate - time.monotonic()))
-            group.create_task(one(session))
-    return succeeded
-
-
 def measure_exporter(target: str, rate: float, seconds: float) -> float:
     """CPU microseconds a probe."""
-    with tempfile.TemporaryDirectory() as folder:
-        config = Path(folder, "blackbox.yml")
-        config.write_text(MODULE)
-        port = free_port()
-        command = (EXPORTER, f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error")
-        exporter = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
-        try:
-            wait_for_port(port)
-            asyncio.run(drive_exporter(port, target, rate, SETTLE))
-            before = cpu_seconds(exporter.pid)
-            succeeded = asyncio.run(drive_exporter(port, target, rate, seconds))
-            used = cpu_seconds(exporter.pid) - before
-        finally:
-            end(exporter)
-    if succeeded < rate * seconds * 0.99:
-        raise SystemExit(f"the exporter's probes failed: {succeeded} of {rate * seconds:.0f}")
+    with exporter() as (pid, port):
+        uvloop.run(drive(port, [target] * round(rate * SETTLE), rate))
+        before = cpu_seconds(pid)
+        replies = uvloop.run(drive(port, [target] * round(rate * seconds), rate))
+        used = cpu_seconds(pid) - before
+    succeeded = sum(map(bool, replies))
+    if succeeded < 0.99 * len(replies):
+        raise SystemExit(f"the exporter's probes failed: {succeeded} of {len(replies)} succeeded")
     return used / succeeded * 1e6
 
 
-def measure_worker(
-    tests: Sequence[dict[str, Any]], rate: float, seconds: float, flags: Sequence[str] = ()
-) -> tuple[float, float]:
-    """CPU microseconds a job, and the jobs a second that were really run."""
-    with tempfile.TemporaryDirectory() as folder:
-        config, definitions = Path(folder, "worker.json"), Path(folder, "tests.json")
-        definitions.write_bytes(orjson.dumps(list(tests)))
-        feeder = (sys.executable, "-m", "benchmarks.feeder", f"--config={config}", f"--definitions={definitions}")
-        with process(*feeder, f"--rate={rate}") as (_, url):
-            command = (
-                sys.executable,
-                "-m",
-                "worker",
-                f"--config={config}",
-                "--concurrency=50",
-                "--maxNumberMessagesToFetch=50",
-                "--whitelistedRange.4=127.0.0.1/32",
-                f"--livenessFile={folder}/liveness",
-                "-v",
-                *flags,
-            )
-            worker = subprocess.Popen(command, stdout=subprocess.DEVNULL, text=True)
-            try:
-                wait_for_pulls(url)
-                time.sleep(SETTLE)
-                before, counts_before, started = cpu_seconds(worker.pid), counts(url), time.monotonic()
-                time.sleep(seconds)
-                used, counts_after = cpu_seconds(worker.pid) - before, counts(url)
-                passed = time.monotonic() - started
-            finally:
-                end(worker)
-    done = counts_after["passed"] - counts_before.get("passed", 0)
+def measure_worker(tests: Sequence[dict[str, Any]], rate: float, seconds: float, flags: Sequence[str] = ()) -> float:
+    """CPU microseconds a job."""
+    with fed_worker(tests, rate, "--concurrency=50", "--maxNumberMessagesToFetch=50", *flags) as worker:
+        worker.wait_for("passed")
+        time.sleep(SETTLE)
+        before, counts_before, started = cpu_seconds(worker.pid), worker.counts(), time.monotonic()
+        time.sleep(seconds)
+        used, counts_after = cpu_seconds(worker.pid) - before, worker.counts()
+        passed = time.monotonic() - started
+    done = counts_after["passed"] - counts_before["passed"]
     if counts_after.get("failed"):
         raise SystemExit(f"jobs failed: {counts_after}")
-    return used / done * 1e6, done / passed
-
-
-def counts(url: str) -> dict[str, int]:
-    async def ask() -> dict[str, int]:
-        async with aiohttp.ClientSession() as session, session.get(f"{url}/counts") as reply:
-            answer: dict[str, int] = await reply.json()
-            return answer
-
-    return asyncio.run(ask())
-
-
-def wait_for_pulls(url: str) -> None:
-    for _ in range(200):
-        if counts(url).get("passed"):
-            return
-        time.sleep(0.1)
-    raise SystemExit("the worker does not run jobs")
-
-
-def free_port() -> int:
-    import socket  # noqa: PLC0415  # only here
-
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
-def wait_for_port(port: int) -> None:
-    import socket  # noqa: PLC0415
-
-    for _ in range(100):
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise SystemExit(f"nothing listens on port {port}")
+    if done < 0.9 * rate * passed:
+        raise SystemExit(f"{done / passed:.0f} jobs a second were run, and not {rate:.0f}")
+    return used / done * 1e6
 
 
 def main() -> None:
@@ -192,28 +78,37 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
-    if shutil.which(EXPORTER) is None:
-        raise SystemExit(f"{EXPORTER} is not installed: apt-get install {EXPORTER}")
-    rows: list[tuple[float, float, float, float]] = []
-    with process(sys.executable, "-m", "benchmarks.target") as (_, port):
-        url = f"http://127.0.0.1:{port}/health"
+    need(PROGRAM, PROGRAM)
+    found: dict[str, list[float]] = {}
+    names = process(sys.executable, "-m", "benchmarks.names")
+    with process(sys.executable, "-m", "benchmarks.target") as (_, port), names as (_, names_port):
         for number in range(arguments.rounds):
-            exporter = measure_exporter(url, arguments.rate, arguments.seconds)
-            plain, rate = measure_worker([definition(url, PLAIN)], arguments.rate, arguments.seconds)
-            pattern, _ = measure_worker([definition(url, PATTERN)], arguments.rate, arguments.seconds)
-            rows.append((exporter, plain, pattern, rate))
+            line = one_round(port, names_port, arguments.rate, arguments.seconds)
+            for what, microseconds in line.items():
+                found.setdefault(what, []).append(microseconds)
             print(
-                f"round {number + 1}: exporter {exporter:.0f} µs a probe; worker {plain:.0f} µs a job"
-                f" ({plain / exporter:.2f}), with a pattern {pattern:.0f} µs ({pattern / exporter:.2f}); {rate:.0f} jobs/s",
-                flush=True,
+                f"round {number + 1}: " + ", ".join(f"{what} {used:.0f} µs" for what, used in line.items()), flush=True
             )
-    print(
-        f"median: exporter {statistics.median(r[0] for r in rows):.0f} µs,"
-        f" worker {statistics.median(r[1] for r in rows):.0f} µs"
-        f" (ratio {statistics.median(r[1] / r[0] for r in rows):.2f}),"
-        f" with a body pattern {statistics.median(r[2] for r in rows):.0f} µs"
-        f" (ratio {statistics.median(r[2] / r[0] for r in rows):.2f})"
-    )
+    for what, peer in PEERS.items():
+        ours, theirs = found[what], found[peer]
+        ratio = statistics.median(our / their for our, their in zip(ours, theirs, strict=True))
+        print(
+            f"{what}: worker {statistics.median(ours):.0f} µs a job, exporter {statistics.median(theirs):.0f} µs a probe,"
+            f" ratio {ratio:.2f}"
+        )
+
+
+def one_round(port: str, names_port: str, rate: float, seconds: float) -> dict[str, float]:
+    """CPU microseconds by what was measured."""
+    by_address, by_name = f"http://127.0.0.1:{port}/health", f"http://{NAME}:{port}/health"
+    resolved = [f"--dnsServer=127.0.0.1:{names_port}"]
+    return {
+        "exporter": measure_exporter(by_address, rate, seconds),
+        "plain": measure_worker([definition(by_address, PLAIN)], rate, seconds),
+        "with a body pattern": measure_worker([definition(by_address, PATTERN)], rate, seconds),
+        "exporter by name": measure_exporter(f"http://localhost:{port}/health", rate, seconds),
+        "plain by name": measure_worker([definition(by_name, PLAIN)], rate, seconds, resolved),
+    }
 
 
 if __name__ == "__main__":

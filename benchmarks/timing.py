@@ -29,8 +29,8 @@ from benchmarks.processes import need, process
 DELAY = 0.05
 SETTLE = 3.0
 """Seconds before counting: caches are warm, evaluators are up."""
-HEADROOM = 4
-"""Slots beside what the rate needs: jobs arrive in batches."""
+HEADROOM = 1.2
+"""Slots, in parts of a second's jobs: a pull a second brings them all, and each takes a twentieth of a second."""
 ASSERTIONS = ({"type": "statusCode", "operator": "is", "target": 200},)
 _PROCESSING = re.compile(rb'probe_http_duration_seconds\{phase="processing"\} (\S+)')
 
@@ -65,8 +65,8 @@ def of_exporter(port: str, rate: float, seconds: float) -> Errors:
 
 def of_worker(port: str, rate: float, seconds: float) -> tuple[Errors, float, int]:
     """The errors, the jobs a second that were really run, and how many runs were marked unhealthy."""
-    slots = max(10, round(rate * DELAY * HEADROOM))
-    flags = (f"--concurrency={slots}", f"--maxNumberMessagesToFetch={max(10, round(rate / 20))}")
+    slots = round(rate * HEADROOM)
+    flags = (f"--concurrency={slots}", f"--maxNumberMessagesToFetch={min(slots, 1000)}")
     test = definition(f"http://127.0.0.1:{port}/health", ASSERTIONS)
     with fed_worker([test], rate, *flags) as worker:
         worker.wait_for("passed")

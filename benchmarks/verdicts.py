@@ -8,6 +8,7 @@ process and its children. Lag is how late a timer of 5 ms fires while the attack
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import os
 import platform
@@ -45,7 +46,6 @@ SIZE = 2
 """Evaluators, the option's default."""
 ATTACKERS = 8
 """Attacks under way at once: the default concurrency, less two slots for well-behaved tests."""
-ATTACK_SECONDS = 12.0
 
 SCHEMA = (
     '{"type": "object", "required": ["items"], "properties": {"items": {"type": "array", "items": {"type": "object",'
@@ -140,9 +140,10 @@ async def cost_of(name: str, observation: Observation, pool: Evaluators, limits:
 
 
 class Siege:
-    """Attackers, a well-behaved test and a clock, all on one event loop for ATTACK_SECONDS."""
+    """Attackers, a well-behaved test and a clock, all on one event loop for so many *seconds*."""
 
-    def __init__(self, pool: Evaluators, attackers: int) -> None:
+    def __init__(self, pool: Evaluators, attackers: int, seconds: float) -> None:
+        self._seconds = seconds
         self._pool = pool
         self._attackers = attackers
         self._attacks = 0
@@ -154,7 +155,7 @@ class Siege:
 
     async def run(self) -> None:
         killed = self._pool.killed
-        self._end = time.perf_counter() + ATTACK_SECONDS
+        self._end = time.perf_counter() + self._seconds
         await asyncio.gather(self._tick(), self._bystand(), *map(self._attack, range(self._attackers)))
         lags, waits = self._lags, self._waits
         print(
@@ -186,11 +187,11 @@ class Siege:
             turn += self._attackers
 
 
-async def attacked() -> None:
+async def attacked(seconds: float) -> None:
     async with Evaluators(SIZE, Limits(), SystemClock()) as pool:
         await pool.evaluate("warm", ASSERTIONS, observation_of(1_000))
         for attackers in (0, ATTACKERS):
-            await Siege(pool, attackers).run()
+            await Siege(pool, attackers, seconds).run()
 
 
 def attacked_observation(attack: Attack) -> Observation:
@@ -210,15 +211,17 @@ def at(values: list[float], percent: int) -> float:
     return sorted(values)[min(len(values) - 1, len(values) * percent // 100)]
 
 
-async def everything() -> None:
+async def everything(attack_seconds: float) -> None:
     load = os.getloadavg()[0]
     print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores, load {load:.1f} before")
     await costs()
-    await attacked()
+    await attacked(attack_seconds)
 
 
 def main() -> None:
-    uvloop.run(everything())
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--attack-seconds", type=float, default=12.0)
+    uvloop.run(everything(parser.parse_args().attack_seconds))
 
 
 if __name__ == "__main__":

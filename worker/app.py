@@ -41,7 +41,6 @@ from worker.net.proxy import Proxy
 from worker.net.resolver import Resolver
 from worker.net.trust import TrustStore
 from worker.outbox import Outbox
-from worker.pace import Pace
 from worker.policy import Policy
 from worker.poller import Cadence, Poller
 from worker.probers import HTTPLimits
@@ -150,7 +149,6 @@ class _Worker:
         self._metrics = metrics
         self._vitals = vitals
         self._slots = Slots(config.concurrency)
-        self._pace = Pace(clock)
         self._outbox = Outbox(
             intake,
             clock,
@@ -250,11 +248,12 @@ class _Worker:
             extra={"action": "drained", "given_back": cut, "undelivered": self._outbox.waiting},
         )
 
-    def _carry_out(self, job: Job) -> Coroutine[Any, Any, ResultItem]:
-        return self._run_job(job, received_ns=self._clock.monotonic_ns())
+    def _carry_out(self, job: Job, delay: float) -> Coroutine[Any, Any, ResultItem]:
+        return self._run_job(job, delay, received_ns=self._clock.monotonic_ns())
 
-    async def _run_job(self, job: Job, *, received_ns: int) -> ResultItem:
-        await self._pace.turn()
+    async def _run_job(self, job: Job, delay: float, *, received_ns: int) -> ResultItem:
+        if delay:
+            await self._clock.sleep(delay)
         result = await self._runner.carry_out(job, received_ns)
         self._metrics.count_result(result)
         _log_result(result, job)

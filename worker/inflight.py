@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -18,16 +18,30 @@ from worker.wire.messages import Job, ResultItem
 
 log = logging.getLogger(__name__)
 
+TOGETHER = 10
+"""Jobs of one batch that start at once. Equally fast targets answer all of them at once, and the last in the line that then forms
+is charged with the processing of the others: a millisecond. Fewer would cost more processor time, a wake-up for each job."""
+APART = 0.01
+"""Seconds between such groups."""
+SPREAD = 0.9
+"""Seconds within which all jobs of a batch are started, however many: before the next pull brings more."""
+
+
+def spacing(jobs: int) -> float:
+    """Seconds from one group to the next for so many jobs that came together."""
+    return min(APART, SPREAD * TOGETHER / max(TOGETHER, jobs))
+
 
 class InFlight:
     """Starts jobs in *group*, each in a slot that its caller has taken; frees the slot when the result is queued.
 
-    *carry_out* turns a job into its result and never raises for anything that a job or a target can cause.
+    *carry_out* turns a job into its result, after a delay in seconds, and never raises for anything that a job or a target
+    can cause.
     """
 
     def __init__(
         self,
-        carry_out: Callable[[Job], Coroutine[Any, Any, ResultItem]],
+        carry_out: Callable[[Job, float], Coroutine[Any, Any, ResultItem]],
         *,
         slots: Slots,
         outbox: Outbox,
@@ -65,9 +79,10 @@ class InFlight:
         """Return a lease that was never started."""
         self._given_back.add(lease)
 
-    def start(self, jobs: Iterable[Job], slots: int) -> int:
-        """Start up to *slots* jobs, give back the rest; returns how many of the slots are in use now."""
+    def start(self, jobs: Sequence[Job], slots: int) -> int:
+        """Start up to *slots* jobs, a little apart, give back the rest; returns how many of the slots are in use now."""
         used = 0
+        apart = spacing(len(jobs))
         for job in jobs:
             if job.job in self._leases:
                 self._leases[job.job] = job.lease
@@ -76,14 +91,14 @@ class InFlight:
             elif used == slots:
                 self.give_back(job.lease)
             else:
-                self._start_one(job)
+                self._start_one(job, used // TOGETHER * apart)
                 used += 1
         return used
 
-    def _start_one(self, job: Job) -> None:
+    def _start_one(self, job: Job, delay: float) -> None:
         self._leases[job.job] = job.lease
         self._idle.clear()
-        task = self._group.create_task(self._carry_out(job), name=f"job {job.job}")
+        task = self._group.create_task(self._carry_out(job, delay), name=f"job {job.job}")
         self._tasks[job.job] = task
         # A callback and not a `finally`: a task that is cancelled before its first step never enters its coroutine.
         task.add_done_callback(partial(self._done, job.job))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from worker.clock import Clock
-from worker.inflight import InFlight
+from worker.inflight import TOGETHER, InFlight, spacing
 from worker.intake.backoff import Backoff
 from worker.intake.client import MAX_SIGNINGS, TIMEOUT, IntakeError, UnreadableBatch
 from worker.intake.verdict import Verdict
@@ -88,6 +88,7 @@ class Poller:
         self._distrust = distrust
         self._trouble = trouble
         self._distrust_until_ns = 0
+        self._starting = 0.0
         self._draining = False
         self._drain_begins = asyncio.Event()
         self.counts = PullCounts()
@@ -161,6 +162,7 @@ class Poller:
         if jobs.jobs:
             self._distrust.reset()
         used = self._inflight.start(jobs.jobs, 0 if self._draining else slots)
+        self._starting = used // TOGETHER * spacing(len(jobs.jobs))
         self._inflight.cancel(jobs.cancel)
         return used
 
@@ -180,7 +182,9 @@ class Poller:
         passed = (self._clock.monotonic_ns() - started_ns) / 1e9
         pause = max(0.0, self._cadence.interval - passed)
         if more and not self._draining:
-            self._expect_silence(pause + COALESCE)
+            # Not before the last of this batch is under way: one pull for few slots costs as much as one for many.
+            self._expect_silence(self._starting + pause + COALESCE)
+            await self._clock.sleep(self._starting)
             await self._sleep_unless(self._slots.wait_for_free(), pause)
             await self._clock.sleep(COALESCE)
         else:

@@ -43,6 +43,7 @@ class Bench:
         self.outbox = Outbox(self.intake, self.clock, Backoff(lambda _, high: high))
         self.finish: dict[str, asyncio.Event] = {}
         self.ran: list[str] = []
+        self.delays: dict[str, float] = {}
         self.trouble: str | None = None
         self.inflight = InFlight(self._carry_out, slots=self.slots, outbox=self.outbox, group=group)
         self.poller = Poller(
@@ -59,7 +60,8 @@ class Bench:
             trouble=lambda: self.trouble,
         )
 
-    async def _carry_out(self, given: Job) -> ResultItem:
+    async def _carry_out(self, given: Job, delay: float) -> ResultItem:
+        self.delays[given.job] = delay
         self.ran.append(given.job)
         await self.finish.setdefault(given.job, asyncio.Event()).wait()
         return ResultItem(result=f"result-{given.job}", job=given.job, lease=given.lease, outcome=raw({}))
@@ -282,3 +284,21 @@ async def test_planned_silence_covers_a_long_backing_off() -> None:
         bench.intake.jobs.append(IntakeError("down", verdict=Verdict.RETRY, retry_after=45))
         await bench.clock.advance(1)
         assert bench.poller.quiet_until_ns >= bench.clock.monotonic_ns() + 44_000_000_000
+
+
+async def test_a_large_batch_starts_in_groups_a_little_apart_and_before_the_next_second() -> None:
+    async with polling(size=500, at_most=500) as bench:
+        bench.intake.jobs.append(Jobs(jobs=tuple(job(str(number)) for number in range(40))))
+        await bench.clock.advance(1)
+        assert [bench.delays[str(number)] for number in (0, 9, 10, 39)] == [0, 0, 0.01, 0.03]
+        bench.intake.jobs.append(Jobs(jobs=tuple(job(f"b{number}") for number in range(460))))
+        await bench.clock.advance(1)
+        assert bench.delays["b10"] == 0.01
+        assert max(bench.delays.values()) < 1
+
+
+async def test_a_default_batch_starts_at_once() -> None:
+    async with polling(size=10) as bench:
+        bench.intake.jobs.append(Jobs(jobs=tuple(job(name) for name in "abcdefghij")))
+        await bench.clock.advance(1)
+        assert set(bench.delays.values()) == {0}

@@ -1,0 +1,63 @@
+"""Every figure of docs/figures.md, measured again, one benchmark after another: `python -m benchmarks [--quick]`.
+
+Each is a process of its own, so that none inherits another's memory. One whose peer is not installed says so and is passed over.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+
+from benchmarks.processes import NO_PEER
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    module: str
+    heading: str
+    quick: tuple[str, ...] = ()
+    """Flags of a short run: enough to see that it works, too little to quote."""
+
+
+ALL = (
+    Benchmark("http_jobs", "CPU per whole HTTP job, beside the exporter", ("--rounds=1", "--seconds=3")),
+    Benchmark(
+        "timing", "error of the first byte, beside the exporter", ("--rounds=1", "--seconds=3", "--rates=100", "400")
+    ),
+    Benchmark("phases", "phases beside curl", ("--runs=10",)),
+    Benchmark("footprint", "memory, and time to the first pull", ("--rounds=1",)),
+    Benchmark("verdicts", "cost of verdicts, and the loop's lag under attack", ("--attack-seconds=4",)),
+    Benchmark("http_probe", "CPU per HTTP probe, beside aiohttp", ("--rounds=2", "--probes=500")),
+    Benchmark("door", "CPU per connection through the door, beside asyncio", ("--rounds=2", "--connections=500")),
+    Benchmark("policy", "a judgement of the egress policy"),
+    Benchmark("wire", "sealing and signing"),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="short runs, for a look and not for quoting")
+    quick = parser.parse_args().quick
+    load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
+    print(f"Python {platform.python_version()}, {platform.machine()}, {os.cpu_count()} cores, load {load}")
+    missing, broken = [], []
+    for benchmark in ALL:
+        print(f"\n== {benchmark.heading} (benchmarks/{benchmark.module}.py)", flush=True)
+        flags = benchmark.quick if quick else ()
+        code = subprocess.run([sys.executable, "-m", f"benchmarks.{benchmark.module}", *flags], check=False).returncode
+        if code == NO_PEER:
+            missing.append(benchmark.module)
+        elif code:
+            broken.append(benchmark.module)
+    if missing:
+        print(f"\nnot measured, for want of a peer: {', '.join(missing)}")
+    if broken:
+        sys.exit(f"\nfailed: {', '.join(broken)}")
+
+
+if __name__ == "__main__":
+    main()
