@@ -33,12 +33,10 @@ check: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks
 
-# Podman's own format of images has no HEALTHCHECK.
-image: BUILD_FLAGS += $(if $(findstring podman,$(ENGINE)),--format docker)
-image:
+image:  # Podman's own format of images has no HEALTHCHECK.
 	for target in worker controlplane; do \
 		tag=$(IMAGE); [ $$target = worker ] || tag=$(IMAGE)-$$target; \
-		$(ENGINE) build $(BUILD_FLAGS) --target $$target --tag $$tag --tag $$tag:$(VERSION) --build-arg VERSION=$(VERSION) \
+		$(ENGINE) build $(if $(findstring podman,$(ENGINE)),--format docker) $(BUILD_FLAGS) --target $$target --tag $$tag --tag $$tag:$(VERSION) --build-arg VERSION=$(VERSION) \
 			--build-arg REVISION=$$(git rev-parse HEAD) . || exit 1; \
 	done
 

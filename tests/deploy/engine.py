@@ -141,6 +141,10 @@ class Container:
     def execute(self, *command: str) -> int:
         return self._engine.podman("exec", self.name, *command, check=False).returncode
 
+    def tell(self, *command: str) -> str:
+        """What the command prints; it must end well."""
+        return self._engine.podman("exec", self.name, *command).stdout
+
     def signal(self, name: str) -> None:
         self._engine.podman("kill", "--signal", name, self.name)
 

@@ -7,12 +7,14 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from configparser import ConfigParser
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 from controlplane import locationfile
 from tests.acceptance.programs import ControlPlane, run, until
@@ -91,6 +93,23 @@ def test_every_locked_dependency_has_its_hashes_and_no_place_of_its_own() -> Non
         assert all("==" in entry and "--hash=sha256:" in entry for entry in entries), lock
         assert "://" not in text
         assert not re.search(r"^--", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(("lock", "extras"), [("worker", ()), ("controlplane", ("controlplane",))])
+def test_the_locks_hold_what_setup_cfg_asks_for(lock: str, extras: Sequence[str]) -> None:
+    settings = ConfigParser()
+    settings.read(ROOT / "setup.cfg")
+    asked = [settings["options"]["install_requires"], *(settings["options.extras_require"][extra] for extra in extras)]
+    wanted = {named(found.name): found for text in asked for found in map(Requirement, text.strip().splitlines())}
+    blocks = re.split(r"^(?=\w)", (ROOT / "requirements" / f"{lock}.txt").read_text(), flags=re.MULTILINE)[1:]
+    pinned = {named(name): version for name, version in (block.split()[0].split("==") for block in blocks)}
+    asked_for = {named(block.partition("==")[0]) for block in blocks if "open-private-location (setup.cfg)" in block}
+    assert asked_for == set(wanted), "make lock"
+    assert [str(found) for name, found in wanted.items() if pinned[name] not in found.specifier] == []
+
+
+def named(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def test_the_worker_understands_the_arguments_of_the_deployment(
