@@ -9,6 +9,13 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """A client that hangs up is what these tests are about, and no news."""
+
+
 class Target:
     """`/held…` waits for `release`; `/broken…` answers 503; everything else 200 with `{"status": "ok"}`."""
 
@@ -16,8 +23,7 @@ class Target:
         self.hits: Counter[str] = Counter()
         self.held = threading.Event()
         self.release = threading.Event()
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self.server.daemon_threads = True
+        self.server = _Server(("127.0.0.1", 0), self._handler())
 
     @property
     def url(self) -> str:

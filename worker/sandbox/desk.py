@@ -40,6 +40,9 @@ from worker.sandbox.frames import Settings, decode_settings
 FLUSH_SECONDS: Final = 0.005
 """Results go out together, unless they took this long: it bounds what a death makes the next evaluator do again."""
 
+NICENESS: Final = 10
+"""Judging can wait, timing cannot: where processors are short, the worker's event loop comes first, nine to one."""
+
 Judge: TypeAlias = Callable[[Assertion], AssertionResult]
 Prepare: TypeAlias = Callable[[Observation, Limits], Judge]
 """From one task's observation to the function that judges its assertions; what it parses lives as long as the task."""
@@ -49,6 +52,7 @@ def main(argv: list[str], prepare: Prepare, warm_up: Callable[[Limits], None]) -
     """Become an evaluator: be bound to the worker, warm up, be confined, say so, serve until the worker hangs up."""
     settings = decode_settings(argv[1])
     outlive_signals()
+    os.nice(NICENESS)
     bound = die_with(settings.parent)
     page = mmap.mmap(settings.page, mmap.PAGESIZE)
     os.close(settings.page)

@@ -151,7 +151,8 @@ class Process(asyncio.Protocol):
         with _shared_page() as page:
             self._page = mmap.mmap(page.fileno(), mmap.PAGESIZE)
             told = msgspec.structs.replace(settings, parent=os.getpid(), page=page.fileno())
-            # -P: no module is found in the working directory. A session of its own: Ctrl-C in a terminal is for the worker.
+            # -P: no module is found in the working directory. A group of its own: Ctrl-C in a terminal is for the worker. But no
+            # session of its own: the kernel may share processors between sessions before it looks at niceness.
             self._popen = subprocess.Popen(  # noqa: S603 - every argument is the program's own
                 [sys.executable, "-P", "-X", "utf8", "-m", program, frames.encode_settings(told)],
                 stdin=its.fileno(),
@@ -159,7 +160,7 @@ class Process(asyncio.Protocol):
                 pass_fds=(page.fileno(),),
                 env={"PYTHONPATH": _module_path()},
                 cwd="/",
-                start_new_session=True,
+                process_group=0,
             )
 
     def _reap(self, delay: float, *delays: float) -> None:
