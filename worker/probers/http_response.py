@@ -221,7 +221,7 @@ class ResponseReader:
         elif length is not None:
             self._length = int(length)
             if self._length > self._limits.max_body_bytes:
-                raise self._body_too_large(f"the server announces a body of {length} bytes")
+                raise self._body_too_large(f"announces a body of {length} bytes")
         return self._take_body(rest)
 
     def _take_body(self, data: bytes) -> Outcome | None:
@@ -232,7 +232,7 @@ class ResponseReader:
             return self._complete() if self._body.size == self._length else None
         self._body.add(data)
         if self._body.size > self._limits.max_body_bytes:
-            raise self._body_too_large("the body does not end")
+            raise self._body_too_large("sent more body than it may")
         return None
 
     def _take_chunks(self, stream: StreamReader, data: bytes) -> Outcome | None:
@@ -253,7 +253,7 @@ class ResponseReader:
             likely = len(piece) * _FRAMING_PER_TURN // max(1, framing)
             self._slice = min(_LARGEST_SLICE, max(_LEAST_SLICE, likely))
             if self._body.size > self._limits.max_body_bytes:
-                raise self._body_too_large("the body does not end")
+                raise self._body_too_large("sent more body than it may")
             if stream.is_eof():
                 return self._complete()
             if self._framing > self._limits.max_framing_bytes + self._body.size // 8:
@@ -264,7 +264,7 @@ class ResponseReader:
 
     def _body_too_large(self, why: str) -> HTTPError:
         limit = self._limits.max_body_bytes
-        return HTTPError(FailureCode.BODY_TOO_LARGE, f"{why}; the limit is {limit} bytes (maxBodySize)")
+        return HTTPError(FailureCode.BODY_TOO_LARGE, f"the server {why}; maxBodySize allows {limit} bytes")
 
     def _cut_head(self) -> Failure:
         if not self._head and not self._interim:
@@ -301,7 +301,9 @@ def _encodings(message: RawResponseMessage) -> tuple[str, ...]:
 
 
 def _tokens(values: list[str] | tuple[str, ...]) -> list[str]:
-    tokens = (token.strip().lower() for value in values for token in value.split(","))
+    """A list of codings. A server may send any bytes; what is no ASCII is no coding, and is told in escapes."""
+    escaped = (value.encode("ascii", "backslashreplace").decode() for value in values)
+    tokens = (token.strip().lower() for value in escaped for token in value.split(","))
     return [token for token in tokens if token not in {"", "identity"}]
 
 

@@ -119,6 +119,7 @@ def test_fields_keep_their_order_and_case_and_any_bytes(loop: asyncio.AbstractEv
         (b"Content-Encoding: identity\r\n", ()),
         (b"Content-Encoding: ,gzip, ,\r\n", ("gzip",)),
         (b"Content-Encoding: made-up\r\n", ("made-up",)),
+        (b"Content-Encoding: \xff\r\n", ("\\udcff",)),
     ],
 )
 def test_content_codings_are_told_and_not_undone(
@@ -280,5 +281,8 @@ def test_any_bytes_come_to_an_outcome_and_the_same_byte_by_byte(
     single = read(loop, in_single_bytes(data), method=method, limits=SMALL, eof=True)
     if isinstance(whole, Received):
         assert single == whole
+        told = [*whole.content_encodings, *(text for pair in whole.headers for text in pair)]
     else:
         assert isinstance(single, Failure)
+        told = [whole.message, single.message]
+    "".join(told).encode()  # raises for a lone surrogate, which no JSON could carry
