@@ -27,9 +27,9 @@ SPREAD = 0.9
 """Seconds within which all jobs of a batch are started, however many: before the next pull brings more."""
 
 
-def spacing(jobs: int) -> float:
-    """Seconds from one group to the next for so many jobs that came together."""
-    return min(APART, SPREAD * TOGETHER / max(TOGETHER, jobs))
+def starts_after(position: int, jobs: int) -> float:
+    """Seconds after its batch of *jobs* at which the one at *position* (from 0) starts."""
+    return position // TOGETHER * min(APART, SPREAD * TOGETHER / max(TOGETHER, jobs))
 
 
 class InFlight:
@@ -82,7 +82,6 @@ class InFlight:
     def start(self, jobs: Sequence[Job], slots: int) -> int:
         """Start up to *slots* jobs, a little apart, give back the rest; returns how many of the slots are in use now."""
         used = 0
-        apart = spacing(len(jobs))
         for job in jobs:
             if job.job in self._leases:
                 self._leases[job.job] = job.lease
@@ -91,7 +90,7 @@ class InFlight:
             elif used == slots:
                 self.give_back(job.lease)
             else:
-                self._start_one(job, used // TOGETHER * apart)
+                self._start_one(job, starts_after(used, len(jobs)))
                 used += 1
         return used
 

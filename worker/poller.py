@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from worker.clock import Clock
-from worker.inflight import TOGETHER, InFlight, spacing
+from worker.inflight import InFlight, starts_after
 from worker.intake.backoff import Backoff
 from worker.intake.client import MAX_SIGNINGS, TIMEOUT, IntakeError, UnreadableBatch
 from worker.intake.verdict import Verdict
@@ -162,7 +162,7 @@ class Poller:
         if jobs.jobs:
             self._distrust.reset()
         used = self._inflight.start(jobs.jobs, 0 if self._draining else slots)
-        self._starting = used // TOGETHER * spacing(len(jobs.jobs))
+        self._starting = starts_after(used, len(jobs.jobs))
         self._inflight.cancel(jobs.cancel)
         return used
 

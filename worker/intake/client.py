@@ -93,6 +93,7 @@ class Intake:
         self._session: aiohttp.ClientSession | None = None
         parts = urlsplit(peer.url)
         self._host = parts.netloc.rpartition("@")[2]
+        self._origin = f"{parts.scheme}://{parts.netloc}"
         self._prefix = parts.path.rstrip("/")
         self.clock_offset = timedelta()
         """What the control plane's clock is ahead of ours, as of its last signed reply."""
@@ -196,11 +197,10 @@ class Intake:
     async def _post(self, path: str, body: bytes, headers: dict[str, str]) -> _Reply:
         if self._session is None:
             raise RuntimeError("the intake is used outside its context")
-        base = self._peer.url[: len(self._peer.url.rstrip("/")) - len(self._prefix)] if self._prefix else self._peer.url
         proxy = self._peer.proxy
         try:
             async with self._session.post(
-                base.rstrip("/") + path,
+                self._origin + path,
                 data=io.BytesIO(body),  # in pieces: a large push as one write would hold up the event loop
                 headers=headers | {"Accept-Encoding": "identity", "User-Agent": self._agent},
                 allow_redirects=False,
@@ -252,7 +252,7 @@ def _refused(reply: _Reply, refusal: Refusal, verdict: Verdict) -> IntakeError:
 
 
 def _describe(error: Exception, host: str) -> str:
-    """One line for the log, without the proxy's credentials (which aiohttp keeps out of these texts' known parts only)."""
+    """One line for the log, never the exception's own text: that may hold the proxy's URL with its credentials."""
     match error:
         case aiohttp.ClientConnectorCertificateError():
             return f"the certificate of {host} is not trusted ({error.certificate_error}): is a caFile missing?"
