@@ -183,9 +183,9 @@ class Poller:
         pause = max(0.0, self._cadence.interval - passed)
         if more and not self._draining:
             # Not before the last of this batch is under way: one pull for few slots costs as much as one for many.
-            self._expect_silence(self._starting + pause + COALESCE)
-            await self._clock.sleep(self._starting)
-            await self._sleep_unless(self._slots.wait_for_free(), pause)
+            await self._pause(self._starting)
+            self._expect_silence(pause + COALESCE)
+            await self._first_of(self._slots.wait_for_free(), self._drain_begins.wait(), self._clock.sleep(pause))
             await self._clock.sleep(COALESCE)
         else:
             await self._pause(pause)
@@ -214,18 +214,18 @@ class Poller:
         if self._draining:
             await self._clock.sleep(seconds)
         else:
-            await self._sleep_unless(self._drain_begins.wait(), seconds)
+            await self._first_of(self._drain_begins.wait(), self._clock.sleep(seconds))
 
-    async def _sleep_unless(self, event: Coroutine[Any, Any, object], seconds: float) -> None:
-        """Sleep for *seconds* or until *event* is over, whichever comes first; both are over after it."""
-        waiting = asyncio.ensure_future(event)
-        sleeping = asyncio.ensure_future(self._clock.sleep(seconds))
+    @staticmethod
+    async def _first_of(*events: Coroutine[Any, Any, object]) -> None:
+        """Wait until one of *events* is over; all are over after it."""
+        waiting = [asyncio.ensure_future(event) for event in events]
         try:
-            await asyncio.wait((waiting, sleeping), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            waiting.cancel()
-            sleeping.cancel()
-            await asyncio.gather(waiting, sleeping, return_exceptions=True)
+            for one in waiting:
+                one.cancel()
+            await asyncio.gather(*waiting, return_exceptions=True)
 
     def _expect_silence(self, seconds: float) -> None:
         self.quiet_until_ns = self._clock.monotonic_ns() + round(seconds * 1e9)

@@ -11,12 +11,12 @@ import pytest
 from tests.fakes.clock import FakeClock
 from tests.fakes.intake import FakeIntake
 from worker.errors import EnvelopeError
-from worker.inflight import InFlight
+from worker.inflight import InFlight, starts_after
 from worker.intake.backoff import Backoff
 from worker.intake.client import IntakeError
 from worker.intake.verdict import Verdict
 from worker.outbox import Outbox
-from worker.poller import FIRST_DISTRUST, SLOWED_DOWN, Cadence, Poller
+from worker.poller import COALESCE, FIRST_DISTRUST, SLOWED_DOWN, Cadence, Poller
 from worker.slots import Slots
 from worker.wire.messages import Job, Jobs, ResultItem, raw
 
@@ -243,6 +243,33 @@ async def test_a_drain_is_told_at_once_and_takes_no_more_jobs() -> None:
         await bench.clock.advance(2)
         assert bench.ran == ["a"]
         assert bench.intake.pulls[-1].release == ("lease-b",)
+
+
+async def test_a_drain_is_told_at_once_while_a_large_batch_starts() -> None:
+    async with polling(size=200, at_most=200) as bench:
+        bench.intake.jobs.append(Jobs(jobs=tuple(job(str(n)) for n in range(200)), more=True))
+        await bench.clock.advance(1.05)
+        pulls = len(bench.intake.pulls)
+        bench.poller.drain()
+        await bench.clock.advance(COALESCE)
+        assert [pull.draining for pull in bench.intake.pulls[pulls:]] == [True]
+
+
+async def test_a_drain_is_told_at_once_while_more_is_due_and_no_slot_is_free() -> None:
+    async with polling(size=1) as bench:
+        bench.intake.jobs.append(Jobs(jobs=(job("a"),), more=True))
+        await bench.clock.advance(1.1)
+        bench.poller.drain()
+        await bench.clock.advance(COALESCE)
+        assert bench.intake.pulls[-1].draining
+
+
+@pytest.mark.parametrize("jobs", [1, 10, 11, 400, 1000, 5000])
+def test_all_jobs_of_a_batch_start_in_order_and_before_the_next_pull_brings_more(jobs: int) -> None:
+    starts = [starts_after(position, jobs) for position in range(jobs)]
+    assert starts == sorted(starts)
+    assert starts[0] == 0
+    assert starts[-1] < 0.9
 
 
 async def test_what_a_drain_cuts_short_is_given_back() -> None:
