@@ -282,5 +282,4 @@ UNUSED: tuple[Unused, ...] = (
 )
 
 NAMES = every_name(OPTIONS)
-BY_NAME = {option.name: option for option in OPTIONS}
 UNUSED_BY_NAME = {unused.name: unused for unused in UNUSED}

@@ -122,12 +122,12 @@ def test_the_worker_understands_the_arguments_of_the_deployment(
     done = run("worker", f"--config={config}", *arguments, "--dumpConfig")
     assert done.returncode == 0, done.stderr
     ports = [port["containerPort"] for port in container["ports"]]
-    assert ports == [options.BY_NAME["statusProbesPort"].default]
+    assert ports == [options.NAMES["statusProbesPort"].option.default]
 
 
 def test_the_grace_period_is_enough_for_the_drain(kustomized: Path) -> None:
     (deployment,) = objects(kustomized, "Deployment")
-    drain = options.BY_NAME["drainTimeout"].default
+    drain = options.NAMES["drainTimeout"].option.default
     assert isinstance(drain, int | float)
     assert deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] >= drain + app.FLUSH
 

@@ -21,7 +21,6 @@ from typing import Final, TypeVar
 T = TypeVar("T")
 
 _PR_SET_PDEATHSIG: Final = 1
-_PR_GET_PDEATHSIG: Final = 2
 _PR_SET_NO_NEW_PRIVS: Final = 38
 
 WALL_FACTOR: Final = 4
