@@ -13,11 +13,11 @@ import orjson
 from worker import __version__
 from worker.apitest.definition import APITest
 from worker.apitest.failure import Failure, FailureCode
+from worker.apitest.files import Definition, Unusable
 from worker.apitest.parse import parse
 from worker.apitest.result import Result, Status
 from worker.apitest.summary import line
 from worker.commands.exits import DONE, FAILED, UNUSABLE
-from worker.definitions import Definition, Unusable
 from worker.errors import TestError
 
 Run = Callable[[Sequence[APITest]], AsyncIterator[Result]]

@@ -7,10 +7,10 @@ from typing import Any
 
 import orjson
 
+from worker.apitest.files import Definition, Unusable
 from worker.apitest.parse import parse
 from worker.apitest.summary import printable
 from worker.commands.exits import DONE, FAILED, UNUSABLE
-from worker.definitions import Definition, Unusable
 from worker.errors import TestError
 
 NAME_CHARACTERS = 60
@@ -48,7 +48,7 @@ def judge(definition: Definition) -> dict[str, Any]:
         missing = parse(value).requires_update
     except TestError as error:
         errors = error.errors
-    where = {"line": definition.line} if definition.line is not None else {"index": definition.index}
+    where = {"line": definition.line} if definition.line is not None else {"index": definition.index or 0}
     return {
         "file": definition.file,
         **where,

@@ -9,9 +9,9 @@ import pytest
 
 from tests.unit.commands.test_validate import INVALID, UNUSABLE, VALID, definition
 from worker.apitest.definition import APITest
+from worker.apitest.files import Definition, Unusable
 from worker.apitest.result import Result, Status
 from worker.commands.check import as_line, check
-from worker.definitions import Definition, Unusable
 
 
 def named(name: str) -> Definition:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from worker.apitest.files import Definition, Unusable
 from worker.commands.validate import judge, validate
-from worker.definitions import Definition, Unusable
 
 
 def definition(**changes: Any) -> dict[str, Any]:
