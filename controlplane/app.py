@@ -75,9 +75,7 @@ async def serve(settings: Settings, clock: Clock, announce: Callable[[str], None
         )
         # What was missed while nobody served is written down before anybody is served.
         await _sweep(service, look_ahead=True)
-        application = site.build(
-            service, prefixes=[urlsplit(public).path.rstrip("/") for public in settings.public_urls]
-        )
+        application = site.build(service, public_urls=settings.public_urls)
         await stack.enter_async_context(serving(application, listener, Limits(connections=_room()), tls=tls))
         announce(url)
         if settings.host in _EVERYWHERE and not settings.public_urls:

@@ -133,5 +133,5 @@ async def served(folder: Path, *, prefix: str = "", host: str | None = None) -> 
             address = f"127.0.0.1:{listener.getsockname()[1]}"
             plane.url = f"http://{address}{prefix}"
             plane.service = replace(plane.service, hosts=(host or address,))
-            async with serving(site.build(plane.service, prefixes=[prefix]), listener, Limits(connections=100)):
+            async with serving(site.build(plane.service, public_urls=[plane.url]), listener, Limits(connections=100)):
                 yield plane
