@@ -116,15 +116,13 @@ class _Run:
         if target.secure:
             tls = TLSSettings(server_name=tls_name(outgoing), verify=not self._request.allow_insecure)
         endpoint = Endpoint(host=target.host, port=target.port, tls=tls)
-        transport, exchange = await self._door.open(
-            lambda: Exchange(outgoing.method, self._limits, recorder), endpoint, recorder
-        )
-        self._exchange = exchange
-        self._resolution = recorder.resolution()
+        stream = await self._door.open(endpoint, recorder)
         try:
+            self._resolution = recorder.resolution()
+            self._exchange = exchange = Exchange(stream, outgoing.method, self._limits, self._clock, recorder)
             outcome = await exchange.answer(encode(outgoing, self._cookie(outgoing)))
         finally:
-            transport.abort()  # nothing is left to send, and a TLS peer must not keep us waiting for its goodbye
+            stream.close()
         if isinstance(outcome, Failure):
             raise HTTPError(outcome.code, outcome.message)
         if not outcome.body:
