@@ -19,8 +19,8 @@ import sysconfig
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-PROGRAMS = ("python3", "/bin/sh", "cat", "date", "expr")
-"""Beside Python, what the probes of k8s/ and HEALTHCHECK call, and what takes a file out of a container."""
+PROGRAMS = ("python3", "/bin/sh", "cat", "date", "expr", "rm")
+"""Beside Python, what the probes of k8s/ and HEALTHCHECK call, and what moves a config file out of a control plane's container."""
 LOADED_LATE = ("libgcc_s.so.1",)
 """No program names it: the C library opens it when a thread is ended from within."""
 FILES = (
@@ -44,9 +44,9 @@ FILES = (
 """Copied where they exist: names, certificate authorities and OpenSSL's limits, the locale, what says which Debian this is."""
 LEFT_OUT = re.compile(
     r"config-.*|curses|dbm|dist-packages|ensurepip|idlelib|lib2to3|pydoc_data|site-packages|test|tkinter|turtledemo|venv"
-    r"|(?:_curses|_curses_panel|_dbm|_gdbm|_tkinter|readline|_test.*|_ctypes_test|_xxtest.*|xx.*)\..*so"
+    r"|(?:_curses|_curses_panel|_dbm|_gdbm|_tkinter|nis|readline|_test.*|_ctypes_test|_xxtest.*|xx.*)\..*so"
 )
-"""Of the standard library: terminals, windows, its own tests, and what installs software."""
+"""Of the standard library: terminals, windows, NIS, its own tests, and what installs software."""
 
 
 def copy(path: Path, root: Path) -> None:
@@ -116,8 +116,9 @@ def keep_packages(root: Path) -> None:
 
 def is_inside(name: str, root: Path) -> bool:
     """Whether the file or link *name* of a package is in *root*; folders belong to many packages and do not count."""
-    place = root / Path(name).relative_to("/")
-    return place.is_symlink() or place.is_file()
+    original = Path(name)
+    place = root / original.relative_to("/")
+    return not original.is_dir() and (place.is_symlink() or place.is_file())
 
 
 def assemble(root: Path, modules: Path) -> None:
