@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 PROGRAMS = ("python3", "/bin/sh", "cat", "date", "expr", "rm")
-"""Beside Python, what the probes of k8s/ and HEALTHCHECK call, and what moves a config file out of a control plane's container."""
+"""Beside Python, what the probes of k8s/ and HEALTHCHECK call, and what moves a config file out of a container."""
 LOADED_LATE = ("libgcc_s.so.1",)
 """No program names it: the C library opens it when a thread is ended from within."""
 FILES = (
