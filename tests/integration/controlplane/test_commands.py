@@ -84,7 +84,7 @@ def test_a_location_is_made_with_its_file_and_the_commands_to_use_it(run: Run) -
     assert re.fullmatch(r"pl:office-berlin-[0-9a-f]{32}", content["id"])
     assert content["intakeUrl"] == "http://127.0.0.1:8080"
     assert "-v $PWD/worker-config.json:/etc/datadog/synthetics-check-runner.json" in output
-    assert "kubectl create secret generic" in output
+    assert "kubectl apply -k k8s/worker" in output
 
 
 def test_the_private_half_is_in_the_file_and_nowhere_else(run: Run, location: str) -> None:
