@@ -5,8 +5,8 @@ there, and one is left to the tests of an honest target, the bystanders, which a
 took. The same worker runs the bystanders alone before each attack. Printed for each attack: what its runs came to, the
 worker's CPU a run (everything that it did meanwhile, bystanders and pulls too), and by how much the bystanders' figures
 exceed the target's truth, calm and attacked: `firstByte` alone, and the whole test, which holds the connect too. Last, the
-largest proportional set size of worker and evaluators, looked at after the timings. Timings are medians over rounds, each a
-worker of its own.
+largest proportional set size of worker and evaluators, looked at after the timings, with what earlier attacks left of their heap.
+Timings are medians over rounds, each a worker of its own.
 
 The hostile servers are nice, and never of real-time priority: on a machine of their own they would not take processors from
 the worker.
@@ -39,6 +39,8 @@ from tests.servers.http import Conversation, Server
 
 ATTACKERS = 9
 """Tests under way, unpushed results included: all of the ten slots but one."""
+LOOKED_INTO = (*ASSERTIONS, {"type": "body", "operator": "contains", "target": "needle"})
+"""What an attacker's test asserts: a body must be decoded for it."""
 RATE = 20.0
 """Bystanders a second: what one slot can do, pulls included, with room to spare."""
 DELAY = 0.01
@@ -150,7 +152,7 @@ def heard(worker: FedWorker, seconds: float) -> list[dict[str, Any]]:
 
 
 def one_round(honest: str, hostile: Sequence[str], seconds: float) -> list[Attack]:
-    tests = [definition(honest, ASSERTIONS), *(definition(url, ASSERTIONS, PATIENCE) for url in hostile)]
+    tests = [definition(honest, ASSERTIONS), *(definition(url, LOOKED_INTO, PATIENCE) for url in hostile)]
     sieges = [[ATTACKERS * (kind == attacked) for kind in hostile] for attacked in hostile]
     with fed_worker(tests, RATE, "--drainTimeout=0", seats=[0] * len(hostile)) as worker:
         worker.wait_for("passed")
