@@ -1,11 +1,14 @@
 """How wrong a measured first byte is, beside prometheus-blackbox-exporter: `python -m benchmarks.timing [--rates 100 400 1000]`.
 
-The target answers after 50 ms and measures itself what passed between a request's arrival and its answer. The error of a probe
-is its measured first byte less that truth: what is left is loopback, the target's own wake-up (the same for both probers) and
-the prober's lateness. The worker's figure is the phase `firstByte` of its results, the exporter's is `processing`: both
-run from the connection being there to the first byte of the answer. Every probe is paired with its own truth. The worker is a
-real process that pulls, runs, judges and pushes; the exporter is asked at a steady rate over open connections. They take turns
-within a round; the figures are medians over the rounds.
+The target answers after 50 ms and measures itself what passed between a request's arrival in its kernel and its answer, so
+that its own lateness is charged to nobody. The error of a probe is its measured first byte less that truth: what is left is
+loopback and the prober's lateness. The worker's figure is the phase `firstByte` of its results, the exporter's is
+`processing`: both run from the connection being there to the first byte of the answer. Every probe is paired with its own
+truth. The worker prints tenths of a millisecond, so that 0.05 either way is its printing's; less than -0.05 would be a phase
+that begins too late.
+
+The worker is a real process that pulls, runs, judges and pushes; the exporter is asked at a steady rate over open
+connections. They take turns within a round; the figures are medians over the rounds.
 """
 
 from __future__ import annotations
@@ -93,17 +96,16 @@ def compare(port: str, rate: float, seconds: float, rounds: int) -> None:
         errors, done, unhealthy = of_worker(port, rate, seconds)
         ours.append(errors)
         print(
-            f"  {rate:.0f}/s round {number + 1}: worker p50 {errors.at(50):.2f} p99 {errors.at(99):.2f} ms"
-            f" ({done:.0f} jobs/s, {unhealthy} unhealthy);"
-            f" exporter p50 {theirs[-1].at(50):.2f} p99 {theirs[-1].at(99):.2f} ms",
+            f"  {rate:.0f}/s round {number + 1}: worker {medians([errors])} ({done:.0f} jobs/s, {unhealthy} unhealthy);"
+            f" exporter {medians([theirs[-1]])}",
             flush=True,
         )
     print(f"{rate:.0f}/s median: worker {medians(ours)}; exporter {medians(theirs)}; p99 {ratio(ours, theirs):.2f}")
 
 
 def medians(rounds: Sequence[Errors]) -> str:
-    p50, p99 = (statistics.median(errors.at(percent) for errors in rounds) for percent in (50, 99))
-    return f"p50 {p50:.2f} p99 {p99:.2f} ms"
+    p1, p50, p99 = (statistics.median(errors.at(percent) for errors in rounds) for percent in (1, 50, 99))
+    return f"p1 {p1:.2f} p50 {p50:.2f} p99 {p99:.2f} ms"
 
 
 def ratio(ours: Sequence[Errors], theirs: Sequence[Errors]) -> float:

@@ -43,7 +43,8 @@ class Evidence:
             try:
                 self._made[name] = make()
             except JudgementError as error:
-                self._made[name] = error
+                # Not the error itself: its traceback would keep a body, decoded up to its bound, until a garbage collection.
+                self._made[name] = JudgementError(error.reason, error.code)
         made = self._made[name]
         if isinstance(made, JudgementError):
             raise JudgementError(made.reason, made.code)

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import weakref
+
+import pytest
+
+from worker.apitest.failure import FailureCode
+from worker.apitest.observation import Observation
+from worker.apitest.phases import Timings
+from worker.checks.evidence import Evidence, Limits
+from worker.checks.judgement import JudgementError
+
+
+class Large:
+    """Stands for a body that was decoded before it turned out too large."""
+
+
+def test_an_attempt_that_failed_is_remembered_without_what_it_held() -> None:
+    """A traceback holds the frames, and thereby the bodies, of whoever raised: nine brotli bombs made 200 MiB of an evaluator."""
+    evidence = Evidence(Observation(timings=Timings()), Limits())
+    held: list[weakref.ref[Large]] = []
+
+    def decode() -> None:
+        large = Large()
+        held.append(weakref.ref(large))
+        raise JudgementError("too large", FailureCode.BODY_TOO_LARGE)
+
+    for _ in range(2):
+        with pytest.raises(JudgementError, match="too large") as caught:
+            evidence.once("body", decode)
+        assert caught.value.code is FailureCode.BODY_TOO_LARGE
+    assert [reference() for reference in held] == [None]
