@@ -21,7 +21,7 @@ from tests.acceptance.programs import ControlPlane, run, until
 from tests.deploy.conftest import CONTROL_PLANE, WORKER
 from tests.deploy.engine import ROOT, Container, Engine
 from tests.peers import peer
-from worker import __version__, app, options
+from worker import __version__, options, serving
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1500)]
 
@@ -129,7 +129,7 @@ def test_the_grace_period_is_enough_for_the_drain(kustomized: Path) -> None:
     (deployment,) = objects(kustomized, "Deployment")
     drain = options.NAMES["drainTimeout"].option.default
     assert isinstance(drain, int | float)
-    assert deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] >= drain + app.FLUSH
+    assert deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] >= drain + serving.FLUSH
 
 
 def test_the_images_are_those_of_this_version(kustomized: Path) -> None:
