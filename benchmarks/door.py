@@ -81,8 +81,7 @@ def candidates(ports: Ports, ca_file: Path) -> dict[str, Callable[[], Awaitable[
 
     async def opened(endpoint: Endpoint) -> None:
         recorder = Recorder(clock, clock.monotonic_ns() + A_MINUTE)
-        transport, _ = await door.open(asyncio.Protocol, endpoint, recorder)
-        transport.abort()
+        (await door.open(endpoint, recorder)).close()
 
     return {
         "asyncio.open_connection": bare,

@@ -19,6 +19,12 @@ class Clock(Protocol):
         """Nanoseconds from an arbitrary start, never going back."""
         ...
 
+    def age_ns(self, stamp: int) -> int:
+        """How long ago *stamp* was, nanoseconds of wall time that the kernel wrote down. Wall time may have been set since: take
+        it for what can be true.
+        """
+        ...
+
     async def sleep(self, seconds: float) -> None: ...
 
 
@@ -30,6 +36,9 @@ class SystemClock:
 
     def monotonic_ns(self) -> int:
         return time.monotonic_ns()
+
+    def age_ns(self, stamp: int) -> int:
+        return time.time_ns() - stamp
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)

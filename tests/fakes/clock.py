@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import count
 
 _START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+_START_NS = round(_START.timestamp()) * 1_000_000_000
 _SETTLE = 20
 """Turns of the loop given to woken sleepers, so that what they start (and what that starts) has run before time goes on."""
 
@@ -26,6 +27,13 @@ class FakeClock:
 
     def monotonic_ns(self) -> int:
         return self._elapsed_ns
+
+    def stamp(self) -> int:
+        """What the kernel would write on what arrives now."""
+        return _START_NS + self._elapsed_ns + round(self._step.total_seconds() * 1e9)
+
+    def age_ns(self, stamp: int) -> int:
+        return self.stamp() - stamp
 
     async def sleep(self, seconds: float) -> None:
         if seconds <= 0:

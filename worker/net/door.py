@@ -1,5 +1,4 @@
-"""The one door to targets: an endpoint goes in, a connected transport with the caller's protocol comes out, or a
-DoorError.
+"""The one door to targets: an endpoint goes in, a connected stream comes out, or a DoorError.
 
 Resolve once, judge every answer, dial a judged address, compare the peer, shake hands: in this order, each step timed
 as a phase of the recorder (`dns`, `tcp`, `ssl`). Addresses are tried one after another in the resolver's order and
@@ -9,16 +8,14 @@ each attempt is recorded; there is no racing. The caller bounds the whole by the
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import TypeVar
 
 from worker.apitest.failure import FailureCode
 from worker.apitest.observation import DNSAnswer
 from worker.net.attempts import first_reached
-from worker.net.dial import adopt, dial
+from worker.net.dial import dial
 from worker.net.dnswire import Question
 from worker.net.exchange import Nameserver
 from worker.net.failure import DoorError, of_handshake_error, shut
@@ -26,11 +23,11 @@ from worker.net.host import Address, Name, parse_host
 from worker.net.proxy import Proxy
 from worker.net.recorder import Recorder
 from worker.net.resolver import Resolver, consult, unresolved
+from worker.net.stream import Stream
+from worker.net.tls import SecureStream
 from worker.net.trust import TrustStore
 from worker.net.tunnel import Tunnels
 from worker.policy import Decision, Policy
-
-P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,28 +66,20 @@ class Door:
         self._trust = trust
         self._tunnels = None if proxy is None else Tunnels(proxy, resolver=resolver, trust=trust)
 
-    async def open(
-        self, protocol_factory: Callable[[], P], endpoint: Endpoint, recorder: Recorder
-    ) -> tuple[asyncio.Transport, P]:
-        """Connect to *endpoint*. No phase is running afterwards, whatever happens."""
+    async def open(self, endpoint: Endpoint, recorder: Recorder) -> Stream:
+        """Connect to *endpoint*; the caller closes the stream. No phase is running afterwards, whatever happens."""
         try:
             host = self._named(endpoint.host)
-            transport, said = await self._reach(host, endpoint.port, recorder)
+            stream = await self._reach(host, endpoint.port, recorder)
             recorder.stop()
             if endpoint.tls is not None:
-                transport, said = await self._secure(transport, said, endpoint.tls, recorder)
+                return await self._secure(stream, endpoint.tls, recorder)
+            return stream
         finally:
             recorder.stop()
-        try:
-            protocol = protocol_factory()
-            adopt(transport, protocol, said)
-        except BaseException:
-            transport.abort()
-            raise
-        return transport, protocol
 
-    async def _reach(self, host: Address | Name, port: int, recorder: Recorder) -> tuple[asyncio.Transport, bytes]:
-        """A paused connection to *host*, and what came over it already.
+    async def _reach(self, host: Address | Name, port: int, recorder: Recorder) -> Stream:
+        """A stream to *host*.
 
         Through a proxy the phase `proxy` is all that it takes until the tunnel stands, and there is no `tcp`.
         """
@@ -98,7 +87,7 @@ class Door:
         if tunnels is None or not tunnels.proxy.serves(host):
             addresses = await self._judged(host, recorder)
             recorder.start("tcp")
-            return await first_reached(addresses, port, lambda address: dial(address, port), recorder), b""
+            return await first_reached(addresses, port, lambda address: dial(address, port, recorder), recorder)
         if isinstance(host, Name) and tunnels.proxy.hands_over_names:
             recorder.start("proxy")
             return await tunnels.open(host, port, recorder)
@@ -106,18 +95,11 @@ class Door:
         recorder.start("proxy")
         return await first_reached(addresses, port, lambda address: tunnels.open(address, port, recorder), recorder)
 
-    async def _secure(
-        self, transport: asyncio.Transport, said: bytes, tls: TLSSettings, recorder: Recorder
-    ) -> tuple[asyncio.Transport, bytes]:
+    async def _secure(self, stream: Stream, tls: TLSSettings, recorder: Recorder) -> SecureStream:
         recorder.start("ssl")
         name = tls.server_name.removesuffix(".")  # neither SNI (RFC 6066 §3) nor certificates have the last dot
-        if said:
-            transport.abort()
-            raise shut(
-                FailureCode.SSL, f"{name} does not seem to speak TLS on this port: it spoke before the handshake"
-            )
         try:
-            return await self._trust.secure(transport, name, verify=tls.verify)
+            return await self._trust.secure(stream, name, verify=tls.verify, recorder=recorder)
         except OSError as error:
             raise DoorError(of_handshake_error(error, name)) from error
 
@@ -139,6 +121,7 @@ class Door:
         recorder.start("dns")
         try:
             consulted = await consult(servers, Question(name, record_type), recorder, QUERY_SECONDS)
+            recorder.forgive(consulted.arrived)
         finally:
             recorder.stop()
         if consulted.reply is None:

@@ -16,6 +16,9 @@ from worker.net.dial import dial
 from worker.net.dialogue import Dialogue
 from worker.net.dnswire import ForeignReplyError, MalformedReplyError, Question, Reply, decode_reply, encode_query
 from worker.net.host import Address, authority
+from worker.net.readiness import readable
+from worker.net.recorder import Recorder
+from worker.net.stamps import receive_stamped, request_stamps
 
 MAX_FOREIGN = 64
 """Datagrams that do not answer the question and are waited out: a flood of them ends the exchange instead of holding
@@ -46,12 +49,20 @@ class NoReplyError(Exception):
         super().__init__(reason)
 
 
-async def ask(server: Nameserver, question: Question, seconds: float) -> Reply:
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """*arrived* is when the kernel had it, in nanoseconds of wall time, where that is known."""
+
+    reply: Reply
+    arrived: int | None
+
+
+async def ask(server: Nameserver, question: Question, seconds: float, recorder: Recorder) -> Answer:
     """The server's answer, whatever its rcode, within *seconds*, TCP included. Raises NoReplyError."""
     try:
         async with asyncio.timeout(seconds):
-            reply = await _ask_udp(server, question)
-            return await _ask_tcp(server, question) if reply.truncated else reply
+            answer = await _ask_udp(server, question)
+            return await _ask_tcp(server, question, recorder.aside()) if answer.reply.truncated else answer
     except TimeoutError:
         raise NoReplyError("ETIMEOUT", f"no answer within {seconds:.1f} s") from None
     except ConnectionError:
@@ -62,35 +73,45 @@ async def ask(server: Nameserver, question: Question, seconds: float) -> Reply:
         raise NoReplyError("EBADRESP", f"a malformed answer: {error}") from None
 
 
-async def _ask_udp(server: Nameserver, question: Question) -> Reply:
-    loop = asyncio.get_running_loop()
+async def _ask_udp(server: Nameserver, question: Question) -> Answer:
     query_id = secrets.randbits(16)
     family = socket.AF_INET if server.address.version == 4 else socket.AF_INET6
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
-        sock.settimeout(0)
+        sock.setblocking(False)  # noqa: FBT003  # the standard library's signature
+        request_stamps(sock)
         sock.connect((str(server.address), server.port))
         sock.send(encode_query(question, query_id))
         for _ in range(MAX_FOREIGN):
+            datagram, arrived = await _receive(sock)
             try:
-                return decode_reply(await loop.sock_recv(sock, _DATAGRAM), question, query_id)
+                return Answer(decode_reply(datagram, question, query_id), arrived)
             except ForeignReplyError:
                 continue
     raise MalformedReplyError("a flood of datagrams that answer something else")
 
 
-async def _ask_tcp(server: Nameserver, question: Question) -> Reply:
+async def _receive(sock: socket.socket) -> tuple[bytes, int | None]:
+    while True:
+        await readable(sock)
+        try:
+            return receive_stamped(sock, _DATAGRAM)
+        except BlockingIOError:  # a datagram with a bad checksum wakes, and is gone when it is asked for
+            continue
+
+
+async def _ask_tcp(server: Nameserver, question: Question, aside: Recorder) -> Answer:
     query_id = secrets.randbits(16)
     query = encode_query(question, query_id)
-    transport = await dial(server.address, server.port)
+    stream = await dial(server.address, server.port, aside)
     try:
-        dialogue = Dialogue.over(transport)
+        dialogue = Dialogue(stream)
         dialogue.say(len(query).to_bytes(2, "big") + query)
         size = int.from_bytes(await dialogue.receive_exactly(2), "big")
         reply = decode_reply(await dialogue.receive_exactly(size), question, query_id)
     except ForeignReplyError as error:
         raise MalformedReplyError(str(error)) from None
     finally:
-        transport.abort()
+        stream.close()
     if reply.truncated:
         raise MalformedReplyError("truncated over TCP as well")
-    return reply
+    return Answer(reply, stream.arrived)

@@ -114,20 +114,22 @@ def of_handshake_error(error: OSError, peer: str) -> Failure:
     return of_os_error(error, peer)
 
 
-_PHASES = {
-    "dns": "while the name was looked up",
-    "tcp": "while connecting",
-    "proxy": "while the proxy was asked for a tunnel",
-    "ssl": "during the TLS handshake",
-    "firstByte": "while waiting for the first byte",
-    "download": "while receiving the response",
+_MISSING = {
+    "dns": "the answer of the name servers",
+    "proxy": "the tunnel through the proxy",
+    "tcp": "the connection to be accepted",
+    "ssl": "the TLS handshake to end",
 }
 
 
 def out_of_time(seconds: float, phase: str | None) -> Failure:
-    """The test's own time limit of *seconds* was over; *phase* is the one that was running (`Recorder.latest`)."""
-    when = _PHASES.get(phase or "", "before the first phase")
-    return Failure(FailureCode.TIMEOUT, f"the time limit of {seconds:g} s was reached {when}")
+    """The test's own limit of *seconds* was over while *phase*, one of the door's, was running (`Recorder.latest`)."""
+    return still_waiting(seconds, _MISSING.get(phase or "", "the connection"))
+
+
+def still_waiting(seconds: float, missing: str) -> Failure:
+    """The test's own limit of *seconds* was over before *missing* came."""
+    return Failure(FailureCode.TIMEOUT, f"no answer within {seconds:g} s, waiting for {missing}")
 
 
 _HINTS = {

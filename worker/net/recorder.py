@@ -2,7 +2,9 @@
 dialled address.
 
 One recorder belongs to one hop. Phases follow one another without gaps unless `stop` is called; none ever overlap.
-The recorder knows when the test's time is over, so that every bound on the way can be cut from what is left.
+What is measured is the network and the target: the worker's own lateness, between the arrival of an answer and the
+turn in which a busy loop reads it, is in no phase (`forgive`, *arrived*). The recorder knows when the test's time is
+over, so that every bound on the way can be cut from what is left; lateness counts there.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ class Recorder:
     __slots__ = (
         "_clock",
         "_deadline_ns",
+        "_forgiven_ns",
         "_since",
         "address",
         "attempts",
@@ -34,6 +37,7 @@ class Recorder:
     def __init__(self, clock: Clock, deadline_ns: int) -> None:
         self._clock = clock
         self._deadline_ns = deadline_ns
+        self._forgiven_ns = 0
         self._since = 0
         self.running: str | None = None
         """The phase that runs now."""
@@ -46,17 +50,32 @@ class Recorder:
         self.address: str | None = None
         self.port: int | None = None
 
-    def start(self, phase: str) -> None:
-        """Begin *phase* at the instant at which the running one ends."""
-        now = self._clock.monotonic_ns()
-        self._end(now)
+    def start(self, phase: str, arrived: int | None = None) -> None:
+        """Begin *phase* at the instant at which the running one ends: now, or when the kernel had what *arrived* then."""
+        moment = self._moment(arrived)
+        self._end(moment)
         self.running = self.latest = phase
-        self._since = now
+        self._since = moment
 
-    def stop(self) -> None:
-        """End the running phase, if any."""
+    def stop(self, arrived: int | None = None) -> None:
+        """End the running phase, if any, now or when the kernel had what *arrived* then."""
         if self.running is not None:
-            self._end(self._clock.monotonic_ns())
+            self._end(self._moment(arrived))
+
+    def forgive(self, arrived: int | None) -> None:
+        """Leave out of all phases what has passed since the kernel had what *arrived* then and has just been read."""
+        self.forgive_ns(self.now_ns() - self._moment(arrived))
+
+    def forgive_ns(self, nanoseconds: int) -> None:
+        """Leave the last *nanoseconds* of the running phase out of it."""
+        self._forgiven_ns += min(max(0, nanoseconds), self.now_ns() - self._since)
+
+    def _moment(self, arrived: int | None) -> int:
+        """Not before the phase that runs: wall time may have been set since *arrived* was written down."""
+        now = self.now_ns()
+        if arrived is None:
+            return now
+        return min(now, max(self._since, now - self._clock.age_ns(arrived)))
 
     def _end(self, now: int) -> None:
         if self.running is not None:
@@ -72,13 +91,14 @@ class Recorder:
         return (self._deadline_ns - self._clock.monotonic_ns()) / NANOSECONDS
 
     def now_ns(self) -> int:
-        return self._clock.monotonic_ns()
+        """A moment of the recorder's own time, which stands still while the worker is late."""
+        return self._clock.monotonic_ns() - self._forgiven_ns
 
     def attempted(self, address: Address, port: int, since_ns: int, error: str | None = None) -> None:
         """Write down an address that was dialled since *since_ns*; *error* is None if it worked. The last one is what
         led on.
         """
-        elapsed = (self._clock.monotonic_ns() - since_ns + NANOSECONDS_PER_TENTH // 2) // NANOSECONDS_PER_TENTH
+        elapsed = (self.now_ns() - since_ns + NANOSECONDS_PER_TENTH // 2) // NANOSECONDS_PER_TENTH
         self.address = str(address)
         self.attempts.append(Attempt(address=self.address, port=port, elapsed_tenths=elapsed, error=error))
         self.port = port

@@ -63,6 +63,7 @@ class Consultation:
 
     server: Nameserver | None = None
     reply: Reply | None = None
+    arrived: int | None = None
     code: str = ""
     trouble: str = ""
 
@@ -94,6 +95,7 @@ class Resolver:
             if found:
                 return found
         consulted = await self._consult_each_type(name, recorder)
+        recorder.forgive(max((one.arrived for one in consulted if one.arrived is not None), default=None))
         addresses: list[Address] = []
         for consultation in consulted:
             reply = consultation.reply
@@ -176,15 +178,22 @@ async def consult(
         for position, server in enumerate(waiting):
             asks_left = len(waiting) - position + len(waiting) * rounds_left
             try:
-                reply = await ask(server, question, min(seconds, _spare(recorder) / asks_left))
+                answer = await ask(server, question, min(seconds, _spare(recorder) / asks_left), recorder)
             except NoReplyError as error:
                 if error.code == "ETIMEOUT":
                     silent.append(server)
                 if outcome.reply is None:
                     outcome = Consultation(server=server, code=error.code, trouble=f"{server}: {error}")
                 continue
+            reply = answer.reply
             code = _CODES.get(reply.rcode, reply.rcode)
-            outcome = Consultation(server=server, reply=reply, code=code, trouble=f"{server} answered {reply.rcode}")
+            outcome = Consultation(
+                server=server,
+                reply=reply,
+                arrived=answer.arrived,
+                code=code,
+                trouble=f"{server} answered {reply.rcode}",
+            )
             if reply.rcode in _FINAL:
                 return outcome
         waiting = silent

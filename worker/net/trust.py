@@ -6,12 +6,13 @@ handshake is a full one and its time means the same in each run.
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import Iterable
 from pathlib import Path
 
-from worker.net.dialogue import Dialogue
+from worker.net.recorder import Recorder
+from worker.net.stream import Stream
+from worker.net.tls import SecureStream
 
 
 class TrustStore:
@@ -29,22 +30,15 @@ class TrustStore:
     def context(self, *, verify: bool) -> ssl.SSLContext:
         return self._verifying if verify else self._trusting
 
-    async def secure(
-        self, transport: asyncio.Transport, server_name: str, *, verify: bool
-    ) -> tuple[asyncio.Transport, bytes]:
-        """Shake hands over a paused connection. The secured one, paused, and what has come over it already.
-
-        Raises OSError. Then, and when cancelled, the connection is closed.
-        """
-        early = Dialogue()
-        context = self.context(verify=verify)
+    async def secure(self, stream: Stream, server_name: str, *, verify: bool, recorder: Recorder) -> SecureStream:
+        """Shake hands over *stream*. Raises OSError; then, and when cancelled, the stream is closed."""
+        secured = SecureStream(stream, self.context(verify=verify), server_name)
         try:
-            secured = await asyncio.get_running_loop().start_tls(transport, early, context, server_hostname=server_name)
-            assert secured is not None  # typeshed's None is for a transport that was closing; that raises
-            return secured, early.leave(secured)
+            await secured.shake_hands(recorder)
         except BaseException:
-            transport.abort()
+            stream.close()
             raise
+        return secured
 
 
 def _context() -> ssl.SSLContext:

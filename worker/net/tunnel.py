@@ -11,7 +11,6 @@ may be tried.
 
 from __future__ import annotations
 
-import asyncio
 import re
 import struct
 from base64 import b64encode
@@ -25,6 +24,8 @@ from worker.net.host import Address, Name, authority
 from worker.net.proxy import Proxy
 from worker.net.recorder import Recorder
 from worker.net.resolver import Resolver
+from worker.net.stream import Connection, Stream
+from worker.net.tls import SecureStream
 from worker.net.trust import TrustStore
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: ([^\r\n]*))?\r\n")
@@ -62,35 +63,36 @@ class Tunnels:
         self._resolver = resolver
         self._trust = trust
 
-    async def open(self, target: Address | Name, port: int, recorder: Recorder) -> tuple[asyncio.Transport, bytes]:
-        """A paused transport that ends at *target*, and what came from there already. Raises DoorError."""
-        transport = await self._dial(recorder)
+    async def open(self, target: Address | Name, port: int, recorder: Recorder) -> Stream:
+        """A stream that ends at *target*. Raises DoorError."""
+        stream: Stream = await self._dial(recorder)
         try:
             if self.proxy.scheme == "https":
-                transport, _ = await self._secure(transport)
-            dialogue = Dialogue.over(transport)
+                stream = await self._secure(stream, recorder)
+            dialogue = Dialogue(stream)
             if self.proxy.scheme == "socks5":
                 await self._socks(dialogue, target, port)
             else:
                 await self._connect(dialogue, target, port)
-            return transport, dialogue.leave(transport)
+            recorder.forgive(stream.arrived)
+            return dialogue.leave()
         except BaseException as error:
-            transport.abort()
+            stream.close()
             if isinstance(error, OSError):
                 raise self._trouble(f"broke off: {error.strerror or error}") from error
             raise
 
-    async def _secure(self, transport: asyncio.Transport) -> tuple[asyncio.Transport, bytes]:
+    async def _secure(self, stream: Stream, recorder: Recorder) -> SecureStream:
         try:
-            return await self._trust.secure(transport, str(self.proxy.host), verify=self.proxy.verify)
+            return await self._trust.secure(stream, str(self.proxy.host), verify=self.proxy.verify, recorder=recorder)
         except OSError as error:
             raise self._trouble(of_handshake_error(error, "it").message) from error
 
-    async def _dial(self, recorder: Recorder) -> asyncio.Transport:
+    async def _dial(self, recorder: Recorder) -> Connection:
         aside, proxy = recorder.aside(), self.proxy
         try:
             found = await self._resolver.resolve(proxy.host, aside) if isinstance(proxy.host, Name) else (proxy.host,)
-            return await first_reached(found, proxy.port, lambda address: dial(address, proxy.port), aside)
+            return await first_reached(found, proxy.port, lambda address: dial(address, proxy.port, aside), aside)
         except DoorError as error:
             if error.failure.code is FailureCode.INTERNAL_ERROR:
                 raise

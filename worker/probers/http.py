@@ -15,7 +15,7 @@ from worker.apitest.phases import Timings
 from worker.apitest.request import HTTPRequest
 from worker.clock import Clock
 from worker.net.door import Door, Endpoint, TLSSettings
-from worker.net.failure import DoorError
+from worker.net.failure import DoorError, out_of_time, still_waiting
 from worker.net.recorder import NANOSECONDS, Recorder
 from worker.probers.http_cookies import Cookies
 from worker.probers.http_error import HTTPError
@@ -26,13 +26,6 @@ from worker.probers.http_response import HTTPLimits, Received
 from worker.probers.http_url import resolve, shown
 
 __all__ = ["HTTPLimits", "probe"]
-
-_OPENING: dict[str | None, str] = {
-    "dns": "the answer of the name servers",
-    "proxy": "the tunnel through the proxy",
-    "tcp": "the connection to be accepted",
-    "ssl": "the TLS handshake to end",
-}
 
 
 async def probe(request: HTTPRequest, door: Door, clock: Clock, limits: HTTPLimits) -> Observation:
@@ -85,15 +78,12 @@ class _Run:
 
     def timed_out(self) -> Observation:
         """The phases that were finished, and what did not come."""
-        recorder, unfinished = self._recorder, None
+        seconds, recorder = self._request.timeout, self._recorder
         if self._exchange is not None:
-            missing = self._exchange.stage
-        else:
-            # The door ends a phase in which it is interrupted, so that the last one on record is not a finished one.
-            unfinished = None if recorder is None else next(reversed(recorder.phases), None)
-            missing = _OPENING.get(unfinished, "the connection")
-        message = f"no answer within {self._request.timeout:g} s, waiting for {missing}"
-        return self.failed(Failure(FailureCode.TIMEOUT, message), unfinished)
+            return self.failed(still_waiting(seconds, self._exchange.stage))
+        # The door ends a phase in which it is interrupted, so that the last one on record is not a finished one.
+        unfinished = None if recorder is None else next(reversed(recorder.phases), None)
+        return self.failed(out_of_time(seconds, unfinished), unfinished)
 
     def failed(self, failure: Failure, unfinished: str | None = None) -> Observation:
         """What is known of a run that ended early; the phase *unfinished* is left out."""
@@ -116,15 +106,13 @@ class _Run:
         if target.secure:
             tls = TLSSettings(server_name=tls_name(outgoing), verify=not self._request.allow_insecure)
         endpoint = Endpoint(host=target.host, port=target.port, tls=tls)
-        transport, exchange = await self._door.open(
-            lambda: Exchange(outgoing.method, self._limits, recorder), endpoint, recorder
-        )
-        self._exchange = exchange
-        self._resolution = recorder.resolution()
+        stream = await self._door.open(endpoint, recorder)
         try:
+            self._resolution = recorder.resolution()
+            self._exchange = exchange = Exchange(stream, outgoing.method, self._limits, self._clock, recorder)
             outcome = await exchange.answer(encode(outgoing, self._cookie(outgoing)))
         finally:
-            transport.abort()  # nothing is left to send, and a TLS peer must not keep us waiting for its goodbye
+            stream.close()
         if isinstance(outcome, Failure):
             raise HTTPError(outcome.code, outcome.message)
         if not outcome.body:

@@ -19,8 +19,8 @@ async def probe(request: TCPRequest, door: Door, clock: Clock) -> Observation:
     failure = None
     try:
         async with asyncio.timeout(request.timeout):
-            transport, _ = await door.open(asyncio.Protocol, Endpoint(host=request.host, port=request.port), recorder)
-        transport.abort()
+            stream = await door.open(Endpoint(host=request.host, port=request.port), recorder)
+        stream.close()
     except DoorError as error:
         failure = error.failure
     except TimeoutError:

@@ -24,8 +24,8 @@ NAME = "www.example.org"
 
 async def opened(door: Door, host: str, port: int, seen: Recorder | None = None) -> None:
     """Open and close; the DoorError is the caller's."""
-    transport, _ = await door.open(asyncio.Protocol, Endpoint(host=host, port=port), seen or recorder())
-    transport.abort()
+    stream = await door.open(Endpoint(host=host, port=port), seen or recorder())
+    stream.close()
     await turns()
 
 
@@ -33,14 +33,6 @@ async def refusal(door: Door, host: str, port: int = 443, seen: Recorder | None 
     with pytest.raises(DoorError) as caught:
         await opened(door, host, port, seen)
     return caught.value
-
-
-class Greeted(asyncio.Protocol):
-    def __init__(self) -> None:
-        self.words: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-
-    def data_received(self, data: bytes) -> None:
-        self.words.set_result(data)
 
 
 def zone(*addresses: str, ipv6: tuple[str, ...] = ()) -> dns.Behaviour:
@@ -51,9 +43,9 @@ def zone(*addresses: str, ipv6: tuple[str, ...] = ()) -> dns.Behaviour:
 async def test_an_address_is_dialled_without_any_look_up(host: str) -> None:
     seen = recorder()
     async with Listener(host=host, greeting=b"hello") as target:
-        transport, protocol = await loopback_door().open(Greeted, Endpoint(host=host, port=target.port), seen)
-        assert await asyncio.wait_for(protocol.words, 5) == b"hello"
-        transport.abort()
+        stream = await loopback_door().open(Endpoint(host=host, port=target.port), seen)
+        assert await asyncio.wait_for(stream.receive(), 5) == b"hello"
+        stream.close()
     assert list(seen.phases) == ["tcp"]
     assert (seen.server, str(seen.address), seen.port) == (None, host, target.port)
     assert [(one.address, one.port, one.error) for one in seen.attempts] == [(host, target.port, None)]
@@ -263,7 +255,7 @@ async def test_a_worker_without_descriptors_does_not_blame_the_target() -> None:
 async def cancelled(door: Door, host: str, port: int, seen: Recorder) -> None:
     """Start to open, let it come to rest, cancel; nothing may be left open."""
     before = open_descriptors()
-    task = asyncio.create_task(door.open(asyncio.Protocol, Endpoint(host=host, port=port), seen))
+    task = asyncio.create_task(door.open(Endpoint(host=host, port=port), seen))
     await until(lambda: seen.running is not None)
     await asyncio.sleep(0.05)  # the attempt is under way; nothing tells when
     assert not task.done()
@@ -297,16 +289,6 @@ async def test_cancelled_while_connecting_to_the_first_of_several() -> None:
         async with DNSServer(zone("127.0.0.4", "127.0.0.1")) as server:
             await cancelled(loopback_door(server.address), NAME, port, seen)
     assert [one.address for one in seen.attempts] == ["127.0.0.4"]
-
-
-async def test_a_protocol_that_cannot_be_made_leaves_no_connection() -> None:
-    def broken() -> asyncio.Protocol:
-        raise RuntimeError("no protocol today")
-
-    async with Listener() as target:
-        with pytest.raises(RuntimeError):
-            await loopback_door().open(broken, Endpoint(host="127.0.0.1", port=target.port), recorder())
-        await until(lambda: target.accepted == 1 and target.open == 0)
 
 
 # DNS tests ask through the door as well

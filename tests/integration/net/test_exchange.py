@@ -10,18 +10,22 @@ from ipaddress import ip_address
 
 import pytest
 
-from tests.integration.net.way import CLOCK, open_descriptors
+from tests.integration.net.way import CLOCK, open_descriptors, recorder
 from tests.servers import dns
 from tests.servers.closing import turns
 from tests.servers.dns import DNSServer, Query
 from tests.waiting import until
-from worker.net.dnswire import Question, encode_name
+from worker.net.dnswire import Question, Reply, encode_name
 from worker.net.exchange import MAX_FOREIGN, Nameserver, NoReplyError, ask
 
 NAME = "www.example.org"
 ASKED = Question(NAME, "A")
 HONEST = dns.zone({NAME: {"A": ["192.0.2.1"], "TXT": ['"' + "x" * 250 + '"' for _ in range(1)]}})
 MANY = dns.zone({NAME: {"A": [f"192.0.2.{number}" for number in range(1, 201)]}})
+
+
+async def asked(server: Nameserver, question: Question, seconds: float) -> Reply:
+    return (await ask(server, question, seconds, recorder())).reply
 
 
 def at(server: DNSServer) -> Nameserver:
@@ -31,14 +35,14 @@ def at(server: DNSServer) -> Nameserver:
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1"])
 async def test_an_answer_arrives_over_udp(host: str) -> None:
     async with DNSServer(HONEST, host=host) as server:
-        reply = await ask(at(server), ASKED, 2.0)
+        reply = await asked(at(server), ASKED, 2.0)
     assert (reply.records, reply.rcode) == (("192.0.2.1",), "NOERROR")
     assert server.asked == [(NAME, "A", "udp")]
 
 
 async def test_a_truncated_answer_is_fetched_over_tcp() -> None:
     async with DNSServer(dns.truncated(MANY)) as server:
-        reply = await ask(at(server), ASKED, 2.0)
+        reply = await asked(at(server), ASKED, 2.0)
     assert len(reply.records) == 200
     assert [transport for _, _, transport in server.asked] == ["udp", "tcp"]
 
@@ -58,7 +62,7 @@ async def test_tcp_is_read_one_octet_at_a_time_if_need_be() -> None:
     async with DNSServer(dns.truncated(HONEST)) as server:
         server._tcp.close()  # a dripping server takes the port over
         async with await asyncio.start_server(drip, "127.0.0.1", server.port):
-            reply = await ask(at(server), ASKED, 2.0)
+            reply = await asked(at(server), ASKED, 2.0)
     assert reply.records == ("192.0.2.1",)
 
 
@@ -67,14 +71,14 @@ async def test_the_time_out_is_exact(behaviour: dns.Behaviour) -> None:
     async with DNSServer(behaviour) as server:
         began = CLOCK.monotonic_ns()
         with pytest.raises(NoReplyError) as caught:
-            await ask(at(server), ASKED, 0.2)
+            await asked(at(server), ASKED, 0.2)
     assert caught.value.code == "ETIMEOUT"
     assert 0.195 <= (CLOCK.monotonic_ns() - began) / 1e9 < 0.5  # loops count in milliseconds
 
 
 async def test_an_answer_just_before_the_time_out_is_taken() -> None:
     async with DNSServer(dns.delayed(0.1, HONEST)) as server:
-        assert (await ask(at(server), ASKED, 1.0)).records == ("192.0.2.1",)
+        assert (await asked(at(server), ASKED, 1.0)).records == ("192.0.2.1",)
 
 
 async def test_a_port_where_nothing_listens_is_told_at_once() -> None:
@@ -83,7 +87,7 @@ async def test_a_port_where_nothing_listens_is_told_at_once() -> None:
         port = taken.getsockname()[1]
     began = CLOCK.monotonic_ns()
     with pytest.raises(NoReplyError) as caught:
-        await ask(Nameserver(ip_address("127.0.0.1"), port), ASKED, 5.0)
+        await asked(Nameserver(ip_address("127.0.0.1"), port), ASKED, 5.0)
     assert caught.value.code == "ECONNREFUSED"
     assert CLOCK.monotonic_ns() - began < 1e9
 
@@ -104,20 +108,20 @@ def the_query_itself(query: Query) -> bytes:
 @pytest.mark.parametrize("lie", [wrong_id, wrong_question, the_query_itself])
 async def test_what_does_not_answer_the_question_is_waited_out(lie: Callable[[Query], bytes]) -> None:
     async with DNSServer(dns.preceded_by([lie] * 3, HONEST)) as server:
-        assert (await ask(at(server), ASKED, 2.0)).records == ("192.0.2.1",)
+        assert (await asked(at(server), ASKED, 2.0)).records == ("192.0.2.1",)
 
 
 async def test_an_answer_from_another_address_is_never_seen() -> None:
     async with DNSServer(dns.from_elsewhere(HONEST)) as server:
         with pytest.raises(NoReplyError) as caught:
-            await ask(at(server), ASKED, 0.2)
+            await asked(at(server), ASKED, 0.2)
     assert caught.value.code == "ETIMEOUT"
 
 
 async def test_a_flood_of_lies_ends_the_exchange() -> None:
     async with DNSServer(dns.raw(*[wrong_id] * (MAX_FOREIGN + 10))) as server:
         with pytest.raises(NoReplyError) as caught:
-            await ask(at(server), ASKED, 5.0)
+            await asked(at(server), ASKED, 5.0)
     assert caught.value.code == "EBADRESP"
 
 
@@ -144,7 +148,7 @@ def cname_loop(query: Query) -> bytes:
 async def test_a_hostile_answer_is_a_bad_one(hostile: Callable[[Query], bytes]) -> None:
     async with DNSServer(dns.raw(hostile)) as server:
         with pytest.raises(NoReplyError) as caught:
-            await ask(at(server), ASKED, 5.0)
+            await asked(at(server), ASKED, 5.0)
     assert caught.value.code == "EBADRESP"
 
 
@@ -160,7 +164,7 @@ async def test_a_hostile_answer_is_a_bad_one(hostile: Callable[[Query], bytes]) 
 async def test_trouble_over_tcp_has_a_name(over_tcp: dns.Behaviour, code: str) -> None:
     async with DNSServer(dns.by_transport(udp=dns.truncated_always, tcp=over_tcp)) as server:
         with pytest.raises(NoReplyError) as caught:
-            await ask(at(server), ASKED, 2.0)
+            await asked(at(server), ASKED, 2.0)
     assert caught.value.code == code
 
 
@@ -170,7 +174,7 @@ async def test_trouble_over_tcp_has_a_name(over_tcp: dns.Behaviour, code: str) -
 async def test_a_cancelled_question_closes_its_socket(behaviour: dns.Behaviour) -> None:
     async with DNSServer(behaviour) as server:
         before = open_descriptors()
-        task = asyncio.create_task(ask(at(server), ASKED, 30.0))
+        task = asyncio.create_task(asked(at(server), ASKED, 30.0))
         await until(lambda: len(server.asked) == (1 if behaviour is dns.silent else 2))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

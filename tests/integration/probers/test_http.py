@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
+import sys
+import threading
+import time
 from collections.abc import Sequence
 
 import pytest
@@ -251,3 +255,33 @@ async def test_a_denied_address_is_never_connected_to() -> None:
     assert observation.failure is not None
     assert observation.failure.code is FailureCode.DENIED
     assert server.connections == 0
+
+
+LATE = 0.15
+"""Seconds for which the worker's loop is held up while the answer arrives."""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux stamps what arrives")
+async def test_a_target_is_not_charged_with_the_workers_lateness(door: Door) -> None:
+    """The server answers after 20 ms and ends the body 20 ms later, in a thread of its own; the loop sleeps through both."""
+
+    def serve() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.recv(65_536)
+            time.sleep(0.02)
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n12")
+            time.sleep(0.02)
+            connection.sendall(b"34")
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        url = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        asyncio.get_running_loop().call_soon(time.sleep, LATE)  # runs when the request has been sent
+        observation = await run(HTTPRequest(url=url), door)
+        thread.join(10)
+    timings = observation.timings.as_json()
+    assert response_of(observation).body == b"1234"
+    assert 40 <= timings["firstByte"] + timings["download"] < LATE * 1000
+    assert timings["total"] < LATE * 1000

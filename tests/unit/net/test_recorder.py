@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
+import pytest
+
 from tests.fakes.clock import FakeClock
 from worker.apitest.observation import Attempt, Resolution
 from worker.net.recorder import Recorder
@@ -47,6 +49,72 @@ async def test_a_phase_that_runs_twice_adds_up_in_its_first_place() -> None:
         await clock.advance(1)
     seen.stop()
     assert list(seen.phases.items()) == [("dns", 2 * SECOND), ("tcp", SECOND)]
+
+
+async def test_a_phase_ends_when_the_answer_came_and_not_when_it_was_read() -> None:
+    clock = FakeClock()
+    seen = at(clock)
+    seen.start("firstByte")
+    await clock.advance(2)
+    first = clock.stamp()
+    await clock.advance(1)  # the loop is busy
+    seen.start("download", first)
+    await clock.advance(0.5)
+    last = clock.stamp()
+    await clock.advance(1)
+    seen.stop(last)
+    assert seen.phases == {"firstByte": 2 * SECOND, "download": SECOND * 3 // 2}
+
+
+async def test_lateness_within_a_phase_is_in_none() -> None:
+    clock = FakeClock()
+    seen = at(clock)
+    seen.start("ssl")
+    await clock.advance(1)
+    came = clock.stamp()
+    await clock.advance(0.25)
+    seen.forgive(came)
+    await clock.advance(1)
+    seen.start("firstByte")
+    await clock.advance(0.5)
+    seen.stop()
+    assert seen.phases == {"ssl": 2 * SECOND, "firstByte": SECOND // 2}
+    assert seen.remaining() == 10 - 2.75
+
+
+async def test_without_a_stamp_arrival_is_when_it_was_read() -> None:
+    clock = FakeClock()
+    seen = at(clock)
+    seen.start("dns")
+    await clock.advance(1)
+    seen.forgive(None)
+    seen.stop(None)
+    assert seen.phases == {"dns": SECOND}
+
+
+@pytest.mark.parametrize(("step", "measured"), [(-3600, 2), (3600, 0)])
+async def test_a_clock_that_is_set_meanwhile_makes_no_phase_negative_or_endless(step: float, measured: int) -> None:
+    clock = FakeClock()
+    seen = at(clock)
+    seen.start("firstByte")
+    await clock.advance(2)
+    came = clock.stamp()
+    clock.step_wall(step)
+    seen.stop(came)
+    assert seen.phases == {"firstByte": measured * SECOND}
+
+
+async def test_no_more_is_forgiven_than_the_phase_has_taken() -> None:
+    clock = FakeClock()
+    seen = at(clock)
+    seen.start("dns")
+    await clock.advance(1)
+    seen.start("tcp")
+    await clock.advance(1)
+    seen.forgive_ns(5 * SECOND)
+    seen.forgive_ns(-SECOND)
+    seen.stop()
+    assert seen.phases == {"dns": SECOND, "tcp": 0}
 
 
 async def test_the_time_that_remains_runs_out() -> None:

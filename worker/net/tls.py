@@ -1,0 +1,110 @@
+"""TLS over any stream, a tunnel included: Python's `ssl` keeps the protocol, the stream the bytes.
+
+Each flight of the handshake is read when the loop gets round to it; what passed since its arrival is not charged to the peer.
+"""
+
+from __future__ import annotations
+
+import ssl
+
+from worker.net.recorder import Recorder
+from worker.net.stream import READ, Stream
+
+_MOST_AT_ONCE = 16_640
+"""Bytes that are decrypted in one go: a record of the greatest size (RFC 8446 §5.2). One call reads all records that hold no
+data (key updates), and each costs much more than its few bytes."""
+
+_MOST_REPLIES = 1 << 20
+"""Bytes of the protocol's own that reading may make us send: a peer that asks for key updates without end, and reads none, would
+fill memory.
+"""
+
+
+class SecureStream:
+    """The client's side of TLS, once `shake_hands` has returned."""
+
+    __slots__ = ("_broken", "_incoming", "_outgoing", "_put_back", "_replied", "_stream", "session")
+
+    def __init__(self, stream: Stream, context: ssl.SSLContext, server_name: str) -> None:
+        self._stream = stream
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._put_back = b""
+        self._replied = 0
+        self._broken: ssl.SSLError | None = None
+        self.session = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
+
+    @property
+    def arrived(self) -> int | None:
+        return self._stream.arrived
+
+    @property
+    def unsent(self) -> int:
+        return self._stream.unsent
+
+    async def shake_hands(self, recorder: Recorder) -> None:
+        """Raises OSError, ssl.SSLError among them. The caller closes the stream then."""
+        while True:
+            try:
+                self.session.do_handshake()
+            except ssl.SSLWantReadError:
+                self._flush()
+                await self._feed()
+                recorder.forgive(self.arrived)
+            except ssl.SSLError:
+                self._flush()  # the peer may want to know why
+                raise
+            else:
+                self._flush()
+                return
+
+    async def receive(self, at_most: int = READ) -> bytes:
+        if self._put_back:
+            data, self._put_back = self._put_back[:at_most], self._put_back[at_most:]
+            return data
+        while True:
+            try:
+                data = self.session.read(at_most)
+            except ssl.SSLWantReadError:
+                self._replied += self._flush()
+                if self._replied > _MOST_REPLIES:
+                    raise ConnectionAbortedError("the peer keeps TLS busy with itself") from None
+                await self._feed()
+            except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+                return self._end()
+            else:
+                return data or self._end()
+
+    def _end(self) -> bytes:
+        """With or without a TLS goodbye, which many servers leave out."""
+        if self._broken is not None:
+            raise self._broken
+        return b""
+
+    def write(self, data: bytes) -> None:
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[self.session.write(rest) :]  # a record at a time
+        except ssl.SSLError as error:
+            self._broken = error
+        self._flush()
+
+    def put_back(self, data: bytes) -> None:
+        self._put_back = data + self._put_back
+
+    def close(self) -> None:
+        """Without a goodbye: nobody is to be waited for."""
+        self._stream.close()
+
+    async def _feed(self) -> None:
+        data = await self._stream.receive(_MOST_AT_ONCE)
+        if data:
+            self._incoming.write(data)
+        else:
+            self._incoming.write_eof()
+
+    def _flush(self) -> int:
+        data = self._outgoing.read()
+        if data:
+            self._stream.write(data)
+        return len(data)
