@@ -42,19 +42,34 @@ class FedWorker:
             time.sleep(0.1)
         raise SystemExit(f"the worker does not do its work: no {count!r} in {self.counts()}")
 
+    def seat(self, seats: Sequence[int]) -> None:
+        """So many jobs of each test but the first from now on; only for a worker that is fed by seats."""
+        request = urllib.request.Request(f"{self.url}/seats", data=orjson.dumps(list(seats)), method="PUT")
+        urllib.request.urlopen(request, timeout=10).close()
+
+    def seated(self) -> list[int]:
+        """Jobs of each test but the first that are under way."""
+        taken: list[int] = self._get("seats")
+        return taken
+
     def _get(self, what: str) -> Any:
         with urllib.request.urlopen(f"{self.url}/{what}", timeout=10) as reply:
             return orjson.loads(reply.read())
 
 
 @contextmanager
-def fed_worker(tests: Sequence[dict[str, Any]], rate: float, *flags: str) -> Iterator[FedWorker]:
-    """A worker that is handed *tests* in turn, *rate* jobs a second; *flags* are options of its command line."""
+def fed_worker(
+    tests: Sequence[dict[str, Any]], rate: float, *flags: str, seats: Sequence[int] = ()
+) -> Iterator[FedWorker]:
+    """A worker that is handed *tests* in turn, *rate* jobs a second; *flags* are options of its command line. With *seats*,
+    *rate* is of the first test, and so many jobs of each other are under way at any time.
+    """
     with tempfile.TemporaryDirectory() as folder:
         config, definitions = Path(folder, "worker.json"), Path(folder, "tests.json")
         definitions.write_bytes(orjson.dumps(list(tests)))
         feeder = (sys.executable, "-m", "benchmarks.feeder", f"--config={config}", f"--definitions={definitions}")
-        with process(*feeder, f"--rate={rate}") as (_, url):
+        seated = ("--seats", *map(str, seats)) if seats else ()
+        with process(*feeder, f"--rate={rate}", *seated) as (_, url):
             command = (sys.executable, "-m", "worker", f"--config={config}", "-v", *flags)
             local = ("--whitelistedRange.4=127.0.0.1/32", f"--livenessFile={folder}/liveness")
             started_ns = time.monotonic_ns()

@@ -1,8 +1,9 @@
-"""A control plane that only feeds: it hands out jobs at a steady rate, checks and opens what comes back, and keeps nothing.
+"""A control plane that only feeds: it hands out jobs, checks and opens what comes back, and keeps nothing.
 
 It speaks the real protocol with the real wire code, so the worker under test does all of its work. It is a process of its own and
 is not measured. `GET /counts` tells what happened, and is how a benchmark asks; `GET /outcomes` hands over what has come back
-since the last time. `first_pull_ns` is a moment of this machine's monotonic clock, which all its processes share.
+since the last time; with `--seats`, `PUT /seats` changes them and `GET /seats` tells how many are taken. `first_pull_ns` is a
+moment of this machine's monotonic clock, which all its processes share.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import orjson
 import uvloop
 from aiohttp import web
 
+from benchmarks.supply import Seats, Steady
 from worker.secret import Secret
 from worker.wire import envelope, messages, signing
 from worker.wire.keys import generate
@@ -29,23 +31,20 @@ from worker.wire.messages import Job, Jobs, Pull, Results, ResultsReply
 SECRET = Secret("0" * 64)
 ACCESS_KEY = "0" * 32
 LOCATION = "pl:benchmark-" + "0" * 32
-BACKLOG_SECONDS = 2.0
-"""Jobs that nobody asked for in time are dropped: a worker that cannot keep up shows in the counts, not in a growing burst."""
 
 
 class Feeder:
-    """Due jobs come into being at *rate* a second, once the first pull has been seen."""
+    """Hands out jobs of *definitions* as *supply* says."""
 
-    def __init__(self, definitions: list[dict[str, Any]], rate: float) -> None:
+    def __init__(self, definitions: list[dict[str, Any]], supply: Steady | Seats) -> None:
         self.location_key = generate("x25519")
         self.results_key = generate("x25519")
         self.counts: Counter[str] = Counter()
         self.outcomes: list[dict[str, Any]] = []
         self._definitions = [messages.raw(definition) for definition in definitions]
-        self._rate = rate
-        self._started: float | None = None
-        self._made = 0
-        self._dropped = 0
+        self._supply = supply
+        self._kinds: dict[str, int] = {}
+        """The number of its definition by job."""
 
     def config(self, url: str) -> dict[str, Any]:
         """The worker's config file."""
@@ -58,28 +57,18 @@ class Feeder:
             "publicKey": {"pem": self.results_key.public.pem},
         }
 
-    def due(self) -> int:
-        now = asyncio.get_running_loop().time()
-        if self._started is None:
-            self._started = now
-        due = int((now - self._started) * self._rate) - self._made - self._dropped
-        beyond = max(0, due - int(self._rate * BACKLOG_SECONDS))
-        self._dropped += beyond
-        self.counts["dropped"] += beyond
-        return due - beyond
-
     async def pull(self, request: web.Request) -> web.Response:
         verified, body = await self._verified(request)
         pull = messages.decode(Pull, body)
-        due = self.due()
-        count = min(due, pull.free_slots)
         if not self.counts["pulls"]:
             self.counts["first_pull_ns"] = time.monotonic_ns()
         self.counts["pulls"] += 1
-        if not count:
+        kinds, more = await self._supply.take(pull.free_slots)
+        self.counts["dropped"] = self._supply.dropped
+        if not kinds and not more:
             return self._signed(verified, 204, b"")
-        self.counts["handed_out"] += count
-        jobs = Jobs(jobs=tuple(self._job() for _ in range(count)), more=due > count)
+        self.counts["handed_out"] += len(kinds)
+        jobs = Jobs(jobs=tuple(map(self._job, kinds)), more=more)
         sealed = envelope.seal(messages.encode(jobs), self.location_key.public, typ=envelope.JOBS, location=LOCATION)
         return self._signed(verified, 200, sealed)
 
@@ -90,6 +79,9 @@ class Feeder:
         )
         results = messages.decode(Results, opened)
         for item in results.results:
+            kind = self._kinds.pop(item.job, None)
+            if kind is not None:  # a push may come twice
+                self._supply.done(kind)
             outcome = orjson.loads(bytes(item.outcome))
             self.counts[outcome["status"]] += 1
             self.outcomes.append({key: outcome[key] for key in ("timings", "response", "failure", "unhealthy")})
@@ -103,16 +95,29 @@ class Feeder:
         outcomes, self.outcomes = self.outcomes, []
         return web.Response(body=orjson.dumps(outcomes))
 
-    def _job(self) -> Job:
-        self._made += 1
+    async def tell_seats(self, _: web.Request) -> web.Response:
+        return web.json_response(self._seats().taken)
+
+    async def change_seats(self, request: web.Request) -> web.Response:
+        self._seats().set(await request.json())
+        return web.Response(status=204)
+
+    def _seats(self) -> Seats:
+        if isinstance(self._supply, Seats):
+            return self._supply
+        raise web.HTTPNotFound
+
+    def _job(self, kind: int) -> Job:
+        job = str(uuid.uuid4())
+        self._kinds[job] = kind
         return Job(
-            job=str(uuid.uuid4()),
+            job=job,
             lease=str(uuid.uuid4()),
             lease_ms=15_000,
             scheduled_at=round(datetime.now(UTC).timestamp() * 1000),
             start_by=30_000,
             delivery=1,
-            test=self._definitions[self._made % len(self._definitions)],
+            test=self._definitions[kind],
         )
 
     async def _verified(self, request: web.Request) -> tuple[signing.VerifiedRequest, bytes]:
@@ -138,6 +143,8 @@ async def serve(feeder: Feeder, write_config: Callable[[bytes], object]) -> None
             web.post("/worker/v1/results", feeder.results),
             web.get("/counts", feeder.tell_counts),
             web.get("/outcomes", feeder.tell_outcomes),
+            web.get("/seats", feeder.tell_seats),
+            web.put("/seats", feeder.change_seats),
         ]
     )
     runner = web.AppRunner(application, access_log=None)
@@ -154,9 +161,16 @@ def main() -> None:
     parser.add_argument("--config", type=Path, required=True, help="where to write the worker's config file")
     parser.add_argument("--definitions", type=Path, required=True, help="a JSON array of API tests")
     parser.add_argument("--rate", type=float, required=True, help="jobs a second")
+    parser.add_argument(
+        "--seats",
+        type=int,
+        nargs="+",
+        help="jobs of each definition but the first that are under way at any time; the rate is the first one's then",
+    )
     arguments = parser.parse_args()
-    feeder = Feeder(orjson.loads(arguments.definitions.read_bytes()), arguments.rate)
-    uvloop.run(serve(feeder, arguments.config.write_bytes))
+    definitions = orjson.loads(arguments.definitions.read_bytes())
+    supply = Seats(arguments.rate, arguments.seats) if arguments.seats else Steady(len(definitions), arguments.rate)
+    uvloop.run(serve(Feeder(definitions, supply), arguments.config.write_bytes))
 
 
 if __name__ == "__main__":

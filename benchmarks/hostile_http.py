@@ -1,10 +1,15 @@
-"""What an attacking HTTP target costs: `python -m benchmarks.hostile_http [--probes N] [ATTACK…]`.
+"""What attacking HTTP targets cost the tests of others: `python -m benchmarks.hostile_http [--rounds 3] [ATTACK…]`.
 
-Nine runs at once, the default concurrency but one, go against a hostile server, and again half a second after each
-ended; the tenth is a bystander that probes an honest target, which answers after 50 ms and says itself how long it took.
-Printed for each attack: what a run against it came to, CPU a run (the bystander's included), the dearest turn of the
-event loop (its CPU, so that a busy machine does not count), and the bystander's timing error (first byte measured, minus
-the target's own truth) beside what it is without an attacker.
+A whole worker with default options: ten slots, of which nine run tests of a hostile server, each again as soon as its result is
+there, and one is left to the tests of an honest target, the bystanders, which answers after 10 ms and says itself how long it
+took. The same worker runs the bystanders alone before each attack. Printed for each attack: what its runs came to, the
+worker's CPU a run (everything that it did meanwhile, bystanders and pulls too), and by how much the bystanders' figures
+exceed the target's truth, calm and attacked: `firstByte` alone, and the whole test, which holds the connect too. Last, the
+largest proportional set size of worker and evaluators, looked at after the timings. Timings are medians over rounds, each a
+worker of its own.
+
+The hostile servers are nice, and never of real-time priority: on a machine of their own they would not take processors from
+the worker.
 """
 
 from __future__ import annotations
@@ -13,30 +18,38 @@ import argparse
 import asyncio
 import contextlib
 import multiprocessing
-import resource
+import os
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
+from operator import attrgetter
 from typing import Any
 
 import uvloop
 
-from benchmarks.processes import end
+from benchmarks.fed_worker import FedWorker, definition, fed_worker
+from benchmarks.processes import cpu_seconds, process, pss_bytes
+from benchmarks.timing import ASSERTIONS, Errors
 from tests.servers import hostile_http as servers
-from tests.servers.door import loopback_door
 from tests.servers.http import Conversation, Server
-from worker.apitest.observation import HTTPResponse, Observation
-from worker.apitest.request import HTTPRequest
-from worker.clock import SystemClock
-from worker.probers.http import HTTPLimits, probe
 
-AT_ONCE = 9
-DELAY = 0.05
-REST = 0.5
-LIMITS = HTTPLimits(max_body_bytes=5_000_000)
+ATTACKERS = 9
+"""Tests under way, unpushed results included: all of the ten slots but one."""
+RATE = 20.0
+"""Bystanders a second: what one slot can do, pulls included, with room to spare."""
+DELAY = 0.01
+PATIENCE = 3.0
+"""Seconds that a test may take; all attacks end sooner at a bound, on a machine that is not busy."""
+SETTLE = 2.0
+"""Seconds before a new worker counts: caches are warm, evaluators are up."""
+RAMP = 0.5
+"""Seconds from the beginning of an attack to its being counted."""
+WATCH = 1.0
+"""Seconds for which the memory under attack is looked at."""
 
 ATTACKS: dict[str, Conversation] = {
     "one-byte chunks": servers.endless(b"1\r\nx\r\n" * 5_000, servers.CHUNKED),
@@ -51,113 +64,141 @@ ATTACKS: dict[str, Conversation] = {
 }
 
 
-def serve(name: str, port: Connection) -> None:
+def serve(names: Sequence[str], ports: Connection) -> None:
     async def main() -> None:
-        async with Server(conversation=ATTACKS[name]) as server:
-            port.send(server.port)
+        async with contextlib.AsyncExitStack() as stack:
+            opened = [await stack.enter_async_context(Server(conversation=ATTACKS[name])) for name in names]
+            ports.send([server.port for server in opened])
             await asyncio.Event().wait()
 
+    os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+    os.nice(19)
     uvloop.run(main())
 
 
 @contextlib.contextmanager
-def attacker(name: str) -> Iterator[str]:
-    """The URL of a hostile server in a process of its own."""
+def attackers(names: Sequence[str]) -> Iterator[list[str]]:
+    """The URLs of hostile servers, in a process of their own."""
     ours, theirs = multiprocessing.Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=serve, args=(name, theirs), daemon=True)
-    process.start()
+    server = multiprocessing.get_context("spawn").Process(target=serve, args=(names, theirs), daemon=True)
+    server.start()
     try:
-        yield f"http://127.0.0.1:{ours.recv()}/"
+        yield [f"http://127.0.0.1:{port}/" for port in ours.recv()]
     finally:
-        process.terminate()
-        process.join()
+        server.terminate()
+        server.join()
 
 
-@contextlib.contextmanager
-def honest_target() -> Iterator[str]:
-    command = [sys.executable, "-m", "benchmarks.target", "--delay", str(DELAY)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout is not None
-        yield f"http://127.0.0.1:{process.stdout.readline().strip()}/"
-    finally:
-        end(process)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Late:
+    """Milliseconds by which bystanders were measured beyond the target's truth."""
+
+    first_byte: Errors
+    whole: Errors
 
 
-Probe = Callable[[str], Coroutine[Any, Any, Observation]]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attack:
+    """One round of one kind. *ends* counts what its runs came to, *memory* is in bytes."""
+
+    calm: Late
+    attacked: Late
+    ends: Counter[str]
+    cpu_ms: float
+    memory: int
 
 
-def prober() -> Probe:
-    door, clock = loopback_door(), SystemClock()
-    return lambda url: probe(HTTPRequest(url=url, timeout=30), door, clock, LIMITS)
+def sorted_out(outcomes: Sequence[dict[str, Any]]) -> tuple[Late, Counter[str]]:
+    """The bystanders' lateness, and what the others came to."""
+    first_byte, whole, ends = [], [], Counter[str]()
+    for outcome in outcomes:
+        response, timings, failure = outcome["response"] or {}, outcome["timings"], outcome["failure"]
+        headers = {name.lower(): value for name, value in (response.get("headers") or {}).items()}
+        if "x-first-byte-us" in headers:
+            truth = float(headers["x-first-byte-us"]) / 1000
+            first_byte.append(timings["firstByte"] - truth)
+            whole.append(timings["total"] - truth)
+        else:
+            ends["a response" if failure is None else failure["code"]] += 1
+    if not whole:
+        raise SystemExit("no bystander's result came back")
+    return Late(first_byte=Errors(values=tuple(sorted(first_byte))), whole=Errors(values=tuple(sorted(whole)))), ends
 
 
-async def bystander(one: Probe, url: str, probes: int) -> list[float]:
-    """Milliseconds by which the first byte was measured late, in order of size."""
-    errors = []
-    for _ in range(probes):
-        observation = await one(url)
-        assert isinstance(observation.response, HTTPResponse), observation.failure
-        truth = next(value for name, value in observation.response.headers if name == "X-First-Byte-Us")
-        errors.append(dict(observation.timings.tenths)["firstByte"] / 10 - int(truth) / 1000)
-    return sorted(errors)
+def besiege(worker: FedWorker, seats: Sequence[int], seconds: float) -> Attack:
+    """Calm, then with attackers on *seats*."""
+    worker.seat([0] * len(seats))
+    while any(worker.seated()):
+        time.sleep(0.1)
+    calm, _ = sorted_out(heard(worker, seconds))
+    worker.seat(seats)
+    time.sleep(RAMP)
+    cpu = cpu_seconds(worker.pid)
+    attacked, ends = sorted_out(heard(worker, seconds))
+    cpu_ms = (cpu_seconds(worker.pid) - cpu) * 1000 / max(1, ends.total())
+    until, memory = time.monotonic() + WATCH, 0
+    while time.monotonic() < until:
+        memory = max(memory, pss_bytes(worker.pid))
+    return Attack(calm=calm, attacked=attacked, ends=ends, cpu_ms=cpu_ms, memory=memory)
 
 
-async def dearest_turn(found: list[float]) -> None:
-    """Append the CPU seconds of each turn of the loop, for ever."""
-    while True:
-        before = time.thread_time()
-        await asyncio.sleep(0.001)
-        found.append(time.thread_time() - before)
+def heard(worker: FedWorker, seconds: float) -> list[dict[str, Any]]:
+    """The outcomes of the next *seconds*."""
+    worker.outcomes()
+    time.sleep(seconds)
+    return worker.outcomes()
 
 
-async def again_and_again(one: Probe, url: str, outcomes: list[str]) -> None:
-    while True:
-        failure = (await one(url)).failure
-        outcomes.append("a response" if failure is None else failure.code.value)
-        await asyncio.sleep(REST)
+def one_round(honest: str, hostile: Sequence[str], seconds: float) -> list[Attack]:
+    tests = [definition(honest, ASSERTIONS), *(definition(url, ASSERTIONS, PATIENCE) for url in hostile)]
+    sieges = [[ATTACKERS * (kind == attacked) for kind in hostile] for attacked in hostile]
+    with fed_worker(tests, RATE, "--drainTimeout=0", seats=[0] * len(hostile)) as worker:
+        worker.wait_for("passed")
+        time.sleep(SETTLE)
+        return [besiege(worker, seats, seconds) for seats in sieges]
 
 
-async def under_attack(hostile: str, honest: str, probes: int) -> tuple[str, float, float, list[float]]:
-    """What runs came to, CPU seconds a run, the dearest turn in seconds, and the bystander's errors."""
-    one = prober()
-    outcomes: list[str] = []
-    turns: list[float] = []
-    cpu = cpu_seconds()
-    side = [asyncio.create_task(again_and_again(one, hostile, outcomes)) for _ in range(AT_ONCE)]
-    side.append(asyncio.create_task(dearest_turn(turns)))
-    errors = await bystander(one, honest, probes)
-    spent = (cpu_seconds() - cpu) / max(1, len(outcomes))
-    for task in side:
-        task.cancel()
-    await asyncio.gather(*side, return_exceptions=True)
-    return "/".join(sorted(set(outcomes))), spent, max(turns), errors
+def row(name: str, rounds: Sequence[Attack]) -> str:
+    ends = "/".join(sorted({end for attack in rounds for end in attack.ends}))
+    cells = [f"{name:27}{ends:20}{statistics.median(attack.cpu_ms for attack in rounds):8.1f}"]
+    cells += [
+        beyond(rounds, part, percent)
+        for part in (attrgetter("first_byte"), attrgetter("whole"))
+        for percent in (50, 99)
+    ]
+    return "".join(cells) + f"{max(attack.memory for attack in rounds) / 2**20:8.0f}"
 
 
-def cpu_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
-
-
-def row(name: str, outcome: str, spent: float, turn: float, errors: list[float]) -> str:
-    p99 = errors[int(len(errors) * 0.99)]
-    return f"{name:27}{outcome:20}{spent * 1e3:10.2f}{turn * 1e3:12.2f}{statistics.median(errors):12.2f}{p99:9.2f}"
+def beyond(rounds: Sequence[Attack], part: Callable[[Late], Errors], percent: int) -> str:
+    """A percentile of *part*, calm, attacked, and the difference."""
+    calm = statistics.median(part(attack.calm).at(percent) for attack in rounds)
+    attacked = statistics.median(part(attack.attacked).at(percent) for attack in rounds)
+    return f"{calm:8.2f}{attacked:8.2f}{attacked - calm:+8.2f}"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--probes", type=int, default=200, help="of the bystander, under each attack")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=5.0, help="counted calm, and again under each attack")
     parser.add_argument("attacks", nargs="*", metavar="ATTACK", choices=[*ATTACKS, []], help="default: all")
     arguments = parser.parse_args()
-    print(f"{'attack':27}{'outcome':20}{'CPU ms/run':>10}{'ms/turn':>12}{'late p50 ms':>12}{'p99':>9}")
-    with honest_target() as honest:
-        errors = uvloop.run(bystander(prober(), honest, arguments.probes))
-        print(row("none", "", 0, 0, errors))
-        for name in arguments.attacks or ATTACKS:
-            with attacker(name) as hostile:
-                print(row(name, *uvloop.run(under_attack(hostile, honest, arguments.probes))), flush=True)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"peak memory of the probing process: {peak:.0f} MiB")
+    names = arguments.attacks or list(ATTACKS)
+    with process(sys.executable, "-m", "benchmarks.target", f"--delay={DELAY}") as (_, port), attackers(names) as urls:
+        rounds: list[list[Attack]] = []
+        for number in range(arguments.rounds):
+            rounds.append(one_round(f"http://127.0.0.1:{port}/", urls, arguments.seconds))
+            print(f"round {number + 1} of {arguments.rounds} is done", flush=True)
+    columns = ("first byte p50", "first byte p99", "whole test p50", "whole test p99")
+    print(f"{'bystanders, ms beyond the truth':55}" + "".join(f"{column:>24}" for column in columns))
+    print(
+        f"{'attack':27}{'came to':20}{'CPU ms':>8}" + f"{'calm':>8}{'attack':>8}{'differ':>8}" * 4 + f"{'PSS MiB':>8}"
+    )
+    for number, name in enumerate(names):
+        print(row(name, [attacks[number] for attacks in rounds]))
+    counted = [
+        len(late.whole.values) for attacks in rounds for attack in attacks for late in (attack.calm, attack.attacked)
+    ]
+    print(f"bystanders, a round: {min(counted)} to {max(counted)}")
 
 
 if __name__ == "__main__":

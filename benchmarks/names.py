@@ -3,29 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+from ipaddress import IPv4Address
 from typing import cast
 
 import uvloop
 
-ANSWER = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4\x7f\0\0\1"
-"""An A record of the name that was asked for (RFC 1035 §4.1.4), for a minute."""
+LOOPBACK = IPv4Address("127.0.0.1")
+
+
+def answer(query: bytes, address: IPv4Address = LOOPBACK) -> bytes:
+    """The reply to *query*: an A record of the name that was asked for (RFC 1035 §4.1.4), for a minute."""
+    record = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + address.packed
+    return query[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + query[12:] + record
 
 
 class Names(asyncio.DatagramProtocol):
-    """Answers after *delay* seconds."""
-
-    def __init__(self, delay: float = 0.0) -> None:
-        self._delay = delay
+    """Answers at once."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.DatagramTransport", transport)
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        reply = data[:2] + b"\x81\x80\0\1\0\1\0\0\0\0" + data[12:] + ANSWER
-        if self._delay:
-            asyncio.get_running_loop().call_later(self._delay, self._transport.sendto, reply, addr)
-        else:
-            self._transport.sendto(reply, addr)
+        self._transport.sendto(answer(data), addr)
 
 
 async def serve() -> None:

@@ -1,11 +1,11 @@
 """How wrong a measured first byte is, beside prometheus-blackbox-exporter: `python -m benchmarks.timing [--rates 100 400 1000]`.
 
-The target answers after 50 ms and measures itself what passed between a request's arrival and its answer. The error of a probe
-is its measured first byte less that truth: what is left is loopback, the target's own wake-up (the same for both probers) and
-the prober's lateness. The worker's figure is the phase `firstByte` of its results, the exporter's is `processing`: both
-run from the connection being there to the first byte of the answer. Every probe is paired with its own truth. The worker is a
-real process that pulls, runs, judges and pushes; the exporter is asked at a steady rate over open connections. They take turns
-within a round; the figures are medians over the rounds.
+The target answers after 50 ms and measures itself what passed between a request's arrival in its kernel and its answer, so
+that its own lateness is charged to nobody. The error of a probe is its measured first byte less that truth: what is left is
+loopback and the prober's lateness. The worker's figure is the phase `firstByte` of its results, the exporter's is
+`processing`: both run from the connection being there to the first byte of the answer. Every probe is paired with its own
+truth. The worker is a real process that pulls, runs, judges and pushes; the exporter is asked at a steady rate over open
+connections. They take turns within a round; the figures are medians over the rounds.
 """
 
 from __future__ import annotations
