@@ -81,15 +81,17 @@ def cpu_seconds(pid: int) -> float:
 
 
 def pss_bytes(pid: int) -> int:
+    """Proportional set size of *pid* alone: what it shares with others is divided among them. 0 once it has ended."""
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return 0
+    return next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) * 1024
+
+
+def family_pss_bytes(pid: int) -> int:
     """Proportional set size of *pid* and its descendants: shared pages are counted once."""
-    total = 0
-    for member in family(pid):
-        try:
-            rollup = Path(f"/proc/{member}/smaps_rollup").read_text()
-        except OSError:
-            continue
-        total += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) * 1024
-    return total
+    return sum(map(pss_bytes, family(pid)))
 
 
 def end(process: subprocess.Popen[str]) -> None:
