@@ -3,9 +3,10 @@
 Of a real worker beside a feeding control plane, a new one each time:
 
 - from the start of the process to the arrival of its first pull;
-- at rest, with default options and nothing but a pull a second: the proportional set size of each process, and CPU;
-- what a job in flight adds to the worker's own process: its size with 500 jobs, each on a connection that a slow target
-  holds, less its size before, with one small job a second. The same process, so that nothing of its start is counted.
+- at rest, with default options and nothing but a pull a second: the proportional set size of each process, the anonymous part
+  of it, and CPU;
+- what a job in flight adds to the worker's own process: its anonymous size with 500 jobs, each on a connection that a slow
+  target holds, less that before, with one small job a second. The same process, so that nothing of its start is counted.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import time
 from dataclasses import dataclass
 
 from benchmarks.fed_worker import FedWorker, definition, fed_worker
-from benchmarks.processes import cpu_seconds, family, process, pss_bytes
+from benchmarks.processes import Size, cpu_seconds, family, process, size
 
 SLOTS = 500
 ASSERTIONS = ({"type": "statusCode", "operator": "is", "target": 200},)
@@ -37,8 +38,8 @@ MEBIBYTE = 1024**2
 class Rest:
     """*evaluators* are the sizes of their processes, the spare's among them; *cpu_share* is of one core, all processes."""
 
-    worker: int
-    evaluators: tuple[int, ...]
+    worker: Size
+    evaluators: tuple[Size, ...]
     cpu_share: float
 
 
@@ -48,13 +49,15 @@ def start_ms() -> float:
         return (worker.counts()["first_pull_ns"] - worker.started_ns) / 1e6
 
 
-def settled(pid: int) -> dict[int, int]:
+def settled(pid: int) -> dict[int, Size]:
     """The size of each process of *pid*'s family, once their number is final and none changes any more."""
-    sizes: dict[int, int] = {}
+    sizes: dict[int, Size] = {}
     for _ in range(LOOKS):
         time.sleep(LOOKS_APART)
-        before, sizes = sizes, {member: pss_bytes(member) for member in family(pid)}
-        if sizes.keys() == before.keys() and all(abs(sizes[each] - before[each]) < STILL for each in sizes):
+        before, sizes = sizes, {member: size(member) for member in family(pid)}
+        if sizes.keys() == before.keys() and all(
+            abs(now.anonymous - before[member].anonymous) < STILL for member, now in sizes.items()
+        ):
             return sizes
     raise SystemExit(f"the worker does not come to rest: {sizes}")
 
@@ -81,10 +84,10 @@ def bytes_per_job(fast: str, slow: str) -> float:
     with fed_worker(tests, 1, *flags, "--drainTimeout=0", seats=[0]) as worker:
         worker.wait_for("passed")
         time.sleep(2)
-        before = settled(worker.pid)[worker.pid]
+        before = settled(worker.pid)[worker.pid].anonymous
         worker.seat([SLOTS])
         wait_for_seats(worker)
-        return (settled(worker.pid)[worker.pid] - before) / SLOTS
+        return (settled(worker.pid)[worker.pid].anonymous - before) / SLOTS
 
 
 def wait_for_seats(worker: FedWorker) -> None:
@@ -100,6 +103,11 @@ def median(values: list[float], form: str) -> str:
     return f"{statistics.median(values):{form}}{spread}"
 
 
+def show(what: str, sizes: list[Size]) -> None:
+    pss = median([each.pss / MEBIBYTE for each in sizes], ".1f")
+    print(f"  {what}: {pss}; {median([each.anonymous / MEBIBYTE for each in sizes], '.1f')}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3, help="workers that are looked at for their memory")
@@ -108,16 +116,18 @@ def main() -> None:
     rounds = arguments.rounds
     print(f"start to first pull, ms: {median([start_ms() for _ in range(arguments.starts)], '.0f')}", flush=True)
     rests = [at_rest() for _ in range(rounds)]
-    print("at rest, MiB PSS")
-    print(f"  worker: {median([rest.worker / MEBIBYTE for rest in rests], '.1f')}")
-    evaluators = [size / MEBIBYTE for rest in rests for size in rest.evaluators]
-    print(f"  each of {len(rests[0].evaluators)} evaluators, the spare included: {median(evaluators, '.1f')}")
-    print(f"  sum: {median([(rest.worker + sum(rest.evaluators)) / MEBIBYTE for rest in rests], '.1f')}")
+    print("at rest, MiB PSS, and the anonymous part")
+    show("worker", [rest.worker for rest in rests])
+    show(
+        f"each of {len(rests[0].evaluators)} evaluators, the spare included",
+        [each for rest in rests for each in rest.evaluators],
+    )
+    show("sum", [sum(rest.evaluators, rest.worker) for rest in rests])
     print(f"at rest, CPU of one core: {statistics.mean(rest.cpu_share for rest in rests):.2%}")
     slow = (sys.executable, "-m", "benchmarks.target", f"--delay={HELD}")
     with process(sys.executable, "-m", "benchmarks.target") as (_, fast), process(*slow) as (_, held):
         jobs = [bytes_per_job(fast, held) / 1024 for _ in range(rounds)]
-    print(f"a job in flight, {SLOTS} at once, KiB of the worker's own PSS: {median(jobs, '.1f')}")
+    print(f"a job in flight, {SLOTS} at once, KiB of the worker's own process: {median(jobs, '.1f')}")
 
 
 if __name__ == "__main__":
