@@ -22,8 +22,8 @@ from worker.loading import without_collections
 from worker.sources import CommandLine, read_command_line
 
 if TYPE_CHECKING:
+    from worker.apitest.files import Definition, Unusable
     from worker.config import Config, Loaded, LocalConfig
-    from worker.definitions import Definition, Unusable
 
 log = logging.getLogger(__name__)
 

@@ -217,6 +217,11 @@ def test_what_cannot_run_yet_is_said_at_once(run: Run, location: str) -> None:
     assert "will end as REQUIRES_UPDATE: config.variablesFromScript" in push(run, location, scripted).output
 
 
+def test_what_a_test_is_run_without_is_said_at_once(run: Run, location: str) -> None:
+    retried = definition(options={"tick_every": 60, "retry": {"count": 1, "interval": 300}})
+    assert "note: options.retry: not executed" in push(run, location, retried).output
+
+
 def test_a_paused_test_is_due_nowhere_until_it_is_resumed(run: Run, location: str) -> None:
     push(run, location, definition())
     run("test", "pause", "home")
