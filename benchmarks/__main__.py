@@ -29,7 +29,8 @@ ALL = (
         "timing", "error of the first byte, beside the exporter", ("--rounds=1", "--seconds=3", "--rates=100", "400")
     ),
     Benchmark("phases", "phases beside curl", ("--runs=10",)),
-    Benchmark("footprint", "memory, and time to the first pull", ("--rounds=1",)),
+    Benchmark("footprint", "memory, and time to the first pull", ("--rounds=1", "--starts=3")),
+    Benchmark("sizing", "memory and CPU that the operating guide sizes with", ("--rounds=1",)),
     Benchmark("verdicts", "cost of verdicts, and the loop's lag under attack", ("--attack-seconds=4",)),
     Benchmark("bystanders", "timing of the others under hostile assertions", ("--rounds=1", "--seconds=5")),
     Benchmark(

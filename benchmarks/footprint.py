@@ -1,8 +1,12 @@
-"""Memory and start: `python -m benchmarks.footprint [--rounds 5]`.
+"""Memory and start: `python -m benchmarks.footprint [--rounds 3] [--starts 9]`.
 
-Of a real worker beside a feeding control plane: from the start of the process to the arrival of its first pull, the
-proportional set size of worker and evaluators at rest, and what 500 jobs in flight add to it, each on a connection that a
-slow target holds. Medians over rounds, each a worker of its own.
+Of a real worker beside a feeding control plane, a new one each time:
+
+- from the start of the process to the arrival of its first pull;
+- at rest, with default options and nothing but a pull a second: the proportional set size of each process, the anonymous part
+  of it, and CPU;
+- what a job in flight adds to the worker's own process: its anonymous size with 500 jobs, each on a connection that a slow
+  target holds, less that before, with one small job a second. The same process, so that nothing of its start is counted.
 """
 
 from __future__ import annotations
@@ -11,57 +15,119 @@ import argparse
 import statistics
 import sys
 import time
+from dataclasses import dataclass
 
 from benchmarks.fed_worker import FedWorker, definition, fed_worker
-from benchmarks.processes import process, pss_bytes
+from benchmarks.processes import Size, cpu_seconds, family, process, size
 
 SLOTS = 500
-REST = 4.0
-"""Seconds after the first pull until the worker is looked at: the evaluators are up and have warmed up."""
-HELD = 40.0
-"""Seconds for which the slow target holds a connection: longer than a round."""
 ASSERTIONS = ({"type": "statusCode", "operator": "is", "target": 200},)
+IDLE = (definition("http://127.0.0.1:9/", ASSERTIONS),)
+HELD = 60.0
+"""Seconds for which the slow target holds a connection: longer than a round."""
+LOOKS_APART = 0.5
+STILL = 64 * 1024
+"""Bytes by which what is settled may still change from one look to the next."""
+LOOKS = 60
+REST = 5.0
+"""Seconds over which CPU at rest is counted."""
+MEBIBYTE = 1024**2
 
 
-def start_ms(worker: FedWorker) -> float:
-    worker.wait_for("pulls")
-    return (worker.counts()["first_pull_ns"] - worker.started_ns) / 1e6
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """*evaluators* are the sizes of their processes, the spare's among them; *cpu_share* is of one core, all processes."""
+
+    worker: Size
+    evaluators: tuple[Size, ...]
+    cpu_share: float
 
 
-def at_rest() -> tuple[float, int]:
-    """Milliseconds to the first pull, and bytes at rest, of a worker that gets no jobs."""
-    with fed_worker([definition("http://127.0.0.1:9/", ASSERTIONS)], 0) as worker:
-        started = start_ms(worker)
-        time.sleep(REST)
-        return started, pss_bytes(worker.pid)
-
-
-def busy(port: str) -> int:
-    """Bytes of a worker with SLOTS jobs in flight."""
-    test = definition(f"http://127.0.0.1:{port}/", ASSERTIONS, timeout=2 * HELD)
-    flags = (f"--concurrency={SLOTS}", f"--maxNumberMessagesToFetch={SLOTS}", f"--maxTimeout={2 * HELD * 1000:.0f}")
-    with fed_worker([test], SLOTS, *flags, "--drainTimeout=0") as worker:
+def start_ms() -> float:
+    with fed_worker(IDLE, 0, "--drainTimeout=0") as worker:
         worker.wait_for("pulls")
-        time.sleep(REST + 1)
-        held = worker.counts()["handed_out"]
-        if held != SLOTS:
-            raise SystemExit(f"{held} jobs are in flight and not {SLOTS}")
-        return pss_bytes(worker.pid)
+        return (worker.counts()["first_pull_ns"] - worker.started_ns) / 1e6
+
+
+def settled(pid: int) -> dict[int, Size]:
+    """The size of each process of *pid*'s family, once their number is final and none changes any more."""
+    sizes: dict[int, Size] = {}
+    for _ in range(LOOKS):
+        time.sleep(LOOKS_APART)
+        before, sizes = sizes, {member: size(member) for member in family(pid)}
+        if sizes.keys() == before.keys() and all(
+            abs(now.anonymous - before[member].anonymous) < STILL for member, now in sizes.items()
+        ):
+            return sizes
+    raise SystemExit(f"the worker does not come to rest: {sizes}")
+
+
+def at_rest() -> Rest:
+    """A worker that gets no jobs."""
+    with fed_worker(IDLE, 0) as worker:
+        worker.wait_for("pulls")
+        time.sleep(2)  # the evaluators start one after another
+        sizes = settled(worker.pid)
+        before = cpu_seconds(worker.pid)
+        time.sleep(REST)
+        cpu_share = (cpu_seconds(worker.pid) - before) / REST
+        own = sizes.pop(worker.pid)
+        return Rest(own, tuple(sizes.values()), cpu_share)
+
+
+def bytes_per_job(fast: str, slow: str) -> float:
+    """*fast* and *slow* are the ports of two targets."""
+    ports = (fast, slow)
+    tests = [definition(f"http://127.0.0.1:{port}/", ASSERTIONS, timeout=2 * HELD) for port in ports]
+    room = SLOTS + 10
+    flags = (f"--concurrency={room}", f"--maxNumberMessagesToFetch={room}", f"--maxTimeout={2 * HELD * 1000:.0f}")
+    with fed_worker(tests, 1, *flags, "--drainTimeout=0", seats=[0]) as worker:
+        worker.wait_for("passed")
+        time.sleep(2)
+        before = settled(worker.pid)[worker.pid].anonymous
+        worker.seat([SLOTS])
+        wait_for_seats(worker)
+        return (settled(worker.pid)[worker.pid].anonymous - before) / SLOTS
+
+
+def wait_for_seats(worker: FedWorker) -> None:
+    for _ in range(100):
+        if worker.seated() == [SLOTS]:
+            return
+        time.sleep(0.1)
+    raise SystemExit(f"{worker.seated()} jobs are in flight and not {SLOTS}")
+
+
+def median(values: list[float], form: str) -> str:
+    spread = f" ({min(values):{form}} to {max(values):{form}})" if len(values) > 1 else ""
+    return f"{statistics.median(values):{form}}{spread}"
+
+
+def show(what: str, sizes: list[Size]) -> None:
+    pss = median([each.pss / MEBIBYTE for each in sizes], ".1f")
+    print(f"  {what}: {pss}; {median([each.anonymous / MEBIBYTE for each in sizes], '.1f')}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3, help="workers that are looked at for their memory")
+    parser.add_argument("--starts", type=int, default=9, help="workers that are started and no more")
     arguments = parser.parse_args()
-    rests = [at_rest() for _ in range(arguments.rounds)]
-    print(
-        f"start to first pull: median {statistics.median(ms for ms, _ in rests):.0f} ms"
-        f" ({min(ms for ms, _ in rests):.0f} to {max(ms for ms, _ in rests):.0f})"
+    rounds = arguments.rounds
+    print(f"start to first pull, ms: {median([start_ms() for _ in range(arguments.starts)], '.0f')}", flush=True)
+    rests = [at_rest() for _ in range(rounds)]
+    print("at rest, MiB PSS, and the anonymous part")
+    show("worker", [rest.worker for rest in rests])
+    show(
+        f"each of {len(rests[0].evaluators)} evaluators, the spare included",
+        [each for rest in rests for each in rest.evaluators],
     )
-    print(f"at rest, worker and evaluators: {statistics.median(size for _, size in rests) / 1e6:.1f} MB PSS")
-    with process(sys.executable, "-m", "benchmarks.target", f"--delay={HELD}") as (_, port):
-        jobs = [(busy(port) - size) / SLOTS for _, size in rests]
-    print(f"a job in flight, {SLOTS} at once: median {statistics.median(jobs) / 1e3:.1f} kB PSS")
+    show("sum", [sum(rest.evaluators, rest.worker) for rest in rests])
+    print(f"at rest, CPU of one core: {statistics.mean(rest.cpu_share for rest in rests):.2%}")
+    slow = (sys.executable, "-m", "benchmarks.target", f"--delay={HELD}")
+    with process(sys.executable, "-m", "benchmarks.target") as (_, fast), process(*slow) as (_, held):
+        jobs = [bytes_per_job(fast, held) / 1024 for _ in range(rounds)]
+    print(f"a job in flight, {SLOTS} at once, KiB of the worker's own process: {median(jobs, '.1f')}")
 
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ from typing import Any
 import uvloop
 
 from benchmarks.fed_worker import FedWorker, definition, fed_worker
-from benchmarks.processes import cpu_seconds, process, pss_bytes
+from benchmarks.processes import cpu_seconds, family_size, process
 from benchmarks.timing import ASSERTIONS, Errors
 from tests.servers import hostile_http as servers
 from tests.servers.http import Conversation, Server
@@ -140,7 +140,7 @@ def besiege(worker: FedWorker, seats: Sequence[int], seconds: float) -> Attack:
     cpu_ms = (cpu_seconds(worker.pid) - cpu) * 1000 / max(1, ends.total())
     until, memory = time.monotonic() + WATCH, 0
     while time.monotonic() < until:
-        memory = max(memory, pss_bytes(worker.pid))
+        memory = max(memory, family_size(worker.pid).pss)
     return Attack(calm=calm, attacked=attacked, ends=ends, cpu_ms=cpu_ms, memory=memory)
 
 

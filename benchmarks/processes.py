@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -80,16 +81,32 @@ def cpu_seconds(pid: int) -> float:
     return total / TICKS
 
 
-def pss_bytes(pid: int) -> int:
-    """Proportional set size of *pid* and its descendants: shared pages are counted once."""
-    total = 0
-    for member in family(pid):
-        try:
-            rollup = Path(f"/proc/{member}/smaps_rollup").read_text()
-        except OSError:
-            continue
-        total += next(int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Pss:")) * 1024
-    return total
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Bytes of memory in use. *pss*: what is shared with others is divided among them, so that neighbours that run the same
+    Python make it smaller; *anonymous* is the part that nobody shares: no libraries, no code.
+    """
+
+    pss: int = 0
+    anonymous: int = 0
+
+    def __add__(self, other: Size) -> Size:
+        return Size(self.pss + other.pss, self.anonymous + other.anonymous)
+
+
+def size(pid: int) -> Size:
+    """The size of *pid* alone; of nothing once it has ended."""
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    except OSError:
+        return Size()
+    kilobytes = dict(line.split()[:2] for line in rollup.splitlines()[1:])
+    return Size(int(kilobytes["Pss:"]) * 1024, int(kilobytes["Pss_Anon:"]) * 1024)
+
+
+def family_size(pid: int) -> Size:
+    """The size of *pid* and its descendants: pages that they share are counted once."""
+    return sum(map(size, family(pid)), Size())
 
 
 def end(process: subprocess.Popen[str]) -> None:

@@ -2,41 +2,34 @@
 
 Flags come from the option table (`sources` reads them, `reference` describes them), so no option is known here by name but those
 that a command itself obeys. Results go to standard output, logs and complaints to standard error.
+
+What a command needs is imported when it is asked for: a worker's parts take half a second, and `--help` needs none of them.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import shutil
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
-import click
-import uvloop
-
-from worker import __version__, app
-from worker.apitest.files import Definition, Unusable
-from worker.clock import SystemClock
-from worker.commands.check import as_line, check
+from worker import __version__
 from worker.commands.exits import DONE, FAILED, INTERRUPTED, UNUSABLE
-from worker.commands.policy import policy
-from worker.commands.validate import validate
-from worker.config import Config, Loaded, LocalConfig, load, load_local
-from worker.definitions import read_definitions
-from worker.dump import dump
 from worker.errors import ConfigError, ConfigErrors
-from worker.log import configure
-from worker.reference import help_text
+from worker.loading import without_collections
 from worker.sources import CommandLine, read_command_line
+
+if TYPE_CHECKING:
+    from worker.apitest.files import Definition, Unusable
+    from worker.config import Config, Loaded, LocalConfig
 
 log = logging.getLogger(__name__)
 
 PROGRAM = "synthetics-worker"
 
-Serve = Callable[[Config, Sequence[str]], Coroutine[None, None, int]]
+Serve: TypeAlias = "Callable[[Config, Sequence[str]], Coroutine[None, None, int]]"
 """Serves a location until a signal and returns the exit code; the texts are warnings to log."""
 
 
@@ -44,10 +37,12 @@ def main() -> NoReturn:
     sys.exit(execute(sys.argv[1:]))
 
 
-def execute(argv: Sequence[str], serve: Serve = app.run) -> int:
-    """Do what *argv* asks for; the exit code."""
+def execute(argv: Sequence[str], serve: Serve | None = None) -> int:
+    """Do what *argv* asks for, serving by *serve* instead of `app.run` where given; the exit code."""
     try:
-        return _execute(argv, serve)
+        with without_collections():
+            work = _prepared(argv, serve)
+        return work()
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -63,17 +58,20 @@ def execute(argv: Sequence[str], serve: Serve = app.run) -> int:
         return UNUSABLE
 
 
-def _execute(argv: Sequence[str], serve: Serve) -> int:
+def _prepared(argv: Sequence[str], serve: Serve | None) -> Callable[[], int]:
+    """The work that was asked for, with everything imported and read that it takes. Raises ConfigErrors."""
     line = read_command_line(argv)
     if "help" in line.switches:
-        click.echo(help_text(shutil.get_terminal_size().columns), nl=False)
-        return DONE
+        from worker.reference import help_text
+
+        return partial(_say, help_text(shutil.get_terminal_size().columns))
     if "version" in line.switches:
-        click.echo(f"{PROGRAM} {__version__}")
-        return DONE
+        return partial(_say, f"{PROGRAM} {__version__}\n")
     if "dumpConfig" in line.switches:
-        click.echo(dump(load_local(argv).settings), nl=False)
-        return DONE
+        from worker.config import load_local
+        from worker.dump import dump
+
+        return partial(_say, dump(load_local(argv).settings))
     match line.command:
         case "validate":
             return _validate(line)
@@ -81,65 +79,83 @@ def _execute(argv: Sequence[str], serve: Serve) -> int:
             return _check(line, argv)
         case "policy":
             return _policy(line, argv)
+    return _serve(argv, serve)
+
+
+def _serve(argv: Sequence[str], serve: Serve | None) -> Callable[[], int]:
+    from worker.config import load
+
     loaded = load(argv)
     _log_to_stderr(loaded)
-    return _run(serve(loaded.config, loaded.warnings))
+    if serve is not None:
+        return lambda: _run(serve(loaded.config, loaded.warnings))
+    from worker import app
+
+    return lambda: _run(app.run(loaded.config, loaded.warnings))
 
 
-def _validate(line: CommandLine) -> int:
+def _validate(line: CommandLine) -> Callable[[], int]:
     """Needs no config, and so reads none; flags must be right all the same."""
+    from worker.commands.validate import validate
+
     if line.findings.mistakes:
         raise ConfigErrors(line.findings.mistakes)
-    return validate(_found(line), as_json="json" in line.switches, show=click.echo, complain=_complain)
+    return lambda: validate(_found(line), as_json="json" in line.switches, show=_show, complain=_complain)
 
 
-def _check(line: CommandLine, argv: Sequence[str]) -> int:
-    loaded = load_local(argv)
-    _log_to_stderr(loaded)
-    _warn(loaded)
+def _check(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
+    from worker import app
+    from worker.commands.check import as_line, check
+
+    loaded = _loaded(argv)
     shown = partial(as_line, as_json="json" in line.switches, colour=sys.stdout.isatty())
-    checking = check(
-        _found(line),
-        partial(app.check, loaded.config),
-        show=lambda outcome: click.echo(shown(outcome)),
-        complain=_complain,
+    run = partial(app.check, loaded.config)
+    return lambda: _run(check(_found(line), run, show=lambda outcome: _show(shown(outcome)), complain=_complain))
+
+
+def _policy(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
+    from worker.clock import SystemClock
+    from worker.commands.policy import policy
+    from worker.egress import policy_of, resolver_of
+
+    config = _loaded(argv).config
+    judge, resolver, as_json = policy_of(config), resolver_of(config), "json" in line.switches
+    return lambda: _run(
+        policy(line.operands, judge, resolver, SystemClock(), as_json=as_json, show=_show, complain=_complain)
     )
-    return _run(checking)
 
 
-def _policy(line: CommandLine, argv: Sequence[str]) -> int:
+def _loaded(argv: Sequence[str]) -> Loaded[LocalConfig]:
+    """The options of a command that runs no worker. What `run` says of them when it starts is said here, too."""
+    from worker.config import load_local
+    from worker.egress import policy_of
+
     loaded = load_local(argv)
     _log_to_stderr(loaded)
-    _warn(loaded)
-    explaining = policy(
-        line.operands,
-        app.policy_of(loaded.config),
-        app.resolver_of(loaded.config),
-        SystemClock(),
-        as_json="json" in line.switches,
-        show=click.echo,
-        complain=_complain,
-    )
-    return _run(explaining)
+    for warning in (*loaded.warnings, *policy_of(loaded.config).warnings()):
+        log.warning("%s", warning, extra={"action": "config_warning"})
+    return loaded
 
 
 def _found(line: CommandLine) -> Iterable[Definition | Unusable]:
+    from worker.definitions import read_definitions
+
     return read_definitions(line.operands, sys.stdin.buffer)
 
 
 def _run(work: Coroutine[None, None, int]) -> int:
+    import asyncio
+
+    import uvloop
+
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         return runner.run(work)
 
 
 def _log_to_stderr(loaded: Loaded[LocalConfig]) -> None:
+    from worker.log import configure
+
     configure(loaded.config.log_format, loaded.config.verbosity, sys.stderr)
-
-
-def _warn(loaded: Loaded[LocalConfig]) -> None:
-    """What `run` says when it starts, for the commands that obey the same options."""
-    for warning in (*loaded.warnings, *app.policy_of(loaded.config).warnings()):
-        log.warning("%s", warning, extra={"action": "config_warning"})
 
 
 def _config_errors(error: BaseException) -> list[ConfigError]:
@@ -154,5 +170,16 @@ def _config_errors(error: BaseException) -> list[ConfigError]:
     return []
 
 
+def _say(text: str) -> int:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+    return DONE
+
+
+def _show(text: str) -> None:
+    """One result, at once: whoever reads may not wait for the last."""
+    _say(f"{text}\n")
+
+
 def _complain(text: str) -> None:
-    click.echo(f"{PROGRAM}: {text}", err=True)
+    sys.stderr.write(f"{PROGRAM}: {text}\n")

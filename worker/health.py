@@ -1,4 +1,4 @@
-"""What an orchestrator may ask of the process: is it alive, is it ready, what are its figures.
+"""What an orchestrator may ask of the process: is it alive, is it ready.
 
 Alive means that the poller makes progress, backing off included: it says nothing of the control plane, so an outage there
 does not restart every worker. Ready means that a signed reply came within the last 30 s.
@@ -11,10 +11,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from aiohttp import web
-
 from worker.clock import Clock
-from worker.metrics import CONTENT_TYPE, Metrics
 
 log = logging.getLogger(__name__)
 
@@ -70,26 +67,3 @@ def _write_atomically(path: Path, text: str) -> None:
     partial = path.with_name(path.name + ".part")
     partial.write_text(text)
     partial.replace(path)
-
-
-def status_application(health: Health, metrics: Metrics) -> web.Application:
-    """`GET /liveness`, `/readiness` and `/metrics`; nothing else, and no request body is read."""
-
-    async def liveness(_: web.Request) -> web.Response:
-        return _answer("alive", holds=health.alive)
-
-    async def readiness(_: web.Request) -> web.Response:
-        return _answer("ready", holds=health.ready)
-
-    async def scrape(_: web.Request) -> web.Response:
-        return web.Response(body=metrics.text(), headers={"Content-Type": CONTENT_TYPE})
-
-    application = web.Application(client_max_size=1024)
-    application.add_routes(
-        [web.get("/liveness", liveness), web.get("/readiness", readiness), web.get("/metrics", scrape)]
-    )
-    return application
-
-
-def _answer(word: str, *, holds: bool) -> web.Response:
-    return web.Response(text=f"{word}\n" if holds else f"not {word}\n", status=200 if holds else 503)

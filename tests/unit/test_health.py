@@ -15,8 +15,9 @@ from tests.waiting import until
 from worker.apitest.failure import Failure, FailureCode
 from worker.apitest.phases import Timings
 from worker.apitest.result import Result, Status
-from worker.health import PATIENCE, READY_FOR, Health, status_application
+from worker.health import PATIENCE, READY_FOR, Health
 from worker.metrics import Metrics
+from worker.status import status_application
 
 
 class Readings:

@@ -1,0 +1,156 @@
+"""The order of a start: the first pull before what runs tests, and a mistake that only a start can show before that."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from tests.fakes.clock import FakeClock
+from tests.fakes.intake import FakeIntake
+from tests.servers.controlplane import CREDENTIALS, ProtocolServer, protocol_server
+from tests.waiting import until
+from worker import app
+from worker.apitest.result import Result, Status
+from worker.assembly import Assembly
+from worker.clock import Clock
+from worker.config import Config, load
+from worker.errors import ConfigError
+from worker.intake.client import Intake
+from worker.runner import Runner
+from worker.sandbox.pool import Evaluators
+from worker.serving import Worker
+from worker.signals import Signals
+from worker.vitals import Vitals
+from worker.wire.messages import Job, Jobs, raw
+
+
+@pytest.fixture
+async def control_plane() -> AsyncIterator[ProtocolServer]:
+    async with protocol_server() as server:
+        yield server
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def config_of(control_plane: ProtocolServer, folder: Path, *flags: str) -> Config:
+    path = folder / "worker.json"
+    content = {
+        "id": CREDENTIALS.location,
+        "intakeUrl": control_plane.url,
+        "accessKey": CREDENTIALS.access_key,
+        "secretAccessKey": CREDENTIALS.secret_key.reveal(),
+        "privateKey": control_plane.location_key.pem.reveal(),
+        "publicKey": {"pem": control_plane.results_key.public.pem},
+        "livenessFile": "",
+    }
+    path.write_text(json.dumps(content))
+    return load([f"--config={path}", *flags], {}, certificates=str(folder)).config
+
+
+def job(name: str) -> Job:
+    return Job(
+        job=name, lease=f"lease-{name}", lease_ms=15_000, scheduled_at=0, start_by=30_000, delivery=1, test=raw({})
+    )
+
+
+def mistaken(error: BaseException) -> list[str | None]:
+    """The options that *error* blames."""
+    if isinstance(error, BaseExceptionGroup):
+        return [option for member in error.exceptions for option in mistaken(member)]
+    assert isinstance(error, ConfigError), repr(error)
+    return [error.option]
+
+
+async def test_a_port_that_is_taken_ends_the_start_before_anything_is_pulled(
+    control_plane: ProtocolServer, taken_port: int, tmp_path: Path
+) -> None:
+    config = config_of(control_plane, tmp_path, "--enableStatusProbes", f"--statusProbesPort={taken_port}")
+    with pytest.raises(BaseExceptionGroup) as raised:
+        await app.run(config)
+    assert mistaken(raised.value) == ["statusProbesPort"]
+    assert control_plane.seen == []
+
+
+async def test_a_worker_that_is_stopped_at_once_stops_in_order(control_plane: ProtocolServer, tmp_path: Path) -> None:
+    running = asyncio.create_task(app.run(config_of(control_plane, tmp_path)))
+    await until(lambda: control_plane.seen)
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert await running == 0
+    assert control_plane.pulls()[-1].draining
+
+
+class LateRunner:
+    """Notes when a job began, and passes it."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.began: dict[str, float] = {}
+
+    async def carry_out(self, job: Job, received_ns: int) -> Result:
+        self.began[job.job] = self._clock.monotonic_ns() / 1e9
+        return Result(test_public_id="", test_name="", test_subtype="", test_version=1, status=Status.PASSED)
+
+
+class Serving:
+    """A worker that serves without what runs tests, under a clock that stands still."""
+
+    def __init__(self, config: Config, group: asyncio.TaskGroup) -> None:
+        self.clock = FakeClock()
+        self.intake = FakeIntake()
+        self.signals = Signals()
+        self.runner = LateRunner(self.clock)
+        vitals = Vitals(self.clock, descriptors=lambda: (0, 100))
+        self.worker = Worker(config, self.clock, group, intake=cast("Intake", self.intake), vitals=vitals)
+        self.served = group.create_task(self.worker.serve(self.signals))
+
+    def equip(self) -> None:
+        evaluators = cast("Evaluators", object())
+        self.worker.equip(Assembly(runner=cast("Runner", self.runner), evaluators=evaluators))
+
+    async def stop(self) -> int:
+        self.signals.stop.set()
+        await until(lambda: self.intake.pulls[-1].draining)
+        await self.clock.advance(1)
+        return await self.served
+
+
+async def test_jobs_that_come_before_what_runs_them_wait_and_then_start_as_far_apart_as_ever(
+    control_plane: ProtocolServer, tmp_path: Path
+) -> None:
+    async with asyncio.TaskGroup() as group:
+        serving = Serving(
+            config_of(control_plane, tmp_path, "--concurrency=30", "--maxNumberMessagesToFetch=30"), group
+        )
+        serving.intake.jobs.append(Jobs(jobs=tuple(job(str(number)) for number in range(20))))
+        await serving.clock.advance(0.5)
+        assert serving.runner.began == {}
+        assert len(serving.intake.pulls) == 1
+        serving.equip()
+        await serving.clock.advance(0.1)
+        began = [serving.runner.began[str(number)] for number in range(20)]
+        assert began == pytest.approx([0.5] * 10 + [0.51] * 10)
+        assert await serving.stop() == 0
+
+
+async def test_jobs_that_still_wait_for_what_runs_them_are_given_back_by_a_drain(
+    control_plane: ProtocolServer, tmp_path: Path
+) -> None:
+    async with asyncio.TaskGroup() as group:
+        serving = Serving(config_of(control_plane, tmp_path, "--drainTimeout=0"), group)
+        serving.intake.jobs.append(Jobs(jobs=(job("one"),)))
+        await serving.clock.advance(0.1)
+        assert await serving.stop() == 0
+    assert serving.intake.pulls[-1].release == ("lease-one",)
+    assert serving.runner.began == {}

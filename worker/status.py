@@ -1,0 +1,64 @@
+"""The server for status probes: `GET /liveness`, `/readiness` and `/metrics`; nothing else, and no request body is read.
+
+`serving` imports it only where `enableStatusProbes` asks for it: a web server is much to import.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+from worker.errors import ConfigError
+from worker.health import Health
+from worker.metrics import CONTENT_TYPE, Metrics
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def status_server(health: Health, metrics: Metrics, host: str, port: int) -> AsyncIterator[None]:
+    """Serve for as long as the context lasts. Raises ConfigError if nothing can listen there."""
+    runner = web.AppRunner(status_application(health, metrics), access_log=None)
+    await runner.setup()
+    try:
+        await _listen(runner, host, port)
+        yield
+    finally:
+        await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}", option="statusProbesPort") from error
+    bound = runner.addresses[0][1]
+    log.info(
+        "status probes on %s, port %d", host, bound, extra={"action": "status_probes", "host": host, "port": bound}
+    )
+
+
+def status_application(health: Health, metrics: Metrics) -> web.Application:
+    """The three answers, for a server of any address."""
+
+    async def liveness(_: web.Request) -> web.Response:
+        return _answer("alive", holds=health.alive)
+
+    async def readiness(_: web.Request) -> web.Response:
+        return _answer("ready", holds=health.ready)
+
+    async def scrape(_: web.Request) -> web.Response:
+        return web.Response(body=metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+
+    application = web.Application(client_max_size=1024)
+    application.add_routes(
+        [web.get("/liveness", liveness), web.get("/readiness", readiness), web.get("/metrics", scrape)]
+    )
+    return application
+
+
+def _answer(word: str, *, holds: bool) -> web.Response:
+    return web.Response(text=f"{word}\n" if holds else f"not {word}\n", status=200 if holds else 503)
