@@ -111,7 +111,7 @@ def test_the_commands_can_be_typed_as_they_are_printed() -> None:
     text = locationfile.commands(Path("worker-config.json"), "https://plane.example")
     mount = "$PWD/worker-config.json:/etc/datadog/synthetics-check-runner.json"
     assert f"docker run --rm -v {mount} --user $(id -u) open-private-location\n" in text
-    assert "--from-file=synthetics-check-runner.json=worker-config.json" in text
+    assert "cp worker-config.json k8s/worker/worker-config.json && kubectl apply -k k8s/worker" in text
     assert "network host" not in text
 
 
