@@ -1,11 +1,15 @@
 # Two images from one wheel: `worker`, the default, and `controlplane`. Nothing here assumes a processor: every locked dependency has wheels
 # for amd64 and arm64. BASE is a Debian with Python 3.11 to 3.13 as python3, its pip and its venv; in production, pin it by digest.
+# The images hold what container/rootfs.py takes from BASE, and one environment each.
 
 ARG BASE=python:3.13-slim
 
 FROM ${BASE} AS tools
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ONLY_BINARY=:all: PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
+# For `strip`; whichever version the base's Debian has will do.
+# hadolint ignore=DL3008
+RUN apt-get update -qq && apt-get install -y -qq --no-install-recommends binutils && rm -r /var/lib/apt/lists/*
 COPY requirements/build.txt requirements/
 RUN python3 -m venv tools && tools/bin/pip install --quiet --require-hashes -r requirements/build.txt
 
@@ -15,34 +19,36 @@ COPY controlplane/ controlplane/
 COPY worker/ worker/
 RUN tools/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist .
 
-# Dependencies come before the wheel, so that a change of the code does not fetch them again. Sources of compiled modules, headers and stubs
-# are never read at run time.
-FROM tools AS worker-environment
-COPY requirements/worker.txt requirements/
-RUN python3 -m venv --without-pip /opt/worker \
-    && tools/bin/pip --python /opt/worker/bin/python3 install --quiet --require-hashes -r requirements/worker.txt \
-    && find /opt/worker -type f -name '*.[ch]' -delete -o -type f -name '*.py[xi]' -delete -o -type f -name '*.px[di]' -delete
-COPY --from=wheel /build/dist/ dist/
-RUN tools/bin/pip --python /opt/worker/bin/python3 install --quiet --no-deps --no-index dist/*.whl \
-    && rm -r /opt/worker/bin/synthetics-controlplane /opt/worker/lib/python3*/site-packages/controlplane
+# Dependencies come before the wheel, so that a change of the code does not fetch them again. Sources of compiled modules, headers, stubs,
+# tests and symbols for debuggers are never read at run time.
+FROM tools AS dependencies
+COPY requirements/worker.txt requirements/controlplane.txt requirements/
+RUN for program in worker controlplane; do \
+        python3 -m venv --without-pip /opt/$program \
+        && tools/bin/pip --python /opt/$program/bin/python3 install --quiet --require-hashes -r requirements/$program.txt || exit 1; \
+    done \
+    && find /opt -type f -name '*.[ch]' -delete -o -type f -name '*.py[xi]' -delete -o -type f -name '*.px[di]' -delete \
+    && find /opt -type d -name tests -prune -exec rm -r {} + \
+    && find /opt -type f -name '*.so' -exec strip --strip-unneeded {} +
 
-FROM tools AS controlplane-environment
-COPY requirements/controlplane.txt requirements/
-RUN python3 -m venv --without-pip /opt/controlplane \
-    && tools/bin/pip --python /opt/controlplane/bin/python3 install --quiet --require-hashes -r requirements/controlplane.txt \
-    && find /opt/controlplane -type f -name '*.[ch]' -delete -o -type f -name '*.py[xi]' -delete -o -type f -name '*.px[di]' -delete
+FROM dependencies AS environments
 COPY --from=wheel /build/dist/ dist/
-RUN tools/bin/pip --python /opt/controlplane/bin/python3 install --quiet --no-deps --no-index dist/*.whl \
+RUN for program in worker controlplane; do \
+        tools/bin/pip --python /opt/$program/bin/python3 install --quiet --no-deps --no-index dist/*.whl || exit 1; \
+    done \
+    && rm -r /opt/worker/bin/synthetics-controlplane /opt/worker/lib/python3*/site-packages/controlplane \
     && rm /opt/controlplane/bin/synthetics-worker
 
-FROM ${BASE} AS base
-# What could install more software has no place in a running container; neither has the copy of it that venv uses.
-RUN python3 -c 'import importlib.util, pathlib, shutil; specs = map(importlib.util.find_spec, ("pip", "ensurepip", "setuptools")); \
-[shutil.rmtree(pathlib.Path(spec.origin).parent) for spec in specs if spec]' \
-    && rm -f /usr/bin/pip* /usr/local/bin/pip* \
-    && install -d -o 10001 -g 10001 -m 0750 /var/lib/controlplane
+FROM dependencies AS root
+COPY container/rootfs.py .
+RUN python3 rootfs.py /rootfs /opt \
+    && install -d -m 1777 /rootfs/tmp \
+    && install -d -o 10001 -g 10001 -m 0750 /rootfs/var/lib/controlplane
+
+FROM scratch AS base
+COPY --from=root /rootfs/ /
 # An arbitrary user has no entry in /etc/passwd and owns nothing: its home is the only writable place.
-ENV HOME=/tmp PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+ENV HOME=/tmp PATH=/usr/local/bin:/usr/bin:/bin PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 WORKDIR /tmp
 USER 10001:10001
 ARG VERSION=unknown
@@ -55,7 +61,7 @@ LABEL org.opencontainers.image.licenses="Apache-2.0" \
 FROM base AS controlplane
 LABEL org.opencontainers.image.title="open-private-location-controlplane" \
       org.opencontainers.image.description="Schedules the tests of private locations, hands them out, and keeps their results"
-COPY --from=controlplane-environment /opt/controlplane /opt/controlplane
+COPY --from=environments /opt/controlplane /opt/controlplane
 ENV PATH=/opt/controlplane/bin:$PATH CONTROLPLANE_DATABASE=/var/lib/controlplane/controlplane.db
 VOLUME /var/lib/controlplane
 EXPOSE 8080
@@ -65,7 +71,7 @@ CMD ["serve", "--listen", "0.0.0.0:8080"]
 FROM base AS worker
 LABEL org.opencontainers.image.title="open-private-location" \
       org.opencontainers.image.description="Runs API tests inside a private network, over outbound HTTPS alone"
-COPY --from=worker-environment /opt/worker /opt/worker
+COPY --from=environments /opt/worker /opt/worker
 ENV PATH=/opt/worker/bin:$PATH
 # The worker writes the time (epoch milliseconds) while its poller makes progress, during an outage of the control plane too.
 HEALTHCHECK --start-period=30s --interval=10s --timeout=2s --retries=3 \

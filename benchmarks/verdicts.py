@@ -125,7 +125,7 @@ async def cost_of(name: str, observation: Observation, pool: Evaluators, limits:
     keys = map(str, count())
 
     async def in_place() -> None:
-        evidence = Evidence.of(observation, limits)
+        evidence = Evidence(observation, limits)
         assert all(evaluate(assertion, evidence).valid for assertion in ASSERTIONS)
 
     async def in_pool() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -14,13 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from aiohttp import web
 from sqlalchemy.exc import DBAPIError
 
 from controlplane.errors import UnusableError
 from controlplane.leases import Grace
 from controlplane.rest import site
-from controlplane.rest.access import AccessLog
+from controlplane.rest.connections import Limits, serving
 from controlplane.rest.service import Service
 from controlplane.store import locations, results, sweep, workers
 from controlplane.store.database import Keyring, open_database
@@ -36,8 +36,8 @@ PRUNE_SWEEPS = 60
 PRUNE_BATCH = 500
 FORGET_WORKERS = 24 * 3600 * 1000
 """Milliseconds after which a worker process that was not seen is no longer listed."""
-SHUTDOWN_SECONDS = 5.0
-"""For requests under way when a signal comes; both kinds take milliseconds."""
+MOST_CONNECTIONS = 10_000
+"""However many files may be open: a worker needs two, and one process does not serve five thousand of them."""
 
 _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - names to recognise, not to listen on
 
@@ -75,10 +75,8 @@ async def serve(settings: Settings, clock: Clock, announce: Callable[[str], None
         )
         # What was missed while nobody served is written down before anybody is served.
         await _sweep(service, look_ahead=True)
-        runner = _runner(service, settings.public_urls)
-        stack.push_async_callback(runner.cleanup)
-        await runner.setup()
-        await web.SockSite(runner, listener, ssl_context=tls).start()
+        application = site.build(service, public_urls=settings.public_urls)
+        await stack.enter_async_context(serving(application, listener, Limits(connections=_room()), tls=tls))
         announce(url)
         if settings.host in _EVERYWHERE and not settings.public_urls:
             log.warning(
@@ -89,14 +87,10 @@ async def serve(settings: Settings, clock: Clock, announce: Callable[[str], None
         await _until(stop, service, settings.retention_days)
 
 
-def _runner(service: Service, public_urls: Sequence[str]) -> web.AppRunner:
-    return web.AppRunner(
-        site.build(service, prefixes=[urlsplit(public).path.rstrip("/") for public in public_urls]),
-        access_log_class=AccessLog,
-        access_log=logging.getLogger("controlplane.access"),
-        auto_decompress=False,  # what is signed is what was sent
-        shutdown_timeout=SHUTDOWN_SECONDS,
-    )
+def _room() -> int:
+    """How many connections: what the files that may be open leave beside the database's and the log's."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, files * 3 // 4)
 
 
 async def _until(stop: asyncio.Event, service: Service, retention_days: float) -> None:

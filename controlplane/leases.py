@@ -3,9 +3,10 @@
 A job is held as long as its worker is seen and says that it holds it; a pull renews everything at once, because it moves the
 worker's `last_seen`. There is no row and no write per lease: a lease's name is the job's and the number of its delivery.
 
-An expired lease ends renewal, not acceptance. A job that nobody holds is offered again until its period has ended or it was
-given out `MAX_DELIVERIES` times; then it is written down as lost (it was given to workers that never answered) or missed (it was
-given back unstarted). A true result that comes later still replaces that note: only another lease's result supersedes one.
+An expired lease ends renewal, not acceptance. A job that nobody holds is offered again until its period has ended or
+`MAX_FAILED` deliveries of it were not answered; then it is written down as lost (it was given to workers that never answered) or
+missed (it was given back). A delivery that its worker gave back has not failed: however many workers drain one after another,
+none of their jobs is lost. A true result that comes later still replaces that note: only another lease's result supersedes one.
 """
 
 from __future__ import annotations
@@ -17,8 +18,11 @@ from enum import Enum
 LEASE_TTL = 15_000
 """Milliseconds without a pull after which a worker's jobs are offered to others: fifteen pulls, more than one time-out."""
 
-MAX_DELIVERIES = 3
+MAX_FAILED = 3
 """A job that three workers took and did not answer for is more likely to be their end than their victim."""
+
+MAX_DELIVERIES = 100
+"""However they ended: what a `delivery` on the wire can count to. A rolling upgrade gives a job back once for each worker."""
 
 STALL = 5_000
 """Milliseconds without a look at the clock after which the control plane itself was away: stopped, or its clock set."""
@@ -62,11 +66,15 @@ class Grace:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """An open job as it stands. *worker* is None where it was given back; *worker_seen* is its last pull, if known."""
+    """An open job as it stands: its *delivery* is the newest, and *released* of them all were given back by name.
+
+    *worker* is None where nobody has it; *worker_seen* is its last pull, if known.
+    """
 
     id: str
     until: int
     delivery: int
+    released: int
     worker: str | None
     worker_seen: int | None
 
@@ -86,9 +94,9 @@ def fate(job: Job, *, now: int, expiry: int) -> Fate:
         return Fate.HELD
     if job.worker is not None and job.worker_seen is None and expiry == 0:
         return Fate.HELD
-    if job.delivery >= MAX_DELIVERIES:
+    if job.delivery - job.released >= MAX_FAILED:
         return Fate.LOST
-    if now >= job.until:
+    if now >= job.until or job.delivery >= MAX_DELIVERIES:
         return Fate.LOST if job.worker is not None else Fate.MISSED
     return Fate.OFFERED
 

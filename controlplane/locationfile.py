@@ -108,7 +108,7 @@ def commands(path: Path, intake_url: str) -> str:
         "in Docker (as you, because the file is yours alone):",
         f"  docker run --rm -v {mounted}:{MOUNT} --user $(id -u){network} {IMAGE}",
         "in Kubernetes:",
-        f"  kubectl create secret generic private-location-worker --from-file=synthetics-check-runner.json={shown}",
+        f"  cp {shown} k8s/worker/worker-config.json && kubectl apply -k k8s/worker",
     ]
     if loopback:
         lines.append(f"Workers on other machines do not reach {intake_url}: name another with --intake-url.")

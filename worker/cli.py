@@ -18,13 +18,14 @@ import click
 import uvloop
 
 from worker import __version__, app
+from worker.apitest.files import Definition, Unusable
 from worker.clock import SystemClock
 from worker.commands.check import as_line, check
 from worker.commands.exits import DONE, FAILED, INTERRUPTED, UNUSABLE
 from worker.commands.policy import policy
 from worker.commands.validate import validate
 from worker.config import Config, Loaded, LocalConfig, load, load_local
-from worker.definitions import Definition, Unusable, read_definitions
+from worker.definitions import read_definitions
 from worker.dump import dump
 from worker.errors import ConfigError, ConfigErrors
 from worker.log import configure

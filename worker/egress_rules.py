@@ -43,6 +43,11 @@ def parse_range(rule: str) -> Network:
     return network
 
 
+def written(network: Network) -> str:
+    """As operators write it: Python 3.13 spells the mapped block, of all ranges the one that it changed, `::ffff:0.0.0.0/96`."""
+    return "::ffff:0:0/96" if network == MAPPED else str(network)
+
+
 def parse_nat64_prefix(rule: str) -> IPv6Network:
     """The prefix of a translator, of a length that RFC 6052 defines. PolicyError for anything else."""
     network = parse_range(rule)

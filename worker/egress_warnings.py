@@ -8,7 +8,16 @@ from collections.abc import Set as AbstractSet
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 
 from worker.address_table import Network, overlay
-from worker.egress_rules import ALLOW_NAMES, ALLOW_RANGES, DENY_NAMES, DENY_RANGES, MAPPED, NAT64_PREFIXES, Glob
+from worker.egress_rules import (
+    ALLOW_NAMES,
+    ALLOW_RANGES,
+    DENY_NAMES,
+    DENY_RANGES,
+    MAPPED,
+    NAT64_PREFIXES,
+    Glob,
+    written,
+)
 from worker.special_purpose import Block
 
 _WELL_KNOWN = IPv6Network("64:ff9b::/96")
@@ -24,7 +33,7 @@ def range_warnings(allow: Sequence[Network], deny: Sequence[Network], blocks: Se
     for network, wider in _supernets(deny, joined).items():
         if wider or network in joined:
             option = ALLOW_RANGES[network.version]
-            yield f"{DENY_RANGES[network.version]} {network} never matches: {option} covers it, and allowed wins"
+            yield f"{DENY_RANGES[network.version]} {written(network)} never matches: {option} covers it, and allowed wins"
     for version in (4, 6):
         yield from _needless(version, allow, deny, blocks)
 
@@ -32,7 +41,7 @@ def range_warnings(allow: Sequence[Network], deny: Sequence[Network], blocks: Se
 def _own_list(options: Mapping[int, str], ranges: Sequence[Network]) -> Iterator[str]:
     times = Counter(ranges)
     for network, wider in _supernets(ranges, times.keys()).items():
-        rule = f"{options[network.version]} {network}"
+        rule = f"{options[network.version]} {written(network)}"
         if network == MAPPED:
             yield f"{rule} matches nothing: IPv4-mapped addresses are judged as IPv4, by {options[4]}"
         if times[network] > 1:

@@ -46,6 +46,12 @@ def _ipv6(text: str) -> IPv6Address:
         raise HostError("neither an address nor a host name") from None
 
 
+def spelling(host: Host) -> str:
+    """One spelling of each host. IPv4-mapped addresses in mixed notation (RFC 5952 section 5), which Python 3.13 began with."""
+    mapped = host.ipv4_mapped if isinstance(host, IPv6Address) else None
+    return str(host) if mapped is None else f"::ffff:{mapped}"
+
+
 def canonical_name(text: str) -> str:
     """Lower case, A-labels, no dot at the end: one spelling of each name. UnicodeError where there is none.
 

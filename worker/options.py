@@ -169,8 +169,9 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         name="allowedDomainNames", kind=Kind.DOMAIN, group=Group.POLICY, field="allowed_domain_names", many=True, default=(),
         environment=("DATADOG_ALLOWED_DOMAIN_NAMES",),
-        help="Globs of host names that tests may use although blockedDomainNames matches them; their addresses are judged"
-        " all the same. None by default.",
+        help="Exceptions to blockedDomainNames: globs of host names that tests may use although they are blocked. They forbid"
+        ' nothing by themselves: for these names and no others, block "*" as well. Their addresses are judged all the same.'
+        " None by default.",
     ),
     Option(
         name="blockedDomainNames", kind=Kind.DOMAIN, group=Group.POLICY, field="blocked_domain_names", many=True, default=(),

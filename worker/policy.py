@@ -38,7 +38,7 @@ from worker.egress_rules import (
 from worker.egress_warnings import name_warnings, nat64_warnings, range_warnings
 from worker.embedding import Embedded, embedded
 from worker.errors import HostError
-from worker.hostname import parse_host
+from worker.hostname import parse_host, spelling
 from worker.special_purpose import BLOCKS, Block
 
 _U32 = 0xFFFF_FFFF
@@ -130,7 +130,7 @@ class Policy:
     def judge_name(self, host: str) -> Decision:
         """Whether *host* may be looked up at all. What is neither an address nor a host name may not."""
         try:
-            name = str(parse_host(host))
+            name = spelling(parse_host(host))
         except HostError as error:
             return Decision(allowed=False, kind=Kind.INVALID_HOST, rule=error.reason, reason=error.reason, option=None)
         for glob in self.allow_names:

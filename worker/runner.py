@@ -156,7 +156,7 @@ class Runner:
         """The verdict, and the trouble that the worker had in reaching it: that is not the target's."""
         if observation.response is None:
             return conclude(test, observation, ()), None
-        evidence = Evidence.of(observation, self._limits.checks)
+        evidence = Evidence(observation, self._limits.checks)
         results: dict[int, AssertionResult] = {}
         unbounded: dict[int, Assertion] = {}
         for index, assertion in enumerate(test.assertions):

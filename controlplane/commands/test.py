@@ -21,7 +21,7 @@ AT_ONCE = 100
 """Definitions stored in one transaction: some tenths of a second."""
 
 Pushed = tuple[str, StoredTest, tuple[str, ...]]
-"""What was done with a definition, what is stored of it, and what of it cannot run yet."""
+"""What was done with a definition, what is stored of it, and what its author should know."""
 
 
 @click.group()
@@ -45,10 +45,10 @@ def push(session: Session, files: tuple[Path, ...], place: str) -> None:
             click.echo(mistake, err=True)
         click.echo(f"{len(mistakes)} mistakes; nothing was pushed", err=True)
         raise click.exceptions.Exit(2)
-    for verb, stored, missing in run(_push(session, found, place), session):
+    for verb, stored, notes in run(_push(session, found, place), session):
         click.echo(f"{verb:9} {stored.public_id}  {stored.name}, every {_period(stored.period_ms)}")
-        for lack in missing:
-            click.echo(f"          note: will end as REQUIRES_UPDATE: {lack}")
+        for note in notes:
+            click.echo(f"          note: {note}")
 
 
 async def _push(session: Session, found: list[Definition], place: str) -> list[Pushed]:
@@ -78,7 +78,11 @@ async def _put(connection: AsyncConnection, definition: Definition, location: Lo
         verb = "updated"
         await tests.replace(connection, stored, now=now)
     await tests.assign(connection, stored, location.id, enabled=location.enabled, now=now)
-    return verb, stored, definition.parsed.requires_update
+    notes = (
+        *(f"will end as REQUIRES_UPDATE: {lack}" for lack in definition.parsed.requires_update),
+        *definition.parsed.ignored,
+    )
+    return verb, stored, notes
 
 
 async def _known(connection: AsyncConnection, definition: Definition) -> StoredTest | None:

@@ -6,16 +6,18 @@ from collections.abc import Collection
 
 from aiohttp import web
 from sqlalchemy import text
+from yarl import URL
 
 from controlplane.rest import worker
 from controlplane.rest.service import SERVICE, Service
 
 
-def build(service: Service, *, prefixes: Collection[str] = ("",)) -> web.Application:
-    """*prefixes* are the paths of the public URLs; each of them serves everything."""
+def build(service: Service, *, public_urls: Collection[str] = ()) -> web.Application:
+    """The path of each of *public_urls* serves everything, as does the root."""
     site = web.Application()
     site[SERVICE] = service
-    for prefix in sorted({"", *prefixes}):
+    paths = {URL(public).path_safe.rstrip("/") for public in public_urls}  # decoded: the router encodes them
+    for prefix in sorted({"", *paths}):
         site.add_routes(worker.routes(prefix))
         site.add_routes([web.get(prefix + "/", greet), web.get(prefix + "/healthz", health)])
     return site

@@ -44,14 +44,20 @@ class Taker:
 async def take_back(
     connection: AsyncConnection, *, location: str, worker: str, holding: Collection[str], release: Collection[str]
 ) -> leases.Returned:
-    """Mark what the worker released, and what it was given and does not hold, as free for anybody."""
+    """Mark what the worker released, and what it was given and does not hold, as free for anybody.
+
+    Only a delivery that is released by name is counted as given back: what was dropped without a word may be a worker's end.
+    """
     rows = await connection.execute(
         select(jobs.c.id, jobs.c.delivery)
         .where(jobs.c.location_id == location, jobs.c.worker == worker, jobs.c.closed.is_(None))
         .with_for_update()
     )
     back = leases.returned([(row.id, row.delivery) for row in rows], holding=holding, release=release)
-    for job in (*back.released, *back.unanswered):
+    for job in back.released:
+        given_back = {"worker": None, "released": jobs.c.released + 1}
+        await connection.execute(update(jobs).where(jobs.c.id == job).values(given_back))
+    for job in back.unanswered:
         await connection.execute(update(jobs).where(jobs.c.id == job).values(worker=None))
     return back
 
@@ -89,7 +95,7 @@ async def give_out(
             definition=row.definition,
         )
         for row in await _unheld(connection, taker.location, expiry)
-        if leases.fate(_job(row), now=now, expiry=expiry) is Fate.OFFERED
+        if leases.fate(open_job(row), now=now, expiry=expiry) is Fate.OFFERED
     ]
     fresh = {str(uuid.uuid4()): row for row in await _due(connection, taker.location, now, limit=taker.jobs + 1)}
     first = [
@@ -143,8 +149,16 @@ async def _unheld(connection: AsyncConnection, location: str, expiry: int) -> Se
     return rows.all()
 
 
-def _job(row: Any) -> leases.Job:
-    return leases.Job(id=row.id, until=row.until, delivery=row.delivery, worker=row.worker, worker_seen=row.last_seen)
+def open_job(row: Any) -> leases.Job:
+    """A row of `jobs`, joined with the `last_seen` of its worker."""
+    return leases.Job(
+        id=row.id,
+        until=row.until,
+        delivery=row.delivery,
+        released=row.released,
+        worker=row.worker,
+        worker_seen=row.last_seen,
+    )
 
 
 async def _due(connection: AsyncConnection, location: str, now: int, *, limit: int) -> Sequence[Any]:

@@ -17,6 +17,7 @@ from controlplane import leases
 from controlplane.leases import LEASE_TTL, Fate
 from controlplane.schedule import Missed, Run, Timetable, settle
 from controlplane.store import results as stored
+from controlplane.store.dispatch import open_job
 from controlplane.store.tables import assignments, jobs, tests, workers
 from worker.apitest.result import Result, Status
 
@@ -79,25 +80,23 @@ async def settle_jobs(connection: AsyncConnection, *, now: int, expiry: int) -> 
         .where(
             jobs.c.closed.is_(None),
             or_(jobs.c.worker.is_(None), workers.c.last_seen.is_(None), workers.c.last_seen < expiry),
-            or_(jobs.c.until <= now, jobs.c.delivery >= leases.MAX_DELIVERIES),
+            or_(
+                jobs.c.until <= now,
+                jobs.c.delivery - jobs.c.released >= leases.MAX_FAILED,
+                jobs.c.delivery >= leases.MAX_DELIVERIES,
+            ),
         )
         .limit(BATCH)
         .with_for_update(of=jobs, skip_locked=True)
     )
     closed = 0
     for row in rows.all():
-        job = leases.Job(
-            id=row.id, until=row.until, delivery=row.delivery, worker=row.worker, worker_seen=row.last_seen
-        )
-        match leases.fate(job, now=now, expiry=expiry):
+        match leases.fate(open_job(row), now=now, expiry=expiry):
             case Fate.LOST:
-                times = "once" if row.delivery == 1 else f"{row.delivery} times"
-                reason = f"lost by workers: given out {times}, and no result came back"
-                await _note_job(connection, row, "lost", reason, now=now)
+                await _note_job(connection, row, "lost", _why_lost(row), now=now)
                 closed += 1
             case Fate.MISSED:
-                reason = "given back by its worker, and nobody took it again before its period ended"
-                await _note_job(connection, row, "missed", reason, now=now)
+                await _note_job(connection, row, "missed", _why_not_run(row, now), now=now)
                 closed += 1
             case Fate.HELD | Fate.OFFERED:
                 pass
@@ -112,6 +111,21 @@ def _why_missed(missed: Missed, *, running: bool, last_seen: int) -> str:
     if last_seen < missed.first - LEASE_TTL:
         return "no worker of the location was seen in its period"
     return "every worker was full, draining or in trouble in its period"
+
+
+def _why_lost(row: Any) -> str:
+    back = f", given back {_times(row.released)}" if row.released else ""
+    return f"lost by workers: given out {_times(row.delivery)}{back}, and no result came back"
+
+
+def _why_not_run(row: Any, now: int) -> str:
+    if now < row.until:
+        return f"given back by its workers: given out {_times(row.delivery)}, and never run to its end"
+    return "given back by its worker, and nobody took it again before its period ended"
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
 
 
 async def _last_seen(connection: AsyncConnection) -> dict[str, int]:

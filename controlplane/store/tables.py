@@ -17,9 +17,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
-REVISION = "0001"
+REVISION = "0002"
 """The migration that these tables are the outcome of."""
 
 metadata = MetaData()
@@ -117,6 +118,7 @@ jobs = Table(
     Column("scheduled_at", BigInteger, nullable=False),
     Column("until", BigInteger, nullable=False),
     Column("delivery", Integer, nullable=False),
+    Column("released", Integer, nullable=False, server_default=text("0")),
     Column("leased_at", BigInteger, nullable=False),
     Column("worker", String(64)),
     Column("closed", String(10)),
@@ -125,7 +127,8 @@ jobs = Table(
     Index("jobs_by_closing", "closed_at"),
 )
 """One run that was given out at least once. *worker* has it, or nobody (null: given back). *closed* is null while it is
-open, then `result`, `missed`, `lost` or `cancelled`."""
+open, then `result`, `missed`, `lost` or `cancelled`. *delivery* counts how often it was given out, *released* how many of these
+deliveries were given back by name."""
 
 results = Table(
     "results",

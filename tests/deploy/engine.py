@@ -11,7 +11,8 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,14 @@ class Engine:
     def inspect(self, image: str) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(self.podman("image", "inspect", image).stdout)[0]
         return found
+
+    @contextmanager
+    def files(self, image: str) -> Iterator[Path]:
+        """The root of *image*, to be read; absolute links in it lead to this machine's files."""
+        try:
+            yield Path(self.podman("image", "mount", image).stdout.strip())
+        finally:
+            self.podman("image", "unmount", image)
 
     def run(self, *arguments: str, seconds: float = 60, stdin: str = "") -> subprocess.CompletedProcess[str]:
         """`docker run --rm` to the end; the caller looks at the exit code."""

@@ -36,7 +36,7 @@ def test_a_control_plane_in_a_container_gets_the_results_of_a_worker_in_another(
     url = plane.wait_for("listening on ").rpartition(" ")[2]
     command(plane, "location", "create", "office", f"--intake-url={url}", "--output=/tmp/worker-config.json")
     config = tmp_path / "worker-config.json"
-    config.write_text(plane.tell("cat", "/tmp/worker-config.json"))
+    config.write_text(plane.tell("sh", "-c", "cat /tmp/worker-config.json && rm /tmp/worker-config.json"))
     command(plane, "test", "push", "/tests.json", "--location", "office")
 
     start(
@@ -47,6 +47,17 @@ def test_a_control_plane_in_a_container_gets_the_results_of_a_worker_in_another(
         return command(plane, "results", "--json").strip() or None
 
     assert json.loads(until(result, "a result"))["outcome"]["status"] == "passed"
+
+
+def test_a_control_plane_is_backed_up_while_it_runs(start: StartContainer) -> None:
+    plane = start("--network=none", CONTROL_PLANE)
+    plane.wait_for("listening on ")
+    url = "--intake-url=https://controlplane.example"
+    command(plane, "location", "create", "office", url, "--output=/tmp/worker-config.json")
+    plane.tell("python3", "-m", "sqlite3", "/var/lib/controlplane/controlplane.db", "VACUUM INTO '/tmp/backup.db'")
+    key = "CONTROLPLANE_KEY_FILE=/var/lib/controlplane/controlplane.db.key"
+    opened = plane.tell("sh", "-c", f"{key} synthetics-controlplane location list --database=/tmp/backup.db")
+    assert "office" in opened
 
 
 def test_the_control_planes_image_holds_no_worker_and_is_nobody(engine: Engine) -> None:

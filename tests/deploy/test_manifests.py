@@ -125,11 +125,12 @@ def test_the_worker_understands_the_arguments_of_the_deployment(
     assert ports == [options.NAMES["statusProbesPort"].option.default]
 
 
-def test_the_grace_period_is_enough_for_the_drain(kustomized: Path) -> None:
+def test_the_grace_period_is_enough_for_the_drain_and_the_last_word(kustomized: Path) -> None:
     (deployment,) = objects(kustomized, "Deployment")
     drain = options.NAMES["drainTimeout"].option.default
     assert isinstance(drain, int | float)
-    assert deployment["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] >= drain + app.FLUSH
+    for pod in (deployment["spec"]["template"], yaml.safe_load(POD.read_text())):
+        assert pod["spec"]["terminationGracePeriodSeconds"] >= drain + app.FLUSH + 5
 
 
 def test_the_images_are_those_of_this_version(kustomized: Path) -> None:
@@ -139,14 +140,16 @@ def test_the_images_are_those_of_this_version(kustomized: Path) -> None:
     )
 
 
-def test_the_secret_is_the_one_that_location_create_speaks_of(kustomized: Path) -> None:
+def test_the_file_goes_where_location_create_says_and_ends_where_a_worker_looks(kustomized: Path) -> None:
     (secret,) = objects(kustomized, "Secret")
     (deployment,) = objects(kustomized, "Deployment")
     volumes = {volume["name"]: volume for volume in deployment["spec"]["template"]["spec"]["volumes"]}
     assert volumes["config"]["secret"]["secretName"] == secret["metadata"]["name"]
-    (key,) = secret["data"]
-    printed = locationfile.commands(Path("worker-config.json"), "https://controlplane.example")
-    assert f"secret generic private-location-worker --from-file={key}=worker-config.json" in printed
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    (mount,) = (mount for mount in container["volumeMounts"] if mount["name"] == "config")
+    assert (mount["mountPath"], [mount["subPath"]]) == (locationfile.MOUNT, list(secret["data"]))
+    printed = locationfile.commands(Path("elsewhere.json"), "https://controlplane.example")
+    assert "cp elsewhere.json k8s/worker/worker-config.json && kubectl apply -k k8s/worker" in printed
 
 
 def test_podman_plays_the_pod(engine: Engine, control_plane: ControlPlane, tmp_path: Path) -> None:

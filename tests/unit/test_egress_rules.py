@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.egress_rules import parse_glob, parse_nat64_prefix, parse_range
+from worker.egress_rules import parse_glob, parse_nat64_prefix, parse_range, written
 from worker.errors import PolicyError
 
 
@@ -28,7 +28,7 @@ from worker.errors import PolicyError
     ],
 )
 def test_ranges_are_read(rule: str, network: str) -> None:
-    assert str(parse_range(rule)) == network
+    assert written(parse_range(rule)) == network
 
 
 @pytest.mark.parametrize(

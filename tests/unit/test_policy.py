@@ -64,6 +64,13 @@ def test_a_list_of_allowed_names_alone_forbids_nothing() -> None:
     assert Policy.build(allow_names=["*.example.com"]).judge_name("elsewhere.test").allowed
 
 
+@pytest.mark.parametrize("host", ["::ffff:127.0.0.1", "[::FFFF:7F00:1]", "0:0:0:0:0:ffff:127.0.0.1"])
+def test_globs_see_a_mapped_address_in_mixed_notation_on_every_python(host: str) -> None:
+    """RFC 5952 section 5."""
+    assert Policy.build(deny_names=["::ffff:127.*"]).judge_name(host).kind is Kind.DENIED_NAME
+    assert Policy.build(deny_names=["::ffff:7f00:*"]).judge_name(host).kind is Kind.NO_RULE
+
+
 def test_names_are_compared_as_a_labels() -> None:
     policy = Policy.build(deny_names=["*.Bücher.example"])
     assert not policy.judge_name("www.xn--bcher-kva.example").allowed

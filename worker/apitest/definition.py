@@ -12,7 +12,8 @@ from worker.apitest.request import Request
 class APITest:
     """*request* is None exactly when *requires_update* is not empty: then nothing is run and each entry names what is missing.
 
-    *public_id* is empty for a definition that no control plane has named yet. *tick_every* in seconds, None if absent.
+    *public_id* is empty for a definition that no control plane has named yet. *tick_every* in seconds, None if absent. *ignored*
+    names what the definition says and nobody here does: the test is run without it.
     """
 
     name: str
@@ -24,3 +25,4 @@ class APITest:
     tick_every: int | None = None
     save_response_body: bool = True
     requires_update: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()

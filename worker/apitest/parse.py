@@ -1,7 +1,8 @@
 """JSON of an API test → `APITest`. The only place that reads a definition; everything after it sees frozen values.
 
 Unknown keys are tolerated, unknown meanings are not: what a test asks for and this version cannot do is listed in
-`requires_update`, and then nothing is run. Mistakes are told all at once, in one TestError.
+`requires_update`, and then nothing is run; what it is run without is listed in `ignored`. Mistakes are told all at once, in one
+TestError.
 """
 
 from __future__ import annotations
@@ -42,12 +43,14 @@ def _test(root: Node) -> APITest:
     subtype = root["subtype"].label() or "http"
     config, options = root["config"].object(required=True), root["options"].object()
     _people(root)
+    _left_out(options)
     test = APITest(
         name=root["name"].label() or "",
         subtype=subtype,
         public_id=root["public_id"].label() or "",
         version=root["version"].whole(0, 2**53) or 1,
         tick_every=options["tick_every"].whole(*TICK_EVERY),
+        ignored=tuple(findings.ignored),
     )
     if subtype not in _RUNNABLE:
         root["subtype"].requires(f"{quote(subtype)} tests are not there yet")
@@ -71,9 +74,16 @@ def _people(root: Node) -> None:
     for member in ("locations", "tags"):
         for item in root[member].items():
             item.label()
-    retry = root["options"]["retry"].object()
-    retry["count"].number()
+
+
+def _left_out(options: Node) -> None:
+    """When a test is run besides its period: each run says the truth without it, but there may be more or fewer of them."""
+    retry = options["retry"].object()
     retry["interval"].number()
+    if (retry["count"].number() or 0) > 0:
+        retry.ignores("not executed: a run that fails is not run again before it is reported")
+    if options["scheduling"]["timeframes"].value:
+        options["scheduling"].ignores("not observed: the test runs at all hours, as often as tick_every says")
 
 
 def _assertions(subtype: str, config: Node) -> tuple[Assertion, ...]:

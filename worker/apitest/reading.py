@@ -24,10 +24,14 @@ _MOST = 100
 
 @dataclass(slots=True)
 class Findings:
-    """What is wrong (*mistakes*) and what is right but not there yet (*missing*): sentences that begin with a JSON path."""
+    """What is wrong (*mistakes*), what is right but not there yet (*missing*), and what a run does without (*ignored*).
+
+    All are sentences that begin with a JSON path.
+    """
 
     mistakes: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
+    ignored: list[str] = field(default_factory=list)
 
     @staticmethod
     def note(sentences: list[str], sentence: str) -> None:
@@ -58,6 +62,10 @@ class Node:
     def requires(self, what: str) -> None:
         """Note something that a newer version may know."""
         self.findings.note(self.findings.missing, f"{self.path}: {what}")
+
+    def ignores(self, what: str) -> None:
+        """Note something that is left out of a run which makes sense all the same."""
+        self.findings.note(self.findings.ignored, f"{self.path}: {what}")
 
     def object(self, *, required: bool = False) -> Node:
         """This node if it holds an object, else an absent one; anything else than an object is a mistake."""

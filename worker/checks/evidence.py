@@ -37,10 +37,6 @@ class Evidence:
         self.limits = limits
         self._made: dict[str, object] = {}
 
-    @classmethod
-    def of(cls, observation: Observation, limits: Limits) -> Evidence:
-        return cls(observation, limits)
-
     def once(self, name: str, make: Callable[[], T]) -> T:
         """What *make* returned the first time that *name* was asked for, or the JudgementError that it raised."""
         if name not in self._made:

@@ -21,7 +21,7 @@ def warm_up(limits: Limits) -> None:
     for path in ("$..a[?(@.b > 1)]", "$[?match(@.a, 'b')]"):
         find(path, {"a": [{"b": 2}]})
     for media_type in ("text/xml", "text/html"):
-        select("string(//@b)", Evidence.of(_document(media_type), limits))
+        select("string(//@b)", Evidence(_document(media_type), limits))
     for dialect in VALIDATORS:
         violation('{"pattern": "(?=a)a", "format": "date"}', dialect, "a")
 

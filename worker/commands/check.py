@@ -13,11 +13,11 @@ import orjson
 from worker import __version__
 from worker.apitest.definition import APITest
 from worker.apitest.failure import Failure, FailureCode
+from worker.apitest.files import Definition, Unusable
 from worker.apitest.parse import parse
 from worker.apitest.result import Result, Status
 from worker.apitest.summary import line
 from worker.commands.exits import DONE, FAILED, UNUSABLE
-from worker.definitions import Definition, Unusable
 from worker.errors import TestError
 
 Run = Callable[[Sequence[APITest]], AsyncIterator[Result]]
@@ -29,7 +29,8 @@ async def check(
 ) -> int:
     """Hand each result's JSON to *show*, in the order of the definitions; the exit code.
 
-    A definition that is no API test is an INVALID_TEST result; input that is no definition goes to *complain*.
+    A definition that is no API test is an INVALID_TEST result; input that is no definition goes to *complain*, and what a test is
+    run without does, too.
     """
     exit_code = DONE
     tests: list[APITest | Result] = []
@@ -38,12 +39,16 @@ async def check(
             complain(str(one))
             exit_code = UNUSABLE
         else:
-            tests.append(_test(one))
+            test = _test(one)
+            tests.append(test)
+            if isinstance(test, APITest):
+                for entry in test.ignored:
+                    complain(f"{one.place}: {entry}")
     runnable = [test for test in tests if isinstance(test, APITest)]
     results = run(runnable) if runnable else None
-    for test in tests:
-        result = test
-        if isinstance(test, APITest):
+    for each in tests:
+        result = each
+        if isinstance(each, APITest):
             assert results is not None
             result = await anext(results)
         assert isinstance(result, Result)

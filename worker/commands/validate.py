@@ -7,10 +7,10 @@ from typing import Any
 
 import orjson
 
+from worker.apitest.files import Definition, Unusable
 from worker.apitest.parse import parse
 from worker.apitest.summary import printable
 from worker.commands.exits import DONE, FAILED, UNUSABLE
-from worker.definitions import Definition, Unusable
 from worker.errors import TestError
 
 NAME_CHARACTERS = 60
@@ -44,11 +44,13 @@ def judge(definition: Definition) -> dict[str, Any]:
     name = value.get("name") if isinstance(value, dict) else None
     errors: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
     try:
-        missing = parse(value).requires_update
+        test = parse(value)
+        missing, ignored = test.requires_update, test.ignored
     except TestError as error:
         errors = error.errors
-    where = {"line": definition.line} if definition.line is not None else {"index": definition.index}
+    where = {"line": definition.line} if definition.line is not None else {"index": definition.index or 0}
     return {
         "file": definition.file,
         **where,
@@ -56,6 +58,7 @@ def judge(definition: Definition) -> dict[str, Any]:
         "ok": not errors,
         "errors": list(errors),
         "requires_update": list(missing),
+        "ignored": list(ignored),
     }
 
 
@@ -66,4 +69,6 @@ def _line(definition: Definition, verdict: dict[str, Any]) -> str:
         return f"{text}: {printable('; '.join(verdict['errors']), LINE_CHARACTERS)}"
     if verdict["requires_update"]:
         return f"{text}: needs a newer worker: {printable('; '.join(verdict['requires_update']), LINE_CHARACTERS)}"
+    if verdict["ignored"]:
+        return f"{text}: {printable('; '.join(verdict['ignored']), LINE_CHARACTERS)}"
     return text

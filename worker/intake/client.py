@@ -15,9 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
-from urllib.parse import urlsplit
 
 import aiohttp
+from yarl import URL
 
 from worker.clock import Clock
 from worker.errors import EnvelopeError, MessageError, SignatureError, SyntheticsError
@@ -91,10 +91,10 @@ class Intake:
         self._sequence = {PULL: 0, RESULTS: 0}
         self._in_turn = {PULL: asyncio.Lock(), RESULTS: asyncio.Lock()}
         self._session: aiohttp.ClientSession | None = None
-        parts = urlsplit(peer.url)
-        self._host = parts.netloc.rpartition("@")[2]
-        self._origin = f"{parts.scheme}://{parts.netloc}"
-        self._prefix = parts.path.rstrip("/")
+        # What is signed is what is sent: yarl, which aiohttp sends by, spells some characters otherwise than the operator did.
+        self._base = URL(peer.url)
+        self._host = self._base.host_port_subcomponent or ""
+        self._prefix = self._base.raw_path.rstrip("/")
         self.clock_offset = timedelta()
         """What the control plane's clock is ahead of ours, as of its last signed reply."""
         self.last_signed_reply_ns: int | None = None
@@ -200,7 +200,7 @@ class Intake:
         proxy = self._peer.proxy
         try:
             async with self._session.post(
-                self._origin + path,
+                self._base.with_path(path, encoded=True),
                 data=io.BytesIO(body),  # in pieces: a large push as one write would hold up the event loop
                 headers=headers | {"Accept-Encoding": "identity", "User-Agent": self._agent},
                 allow_redirects=False,

@@ -14,7 +14,7 @@ from worker.sandbox.desk import Judge, main
 
 def prepare(observation: Observation, limits: Limits) -> Judge:
     """What is decoded and parsed for one assertion serves the task's other assertions."""
-    return partial(evaluate, evidence=Evidence.of(observation, limits))
+    return partial(evaluate, evidence=Evidence(observation, limits))
 
 
 if __name__ == "__main__":

@@ -59,7 +59,7 @@ async def test_an_evaluator_reaches_the_results_of_this_process(
     observation: Observation, assertions: list[dict[str, Any]]
 ) -> None:
     parsed = parsed_test("http", *assertions).assertions
-    evidence = Evidence.of(observation, LIMITS)
+    evidence = Evidence(observation, LIMITS)
     expected = tuple(evaluate(assertion, evidence) for assertion in parsed)
     async with Evaluators(1, LIMITS, SystemClock()) as evaluators:
         evaluation = await evaluators.evaluate("a test", parsed, observation, 30)

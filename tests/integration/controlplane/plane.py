@@ -10,12 +10,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from aiohttp import web
 from sqlalchemy import Table, select
 
 from controlplane import locationfile
 from controlplane.leases import Grace
 from controlplane.rest import site
+from controlplane.rest.connections import Limits, serving
 from controlplane.rest.service import Service
 from controlplane.store import locations, sweep, tests
 from controlplane.store.database import Database, Keyring, open_database
@@ -133,10 +133,5 @@ async def served(folder: Path, *, prefix: str = "", host: str | None = None) -> 
             address = f"127.0.0.1:{listener.getsockname()[1]}"
             plane.url = f"http://{address}{prefix}"
             plane.service = replace(plane.service, hosts=(host or address,))
-            runner = web.AppRunner(site.build(plane.service, prefixes=[prefix]), auto_decompress=False)
-            await runner.setup()
-            await web.SockSite(runner, listener).start()
-            try:
+            async with serving(site.build(plane.service, public_urls=[plane.url]), listener, Limits(connections=100)):
                 yield plane
-            finally:
-                await runner.cleanup()

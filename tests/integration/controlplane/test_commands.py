@@ -84,7 +84,7 @@ def test_a_location_is_made_with_its_file_and_the_commands_to_use_it(run: Run) -
     assert re.fullmatch(r"pl:office-berlin-[0-9a-f]{32}", content["id"])
     assert content["intakeUrl"] == "http://127.0.0.1:8080"
     assert "-v $PWD/worker-config.json:/etc/datadog/synthetics-check-runner.json" in output
-    assert "kubectl create secret generic" in output
+    assert "kubectl apply -k k8s/worker" in output
 
 
 def test_the_private_half_is_in_the_file_and_nowhere_else(run: Run, location: str) -> None:
@@ -215,6 +215,11 @@ def test_nothing_is_pushed_unless_everything_is_valid(run: Run, location: str) -
 def test_what_cannot_run_yet_is_said_at_once(run: Run, location: str) -> None:
     scripted = definition(config=definition()["config"] | {"variablesFromScript": "dd.variable.set('A', 1)"})
     assert "will end as REQUIRES_UPDATE: config.variablesFromScript" in push(run, location, scripted).output
+
+
+def test_what_a_test_is_run_without_is_said_at_once(run: Run, location: str) -> None:
+    retried = definition(options={"tick_every": 60, "retry": {"count": 1, "interval": 300}})
+    assert "note: options.retry: not executed" in push(run, location, retried).output
 
 
 def test_a_paused_test_is_due_nowhere_until_it_is_resumed(run: Run, location: str) -> None:

@@ -13,12 +13,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, create_engine, text
+from sqlalchemy import Connection, create_engine, select, text
 
 from controlplane.errors import DatabaseError
 from controlplane.store import migrations
 from controlplane.store.database import Database, Keyring, open_database
-from controlplane.store.tables import REVISION, about, metadata
+from controlplane.store.tables import REVISION, about, jobs, metadata
 from worker.secret import Secret
 
 
@@ -197,4 +197,26 @@ async def test_readers_see_what_was_committed_and_wait_for_no_writer(path: Path)
             assert await reader.scalar(text("SELECT count(*) FROM about WHERE name = 'x'")) == 0
     async with database.read() as reader:
         assert await reader.scalar(text("SELECT count(*) FROM about WHERE name = 'x'")) == 1
+    await database.close()
+
+
+async def test_a_database_of_the_first_schema_is_brought_up_to_date_with_its_jobs(path: Path) -> None:
+    await make(path)
+    with sqlite3.connect(path) as connection:
+        connection.executescript(
+            """
+            ALTER TABLE jobs DROP COLUMN released;
+            UPDATE alembic_version SET version_num = '0001';
+            INSERT INTO locations VALUES ('l', 'office', 1, 'http://127.0.0.1', 1);
+            INSERT INTO jobs (id, test_id, location_id, scheduled_at, until, delivery, leased_at)
+                VALUES ('j', 'abc-def-ghi', 'l', 1, 2, 2, 1);
+            """
+        )
+    connection.close()
+
+    database = await open_database(path, keyring(path), create=False)
+
+    async with database.read() as connected:
+        (job,) = (await connected.execute(select(jobs))).all()
+    assert (job.id, job.delivery, job.released) == ("j", 2, 0)
     await database.close()

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from controlplane.leases import LEASE_TTL, MAX_DELIVERIES
+from controlplane.leases import LEASE_TTL, MAX_FAILED
 from controlplane.rest.exchange import Asked
 from controlplane.rest.worker import pull, push
 from controlplane.schedule import Timetable
@@ -63,6 +63,8 @@ class Simulation:
         self.last_seen: dict[str, int] = {}
         self.owner: dict[str, tuple[str, str]] = {}
         """Job → (worker, lease) as of the last pull that the control plane answered, whether or not the reply arrived."""
+        self.released: Counter[str] = Counter()
+        """How often its holder gave a job back by name."""
         self.accepted: dict[str, str] = {}
         self.deleted: set[str] = set()
         self.pushed: list[ResultItem] = []
@@ -116,6 +118,7 @@ class Simulation:
         self.last_seen[worker.id] = self.plane.now()
         for job, (owner, lease) in list(self.owner.items()):
             if owner == worker.id and (lease not in holding or lease in release):
+                self.released[job] += lease in release
                 del self.owner[job]
         return self.file.read_jobs(Reply(answer.status, True, {}, answer.body))
 
@@ -126,7 +129,7 @@ class Simulation:
                 owner, _ = self.owner[job.job]
                 assert now - self.last_seen[owner] > LEASE_TTL, "a job that is held was given out again"
                 assert now - self.started >= LEASE_TTL, "a lease expired too soon after a start"
-            assert job.delivery <= MAX_DELIVERIES
+            assert job.delivery <= MAX_FAILED + self.released[job.job]
             assert job.start_by > 0
             assert job.job not in self.accepted.values()
             self.owner[job.job] = (worker.id, job.lease)

@@ -130,8 +130,11 @@ async def test_a_host_that_is_not_ours_is_refused_with_a_signature(
         assert messages.decode(messages.Refusal, content).error == "host"
 
 
-async def test_an_ingress_may_rewrite_the_host_and_keep_a_path(tmp_path: Path, session: aiohttp.ClientSession) -> None:
-    async with served(tmp_path, prefix="/synthetics", host="plane.example") as plane:
+@pytest.mark.parametrize("path", ["/synthetics", "/a%20b", "/%C3%BC", "/a%2Fb", "/a%25b", "/a~b/c"])
+async def test_an_ingress_may_rewrite_the_host_and_keep_a_path(
+    tmp_path: Path, session: aiohttp.ClientSession, path: str
+) -> None:
+    async with served(tmp_path, prefix=path, host="plane.example") as plane:
         worker = await plane.add_location()
         worker.host = "plane.example"
         assert (await pull(worker, session)).status == 204

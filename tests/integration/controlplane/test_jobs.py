@@ -11,9 +11,10 @@ import aiohttp
 import msgspec
 import pytest
 
+from controlplane.leases import MAX_DELIVERIES
 from controlplane.store import results as stored
 from controlplane.store import tests as store_tests
-from controlplane.store.tables import results
+from controlplane.store.tables import jobs, results
 from tests.fakes.protocol import ProtocolWorker, item
 from tests.integration.controlplane.plane import Plane
 from worker.wire.messages import Job, Jobs, ResultItem
@@ -132,6 +133,74 @@ async def test_a_released_job_goes_to_the_next_worker(
     await worker.pull(session, draining=True, release=leases(job))
 
     assert [one.job for one in (await other.pull(session)).jobs] == [job.job]
+
+
+async def test_a_rolling_upgrade_of_workers_that_drain_loses_no_run(
+    plane: Plane, worker: ProtocolWorker, session: aiohttp.ClientSession
+) -> None:
+    await plane.add_test(worker.location, period=600)
+    old = [worker.another() for _ in range(5)]
+    deliveries = []
+    for one in old:
+        (job,) = (await one.pull(session)).jobs
+        deliveries.append(job.delivery)
+        await one.pull(session, draining=True, release=leases(job))
+        await plane.let_pass(4)
+
+    (job,) = (await worker.pull(session)).jobs
+    assert (await worker.push(session, mine := item(job))).accepted == (mine.result,)
+
+    assert deliveries == [1, 2, 3, 4, 5]
+    assert [(row.origin, row.lease) for row in (await plane.rows(results))[0]] == [("worker", f"{job.job}.6")]
+
+
+async def test_what_was_given_back_is_not_counted_among_the_deliveries_after_which_a_job_is_lost(
+    plane: Plane, worker: ProtocolWorker, session: aiohttp.ClientSession
+) -> None:
+    await plane.add_test(worker.location, period=600)
+    await plane.let_pass(15)
+    for _ in range(2):
+        (job,) = (await worker.pull(session)).jobs
+        await worker.pull(session, free_slots=0, release=leases(job))
+    for expected in (3, 4, 5):
+        victim = worker.another()
+        (job,) = (await victim.pull(session)).jobs
+        assert job.delivery == expected
+        await plane.let_pass(16)
+
+    assert (await worker.pull(session)).jobs == ()
+    (row,) = (await plane.rows(results))[0]
+    assert json.loads(row.outcome)["unhealthy"] == (
+        "lost by workers: given out 5 times, given back 2 times, and no result came back"
+    )
+
+
+async def test_a_release_that_is_sent_again_is_counted_once(
+    plane: Plane, worker: ProtocolWorker, session: aiohttp.ClientSession
+) -> None:
+    await plane.add_test(worker.location, period=600)
+    (job,) = (await worker.pull(session)).jobs
+    for _ in range(3):
+        await worker.pull(session, free_slots=0, release=leases(job))
+    (row,) = (await plane.rows(jobs))[0]
+    assert (row.delivery, row.released, row.worker) == (1, 1, None)
+
+
+async def test_a_job_that_a_worker_gives_back_without_end_is_missed(
+    plane: Plane, worker: ProtocolWorker, session: aiohttp.ClientSession
+) -> None:
+    await plane.add_test(worker.location, period=86_400)
+    held: tuple[Job, ...] = ()
+    for _ in range(MAX_DELIVERIES):
+        held = (await worker.pull(session, release=leases(*held))).jobs
+    assert [job.delivery for job in held] == [MAX_DELIVERIES]
+    assert (await worker.pull(session, release=leases(*held))).jobs == ()
+    await plane.sweep()
+    (row,) = (await plane.rows(results))[0]
+    assert (row.origin, json.loads(row.outcome)["unhealthy"]) == (
+        "missed",
+        "given back by its workers: given out 100 times, and never run to its end",
+    )
 
 
 async def test_nobody_can_release_what_another_holds(

@@ -273,3 +273,13 @@ async def test_cancelling_a_pull_leaves_the_client_usable() -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
         assert await intake.pull(pull()) == Jobs()
+
+
+@pytest.mark.parametrize(
+    "path", ["/base%7Epath", "/base~path", "/%c3%bc", "/ü", "/a%41b", "/a%3Bb", "/100%", "/[x]", "/a%2Fb", "/a%20b"]
+)
+async def test_the_path_that_is_signed_is_the_path_that_is_sent(path: str) -> None:
+    async with protocol_server("/{prefix:.*}") as server:
+        base = server.url.removesuffix("/{prefix:.*}")
+        async with client_of(server, peer=Peer(url=f"{base}{path}/")) as intake:
+            assert await intake.pull(pull()) == Jobs()

@@ -709,3 +709,21 @@ def test_depth_is_no_danger() -> None:
     read(with_assertion(STATUS | {"target": deep}))
     while deep:
         deep = deep.pop()
+
+
+@pytest.mark.parametrize(
+    ("options", "ignored"),
+    [
+        ({}, ()),
+        ({"retry": {"count": 0, "interval": 300}, "scheduling": {"timeframes": [], "timezone": "UTC"}}, ()),
+        ({"retry": {"interval": 300}}, ()),
+        ({"retry": {"count": 2}}, ("options.retry",)),
+        ({"scheduling": {"timeframes": [{"day": 1, "from": "07:00", "to": "16:00"}]}}, ("options.scheduling",)),
+    ],
+)
+def test_what_a_run_goes_without_is_named_and_the_test_is_run(
+    options: dict[str, Any], ignored: tuple[str, ...]
+) -> None:
+    test = parse(definition() | {"options": {"tick_every": 60} | options})
+    assert tuple(each.split(":")[0] for each in test.ignored) == ignored
+    assert test.request is not None

@@ -89,9 +89,9 @@ def judged(observation: Observation, assertion: dict[str, Any], limits: Limits =
     """The result of *assertion*, the same in place where it may be judged there."""
     subtype = {HTTPResponse: "http", TCPConnection: "tcp", DNSAnswers: "dns"}[type(observation.response)]
     parsed = assertion_of(subtype, assertion)
-    result = evaluate(parsed, Evidence.of(observation, limits))
-    if is_bounded(parsed, Evidence.of(observation, limits)):
-        assert evaluate_bounded(parsed, Evidence.of(observation, limits)) == result
+    result = evaluate(parsed, Evidence(observation, limits))
+    if is_bounded(parsed, Evidence(observation, limits)):
+        assert evaluate_bounded(parsed, Evidence(observation, limits)) == result
     return result
 
 

@@ -68,13 +68,13 @@ def test_only_bounded_work_runs_in_place(
     observation: Observation, subtype: str, assertion: dict[str, Any], bounded: bool
 ) -> None:
     parsed = assertion_of(subtype, assertion)
-    assert is_bounded(parsed, Evidence.of(observation, LIMITS)) is bounded
-    in_place = evaluate_bounded(parsed, Evidence.of(observation, LIMITS))
+    assert is_bounded(parsed, Evidence(observation, LIMITS)) is bounded
+    in_place = evaluate_bounded(parsed, Evidence(observation, LIMITS))
     assert in_place.error_message != "a pattern is not judged in place" or not bounded
 
 
 def test_an_assertion_that_is_not_bounded_is_not_judged_in_place_by_mistake() -> None:
-    evidence = Evidence.of(SMALL, LIMITS)
+    evidence = Evidence(SMALL, LIMITS)
     for assertion in (
         STATUS | {"operator": "matches"},
         json_path("$..a", "is", 1),
@@ -96,13 +96,13 @@ def test_judging_in_place_loads_no_engine() -> None:
 
 
 def test_a_small_body_is_decoded_and_parsed_once_for_all_assertions() -> None:
-    evidence = Evidence.of(SMALL, LIMITS)
+    evidence = Evidence(SMALL, LIMITS)
     assert evidence.json() is evidence.json()
     assert evidence.text() is evidence.text()
 
 
 def test_a_body_that_cannot_be_read_is_tried_once_for_all_assertions() -> None:
-    evidence = Evidence.of(http(b"no json"), LIMITS)
+    evidence = Evidence(http(b"no json"), LIMITS)
     calls = []
 
     def make() -> object:

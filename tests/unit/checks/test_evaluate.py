@@ -82,7 +82,7 @@ HOSTILE_BODIES = {
 def test_a_hostile_body_ends_in_results(body: bytes, content_type: str | None) -> None:
     observation = http(body, content_type)
     test = parsed_test("http", *ONE_OF_EACH)
-    evidence = Evidence.of(observation, LIMITS)
+    evidence = Evidence(observation, LIMITS)
     results = [evaluate(assertion, evidence) for assertion in test.assertions]
     for result in results:
         assert result.valid is (result.error_message is None)
@@ -94,7 +94,7 @@ def test_a_hostile_body_ends_in_results(body: bytes, content_type: str | None) -
     "encodings", [("gzip",), ("br",), ("zstd",), ("deflate", "gzip"), ("nonsense",), ("gzip",) * 50]
 )
 def test_a_body_whose_coding_is_a_lie_ends_in_results(encodings: tuple[str, ...]) -> None:
-    evidence = Evidence.of(http(b"\x1f\x8b\x08 no gzip at all", encodings=encodings), LIMITS)
+    evidence = Evidence(http(b"\x1f\x8b\x08 no gzip at all", encodings=encodings), LIMITS)
     for assertion in parsed_test("http", *ONE_OF_EACH).assertions:
         result = evaluate(assertion, evidence)
         assert result.valid is (result.error_message is None)
@@ -147,11 +147,11 @@ OBSERVATIONS = st.one_of(
 def test_any_assertion_on_anything_ends_in_a_result_that_travels_and_is_the_same_in_place(
     assertion: Assertion, observation: Observation
 ) -> None:
-    result = evaluate(assertion, Evidence.of(observation, Limits()))
+    result = evaluate(assertion, Evidence(observation, Limits()))
     assert result.valid is (result.error_message is None)
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(result), type=AssertionResult) == result
-    if is_bounded(assertion, Evidence.of(observation, Limits())):
-        assert evaluate_bounded(assertion, Evidence.of(observation, Limits())) == result
+    if is_bounded(assertion, Evidence(observation, Limits())):
+        assert evaluate_bounded(assertion, Evidence(observation, Limits())) == result
 
 
 def test_importing_has_no_side_effects_and_warming_up_leaves_nothing_to_load() -> None:
@@ -168,7 +168,7 @@ test = parsed_test("http", *ONE_OF_EACH)
 opened = []
 sys.addaudithook(lambda event, args: opened.append((event, args)) if event in ("open", "import", "socket.connect") else None)
 for page in (http(b'{"a": 1}'), http(b"<a>1</a>", "text/xml"), http("<p>\u0436".encode("koi8-r"), "text/html; charset=koi8-r")):
-    evidence = Evidence.of(page, Limits())
+    evidence = Evidence(page, Limits())
     for assertion in test.assertions:
         evaluate(assertion, evidence)
 assert opened == [], opened
@@ -179,7 +179,7 @@ assert threading.active_count() == 1
 
 
 def test_results_are_values_that_survive_a_copy() -> None:
-    evidence = Evidence.of(http(b'{"a":1}'), LIMITS)
+    evidence = Evidence(http(b'{"a":1}'), LIMITS)
     for assertion in parsed_test("http", *ONE_OF_EACH).assertions:
         result = evaluate(assertion, evidence)
         assert pickle.loads(pickle.dumps(result)) == result

@@ -60,7 +60,7 @@ def test_recorded_assertion_results_are_reached_again() -> None:
     for recording in full:
         result, test = recording["result"], parse(recording["check"])
         observation = observed(result)
-        evidence = Evidence.of(observation, Limits())
+        evidence = Evidence(observation, Limits())
         judged = [evaluate(assertion, evidence) for assertion in test.assertions] if observation.response else []
         assert [one.as_json() for one in judged] == result.get("assertionResults", [])
         verdict = conclude(test, observation, judged)
@@ -85,5 +85,5 @@ def test_recorded_response_times_are_compared_to_the_printed_tenth(margin: float
                 },
             }
         )
-        result = evaluate(test.assertions[0], Evidence.of(observed(summary), Limits()))
+        result = evaluate(test.assertions[0], Evidence(observed(summary), Limits()))
         assert (result.actual, result.valid) == (total, margin > 0)

@@ -22,7 +22,7 @@ def reported(
     observation: Observation, *assertions: dict[str, Any], subtype: str = "http", **request: Any
 ) -> dict[str, Any]:
     test = parsed_test(subtype, *assertions, **request)
-    evidence = Evidence.of(observation, Limits())
+    evidence = Evidence(observation, Limits())
     verdict = conclude(test, observation, [evaluate(assertion, evidence) for assertion in test.assertions])
     response = response_as_json(test, observation, verdict)
     assert response is not None
@@ -91,7 +91,7 @@ def test_no_response_is_none() -> None:
     observation = Observation(timings=Timings())
     assert (
         response_as_json(
-            test, observation, conclude(test, http(), [evaluate(test.assertions[0], Evidence.of(http(), Limits()))])
+            test, observation, conclude(test, http(), [evaluate(test.assertions[0], Evidence(http(), Limits()))])
         )
         is None
     )

@@ -35,7 +35,7 @@ def verdict(
 ) -> Verdict:
     subtype = "tcp" if isinstance(observation.response, TCPConnection) else "http"
     test = parsed_test(subtype, *assertions, **request)
-    evidence = Evidence.of(observation, limits or Limits())
+    evidence = Evidence(observation, limits or Limits())
     return conclude(test, observation, [evaluate(assertion, evidence) for assertion in test.assertions])
 
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from tests.unit.commands.test_validate import INVALID, UNUSABLE, VALID, definition
+from tests.unit.commands.test_validate import INVALID, RETRIED, UNUSABLE, VALID, definition
 from worker.apitest.definition import APITest
+from worker.apitest.files import Definition, Unusable
 from worker.apitest.result import Result, Status
 from worker.commands.check import as_line, check
-from worker.definitions import Definition, Unusable
 
 
 def named(name: str) -> Definition:
@@ -59,6 +59,14 @@ async def test_results_come_in_the_order_of_the_definitions_the_invalid_ones_amo
     assert shown[1]["failure"]["code"] == "INVALID_TEST"
     assert "config.request: is missing" in shown[1]["failure"]["message"]
     assert complaints == ["b.json: is no valid JSON"]
+
+
+async def test_what_a_test_is_run_without_is_told_beside_its_result() -> None:
+    code, shown, complaints = await outcome(RETRIED, VALID)
+    assert (code, len(shown)) == (0, 2)
+    assert complaints == [
+        "c.json: options.retry: not executed: a run that fails is not run again before it is reported"
+    ]
 
 
 async def test_nothing_is_started_when_there_is_nothing_to_run() -> None:

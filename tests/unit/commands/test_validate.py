@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from worker.apitest.files import Definition, Unusable
 from worker.commands.validate import judge, validate
-from worker.definitions import Definition, Unusable
 
 
 def definition(**changes: Any) -> dict[str, Any]:
@@ -20,6 +20,7 @@ def definition(**changes: Any) -> dict[str, Any]:
 
 VALID = Definition(file="a.json", index=0, value=definition())
 INVALID = Definition(file="a.jsonl", line=7, value=definition(config={}))
+RETRIED = Definition(file="c.json", value=definition(options={"retry": {"count": 2, "interval": 300}}))
 LATER = Definition(file="a.json", index=1, value=definition(subtype="grpc"))
 UNUSABLE = Unusable(file="b.json", reason="is no valid JSON")
 
@@ -52,6 +53,15 @@ def test_each_definition_is_one_line_and_unusable_input_a_complaint() -> None:
     assert complaints == ["b.json: is no valid JSON"]
 
 
+def test_what_a_test_is_run_without_is_told_and_does_not_make_it_invalid() -> None:
+    code, (line,), complaints = outcome(RETRIED)
+    assert (code, complaints) == (0, [])
+    assert line == (
+        "✓ valid    c.json  front page: options.retry: not executed: a run that fails is not run again before it is reported"
+    )
+    assert len(json.loads(outcome(RETRIED, as_json=True)[1][0])["ignored"]) == 1
+
+
 def test_each_definition_is_one_object_with_its_place() -> None:
     _, lines, _ = outcome(VALID, INVALID, LATER, as_json=True)
     valid, invalid, later = map(json.loads, lines)
@@ -62,6 +72,7 @@ def test_each_definition_is_one_object_with_its_place() -> None:
         "ok": True,
         "errors": [],
         "requires_update": [],
+        "ignored": [],
     }
     assert (invalid["line"], invalid["ok"], "index" in invalid) == (7, False, False)
     assert invalid["errors"]

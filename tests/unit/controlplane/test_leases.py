@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,6 +12,7 @@ from hypothesis import strategies as st
 from controlplane.leases import (
     LEASE_TTL,
     MAX_DELIVERIES,
+    MAX_FAILED,
     STALL,
     Fate,
     Grace,
@@ -19,13 +23,21 @@ from controlplane.leases import (
     read_lease,
     returned,
 )
+from worker.wire import messages
 
 NOW = 1_767_323_045_000
 JOB = "1b671a64-40d5-491e-99b0-da01ff1f3341"
 
 
-def job(*, until: int = NOW + 60_000, delivery: int = 1, worker: str | None = "w", seen: int | None = NOW) -> Job:
-    return Job(id=JOB, until=until, delivery=delivery, worker=worker, worker_seen=seen)
+def job(
+    *,
+    until: int = NOW + 60_000,
+    delivery: int = 1,
+    released: int = 0,
+    worker: str | None = "w",
+    seen: int | None = NOW,
+) -> Job:
+    return Job(id=JOB, until=until, delivery=delivery, released=released, worker=worker, worker_seen=seen)
 
 
 @given(st.text(min_size=1), st.integers(1, 999))
@@ -54,7 +66,7 @@ def test_a_job_is_held_as_long_as_its_worker_is_seen() -> None:
 
 
 def test_a_run_that_is_going_on_is_held_beyond_its_period() -> None:
-    assert fate(job(until=NOW - 1, delivery=MAX_DELIVERIES), now=NOW, expiry=NOW - LEASE_TTL) is Fate.HELD
+    assert fate(job(until=NOW - 1, delivery=MAX_FAILED), now=NOW, expiry=NOW - LEASE_TTL) is Fate.HELD
 
 
 def test_a_job_that_was_given_back_is_offered_until_its_period_ends_and_missed_then() -> None:
@@ -73,6 +85,24 @@ def test_a_fourth_delivery_is_not_made() -> None:
     for worker, seen in (("w", expiry - 1), (None, None)):
         assert fate(job(delivery=2, worker=worker, seen=seen), now=NOW, expiry=expiry) is Fate.OFFERED
         assert fate(job(delivery=3, worker=worker, seen=seen), now=NOW, expiry=expiry) is Fate.LOST
+
+
+def test_a_delivery_that_was_given_back_has_not_failed() -> None:
+    expiry = NOW - LEASE_TTL
+    for deliveries in range(1, MAX_DELIVERIES):
+        back = job(delivery=deliveries, released=deliveries, worker=None, seen=None)
+        assert fate(back, now=NOW, expiry=expiry) is Fate.OFFERED
+        gone = job(delivery=deliveries + 1, released=deliveries, seen=expiry - 1)
+        assert fate(gone, now=NOW, expiry=expiry) is (Fate.OFFERED if deliveries + 1 < MAX_DELIVERIES else Fate.LOST)
+    assert fate(job(delivery=12, released=9, seen=expiry - 1), now=NOW, expiry=expiry) is Fate.LOST
+
+
+def test_a_job_that_everybody_gives_back_is_missed_before_its_deliveries_cannot_be_counted_on_the_wire() -> None:
+    back = job(delivery=MAX_DELIVERIES, released=MAX_DELIVERIES, worker=None, seen=None)
+    assert fate(back, now=NOW, expiry=0) is Fate.MISSED
+    assert MAX_FAILED < MAX_DELIVERIES
+    (delivery,) = [field for field in msgspec.structs.fields(messages.Job) if field.name == "delivery"]
+    assert get_args(delivery.type)[1].le == MAX_DELIVERIES
 
 
 def test_nothing_expires_for_one_lease_after_a_start() -> None:
