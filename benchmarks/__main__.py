@@ -26,7 +26,7 @@ class Benchmark:
 ALL = (
     Benchmark("http_jobs", "CPU per whole HTTP job, beside the exporter", ("--rounds=1", "--seconds=3")),
     Benchmark(
-        "timing", "error of the first byte, beside the exporter", ("--rounds=1", "--seconds=3", "--rates=100", "400")
+        "timing", "error of the first byte, beside the exporter", ("--rounds=1", "--seconds=3", "--rates", "100", "400")
     ),
     Benchmark("phases", "phases beside curl", ("--runs=10",)),
     Benchmark("footprint", "memory, and time to the first pull", ("--rounds=1", "--starts=3")),
