@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import brotli  # type: ignore[import-untyped]
 
@@ -21,8 +21,10 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
+_PIECE = 1024 * 1024
+"""Bytes of output at a time: what is refused in the end has not been put together before."""
+
 _GZIP = 16 + zlib.MAX_WBITS
-_RAW = -zlib.MAX_WBITS
 _ZSTD_WINDOW: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 23}
 """8 MiB of window, what RFC 9659 lets a content coding use."""
 
@@ -35,9 +37,10 @@ def decode(body: bytes, codings: Sequence[str], cap: int) -> bytes:
             f"the body is compressed {len(todo)} times over, more than the {MAX_CODINGS} that are undone"
         )
     for name in reversed(todo):
-        body = _undo(name, body, cap)
-        if len(body) > cap:
+        pieces, is_cut = _first(_undone(name, body, min(_PIECE, cap + 1)), cap)
+        if is_cut:
             raise too_large(cap)
+        body = b"".join(pieces)
     if len(body) > cap:
         raise too_large(cap)
     return body
@@ -52,7 +55,8 @@ def preview(body: bytes, codings: Sequence[str], cap: int) -> tuple[bytes, bool]
     if len(todo) > 1:
         raise JudgementError("the body is compressed more than once")
     for name in todo:
-        body = _undo(name, body, cap)
+        pieces, is_cut = _first(_undone(name, body, min(_PIECE, cap + 1)), cap)
+        return b"".join(pieces), is_cut
     return body[:cap], len(body) > cap
 
 
@@ -67,74 +71,86 @@ def _named(codings: Sequence[str]) -> list[str]:
     return [name for name in names if name not in ("", "identity")]
 
 
-def _undo(name: str, body: bytes, cap: int) -> bytes:
-    """The output, or the beginning of it where it has more than *cap* bytes: at least one byte more than that."""
+def _first(pieces: Iterable[bytes], cap: int) -> tuple[list[bytes], bool]:
+    """Of *pieces* the first *cap* bytes, and whether there are more."""
+    kept: list[bytes] = []
+    room = cap
+    for piece in pieces:
+        if len(piece) > room:
+            return [*kept, piece[:room]], True
+        kept.append(piece)
+        room -= len(piece)
+    return kept, False
+
+
+def _undone(name: str, body: bytes, size: int) -> Iterator[bytes]:
+    """The output in pieces of about *size* bytes; no more is decompressed than is asked for."""
     undo = _CODINGS.get(name)
     if undo is None:
         raise JudgementError(f"the body has the content coding {name[:40]!r}, which is not known")
     try:
-        return undo(body, cap)
+        yield from undo(body, size)
     except (zlib.error, brotli.error, zstd.ZstdError, EOFError, ValueError) as error:
         raise JudgementError(f"the body is no valid {name}: {str(error)[:100]}") from error
 
 
-def _gzip(body: bytes, cap: int) -> bytes:
+def _gzip(body: bytes, size: int) -> Iterator[bytes]:
     """Members follow each other (RFC 1952 §2.2); bytes after the last one that begin none are ignored, as everyone does."""
-    output = b""
     for _ in range(MAX_MEMBERS):
-        member, body = _inflate(body, cap - len(output), _GZIP)
-        output += member
-        if len(output) > cap or not body.startswith(b"\x1f\x8b"):
-            return output
+        stream = zlib.decompressobj(_GZIP)
+        yield from _inflate(stream, body, size)
+        body = stream.unused_data
+        if not body.startswith(b"\x1f\x8b"):
+            return
     raise JudgementError(f"the body has more than {MAX_MEMBERS} gzip members")
 
 
-def _deflate(body: bytes, cap: int) -> bytes:
+def _deflate(body: bytes, size: int) -> Iterator[bytes]:
     """zlib's format is what the coding means; raw deflate is what some servers send under its name."""
     try:
-        return _inflate(body, cap, zlib.MAX_WBITS)[0]
+        zlib.decompressobj(zlib.MAX_WBITS).decompress(body, 1)
     except zlib.error:
-        return _inflate(body, cap, _RAW)[0]
+        return _inflate(zlib.decompressobj(-zlib.MAX_WBITS), body, size)
+    return _inflate(zlib.decompressobj(zlib.MAX_WBITS), body, size)
 
 
-def _inflate(body: bytes, cap: int, window: int) -> tuple[bytes, bytes]:
-    """The output, and what follows the stream."""
-    stream = zlib.decompressobj(window)
-    output = stream.decompress(body, cap + 1)
-    if len(output) <= cap and not stream.eof:
-        raise EOFError("it ends early")
-    return output, stream.unused_data
+def _inflate(stream: zlib._Decompress, body: bytes, size: int) -> Iterator[bytes]:
+    while not stream.eof:
+        piece = stream.decompress(body, size)
+        body = stream.unconsumed_tail
+        if not (piece or body or stream.eof):
+            raise EOFError("it ends early")
+        yield piece
 
 
-def _brotli(body: bytes, cap: int) -> bytes:
+def _brotli(body: bytes, size: int) -> Iterator[bytes]:
     """The library bounds what one call puts out, in blocks of 32 KiB; with the input consumed, empty calls fetch the rest."""
     stream = brotli.Decompressor()
-    output = bytearray(stream.process(body, output_buffer_limit=cap + 1))
-    while len(output) <= cap and not stream.is_finished():
-        part = stream.process(b"", output_buffer_limit=cap + 1 - len(output))
-        if not part:
+    while not stream.is_finished():
+        piece = stream.process(body, output_buffer_limit=size)
+        body = b""
+        if not (piece or stream.is_finished()):
             raise EOFError("it ends early")
-        output += part
-    return bytes(output)
+        yield piece
 
 
-def _zstd(body: bytes, cap: int) -> bytes:
+def _zstd(body: bytes, size: int) -> Iterator[bytes]:
     """Frames follow each other (RFC 8878 §3.1)."""
-    output = b""
     for _ in range(MAX_MEMBERS):
         stream = zstd.ZstdDecompressor(options=_ZSTD_WINDOW)
-        output += stream.decompress(body, cap - len(output) + 1)
-        if len(output) > cap:
-            return output
-        if not stream.eof:
-            raise EOFError("it ends early")
+        while not stream.eof:
+            piece = stream.decompress(body, size)
+            body = b""
+            if not (piece or stream.eof):
+                raise EOFError("it ends early")
+            yield piece
         body = stream.unused_data
         if not body:
-            return output
+            return
     raise JudgementError(f"the body has more than {MAX_MEMBERS} zstd frames")
 
 
-_CODINGS: dict[str, Callable[[bytes, int], bytes]] = {
+_CODINGS: dict[str, Callable[[bytes, int], Iterator[bytes]]] = {
     "br": _brotli,
     "deflate": _deflate,
     "gzip": _gzip,
