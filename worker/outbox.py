@@ -30,8 +30,8 @@ GATHER = 0.25
 """Seconds from the first waiting result to its push: a batch costs one envelope, so a little patience saves most of the CPU.
 Well inside the second that the protocol allows."""
 MAX_BATCH_ITEMS = 500
-MAX_BATCH_BYTES = 4 * 1024 * 1024
-"""Half of what a push may weigh: encoding and encryption add a third."""
+MAX_BATCH_BYTES = 1024 * 1024
+"""Far below what a push may weigh: a batch is in memory several times over while it is sealed, and the loop waits for 5 ms."""
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 """Beyond this the worker stops pulling: a thousand results with a body at its bound."""
 MAX_WAITING_ITEMS = 10_000
@@ -113,7 +113,7 @@ class Outbox:
         """Push until cancelled. Cancellation in the middle of a push forgets nothing: the same items are pushed again."""
         while True:
             await self._arrived.wait()
-            if not self._hurry.is_set():
+            if not (self._hurry.is_set() or self._bytes >= MAX_BATCH_BYTES):
                 await self._clock.sleep(GATHER)
             try:
                 await self._push(self._next_batch())
