@@ -9,6 +9,8 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Any, assert_never
 
+import orjson
+
 from worker.apitest.definition import APITest
 from worker.apitest.observation import DNSAnswers, HTTPResponse, Observation, TCPConnection
 from worker.apitest.result import Verdict
@@ -17,6 +19,8 @@ from worker.checks.judgement import JudgementError
 
 MAX_BODY = 64 * 1024
 """Bytes of a body that a result keeps."""
+MAX_ESCAPED = MAX_BODY * 3 // 2
+"""Bytes of it as JSON, where each control character takes six: ordinary text stays well below."""
 MAX_SNIPPET = 50
 """Characters of a body that a result keeps when every assertion on it holds."""
 
@@ -75,4 +79,7 @@ def _body(test: APITest, response: HTTPResponse, verdict: Verdict) -> dict[str, 
     if all(judged):
         is_cut = is_cut or len(text) > MAX_SNIPPET
         text = text[:MAX_SNIPPET]
+    while (escaped := len(orjson.dumps(text))) > MAX_ESCAPED:
+        is_cut = True
+        text = text[: len(text) * MAX_ESCAPED // escaped]
     return {"body": text, "is_body_truncated": is_cut}

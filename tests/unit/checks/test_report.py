@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import json
 from typing import Any
+
+import pytest
 
 from tests.unit.checks.observed import dns, http, parsed_test, tcp
 from worker.apitest.observation import Hop, HTTPResponse, Observation
@@ -59,6 +62,14 @@ def test_a_compressed_body_is_kept_readable() -> None:
     assert (kept["body"], kept["is_body_truncated"]) == ("x" * MAX_BODY, True)
     broken = http(b"no gzip", encodings=("gzip",))
     assert "body" not in reported(broken, FAILS)
+
+
+@pytest.mark.parametrize("body", [bytes(MAX_BODY), b"x" * (MAX_BODY // 2) + bytes(MAX_BODY // 2)])
+def test_a_body_of_control_characters_is_bounded_as_it_is_written(body: bytes) -> None:
+    kept = reported(http(body), FAILS)
+    assert kept["is_body_truncated"] is True
+    assert body.startswith(kept["body"].encode())
+    assert MAX_BODY // 4 < len(json.dumps(kept["body"])) <= 1.5 * MAX_BODY + 2
 
 
 def test_a_test_that_says_so_keeps_no_body_at_all() -> None:
