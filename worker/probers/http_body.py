@@ -1,22 +1,30 @@
 """A body as it comes in, kept in pieces until it is whole.
 
 Growing one buffer copies it again and again (10 ms for 5 MB, on the event loop); a piece for every few bytes would take many
-times the body's memory. So large pieces are kept as they came and small ones are gathered first.
+times the body's memory. So small pieces are gathered, and what is large goes to blocks of memory of its own, which the
+system has back the moment they are dropped: a heap that has once held the bodies of ten attackers never shrinks again.
 """
 
 from __future__ import annotations
 
+import mmap
+
 _SMALL = 4096
-_GATHERED = 65_536
+_GATHERED = 16_384
+_LARGE = 131_072
+"""A body up to this size stays on the heap, where memory that was used before costs nothing."""
+_BLOCK = 1 << 20
+"""Only pages that were written to take memory."""
 
 
 class Body:
     """Its bounds are its owner's: whoever adds looks at `size`."""
 
-    __slots__ = ("_gathering", "_pieces", "size")
+    __slots__ = ("_blocks", "_gathering", "_pieces", "size")
 
     def __init__(self) -> None:
         self.size = 0
+        self._blocks: list[mmap.mmap] = []
         self._pieces: list[bytes] = []
         self._gathering = bytearray()
 
@@ -28,14 +36,31 @@ class Body:
                 self._set_aside()
         else:
             self._set_aside()
-            self._pieces.append(data)
+            self._keep(data)
 
     def whole(self) -> bytes:
         """All that was added, in order."""
         self._set_aside()
-        return b"".join(self._pieces)
+        return b"".join((*(memoryview(block)[: block.tell()] for block in self._blocks), *self._pieces))
 
     def _set_aside(self) -> None:
         if self._gathering:
-            self._pieces.append(bytes(self._gathering))
+            self._keep(bytes(self._gathering))
             self._gathering.clear()
+
+    def _keep(self, piece: bytes) -> None:
+        """Pieces until they are many, then blocks: these hold what came first."""
+        self._pieces.append(piece)
+        if self._blocks or self.size > _LARGE:
+            for waiting in self._pieces:
+                self._fill(waiting)
+            self._pieces.clear()
+
+    def _fill(self, piece: bytes) -> None:
+        rest = memoryview(piece)
+        while rest:
+            if not self._blocks or self._blocks[-1].tell() == _BLOCK:
+                self._blocks.append(mmap.mmap(-1, _BLOCK))
+            block = self._blocks[-1]
+            taken = block.write(rest[: _BLOCK - block.tell()])
+            rest = rest[taken:]
