@@ -12,6 +12,7 @@ from worker.checks.evidence import Limits
 from worker.clock import Clock
 from worker.config import LocalConfig
 from worker.egress import Egress, resolver_of
+from worker.heap import give_back_large_buffers
 from worker.net.door import Door
 from worker.probers import HTTPLimits
 from worker.runner import RunLimits, Runner
@@ -29,6 +30,7 @@ class Assembly:
 
 def assemble(config: LocalConfig, egress: Egress, clock: Clock, vitals: Vitals, *, worker_id: str) -> Assembly:
     """Opens nothing and starts nothing, and may be called in any thread."""
+    give_back_large_buffers()
     door = Door(policy=egress.policy, resolver=resolver_of(config), trust=egress.trust, proxy=egress.proxy)
     checks = Limits(max_body_bytes=config.max_body_size_if_processed, pattern_seconds=config.regex_timeout)
     limits = RunLimits(

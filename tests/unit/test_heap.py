@@ -1,0 +1,41 @@
+"""Large buffers leave nothing behind; in a process of its own, as the setting cannot be taken back."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import sys
+
+import pytest
+
+PROGRAM = """
+import resource
+from pathlib import Path
+from worker.heap import give_back_large_buffers
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+if {setting}:
+    give_back_large_buffers()
+before = resident()
+for size in (1_000_000, 2_000_000, 4_000_000):  # glibc learns from each that is dropped
+    dropped = b"x" * size
+del dropped
+buffers, living_on = [], []
+for _ in range(40):
+    buffers.append(b"x" * 1_000_000)
+    living_on.append(bytes(bytearray(5000)))
+buffers.clear()
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a matter of glibc's")
+def test_what_large_buffers_took_is_given_back() -> None:
+    left = {
+        setting: int(subprocess.check_output((sys.executable, "-c", PROGRAM.format(setting=setting))))
+        for setting in (True, False)
+    }
+    assert left[True] < 2_000_000
+    assert left[False] > 20_000_000, "glibc needs no telling any more"
