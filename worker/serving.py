@@ -199,7 +199,7 @@ class Worker:
         if self._metrics is not None:
             self._metrics.count_fate(fate.outcome)
 
-    def _status_server(self) -> AbstractAsyncContextManager[None]:
+    def _status_server(self) -> AbstractAsyncContextManager[object]:
         if self._metrics is None:
             return nullcontext()
         with without_collections():

@@ -17,20 +17,24 @@ from worker.metrics import CONTENT_TYPE, Metrics
 
 log = logging.getLogger(__name__)
 
+IDLE_SECONDS = 10.0
+"""For the head of a request, and between requests: a port that somebody can reach is not to be kept busy by saying nothing."""
+
 
 @asynccontextmanager
-async def status_server(health: Health, metrics: Metrics, host: str, port: int) -> AsyncIterator[None]:
-    """Serve for as long as the context lasts. Raises ConfigError if nothing can listen there."""
-    runner = web.AppRunner(status_application(health, metrics), access_log=None)
+async def status_server(
+    health: Health, metrics: Metrics, host: str, port: int, *, idle_seconds: float = IDLE_SECONDS
+) -> AsyncIterator[tuple[str, int]]:
+    """Serve for as long as the context lasts, at the address that it yields. Raises ConfigError if nothing can listen there."""
+    runner = web.AppRunner(status_application(health, metrics), access_log=None, keepalive_timeout=idle_seconds)
     await runner.setup()
     try:
-        await _listen(runner, host, port)
-        yield
+        yield await _listen(runner, host, port)
     finally:
         await runner.cleanup()
 
 
-async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+async def _listen(runner: web.AppRunner, host: str, port: int) -> tuple[str, int]:
     try:
         await web.TCPSite(runner, host, port).start()
     except OSError as error:
@@ -39,6 +43,7 @@ async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
     log.info(
         "status probes on %s, port %d", host, bound, extra={"action": "status_probes", "host": host, "port": bound}
     )
+    return host, bound
 
 
 def status_application(health: Health, metrics: Metrics) -> web.Application:

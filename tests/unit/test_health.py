@@ -17,7 +17,7 @@ from worker.apitest.phases import Timings
 from worker.apitest.result import Result, Status
 from worker.health import PATIENCE, READY_FOR, Health
 from worker.metrics import Metrics
-from worker.status import status_application
+from worker.status import status_application, status_server
 
 
 class Readings:
@@ -122,6 +122,21 @@ async def test_the_status_server_answers_orchestrators() -> None:
     assert 'synthetics_worker_results_total{code="DNS",status="failed"} 1.0' in text
     assert 'synthetics_worker_info{version="1.2.3"} 1.0' in text
     assert "secret name" not in text
+
+
+@pytest.mark.parametrize(
+    "said", [b"", b"GET /liveness HTTP/1.1\r\nHost: x\r\n", b"GET /liveness HTTP/1.1\r\nHost: x\r\n\r\n"]
+)
+async def test_a_client_that_says_no_more_is_hung_up_on(said: bytes) -> None:
+    """Nothing at all, half of a head, or one request on a connection that is kept."""
+    health = health_of(FakeClock(), Readings())
+    async with status_server(health, Metrics("1"), "127.0.0.1", 0, idle_seconds=0.2) as address:
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(said)
+        async with asyncio.timeout(5):
+            answered = await reader.read()
+        writer.close()
+    assert answered.startswith(b"HTTP/1.1 200") == said.endswith(b"\r\n\r\n")
 
 
 async def until_sleeping(clock: FakeClock) -> None:
