@@ -13,17 +13,17 @@ from collections.abc import Callable
 
 from worker.clock import Clock
 
-TICK = 0.05
-"""Seconds between looks at the loop."""
+TICK = 0.1
+"""Seconds between looks at the loop: each is a wake-up of a worker that may have nothing else to do."""
 LAG = 0.1
-"""Seconds by which the loop must be late to be worth a word: the timings of such a run are wrong by as much."""
+"""Seconds by which the loop must be late to be worth a word: phases leave it out, but what a run does next is late by as much."""
 STEP = 1.0
 """Seconds by which wall time may part from monotonic time between two ticks before it is a step and not a slew."""
 DESCRIPTORS = 0.95
 """The share of the file-descriptor limit beyond which connects fail for our own reasons."""
 REMEMBERED = 1000
-"""Troubles kept; at one a tick that is 50 s of uninterrupted trouble."""
-DESCRIPTORS_EVERY = 20
+"""Troubles kept; at one a tick that is 100 s of uninterrupted trouble."""
+DESCRIPTORS_EVERY = 10
 """Ticks between counts of file descriptors: a directory listing, not free."""
 
 
