@@ -168,7 +168,7 @@ def row(name: str, rounds: Sequence[Attack]) -> str:
         for part in (attrgetter("first_byte"), attrgetter("whole"))
         for percent in (50, 99)
     ]
-    return "".join(cells) + f"{max(attack.memory for attack in rounds) / 2**20:8.0f}"
+    return "".join(cells) + f"{max(attack.memory for attack in rounds) / 2**20:8.1f}"
 
 
 def beyond(rounds: Sequence[Attack], part: Callable[[Late], Errors], percent: int) -> str:
