@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -27,6 +28,12 @@ from worker.secret import Secret
 
 BUSY_MILLISECONDS = 10_000
 """How long a writer waits for another process before it gives up; the longest transaction is a batch of some thousand rows."""
+
+SWITCHES = 20
+"""Attempts to switch a new file to its write-ahead log while others do the same: one of them succeeds in each round."""
+
+_PRIMARY = 0xFF
+"""Of an extended result code (sqlite.org/rescode.html)."""
 
 KEY_CHECK = "about.key_check"
 _KEY_CHECK_TEXT = b"synthetics-controlplane"
@@ -109,14 +116,26 @@ def _engine(path: Path) -> AsyncEngine:
 def _set_pragmas(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # the driver begins nothing by itself: _begin does
     cursor = connection.cursor()
-    for pragma in (
-        f"busy_timeout = {BUSY_MILLISECONDS}",
-        "journal_mode = WAL",
-        "synchronous = FULL",
-        "foreign_keys = ON",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+    _keep_a_write_ahead_log(cursor)
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def _keep_a_write_ahead_log(cursor: Any) -> None:
+    """Of several that switch a new file at once SQLite lets one, and refuses the others without waiting for `busy_timeout`."""
+    for _ in range(SWITCHES):
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & _PRIMARY != sqlite3.SQLITE_BUSY:
+                raise
+            cursor.execute("BEGIN IMMEDIATE")  # this does wait, until the other has done it
+            cursor.execute("COMMIT")
+        else:
+            return
+    cursor.execute("PRAGMA journal_mode = WAL")
 
 
 def _begin(connection: Connection) -> None:
