@@ -131,16 +131,16 @@ async def test_jobs_that_come_before_what_runs_them_wait_and_then_start_as_far_a
 ) -> None:
     async with asyncio.TaskGroup() as group:
         serving = Serving(
-            config_of(control_plane, tmp_path, "--concurrency=30", "--maxNumberMessagesToFetch=30"), group
+            config_of(control_plane, tmp_path, "--concurrency=99", "--maxNumberMessagesToFetch=99"), group
         )
-        serving.intake.jobs.append(Jobs(jobs=tuple(job(str(number)) for number in range(20))))
+        serving.intake.jobs.append(Jobs(jobs=tuple(job(str(number)) for number in range(60))))
         await serving.clock.advance(0.5)
         assert serving.runner.began == {}
         assert len(serving.intake.pulls) == 1
         serving.equip()
         await serving.clock.advance(0.1)
-        began = [serving.runner.began[str(number)] for number in range(20)]
-        assert began == pytest.approx([0.5] * 10 + [0.51] * 10)
+        began = [serving.runner.began[str(number)] for number in range(60)]
+        assert began == pytest.approx([0.5] * 50 + [0.51] * 10)
         assert await serving.stop() == 0
 
 
