@@ -22,10 +22,8 @@ _NANOSECONDS = 1_000_000_000
 
 def request_stamps(sock: socket.socket) -> None:
     """Have what *sock* receives stamped, where the kernel can."""
-    if sys.platform == "linux":
-        keep_stamping()
-        with suppress(OSError):
-            sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+    keep_stamping()
+    _request(sock)
 
 
 def receive_stamped(sock: socket.socket, size: int) -> tuple[bytes, int | None]:
@@ -43,7 +41,13 @@ def keep_stamping() -> None:
     """Keep one socket that wants stamps for as long as the process lives. The kernel stamps packets only while there is one, and
     begins a little after it was asked: a worker with nothing else under way would not have its first packets stamped.
     """
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+    if sys.platform == "linux":
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            _request(sock)
+            sock.detach()
+
+
+def _request(sock: socket.socket) -> None:
+    if sys.platform == "linux":
         with suppress(OSError):
             sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
-        sock.detach()
