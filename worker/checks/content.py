@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import brotli  # type: ignore[import-untyped]
 
@@ -37,7 +37,7 @@ def decode(body: bytes, codings: Sequence[str], cap: int) -> bytes:
             f"the body is compressed {len(todo)} times over, more than the {MAX_CODINGS} that are undone"
         )
     for name in reversed(todo):
-        pieces, is_cut = _first(_undone(name, body, min(_PIECE, cap + 1)), cap)
+        pieces, is_cut = _undo(name, body, cap)
         if is_cut:
             raise too_large(cap)
         body = b"".join(pieces)
@@ -54,10 +54,10 @@ def preview(body: bytes, codings: Sequence[str], cap: int) -> tuple[bytes, bool]
     todo = _named(codings)
     if len(todo) > 1:
         raise JudgementError("the body is compressed more than once")
-    for name in todo:
-        pieces, is_cut = _first(_undone(name, body, min(_PIECE, cap + 1)), cap)
-        return b"".join(pieces), is_cut
-    return body[:cap], len(body) > cap
+    if not todo:
+        return body[:cap], len(body) > cap
+    pieces, is_cut = _undo(todo[0], body, cap)
+    return b"".join(pieces), is_cut
 
 
 def too_large(cap: int) -> JudgementError:
@@ -71,11 +71,11 @@ def _named(codings: Sequence[str]) -> list[str]:
     return [name for name in names if name not in ("", "identity")]
 
 
-def _first(pieces: Iterable[bytes], cap: int) -> tuple[list[bytes], bool]:
-    """Of *pieces* the first *cap* bytes, and whether there are more."""
+def _undo(name: str, body: bytes, cap: int) -> tuple[list[bytes], bool]:
+    """The first *cap* bytes of the output, in pieces, and whether there are more."""
     kept: list[bytes] = []
     room = cap
-    for piece in pieces:
+    for piece in _undone(name, body, min(_PIECE, cap + 1)):
         if len(piece) > room:
             return [*kept, piece[:room]], True
         kept.append(piece)
