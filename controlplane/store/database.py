@@ -125,17 +125,16 @@ def _set_pragmas(connection: Any, _record: object) -> None:
 
 def _keep_a_write_ahead_log(cursor: Any) -> None:
     """Of several that switch a new file at once SQLite lets one, and refuses the others without waiting for `busy_timeout`."""
-    for _ in range(SWITCHES):
+    for left in reversed(range(SWITCHES)):
         try:
             cursor.execute("PRAGMA journal_mode = WAL")
         except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode & _PRIMARY != sqlite3.SQLITE_BUSY:
+            if not left or error.sqlite_errorcode & _PRIMARY != sqlite3.SQLITE_BUSY:
                 raise
             cursor.execute("BEGIN IMMEDIATE")  # this does wait, until the other has done it
             cursor.execute("COMMIT")
         else:
             return
-    cursor.execute("PRAGMA journal_mode = WAL")
 
 
 def _begin(connection: Connection) -> None:
