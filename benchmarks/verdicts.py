@@ -22,7 +22,7 @@ import orjson
 import psutil
 import uvloop
 
-from tests.vectors.hostile_assertions import ATTACKS, Attack
+from tests.vectors.hostile_assertions import ATTACKS
 from worker.apitest.assertion import (
     Assertion,
     Comparison,
@@ -150,7 +150,7 @@ class Siege:
         self._lags: list[float] = []
         self._waits: list[float] = []
         self._observation = observation_of(1_000)
-        self._prepared = [(attack.assertion, attacked_observation(attack)) for attack in ATTACKS] if attackers else []
+        self._prepared = [(attack.assertion, attack.observation()) for attack in ATTACKS] if attackers else []
         self._end = 0.0
 
     async def run(self) -> None:
@@ -192,19 +192,6 @@ async def attacked(seconds: float) -> None:
         await pool.evaluate("warm", ASSERTIONS, observation_of(1_000))
         for attackers in (0, ATTACKERS):
             await Siege(pool, attackers, seconds).run()
-
-
-def attacked_observation(attack: Attack) -> Observation:
-    headers = (("content-type", attack.content_type), *attack.headers)
-    response = HTTPResponse(
-        url="http://127.0.0.1/",
-        status=200,
-        http_version="1.1",
-        headers=headers,
-        body=attack.body(),
-        content_encodings=attack.codings,
-    )
-    return Observation(timings=Timings(), response=response)
 
 
 def at(values: list[float], percent: int) -> float:

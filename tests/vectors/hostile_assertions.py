@@ -26,6 +26,8 @@ from worker.apitest.assertion import (
     Subject,
     XPathAssertion,
 )
+from worker.apitest.observation import HTTPResponse, Observation
+from worker.apitest.phases import Timings
 
 FILE = "file:///FILE"
 URL = "http://URL"
@@ -46,6 +48,18 @@ class Attack:
     content_type: str = "text/plain"
     codings: tuple[str, ...] = ()
     headers: tuple[tuple[str, str], ...] = ()
+
+    def observation(self) -> Observation:
+        """What a prober would have seen of it."""
+        response = HTTPResponse(
+            url="http://127.0.0.1/",
+            status=200,
+            http_version="1.1",
+            headers=(("content-type", self.content_type), *self.headers),
+            body=self.body(),
+            content_encodings=self.codings,
+        )
+        return Observation(timings=Timings(), response=response)
 
 
 def whole(text: str | bytes) -> Callable[[], bytes]:

@@ -115,19 +115,6 @@ def aimed(attack: hostile.Attack, file: str, address: str) -> hostile.Attack:
     return replace(attack, assertion=assertion, body=lambda: body)
 
 
-def observed(attack: hostile.Attack) -> Observation:
-    headers = (("content-type", attack.content_type), *attack.headers)
-    response = HTTPResponse(
-        url="http://127.0.0.1/",
-        status=200,
-        http_version="1.1",
-        headers=headers,
-        body=attack.body(),
-        content_encodings=attack.codings,
-    )
-    return Observation(timings=Timings(), response=response)
-
-
 def outcome_of(result: AssertionResult) -> str:
     if result.valid:
         return hostile.HOLDS
@@ -144,7 +131,7 @@ async def besiege(pool: Evaluators, attacks: list[hostile.Attack], report: Repor
             attack = queue.pop()
             for _ in range(5):
                 began = time.monotonic()
-                evaluation = await pool.evaluate(attack.name, (attack.assertion,), observed(attack))
+                evaluation = await pool.evaluate(attack.name, (attack.assertion,), attack.observation())
                 report.seconds[attack.name] = time.monotonic() - began - evaluation.waited_ns / 1e9
                 report.outcomes[attack.name] = outcome_of(evaluation.results[0])
                 report.said += f"{evaluation.results[0]}\n"
