@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
-from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 import trustme
-import uvloop
 
+from tests.loops import pytest_asyncio_loop_factories
 
-def pytest_asyncio_loop_factories(
-    config: pytest.Config, item: pytest.Item
-) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+__all__ = ("pytest_asyncio_loop_factories",)  # pytest finds it by its name
 
 
 @pytest.fixture(scope="session")
