@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import multiprocessing
 import resource
 import ssl
 import statistics
@@ -25,6 +24,7 @@ import trustme
 import uvloop
 
 from benchmarks.names import Names
+from benchmarks.processes import running
 from worker.clock import SystemClock
 from worker.net.door import Door, Endpoint, TLSSettings
 from worker.net.exchange import Nameserver
@@ -136,14 +136,8 @@ def main() -> None:
         authority = trustme.CA()
         authority.cert_pem.write_to_path(str(ca_file))
         authority.issue_cert(NAME).private_key_and_cert_chain_pem.write_to_path(str(pem))
-        ours, theirs = multiprocessing.Pipe()
-        server = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs, pem), daemon=True)
-        server.start()
-        try:
-            uvloop.run(measure(ours.recv(), ca_file, arguments.connections, arguments.rounds))
-        finally:
-            server.terminate()
-            server.join()
+        with running(serve, pem) as ports:
+            uvloop.run(measure(ports, ca_file, arguments.connections, arguments.rounds))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import multiprocessing
 import os
 import statistics
 import sys
@@ -32,7 +31,7 @@ from typing import Any
 import uvloop
 
 from benchmarks.fed_worker import FedWorker, definition, fed_worker
-from benchmarks.processes import cpu_seconds, family_size, process
+from benchmarks.processes import cpu_seconds, family_size, process, running
 from benchmarks.timing import ASSERTIONS, Errors
 from tests.servers import hostile_http as servers
 from tests.servers.http import Conversation, Server
@@ -66,7 +65,7 @@ ATTACKS: dict[str, Conversation] = {
 }
 
 
-def serve(names: Sequence[str], ports: Connection) -> None:
+def serve(ports: Connection, names: Sequence[str]) -> None:
     async def main() -> None:
         async with contextlib.AsyncExitStack() as stack:
             opened = [await stack.enter_async_context(Server(conversation=ATTACKS[name])) for name in names]
@@ -81,14 +80,8 @@ def serve(names: Sequence[str], ports: Connection) -> None:
 @contextlib.contextmanager
 def attackers(names: Sequence[str]) -> Iterator[list[str]]:
     """The URLs of hostile servers, in a process of their own."""
-    ours, theirs = multiprocessing.Pipe()
-    server = multiprocessing.get_context("spawn").Process(target=serve, args=(names, theirs), daemon=True)
-    server.start()
-    try:
-        yield [f"http://127.0.0.1:{port}/" for port in ours.recv()]
-    finally:
-        server.terminate()
-        server.join()
+    with running(serve, names) as ports:
+        yield [f"http://127.0.0.1:{port}/" for port in ports]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

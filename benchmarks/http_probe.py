@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import multiprocessing
 import resource
 import statistics
 import time
@@ -23,6 +22,7 @@ import uvloop
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import HttpResponseParser
 
+from benchmarks.processes import running
 from worker.apitest.request import HTTPRequest
 from worker.clock import SystemClock
 from worker.net.door import Door
@@ -156,14 +156,8 @@ def main() -> None:
     parser.add_argument("--probes", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=7)
     arguments = parser.parse_args()
-    ours, theirs = multiprocessing.Pipe()
-    server = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,), daemon=True)
-    server.start()
-    try:
-        uvloop.run(measure(ours.recv(), arguments.probes, arguments.rounds))
-    finally:
-        server.terminate()
-        server.join()
+    with running(serve) as port:
+        uvloop.run(measure(port, arguments.probes, arguments.rounds))
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import multiprocessing
 import os
 import select
 import struct
@@ -23,7 +22,7 @@ from ipaddress import IPv4Address
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from benchmarks.processes import NO_PEER, need
+from benchmarks.processes import NO_PEER, need, running
 
 INSIDE = "--in-its-own-network"
 """The last argument of a command that runs inside."""
@@ -69,18 +68,11 @@ def enter(module: str) -> None:
 @contextlib.contextmanager
 def line(seconds: float) -> Iterator[None]:
     """While entered, FAR is at the end of a line on which each packet takes *seconds*, in each direction."""
-    ours, theirs = multiprocessing.Pipe()
-    mirror = multiprocessing.get_context("spawn").Process(target=reflect, args=(seconds, theirs), daemon=True)
-    mirror.start()
-    try:
-        ours.recv()
+    with running(reflect, seconds):
         yield
-    finally:
-        mirror.terminate()
-        mirror.join()
 
 
-def reflect(seconds: float, ready: Connection) -> None:
+def reflect(ready: Connection, seconds: float) -> None:
     """Give each packet back *seconds* after it came, with its addresses exchanged, for ever.
 
     What this machine sends to FAR comes back as sent by FAR to HERE, so that one machine is both ends. The exchange leaves

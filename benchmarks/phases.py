@@ -16,7 +16,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import multiprocessing
 import socket
 import ssl
 import statistics
@@ -34,7 +33,7 @@ import uvloop
 
 from benchmarks import own_network
 from benchmarks.names import LOOPBACK, answer
-from benchmarks.processes import need
+from benchmarks.processes import need, running
 from worker.apitest.request import HTTPRequest
 from worker.clock import SystemClock
 from worker.net.door import Door
@@ -191,15 +190,8 @@ def main() -> None:
         authority.cert_pem.write_to_path(str(ca_file))
         leaf = authority.issue_cert(*(way.name for way in WAYS))
         leaf.private_key_and_cert_chain_pem.write_to_path(str(pem))
-        ours, theirs = multiprocessing.Pipe()
-        server = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs, pem), daemon=True)
-        server.start()
-        try:
-            with own_network.line(WAYS[0].seconds):
-                uvloop.run(measure(ours.recv(), ca_file, arguments.runs))
-        finally:
-            server.terminate()
-            server.join()
+        with running(serve, pem) as ports, own_network.line(WAYS[0].seconds):
+            uvloop.run(measure(ports, ca_file, arguments.runs))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ process that measures.
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 import signal
@@ -11,10 +12,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 TICKS = os.sysconf("SC_CLK_TCK")
 NO_PEER = 69
@@ -37,6 +39,19 @@ def process(*command: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
         yield started, started.stdout.readline().strip()
     finally:
         end(started)
+
+
+@contextmanager
+def running(target: Callable[..., None], *arguments: object) -> Iterator[Any]:
+    """Run *target* in a process of its own, with the end of a pipe and *arguments*; what it sends first is yielded."""
+    ours, theirs = multiprocessing.Pipe()
+    child = multiprocessing.get_context("spawn").Process(target=target, args=(theirs, *arguments), daemon=True)
+    child.start()
+    try:
+        yield ours.recv()
+    finally:
+        child.terminate()
+        child.join()
 
 
 def free_port() -> int:
