@@ -26,12 +26,12 @@ import uvloop
 from benchmarks.names import Names
 from benchmarks.processes import running
 from worker.clock import SystemClock
+from worker.egress.policy import Policy
 from worker.net.door import Door, Endpoint, TLSSettings
 from worker.net.exchange import Nameserver
 from worker.net.recorder import Recorder
 from worker.net.resolver import Resolver
 from worker.net.trust import TrustStore
-from worker.policy import Policy
 
 NAME = "target.example.org"
 AT_ONCE = 10

@@ -25,10 +25,10 @@ from aiohttp.http import HttpResponseParser
 from benchmarks.processes import running
 from worker.apitest.request import HTTPRequest
 from worker.clock import SystemClock
+from worker.egress.policy import Policy
 from worker.net.door import Door
 from worker.net.resolver import Resolver
 from worker.net.trust import TrustStore
-from worker.policy import Policy
 from worker.probers.http import HTTPLimits, probe
 
 BODY = b'{"status":"ok","items":[{"id":1,"name":"first"},{"id":2,"name":"second"}],"version":"1.2.3"}'

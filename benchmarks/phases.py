@@ -36,11 +36,11 @@ from benchmarks.names import LOOPBACK, answer
 from benchmarks.processes import need, running
 from worker.apitest.request import HTTPRequest
 from worker.clock import SystemClock
+from worker.egress.policy import Policy
 from worker.net.door import Door
 from worker.net.exchange import Nameserver
 from worker.net.resolver import Resolver
 from worker.net.trust import TrustStore
-from worker.policy import Policy
 from worker.probers.http import HTTPLimits, probe
 
 LOOKUP, HANDSHAKE, WAIT, DOWNLOAD = 0.01, 0.1, 0.05, 0.02

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from ipaddress import IPv4Address, ip_address
 
-from worker.policy import Policy
+from worker.egress.policy import Policy
 
 ROUNDS = 7
 """Medians of this many rounds of CALLS calls each: one round that was disturbed does not move them."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import urlsplit
 
-from worker.address_table import Network
+from worker.egress.address_table import Network
 from worker.errors import ConfigError, ConfigErrors, EnvelopeError
 from worker.options import CERTIFICATES, NAMES
 from worker.precedence import Merged, Setting, merge

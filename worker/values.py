@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from worker.address_table import Network
 from worker.declaration import Kind, Option, Written
-from worker.egress_rules import parse_glob, parse_nat64_prefix, parse_range
+from worker.egress.address_table import Network
+from worker.egress.rules import parse_glob, parse_nat64_prefix, parse_range
 from worker.errors import PolicyError, WireError
 from worker.secret import Secret
 from worker.wire.keys import PrivateKey, PublicKey

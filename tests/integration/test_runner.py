@@ -15,10 +15,10 @@ from tests.servers.target import Target, running_target
 from worker.apitest.result import Result, Status
 from worker.checks.evidence import Limits
 from worker.clock import SystemClock
+from worker.egress.policy import Policy
 from worker.net.door import Door
 from worker.net.resolver import Resolver
 from worker.net.trust import TrustStore
-from worker.policy import Policy
 from worker.probers import HTTPLimits
 from worker.runner import RunLimits, Runner
 from worker.sandbox.pool import Evaluators

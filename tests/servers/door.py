@@ -7,12 +7,12 @@ from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 
+from worker.egress.policy import Policy
 from worker.net.door import Door
 from worker.net.exchange import Nameserver
 from worker.net.proxy import Proxy
 from worker.net.resolver import Resolver
 from worker.net.trust import TrustStore
-from worker.policy import Policy
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
 

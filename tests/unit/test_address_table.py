@@ -7,7 +7,7 @@ from ipaddress import IPv4Network, ip_address, ip_network
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.address_table import Network, overlay
+from worker.egress.address_table import Network, overlay
 
 # Sixteen addresses at either end of the family: small enough to ask for each, and they nest, touch and reach the edges.
 ENDS = [*range(16), *range(2**32 - 16, 2**32)]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.egress_rules import parse_glob, parse_nat64_prefix, parse_range, written
+from worker.egress.rules import parse_glob, parse_nat64_prefix, parse_range, written
 from worker.errors import PolicyError
 
 

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from worker.policy import Policy
+from worker.egress.policy import Policy
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import pytest
 
 from tests.unit.addresses import EMBEDDINGS, OPERATOR_NAT64, boundaries_ipv4
 from tests.unit.naive_policy import NaivePolicy, nat64_address, nat64_part, octets
-from worker.embedding import NAT64_LENGTHS, embedded, translated
-from worker.policy import Policy
+from worker.egress.embedding import NAT64_LENGTHS, embedded, translated
+from worker.egress.policy import Policy
 
 LOOPBACK = octets("127.0.0.1")
 PREFIXES = [f"{IPv6Address(prefix)}/{length}" for length, prefix in OPERATOR_NAT64.items()]

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from worker.egress.hosts import canonical_name, parse_host
 from worker.errors import HostError
-from worker.hostname import canonical_name, parse_host
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ from ipaddress import ip_address
 
 import pytest
 
+from worker.egress.policy import Kind, Policy
 from worker.errors import PolicyError
-from worker.policy import Kind, Policy
 
 DEFAULT = Policy.build()
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.unit.addresses import EMBEDDINGS, OPERATOR_NAT64, boundaries_ipv4, boundaries_ipv6
 from tests.unit.naive_policy import NaivePolicy
-from worker.policy import Policy
+from worker.egress.policy import Policy
 
 NAT64 = {f"{IPv6Address(prefix)}/{length}": (prefix, length) for length, prefix in OPERATOR_NAT64.items()}
 MAPPED = bytes(10) + b"\xff\xff"

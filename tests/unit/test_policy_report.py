@@ -8,8 +8,8 @@ from ipaddress import ip_address
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.policy import Policy
-from worker.policy_report import Explanation, explain
+from worker.egress.explain import Explanation, explain
+from worker.egress.policy import Policy
 
 
 def explained(policy: Policy, host: str, *addresses: str) -> Explanation:

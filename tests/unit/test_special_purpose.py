@@ -9,8 +9,8 @@ import pytest
 from tests.unit.addresses import boundaries_ipv4, boundaries_ipv6
 from tests.unit.naive_policy import IPV4, IPV6, NaivePolicy, facts
 from tests.unit.special_purpose_facts import ADDED_IPV4, ADDED_IPV6
-from worker.policy import Kind, Policy
-from worker.special_purpose import BLOCKS
+from worker.egress.policy import Kind, Policy
+from worker.egress.special_purpose import BLOCKS
 
 DEFAULT = Policy.build()
 NAIVE = NaivePolicy()

@@ -8,12 +8,12 @@ import orjson
 
 from worker.clock import Clock
 from worker.commands.exits import DONE, FAILED
+from worker.egress.explain import explain
+from worker.egress.policy import Policy
 from worker.net.failure import DoorError
 from worker.net.host import Address, Name, parse_host
 from worker.net.recorder import NANOSECONDS, Recorder
 from worker.net.resolver import Resolver
-from worker.policy import Policy
-from worker.policy_report import explain
 
 LOOKUP_SECONDS = 10
 """Longest look-up of one host: every server has had its turn by then."""

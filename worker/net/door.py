@@ -14,6 +14,7 @@ from functools import lru_cache, partial
 
 from worker.apitest.failure import FailureCode
 from worker.apitest.observation import DNSAnswer
+from worker.egress.policy import Decision, Policy
 from worker.net.attempts import first_reached
 from worker.net.dial import dial
 from worker.net.dnswire import Question
@@ -27,7 +28,6 @@ from worker.net.stream import Stream
 from worker.net.tls import SecureStream
 from worker.net.trust import TrustStore
 from worker.net.tunnel import Tunnels
-from worker.policy import Decision, Policy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,8 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias
 
-from worker import hostname
 from worker.apitest.failure import FailureCode
+from worker.egress import hosts
 from worker.errors import HostError
 from worker.net.failure import shut
 
@@ -42,7 +42,7 @@ class Name:
 def parse_host(text: str) -> Address | Name:
     """Read a host as a person or a URL writes it, IPv6 with or without brackets. Raises DoorError(INVALID_REQUEST)."""
     try:
-        host = hostname.parse_host(text)
+        host = hosts.parse_host(text)
     except HostError as error:
         raise shut(FailureCode.INVALID_REQUEST, f"the host {text[:80]!r} cannot be used: {error.reason}") from None
     if not isinstance(host, str):

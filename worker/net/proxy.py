@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, cast
 from urllib.parse import unquote, urlsplit
 
-from worker.egress_rules import Glob, parse_glob
+from worker.egress.rules import Glob, parse_glob
 from worker.net.failure import DoorError
 from worker.net.host import Address, Name, authority, parse_host
 from worker.secret import Secret

@@ -14,8 +14,8 @@ from urllib.parse import quote, unquote, urljoin
 
 from worker.apitest.failure import FailureCode
 from worker.apitest.request import BasicAuth
+from worker.egress.hosts import parse_host
 from worker.errors import HostError
-from worker.hostname import parse_host
 from worker.probers.http_error import HTTPError
 from worker.secret import Secret
 

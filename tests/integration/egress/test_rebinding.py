@@ -21,9 +21,9 @@ from tests.servers.door import nameservers, trust_store
 from tests.servers.http import reply, serving
 from worker.apitest.observation import Observation
 from worker.apitest.request import DNSRequest, HTTPRequest, TCPRequest
+from worker.egress.policy import Policy
 from worker.net.door import Door
 from worker.net.resolver import Resolver
-from worker.policy import Policy
 from worker.probers import dns as dns_prober
 from worker.probers import http as http_prober
 from worker.probers import tcp as tcp_prober

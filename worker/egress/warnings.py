@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from ipaddress import IPv4Network, IPv6Network, collapse_addresses
 
-from worker.address_table import Network, overlay
-from worker.egress_rules import (
+from worker.egress.address_table import Network, overlay
+from worker.egress.rules import (
     ALLOW_NAMES,
     ALLOW_RANGES,
     DENY_NAMES,
@@ -18,7 +18,7 @@ from worker.egress_rules import (
     Glob,
     written,
 )
-from worker.special_purpose import Block
+from worker.egress.special_purpose import Block
 
 _WELL_KNOWN = IPv6Network("64:ff9b::/96")
 _LOCAL_USE = IPv6Network("64:ff9b:1::/48")

@@ -10,10 +10,10 @@ import re
 from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
-from worker.address_table import Network
-from worker.embedding import NAT64_LENGTHS
+from worker.egress.address_table import Network
+from worker.egress.embedding import NAT64_LENGTHS
+from worker.egress.hosts import canonical_name
 from worker.errors import PolicyError
-from worker.hostname import canonical_name
 
 ALLOW_RANGES = {4: "whitelistedRange.4", 6: "whitelistedRange.6"}
 DENY_RANGES = {4: "blacklistedRange.4", 6: "blacklistedRange.6"}

@@ -4,7 +4,7 @@ Data, and nothing else. `ipaddress.is_private` and `is_global` are not used anyw
 between Python releases, and they call NAT64 of 127.0.0.1, site-local and multicast addresses global.
 
 *reachable* is the registry's "Globally Reachable". Where a registry says N/A, or gives no flags because the
-assignment has ended, the block counts as unreachable. IPv4 hidden inside an IPv6 address is worker/embedding.py's
+assignment has ended, the block counts as unreachable. IPv4 hidden inside an IPv6 address is worker/egress/embedding.py's
 subject.
 
 Sources: iana.org/assignments/iana-ipv4-special-registry and iana-ipv6-special-registry, as published in August 2026.

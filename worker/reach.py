@@ -11,10 +11,10 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
 from worker.config import LocalConfig
+from worker.egress.policy import Policy
 from worker.errors import ConfigError, PolicyError
 from worker.net.proxy import Proxy
 from worker.net.trust import TrustStore
-from worker.policy import Policy
 
 if TYPE_CHECKING:
     from worker.net.resolver import Resolver

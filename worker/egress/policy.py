@@ -23,8 +23,10 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
-from worker.address_table import Network, Table, overlay
-from worker.egress_rules import (
+from worker.egress.address_table import Network, Table, overlay
+from worker.egress.embedding import Embedded, embedded
+from worker.egress.hosts import parse_host, spelling
+from worker.egress.rules import (
     ALLOW_NAMES,
     ALLOW_RANGES,
     DENY_NAMES,
@@ -35,11 +37,9 @@ from worker.egress_rules import (
     parse_nat64_prefix,
     parse_range,
 )
-from worker.egress_warnings import name_warnings, nat64_warnings, range_warnings
-from worker.embedding import Embedded, embedded
+from worker.egress.special_purpose import BLOCKS, Block
+from worker.egress.warnings import name_warnings, nat64_warnings, range_warnings
 from worker.errors import HostError
-from worker.hostname import parse_host, spelling
-from worker.special_purpose import BLOCKS, Block
 
 _U32 = 0xFFFF_FFFF
 

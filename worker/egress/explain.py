@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_network
 
-from worker.egress_rules import NAT64_PREFIXES
-from worker.policy import Decision, Kind, Policy
+from worker.egress.policy import Decision, Kind, Policy
+from worker.egress.rules import NAT64_PREFIXES
 
 NAME = "name"
 """The subject of the row about the name itself. An address written as a host has one only where a domain rule matches it."""
