@@ -14,10 +14,8 @@ import orjson
 
 from worker.apitest.assertion import Assertion
 from worker.apitest.definition import APITest
-from worker.apitest.failure import Failure, FailureCode
 from worker.apitest.observation import Observation
 from worker.apitest.parse import parse
-from worker.apitest.phases import Timings
 from worker.apitest.request import Request
 from worker.apitest.result import AssertionResult, Result, Status, Verdict
 from worker.checks.cost import evaluate_bounded, is_bounded
@@ -27,6 +25,8 @@ from worker.checks.verdict import conclude
 from worker.clock import Clock
 from worker.errors import EvaluationError, TestError
 from worker.net.door import Door
+from worker.outcome.failure import Failure, FailureCode
+from worker.outcome.phases import Timings
 from worker.probers import HTTPLimits, probe
 from worker.sandbox.errand import Evaluation
 from worker.sandbox.pool import Evaluators

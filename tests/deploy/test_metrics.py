@@ -16,7 +16,7 @@ from tests.acceptance.programs import ControlPlane, http_test
 from tests.deploy.engine import ROOT
 from tests.peers import peer
 from tests.servers.target import Target
-from worker.apitest.failure import FailureCode
+from worker.outcome.failure import FailureCode
 
 pytestmark = pytest.mark.deploy
 

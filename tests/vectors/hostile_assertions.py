@@ -27,7 +27,7 @@ from worker.apitest.assertion import (
     XPathAssertion,
 )
 from worker.apitest.observation import HTTPResponse, Observation
-from worker.apitest.phases import Timings
+from worker.outcome.phases import Timings
 
 FILE = "file:///FILE"
 URL = "http://URL"

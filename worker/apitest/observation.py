@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from worker.apitest.failure import Failure
-from worker.apitest.phases import Timings
+from worker.outcome.failure import Failure
+from worker.outcome.phases import Timings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

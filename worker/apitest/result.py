@@ -7,8 +7,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from worker.apitest.failure import Failure, FailureCode
-from worker.apitest.phases import Timings
+from worker.outcome.failure import Failure, FailureCode
+from worker.outcome.phases import Timings
 
 
 class Status(Enum):

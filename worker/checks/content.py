@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 
 import brotli  # type: ignore[import-untyped]
 
-from worker.apitest.failure import FailureCode
 from worker.checks.judgement import JudgementError
 from worker.checks.limits import MAX_CODINGS, MAX_MEMBERS
+from worker.outcome.failure import FailureCode
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -14,10 +14,10 @@ from worker.apitest.assertion import (
     UnknownAssertion,
     XPathAssertion,
 )
-from worker.apitest.failure import FailureCode
 from worker.apitest.result import AssertionResult
 from worker.checks.limits import SHOWN
 from worker.checks.values import JSON, cut, shown, text_of
+from worker.outcome.failure import FailureCode
 
 _LONGEST_REASON = 1_000
 """Characters of an error message, whatever a library put into it."""

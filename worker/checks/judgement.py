@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from worker.apitest.failure import FailureCode
 from worker.errors import SyntheticsError
+from worker.outcome.failure import FailureCode
 
 
 class JudgementError(SyntheticsError):

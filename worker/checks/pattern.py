@@ -12,9 +12,9 @@ from functools import lru_cache
 
 import _quickjs  # type: ignore[import-not-found]  # the module `quickjs` around it starts a thread when it is imported
 
-from worker.apitest.failure import FailureCode
 from worker.checks.judgement import JudgementError
 from worker.checks.limits import MAX_PATTERN, PATTERN_MEMORY
+from worker.outcome.failure import FailureCode
 
 _SEARCH = """(source, text) => {
     let pattern;

@@ -13,11 +13,11 @@ import orjson
 
 from worker.apitest.assertion import Assertion, Comparison, Subject
 from worker.apitest.definition import APITest
-from worker.apitest.failure import Failure, FailureCode
 from worker.apitest.observation import Observation, TCPConnection
 from worker.apitest.result import AssertionResult, Verdict
 from worker.checks.describe import target_of
 from worker.checks.values import JSON, cut
+from worker.outcome.failure import Failure, FailureCode
 
 _LONGEST_MESSAGE = 4_000
 """Characters of a message that lists what a test needs."""

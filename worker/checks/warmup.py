@@ -6,12 +6,12 @@ For a process that gives up its files before it looks at anything hostile.
 from __future__ import annotations
 
 from worker.apitest.observation import HTTPResponse, Observation
-from worker.apitest.phases import Timings
 from worker.checks import charset, pattern
 from worker.checks.evidence import Evidence, Limits
 from worker.checks.jsonpath import find
 from worker.checks.schema import VALIDATORS, violation
 from worker.checks.xpath import select
+from worker.outcome.phases import Timings
 
 
 def warm_up(limits: Limits) -> None:

@@ -12,13 +12,13 @@ import orjson
 
 from worker import __version__
 from worker.apitest.definition import APITest
-from worker.apitest.failure import Failure, FailureCode
 from worker.apitest.files import Definition, Unusable
 from worker.apitest.parse import parse
 from worker.apitest.result import Result, Status
 from worker.apitest.summary import line
 from worker.commands.exits import DONE, FAILED, UNUSABLE
 from worker.errors import TestError
+from worker.outcome.failure import Failure, FailureCode
 
 Run = Callable[[Sequence[APITest]], AsyncIterator[Result]]
 """Runs tests and yields their results in order: `app.check` with a config."""

@@ -8,10 +8,10 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from worker.apitest.failure import FailureCode
 from worker.net.failure import DoorError, of_os_error, shut
 from worker.net.host import Address, authority
 from worker.net.recorder import Recorder
+from worker.outcome.failure import FailureCode
 
 T = TypeVar("T")
 

@@ -12,13 +12,13 @@ import sys
 from contextlib import suppress
 from ipaddress import ip_address
 
-from worker.apitest.failure import FailureCode
 from worker.net.failure import shut
 from worker.net.host import Address, unmapped
 from worker.net.readiness import writable
 from worker.net.recorder import Recorder
 from worker.net.stamps import request_stamps
 from worker.net.stream import Connection
+from worker.outcome.failure import FailureCode
 
 _UNDER_WAY = frozenset({errno.EINPROGRESS, errno.EALREADY})
 _CONNECTED = frozenset({0, errno.EISCONN})

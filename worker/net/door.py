@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
-from worker.apitest.failure import FailureCode
 from worker.apitest.observation import DNSAnswer
 from worker.egress.policy import Decision, Policy
 from worker.net.attempts import first_reached
@@ -28,6 +27,7 @@ from worker.net.stream import Stream
 from worker.net.tls import SecureStream
 from worker.net.trust import TrustStore
 from worker.net.tunnel import Tunnels
+from worker.outcome.failure import FailureCode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,8 @@ from __future__ import annotations
 import errno
 import ssl
 
-from worker.apitest.failure import Failure, FailureCode
 from worker.errors import SyntheticsError
+from worker.outcome.failure import Failure, FailureCode
 
 _REFUSED = "the connection was refused: nothing listens there, or a firewall rejects it"
 _RESET = "the peer reset the connection"

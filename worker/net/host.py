@@ -15,10 +15,10 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address
 from typing import TypeAlias
 
-from worker.apitest.failure import FailureCode
 from worker.egress import hosts
 from worker.errors import HostError
 from worker.net.failure import shut
+from worker.outcome.failure import FailureCode
 
 Address: TypeAlias = IPv4Address | IPv6Address
 

@@ -20,12 +20,12 @@ from pathlib import Path
 import aiodns
 import pycares
 
-from worker.apitest.failure import FailureCode
 from worker.net.dnswire import Question, Reply
 from worker.net.exchange import Nameserver, NoReplyError, ask
 from worker.net.failure import DoorError, shut
 from worker.net.host import Address, Name, unmapped
 from worker.net.recorder import Recorder
+from worker.outcome.failure import FailureCode
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 

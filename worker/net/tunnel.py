@@ -15,7 +15,6 @@ import re
 import struct
 from base64 import b64encode
 
-from worker.apitest.failure import Failure, FailureCode
 from worker.net.attempts import UnreachableError, first_reached
 from worker.net.dial import dial
 from worker.net.dialogue import Dialogue
@@ -27,6 +26,7 @@ from worker.net.resolver import Resolver
 from worker.net.stream import Connection, Stream
 from worker.net.tls import SecureStream
 from worker.net.trust import TrustStore
+from worker.outcome.failure import Failure, FailureCode
 
 _STATUS_LINE = re.compile(rb"HTTP/1\.[01] ([1-5][0-9]{2})(?: ([^\r\n]*))?\r\n")
 _MAX_INTERIM = 4

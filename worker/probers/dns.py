@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import asyncio
 
-from worker.apitest.failure import Failure, FailureCode
 from worker.apitest.observation import DNSAnswer, DNSAnswers, Observation
 from worker.apitest.request import DNSRequest
 from worker.clock import Clock
 from worker.net.door import Door
 from worker.net.failure import DoorError, out_of_time
 from worker.net.recorder import Recorder
+from worker.outcome.failure import Failure, FailureCode
 
 _RCODE_MEANINGS = {
     "NXDOMAIN": ("ENOTFOUND", "it does not exist"),

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import asyncio
 
-from worker.apitest.failure import Failure, FailureCode
 from worker.apitest.observation import Hop, HTTPResponse, Observation, Resolution
-from worker.apitest.phases import Timings
 from worker.apitest.request import HTTPRequest
 from worker.clock import Clock
 from worker.net.door import Door, Endpoint, TLSSettings
 from worker.net.failure import DoorError, out_of_time, still_waiting
 from worker.net.recorder import NANOSECONDS, Recorder
+from worker.outcome.failure import Failure, FailureCode
+from worker.outcome.phases import Timings
 from worker.probers.http_cookies import Cookies
 from worker.probers.http_error import HTTPError
 from worker.probers.http_exchange import Exchange

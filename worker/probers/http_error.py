@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from worker.apitest.failure import Failure, FailureCode
+from worker.outcome.failure import Failure, FailureCode
 
 
 class HTTPError(Exception):

@@ -12,8 +12,8 @@ from base64 import b64encode
 from dataclasses import dataclass
 
 from worker import __version__
-from worker.apitest.failure import FailureCode
 from worker.apitest.request import BasicAuth, HTTPRequest
+from worker.outcome.failure import FailureCode
 from worker.probers.http_error import HTTPError
 from worker.probers.http_url import Target, parse, shown
 

@@ -17,7 +17,7 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import HttpProcessingError, HttpResponseParser, RawResponseMessage
 from aiohttp.streams import StreamReader
 
-from worker.apitest.failure import Failure, FailureCode
+from worker.outcome.failure import Failure, FailureCode
 from worker.probers.http_body import Body
 from worker.probers.http_error import HTTPError
 

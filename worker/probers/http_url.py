@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote, urljoin
 
-from worker.apitest.failure import FailureCode
 from worker.apitest.request import BasicAuth
 from worker.egress.hosts import parse_host
 from worker.errors import HostError
+from worker.outcome.failure import FailureCode
 from worker.probers.http_error import HTTPError
 from worker.secret import Secret
 

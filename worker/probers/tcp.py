@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from worker.apitest.failure import Failure, FailureCode
 from worker.apitest.observation import Observation, TCPConnection
 from worker.apitest.request import TCPRequest
 from worker.clock import Clock
 from worker.net.door import Door, Endpoint
 from worker.net.failure import DoorError, out_of_time
 from worker.net.recorder import Recorder
+from worker.outcome.failure import Failure, FailureCode
 
 
 async def probe(request: TCPRequest, door: Door, clock: Clock) -> Observation:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 
-from worker.apitest.failure import FailureCode
+from worker.outcome.failure import FailureCode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,12 +17,12 @@ from collections.abc import Callable
 from typing import BinaryIO, Final, TypeAlias
 
 from worker.apitest.assertion import Assertion, Comparison, JSONPathAssertion, XPathAssertion
-from worker.apitest.failure import FailureCode
 from worker.apitest.observation import Observation
 from worker.apitest.result import AssertionResult
 from worker.checks.describe import unjudged
 from worker.checks.evidence import Limits
 from worker.checks.operators import PATTERNS
+from worker.outcome.failure import FailureCode
 from worker.sandbox import frames
 from worker.sandbox.autopsy import out_of_time
 from worker.sandbox.confinement import (

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from worker.apitest.assertion import Assertion
-from worker.apitest.failure import FailureCode
 from worker.apitest.observation import Observation
 from worker.apitest.result import AssertionResult
 from worker.checks.describe import unjudged
+from worker.outcome.failure import FailureCode
 from worker.sandbox import frames
 from worker.sandbox.autopsy import Cause
 

@@ -14,10 +14,10 @@ from tests.servers.dns import DNSServer
 from tests.servers.door import loopback_door
 from tests.servers.tcp import Listener, blackhole, closed_port
 from tests.waiting import until
-from worker.apitest.failure import FailureCode
 from worker.net.door import Door, Endpoint
 from worker.net.failure import DoorError
 from worker.net.recorder import Recorder
+from worker.outcome.failure import FailureCode
 
 NAME = "www.example.org"
 

@@ -14,10 +14,10 @@ from tests.servers.closing import turns
 from tests.servers.dns import DNSServer
 from tests.servers.door import nameservers
 from tests.waiting import until
-from worker.apitest.failure import FailureCode
 from worker.net.failure import DoorError
 from worker.net.host import Name
 from worker.net.resolver import MAX_ADDRESSES, Resolver, host_nameservers
+from worker.outcome.failure import FailureCode
 
 NAME = Name("www.example.org")
 HONEST = dns.zone({NAME.text: {"A": ["192.0.2.1", "192.0.2.2"], "AAAA": ["2001:db8::1"]}, "bare.example.org": {}})

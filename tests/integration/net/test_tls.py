@@ -18,11 +18,11 @@ from tests.servers.dns import DNSServer
 from tests.servers.door import loopback_door
 from tests.servers.tcp import Listener
 from tests.waiting import until
-from worker.apitest.failure import Failure, FailureCode
 from worker.net.door import Door, Endpoint, TLSSettings
 from worker.net.failure import DoorError
 from worker.net.recorder import Recorder
 from worker.net.tls import SecureStream
+from worker.outcome.failure import Failure, FailureCode
 
 NAME = "www.example.org"
 HOUR = timedelta(hours=1)

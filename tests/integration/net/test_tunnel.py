@@ -19,11 +19,11 @@ from tests.servers.door import loopback_door
 from tests.servers.proxy import HTTPProxy, SOCKS5Proxy
 from tests.servers.tcp import Listener, blackhole, closed_port
 from tests.waiting import until
-from worker.apitest.failure import Failure, FailureCode
 from worker.net.door import Door, Endpoint, TLSSettings
 from worker.net.failure import DoorError
 from worker.net.proxy import Proxy
 from worker.net.recorder import Recorder
+from worker.outcome.failure import Failure, FailureCode
 from worker.secret import Secret
 
 NAME = "www.example.org"

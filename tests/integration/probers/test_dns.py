@@ -11,11 +11,11 @@ from tests.servers import dns
 from tests.servers.dns import DNSServer
 from tests.servers.door import loopback_door
 from tests.waiting import until
-from worker.apitest.failure import FailureCode
 from worker.apitest.observation import DNSAnswer, DNSAnswers, Observation
 from worker.apitest.request import DNSRequest
 from worker.clock import SystemClock
 from worker.net.door import Door
+from worker.outcome.failure import FailureCode
 from worker.probers import dns as prober
 
 NAME = "www.example.org"

@@ -18,11 +18,11 @@ import pytest
 from tests.servers import hostile_http as servers
 from tests.servers.hostile_http import CHUNKED, HEAD, UNTIL_CLOSE
 from tests.servers.http import Conversation, Server
-from worker.apitest.failure import FailureCode
 from worker.apitest.observation import HTTPResponse, Observation
 from worker.apitest.request import HTTPRequest
 from worker.clock import SystemClock
 from worker.net.door import Door
+from worker.outcome.failure import FailureCode
 from worker.probers.http import HTTPLimits, probe
 
 LIMITS = HTTPLimits(max_body_bytes=200_000, max_head_bytes=20_000, max_header_fields=50, max_framing_bytes=20_000)

@@ -15,12 +15,12 @@ import trustme
 
 from tests.servers.door import loopback_door
 from tests.servers.http import Server, read_request, reply, serving
-from worker.apitest.failure import FailureCode
 from worker.apitest.observation import HTTPResponse, Observation
-from worker.apitest.phases import Timings
 from worker.apitest.request import BasicAuth, HTTPRequest
 from worker.clock import SystemClock
 from worker.net.door import Door
+from worker.outcome.failure import FailureCode
+from worker.outcome.phases import Timings
 from worker.probers.http import HTTPLimits, probe
 from worker.secret import Secret
 

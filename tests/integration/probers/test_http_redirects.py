@@ -9,11 +9,11 @@ import pytest
 
 from tests.servers.door import loopback_door
 from tests.servers.http import Seen, Server, read_request, reply, serving
-from worker.apitest.failure import FailureCode
 from worker.apitest.observation import HTTPResponse, Observation
 from worker.apitest.request import BasicAuth, HTTPRequest
 from worker.clock import SystemClock
 from worker.net.door import Door
+from worker.outcome.failure import FailureCode
 from worker.probers.http import HTTPLimits, probe
 from worker.secret import Secret
 

@@ -13,12 +13,12 @@ from tests.servers.door import loopback_door
 from tests.servers.proxy import HTTPProxy, SOCKS5Proxy
 from tests.servers.tcp import Listener, blackhole, closed_port
 from tests.waiting import until
-from worker.apitest.failure import FailureCode
 from worker.apitest.observation import Observation, TCPConnection
 from worker.apitest.request import TCPRequest
 from worker.clock import SystemClock
 from worker.net.door import Door
 from worker.net.proxy import Proxy
+from worker.outcome.failure import FailureCode
 from worker.probers import tcp
 from worker.secret import Secret
 

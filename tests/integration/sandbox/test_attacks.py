@@ -24,10 +24,10 @@ import pytest
 from tests.vectors import hostile_assertions as hostile
 from worker.apitest.assertion import Comparison, JSONPathAssertion, JSONSchemaAssertion, Operator, Subject
 from worker.apitest.observation import HTTPResponse, Observation
-from worker.apitest.phases import Timings
 from worker.apitest.result import AssertionResult
 from worker.checks.evidence import Limits
 from worker.clock import SystemClock
+from worker.outcome.phases import Timings
 from worker.sandbox.pool import Evaluators
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel limits and the canary are Linux's")

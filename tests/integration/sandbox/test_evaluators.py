@@ -16,12 +16,12 @@ import uvloop
 
 from tests.fakes.clock import FakeClock
 from worker.apitest.assertion import Comparison, Operator, Subject
-from worker.apitest.failure import FailureCode
 from worker.apitest.observation import HTTPResponse, Observation
-from worker.apitest.phases import Timings
 from worker.checks.evidence import Limits
 from worker.clock import SystemClock
 from worker.errors import EvaluationError
+from worker.outcome.failure import FailureCode
+from worker.outcome.phases import Timings
 from worker.sandbox.errand import Evaluation
 from worker.sandbox.pool import Evaluators
 from worker.sandbox.process import Process

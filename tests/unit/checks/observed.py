@@ -9,11 +9,11 @@ from worker.apitest.assertion import Assertion
 from worker.apitest.definition import APITest
 from worker.apitest.observation import DNSAnswer, DNSAnswers, HTTPResponse, Observation, TCPConnection
 from worker.apitest.parse import parse
-from worker.apitest.phases import Timings
 from worker.apitest.result import AssertionResult
 from worker.checks.cost import evaluate_bounded, is_bounded
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import Evidence, Limits
+from worker.outcome.phases import Timings
 
 LIMITS = Limits()
 TIMINGS = Timings((("dns", 109), ("tcp", 24), ("ssl", 180), ("firstByte", 212), ("download", 2)))

@@ -13,10 +13,10 @@ import brotli  # type: ignore[import-untyped]
 import pytest
 
 from tests.unit.checks.observed import http, judged
-from worker.apitest.failure import FailureCode
 from worker.checks.content import decode, preview
 from worker.checks.evidence import Limits
 from worker.checks.judgement import JudgementError
+from worker.outcome.failure import FailureCode
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -31,12 +31,12 @@ from worker.apitest.assertion import (
     XPathAssertion,
 )
 from worker.apitest.observation import Observation
-from worker.apitest.phases import Timings
 from worker.apitest.result import AssertionResult
 from worker.checks.cost import evaluate_bounded, is_bounded
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import Evidence, Limits
 from worker.checks.verdict import conclude
+from worker.outcome.phases import Timings
 
 ONE_OF_EACH: list[dict[str, Any]] = [
     {"type": "statusCode", "operator": "is", "target": 200},

@@ -4,11 +4,11 @@ import weakref
 
 import pytest
 
-from worker.apitest.failure import FailureCode
 from worker.apitest.observation import Observation
-from worker.apitest.phases import Timings
 from worker.checks.evidence import Evidence, Limits
 from worker.checks.judgement import JudgementError
+from worker.outcome.failure import FailureCode
+from worker.outcome.phases import Timings
 
 
 class Large:

@@ -13,10 +13,10 @@ import pytest
 from tests.unit.checks.dialect import CASES
 from tests.unit.checks.node import found_by_node, needs_node
 from tests.unit.checks.observed import http, judged
-from worker.apitest.failure import FailureCode
 from worker.checks.evidence import Limits
 from worker.checks.judgement import JudgementError
 from worker.checks.pattern import search
+from worker.outcome.failure import FailureCode
 
 SYNTAX = r"\Athe pattern is no JavaScript regular expression: .+\Z"
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 
 from tests.shared import SHARED, needs_shared
-from worker.apitest.failure import Failure, FailureCode
 from worker.apitest.observation import HTTPResponse, Observation
 from worker.apitest.parse import parse
-from worker.apitest.phases import Timings
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import Evidence, Limits
 from worker.checks.verdict import conclude
+from worker.outcome.failure import Failure, FailureCode
+from worker.outcome.phases import Timings
 
 PHASES = ("redirect", "dns", "tcp", "ssl", "firstByte", "download")
 

@@ -10,11 +10,11 @@ import pytest
 
 from tests.unit.checks.observed import dns, http, parsed_test, tcp
 from worker.apitest.observation import Hop, HTTPResponse, Observation
-from worker.apitest.phases import Timings
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import Evidence, Limits
 from worker.checks.report import MAX_BODY, response_as_json
 from worker.checks.verdict import conclude
+from worker.outcome.phases import Timings
 
 STATUS = {"type": "statusCode", "operator": "is", "target": 200}
 HOLDS = {"type": "body", "operator": "contains", "target": "x"}

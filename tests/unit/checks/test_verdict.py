@@ -17,14 +17,14 @@ from tests.unit.checks.observed import (
     tcp,
     xpath,
 )
-from worker.apitest.failure import Failure, FailureCode
 from worker.apitest.observation import HTTPResponse, Observation, TCPConnection
 from worker.apitest.parse import parse
-from worker.apitest.phases import Timings
 from worker.apitest.result import Verdict
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import Evidence, Limits
 from worker.checks.verdict import conclude
+from worker.outcome.failure import Failure, FailureCode
+from worker.outcome.phases import Timings
 
 STATUS = {"type": "statusCode", "operator": "is", "target": 200}
 BODY = {"type": "body", "operator": "contains", "target": "ok"}

@@ -7,8 +7,8 @@ import ssl
 
 import pytest
 
-from worker.apitest.failure import FailureCode
 from worker.net.failure import of_broken_connection, of_handshake_error, of_os_error, out_of_time
+from worker.outcome.failure import FailureCode
 
 
 @pytest.mark.parametrize(

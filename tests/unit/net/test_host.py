@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.apitest.failure import FailureCode
 from worker.net.failure import DoorError
 from worker.net.host import Name, authority, parse_host, unmapped
+from worker.outcome.failure import FailureCode
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from worker.apitest.failure import Failure, FailureCode
+from worker.outcome.failure import Failure, FailureCode
 from worker.probers.http_response import HTTPLimits, Outcome, Received, ResponseReader
 
 LIMITS = HTTPLimits(max_body_bytes=100_000)

@@ -11,8 +11,8 @@ from aiohttp.http import HttpRequestParser, RawRequestMessage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.apitest.failure import FailureCode
 from worker.apitest.request import BasicAuth, HTTPRequest
+from worker.outcome.failure import FailureCode
 from worker.probers.http_error import HTTPError
 from worker.probers.http_request import ACCEPT_ENCODING, USER_AGENT, encode, first, tls_name
 from worker.secret import Secret

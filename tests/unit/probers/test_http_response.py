@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.probers.response_reading import CHUNKED, HEAD, SMALL, code, in_single_bytes, read, received
-from worker.apitest.failure import Failure, FailureCode
+from worker.outcome.failure import Failure, FailureCode
 from worker.probers.http_response import Received
 
 COMPLETE = {

@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.unit.probers.response_reading import CHUNKED, HEAD, LIMITS, SMALL, code, in_single_bytes, read, received
-from worker.apitest.failure import FailureCode
+from worker.outcome.failure import FailureCode
 from worker.probers.http_response import HTTPLimits, Received, ResponseReader
 
 

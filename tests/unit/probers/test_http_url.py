@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from worker.apitest.failure import FailureCode
+from worker.outcome.failure import FailureCode
 from worker.probers.http_error import HTTPError
 from worker.probers.http_url import Target, parse, resolve, shown, with_query
 

@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from worker.apitest.failure import FailureCode
+from worker.outcome.failure import FailureCode
 from worker.sandbox.autopsy import cause_of_death, out_of_time
 
 

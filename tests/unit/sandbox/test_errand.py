@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.apitest.assertion import Assertion, Comparison, Operator, Subject
-from worker.apitest.failure import FailureCode
 from worker.apitest.observation import HTTPResponse, Observation
-from worker.apitest.phases import Timings
 from worker.apitest.result import AssertionResult
+from worker.outcome.failure import FailureCode
+from worker.outcome.phases import Timings
 from worker.sandbox import frames
 from worker.sandbox.autopsy import STARVED, Cause
 from worker.sandbox.errand import Errand

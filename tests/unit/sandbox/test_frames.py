@@ -21,7 +21,6 @@ from worker.apitest.assertion import (
     UnknownAssertion,
     XPathAssertion,
 )
-from worker.apitest.failure import Failure, FailureCode
 from worker.apitest.observation import (
     Attempt,
     DNSAnswer,
@@ -33,8 +32,9 @@ from worker.apitest.observation import (
     Response,
     TCPConnection,
 )
-from worker.apitest.phases import Timings
 from worker.apitest.result import AssertionResult
+from worker.outcome.failure import Failure, FailureCode
+from worker.outcome.phases import Timings
 from worker.sandbox import frames
 
 ASSERTIONS: tuple[Assertion, ...] = (
