@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from worker import __version__
 from worker.clock import Clock, SystemClock
-from worker.config import Config, LocalConfig
+from worker.config.load import Config, LocalConfig
 from worker.loading import without_collections
 from worker.reach import Egress, egress_of, trust_of
 from worker.signals import caught

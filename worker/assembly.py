@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from worker import __version__
 from worker.checks.evidence import Limits
 from worker.clock import Clock
-from worker.config import LocalConfig
+from worker.config.load import LocalConfig
 from worker.heap import give_back_large_buffers
 from worker.net.door import Door
 from worker.probers import HTTPLimits

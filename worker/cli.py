@@ -17,13 +17,13 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from worker import __version__
 from worker.commands.exits import DONE, FAILED, INTERRUPTED, UNUSABLE
+from worker.config.sources import CommandLine, read_command_line
 from worker.errors import ConfigError, ConfigErrors
 from worker.loading import without_collections
-from worker.sources import CommandLine, read_command_line
 
 if TYPE_CHECKING:
     from worker.apitest.files import Definition, Unusable
-    from worker.config import Config, Loaded, LocalConfig
+    from worker.config.load import Config, Loaded, LocalConfig
 
 log = logging.getLogger(__name__)
 
@@ -62,14 +62,14 @@ def _prepared(argv: Sequence[str], serve: Serve | None) -> Callable[[], int]:
     """The work that was asked for, with everything imported and read that it takes. Raises ConfigErrors."""
     line = read_command_line(argv)
     if "help" in line.switches:
-        from worker.reference import help_text
+        from worker.config.reference import help_text
 
         return partial(_say, help_text(shutil.get_terminal_size().columns))
     if "version" in line.switches:
         return partial(_say, f"{PROGRAM} {__version__}\n")
     if "dumpConfig" in line.switches:
-        from worker.config import load_local
-        from worker.dump import dump
+        from worker.config.dump import dump
+        from worker.config.load import load_local
 
         return partial(_say, dump(load_local(argv).settings))
     match line.command:
@@ -83,7 +83,7 @@ def _prepared(argv: Sequence[str], serve: Serve | None) -> Callable[[], int]:
 
 
 def _serve(argv: Sequence[str], serve: Serve | None) -> Callable[[], int]:
-    from worker.config import load
+    from worker.config.load import load
 
     loaded = load(argv)
     _log_to_stderr(loaded)
@@ -127,7 +127,7 @@ def _policy(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
 
 def _loaded(argv: Sequence[str]) -> Loaded[LocalConfig]:
     """The options of a command that runs no worker. What `run` says of them when it starts is said here, too."""
-    from worker.config import load_local
+    from worker.config.load import load_local
     from worker.reach import policy_of
 
     loaded = load_local(argv)

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from worker.apitest import files
 from worker.apitest.files import MAX_BYTES, Definition, Unusable
-from worker.written import Mistake, read_bytes
+from worker.config.text import Mistake, read_bytes
 
 STDIN = "-"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
-from worker.config import LocalConfig
+from worker.config.load import LocalConfig
 from worker.egress.policy import Policy
 from worker.errors import ConfigError, PolicyError
 from worker.net.proxy import Proxy

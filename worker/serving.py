@@ -19,7 +19,7 @@ import orjson
 
 from worker import __version__
 from worker.clock import Clock
-from worker.config import Config
+from worker.config.load import Config
 from worker.health import Health
 from worker.inflight import InFlight
 from worker.intake.backoff import Backoff

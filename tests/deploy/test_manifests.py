@@ -21,7 +21,8 @@ from tests.acceptance.programs import ControlPlane, run, until
 from tests.deploy.conftest import CONTROL_PLANE, WORKER
 from tests.deploy.engine import ROOT, Container, Engine
 from tests.peers import peer
-from worker import __version__, options, serving
+from worker import __version__, serving
+from worker.config.load import options
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1500)]
 

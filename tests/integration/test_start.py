@@ -21,7 +21,7 @@ from worker import app
 from worker.apitest.result import Result, Status
 from worker.assembly import Assembly
 from worker.clock import Clock
-from worker.config import Config, load
+from worker.config.load import Config, load
 from worker.errors import ConfigError
 from worker.intake.client import Intake
 from worker.runner import Runner

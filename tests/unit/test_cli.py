@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from worker import __version__, cli
-from worker.config import Config
+from worker.config.load import Config
+from worker.config.options import CERTIFICATES
 from worker.errors import ConfigError
-from worker.options import CERTIFICATES
 from worker.wire.keys import generate
 
 KEY = generate("x25519")

@@ -15,9 +15,9 @@ import trustme
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from worker.config import Config, load, load_local
+from worker.config.load import Config, load, load_local
+from worker.config.options import OPTIONS
 from worker.errors import ConfigErrors
-from worker.options import OPTIONS
 from worker.wire.keys import PrivateKey, generate
 
 WORKER_KEY = generate("x25519")

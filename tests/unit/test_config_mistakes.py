@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.config import load, load_local
+from worker.config.load import load, load_local
 from worker.errors import ConfigErrors
 from worker.wire.keys import generate
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from worker.config import load_local
-from worker.declaration import NUMBERS, Kind, Option, Source
+from worker.config.load import load_local
+from worker.config.merge import merge
+from worker.config.option import NUMBERS, Kind, Option, Source
+from worker.config.options import NAMES, OPTIONS, UNUSED
 from worker.errors import ConfigErrors
-from worker.options import NAMES, OPTIONS, UNUSED
-from worker.precedence import merge
 
 FLAG_NAMES = [name.text for name in NAMES.values()] + ["blacklisted.4", "no-such", *(unused.name for unused in UNUSED)]
 TEXTS = st.one_of(

@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.cli import execute
-from worker.config import load, load_local
-from worker.declaration import Kind, Option, Source
-from worker.dump import dump
+from worker.config.dump import dump
+from worker.config.load import load, load_local
+from worker.config.option import Kind, Option, Source
+from worker.config.options import OPTIONS, UNUSED
 from worker.errors import ConfigErrors
 from worker.log import configure
-from worker.options import OPTIONS, UNUSED
 from worker.wire.keys import generate
 
 CANARY = "cAnArY0123456789"

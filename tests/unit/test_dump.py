@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from worker.config import load_local
-from worker.dump import dump
+from worker.config.dump import dump
+from worker.config.load import load_local
 from worker.wire.keys import generate
 
 

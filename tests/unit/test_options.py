@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-from worker.declaration import CONFIDENTIAL, NUMBERS, Kind, Option, Source, variable
-from worker.options import NAMES, OPTIONS, UNUSED
-from worker.values import meaning
+from worker.config.kinds import meaning
+from worker.config.option import CONFIDENTIAL, NUMBERS, Kind, Option, Source, variable
+from worker.config.options import NAMES, OPTIONS, UNUSED
 
 
 def test_no_name_and_no_variable_belongs_to_two_options() -> None:

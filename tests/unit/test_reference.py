@@ -13,15 +13,15 @@ import jsonschema_rs
 import pytest
 
 from tests.unit.test_config_mistakes import MISTAKES, sections
-from worker.declaration import Source
-from worker.options import NAMES, OPTIONS, UNUSED
-from worker.reference import help_text, schema, table
+from worker.config.option import Source
+from worker.config.options import NAMES, OPTIONS, UNUSED
+from worker.config.reference import help_text, schema, table
 from worker.wire.keys import generate
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCHEMA = ROOT / "worker-config.schema.json"
 OPERATING = ROOT / "docs" / "operating.md"
-BEGIN = "<!-- reference: generated from worker/options.py by `python -m tests.unit.test_reference` -->\n"
+BEGIN = "<!-- reference: generated from worker/config/options.py by `python -m tests.unit.test_reference` -->\n"
 END = "<!-- end of reference -->\n"
 KEY = generate("x25519")
 

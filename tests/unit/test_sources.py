@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from worker.config import LocalConfig, load_local
-from worker.options import NAMES
-from worker.sources import read_command_line
+from worker.config.load import LocalConfig, load_local
+from worker.config.options import NAMES
+from worker.config.sources import read_command_line
 
 TWO_RANGES = (ip_network("10.0.0.0/8"), ip_network("192.168.0.0/16"))
 BRACES = '--whitelistedRange.4={"10.0.0.0/8","192.168.0.0/16"}'

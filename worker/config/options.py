@@ -6,7 +6,7 @@ only if some part of the worker obeys it. What is published elsewhere and not ob
 
 from __future__ import annotations
 
-from worker.declaration import Group, Kind, Option, Source, Unused, every_name
+from worker.config.option import Group, Kind, Option, Source, Unused, every_name
 
 DEFAULT_CONFIG = "/etc/datadog/synthetics-check-runner.json"
 CERTIFICATES = "/etc/datadog/certs"

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from worker.config.merge import Merged, Setting, merge
+from worker.config.options import CERTIFICATES, NAMES
+from worker.config.text import quoted
 from worker.egress.address_table import Network
 from worker.errors import ConfigError, ConfigErrors, EnvelopeError
-from worker.options import CERTIFICATES, NAMES
-from worker.precedence import Merged, Setting, merge
 from worker.secret import Secret
 from worker.wire.keys import PrivateKey, PublicKey
-from worker.written import quoted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

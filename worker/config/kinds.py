@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from worker.declaration import Kind, Option, Written
+from worker.config.option import Kind, Option, Written
+from worker.config.text import Mistake, quoted, read_file
 from worker.egress.address_table import Network
 from worker.egress.rules import parse_glob, parse_nat64_prefix, parse_range
 from worker.errors import PolicyError, WireError
 from worker.secret import Secret
 from worker.wire.keys import PrivateKey, PublicKey
-from worker.written import Mistake, quoted, read_file
 
 T = TypeVar("T")
 

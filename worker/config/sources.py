@@ -13,10 +13,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from worker.declaration import Kind, Name, Source, Unused, variable
+from worker.config.option import Kind, Name, Source, Unused, variable
+from worker.config.options import NAMES, OPTIONS, UNUSED_BY_NAME
+from worker.config.text import Absent, Mistake, from_text, quoted, read_file
 from worker.errors import ConfigError
-from worker.options import NAMES, OPTIONS, UNUSED_BY_NAME
-from worker.written import Absent, Mistake, from_text, quoted, read_file
 
 COMMANDS = ("run", "check", "validate", "policy")
 SWITCHES = {option.name for option in OPTIONS if option.kind is Kind.BOOLEAN}

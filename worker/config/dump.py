@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from worker.declaration import Kind
-from worker.precedence import Setting
+from worker.config.merge import Setting
+from worker.config.option import Kind
 from worker.secret import Secret
 from worker.wire.keys import PrivateKey, PublicKey
 

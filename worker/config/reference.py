@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from worker.declaration import NUMBERS, Group, Kind, Option, Source, Written
-from worker.options import DEFAULT_CONFIG, OPTIONS, UNUSED
-from worker.sources import SCHEMA_KEY
+from worker.config.option import NUMBERS, Group, Kind, Option, Source, Written
+from worker.config.options import DEFAULT_CONFIG, OPTIONS, UNUSED
+from worker.config.sources import SCHEMA_KEY
 
 MIN_WIDTH, MAX_WIDTH = 80, 120
 """Columns of `--help`: below the first, names break in two, beyond the second lines are too long to read."""
@@ -94,7 +94,7 @@ def schema() -> str:
     whole = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Config file of the synthetics worker",
-        "description": f"Where the worker looks for it: {DEFAULT_CONFIG}, or --config. Generated from worker/options.py.",
+        "description": f"Where the worker looks for it: {DEFAULT_CONFIG}, or --config. Generated from worker/config/options.py.",
         "type": "object",
         "additionalProperties": False,
         "properties": properties,

@@ -11,7 +11,7 @@ import os
 import re
 from pathlib import Path
 
-from worker.declaration import NUMBERS, Kind, Option, Written
+from worker.config.option import NUMBERS, Kind, Option, Written
 
 QUOTED_CHARACTERS = 200
 """Longest part of a value that a message repeats."""

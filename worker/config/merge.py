@@ -10,12 +10,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from worker.declaration import Kind, Option, Source, Written
+from worker.config.kinds import meaning
+from worker.config.option import Kind, Option, Source, Written
+from worker.config.options import DEFAULT_CONFIG, OPTIONS
+from worker.config.sources import OWN_SWITCHES, Findings, Given, read_command_line, read_config, read_environment
+from worker.config.text import Mistake, from_json, from_text, read_file
 from worker.errors import ConfigError
-from worker.options import DEFAULT_CONFIG, OPTIONS
-from worker.sources import OWN_SWITCHES, Findings, Given, read_command_line, read_config, read_environment
-from worker.values import meaning
-from worker.written import Mistake, from_json, from_text, read_file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
