@@ -14,11 +14,11 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from worker import __version__
+from worker.agent.signals import caught
 from worker.clock import Clock, SystemClock
 from worker.config.load import Config, LocalConfig
 from worker.loading import without_collections
 from worker.reach import Egress, egress_of, trust_of
-from worker.signals import caught
 from worker.vitals import Vitals
 
 if TYPE_CHECKING:
@@ -38,13 +38,13 @@ async def run(config: Config, warnings: Sequence[str] = ()) -> int:
         # OpenSSL reads authorities without the interpreter's lock, so imports go on meanwhile.
         reading = asyncio.get_running_loop().run_in_executor(None, trust_of, config)
         with without_collections():
-            from worker import serving
+            from worker.agent import worker
         egress = egress_of(config, await reading)
         _announce(config, worker_id, (*warnings, *egress.warnings()))
-        async with serving.intake_of(config, egress.trust, clock, worker_id=worker_id) as intake:
+        async with worker.intake_of(config, egress.trust, clock, worker_id=worker_id) as intake:
             try:
                 async with asyncio.TaskGroup() as group:
-                    worker = serving.Worker(config, clock, group, intake=intake, vitals=vitals)
+                    worker = worker.Worker(config, clock, group, intake=intake, vitals=vitals)
                     served = group.create_task(worker.serve(signals), name="serving")
                     async with _assembled(config, egress, clock, vitals, worker_id=worker_id) as assembly:
                         worker.equip(assembly)

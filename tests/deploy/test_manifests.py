@@ -21,7 +21,8 @@ from tests.acceptance.programs import ControlPlane, run, until
 from tests.deploy.conftest import CONTROL_PLANE, WORKER
 from tests.deploy.engine import ROOT, Container, Engine
 from tests.peers import peer
-from worker import __version__, serving
+from worker import __version__
+from worker.agent import worker
 from worker.config.load import options
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1500)]
@@ -131,7 +132,7 @@ def test_the_grace_period_is_enough_for_the_drain_and_the_last_word(kustomized: 
     drain = options.NAMES["drainTimeout"].option.default
     assert isinstance(drain, int | float)
     for pod in (deployment["spec"]["template"], yaml.safe_load(POD.read_text())):
-        assert pod["spec"]["terminationGracePeriodSeconds"] >= drain + serving.FLUSH + 5
+        assert pod["spec"]["terminationGracePeriodSeconds"] >= drain + worker.FLUSH + 5
 
 
 def test_the_images_are_those_of_this_version(kustomized: Path) -> None:

@@ -18,6 +18,8 @@ from tests.fakes.intake import FakeIntake
 from tests.servers.controlplane import CREDENTIALS, ProtocolServer, protocol_server
 from tests.waiting import until
 from worker import app
+from worker.agent.signals import Signals
+from worker.agent.worker import Worker
 from worker.apitest.result import Result, Status
 from worker.assembly import Assembly
 from worker.clock import Clock
@@ -26,8 +28,6 @@ from worker.errors import ConfigError
 from worker.intake.client import Intake
 from worker.runner import Runner
 from worker.sandbox.pool import Evaluators
-from worker.serving import Worker
-from worker.signals import Signals
 from worker.vitals import Vitals
 from worker.wire.messages import Job, Jobs, raw
 

@@ -10,14 +10,14 @@ import pytest
 
 from tests.fakes.clock import FakeClock
 from tests.fakes.intake import FakeIntake
+from worker.agent.inflight import InFlight, starts_after
+from worker.agent.outbox import Outbox
+from worker.agent.poller import COALESCE, FIRST_DISTRUST, SLOWED_DOWN, Cadence, Poller
+from worker.agent.slots import Slots
 from worker.errors import EnvelopeError
-from worker.inflight import InFlight, starts_after
 from worker.intake.backoff import Backoff
 from worker.intake.client import IntakeError
 from worker.intake.verdict import Verdict
-from worker.outbox import Outbox
-from worker.poller import COALESCE, FIRST_DISTRUST, SLOWED_DOWN, Cadence, Poller
-from worker.slots import Slots
 from worker.wire.messages import Job, Jobs, ResultItem, raw
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.slots import Slots
+from worker.agent.slots import Slots
 
 
 def test_taking_yields_what_is_free_and_no_more() -> None:

@@ -13,13 +13,13 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from worker.agent.inflight import InFlight, starts_after
+from worker.agent.outbox import Outbox
+from worker.agent.slots import Slots
 from worker.clock import Clock
-from worker.inflight import InFlight, starts_after
 from worker.intake.backoff import Backoff
 from worker.intake.client import MAX_SIGNINGS, TIMEOUT, IntakeError, UnreadableBatch
 from worker.intake.verdict import Verdict
-from worker.outbox import Outbox
-from worker.slots import Slots
 from worker.wire.messages import VERSION, Jobs, Pull
 
 log = logging.getLogger(__name__)

@@ -18,18 +18,18 @@ import msgspec
 import orjson
 
 from worker import __version__
+from worker.agent.inflight import InFlight
+from worker.agent.outbox import Fate, Outbox
+from worker.agent.poller import Cadence, Poller
+from worker.agent.signals import Signals
+from worker.agent.slots import Slots
 from worker.clock import Clock
 from worker.config.load import Config
 from worker.health import Health
-from worker.inflight import InFlight
 from worker.intake.backoff import Backoff
 from worker.intake.client import Identity, Intake, IntakeError, Peer
 from worker.loading import without_collections
 from worker.net.trust import TrustStore
-from worker.outbox import Fate, Outbox
-from worker.poller import Cadence, Poller
-from worker.signals import Signals
-from worker.slots import Slots
 from worker.vitals import Vitals
 from worker.wire.messages import Job, ResultItem
 from worker.wire.signing import Credentials

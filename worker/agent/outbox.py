@@ -16,7 +16,7 @@ from typing import Protocol
 import msgspec
 import orjson
 
-from worker import spool
+from worker.agent import spool
 from worker.clock import Clock
 from worker.intake.backoff import Backoff
 from worker.intake.client import IntakeError

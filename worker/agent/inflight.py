@@ -12,8 +12,8 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from typing import Any
 
-from worker.outbox import Outbox
-from worker.slots import Slots
+from worker.agent.outbox import Outbox
+from worker.agent.slots import Slots
 from worker.wire.messages import Job, ResultItem
 
 log = logging.getLogger(__name__)
