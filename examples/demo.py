@@ -123,7 +123,7 @@ def demo(base_port: int, folder: Path) -> int:
         say(
             "  (loopback is denied like every special-purpose range; --whitelistedRange.4 is the rule that this demo needs)"
         )
-        stack.enter_context(running(agent, folder / "worker.log", ready=""))
+        stack.enter_context(running(agent, folder / "worker.telemetry.log", ready=""))
         follow = [controlplane, "results", "--follow", *database]
         say(shown(follow))
         say("")

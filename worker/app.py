@@ -19,7 +19,7 @@ from worker.clock import Clock, SystemClock
 from worker.config.load import Config, LocalConfig
 from worker.loading import without_collections
 from worker.reach import Egress, egress_of, trust_of
-from worker.vitals import Vitals
+from worker.telemetry.vitals import Vitals
 
 if TYPE_CHECKING:
     from worker.apitest.definition import APITest

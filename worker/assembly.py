@@ -17,7 +17,7 @@ from worker.probers import HTTPLimits
 from worker.reach import Egress, resolver_of
 from worker.runner import RunLimits, Runner
 from worker.sandbox.pool import Evaluators
-from worker.vitals import Vitals
+from worker.telemetry.vitals import Vitals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

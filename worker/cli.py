@@ -153,7 +153,7 @@ def _run(work: Coroutine[None, None, int]) -> int:
 
 
 def _log_to_stderr(loaded: Loaded[LocalConfig]) -> None:
-    from worker.log import configure
+    from worker.telemetry.log import configure
 
     configure(loaded.config.log_format, loaded.config.verbosity, sys.stderr)
 

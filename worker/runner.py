@@ -30,7 +30,7 @@ from worker.outcome.phases import Timings
 from worker.probers import HTTPLimits, probe
 from worker.sandbox.errand import Evaluation
 from worker.sandbox.pool import Evaluators
-from worker.vitals import Vitals
+from worker.telemetry.vitals import Vitals
 from worker.wire.messages import Job
 
 log = logging.getLogger(__name__)

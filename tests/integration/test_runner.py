@@ -22,7 +22,7 @@ from worker.net.trust import TrustStore
 from worker.probers import HTTPLimits
 from worker.runner import RunLimits, Runner
 from worker.sandbox.pool import Evaluators
-from worker.vitals import Vitals
+from worker.telemetry.vitals import Vitals
 from worker.wire.messages import Job, raw
 
 LIMITS = RunLimits(max_timeout=5.0, http=HTTPLimits(max_body_bytes=100_000), checks=Limits(max_body_bytes=50_000))

@@ -28,7 +28,7 @@ from worker.errors import ConfigError
 from worker.intake.client import Intake
 from worker.runner import Runner
 from worker.sandbox.pool import Evaluators
-from worker.vitals import Vitals
+from worker.telemetry.vitals import Vitals
 from worker.wire.messages import Job, Jobs, raw
 
 

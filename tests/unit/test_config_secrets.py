@@ -19,7 +19,7 @@ from worker.config.load import load, load_local
 from worker.config.option import Kind, Option, Source
 from worker.config.options import OPTIONS, UNUSED
 from worker.errors import ConfigErrors
-from worker.log import configure
+from worker.telemetry.log import configure
 from worker.wire.keys import generate
 
 CANARY = "cAnArY0123456789"

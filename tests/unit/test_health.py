@@ -13,11 +13,11 @@ from aiohttp.test_utils import TestServer
 from tests.fakes.clock import FakeClock
 from tests.waiting import until
 from worker.apitest.result import Result, Status
-from worker.health import PATIENCE, READY_FOR, Health
-from worker.metrics import Metrics
 from worker.outcome.failure import Failure, FailureCode
 from worker.outcome.phases import Timings
-from worker.status import status_application, status_server
+from worker.telemetry.health import PATIENCE, READY_FOR, Health
+from worker.telemetry.metrics import Metrics
+from worker.telemetry.status import status_application, status_server
 
 
 class Readings:

@@ -55,7 +55,7 @@ def test_the_first_pull_waits_for_nothing_that_only_runs_tests_or_answers_probes
     modules = imported("from worker import app, serving")
     assert "worker.intake.client" in modules
     late = {"worker.assembly", "worker.probers", "worker.sandbox", "worker.checks", "worker.net.resolver"}
-    for_probes = {"worker.status", "worker.metrics", "aiohttp.web", "prometheus_client"}
+    for_probes = {"worker.telemetry.status", "worker.telemetry.metrics", "aiohttp.web", "prometheus_client"}
     assert modules.isdisjoint(late | for_probes)
 
 

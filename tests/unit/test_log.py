@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.log import configure
 from worker.secret import Secret
+from worker.telemetry.log import configure
 
 LOG = logging.getLogger("worker.tests")
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tests.fakes.clock import FakeClock
-from worker.vitals import TICK, Vitals, open_descriptors
+from worker.telemetry.vitals import TICK, Vitals, open_descriptors
 
 
 @asynccontextmanager

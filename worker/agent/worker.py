@@ -25,20 +25,20 @@ from worker.agent.signals import Signals
 from worker.agent.slots import Slots
 from worker.clock import Clock
 from worker.config.load import Config
-from worker.health import Health
 from worker.intake.backoff import Backoff
 from worker.intake.client import Identity, Intake, IntakeError, Peer
 from worker.loading import without_collections
 from worker.net.trust import TrustStore
-from worker.vitals import Vitals
+from worker.telemetry.health import Health
+from worker.telemetry.vitals import Vitals
 from worker.wire.messages import Job, ResultItem
 from worker.wire.signing import Credentials
 
 if TYPE_CHECKING:
     from worker.apitest.result import Result
     from worker.assembly import Assembly
-    from worker.metrics import Metrics
     from worker.sandbox.pool import Evaluators
+    from worker.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -203,7 +203,7 @@ class Worker:
         if self._metrics is None:
             return nullcontext()
         with without_collections():
-            from worker.status import status_server
+            from worker.telemetry.status import status_server
         host, port = self._config.status_probes_host, self._config.status_probes_port
         return status_server(self._health, self._metrics, host, port)
 
@@ -213,7 +213,7 @@ def _metrics_of(config: Config) -> Metrics | None:
     if not config.enable_status_probes:
         return None
     with without_collections():
-        from worker.metrics import Metrics
+        from worker.telemetry.metrics import Metrics
     return Metrics(__version__)
 
 

@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager
 from aiohttp import web
 
 from worker.errors import ConfigError
-from worker.health import Health
-from worker.metrics import CONTENT_TYPE, Metrics
+from worker.telemetry.health import Health
+from worker.telemetry.metrics import CONTENT_TYPE, Metrics
 
 log = logging.getLogger(__name__)
 

@@ -1,0 +1,1 @@
+"""What the worker says of itself: logs, metrics, health, vitals. Measures and tells; decides nothing."""
