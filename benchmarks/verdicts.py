@@ -35,8 +35,8 @@ from worker.apitest.observation import HTTPResponse, Observation
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import Evidence, Limits
 from worker.clock import SystemClock
+from worker.evaluators.pool import Evaluators
 from worker.outcome.phases import Timings
-from worker.sandbox.pool import Evaluators
 
 SIZES = {"1 kB": 1_000, "10 kB": 10_000, "100 kB": 100_000, "5 MB": 4_950_000}
 ROUNDS = 5

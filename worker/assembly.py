@@ -11,12 +11,12 @@ from worker import __version__
 from worker.checks.evidence import Limits
 from worker.clock import Clock
 from worker.config.load import LocalConfig
+from worker.evaluators.pool import Evaluators
 from worker.heap import give_back_large_buffers
 from worker.net.door import Door
 from worker.probers import HTTPLimits
 from worker.reach import Egress, resolver_of
 from worker.runner import RunLimits, Runner
-from worker.sandbox.pool import Evaluators
 from worker.telemetry.vitals import Vitals
 
 

@@ -24,12 +24,12 @@ from worker.checks.report import response_as_json
 from worker.checks.verdict import conclude
 from worker.clock import Clock
 from worker.errors import EvaluationError, TestError
+from worker.evaluators.pool import Evaluators
+from worker.evaluators.task import Evaluation
 from worker.net.door import Door
 from worker.outcome.failure import Failure, FailureCode
 from worker.outcome.phases import Timings
 from worker.probers import HTTPLimits, probe
-from worker.sandbox.errand import Evaluation
-from worker.sandbox.pool import Evaluators
 from worker.telemetry.vitals import Vitals
 from worker.wire.messages import Job
 

@@ -16,12 +16,12 @@ from worker.apitest.result import Result, Status
 from worker.checks.evidence import Limits
 from worker.clock import SystemClock
 from worker.egress.policy import Policy
+from worker.evaluators.pool import Evaluators
 from worker.net.door import Door
 from worker.net.resolver import Resolver
 from worker.net.trust import TrustStore
 from worker.probers import HTTPLimits
 from worker.runner import RunLimits, Runner
-from worker.sandbox.pool import Evaluators
 from worker.telemetry.vitals import Vitals
 from worker.wire.messages import Job, raw
 

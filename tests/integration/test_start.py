@@ -25,9 +25,9 @@ from worker.assembly import Assembly
 from worker.clock import Clock
 from worker.config.load import Config, load
 from worker.errors import ConfigError
+from worker.evaluators.pool import Evaluators
 from worker.intake.client import Intake
 from worker.runner import Runner
-from worker.sandbox.pool import Evaluators
 from worker.telemetry.vitals import Vitals
 from worker.wire.messages import Job, Jobs, raw
 

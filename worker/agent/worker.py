@@ -37,7 +37,7 @@ from worker.wire.signing import Credentials
 if TYPE_CHECKING:
     from worker.apitest.result import Result
     from worker.assembly import Assembly
-    from worker.sandbox.pool import Evaluators
+    from worker.evaluators.pool import Evaluators
     from worker.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)

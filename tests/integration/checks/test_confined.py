@@ -12,7 +12,7 @@ from worker.apitest.observation import Observation
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import Evidence, Limits
 from worker.clock import SystemClock
-from worker.sandbox.pool import Evaluators
+from worker.evaluators.pool import Evaluators
 
 LIMITS = Limits(pattern_seconds=5.0)
 

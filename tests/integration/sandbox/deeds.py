@@ -17,7 +17,7 @@ from worker.apitest.observation import HTTPResponse, Observation
 from worker.apitest.result import AssertionResult
 from worker.checks.describe import outcome
 from worker.checks.evidence import Limits
-from worker.sandbox.desk import Judge, main
+from worker.evaluators.loop import Judge, main
 
 KEPT: list[bytearray] = []
 

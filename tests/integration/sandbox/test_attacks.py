@@ -27,8 +27,8 @@ from worker.apitest.observation import HTTPResponse, Observation
 from worker.apitest.result import AssertionResult
 from worker.checks.evidence import Limits
 from worker.clock import SystemClock
+from worker.evaluators.pool import Evaluators
 from worker.outcome.phases import Timings
-from worker.sandbox.pool import Evaluators
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel limits and the canary are Linux's")
 

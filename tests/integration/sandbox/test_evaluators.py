@@ -20,10 +20,10 @@ from worker.apitest.observation import HTTPResponse, Observation
 from worker.checks.evidence import Limits
 from worker.clock import SystemClock
 from worker.errors import EvaluationError
+from worker.evaluators.pool import Evaluators
+from worker.evaluators.task import Evaluation
 from worker.outcome.failure import FailureCode
 from worker.outcome.phases import Timings
-from worker.sandbox.errand import Evaluation
-from worker.sandbox.pool import Evaluators
 from worker.sandbox.process import Process
 
 PROGRAM = "tests.integration.sandbox.deeds"

@@ -4,8 +4,8 @@ import signal
 
 import pytest
 
+from worker.evaluators.exit_cause import cause_of_death, out_of_time
 from worker.outcome.failure import FailureCode
-from worker.sandbox.autopsy import cause_of_death, out_of_time
 
 
 def test_the_cpu_limit_is_a_timeout_in_milliseconds() -> None:

@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 from worker.apitest.assertion import Assertion, Comparison, Operator, Subject
 from worker.apitest.observation import HTTPResponse, Observation
 from worker.apitest.result import AssertionResult
+from worker.evaluators import messages
+from worker.evaluators.exit_cause import STARVED, Cause
+from worker.evaluators.task import Errand
 from worker.outcome.failure import FailureCode
 from worker.outcome.phases import Timings
-from worker.sandbox import frames
-from worker.sandbox.autopsy import STARVED, Cause
-from worker.sandbox.errand import Errand
 
 CRASH = Cause(reason="it crashed")
 
@@ -26,7 +26,7 @@ def errand_of(count: int) -> Errand:
 
 def sent(errand: Errand) -> tuple[Assertion, ...]:
     head, body = errand.task()
-    return frames.decode_task(head[frames.TASK_HEADER.size :], body)[0]
+    return messages.decode_task(head[messages.TASK_HEADER.size :], body)[0]
 
 
 def judged(assertion: Assertion) -> AssertionResult:

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.sandbox.turns import LIGHT_SECONDS, MAX_REMEMBERED, Turns
+from worker.sandbox.fair_queue import LIGHT_SECONDS, MAX_REMEMBERED, Turns
 
 
 def drain(turns: Turns[str]) -> list[str]:

@@ -9,7 +9,7 @@ from worker.apitest.observation import Observation
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import Evidence, Limits
 from worker.checks.warmup import warm_up
-from worker.sandbox.desk import Judge, main
+from worker.evaluators.loop import Judge, main
 
 
 def prepare(observation: Observation, limits: Limits) -> Judge:

@@ -20,13 +20,13 @@ from worker.apitest.observation import Observation
 from worker.checks.evidence import Limits
 from worker.clock import Clock
 from worker.errors import EvaluationError
-from worker.sandbox import frames
-from worker.sandbox.autopsy import MISSPOKE, STARVED, Cause, cause_of_death
+from worker.evaluators import messages
+from worker.evaluators.exit_cause import MISSPOKE, STARVED, Cause, cause_of_death
+from worker.evaluators.messages import Settings
+from worker.evaluators.task import Errand, Evaluation
 from worker.sandbox.confinement import FOR_ENGINES, WALL_FACTOR
-from worker.sandbox.errand import Errand, Evaluation
-from worker.sandbox.frames import Settings
+from worker.sandbox.fair_queue import Turns
 from worker.sandbox.process import Process
-from worker.sandbox.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,9 @@ class Evaluators:
     `recycled`, replaced for their size; `crashed`, ended without any work. At present: `waiting`, `working`, `standing_by`.
     """
 
-    def __init__(self, size: int, limits: Limits, clock: Clock, *, program: str = "worker.sandbox.evaluator") -> None:
+    def __init__(
+        self, size: int, limits: Limits, clock: Clock, *, program: str = "worker.evaluators.evaluator"
+    ) -> None:
         self.started = self.killed = self.recycled = self.crashed = 0
         self._size = size
         self._clock = clock
@@ -177,7 +179,7 @@ class Evaluators:
         self._changed.set()
         self._dispatch()
 
-    def on_reply(self, process: Process, reply: frames.Reply) -> None:
+    def on_reply(self, process: Process, reply: messages.Reply) -> None:
         errand = self._working.get(process)
         whole = reply.state in {"done", "spent"}
         if errand is None or not errand.accept(reply.results) or whole != (errand.outstanding == 0):
