@@ -8,8 +8,8 @@ from worker.apitest.observation import Observation
 from worker.apitest.request import DNSRequest, HTTPRequest, Request, TCPRequest
 from worker.clock import Clock
 from worker.net.door import Door
+from worker.net.http.response import HTTPLimits
 from worker.probers import dns, http, tcp
-from worker.probers.http_response import HTTPLimits
 
 __all__ = ["HTTPLimits", "probe"]
 

@@ -14,16 +14,16 @@ from worker.apitest.request import HTTPRequest
 from worker.clock import Clock
 from worker.net.door import Door, Endpoint, TLSSettings
 from worker.net.failure import DoorError, out_of_time, still_waiting
+from worker.net.http.cookies import Cookies
+from worker.net.http.error import HTTPError
+from worker.net.http.exchange import Exchange
+from worker.net.http.redirect import MAX_REDIRECTS, is_redirect, next_hop
+from worker.net.http.request import Outgoing, encode, first, header, tls_name
+from worker.net.http.response import HTTPLimits, Received
+from worker.net.http.url import resolve, shown
 from worker.net.recorder import NANOSECONDS, Recorder
 from worker.outcome.failure import Failure, FailureCode
 from worker.outcome.phases import Timings
-from worker.probers.http_cookies import Cookies
-from worker.probers.http_error import HTTPError
-from worker.probers.http_exchange import Exchange
-from worker.probers.http_redirect import MAX_REDIRECTS, is_redirect, next_hop
-from worker.probers.http_request import Outgoing, encode, first, header, tls_name
-from worker.probers.http_response import HTTPLimits, Received
-from worker.probers.http_url import resolve, shown
 
 __all__ = ["HTTPLimits", "probe"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from worker.net.http.response import HTTPLimits, Outcome, Received, ResponseReader
 from worker.outcome.failure import Failure, FailureCode
-from worker.probers.http_response import HTTPLimits, Outcome, Received, ResponseReader
 
 LIMITS = HTTPLimits(max_body_bytes=100_000)
 SMALL = HTTPLimits(max_body_bytes=100, max_head_bytes=200, max_header_fields=4, max_framing_bytes=300, max_interim=3)

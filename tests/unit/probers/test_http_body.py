@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.probers.http_body import Body
+from worker.net.http.body import Body
 
 sizes = st.sampled_from([0, 1, 2, 100, 4095, 4096, 4097, 65_535, 65_536, 70_000, 300_000, 1_048_576, 1_500_000])
 

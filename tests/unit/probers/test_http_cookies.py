@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.probers.http_cookies import Cookies
-from worker.probers.http_url import parse
+from worker.net.http.cookies import Cookies
+from worker.net.http.url import parse
 
 
 @pytest.mark.parametrize(

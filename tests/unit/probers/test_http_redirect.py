@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from worker.apitest.request import BasicAuth, HTTPRequest
-from worker.probers.http_redirect import is_redirect, method_after, next_hop
-from worker.probers.http_request import Outgoing, encode, first
-from worker.probers.http_url import parse
+from worker.net.http.redirect import is_redirect, method_after, next_hop
+from worker.net.http.request import Outgoing, encode, first
+from worker.net.http.url import parse
 from worker.secret import Secret
 
 

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.apitest.request import BasicAuth, HTTPRequest
+from worker.net.http.error import HTTPError
+from worker.net.http.request import ACCEPT_ENCODING, USER_AGENT, encode, first, tls_name
 from worker.outcome.failure import FailureCode
-from worker.probers.http_error import HTTPError
-from worker.probers.http_request import ACCEPT_ENCODING, USER_AGENT, encode, first, tls_name
 from worker.secret import Secret
 
 Headers = tuple[tuple[str, str], ...]

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.probers.response_reading import CHUNKED, HEAD, SMALL, code, in_single_bytes, read, received
+from worker.net.http.response import Received
 from worker.outcome.failure import Failure, FailureCode
-from worker.probers.http_response import Received
 
 COMPLETE = {
     "length": (HEAD + b"Content-Length: 5\r\n\r\nhello", b"hello"),

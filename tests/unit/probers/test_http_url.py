@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from worker.net.http.error import HTTPError
+from worker.net.http.url import Target, parse, resolve, shown, with_query
 from worker.outcome.failure import FailureCode
-from worker.probers.http_error import HTTPError
-from worker.probers.http_url import Target, parse, resolve, shown, with_query
 
 
 @pytest.mark.parametrize(

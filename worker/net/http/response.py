@@ -17,9 +17,9 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import HttpProcessingError, HttpResponseParser, RawResponseMessage
 from aiohttp.streams import StreamReader
 
+from worker.net.http.body import Body
+from worker.net.http.error import HTTPError
 from worker.outcome.failure import Failure, FailureCode
-from worker.probers.http_body import Body
-from worker.probers.http_error import HTTPError
 
 _HEAD_END = re.compile(rb"\n\r?\n")
 """An empty line. A bare LF ends a line too (RFC 9112 §2.2)."""

@@ -7,7 +7,7 @@ import re
 from aiohttp import CookieJar
 from yarl import URL
 
-from worker.probers.http_url import Target
+from worker.net.http.url import Target
 
 _DATED_1970 = re.compile(r";\s*expires\s*=[^;]*[ -](?:19)?70 ", re.IGNORECASE)
 

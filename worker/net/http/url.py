@@ -15,8 +15,8 @@ from urllib.parse import quote, unquote, urljoin
 from worker.apitest.request import BasicAuth
 from worker.egress.hosts import parse_host
 from worker.errors import HostError
+from worker.net.http.error import HTTPError
 from worker.outcome.failure import FailureCode
-from worker.probers.http_error import HTTPError
 from worker.secret import Secret
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}

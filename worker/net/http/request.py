@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 from worker import __version__
 from worker.apitest.request import BasicAuth, HTTPRequest
+from worker.net.http.error import HTTPError
+from worker.net.http.url import Target, parse, shown
 from worker.outcome.failure import FailureCode
-from worker.probers.http_error import HTTPError
-from worker.probers.http_url import Target, parse, shown
 
 USER_AGENT = f"Synthetics/{__version__}"
 ACCEPT_ENCODING = "gzip, deflate, br, zstd"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from worker.probers.http_request import Outgoing
-from worker.probers.http_url import Target
+from worker.net.http.request import Outgoing
+from worker.net.http.url import Target
 
 MAX_REDIRECTS = 10
 """The reference system's bound."""

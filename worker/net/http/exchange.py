@@ -9,9 +9,9 @@ import asyncio
 
 from worker.clock import Clock
 from worker.net.failure import of_broken_connection
+from worker.net.http.response import HTTPLimits, Outcome, ResponseReader
 from worker.net.recorder import Recorder
 from worker.net.stream import Stream
-from worker.probers.http_response import HTTPLimits, Outcome, ResponseReader
 
 
 class Exchange:
