@@ -17,7 +17,7 @@ from tests.waiting import until
 from worker.agent.outbox import GATHER, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_WAITING_ITEMS, Fate, Outbox, without_body
 from worker.intake.backoff import Backoff
 from worker.intake.client import IntakeError
-from worker.intake.verdict import Verdict
+from worker.intake.replies import Verdict
 from worker.wire import messages
 from worker.wire.messages import Rejection, ResultItem, ResultsReply, raw
 

@@ -17,7 +17,7 @@ from worker.agent.slots import Slots
 from worker.errors import EnvelopeError
 from worker.intake.backoff import Backoff
 from worker.intake.client import IntakeError
-from worker.intake.verdict import Verdict
+from worker.intake.replies import Verdict
 from worker.wire.messages import Job, Jobs, ResultItem, raw
 
 

@@ -20,7 +20,7 @@ from worker.agent import spool
 from worker.clock import Clock
 from worker.intake.backoff import Backoff
 from worker.intake.client import IntakeError
-from worker.intake.verdict import Verdict
+from worker.intake.replies import Verdict
 from worker.wire import messages
 from worker.wire.messages import ResultItem, Results, ResultsReply
 

@@ -19,7 +19,7 @@ from worker.agent.slots import Slots
 from worker.clock import Clock
 from worker.intake.backoff import Backoff
 from worker.intake.client import MAX_SIGNINGS, TIMEOUT, IntakeError, UnreadableBatch
-from worker.intake.verdict import Verdict
+from worker.intake.replies import Verdict
 from worker.wire.messages import VERSION, Jobs, Pull
 
 log = logging.getLogger(__name__)

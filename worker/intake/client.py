@@ -22,7 +22,7 @@ from yarl import URL
 from worker.clock import Clock
 from worker.errors import EnvelopeError, MessageError, SignatureError, SyntheticsError
 from worker.intake.backoff import retry_after_seconds
-from worker.intake.verdict import Verdict, likely_cause, of_signed_reply
+from worker.intake.replies import Verdict, likely_cause, of_signed_reply
 from worker.secret import Secret
 from worker.wire import envelope, messages, signing
 from worker.wire.keys import PrivateKey, PublicKey

@@ -15,7 +15,7 @@ from tests.servers.controlplane import CREDENTIALS, Answer, ProtocolServer, prot
 from worker.clock import SystemClock
 from worker.errors import EnvelopeError, MessageError
 from worker.intake.client import Identity, Intake, IntakeError, Peer
-from worker.intake.verdict import Verdict
+from worker.intake.replies import Verdict
 from worker.secret import Secret
 from worker.wire.keys import generate
 from worker.wire.messages import MAX_REPLY_BYTES, Job, Jobs, Pull, ResultItem, raw

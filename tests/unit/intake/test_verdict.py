@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.intake.verdict import Verdict, likely_cause, of_signed_reply
+from worker.intake.replies import Verdict, likely_cause, of_signed_reply
 
 
 @pytest.mark.parametrize(
