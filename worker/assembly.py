@@ -16,8 +16,8 @@ from worker.heap import give_back_large_buffers
 from worker.net.door import Door
 from worker.probers import HTTPLimits
 from worker.reach import Egress, resolver_of
-from worker.runner import RunLimits, Runner
 from worker.telemetry.vitals import Vitals
+from worker.work.tests import RunLimits, Runner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,7 +38,7 @@ def main() -> NoReturn:
 
 
 def execute(argv: Sequence[str], serve: Serve | None = None) -> int:
-    """Do what *argv* asks for, serving by *serve* instead of `app.run` where given; the exit code."""
+    """Do what *argv* asks for, serving by *serve* instead of `start.run` where given; the exit code."""
     try:
         with without_collections():
             work = _prepared(argv, serve)
@@ -89,9 +89,9 @@ def _serve(argv: Sequence[str], serve: Serve | None) -> Callable[[], int]:
     _log_to_stderr(loaded)
     if serve is not None:
         return lambda: _run(serve(loaded.config, loaded.warnings))
-    from worker import app
+    from worker import start
 
-    return lambda: _run(app.run(loaded.config, loaded.warnings))
+    return lambda: _run(start.run(loaded.config, loaded.warnings))
 
 
 def _validate(line: CommandLine) -> Callable[[], int]:
@@ -104,12 +104,12 @@ def _validate(line: CommandLine) -> Callable[[], int]:
 
 
 def _check(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
-    from worker import app
+    from worker import start
     from worker.commands.check import as_line, check
 
     loaded = _loaded(argv)
     shown = partial(as_line, as_json="json" in line.switches, colour=sys.stdout.isatty())
-    run = partial(app.check, loaded.config)
+    run = partial(start.check, loaded.config)
     return lambda: _run(check(_found(line), run, show=lambda outcome: _show(shown(outcome)), complain=_complain))
 
 
@@ -138,7 +138,7 @@ def _loaded(argv: Sequence[str]) -> Loaded[LocalConfig]:
 
 
 def _found(line: CommandLine) -> Iterable[Definition | Unusable]:
-    from worker.definitions import read_definitions
+    from worker.commands.definitions import read_definitions
 
     return read_definitions(line.operands, sys.stdin.buffer)
 

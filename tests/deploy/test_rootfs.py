@@ -124,7 +124,7 @@ def test_every_compiled_module_finds_its_libraries(engine: Engine, image: str) -
     assert standard > 20
 
 
-@pytest.mark.parametrize(("of", "module"), [(WORKER, "worker.app"), (CONTROL_PLANE, "controlplane.app")])
+@pytest.mark.parametrize(("of", "module"), [(WORKER, "worker.start"), (CONTROL_PLANE, "controlplane.app")])
 def test_no_start_compiles_a_module(engine: Engine, of: str, module: str) -> None:
     assert python(engine, of, "-c", UNCOMPILED, module) == ""
 

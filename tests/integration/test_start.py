@@ -17,7 +17,7 @@ from tests.fakes.clock import FakeClock
 from tests.fakes.intake import FakeIntake
 from tests.servers.controlplane import CREDENTIALS, ProtocolServer, protocol_server
 from tests.waiting import until
-from worker import app
+from worker import start
 from worker.agent.signals import Signals
 from worker.agent.worker import Worker
 from worker.apitest.result import Result, Status
@@ -27,9 +27,9 @@ from worker.config.load import Config, load
 from worker.errors import ConfigError
 from worker.evaluators.pool import Evaluators
 from worker.intake.client import Intake
-from worker.runner import Runner
 from worker.telemetry.vitals import Vitals
 from worker.wire.messages import Job, Jobs, raw
+from worker.work.tests import Runner
 
 
 @pytest.fixture
@@ -78,13 +78,13 @@ async def test_a_port_that_is_taken_ends_the_start_before_anything_is_pulled(
 ) -> None:
     config = config_of(control_plane, tmp_path, "--enableStatusProbes", f"--statusProbesPort={taken_port}")
     with pytest.raises(BaseExceptionGroup) as raised:
-        await app.run(config)
+        await start.run(config)
     assert mistaken(raised.value) == ["statusProbesPort"]
     assert control_plane.seen == []
 
 
 async def test_a_worker_that_is_stopped_at_once_stops_in_order(control_plane: ProtocolServer, tmp_path: Path) -> None:
-    running = asyncio.create_task(app.run(config_of(control_plane, tmp_path)))
+    running = asyncio.create_task(start.run(config_of(control_plane, tmp_path)))
     await until(lambda: control_plane.seen)
     os.kill(os.getpid(), signal.SIGTERM)
     assert await running == 0

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 
 from worker.apitest.files import Definition, Unusable
-from worker.definitions import read_definitions
+from worker.commands.definitions import read_definitions
 
 
 def test_a_file_that_cannot_be_read_does_not_stop_the_others(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_inside_another_it_leaves_the_end_to_the_outer_one() -> None:
 @pytest.mark.parametrize("flag", ["--help", "--version"])
 def test_a_look_at_the_command_line_imports_no_part_of_a_worker(flag: str) -> None:
     modules = imported(f"from worker import cli; cli.execute([{flag!r}])")
-    assert modules.isdisjoint({"asyncio", "aiohttp", "cryptography", "worker.config.load", "worker.app"})
+    assert modules.isdisjoint({"asyncio", "aiohttp", "cryptography", "worker.config.load", "worker.start"})
 
 
 def test_the_first_pull_waits_for_nothing_that_only_runs_tests_or_answers_probes() -> None:

@@ -1,0 +1,1 @@
+"""Kinds of work that the agent can run: a job in, its outcome out. Pulls and pushes nothing."""
