@@ -1,4 +1,4 @@
-"""A clock that only a test moves. Its own tests are in tests/unit/test_fakes.py."""
+"""A clock that only a test moves. Its own tests are in tests/unit/support/test_fakes.py."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A control plane that a test programs reply by reply. Its own tests are in tests/unit/test_fakes.py."""
+"""A control plane that a test programs reply by reply. Its own tests are in tests/unit/support/test_fakes.py."""
 
 from __future__ import annotations
 

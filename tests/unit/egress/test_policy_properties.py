@@ -8,8 +8,8 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.addresses import EMBEDDINGS, OPERATOR_NAT64, boundaries_ipv4, boundaries_ipv6
-from tests.unit.naive_policy import NaivePolicy
+from tests.unit.egress.addresses import EMBEDDINGS, OPERATOR_NAT64, boundaries_ipv4, boundaries_ipv6
+from tests.unit.egress.naive_policy import NaivePolicy
 from worker.egress.policy import Policy
 
 NAT64 = {f"{IPv6Address(prefix)}/{length}": (prefix, length) for length, prefix in OPERATOR_NAT64.items()}

@@ -1,6 +1,6 @@
 """What is told about the options is what they are: help, schema and reference against the table, the loader and each other.
 
-`python -m tests.unit.test_reference` writes the schema and the reference anew.
+`python -m tests.unit.config.test_reference` writes the schema and the reference anew.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from tests.unit.test_config_mistakes import MISTAKES, sections
+from tests.unit.config.test_mistakes import MISTAKES, sections
 from worker.config.option import Source
 from worker.config.options import NAMES, OPTIONS, UNUSED
 from worker.config.reference import help_text, schema, table
@@ -21,7 +21,7 @@ from worker.wire.keys import generate
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCHEMA = ROOT / "worker-config.schema.json"
 OPERATING = ROOT / "docs" / "operating.md"
-BEGIN = "<!-- reference: generated from worker/config/options.py by `python -m tests.unit.test_reference` -->\n"
+BEGIN = "<!-- reference: generated from worker/config/options.py by `python -m tests.unit.config.test_reference` -->\n"
 END = "<!-- end of reference -->\n"
 KEY = generate("x25519")
 
@@ -67,12 +67,12 @@ def validator() -> jsonschema_rs.Draft202012Validator:
 
 
 def test_the_committed_schema_is_the_generated_one() -> None:
-    assert SCHEMA.read_text() == schema(), "run python -m tests.unit.test_reference"
+    assert SCHEMA.read_text() == schema(), "run python -m tests.unit.config.test_reference"
 
 
 def test_the_committed_reference_is_the_generated_one() -> None:
     inside = OPERATING.read_text().partition(BEGIN)[2].partition(END)[0]
-    assert inside == table(), "run python -m tests.unit.test_reference"
+    assert inside == table(), "run python -m tests.unit.config.test_reference"
 
 
 def test_the_schema_is_one_of_draft_2020_12(validator: jsonschema_rs.Draft202012Validator) -> None:

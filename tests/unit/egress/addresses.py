@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from tests.unit.naive_policy import IPV4, IPV6, nat64_address, octets
+from tests.unit.egress.naive_policy import IPV4, IPV6, nat64_address, octets
 
 OPERATOR_NAT64 = {
     32: octets("2a00:64::"),

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.probers.response_reading import CHUNKED, HEAD, SMALL, code, in_single_bytes, read, received
+from tests.unit.net.http.response_reading import CHUNKED, HEAD, SMALL, code, in_single_bytes, read, received
 from worker.net.http.response import Received
 from worker.outcome.failure import Failure, FailureCode
 

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.unit.probers.response_reading import CHUNKED, HEAD, LIMITS, SMALL, code, in_single_bytes, read, received
+from tests.unit.net.http.response_reading import CHUNKED, HEAD, LIMITS, SMALL, code, in_single_bytes, read, received
 from worker.net.http.response import HTTPLimits, Received, ResponseReader
 from worker.outcome.failure import FailureCode
 

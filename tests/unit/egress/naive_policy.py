@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from socket import AF_INET, AF_INET6, inet_pton
 
-from tests.unit.special_purpose_facts import ADDED_IPV4, ADDED_IPV6, REGISTRY_IPV4, REGISTRY_IPV6
+from tests.unit.egress.special_purpose_facts import ADDED_IPV4, ADDED_IPV6, REGISTRY_IPV4, REGISTRY_IPV6
 
 Range = tuple[bytes, bytes]
 

@@ -7,8 +7,8 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 import pytest
 
-from tests.unit.addresses import EMBEDDINGS, OPERATOR_NAT64, boundaries_ipv4
-from tests.unit.naive_policy import NaivePolicy, nat64_address, nat64_part, octets
+from tests.unit.egress.addresses import EMBEDDINGS, OPERATOR_NAT64, boundaries_ipv4
+from tests.unit.egress.naive_policy import NaivePolicy, nat64_address, nat64_part, octets
 from worker.egress.embedding import NAT64_LENGTHS, embedded, translated
 from worker.egress.policy import Policy
 
