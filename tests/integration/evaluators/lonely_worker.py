@@ -6,7 +6,7 @@ import asyncio
 
 import psutil
 
-from tests.integration.sandbox.test_evaluators import deeds, pool_of, seen, until
+from tests.integration.evaluators.test_evaluators import deeds, pool_of, seen, until
 
 
 async def main() -> None:

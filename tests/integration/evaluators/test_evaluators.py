@@ -26,7 +26,7 @@ from worker.outcome.failure import FailureCode
 from worker.outcome.phases import Timings
 from worker.sandbox.process import Process
 
-PROGRAM = "tests.integration.sandbox.deeds"
+PROGRAM = "tests.integration.evaluators.deeds"
 LIMIT = 0.15
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="a limit that only Linux has")
 
@@ -366,7 +366,7 @@ async def test_a_body_that_nobody_reads_does_not_outlive_its_test(tmp_path: Path
 async def test_evaluators_die_with_the_worker(number: signal.Signals) -> None:
     """Idle and busy ones, though nobody has told them."""
     worker = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.integration.sandbox.lonely_worker", stdout=asyncio.subprocess.PIPE
+        sys.executable, "-m", "tests.integration.evaluators.lonely_worker", stdout=asyncio.subprocess.PIPE
     )
     assert worker.stdout is not None
     pids = [int(pid) for pid in (await worker.stdout.readline()).split()]
