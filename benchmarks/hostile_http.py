@@ -33,8 +33,8 @@ import uvloop
 from benchmarks.fed_worker import FedWorker, definition, fed_worker
 from benchmarks.processes import cpu_seconds, family_size, process, running
 from benchmarks.timing import ASSERTIONS, Errors
-from tests.servers import hostile_http as servers
-from tests.servers.http import Conversation, Server
+from tests.support.servers import hostile_http as servers
+from tests.support.servers.http import Conversation, Server
 
 ATTACKERS = 9
 """Tests under way, unpushed results included: all of the ten slots but one."""

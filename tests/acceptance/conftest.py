@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.programs import ControlPlane, Program
-from tests.servers.target import Target, running_target
+from tests.support.servers.target import Target, running_target
 
 StartWorker = Callable[..., Program]
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.programs import http_test, run
-from tests.servers.target import Target
+from tests.support.servers.target import Target
 
 pytestmark = pytest.mark.acceptance
 

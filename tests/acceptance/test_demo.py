@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.programs import environment
-from tests.peers import REQUIRED
+from tests.support.peers import REQUIRED
 
 pytestmark = [
     pytest.mark.acceptance,

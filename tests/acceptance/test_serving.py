@@ -12,7 +12,7 @@ import trustme
 
 from tests.acceptance.conftest import StartWorker
 from tests.acceptance.programs import ControlPlane, http_test, until
-from tests.servers.target import Target
+from tests.support.servers.target import Target
 
 pytestmark = pytest.mark.acceptance
 

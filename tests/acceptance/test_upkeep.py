@@ -12,7 +12,7 @@ import pytest
 
 from tests.acceptance.conftest import StartWorker
 from tests.acceptance.programs import ControlPlane, http_test
-from tests.servers.target import Target
+from tests.support.servers.target import Target
 
 pytestmark = pytest.mark.acceptance
 

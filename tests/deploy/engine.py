@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.acceptance.programs import until
-from tests.peers import missing, peer
+from tests.support.peers import missing, peer
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BASE = "localhost/python:3.13-slim"

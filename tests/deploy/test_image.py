@@ -10,7 +10,7 @@ import pytest
 from tests.acceptance.programs import ControlPlane, http_test
 from tests.deploy.conftest import WORKER, StartContainer
 from tests.deploy.engine import Engine
-from tests.servers.target import Target
+from tests.support.servers.target import Target
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1500)]
 

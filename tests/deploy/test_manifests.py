@@ -20,7 +20,7 @@ from controlplane import locationfile
 from tests.acceptance.programs import ControlPlane, run, until
 from tests.deploy.conftest import CONTROL_PLANE, WORKER
 from tests.deploy.engine import ROOT, Container, Engine
-from tests.peers import peer
+from tests.support.peers import peer
 from worker import __version__
 from worker.agent import worker
 from worker.config.load import options

@@ -14,8 +14,8 @@ import pytest
 from tests.acceptance.conftest import StartWorker
 from tests.acceptance.programs import ControlPlane, http_test
 from tests.deploy.engine import ROOT
-from tests.peers import peer
-from tests.servers.target import Target
+from tests.support.peers import peer
+from tests.support.servers.target import Target
 from worker.outcome.failure import FailureCode
 
 pytestmark = pytest.mark.deploy

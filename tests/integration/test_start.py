@@ -13,10 +13,10 @@ from typing import cast
 
 import pytest
 
-from tests.fakes.clock import FakeClock
-from tests.fakes.intake import FakeIntake
-from tests.servers.controlplane import CREDENTIALS, ProtocolServer, protocol_server
-from tests.waiting import until
+from tests.support.clock import FakeClock
+from tests.support.intake import FakeIntake
+from tests.support.servers.controlplane import CREDENTIALS, ProtocolServer, protocol_server
+from tests.support.waiting import until
 from worker import start
 from worker.agent.signals import Signals
 from worker.agent.worker import Worker

@@ -21,8 +21,8 @@ from controlplane.store import locations, sweep, tests
 from controlplane.store.database import Database, Keyring, open_database
 from controlplane.store.locations import Location
 from controlplane.store.tests import StoredTest
-from tests.fakes.clock import FakeClock
-from tests.fakes.protocol import ProtocolWorker
+from tests.support.clock import FakeClock
+from tests.support.protocol import ProtocolWorker
 
 
 @dataclass(slots=True)

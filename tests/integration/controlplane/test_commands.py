@@ -18,7 +18,7 @@ from controlplane.cli import main
 from controlplane.store.database import Keyring, open_database
 from controlplane.store.results import keep
 from controlplane.store.tables import jobs
-from tests.fakes.protocol import outcome
+from tests.support.protocol import outcome
 from tests.unit.controlplane.test_definitions import definition
 from worker.wire import messages
 from worker.wire.keys import PrivateKey

@@ -28,8 +28,8 @@ from controlplane.schedule import Timetable
 from controlplane.store import locations, tests
 from controlplane.store.locations import Access
 from controlplane.store.tables import assignments, jobs, results
-from tests.fakes.protocol import ProtocolWorker, Reply, item
 from tests.integration.controlplane.plane import Plane, opened
+from tests.support.protocol import ProtocolWorker, Reply, item
 from worker.wire import messages
 from worker.wire.messages import Job, Jobs, ResultItem, ResultsReply
 

@@ -15,8 +15,8 @@ from sqlalchemy import update
 
 from controlplane.store import locations
 from controlplane.store.tables import credentials, results, workers
-from tests.fakes.protocol import PULL, RESULTS, ProtocolWorker, Reply, item
 from tests.integration.controlplane.plane import Plane, served
+from tests.support.protocol import PULL, RESULTS, ProtocolWorker, Reply, item
 from worker.secret import Secret
 from worker.wire import envelope, messages, signing
 from worker.wire.keys import generate

@@ -15,8 +15,8 @@ from controlplane.leases import MAX_DELIVERIES
 from controlplane.store import results as stored
 from controlplane.store import tests as store_tests
 from controlplane.store.tables import jobs, results
-from tests.fakes.protocol import ProtocolWorker, item
 from tests.integration.controlplane.plane import Plane
+from tests.support.protocol import ProtocolWorker, item
 from worker.wire.messages import Job, Jobs, ResultItem
 
 

@@ -22,7 +22,7 @@ import trustme
 from click.testing import CliRunner
 
 from controlplane.cli import main
-from tests.fakes.protocol import ProtocolWorker, item
+from tests.support.protocol import ProtocolWorker, item
 from tests.unit.controlplane.test_definitions import definition
 from worker.wire.messages import Job
 

@@ -16,10 +16,10 @@ from dataclasses import asdict, dataclass
 import uvloop
 
 from tests.integration.egress.listeners import Listeners
-from tests.servers import dns
-from tests.servers.dns import DNSServer
-from tests.servers.door import nameservers, trust_store
-from tests.servers.http import Seen, reply, serving
+from tests.support.servers import dns
+from tests.support.servers.dns import DNSServer
+from tests.support.servers.door import nameservers, trust_store
+from tests.support.servers.http import Seen, reply, serving
 from tests.vectors.egress import Vector, vectors
 from worker.apitest.observation import Observation
 from worker.apitest.request import DNSRequest, HTTPRequest, TCPRequest

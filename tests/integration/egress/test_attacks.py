@@ -20,10 +20,10 @@ import pytest
 
 from tests.integration.egress.listeners import Listeners
 from tests.integration.egress.siege import HOST_WAYS, POLICIES, REDIRECTOR, Run, besiege, ways_of, zone
-from tests.peers import missing
-from tests.servers.dns import DNSServer
-from tests.servers.door import nameservers, trust_store
-from tests.servers.proxy import HTTPProxy, SOCKS5Proxy
+from tests.support.peers import missing
+from tests.support.servers.dns import DNSServer
+from tests.support.servers.door import nameservers, trust_store
+from tests.support.servers.proxy import HTTPProxy, SOCKS5Proxy
 from tests.vectors.egress import DENIED, INVALID, Vector, vectors
 from worker.net.door import Door
 from worker.net.host import Address, Name

@@ -15,10 +15,10 @@ import pytest_asyncio
 
 from tests.integration.egress.listeners import Listeners
 from tests.integration.egress.siege import CLOCK, LIMITS
-from tests.servers import dns
-from tests.servers.dns import Behaviour, DNSServer, Query, Reaction
-from tests.servers.door import nameservers, trust_store
-from tests.servers.http import reply, serving
+from tests.support.servers import dns
+from tests.support.servers.dns import Behaviour, DNSServer, Query, Reaction
+from tests.support.servers.door import nameservers, trust_store
+from tests.support.servers.http import reply, serving
 from worker.apitest.observation import Observation
 from worker.apitest.request import DNSRequest, HTTPRequest, TCPRequest
 from worker.egress.policy import Policy

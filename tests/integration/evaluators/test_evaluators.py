@@ -14,7 +14,7 @@ import psutil
 import pytest
 import uvloop
 
-from tests.fakes.clock import FakeClock
+from tests.support.clock import FakeClock
 from worker.apitest.assertion import Comparison, Operator, Subject
 from worker.apitest.observation import HTTPResponse, Observation
 from worker.checks.evidence import Limits

@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 from aiohttp import web
 
-from tests.servers.controlplane import CREDENTIALS, Answer, ProtocolServer, protocol_server
+from tests.support.servers.controlplane import CREDENTIALS, Answer, ProtocolServer, protocol_server
 from worker.clock import SystemClock
 from worker.errors import EnvelopeError, MessageError
 from worker.intake.client import Identity, Intake, IntakeError, Peer

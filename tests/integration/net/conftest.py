@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.loops import pytest_asyncio_loop_factories
+from tests.support.loops import pytest_asyncio_loop_factories
 
 __all__ = ("pytest_asyncio_loop_factories",)  # pytest finds it by its name
 

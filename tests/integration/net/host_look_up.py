@@ -16,8 +16,8 @@ from typing import Any
 import uvloop
 
 from tests.integration.net.way import open_descriptors, recorder
-from tests.servers.door import nameservers
-from tests.waiting import until
+from tests.support.servers.door import nameservers
+from tests.support.waiting import until
 from worker.net.failure import DoorError
 from worker.net.host import Name
 from worker.net.resolver import Resolver

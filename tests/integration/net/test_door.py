@@ -8,12 +8,12 @@ import resource
 import pytest
 
 from tests.integration.net.way import CLOCK, open_descriptors, recorder
-from tests.servers import dns
-from tests.servers.closing import turns
-from tests.servers.dns import DNSServer
-from tests.servers.door import loopback_door
-from tests.servers.tcp import Listener, blackhole, closed_port
-from tests.waiting import until
+from tests.support.servers import dns
+from tests.support.servers.closing import turns
+from tests.support.servers.dns import DNSServer
+from tests.support.servers.door import loopback_door
+from tests.support.servers.tcp import Listener, blackhole, closed_port
+from tests.support.waiting import until
 from worker.net.door import Door, Endpoint
 from worker.net.failure import DoorError
 from worker.net.recorder import Recorder

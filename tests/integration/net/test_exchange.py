@@ -11,10 +11,10 @@ from ipaddress import ip_address
 import pytest
 
 from tests.integration.net.way import CLOCK, open_descriptors, recorder
-from tests.servers import dns
-from tests.servers.closing import turns
-from tests.servers.dns import DNSServer, Query
-from tests.waiting import until
+from tests.support.servers import dns
+from tests.support.servers.closing import turns
+from tests.support.servers.dns import DNSServer, Query
+from tests.support.waiting import until
 from worker.net.dnswire import Question, Reply, encode_name
 from worker.net.exchange import MAX_FOREIGN, Nameserver, NoReplyError, ask
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from tests.peers import REQUIRED
-from tests.servers import dns
-from tests.servers.dns import DNSServer
-from tests.waiting import until
+from tests.support.peers import REQUIRED
+from tests.support.servers import dns
+from tests.support.servers.dns import DNSServer
+from tests.support.waiting import until
 
 UNSHARE = shutil.which("unshare") or ""
 

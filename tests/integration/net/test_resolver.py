@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from tests.integration.net.way import CLOCK, open_descriptors, recorder
-from tests.servers import dns
-from tests.servers.closing import turns
-from tests.servers.dns import DNSServer
-from tests.servers.door import nameservers
-from tests.waiting import until
+from tests.support.servers import dns
+from tests.support.servers.closing import turns
+from tests.support.servers.dns import DNSServer
+from tests.support.servers.door import nameservers
+from tests.support.waiting import until
 from worker.net.failure import DoorError
 from worker.net.host import Name
 from worker.net.resolver import MAX_ADDRESSES, Resolver, host_nameservers

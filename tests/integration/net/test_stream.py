@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.net.way import CLOCK, open_descriptors, recorder
-from tests.waiting import until
+from tests.support.waiting import until
 from worker.net.dial import dial
 from worker.net.stream import Connection
 from worker.net.trust import TrustStore

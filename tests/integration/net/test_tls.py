@@ -12,12 +12,12 @@ import pytest
 import trustme
 
 from tests.integration.net.way import open_descriptors, recorder
-from tests.servers import dns
-from tests.servers.closing import turns
-from tests.servers.dns import DNSServer
-from tests.servers.door import loopback_door
-from tests.servers.tcp import Listener
-from tests.waiting import until
+from tests.support.servers import dns
+from tests.support.servers.closing import turns
+from tests.support.servers.dns import DNSServer
+from tests.support.servers.door import loopback_door
+from tests.support.servers.tcp import Listener
+from tests.support.waiting import until
 from worker.net.door import Door, Endpoint, TLSSettings
 from worker.net.failure import DoorError
 from worker.net.recorder import Recorder

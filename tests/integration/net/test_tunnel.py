@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from tests.integration.net.way import open_descriptors, recorder
-from tests.servers import dns
-from tests.servers.closing import turns
-from tests.servers.dns import DNSServer
-from tests.servers.door import loopback_door
-from tests.servers.proxy import HTTPProxy, SOCKS5Proxy
-from tests.servers.tcp import Listener, blackhole, closed_port
-from tests.waiting import until
+from tests.support.servers import dns
+from tests.support.servers.closing import turns
+from tests.support.servers.dns import DNSServer
+from tests.support.servers.door import loopback_door
+from tests.support.servers.proxy import HTTPProxy, SOCKS5Proxy
+from tests.support.servers.tcp import Listener, blackhole, closed_port
+from tests.support.waiting import until
 from worker.net.door import Door, Endpoint, TLSSettings
 from worker.net.failure import DoorError
 from worker.net.proxy import Proxy

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.loops import pytest_asyncio_loop_factories
-from tests.servers.door import loopback_door
+from tests.support.loops import pytest_asyncio_loop_factories
+from tests.support.servers.door import loopback_door
 from worker.net.door import Door
 
 __all__ = ("pytest_asyncio_loop_factories",)  # pytest finds it by its name

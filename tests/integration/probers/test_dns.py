@@ -7,10 +7,10 @@ import socket
 
 import pytest
 
-from tests.servers import dns
-from tests.servers.dns import DNSServer
-from tests.servers.door import loopback_door
-from tests.waiting import until
+from tests.support.servers import dns
+from tests.support.servers.dns import DNSServer
+from tests.support.servers.door import loopback_door
+from tests.support.waiting import until
 from worker.apitest.observation import DNSAnswer, DNSAnswers, Observation
 from worker.apitest.request import DNSRequest
 from worker.clock import SystemClock

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 import psutil
 import pytest
 
-from tests.servers import hostile_http as servers
-from tests.servers.hostile_http import CHUNKED, HEAD, UNTIL_CLOSE
-from tests.servers.http import Conversation, Server
+from tests.support.servers import hostile_http as servers
+from tests.support.servers.hostile_http import CHUNKED, HEAD, UNTIL_CLOSE
+from tests.support.servers.http import Conversation, Server
 from worker.apitest.observation import HTTPResponse, Observation
 from worker.apitest.request import HTTPRequest
 from worker.clock import SystemClock

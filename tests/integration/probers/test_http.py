@@ -13,8 +13,8 @@ from collections.abc import Sequence
 import pytest
 import trustme
 
-from tests.servers.door import loopback_door
-from tests.servers.http import Server, read_request, reply, serving
+from tests.support.servers.door import loopback_door
+from tests.support.servers.http import Server, read_request, reply, serving
 from worker.apitest.observation import HTTPResponse, Observation
 from worker.apitest.request import BasicAuth, HTTPRequest
 from worker.clock import SystemClock

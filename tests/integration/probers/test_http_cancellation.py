@@ -13,10 +13,10 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import psutil
 import pytest
 
-from tests.servers import hostile_http as servers
-from tests.servers.door import loopback_door
-from tests.servers.http import Server
-from tests.waiting import until
+from tests.support.servers import hostile_http as servers
+from tests.support.servers.door import loopback_door
+from tests.support.servers.http import Server
+from tests.support.waiting import until
 from worker.apitest.request import HTTPRequest
 from worker.clock import SystemClock
 from worker.net.door import Door

@@ -7,8 +7,8 @@ import ssl
 
 import pytest
 
-from tests.servers.door import loopback_door
-from tests.servers.http import Seen, Server, read_request, reply, serving
+from tests.support.servers.door import loopback_door
+from tests.support.servers.http import Seen, Server, read_request, reply, serving
 from worker.apitest.observation import HTTPResponse, Observation
 from worker.apitest.request import BasicAuth, HTTPRequest
 from worker.clock import SystemClock

@@ -6,13 +6,13 @@ import asyncio
 
 import pytest
 
-from tests.servers import dns
-from tests.servers.closing import turns
-from tests.servers.dns import DNSServer
-from tests.servers.door import loopback_door
-from tests.servers.proxy import HTTPProxy, SOCKS5Proxy
-from tests.servers.tcp import Listener, blackhole, closed_port
-from tests.waiting import until
+from tests.support.servers import dns
+from tests.support.servers.closing import turns
+from tests.support.servers.dns import DNSServer
+from tests.support.servers.door import loopback_door
+from tests.support.servers.proxy import HTTPProxy, SOCKS5Proxy
+from tests.support.servers.tcp import Listener, blackhole, closed_port
+from tests.support.waiting import until
 from worker.apitest.observation import Observation, TCPConnection
 from worker.apitest.request import TCPRequest
 from worker.clock import SystemClock

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.servers.target import Target, running_target
+from tests.support.servers.target import Target, running_target
 from worker.apitest.result import Result, Status
 from worker.checks.evidence import Limits
 from worker.clock import SystemClock

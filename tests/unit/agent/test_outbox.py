@@ -11,9 +11,9 @@ import msgspec
 import orjson
 import pytest
 
-from tests.fakes.clock import FakeClock
-from tests.fakes.intake import FakeIntake
-from tests.waiting import until
+from tests.support.clock import FakeClock
+from tests.support.intake import FakeIntake
+from tests.support.waiting import until
 from worker.agent.outbox import GATHER, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_WAITING_ITEMS, Fate, Outbox, without_body
 from worker.intake.backoff import Backoff
 from worker.intake.client import IntakeError

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from tests.fakes.clock import FakeClock
-from tests.fakes.intake import FakeIntake
+from tests.support.clock import FakeClock
+from tests.support.intake import FakeIntake
 from worker.agent.inflight import InFlight, starts_after
 from worker.agent.outbox import Outbox
 from worker.agent.poller import COALESCE, FIRST_DISTRUST, SLOWED_DOWN, Cadence, Poller

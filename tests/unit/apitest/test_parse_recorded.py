@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.shared import SHARED, needs_shared
+from tests.support.shared import SHARED, needs_shared
 from worker.apitest.parse import parse
 from worker.apitest.request import DNSRequest, HTTPRequest, TCPRequest
 from worker.errors import TestError

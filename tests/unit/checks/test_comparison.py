@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.checks.observed import dns, http, judged, tcp
+from tests.support.observed import dns, http, judged, tcp
 from worker.apitest.observation import Observation
 
 HEADERS = (

@@ -12,7 +12,7 @@ from collections.abc import Callable
 import brotli  # type: ignore[import-untyped]
 import pytest
 
-from tests.unit.checks.observed import http, judged
+from tests.support.observed import http, judged
 from worker.checks.content import decode, preview
 from worker.checks.evidence import Limits
 from worker.checks.judgement import JudgementError

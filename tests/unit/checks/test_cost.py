@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.checks.observed import LIMITS, assertion_of, dns, http, json_path, json_schema, tcp, xpath
+from tests.support.observed import LIMITS, assertion_of, dns, http, json_path, json_schema, tcp, xpath
 from worker.apitest.observation import Observation
 from worker.checks.cost import evaluate_bounded, is_bounded
 from worker.checks.evidence import Evidence

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.checks.observed import LIMITS, http, json_path, json_schema, parsed_test, tcp, xpath
+from tests.support.observed import LIMITS, http, json_path, json_schema, parsed_test, tcp, xpath
 from worker.apitest.assertion import (
     Assertion,
     BodyHashAssertion,
@@ -162,7 +162,7 @@ from worker.checks.evaluate import evaluate
 from worker.checks.warmup import warm_up
 assert threading.active_count() == 1
 warm_up(Limits())
-from tests.unit.checks.observed import http, parsed_test
+from tests.support.observed import http, parsed_test
 from tests.unit.checks.test_evaluate import ONE_OF_EACH
 test = parsed_test("http", *ONE_OF_EACH)
 opened = []

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.unit.checks.observed import http, json_path, judged
+from tests.support.observed import http, json_path, judged
 from worker.checks.jsonpath import find
 from worker.checks.judgement import JudgementError
 

@@ -10,9 +10,9 @@ from contextlib import suppress
 
 import pytest
 
+from tests.support.node import found_by_node, needs_node
+from tests.support.observed import http, judged
 from tests.unit.checks.dialect import CASES
-from tests.unit.checks.node import found_by_node, needs_node
-from tests.unit.checks.observed import http, judged
 from worker.checks.evidence import Limits
 from worker.checks.judgement import JudgementError
 from worker.checks.pattern import search

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.shared import SHARED, needs_shared
+from tests.support.shared import SHARED, needs_shared
 from worker.apitest.observation import HTTPResponse, Observation
 from worker.apitest.parse import parse
 from worker.checks.evaluate import evaluate

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.checks.observed import dns, judged
+from tests.support.observed import dns, judged
 from worker.checks.records import canonical
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.checks.observed import dns, http, parsed_test, tcp
+from tests.support.observed import dns, http, parsed_test, tcp
 from worker.apitest.observation import Hop, HTTPResponse, Observation
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import Evidence, Limits

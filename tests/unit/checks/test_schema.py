@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.unit.checks.observed import http, json_schema, judged
+from tests.support.observed import http, json_schema, judged
 from tests.unit.checks.test_xpath import Listener
 from worker.checks.schema import VALIDATORS
 

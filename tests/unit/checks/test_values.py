@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from tests.unit.checks.node import NODE, needs_node
+from tests.support.node import NODE, needs_node
 from worker.checks.judgement import JudgementError
 from worker.checks.values import JSON, cut, number_of, same_structure, shown, text_of
 

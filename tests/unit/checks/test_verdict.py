@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.unit.checks.observed import (
+from tests.support.observed import (
     TIMINGS,
     definition,
     http,

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.unit.checks.observed import http, judged, xpath
+from tests.support.observed import http, judged, xpath
 
 FEED = b"""<?xml version="1.0" encoding="UTF-8"?>
 <feed xmlns:m="http://example.org/m" version="2.0">

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from tests.servers.dns import DNSServer, Query, Reaction, zone
+from tests.support.servers.dns import DNSServer, Query, Reaction, zone
 from worker.clock import SystemClock
 from worker.commands.policy import policy
 from worker.egress.policy import Policy

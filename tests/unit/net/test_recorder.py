@@ -6,7 +6,7 @@ from ipaddress import ip_address
 
 import pytest
 
-from tests.fakes.clock import FakeClock
+from tests.support.clock import FakeClock
 from worker.apitest.observation import Attempt, Resolution
 from worker.net.recorder import Recorder
 

@@ -6,8 +6,8 @@ import asyncio
 
 import pytest
 
-from tests.fakes.clock import FakeClock
-from tests.fakes.intake import FakeIntake
+from tests.support.clock import FakeClock
+from tests.support.intake import FakeIntake
 from worker.wire.messages import Jobs, Pull, ResultItem, raw
 
 

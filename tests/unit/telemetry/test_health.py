@@ -10,8 +10,8 @@ import aiohttp
 import pytest
 from aiohttp.test_utils import TestServer
 
-from tests.fakes.clock import FakeClock
-from tests.waiting import until
+from tests.support.clock import FakeClock
+from tests.support.waiting import until
 from worker.apitest.result import Result, Status
 from worker.outcome.failure import Failure, FailureCode
 from worker.outcome.phases import Timings

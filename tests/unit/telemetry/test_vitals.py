@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from tests.fakes.clock import FakeClock
+from tests.support.clock import FakeClock
 from worker.telemetry.vitals import TICK, Vitals, open_descriptors
 
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from tests.peers import REQUIRED
+from tests.support.peers import REQUIRED
 
 NODE = shutil.which("node")
 

@@ -21,7 +21,7 @@ import dns.rcode
 import dns.rdatatype
 import dns.rrset
 
-from tests.servers.closing import end
+from tests.support.servers.closing import end
 
 Transport: TypeAlias = Literal["udp", "tcp"]
 Addresses: TypeAlias = Sequence[str] | Callable[[int], Sequence[str]]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 import brotli  # type: ignore[import-untyped]
 from backports import zstd
 
-from tests.servers.http import Conversation, Server, read_request
+from tests.support.servers.http import Conversation, Server, read_request
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
