@@ -38,13 +38,13 @@ async def run(config: Config, warnings: Sequence[str] = ()) -> int:
         # OpenSSL reads authorities without the interpreter's lock, so imports go on meanwhile.
         reading = asyncio.get_running_loop().run_in_executor(None, trust_of, config)
         with without_collections():
-            from worker.agent import worker
+            from worker.agent import worker as serving
         egress = egress_of(config, await reading)
         _announce(config, worker_id, (*warnings, *egress.warnings()))
-        async with worker.intake_of(config, egress.trust, clock, worker_id=worker_id) as intake:
+        async with serving.intake_of(config, egress.trust, clock, worker_id=worker_id) as intake:
             try:
                 async with asyncio.TaskGroup() as group:
-                    worker = worker.Worker(config, clock, group, intake=intake, vitals=vitals)
+                    worker = serving.Worker(config, clock, group, intake=intake, vitals=vitals)
                     served = group.create_task(worker.serve(signals), name="serving")
                     async with _assembled(config, egress, clock, vitals, worker_id=worker_id) as assembly:
                         worker.equip(assembly)

@@ -23,7 +23,7 @@ from tests.deploy.engine import ROOT, Container, Engine
 from tests.support.peers import peer
 from worker import __version__
 from worker.agent import worker
-from worker.config.load import options
+from worker.config import options
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1500)]
 

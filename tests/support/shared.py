@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-_ROOT = Path(__file__).resolve().parent.parent
+_ROOT = Path(__file__).resolve().parents[2]
 _CANDIDATES = (_ROOT.parent / "shared", _ROOT.parent.parent / "shared")
 
 SHARED = next((folder for folder in _CANDIDATES if (folder / "cases").is_dir()), None)

@@ -52,7 +52,7 @@ def test_a_look_at_the_command_line_imports_no_part_of_a_worker(flag: str) -> No
 
 
 def test_the_first_pull_waits_for_nothing_that_only_runs_tests_or_answers_probes() -> None:
-    modules = imported("from worker import app, serving")
+    modules = imported("from worker import start; from worker.agent import worker")
     assert "worker.intake.client" in modules
     late = {"worker.assembly", "worker.probers", "worker.sandbox", "worker.checks", "worker.net.resolver"}
     for_probes = {"worker.telemetry.status", "worker.telemetry.metrics", "aiohttp.web", "prometheus_client"}

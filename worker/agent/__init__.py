@@ -1,1 +1,4 @@
-"""The agent: takes slots, pulls jobs, runs them, pushes results, drains. Knows jobs, leases and bytes; never what a job asks for."""
+"""The agent: takes slots, pulls jobs, runs them, pushes results, and drains.
+
+It knows jobs, leases and bytes. What a job asks for is the knowledge of a kind of work (`worker.work`).
+"""

@@ -1,1 +1,4 @@
-"""Options: declared once, read from flags, environment and file, merged into one frozen Config. Knows no part of the worker that obeys them."""
+"""Options: declared once, read from flags, environment and file, and merged into one frozen Config.
+
+It knows no part of the worker that obeys an option.
+"""

@@ -1,1 +1,4 @@
-"""What every kind of work says of how it went: failures, phases, resolution. Values only; nothing here raises, waits or knows a protocol."""
+"""What every kind of work says of how it went: failures, phases, resolution.
+
+Frozen values only: nothing here raises, waits, or knows a protocol.
+"""

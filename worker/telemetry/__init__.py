@@ -1,1 +1,4 @@
-"""What the worker says of itself: logs, metrics, health, vitals. Measures and tells; decides nothing."""
+"""What the worker says of itself: logs, metrics, health, vitals.
+
+It measures and reports; it decides nothing.
+"""

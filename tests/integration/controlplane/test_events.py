@@ -112,7 +112,7 @@ class Simulation:
 
     async def send_pull(self, worker: Model, release: list[str], **changes: Any) -> Jobs:
         worker.pulls += 1
-        holding = (*worker.running, *worker.agent.outbox)
+        holding = (*worker.running, *worker.outbox)
         body = self.file.pull_body(holding=holding, release=tuple(release), **changes)
         answer = await pull(self.plane.service, self.asked(worker, worker.pulls, body))
         self.last_seen[worker.id] = self.plane.now()
@@ -150,15 +150,15 @@ class Simulation:
         assert (await self.send_pull(worker, [], free_slots=3, **how)).jobs == ()
 
     def finish(self, worker: Model) -> None:
-        worker.agent.outbox |= {lease: item(job) for lease, job in worker.running.items()}
+        worker.outbox |= {lease: item(job) for lease, job in worker.running.items()}
         worker.running.clear()
 
     async def push(self, worker: Model, *, reply_lost: bool) -> None:
-        items = list(worker.agent.outbox.values())
+        items = list(worker.outbox.values())
         if items:
             await self.send_push(worker, items)
             if not reply_lost:
-                worker.agent.outbox.clear()
+                worker.outbox.clear()
 
     async def send_push(self, worker: Model, items: list[ResultItem]) -> None:
         worker.pushes += 1

@@ -16,7 +16,7 @@ from worker.config.load import load, load_local
 from worker.errors import ConfigErrors
 from worker.wire.keys import generate
 
-MISTAKES = sorted((Path(__file__).parent / "config_mistakes").glob("*.txt"))
+MISTAKES = sorted((Path(__file__).parent / "mistakes").glob("*.txt"))
 KEY = generate("x25519")
 SECRET = "hunter2"
 

@@ -18,7 +18,7 @@ from worker.config.options import NAMES, OPTIONS, UNUSED
 from worker.config.reference import help_text, schema, table
 from worker.wire.keys import generate
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = ROOT / "worker-config.schema.json"
 OPERATING = ROOT / "docs" / "operating.md"
 BEGIN = "<!-- reference: generated from worker/config/options.py by `python -m tests.unit.config.test_reference` -->\n"
