@@ -12,12 +12,12 @@ from worker.checks.evidence import Limits
 from worker.clock import Clock
 from worker.config.load import LocalConfig
 from worker.evaluators.pool import Evaluators
-from worker.heap import give_back_large_buffers
 from worker.net.door import Door
 from worker.probers import HTTPLimits
 from worker.reach import Egress, resolver_of
 from worker.telemetry.vitals import Vitals
-from worker.work.tests import RunLimits, Runner
+from worker.work.heap import give_back_large_buffers
+from worker.work.runner import RunLimits, Runner
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -29,7 +29,7 @@ from worker.evaluators.pool import Evaluators
 from worker.intake.client import Intake
 from worker.telemetry.vitals import Vitals
 from worker.wire.messages import Job, Jobs, raw
-from worker.work.tests import Runner
+from worker.work.runner import Runner
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from worker.net.trust import TrustStore
 from worker.probers import HTTPLimits
 from worker.telemetry.vitals import Vitals
 from worker.wire.messages import Job, raw
-from worker.work.tests import RunLimits, Runner
+from worker.work.runner import RunLimits, Runner
 
 LIMITS = RunLimits(max_timeout=5.0, http=HTTPLimits(max_body_bytes=100_000), checks=Limits(max_body_bytes=50_000))
 
@@ -158,7 +158,7 @@ async def test_a_bug_of_the_worker_costs_one_result_and_leaves_a_trace(
     async def broken(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
-    monkeypatch.setattr("worker.work.tests.probe", broken)
+    monkeypatch.setattr("worker.work.runner.probe", broken)
     result = await carry_out(definition(target.url))
     assert result.failure is not None
     assert result.failure.code.value == "INTERNAL_ERROR"
