@@ -16,9 +16,8 @@ from functools import partial
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from worker import __version__
-from worker.commands.exits import DONE, FAILED, INTERRUPTED, UNUSABLE
 from worker.config.sources import CommandLine, read_command_line
-from worker.errors import ConfigError, ConfigErrors
+from worker.errors import ConfigError, ConfigErrors, ExitCode
 from worker.loading import without_collections
 
 if TYPE_CHECKING:
@@ -44,18 +43,18 @@ def execute(argv: Sequence[str], serve: Serve | None = None) -> int:
             work = _prepared(argv, serve)
         return work()
     except KeyboardInterrupt:
-        return INTERRUPTED
+        return ExitCode.INTERRUPTED
     except BrokenPipeError:
         sys.stdout = None  # whoever read the results has gone, and Python would try to flush them once more
-        return FAILED
+        return ExitCode.FAILED
     except Exception as error:  # the top of the process: say what is the operator's to mend, and what is our bug
         mistakes = _config_errors(error)
         if not mistakes:
             log.critical("a bug of the worker ended it", exc_info=error, extra={"action": "crashed"})
-            return FAILED
+            return ExitCode.FAILED
         for mistake in mistakes:
             _complain(str(mistake))
-        return UNUSABLE
+        return ExitCode.UNUSABLE
 
 
 def _prepared(argv: Sequence[str], serve: Serve | None) -> Callable[[], int]:
@@ -173,7 +172,7 @@ def _config_errors(error: BaseException) -> list[ConfigError]:
 def _say(text: str) -> int:
     sys.stdout.write(text)
     sys.stdout.flush()
-    return DONE
+    return ExitCode.DONE
 
 
 def _show(text: str) -> None:

@@ -1,4 +1,4 @@
-"""Every way in which the worker itself can fail. What goes wrong at a target is a value (apitest.result.Failure), not an error.
+"""Every way in which a program of this project can fail or end. What goes wrong at a target is a value (`outcome.failure`).
 
     SyntheticsError
     ├── ConfigError        the operator's to mend: one line, exit 2, before anything starts
@@ -18,6 +18,20 @@ Errors carry fields; nobody parses their text.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """The exit codes of every command."""
+
+    DONE = 0
+    """Done, passed, allowed, or drained."""
+    FAILED = 1
+    """A test failed, a definition is not valid, a host is denied; or a bug of the program."""
+    UNUSABLE = 2
+    """Options, config or input that cannot be used: nothing, or not all, was done."""
+    INTERRUPTED = 130
+    """A second Ctrl-C, or the first one where there is nothing to drain (128 + SIGINT, as shells have it)."""
 
 
 class SyntheticsError(Exception):

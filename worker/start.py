@@ -1,54 +1,68 @@
-"""The composition root: makes every part from one config in the order of a start, and runs them in one TaskGroup.
+"""The composition root: makes every part from one config, in the order of a start, and runs them in one TaskGroup.
 
-Parts are imported when their turn comes: a start takes as long as its imports do, and the first pull waits for half of them
-only. Opens no socket and judges nothing itself.
+Parts are imported when their turn comes: a start takes as long as its imports, and the first pull waits for half of them
+only. This module opens no socket and judges nothing itself. `run` serves a location; `check` runs tests once, here.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import random
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from worker import __version__
 from worker.agent.signals import caught
 from worker.clock import Clock, SystemClock
 from worker.config.load import Config, LocalConfig
+from worker.errors import ExitCode
 from worker.loading import without_collections
-from worker.reach import Egress, egress_of, trust_of
+from worker.reach import Egress, egress_of, resolver_of, trust_of
 from worker.telemetry.vitals import Vitals
 
 if TYPE_CHECKING:
+    from worker.agent.work import Work
+    from worker.agent.worker import Worker
     from worker.apitest.definition import APITest
     from worker.apitest.result import Result
-    from worker.assembly import Assembly
+    from worker.evaluators.pool import Evaluators
+    from worker.intake.client import Intake
+    from worker.net.trust import TrustStore
+    from worker.telemetry.health import Health
+    from worker.telemetry.metrics import Metrics
+    from worker.work.runner import Runner
 
 log = logging.getLogger(__name__)
 
+AGENT = f"synthetics-worker/{__version__}"
 
-async def run(config: Config, warnings: Sequence[str] = ()) -> int:
-    """Serve a location until a signal; returns the exit code. Raises ConfigError for what only a start can show."""
+
+async def run(config: Config, warnings: Sequence[str] = ()) -> ExitCode:
+    """Serve a location until a signal. Raises ConfigError for what only a start can show."""
     clock = SystemClock()
     worker_id = str(uuid.uuid4())
     vitals = Vitals(clock)
     with caught() as signals:
         # OpenSSL reads authorities without the interpreter's lock, so imports go on meanwhile.
         reading = asyncio.get_running_loop().run_in_executor(None, trust_of, config)
-        with without_collections():
-            from worker.agent import worker as serving
+        import_agent()
         egress = egress_of(config, await reading)
         _announce(config, worker_id, (*warnings, *egress.warnings()))
-        async with serving.intake_of(config, egress.trust, clock, worker_id=worker_id) as intake:
+        metrics = _metrics_of(config)
+        work: asyncio.Future[Work] = asyncio.get_running_loop().create_future()
+        async with intake_of(config, egress.trust, clock, worker_id=worker_id) as intake:
             try:
                 async with asyncio.TaskGroup() as group:
-                    worker = serving.Worker(config, clock, group, intake=intake, vitals=vitals)
-                    served = group.create_task(worker.serve(signals), name="serving")
-                    async with _assembled(config, egress, clock, vitals, worker_id=worker_id) as assembly:
-                        worker.equip(assembly)
-                        return await served
+                    serving = serving_of(config, clock, group, intake=intake, vitals=vitals, metrics=metrics, work=work)
+                    async with _status_server(config, serving.health, metrics):
+                        served = group.create_task(serving.worker.serve(signals), name="serving")
+                        async with _running_tests(config, egress, clock, vitals, worker_id=worker_id) as tests:
+                            work.set_result(_tests_of(tests, metrics))
+                            return await served
             finally:
                 log.info("stopped", extra={"action": "stopped", "worker": worker_id})
 
@@ -59,11 +73,11 @@ async def check(config: LocalConfig, tests: Sequence[APITest]) -> AsyncIterator[
     vitals = Vitals(clock)
     slots = asyncio.Semaphore(config.concurrency)
     egress = egress_of(config, trust_of(config))
-    async with _assembled(config, egress, clock, vitals, worker_id="") as assembly:
+    async with _running_tests(config, egress, clock, vitals, worker_id="") as made:
 
         async def one(test: APITest) -> Result:
             async with slots:
-                return await assembly.runner.run(test)
+                return await made.runner.run(test)
 
         watching = asyncio.create_task(vitals.run())
         running = [asyncio.create_task(one(test)) for test in tests]
@@ -77,20 +91,184 @@ async def check(config: LocalConfig, tests: Sequence[APITest]) -> AsyncIterator[
             await asyncio.gather(watching, *running, return_exceptions=True)
 
 
-@asynccontextmanager
-async def _assembled(
+def intake_of(config: Config, trust: TrustStore, clock: Clock, *, worker_id: str) -> Intake:
+    """The way to the control plane, not yet open."""
+    from worker.intake.client import Identity, Intake, Peer
+    from worker.wire.signing import Credentials
+
+    tls = trust.context(verify=not (config.proxy and config.proxy_ignore_ssl_errors))
+    identity = Identity(
+        credentials=Credentials(config.access_key, config.secret_access_key, config.location_id),
+        worker=worker_id,
+        private_keys=config.private_keys,
+        public_key=config.public_key,
+    )
+    return Intake(Peer(url=config.intake_url, tls=tls, proxy=config.proxy), identity, clock, agent=AGENT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """A worker ready to serve, and its health for whoever asks."""
+
+    worker: Worker
+    health: Health
+
+
+def serving_of(
+    config: Config,
+    clock: Clock,
+    group: asyncio.TaskGroup,
+    *,
+    intake: Intake,
+    vitals: Vitals,
+    metrics: Metrics | None,
+    work: asyncio.Future[Work],
+) -> Serving:
+    """Slots, outbox, jobs in flight, poller and health, wired to each other. Jobs wait for *work*, pulls do not."""
+    from worker.agent import readings
+    from worker.agent.inflight import InFlight
+    from worker.agent.outbox import Outbox
+    from worker.agent.poller import Cadence, Poller
+    from worker.agent.slots import Slots
+    from worker.agent.worker import Worker
+    from worker.intake.backoff import Backoff
+    from worker.telemetry.health import Health
+
+    slots = Slots(config.concurrency)
+    outbox = Outbox(
+        intake,
+        clock,
+        Backoff(random.uniform),
+        shrink=lambda outcome: work.result().shrink(outcome),  # an outcome exists, and so does what made it
+        set_aside=config.spool_directory,
+        on_delivery=lambda delivery: None if metrics is None else metrics.count_delivery(delivery.outcome),
+    )
+    inflight = InFlight(work, slots=slots, outbox=outbox, clock=clock, group=group)
+    poller = Poller(
+        intake,
+        inflight,
+        outbox,
+        slots,
+        clock,
+        cadence=Cadence(interval=config.poll_interval, at_most=config.max_number_messages_to_fetch),
+        keys=tuple(key.kid for key in config.private_keys),
+        agent=AGENT,
+        backoff=Backoff(random.uniform),
+        unreadable=Backoff(random.uniform),
+        trouble=lambda: vitals.shortage,
+    )
+    health = Health(
+        clock,
+        quiet_until_ns=lambda: poller.quiet_until_ns,
+        last_signed_reply_ns=lambda: intake.last_signed_reply_ns,
+    )
+    if metrics is not None:
+        readings.show(metrics, slots=slots, inflight=inflight, poller=poller, outbox=outbox)
+        metrics.watch(
+            "event_loop_lag_seconds", "Worst lateness of the event loop in ten seconds.", lambda: vitals.worst_lag
+        )
+        metrics.watch(
+            "clock_offset_seconds",
+            "What the control plane's clock is ahead, by its last signed reply.",
+            lambda: intake.clock_offset.total_seconds(),  # noqa: PLW0108  # the offset is replaced, not changed
+        )
+    loops = {"vitals": vitals.run}
+    liveness_file = config.liveness_file
+    if liveness_file is not None:
+        loops["liveness"] = lambda: health.keep_liveness_file(liveness_file)
+    worker = Worker(
+        poller=poller,
+        inflight=inflight,
+        outbox=outbox,
+        group=group,
+        loops=loops,
+        drain_timeout=config.drain_timeout,
+    )
+    return Serving(worker=worker, health=health)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningTests:
+    """What runs tests: the runner, and the evaluators that it needs."""
+
+    runner: Runner
+    evaluators: Evaluators
+
+
+def running_tests_of(
     config: LocalConfig, egress: Egress, clock: Clock, vitals: Vitals, *, worker_id: str
-) -> AsyncIterator[Assembly]:
-    """What runs tests, imported and made in a thread: the loop goes on, and with it the first pull."""
+) -> RunningTests:
+    """The door, the evaluators and the runner over both. Opens and starts nothing, and may be called in any thread.
 
-    def assembled() -> Assembly:
-        with without_collections():
-            from worker.assembly import assemble
-        return assemble(config, egress, clock, vitals, worker_id=worker_id)
+    Its imports are half of what a start takes.
+    """
+    with without_collections():
+        from worker.checks.evidence import Limits
+        from worker.evaluators.pool import Evaluators
+        from worker.net.door import Door
+        from worker.probers import HTTPLimits
+        from worker.work.heap import give_back_large_buffers
+        from worker.work.runner import RunLimits, Runner
 
-    assembly = await asyncio.to_thread(assembled)
-    async with assembly.evaluators:
-        yield assembly
+    give_back_large_buffers()
+    door = Door(policy=egress.policy, resolver=resolver_of(config), trust=egress.trust, proxy=egress.proxy)
+    checks = Limits(max_body_bytes=config.max_body_size_if_processed, pattern_seconds=config.regex_timeout)
+    evaluators = Evaluators(config.evaluators, checks, clock)
+    runner = Runner(
+        door=door,
+        evaluators=evaluators,
+        clock=clock,
+        limits=RunLimits(
+            max_timeout=config.max_timeout, http=HTTPLimits(max_body_bytes=config.max_body_size), checks=checks
+        ),
+        vitals=vitals,
+        worker_id=worker_id,
+        version=__version__,
+    )
+    return RunningTests(runner=runner, evaluators=evaluators)
+
+
+@asynccontextmanager
+async def _running_tests(
+    config: LocalConfig, egress: Egress, clock: Clock, vitals: Vitals, *, worker_id: str
+) -> AsyncIterator[RunningTests]:
+    """What runs tests, made in a thread: the loop goes on, and with it the first pull."""
+    made = await asyncio.to_thread(running_tests_of, config, egress, clock, vitals, worker_id=worker_id)
+    async with made.evaluators:
+        yield made
+
+
+def _tests_of(made: RunningTests, metrics: Metrics | None) -> Work:
+    from worker.work.tests import Tests, count_in, show_evaluators
+
+    if metrics is None:
+        return Tests(made.runner)
+    show_evaluators(metrics, made.evaluators)
+    return Tests(made.runner, on_result=count_in(metrics))
+
+
+def import_agent() -> None:
+    """Import what the first pull needs, while the authorities are read in a thread."""
+    with without_collections():
+        import worker.agent.worker
+        import worker.intake.client  # noqa: F401
+
+
+def _metrics_of(config: Config) -> Metrics | None:
+    """None where nobody can ask for them."""
+    if not config.enable_status_probes:
+        return None
+    with without_collections():
+        from worker.telemetry.metrics import Metrics
+    return Metrics(__version__)
+
+
+def _status_server(config: Config, health: Health, metrics: Metrics | None) -> AbstractAsyncContextManager[object]:
+    if metrics is None:
+        return nullcontext()
+    with without_collections():
+        from worker.telemetry.status import status_server
+    return status_server(health, metrics, config.status_probes_host, config.status_probes_port)
 
 
 def _announce(config: Config, worker_id: str, warnings: Sequence[str]) -> None:

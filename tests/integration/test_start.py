@@ -19,17 +19,13 @@ from tests.support.servers.controlplane import CREDENTIALS, ProtocolServer, prot
 from tests.support.waiting import until
 from worker import start
 from worker.agent.signals import Signals
-from worker.agent.worker import Worker
-from worker.apitest.result import Result, Status
-from worker.assembly import Assembly
+from worker.agent.work import Work
 from worker.clock import Clock
 from worker.config.load import Config, load
 from worker.errors import ConfigError
-from worker.evaluators.pool import Evaluators
 from worker.intake.client import Intake
 from worker.telemetry.vitals import Vitals
 from worker.wire.messages import Job, Jobs, raw
-from worker.work.runner import Runner
 
 
 @pytest.fixture
@@ -91,33 +87,40 @@ async def test_a_worker_that_is_stopped_at_once_stops_in_order(control_plane: Pr
     assert control_plane.pulls()[-1].draining
 
 
-class LateRunner:
-    """Notes when a job began, and passes it."""
+class LateWork:
+    """A kind of work that notes when a job began."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self.began: dict[str, float] = {}
 
-    async def carry_out(self, job: Job, received_ns: int) -> Result:
+    async def run(self, job: Job, received_ns: int) -> bytes:
         self.began[job.job] = self._clock.monotonic_ns() / 1e9
-        return Result(test_public_id="", test_name="", test_subtype="", test_version=1, status=Status.PASSED)
+        return b"{}"
+
+    def shrink(self, outcome: bytes) -> bytes | None:
+        return None
 
 
 class Serving:
-    """A worker that serves without what runs tests, under a clock that stands still."""
+    """A worker that serves without what runs jobs, under a clock that stands still."""
 
     def __init__(self, config: Config, group: asyncio.TaskGroup) -> None:
         self.clock = FakeClock()
         self.intake = FakeIntake()
         self.signals = Signals()
-        self.runner = LateRunner(self.clock)
-        vitals = Vitals(self.clock, descriptors=lambda: (0, 100))
-        self.worker = Worker(config, self.clock, group, intake=cast("Intake", self.intake), vitals=vitals)
-        self.served = group.create_task(self.worker.serve(self.signals))
-
-    def equip(self) -> None:
-        evaluators = cast("Evaluators", object())
-        self.worker.equip(Assembly(runner=cast("Runner", self.runner), evaluators=evaluators))
+        self.late = LateWork(self.clock)
+        self.work: asyncio.Future[Work] = asyncio.get_running_loop().create_future()
+        serving = start.serving_of(
+            config,
+            self.clock,
+            group,
+            intake=cast("Intake", self.intake),
+            vitals=Vitals(self.clock, descriptors=lambda: (0, 100)),
+            metrics=None,
+            work=self.work,
+        )
+        self.served = group.create_task(serving.worker.serve(self.signals))
 
     async def stop(self) -> int:
         self.signals.stop.set()
@@ -135,11 +138,11 @@ async def test_jobs_that_come_before_what_runs_them_wait_and_then_start_as_far_a
         )
         serving.intake.jobs.append(Jobs(jobs=tuple(job(str(number)) for number in range(60))))
         await serving.clock.advance(0.5)
-        assert serving.runner.began == {}
+        assert serving.late.began == {}
         assert len(serving.intake.pulls) == 1
-        serving.equip()
+        serving.work.set_result(serving.late)
         await serving.clock.advance(0.1)
-        began = [serving.runner.began[str(number)] for number in range(60)]
+        began = [serving.late.began[str(number)] for number in range(60)]
         assert began == pytest.approx([0.5] * 50 + [0.51] * 10)
         assert await serving.stop() == 0
 
@@ -153,4 +156,4 @@ async def test_jobs_that_still_wait_for_what_runs_them_are_given_back_by_a_drain
         await serving.clock.advance(0.1)
         assert await serving.stop() == 0
     assert serving.intake.pulls[-1].release == ("lease-one",)
-    assert serving.runner.began == {}
+    assert serving.late.began == {}

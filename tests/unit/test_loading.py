@@ -52,13 +52,20 @@ def test_a_look_at_the_command_line_imports_no_part_of_a_worker(flag: str) -> No
 
 
 def test_the_first_pull_waits_for_nothing_that_only_runs_tests_or_answers_probes() -> None:
-    modules = imported("from worker import start; from worker.agent import worker")
+    modules = imported("from worker import start; start.import_agent()")
     assert "worker.intake.client" in modules
-    late = {"worker.assembly", "worker.probers", "worker.sandbox", "worker.checks", "worker.net.resolver"}
+    late = {
+        "worker.work.runner",
+        "worker.probers",
+        "worker.evaluators",
+        "worker.sandbox",
+        "worker.checks",
+        "worker.apitest",
+    }
     for_probes = {"worker.telemetry.status", "worker.telemetry.metrics", "aiohttp.web", "prometheus_client"}
     assert modules.isdisjoint(late | for_probes)
 
 
 def test_the_worker_itself_has_no_engine() -> None:
-    modules = imported("from worker import assembly")
+    modules = imported("import worker.evaluators.pool, worker.net.door, worker.work.tests")
     assert modules.isdisjoint({"lxml", "jsonschema_rs", "jsonpath_ng", "jsonpath", "quickjs"})

@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+import uuid
+from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any
+
+import msgspec
 
 from worker.agent.outbox import Outbox
 from worker.agent.slots import Slots
+from worker.agent.work import Work
+from worker.clock import Clock
 from worker.wire.messages import Job, ResultItem
 
 log = logging.getLogger(__name__)
@@ -34,21 +38,22 @@ def starts_after(position: int, jobs: int) -> float:
 
 
 class InFlight:
-    """Starts jobs in *group*, each in a slot that its caller has taken; frees the slot when the result is queued.
+    """Jobs in *group*, each in a slot that its caller has taken; the slot is free again when the result is queued.
 
-    *carry_out* turns a job into its result, after a delay in seconds, and never raises for anything that a job or a target
-    can cause.
+    *work* may still be in the making: jobs that come earlier wait for it, and their own time has not begun.
     """
 
     def __init__(
         self,
-        carry_out: Callable[[Job, float], Coroutine[Any, Any, ResultItem]],
+        work: asyncio.Future[Work],
         *,
         slots: Slots,
         outbox: Outbox,
+        clock: Clock,
         group: asyncio.TaskGroup,
     ) -> None:
-        self._carry_out = carry_out
+        self._work = work
+        self._clock = clock
         self._slots = slots
         self._outbox = outbox
         self._group = group
@@ -98,10 +103,19 @@ class InFlight:
     def _start_one(self, job: Job, delay: float) -> None:
         self._leases[job.job] = job.lease
         self._idle.clear()
-        task = self._group.create_task(self._carry_out(job, delay), name=f"job {job.job}")
+        running = self._run(job, delay, received_ns=self._clock.monotonic_ns())
+        task = self._group.create_task(running, name=f"job {job.job}")
         self._tasks[job.job] = task
         # A callback and not a `finally`: a task that is cancelled before its first step never enters its coroutine.
         task.add_done_callback(partial(self._done, job.job))
+
+    async def _run(self, job: Job, delay: float, *, received_ns: int) -> ResultItem:
+        # Shielded: a job that is cancelled while it waits must not cancel what all others wait for.
+        work = self._work.result() if self._work.done() else await asyncio.shield(self._work)
+        if delay:
+            await self._clock.sleep(delay)
+        outcome = await work.run(job, received_ns)
+        return ResultItem(result=str(uuid.uuid4()), job=job.job, lease=job.lease, outcome=msgspec.Raw(outcome))
 
     def _done(self, job: str, task: asyncio.Task[ResultItem]) -> None:
         del self._tasks[job]
@@ -112,7 +126,7 @@ class InFlight:
                 self._given_back.add(lease)
         elif task.exception() is None:
             item = task.result()
-            self._outbox.put(item if item.lease == lease else _under(item, lease))
+            self._outbox.put(item if item.lease == lease else msgspec.structs.replace(item, lease=lease))
         self._unwanted.discard(job)
         if not self._tasks:
             self._idle.set()
@@ -138,7 +152,3 @@ class InFlight:
             task.cancel()
         await self._idle.wait()
         return len(tasks)
-
-
-def _under(item: ResultItem, lease: str) -> ResultItem:
-    return ResultItem(result=item.result, job=item.job, lease=lease, outcome=item.outcome)

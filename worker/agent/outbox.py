@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
-import orjson
 
 from worker.agent import spool
 from worker.clock import Clock
 from worker.intake.backoff import Backoff
 from worker.intake.client import IntakeError
-from worker.intake.replies import Verdict
+from worker.intake.replies import Reaction
 from worker.wire import messages
 from worker.wire.messages import ResultItem, Results, ResultsReply
 
@@ -46,15 +45,18 @@ class Pusher(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Fate:
-    """What became of one result: `accepted`, `duplicate`, `superseded`, `rejected`, `too_large` or `refused`."""
+class Delivery:
+    """The end of one result: `accepted`, `duplicate`, `superseded`, `rejected`, `too_large` or `refused`."""
 
     result: str
     outcome: str
 
 
 class Outbox:
-    """Takes finished results with `put`, and pushes them for as long as `run` runs."""
+    """Results on their way: taken by `put`, pushed for as long as `run` runs.
+
+    *shrink* makes an outcome smaller that the control plane refuses for its size, or returns None.
+    """
 
     def __init__(
         self,
@@ -62,14 +64,16 @@ class Outbox:
         clock: Clock,
         backoff: Backoff,
         *,
+        shrink: Callable[[bytes], bytes | None],
         set_aside: Path | None = None,
-        on_fate: Callable[[Fate], None] = lambda _: None,
+        on_delivery: Callable[[Delivery], None] = lambda _: None,
     ) -> None:
         self._intake = intake
         self._clock = clock
         self._backoff = backoff
         self._directory = set_aside
-        self._on_fate = on_fate
+        self._shrink = shrink
+        self._on_delivery = on_delivery
         self._waiting: dict[str, ResultItem] = {}
         self._bytes = 0
         self._arrived = asyncio.Event()
@@ -78,7 +82,7 @@ class Outbox:
         self._emptied.set()
 
     def put(self, item: ResultItem) -> None:
-        """Keep *item* until its fate is known. Never waits and never refuses: the job behind it has been run."""
+        """Keep *item* until a reply says what became of it. Never waits and never refuses: the job behind it has been run."""
         self._waiting[item.result] = item
         self._bytes += len(item.outcome)
         self._emptied.clear()
@@ -141,16 +145,16 @@ class Outbox:
         try:
             reply = await self._intake.push(batch)
         except IntakeError as error:
-            match error.verdict:
-                case Verdict.SPLIT if len(batch) > 1:
+            match error.reaction:
+                case Reaction.SPLIT if len(batch) > 1:
                     middle = len(batch) // 2
                     await self._push(batch[:middle])
                     await self._push(batch[middle:])
-                case Verdict.SPLIT:
-                    await self._push_stripped(batch[0])
-                case Verdict.REFUSED if len(batch) == 1:
+                case Reaction.SPLIT:
+                    await self._push_smaller(batch[0])
+                case Reaction.REFUSED if len(batch) == 1:
                     await self._put_aside(batch[0], "refused", error.reason)
-                case Verdict.REFUSED:
+                case Reaction.REFUSED:
                     # One bad item must not hold up its neighbours: find it by pushing each alone.
                     for item in batch:
                         await self._push([item])
@@ -159,23 +163,24 @@ class Outbox:
         else:
             await self._settle(reply)
             if all(item.result in self._waiting for item in batch):
-                raise IntakeError("the reply says nothing of what was pushed", verdict=Verdict.RETRY)
+                raise IntakeError("the reply says nothing of what was pushed", reaction=Reaction.RETRY)
 
-    async def _push_stripped(self, item: ResultItem) -> None:
-        """413 for a single result: its body is what makes it large, and the verdict is worth more than the body."""
-        stripped = without_body(item)
-        if stripped is None:
+    async def _push_smaller(self, item: ResultItem) -> None:
+        """Push *item* alone with a smaller outcome: 413 for a single result."""
+        outcome = self._shrink(bytes(item.outcome))
+        if outcome is None:
             await self._put_aside(item, "too_large", "larger than the control plane takes, even alone")
             return
+        smaller = msgspec.structs.replace(item, outcome=msgspec.Raw(outcome))
         self._forget(item.result)
-        self.put(stripped)
-        await self._push([stripped])
+        self.put(smaller)
+        await self._push([smaller])
 
     async def _settle(self, reply: ResultsReply) -> None:
         for outcome in ("accepted", "duplicate", "superseded"):
             for result in getattr(reply, outcome):
                 if self._forget(result):
-                    self._on_fate(Fate(result, outcome))
+                    self._on_delivery(Delivery(result, outcome))
         for rejection in reply.rejected:
             item = self._waiting.get(rejection.result)
             if item is not None:
@@ -191,7 +196,7 @@ class Outbox:
             extra={"action": "result_" + outcome, "job": item.job, "result": item.result, "reason": reason},
         )
         self._forget(item.result)
-        self._on_fate(Fate(item.result, outcome))
+        self._on_delivery(Delivery(item.result, outcome))
 
     def _write_aside(self, item: ResultItem) -> Path | None:
         if self._directory is None:
@@ -214,9 +219,7 @@ class Outbox:
         return True
 
     async def _wait_after(self, error: IntakeError) -> None:
-        wait = self._backoff.next(error.retry_after)
-        if error.verdict is Verdict.SLOW_DOWN:
-            wait = max(wait, 10.0)
+        wait = self._backoff.next(error.retry_after, at_least=error.wait_at_least)
         log.warning(
             "cannot push %d results: %s; trying again in %.1f s",
             self.waiting,
@@ -225,16 +228,6 @@ class Outbox:
             extra={"action": "push_failed", "waiting": self.waiting, "status": error.status, "code": error.code},
         )
         await self._clock.sleep(wait)
-
-
-def without_body(item: ResultItem) -> ResultItem | None:
-    """The same result with its response body left out and marked as cut; None when there is no body to leave out."""
-    outcome = orjson.loads(bytes(item.outcome))
-    response = outcome.get("response") if isinstance(outcome, dict) else None
-    if not isinstance(response, dict) or not response.get("body"):
-        return None
-    outcome["response"] = response | {"body": "", "is_body_truncated": True}
-    return msgspec.structs.replace(item, outcome=msgspec.Raw(orjson.dumps(outcome)))
 
 
 def _safe_name(result: str) -> str:

@@ -19,16 +19,13 @@ from worker.agent.slots import Slots
 from worker.clock import Clock
 from worker.intake.backoff import Backoff
 from worker.intake.client import MAX_SIGNINGS, TIMEOUT, IntakeError, UnreadableBatch
-from worker.intake.replies import Verdict
 from worker.wire.messages import VERSION, Jobs, Pull
 
 log = logging.getLogger(__name__)
 
 COALESCE = 0.02
 """Seconds between a slot's becoming free and the pull for it while more is due: one reply then fills several slots."""
-SLOWED_DOWN = 10.0
-"""Seconds at the least after a signed 401 or 403: nothing will change by hurrying."""
-FIRST_DISTRUST = 5.0
+UNREADABLE_PAUSE = 5.0
 """Seconds at the least without work after a batch that cannot be opened; then one job is asked for, to try again."""
 
 
@@ -58,7 +55,7 @@ class PullCounts:
 class Poller:
     """Pulls until cancelled; `drain` makes it a mere heartbeat. *trouble* names a reason to take no work, or None.
 
-    *backoff* is for pulls that fail, *distrust* for batches that cannot be opened.
+    *backoff* is for pulls that fail, *unreadable* for batches that cannot be opened.
     """
 
     def __init__(
@@ -73,7 +70,7 @@ class Poller:
         keys: tuple[str, ...],
         agent: str,
         backoff: Backoff,
-        distrust: Backoff,
+        unreadable: Backoff,
         trouble: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._intake = intake
@@ -85,9 +82,9 @@ class Poller:
         self._keys = keys
         self._agent = agent
         self._backoff = backoff
-        self._distrust = distrust
+        self._unreadable = unreadable
         self._trouble = trouble
-        self._distrust_until_ns = 0
+        self._unreadable_until_ns = 0
         self._starting = 0.0
         self._draining = False
         self._drain_begins = asyncio.Event()
@@ -117,7 +114,7 @@ class Poller:
         """One exchange; returns whether more is due. Slots are taken before it, and those that it did not fill are free
         again after it, come what may. Raises IntakeError.
         """
-        wanted, degraded = self._appetite()
+        wanted, degraded = self._wanted()
         taken = self._slots.take(wanted)
         used = 0
         release = self._inflight.given_back
@@ -139,37 +136,37 @@ class Poller:
             return jobs.more
         except UnreadableBatch as error:
             self._inflight.forget_given_back(release)
-            self._distrust_keys(error)
+            self._pause_taking(error)
             return False
         finally:
             self._slots.release(taken - used)
 
-    def _appetite(self) -> tuple[int, str | None]:
+    def _wanted(self) -> tuple[int, str | None]:
         """How many jobs to ask for, and why none if it is none."""
         if self._draining:
             return 0, None
         trouble = "outbox" if self._outbox.is_full else self._trouble()
         if trouble:
             return 0, trouble
-        if not self._distrust.failures:
+        if not self._unreadable.failures:
             return self._cadence.at_most, None
-        if self._clock.monotonic_ns() < self._distrust_until_ns:
+        if self._clock.monotonic_ns() < self._unreadable_until_ns:
             return 0, "decryption"
         return 1, None
 
     def _take_in(self, jobs: Jobs, slots: int) -> int:
         self.counts.answered += 1
         if jobs.jobs:
-            self._distrust.reset()
+            self._unreadable.reset()
         used = self._inflight.start(jobs.jobs, 0 if self._draining else slots)
         self._starting = starts_after(used, len(jobs.jobs))
         self._inflight.cancel(jobs.cancel)
         return used
 
-    def _distrust_keys(self, error: Exception) -> None:
+    def _pause_taking(self, error: Exception) -> None:
         self.counts.unreadable += 1
-        wait = FIRST_DISTRUST + self._distrust.next()
-        self._distrust_until_ns = self._clock.monotonic_ns() + round(wait * 1e9)
+        wait = UNREADABLE_PAUSE + self._unreadable.next()
+        self._unreadable_until_ns = self._clock.monotonic_ns() + round(wait * 1e9)
         log.error(
             "cannot open what the control plane sent: %s; is this worker's private key the location's? "
             "taking no work for %.0f s",
@@ -192,9 +189,7 @@ class Poller:
 
     async def _wait_after(self, error: IntakeError) -> None:
         self.counts.failed += 1
-        wait = self._backoff.next(error.retry_after)
-        if error.verdict is Verdict.SLOW_DOWN:
-            wait = max(wait, SLOWED_DOWN)
+        wait = self._backoff.next(error.retry_after, at_least=error.wait_at_least)
         log.warning(
             "cannot pull: %s; trying again in %.1f s",
             error.reason,

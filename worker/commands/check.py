@@ -16,12 +16,11 @@ from worker.apitest.files import Definition, Unusable
 from worker.apitest.parse import parse
 from worker.apitest.result import Result, Status
 from worker.apitest.summary import line
-from worker.commands.exits import DONE, FAILED, UNUSABLE
-from worker.errors import TestError
+from worker.errors import ExitCode, TestError
 from worker.outcome.failure import Failure, FailureCode
 
 Run = Callable[[Sequence[APITest]], AsyncIterator[Result]]
-"""Runs tests and yields their results in order: `app.check` with a config."""
+"""Runs tests and yields their results in order: `start.check` with a config."""
 
 
 async def check(
@@ -32,12 +31,12 @@ async def check(
     A definition that is no API test is an INVALID_TEST result; input that is no definition goes to *complain*, and what a test is
     run without does, too.
     """
-    exit_code = DONE
+    exit_code = ExitCode.DONE
     tests: list[APITest | Result] = []
     for one in found:
         if isinstance(one, Unusable):
             complain(str(one))
-            exit_code = UNUSABLE
+            exit_code = ExitCode.UNUSABLE
         else:
             test = _test(one)
             tests.append(test)
@@ -54,7 +53,7 @@ async def check(
         assert isinstance(result, Result)
         show(result.as_json())
         if result.status is not Status.PASSED:
-            exit_code = max(exit_code, FAILED)
+            exit_code = max(exit_code, ExitCode.FAILED)
     if results is not None:
         assert await anext(results, None) is None, "more results than tests"
     return exit_code

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 import orjson
 
 from worker.clock import Clock
-from worker.commands.exits import DONE, FAILED
 from worker.egress.explain import explain
 from worker.egress.policy import Policy
+from worker.errors import ExitCode
 from worker.net.failure import DoorError
 from worker.net.host import Address, Name, parse_host
 from worker.net.recorder import NANOSECONDS, Recorder
@@ -30,7 +30,7 @@ async def policy(
     complain: Callable[[str], None],
 ) -> int:
     """Explain each host; the exit code says whether a test may reach all of them. A failed look-up goes to *complain*."""
-    exit_code = DONE
+    exit_code = ExitCode.DONE
     for host in hosts:
         try:
             name, addresses = await _looked_up(host, judge, resolver, clock)
@@ -40,7 +40,7 @@ async def policy(
         explanation = explain(judge, name, addresses)
         show(orjson.dumps(explanation.as_json()).decode() if as_json else explanation.as_text())
         if not explanation.reachable:
-            exit_code = FAILED
+            exit_code = ExitCode.FAILED
     return exit_code
 
 

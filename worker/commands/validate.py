@@ -10,8 +10,7 @@ import orjson
 from worker.apitest.files import Definition, Unusable
 from worker.apitest.parse import parse
 from worker.apitest.summary import printable
-from worker.commands.exits import DONE, FAILED, UNUSABLE
-from worker.errors import TestError
+from worker.errors import ExitCode, TestError
 
 NAME_CHARACTERS = 60
 LINE_CHARACTERS = 2000
@@ -25,16 +24,16 @@ def validate(
     complain: Callable[[str], None],
 ) -> int:
     """Judge each definition, one line each; the exit code. Input that is no definition at all goes to *complain* instead."""
-    worst = DONE
+    worst = ExitCode.DONE
     for one in found:
         if isinstance(one, Unusable):
             complain(str(one))
-            worst = UNUSABLE
+            worst = ExitCode.UNUSABLE
             continue
         verdict = judge(one)
         show(orjson.dumps(verdict).decode() if as_json else _line(one, verdict))
         if not verdict["ok"]:
-            worst = max(worst, FAILED)
+            worst = max(worst, ExitCode.FAILED)
     return worst
 
 

@@ -24,11 +24,11 @@ class Backoff:
     def failures(self) -> int:
         return self._failures
 
-    def next(self, retry_after: float | None = None) -> float:
+    def next(self, retry_after: float | None = None, *, at_least: float = 0.0) -> float:
         """Count one more failure and return the seconds to wait; never less than what the peer asked for (capped)."""
         bound = min(self._longest, self._first * 2.0 ** min(self._failures, 30))
         self._failures += 1
-        wait = self._uniform(0.0, bound)
+        wait = max(at_least, self._uniform(0.0, bound))
         if retry_after is None:
             return wait
         return max(wait, min(max(retry_after, 0.0), MAX_RETRY_AFTER))

@@ -22,7 +22,7 @@ from yarl import URL
 from worker.clock import Clock
 from worker.errors import EnvelopeError, MessageError, SignatureError, SyntheticsError
 from worker.intake.backoff import retry_after_seconds
-from worker.intake.replies import Verdict, likely_cause, of_signed_reply
+from worker.intake.replies import Reaction, likely_cause, of_signed_reply
 from worker.secret import Secret
 from worker.wire import envelope, messages, signing
 from worker.wire.keys import PrivateKey, PublicKey
@@ -34,6 +34,8 @@ TIMEOUT = 10.0
 """Seconds for one exchange, from connecting to the last byte."""
 MAX_SIGNINGS = 3
 """Signatures tried for one body. A control plane that refuses every number or date is broken: that is an outage."""
+SLOWED_DOWN = 10.0
+"""Seconds to wait at least after a signed 401 or 403: nothing changes by hurrying."""
 CLOCK_TOLERANCE = timedelta(seconds=2)
 """Signed dates are in whole seconds, and a reply may be a second under way."""
 PULL = "/worker/v1/pull"
@@ -44,13 +46,14 @@ class IntakeError(SyntheticsError):
     """An exchange without a usable answer. *retry_after* in seconds as the peer asked, *code* a signed refusal's own word."""
 
     def __init__(
-        self, reason: str, *, verdict: Verdict, code: str = "", status: int = 0, retry_after: float | None = None
+        self, reason: str, *, reaction: Reaction, code: str = "", status: int = 0, retry_after: float | None = None
     ) -> None:
         self.reason = reason
-        self.verdict = verdict
+        self.reaction = reaction
         self.code = code
         self.status = status
         self.retry_after = retry_after
+        self.wait_at_least = SLOWED_DOWN if reaction is Reaction.SLOW_DOWN else 0.0
         super().__init__(reason)
 
 
@@ -140,7 +143,7 @@ class Intake:
         try:
             return messages.decode(ResultsReply, reply.body)
         except MessageError as error:
-            raise IntakeError(str(error), verdict=Verdict.RETRY, status=reply.status) from error
+            raise IntakeError(str(error), reaction=Reaction.RETRY, status=reply.status) from error
 
     def seal(self, payload: bytes) -> bytes:
         """Encrypt for the control plane: what leaves this process, by the wire or to the disk."""
@@ -151,15 +154,15 @@ class Intake:
         async with self._in_turn[endpoint]:
             for _ in range(MAX_SIGNINGS):
                 reply = await self._signed_post(endpoint, body, content_type)
-                verdict = of_signed_reply(reply.status)
-                if verdict is Verdict.ACCEPT:
+                reaction = of_signed_reply(reply.status)
+                if reaction is Reaction.ACCEPT:
                     return reply
                 refusal = _refusal_of(reply)
-                if verdict is Verdict.RESEQUENCE and refusal.last is not None:
+                if reaction is Reaction.RESEQUENCE and refusal.last is not None:
                     self._sequence[endpoint] = max(self._sequence[endpoint], refusal.last)
                 elif refusal.error != signing.Reason.SKEW:  # the signed date has corrected our clock: sign anew
-                    raise _refused(reply, refusal, verdict)
-            raise _refused(reply, refusal, Verdict.RETRY)
+                    raise _refused(reply, refusal, reaction)
+            raise _refused(reply, refusal, Reaction.RETRY)
 
     async def _signed_post(self, endpoint: str, body: bytes, content_type: str) -> _Reply:
         self._sequence[endpoint] += 1
@@ -186,7 +189,7 @@ class Intake:
             # Whoever sent this, it was not our control plane: nothing in it is believed but a short Retry-After.
             raise IntakeError(
                 f"an unsigned reply, HTTP {reply.status}: {likely_cause(reply.status)} ({error})",
-                verdict=Verdict.RETRY,
+                reaction=Reaction.RETRY,
                 status=reply.status,
                 retry_after=retry_after_seconds(reply.headers.get("Retry-After")),
             ) from error
@@ -213,9 +216,9 @@ class Intake:
                     body=content,
                 )
         except TimeoutError as error:
-            raise IntakeError(f"no reply from {self._host} in {TIMEOUT:.0f} s", verdict=Verdict.RETRY) from error
+            raise IntakeError(f"no reply from {self._host} in {TIMEOUT:.0f} s", reaction=Reaction.RETRY) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise IntakeError(_describe(error, self._host), verdict=Verdict.RETRY) from error
+            raise IntakeError(_describe(error, self._host), reaction=Reaction.RETRY) from error
 
 
 async def _read_capped(stream: aiohttp.StreamReader) -> bytes:
@@ -241,10 +244,10 @@ def _refusal_of(reply: _Reply) -> Refusal:
         return Refusal(error=f"http-{reply.status}")
 
 
-def _refused(reply: _Reply, refusal: Refusal, verdict: Verdict) -> IntakeError:
+def _refused(reply: _Reply, refusal: Refusal, reaction: Reaction) -> IntakeError:
     return IntakeError(
         f"the control plane refuses, HTTP {reply.status} {refusal.error}: {refusal.message or 'no reason given'}",
-        verdict=Verdict.RETRY if verdict is Verdict.RESEQUENCE else verdict,
+        reaction=Reaction.RETRY if reaction is Reaction.RESEQUENCE else reaction,
         code=refusal.error,
         status=reply.status,
         retry_after=retry_after_seconds(reply.headers.get("Retry-After")),

@@ -1,4 +1,4 @@
-"""What a reply of the control plane means for the worker: a table, not code. Exact status first, then its family.
+"""The meaning of a reply of the control plane for the worker: a table. Exact status first, then its family.
 
 Only a signed reply may make the worker forget data, so everything that nobody signed is a network error, whatever it says.
 """
@@ -8,8 +8,8 @@ from __future__ import annotations
 from enum import Enum
 
 
-class Verdict(Enum):
-    """What the caller does next."""
+class Reaction(Enum):
+    """The next step of the caller."""
 
     ACCEPT = "accept"
     """The request was understood; read the body."""
@@ -26,21 +26,21 @@ class Verdict(Enum):
 
 
 _EXACT = {
-    200: Verdict.ACCEPT,
-    204: Verdict.ACCEPT,
-    401: Verdict.SLOW_DOWN,
-    403: Verdict.SLOW_DOWN,
-    408: Verdict.RETRY,
-    409: Verdict.RESEQUENCE,
-    413: Verdict.SPLIT,
-    429: Verdict.RETRY,
+    200: Reaction.ACCEPT,
+    204: Reaction.ACCEPT,
+    401: Reaction.SLOW_DOWN,
+    403: Reaction.SLOW_DOWN,
+    408: Reaction.RETRY,
+    409: Reaction.RESEQUENCE,
+    413: Reaction.SPLIT,
+    429: Reaction.RETRY,
 }
-_FAMILY = {4: Verdict.REFUSED, 5: Verdict.RETRY}
+_FAMILY = {4: Reaction.REFUSED, 5: Reaction.RETRY}
 
 
-def of_signed_reply(status: int) -> Verdict:
+def of_signed_reply(status: int) -> Reaction:
     """The meaning of a reply whose signature holds."""
-    return _EXACT.get(status) or _FAMILY.get(status // 100, Verdict.RETRY)
+    return _EXACT.get(status) or _FAMILY.get(status // 100, Reaction.RETRY)
 
 
 _LIKELY_CAUSE = {

@@ -1,4 +1,4 @@
-"""What `/metrics` shows, in Prometheus' terms. No test names and no hosts as labels: their number is the users', not ours."""
+"""The worker's metrics in Prometheus' terms. No test names and no hosts as labels: their number is the users', not ours."""
 
 from __future__ import annotations
 
@@ -9,11 +9,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from worker.apitest.result import Result
-
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
-_SUBTYPES = frozenset({"http", "tcp", "dns"})
-"""What may be a label: a definition from outside may call itself anything."""
 _RUN_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -35,7 +31,7 @@ class Metrics:
         )
         # Looking a child up costs more than counting in it.
         self._finished = cache(self._results.labels)
-        self._fates = Counter(
+        self._deliveries = Counter(
             "synthetics_worker_reported_results",
             "Results by what the control plane said of them.",
             ("outcome",),
@@ -54,16 +50,15 @@ class Metrics:
         )
         info.labels(version).set(1)
 
-    def count_result(self, result: Result) -> None:
-        self._finished(result.status.value, result.failure.code.value if result.failure else "").inc()
-        if result.unhealthy:
+    def count_run(self, *, kind: str, status: str, code: str, seconds: float, unhealthy: bool) -> None:
+        """Count one finished run. *kind* becomes a label: the caller bounds its values. *code* is empty for a success."""
+        self._finished(status, code).inc()
+        if unhealthy:
             self._unhealthy.inc()
-        self._taken(result.test_subtype if result.test_subtype in _SUBTYPES else "other").observe(
-            result.timings.total_tenths / 10_000
-        )
+        self._taken(kind).observe(seconds)
 
-    def count_fate(self, outcome: str) -> None:
-        self._fates.labels(outcome).inc()
+    def count_delivery(self, outcome: str) -> None:
+        self._deliveries.labels(outcome).inc()
 
     def watch(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """Show what *read* returns at each scrape as gauge `synthetics_worker_NAME`."""

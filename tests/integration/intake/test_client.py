@@ -15,7 +15,7 @@ from tests.support.servers.controlplane import CREDENTIALS, Answer, ProtocolServ
 from worker.clock import SystemClock
 from worker.errors import EnvelopeError, MessageError
 from worker.intake.client import Identity, Intake, IntakeError, Peer
-from worker.intake.replies import Verdict
+from worker.intake.replies import Reaction
 from worker.secret import Secret
 from worker.wire.keys import generate
 from worker.wire.messages import MAX_REPLY_BYTES, Job, Jobs, Pull, ResultItem, raw
@@ -101,7 +101,7 @@ async def test_a_control_plane_that_refuses_every_number_is_an_outage() -> None:
         server.answers.extend([server.refusal(409, "sequence", last=10**6)] * 3)
         with pytest.raises(IntakeError) as caught:
             await intake.push([item()])
-    assert caught.value.verdict is Verdict.RETRY
+    assert caught.value.reaction is Reaction.RETRY
 
 
 async def test_a_wrong_clock_is_corrected_by_a_signed_reply_and_the_body_sent_again() -> None:
@@ -134,7 +134,7 @@ async def test_every_unsigned_reply_is_a_network_error_whatever_it_says(status: 
         )
         with pytest.raises(IntakeError) as caught:
             await intake.push([item()])
-    assert caught.value.verdict is Verdict.RETRY
+    assert caught.value.reaction is Reaction.RETRY
     assert caught.value.status == status
     assert len(server.seen) == 1, "a redirect is not followed"
 
@@ -142,20 +142,20 @@ async def test_every_unsigned_reply_is_a_network_error_whatever_it_says(status: 
 @pytest.mark.parametrize(
     ("status", "verdict"),
     [
-        (400, Verdict.REFUSED),
-        (403, Verdict.SLOW_DOWN),
-        (413, Verdict.SPLIT),
-        (429, Verdict.RETRY),
-        (503, Verdict.RETRY),
+        (400, Reaction.REFUSED),
+        (403, Reaction.SLOW_DOWN),
+        (413, Reaction.SPLIT),
+        (429, Reaction.RETRY),
+        (503, Reaction.RETRY),
     ],
 )
-async def test_a_signed_refusal_means_what_the_table_says(status: int, verdict: Verdict) -> None:
+async def test_a_signed_refusal_means_what_the_table_says(status: int, verdict: Reaction) -> None:
     async with protocol_server() as server, client_of(server) as intake:
         answer = server.refusal(status, "some-word")
         server.answers.append(Answer(status, answer.body, retry_after="7"))
         with pytest.raises(IntakeError) as caught:
             await intake.push([item()])
-    assert (caught.value.verdict, caught.value.code, caught.value.retry_after) == (verdict, "some-word", 7.0)
+    assert (caught.value.reaction, caught.value.code, caught.value.retry_after) == (verdict, "some-word", 7.0)
 
 
 def _with_another_body(response: web.Response) -> web.Response:
@@ -187,7 +187,7 @@ async def test_a_reply_that_was_touched_on_its_way_counts_as_unsigned(tamper: ob
         server.answers.append(Answer(200, b'{"accepted":["r"]}', tamper=tamper))  # type: ignore[arg-type]
         with pytest.raises(IntakeError) as caught:
             await intake.push([item()])
-    assert caught.value.verdict is Verdict.RETRY
+    assert caught.value.reaction is Reaction.RETRY
     assert "unsigned" in caught.value.reason
 
 
@@ -241,7 +241,7 @@ async def test_nobody_there_is_an_outage_with_a_plain_reason() -> None:
     async with client_of(server) as intake:
         with pytest.raises(IntakeError, match=r"cannot connect to 127\.0\.0\.1") as caught:
             await intake.pull(pull())
-    assert caught.value.verdict is Verdict.RETRY
+    assert caught.value.reaction is Reaction.RETRY
 
 
 async def test_a_peer_that_talks_no_http_is_an_outage() -> None:

@@ -7,19 +7,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import msgspec
 import orjson
 import pytest
 
 from tests.support.clock import FakeClock
 from tests.support.intake import FakeIntake
 from tests.support.waiting import until
-from worker.agent.outbox import GATHER, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_WAITING_ITEMS, Fate, Outbox, without_body
+from worker.agent.outbox import GATHER, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_WAITING_ITEMS, Delivery, Outbox
 from worker.intake.backoff import Backoff
 from worker.intake.client import IntakeError
-from worker.intake.replies import Verdict
+from worker.intake.replies import Reaction
 from worker.wire import messages
 from worker.wire.messages import Rejection, ResultItem, ResultsReply, raw
+from worker.work.tests import without_body
 
 
 def item(name: str, *, size: int = 0, body: str | None = None) -> ResultItem:
@@ -35,13 +35,14 @@ class Bench:
     def __init__(self, directory: Path | None = None) -> None:
         self.clock = FakeClock()
         self.intake = FakeIntake()
-        self.fates: list[Fate] = []
+        self.deliveries: list[Delivery] = []
         self.outbox = Outbox(
             self.intake,
             self.clock,
             Backoff(lambda _, high: high),
+            shrink=without_body,
             set_aside=directory,
-            on_fate=self.fates.append,
+            on_delivery=self.deliveries.append,
         )
 
 
@@ -55,8 +56,8 @@ async def running(bench: Bench) -> AsyncIterator[None]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-def refusal(verdict: Verdict, retry_after: float | None = None) -> IntakeError:
-    return IntakeError("no", verdict=verdict, retry_after=retry_after)
+def refusal(verdict: Reaction, retry_after: float | None = None) -> IntakeError:
+    return IntakeError("no", reaction=verdict, retry_after=retry_after)
 
 
 async def test_results_that_come_together_travel_together_within_a_second() -> None:
@@ -79,7 +80,7 @@ async def test_a_result_is_forgotten_when_a_reply_names_it(word: str) -> None:
         bench.outbox.put(item("a"))
         await bench.clock.advance(1)
     assert bench.outbox.waiting == 0
-    assert bench.fates == [Fate("a", word)]
+    assert bench.deliveries == [Delivery("a", word)]
 
 
 async def test_a_result_that_the_reply_does_not_name_is_pushed_again() -> None:
@@ -102,20 +103,20 @@ async def test_a_reply_that_names_nothing_is_no_reason_to_hurry() -> None:
     assert bench.outbox.waiting == 1
 
 
-@pytest.mark.parametrize("verdict", [Verdict.RETRY, Verdict.SLOW_DOWN])
-async def test_an_outage_keeps_everything_and_backs_off(verdict: Verdict) -> None:
+@pytest.mark.parametrize("verdict", [Reaction.RETRY, Reaction.SLOW_DOWN])
+async def test_an_outage_keeps_everything_and_backs_off(verdict: Reaction) -> None:
     bench = Bench()
     bench.intake.replies.extend([refusal(verdict)] * 3)
     async with running(bench):
         bench.outbox.put(item("a"))
         await bench.clock.advance(60)
     assert [[i.result for i in batch] for batch in bench.intake.pushes] == [["a"]] * 4
-    assert bench.fates == [Fate("a", "accepted")]
+    assert bench.deliveries == [Delivery("a", "accepted")]
 
 
 async def test_a_batch_that_is_too_large_is_halved_until_it_fits() -> None:
     bench = Bench()
-    bench.intake.replies.extend([refusal(Verdict.SPLIT), refusal(Verdict.SPLIT)])
+    bench.intake.replies.extend([refusal(Reaction.SPLIT), refusal(Reaction.SPLIT)])
     async with running(bench):
         for name in "abcd":
             bench.outbox.put(item(name))
@@ -132,19 +133,19 @@ async def test_a_batch_that_is_too_large_is_halved_until_it_fits() -> None:
 
 async def test_a_single_result_that_is_too_large_loses_its_body_and_keeps_its_verdict() -> None:
     bench = Bench()
-    bench.intake.replies.append(refusal(Verdict.SPLIT))
+    bench.intake.replies.append(refusal(Reaction.SPLIT))
     async with running(bench):
         bench.outbox.put(item("a", body="very long"))
         await bench.clock.advance(1)
     [[_], [second]] = bench.intake.pushes
     outcome = orjson.loads(bytes(second.outcome))
     assert outcome["response"] == {"status_code": 200, "body": "", "is_body_truncated": True}
-    assert bench.fates == [Fate("a", "accepted")]
+    assert bench.deliveries == [Delivery("a", "accepted")]
 
 
 async def test_what_is_too_large_even_without_a_body_is_set_aside_sealed(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "spool")
-    bench.intake.replies.append(refusal(Verdict.SPLIT))
+    bench.intake.replies.append(refusal(Reaction.SPLIT))
     async with running(bench):
         bench.outbox.put(item("a"))
         await bench.clock.advance(1)
@@ -153,7 +154,7 @@ async def test_what_is_too_large_even_without_a_body_is_set_aside_sealed(tmp_pat
     assert file.name == "a.jwe"
     assert file.stat().st_mode & 0o777 == 0o600
     assert file.read_bytes().startswith(b"sealed ")
-    assert bench.fates == [Fate("a", "too_large")]
+    assert bench.deliveries == [Delivery("a", "too_large")]
 
 
 async def test_a_rejected_result_is_set_aside_and_its_neighbours_go_on(tmp_path: Path) -> None:
@@ -165,18 +166,18 @@ async def test_a_rejected_result_is_set_aside_and_its_neighbours_go_on(tmp_path:
         await bench.clock.advance(1)
         await until(lambda: bench.outbox.waiting == 0)
     assert [file.name for file in sorted(tmp_path.glob("*"))] == ["a.jwe"]
-    assert set(bench.fates) == {Fate("a", "rejected"), Fate("b", "accepted")}
+    assert set(bench.deliveries) == {Delivery("a", "rejected"), Delivery("b", "accepted")}
 
 
 async def test_a_refused_batch_is_searched_for_its_bad_item() -> None:
     bench = Bench()
-    bench.intake.replies.extend([refusal(Verdict.REFUSED), refusal(Verdict.REFUSED)])
+    bench.intake.replies.extend([refusal(Reaction.REFUSED), refusal(Reaction.REFUSED)])
     async with running(bench):
         bench.outbox.put(item("bad"))
         bench.outbox.put(item("good"))
         await bench.clock.advance(1)
         await until(lambda: bench.outbox.waiting == 0)
-    assert bench.fates == [Fate("bad", "refused"), Fate("good", "accepted")]
+    assert bench.deliveries == [Delivery("bad", "refused"), Delivery("good", "accepted")]
 
 
 async def test_cancelling_a_push_forgets_nothing() -> None:
@@ -192,7 +193,7 @@ async def test_cancelling_a_push_forgets_nothing() -> None:
 
 async def test_flushing_waits_for_the_last_result() -> None:
     bench = Bench()
-    bench.intake.replies.append(refusal(Verdict.RETRY))
+    bench.intake.replies.append(refusal(Reaction.RETRY))
     async with running(bench):
         bench.outbox.put(item("a"))
         flushing = asyncio.ensure_future(bench.outbox.flush())
@@ -229,8 +230,3 @@ async def test_a_waiting_result_can_be_sent_under_a_newer_lease() -> None:
     assert bench.outbox.readdress("job-a", "newer")
     assert not bench.outbox.readdress("job-b", "newer")
     assert bench.outbox.leases == ("newer",)
-
-
-def test_a_result_without_a_body_cannot_be_stripped() -> None:
-    assert without_body(item("a")) is None
-    assert without_body(msgspec.structs.replace(item("a"), outcome=msgspec.Raw(b"[]"))) is None

@@ -12,13 +12,14 @@ from tests.support.clock import FakeClock
 from tests.support.intake import FakeIntake
 from worker.agent.inflight import InFlight, starts_after
 from worker.agent.outbox import Outbox
-from worker.agent.poller import COALESCE, FIRST_DISTRUST, SLOWED_DOWN, Cadence, Poller
+from worker.agent.poller import COALESCE, UNREADABLE_PAUSE, Cadence, Poller
 from worker.agent.slots import Slots
+from worker.agent.work import Work
 from worker.errors import EnvelopeError
 from worker.intake.backoff import Backoff
-from worker.intake.client import IntakeError
-from worker.intake.replies import Verdict
-from worker.wire.messages import Job, Jobs, ResultItem, raw
+from worker.intake.client import SLOWED_DOWN, IntakeError
+from worker.intake.replies import Reaction
+from worker.wire.messages import Job, Jobs, raw
 
 
 def job(name: str, lease: str = "") -> Job:
@@ -40,12 +41,14 @@ class Bench:
         self.clock = FakeClock()
         self.intake = FakeIntake()
         self.slots = Slots(size)
-        self.outbox = Outbox(self.intake, self.clock, Backoff(lambda _, high: high))
+        self.outbox = Outbox(self.intake, self.clock, Backoff(lambda _, high: high), shrink=lambda _: None)
         self.finish: dict[str, asyncio.Event] = {}
         self.ran: list[str] = []
         self.delays: dict[str, float] = {}
         self.trouble: str | None = None
-        self.inflight = InFlight(self._carry_out, slots=self.slots, outbox=self.outbox, group=group)
+        work: asyncio.Future[Work] = asyncio.get_running_loop().create_future()
+        work.set_result(self)
+        self.inflight = InFlight(work, slots=self.slots, outbox=self.outbox, clock=self.clock, group=group)
         self.poller = Poller(
             self.intake,
             self.inflight,
@@ -56,15 +59,18 @@ class Bench:
             keys=("kid",),
             agent="test",
             backoff=Backoff(lambda _, high: high),
-            distrust=Backoff(lambda _, high: high),
+            unreadable=Backoff(lambda _, high: high),
             trouble=lambda: self.trouble,
         )
 
-    async def _carry_out(self, given: Job, delay: float) -> ResultItem:
-        self.delays[given.job] = delay
+    async def run(self, given: Job, received_ns: int) -> bytes:
+        self.delays[given.job] = (self.clock.monotonic_ns() - received_ns) / 1e9
         self.ran.append(given.job)
         await self.finish.setdefault(given.job, asyncio.Event()).wait()
-        return ResultItem(result=f"result-{given.job}", job=given.job, lease=given.lease, outcome=raw({}))
+        return b"{}"
+
+    def shrink(self, _: bytes) -> None:
+        return None
 
     async def end(self, name: str) -> None:
         self.finish.setdefault(name, asyncio.Event()).set()
@@ -157,7 +163,7 @@ async def test_a_release_is_repeated_until_a_reply_confirms_it() -> None:
     async with polling(size=1) as bench:
         bench.intake.jobs.append(Jobs(jobs=(job("a"), job("b"))))
         await bench.clock.advance(1)
-        bench.intake.jobs.append(IntakeError("down", verdict=Verdict.RETRY))
+        bench.intake.jobs.append(IntakeError("down", reaction=Reaction.RETRY))
         await bench.clock.advance(4)
         assert [pull.release for pull in bench.intake.pulls[2:4]] == [("lease-b",), ("lease-b",)]
 
@@ -184,7 +190,7 @@ async def test_a_cancelled_job_frees_its_slot_and_yields_no_result() -> None:
 
 async def test_an_outage_backs_off_and_keeps_no_slot() -> None:
     async with polling() as bench:
-        bench.intake.jobs.extend([IntakeError("down", verdict=Verdict.RETRY)] * 3)
+        bench.intake.jobs.extend([IntakeError("down", reaction=Reaction.RETRY)] * 3)
         await bench.clock.advance(1 + 1 + 2 + 4)
         assert len(bench.intake.pulls) == 5
         assert bench.slots.free == 3
@@ -193,7 +199,7 @@ async def test_an_outage_backs_off_and_keeps_no_slot() -> None:
 
 async def test_a_refusal_slows_down() -> None:
     async with polling() as bench:
-        bench.intake.jobs.append(IntakeError("disabled", verdict=Verdict.SLOW_DOWN))
+        bench.intake.jobs.append(IntakeError("disabled", reaction=Reaction.SLOW_DOWN))
         await bench.clock.advance(1 + SLOWED_DOWN - 0.5)
         assert len(bench.intake.pulls) == 2
         await bench.clock.advance(1)
@@ -203,7 +209,7 @@ async def test_a_refusal_slows_down() -> None:
 async def test_a_batch_that_cannot_be_opened_stops_the_taking_but_not_the_heartbeat() -> None:
     async with polling() as bench:
         bench.intake.jobs.append(EnvelopeError("unknown kid"))
-        await bench.clock.advance(1 + FIRST_DISTRUST)
+        await bench.clock.advance(1 + UNREADABLE_PAUSE)
         after = bench.intake.pulls[2:]
         assert len(after) >= 4
         assert {(pull.free_slots, pull.degraded) for pull in after} == {(0, "decryption")}
@@ -213,7 +219,7 @@ async def test_a_batch_that_cannot_be_opened_stops_the_taking_but_not_the_heartb
 async def test_after_a_while_one_job_is_tried_and_success_ends_the_distrust() -> None:
     async with polling() as bench:
         bench.intake.jobs.append(EnvelopeError("unknown kid"))
-        await bench.clock.advance(1 + FIRST_DISTRUST + 2)
+        await bench.clock.advance(1 + UNREADABLE_PAUSE + 2)
         assert (bench.intake.pulls[-1].free_slots, bench.intake.pulls[-1].degraded) == (1, None)
         bench.intake.jobs.append(Jobs(jobs=(job("a"),)))
         await bench.clock.advance(2)
@@ -308,7 +314,7 @@ async def test_cancelling_the_poller_in_the_middle_of_a_pull_returns_its_slots()
 
 async def test_planned_silence_covers_a_long_backing_off() -> None:
     async with polling() as bench:
-        bench.intake.jobs.append(IntakeError("down", verdict=Verdict.RETRY, retry_after=45))
+        bench.intake.jobs.append(IntakeError("down", reaction=Reaction.RETRY, retry_after=45))
         await bench.clock.advance(1)
         assert bench.poller.quiet_until_ns >= bench.clock.monotonic_ns() + 44_000_000_000
 
@@ -316,7 +322,7 @@ async def test_planned_silence_covers_a_long_backing_off() -> None:
 async def test_a_large_batch_starts_in_groups_a_little_apart_and_before_the_next_second() -> None:
     async with polling(size=1000, at_most=500) as bench:
         bench.intake.jobs.append(Jobs(jobs=tuple(job(str(number)) for number in range(160))))
-        await bench.clock.advance(1)
+        await bench.clock.advance(1.5)
         assert [bench.delays[str(number)] for number in (0, 49, 50, 159)] == [0, 0, 0.01, 0.03]
         bench.intake.jobs.append(Jobs(jobs=tuple(job(f"b{number}") for number in range(460))))
         await bench.clock.advance(1)

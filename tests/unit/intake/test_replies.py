@@ -4,32 +4,32 @@ from __future__ import annotations
 
 import pytest
 
-from worker.intake.replies import Verdict, likely_cause, of_signed_reply
+from worker.intake.replies import Reaction, likely_cause, of_signed_reply
 
 
 @pytest.mark.parametrize(
     ("status", "verdict"),
     [
-        (200, Verdict.ACCEPT),
-        (204, Verdict.ACCEPT),
-        (400, Verdict.REFUSED),
-        (401, Verdict.SLOW_DOWN),
-        (403, Verdict.SLOW_DOWN),
-        (404, Verdict.REFUSED),
-        (408, Verdict.RETRY),
-        (409, Verdict.RESEQUENCE),
-        (413, Verdict.SPLIT),
-        (429, Verdict.RETRY),
-        (500, Verdict.RETRY),
-        (502, Verdict.RETRY),
-        (503, Verdict.RETRY),
-        (599, Verdict.RETRY),
-        (302, Verdict.RETRY),
-        (101, Verdict.RETRY),
-        (206, Verdict.RETRY),
+        (200, Reaction.ACCEPT),
+        (204, Reaction.ACCEPT),
+        (400, Reaction.REFUSED),
+        (401, Reaction.SLOW_DOWN),
+        (403, Reaction.SLOW_DOWN),
+        (404, Reaction.REFUSED),
+        (408, Reaction.RETRY),
+        (409, Reaction.RESEQUENCE),
+        (413, Reaction.SPLIT),
+        (429, Reaction.RETRY),
+        (500, Reaction.RETRY),
+        (502, Reaction.RETRY),
+        (503, Reaction.RETRY),
+        (599, Reaction.RETRY),
+        (302, Reaction.RETRY),
+        (101, Reaction.RETRY),
+        (206, Reaction.RETRY),
     ],
 )
-def test_each_status_has_its_meaning(status: int, verdict: Verdict) -> None:
+def test_each_status_has_its_meaning(status: int, verdict: Reaction) -> None:
     assert of_signed_reply(status) is verdict
 
 

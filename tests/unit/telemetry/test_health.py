@@ -12,9 +12,6 @@ from aiohttp.test_utils import TestServer
 
 from tests.support.clock import FakeClock
 from tests.support.waiting import until
-from worker.apitest.result import Result, Status
-from worker.outcome.failure import Failure, FailureCode
-from worker.outcome.phases import Timings
 from worker.telemetry.health import PATIENCE, READY_FOR, Health
 from worker.telemetry.metrics import Metrics
 from worker.telemetry.status import status_application, status_server
@@ -90,17 +87,7 @@ async def test_the_status_server_answers_orchestrators() -> None:
     metrics = Metrics("1.2.3")
     metrics.watch("free_slots", "Slots free.", lambda: 7)
     metrics.watch_count("pulls_answered", "Pulls with a signed reply.", lambda: 5)
-    metrics.count_result(
-        Result(
-            test_public_id="abc-def-ghi",
-            test_name="secret name",
-            test_subtype="http",
-            test_version=1,
-            status=Status.FAILED,
-            timings=Timings((("dns", 10),)),
-            failure=Failure(FailureCode.DNS, "no such name"),
-        )
-    )
+    metrics.count_run(kind="http", status="failed", code="DNS", seconds=0.001, unhealthy=False)
     async with (
         TestServer(status_application(health_of(clock, readings), metrics)) as server,
         aiohttp.ClientSession(str(server.make_url("/"))) as client,
