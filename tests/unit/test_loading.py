@@ -60,7 +60,6 @@ def test_the_first_pull_waits_for_nothing_that_only_runs_tests_or_answers_probes
         "worker.evaluators",
         "worker.sandbox",
         "worker.checks",
-        "worker.apitest",
     }
     for_probes = {"worker.telemetry.status", "worker.telemetry.metrics", "aiohttp.web", "prometheus_client"}
     assert modules.isdisjoint(late | for_probes)
