@@ -39,6 +39,7 @@ ALL = (
         ("--rounds=1", "--seconds=2", "one-byte chunks"),
     ),
     Benchmark("http_probe", "CPU per HTTP probe, beside aiohttp", ("--rounds=2", "--probes=500")),
+    Benchmark("instructions", "instructions per whole HTTP job", ("--seconds=5",)),
     Benchmark("door", "CPU per connection through the door, beside asyncio", ("--rounds=2", "--connections=500")),
     Benchmark("policy", "a judgement of the egress policy"),
     Benchmark("wire", "sealing and signing"),

@@ -35,8 +35,8 @@ class FedWorker:
         outcomes: list[dict[str, Any]] = self._get("outcomes")
         return outcomes
 
-    def wait_for(self, count: str) -> None:
-        for _ in range(300):
+    def wait_for(self, count: str, seconds: float = 30) -> None:
+        for _ in range(round(seconds * 10)):
             if self.counts().get(count):
                 return
             time.sleep(0.1)
@@ -59,10 +59,16 @@ class FedWorker:
 
 @contextmanager
 def fed_worker(
-    tests: Sequence[dict[str, Any]], rate: float, *flags: str, seats: Sequence[int] = ()
+    tests: Sequence[dict[str, Any]],
+    rate: float,
+    *flags: str,
+    seats: Sequence[int] = (),
+    under: Sequence[str] = (),
+    checkout: Path | None = None,
 ) -> Iterator[FedWorker]:
     """A worker that is handed *tests* in turn, *rate* jobs a second; *flags* are options of its command line. With *seats*,
-    *rate* is of the first test, and so many jobs of each other are under way at any time.
+    *rate* is of the first test, and so many jobs of each other are under way at any time. *under* is a command that runs the
+    worker, such as valgrind; *checkout* is another checkout whose worker is run.
     """
     with tempfile.TemporaryDirectory() as folder:
         config, definitions = Path(folder, "worker.json"), Path(folder, "tests.json")
@@ -70,10 +76,10 @@ def fed_worker(
         feeder = (sys.executable, "-m", "benchmarks.feeder", f"--config={config}", f"--definitions={definitions}")
         seated = ("--seats", *map(str, seats)) if seats else ()
         with process(*feeder, f"--rate={rate}", *seated) as (_, url):
-            command = (sys.executable, "-m", "worker", f"--config={config}", "-v", *flags)
+            command = (*under, sys.executable, "-m", "worker", f"--config={config}", "-v", *flags)
             local = ("--whitelistedRange.4=127.0.0.1/32", f"--livenessFile={folder}/liveness")
             started_ns = time.monotonic_ns()
-            worker = subprocess.Popen((*command, *local), stdout=subprocess.DEVNULL, text=True)
+            worker = subprocess.Popen((*command, *local), stdout=subprocess.DEVNULL, text=True, cwd=checkout)
             try:
                 yield FedWorker(pid=worker.pid, url=url, started_ns=started_ns)
             finally:
