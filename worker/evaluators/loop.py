@@ -22,9 +22,9 @@ from worker.apitest.result import AssertionResult
 from worker.checks.describe import unjudged
 from worker.checks.evidence import Limits
 from worker.checks.operators import PATTERNS
-from worker.evaluators import messages
+from worker.evaluators import protocol
 from worker.evaluators.exit_cause import out_of_time
-from worker.evaluators.messages import Settings, decode_settings
+from worker.evaluators.protocol import Settings, decode_settings
 from worker.outcome.failure import FailureCode
 from worker.sandbox.confinement import (
     FOR_ENGINES,
@@ -63,7 +63,7 @@ def main(argv: list[str], prepare: Prepare, warm_up: Callable[[Limits], None]) -
     missing = confine(settings.memory_bytes)
     if not bound:
         missing = (*missing, "death with the worker")
-    channel.sendall(messages.encode_reply(messages.Ready(missing=missing)))
+    channel.sendall(protocol.encode_reply(protocol.Ready(missing=missing)))
     source = os.fdopen(channel.fileno(), "rb", buffering=64 * 1024, closefd=False)
     exit_code = 1
     try:
@@ -74,7 +74,7 @@ def main(argv: list[str], prepare: Prepare, warm_up: Callable[[Limits], None]) -
 
 
 _TO_RESUME: Final = (b"", b"")
-"""The parts of `messages.RESUME`."""
+"""The parts of `protocol.RESUME`."""
 
 
 class _Desk:
@@ -106,12 +106,12 @@ class _Desk:
         parts = _read_parts(source)
         if parts is None:
             return False
-        assertions, observation = messages.decode_task(*parts)
+        assertions, observation = protocol.decode_task(*parts)
         judge = self._prepare(observation, self._settings.limits)
         results: list[AssertionResult] = []
         reported = started = time.process_time()
         for index, assertion in enumerate(assertions, start=1):
-            messages.POSITION.pack_into(self._page, 0, index - 1)
+            protocol.POSITION.pack_into(self._page, 0, index - 1)
             results.append(self._judge(judge, assertion))
             now = time.process_time()
             if index == len(assertions) or now - reported < FLUSH_SECONDS:
@@ -139,12 +139,12 @@ class _Desk:
             return unjudged(assertion, "it needs more memory than an assertion may use")
         except Exception as error:  # noqa: BLE001 - the top of this loop: an engine's bug costs one assertion
             return unjudged(assertion, f"it could not be evaluated: {type(error).__name__}", FailureCode.INTERNAL_ERROR)
-        if messages.is_too_large(result):
+        if protocol.is_too_large(result):
             return unjudged(assertion, "its result is too large to be reported", FailureCode.INTERNAL_ERROR)
         return result
 
-    def _send(self, results: list[AssertionResult], state: messages.State) -> None:
-        self._channel.sendall(messages.encode_reply(messages.Reply(results=tuple(results), state=state)))
+    def _send(self, results: list[AssertionResult], state: protocol.State) -> None:
+        self._channel.sendall(protocol.encode_reply(protocol.Reply(results=tuple(results), state=state)))
 
 
 def _grace(assertion: Assertion) -> Grace:
@@ -157,10 +157,10 @@ def _grace(assertion: Assertion) -> Grace:
 
 def _read_parts(source: BinaryIO) -> tuple[bytes, bytes] | None:
     """The two parts of a frame, or None at the end: a half frame is one, too, for its writer is gone."""
-    header = source.read(messages.TASK_HEADER.size)
-    if len(header) < messages.TASK_HEADER.size:
+    header = source.read(protocol.TASK_HEADER.size)
+    if len(header) < protocol.TASK_HEADER.size:
         return None
-    message_size, body_size = messages.TASK_HEADER.unpack(header)
+    message_size, body_size = protocol.TASK_HEADER.unpack(header)
     message = source.read(message_size)
     body = source.read(body_size)
     return (message, body) if len(message) + len(body) == message_size + body_size else None

@@ -20,9 +20,9 @@ from worker.apitest.observation import Observation
 from worker.checks.evidence import Limits
 from worker.clock import Clock
 from worker.errors import EvaluationError
-from worker.evaluators import messages
+from worker.evaluators import protocol
 from worker.evaluators.exit_cause import MISSPOKE, STARVED, Cause, cause_of_death
-from worker.evaluators.messages import Settings
+from worker.evaluators.protocol import Settings
 from worker.evaluators.task import Errand, Evaluation
 from worker.sandbox.confinement import FOR_ENGINES, WALL_FACTOR
 from worker.sandbox.fair_queue import Turns
@@ -179,7 +179,7 @@ class Evaluators:
         self._changed.set()
         self._dispatch()
 
-    def on_reply(self, process: Process, reply: messages.Reply) -> None:
+    def on_reply(self, process: Process, reply: protocol.Reply) -> None:
         errand = self._working.get(process)
         whole = reply.state in {"done", "spent"}
         if errand is None or not errand.accept(reply.results) or whole != (errand.outstanding == 0):

@@ -10,7 +10,7 @@ from worker.apitest.assertion import Assertion
 from worker.apitest.observation import Observation
 from worker.apitest.result import AssertionResult
 from worker.checks.describe import unjudged
-from worker.evaluators import messages
+from worker.evaluators import protocol
 from worker.evaluators.exit_cause import Cause
 from worker.outcome.failure import FailureCode
 
@@ -41,8 +41,8 @@ class Errand:
         self.excused = False
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._assertions = assertions
-        self._seen, self._body = messages.encode_observation(observation)
-        self._tagged = tuple(map(messages.encode_assertion, assertions))
+        self._seen, self._body = protocol.encode_observation(observation)
+        self._tagged = tuple(map(protocol.encode_assertion, assertions))
         self._results: list[AssertionResult | None] = [None] * len(assertions)
         self._sent: list[
             int
@@ -59,7 +59,7 @@ class Errand:
         self._sent = [index for index, result in enumerate(self._results) if result is None]
         self._answered = 0
         tagged = [self._tagged[index] for index in self._sent]
-        return messages.encode_task(tagged, self._seen, len(self._body)), self._body
+        return protocol.encode_task(tagged, self._seen, len(self._body)), self._body
 
     def accept(self, results: Sequence[AssertionResult]) -> bool:
         """Take the next results of the task in hand; False, and nothing is taken, if they are more than were asked for."""

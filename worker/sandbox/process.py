@@ -18,8 +18,8 @@ from typing import BinaryIO, Final, Protocol, cast
 
 import msgspec
 
-from worker.evaluators import messages
-from worker.evaluators.messages import POSITION, Settings
+from worker.evaluators import protocol
+from worker.evaluators.protocol import POSITION, Settings
 
 JOINED_BYTES: Final = 64 * 1024
 """A body up to this size is copied behind its task, so that both leave in one write."""
@@ -32,7 +32,7 @@ class Owner(Protocol):
 
     def on_ready(self, process: Process, missing: Sequence[str]) -> None: ...
 
-    def on_reply(self, process: Process, reply: messages.Reply) -> None: ...
+    def on_reply(self, process: Process, reply: protocol.Reply) -> None: ...
 
     def on_death(self, process: Process) -> None: ...
 
@@ -104,11 +104,11 @@ class Process(asyncio.Protocol):
 
     def resume(self) -> None:
         """Let it go on with the task that it has put aside."""
-        self._write(messages.RESUME)
+        self._write(protocol.RESUME)
 
     def forget(self) -> None:
         """Let it drop the task that it has put aside."""
-        self._write(messages.FORGET)
+        self._write(protocol.FORGET)
 
     def kill(self) -> None:
         """End it now and hear no more from it but `on_death`, as soon as the kernel has taken back its memory."""
@@ -127,7 +127,7 @@ class Process(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._buffer += data
         try:
-            while not self._deaf and (message := messages.take_reply(self._buffer)) is not None:
+            while not self._deaf and (message := protocol.take_reply(self._buffer)) is not None:
                 self._hear(message)
         except (ValueError, msgspec.DecodeError, RecursionError):
             self.disown()
@@ -137,9 +137,9 @@ class Process(asyncio.Protocol):
 
     def _hear(self, message: bytes) -> None:
         if self.ready:
-            self._owner.on_reply(self, messages.decode_reply(message))
+            self._owner.on_reply(self, protocol.decode_reply(message))
         else:
-            ready = messages.decode_ready(message)
+            ready = protocol.decode_ready(message)
             self.ready = True
             self._owner.on_ready(self, ready.missing)
 
@@ -154,7 +154,7 @@ class Process(asyncio.Protocol):
             # -P: no module is found in the working directory. A group of its own: Ctrl-C in a terminal is for the worker. But no
             # session of its own: the kernel may share processors between sessions before it looks at niceness.
             self._popen = subprocess.Popen(  # noqa: S603 - every argument is the program's own
-                [sys.executable, "-P", "-X", "utf8", "-m", program, messages.encode_settings(told)],
+                [sys.executable, "-P", "-X", "utf8", "-m", program, protocol.encode_settings(told)],
                 stdin=its.fileno(),
                 stdout=subprocess.DEVNULL,
                 pass_fds=(page.fileno(),),

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from worker.apitest.assertion import Assertion, Comparison, Operator, Subject
 from worker.apitest.observation import HTTPResponse, Observation
 from worker.apitest.result import AssertionResult
-from worker.evaluators import messages
+from worker.evaluators import protocol
 from worker.evaluators.exit_cause import STARVED, Cause
 from worker.evaluators.task import Errand
 from worker.outcome.failure import FailureCode
@@ -26,7 +26,7 @@ def errand_of(count: int) -> Errand:
 
 def sent(errand: Errand) -> tuple[Assertion, ...]:
     head, body = errand.task()
-    return messages.decode_task(head[messages.TASK_HEADER.size :], body)[0]
+    return protocol.decode_task(head[protocol.TASK_HEADER.size :], body)[0]
 
 
 def judged(assertion: Assertion) -> AssertionResult:
