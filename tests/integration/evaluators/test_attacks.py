@@ -175,7 +175,7 @@ async def siege(folder: Path) -> Report:
             async with Evaluators(SIZE, Limits(pattern_seconds=LIMIT), SystemClock()) as pool:
                 await besiege(pool, attacks, report)
                 async with asyncio.timeout(10):
-                    while pool.standing_by < SIZE + 1:  # noqa: ASYNC110 - other processes set no event of this loop
+                    while pool.idle < SIZE + 1:  # noqa: ASYNC110 - other processes set no event of this loop
                         await asyncio.sleep(0.01)
                 children = psutil.Process().children()
                 report.processes = len(children)
