@@ -1,4 +1,4 @@
-"""The pool of evaluators: which process judges which task, in which order, and what becomes of a task whose evaluator dies.
+"""The pool of evaluators: it schedules tasks over processes and goes on with the rest of a task whose evaluator has died.
 
 A death costs the one assertion that was in hand; the rest goes to the spare that stands ready. Tests take turns by what they
 have cost (`sandbox.fair_queue`), between two assertions if need be, so that the patterns of one author do not starve the others.
@@ -35,7 +35,7 @@ SPARES: Final = 1
 MAX_WAITING: Final = 10_000
 """Tasks in the queue. The slots bound them long before; this one is against a caller that has none."""
 MAX_WAIT_SECONDS: Final = 60.0
-"""How long a task waits for an evaluator before it is given up: as long as the longest run."""
+"""The time that a task waits for an evaluator before it is given up: as long as the longest run."""
 SWEEP_SECONDS: Final = 1.0
 
 
@@ -140,7 +140,7 @@ class Evaluators:
                 self._abandon(task)
         return task.evaluation()
 
-    # Reports of the supervisor (supervisor.User)
+    # What the supervisor reports (supervisor.User)
 
     def on_ready(self, process: Process) -> None:
         self._idle.append(process)

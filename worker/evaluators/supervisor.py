@@ -1,6 +1,6 @@
-"""Evaluator processes kept alive: started one after another, replaced when they end, killed at the close.
+"""The supervisor of the evaluator processes: it starts one after another, replaces those that end, and kills all at the close.
 
-It does not know what they work on: replies go to the `User`, who also says of each death whether there was work in hand.
+It does not know the work: replies go to the `User`, who also says of each death whether there was work in hand.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from worker.sandbox.process import Command, Process
 log = logging.getLogger(__name__)
 
 START_SECONDS: Final = 20.0
-"""How long a start may take: a hundred times what it takes on an idle machine."""
+"""Time for a start: a hundred times what it takes on an idle machine."""
 FIRST_DELAY_SECONDS: Final = 0.1
 LAST_DELAY_SECONDS: Final = 5.0
 """Between starts of evaluators that die at once, doubling."""
 CLOSE_SECONDS: Final = 5.0
-"""How long killed evaluators may take to be gone when the worker ends."""
+"""Time for killed evaluators to be gone when the worker ends."""
 
 
 class User(Protocol):

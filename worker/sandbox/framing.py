@@ -10,11 +10,12 @@ HEADER: Final = struct.Struct("!I")
 
 
 def encode_frame(payload: bytes) -> bytes:
+    """Encode the length, then the payload."""
     return frame_header(payload) + payload
 
 
 def frame_header(payload: bytes) -> bytes:
-    """What goes before *payload*, for a writer that does not want to copy it."""
+    """Encode only the length, for a writer that does not want to copy *payload*."""
     return HEADER.pack(len(payload))
 
 

@@ -68,7 +68,7 @@ class Canary:
         assert libc.inotify_add_watch(self._fd, bytes(path), 0x20) > 0  # IN_OPEN
 
     def opened(self) -> int:
-        """How often since the last call."""
+        """Count the openings since the last call."""
         try:
             return len(os.read(self._fd, 65536)) // struct.calcsize("iIII")
         except BlockingIOError:
