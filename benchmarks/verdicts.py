@@ -1,4 +1,4 @@
-"""What verdicts cost: `python -m benchmarks.verdicts` prints tests/s and CPU per test, and the loop's lag under attack.
+"""The cost of verdicts: `python -m benchmarks.verdicts` prints tests/s and CPU per test, and the loop's lag under attack.
 
 Six assertions a test (contains, two patterns, two JSONPaths, a JSON Schema) on JSON bodies of four sizes. "In place" is the
 same function called in this process, one test after another: what judging costs, and what would block the event loop. "Evaluator"

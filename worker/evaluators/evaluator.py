@@ -1,4 +1,4 @@
-"""The program of an evaluator process: the desk, with `checks` behind it. The worker runs it and does not import it."""
+"""The program of an evaluator process: the loop, with `checks` behind it. The worker runs it and does not import it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from worker.evaluators.loop import Judge, main
 
 
 def prepare(observation: Observation, limits: Limits) -> Judge:
-    """What is decoded and parsed for one assertion serves the task's other assertions."""
+    """Share what is decoded and parsed for one assertion with the task's other assertions."""
     return partial(evaluate, evidence=Evidence(observation, limits))
 
 

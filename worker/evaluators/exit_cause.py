@@ -1,4 +1,4 @@
-"""Why an evaluator died, and what that means for the assertion it had in hand. Pure."""
+"""The cause of an evaluator's death, and its meaning for the assertion in hand. Pure."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from worker.outcome.failure import FailureCode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """*reason* is what an assertion's result says. *starved*: the machine's trouble. *foreign*: perhaps another's fault."""
+    """*reason* is for the assertion's result. *starved*: this machine was too busy. *external*: perhaps not of its doing."""
 
     reason: str
     code: FailureCode | None = FailureCode.INTERNAL_ERROR
     starved: bool = False
-    foreign: bool = False
+    external: bool = False
 
 
 def out_of_time(cpu_seconds: float) -> Cause:
@@ -26,17 +26,17 @@ def out_of_time(cpu_seconds: float) -> Cause:
 _NAMES = {int(number): number.name for number in signal.Signals}
 
 STARVED = Cause(reason="this worker's machine was too busy to judge it", starved=True)
-MISSPOKE = Cause(reason="its evaluator sent something that is no result")
+REJECTED = Cause(reason="its evaluator sent something that is not a valid result")
 
 
-def cause_of_death(exit_code: int | None, cpu_seconds: float) -> Cause:
-    """*exit_code* as in subprocess: negative for a signal."""
+def cause_of_exit(exit_code: int | None, cpu_seconds: float) -> Cause:
+    """Tell the cause from *exit_code*, which is as in subprocess: negative for a signal."""
     if exit_code == -signal.SIGPROF:
         return out_of_time(cpu_seconds)
     if exit_code == -signal.SIGALRM:
         return STARVED
     if exit_code == -signal.SIGKILL:  # by a person, or to save the machine's memory
-        return Cause(reason="its evaluator was killed from outside, perhaps for its memory", foreign=True)
+        return Cause(reason="its evaluator was killed from outside, perhaps for its memory", external=True)
     if exit_code is not None and exit_code < 0:
         return Cause(reason=f"its evaluator crashed ({_NAMES.get(-exit_code, f'signal {-exit_code}')})")
     return Cause(reason=f"its evaluator ended with exit code {exit_code}")

@@ -1,4 +1,4 @@
-"""One call of `Evaluators.evaluate` on its way through the pool: what is judged already, what is still to be sent."""
+"""One call of `Evaluators.evaluate` on its way through the pool: the results so far, and the assertions still to be sent."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from worker.apitest.assertion import Assertion
 from worker.apitest.observation import Observation
 from worker.apitest.result import AssertionResult
 from worker.checks.describe import unjudged
-from worker.evaluators import messages
+from worker.errors import EvaluationError
+from worker.evaluators import protocol
 from worker.evaluators.exit_cause import Cause
 from worker.outcome.failure import FailureCode
 
@@ -19,7 +20,7 @@ from worker.outcome.failure import FailureCode
 class Evaluation:
     """One result per assertion, in order. *waited_ns* was spent in the queue and counts to no limit.
 
-    *starved*: an assertion was stopped by the wall clock though it had not used its CPU. That is this machine's trouble.
+    *starved*: an assertion was stopped by the wall clock though it had not used its CPU: this machine was too busy.
     """
 
     results: tuple[AssertionResult, ...]
@@ -27,8 +28,12 @@ class Evaluation:
     starved: bool = False
 
 
-class Errand:
-    """*left_s* is what remains of its time in evaluators; *since_ns* when it last entered the queue or an evaluator."""
+class Task:
+    """Assertions to be judged on one observation, in one evaluator or in several one after another.
+
+    *left_s* is what remains of its time in evaluators; *since_ns* when it last entered the queue or an evaluator; *retried*: an
+    evaluator was killed from outside, and the assertion in hand was given another try.
+    """
 
     def __init__(
         self, key: str, assertions: Sequence[Assertion], observation: Observation, left_s: float, now_ns: int
@@ -38,31 +43,30 @@ class Errand:
         self.since_ns = now_ns
         self.waited_ns = 0
         self.starved = False
-        self.excused = False
+        self.retried = False
         self.done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._assertions = assertions
-        self._seen, self._body = messages.encode_observation(observation)
-        self._tagged = tuple(map(messages.encode_assertion, assertions))
+        self._observation, self._body = protocol.encode_observation(observation)
+        self._tagged = tuple(map(protocol.encode_assertion, assertions))
         self._results: list[AssertionResult | None] = [None] * len(assertions)
-        self._sent: list[
-            int
-        ] = []  # indices of the assertions of the task in hand, in the order in which they were sent
-        self._answered = 0  # how many of them have a result
+        # Of the work in hand: indices of the assertions that were sent, in order, and how many of them have a result.
+        self._sent: list[int] = []
+        self._answered = 0
 
     @property
     def outstanding(self) -> int:
-        """Assertions of the task in hand that have no result yet."""
+        """Number of assertions of the work in hand that have no result yet."""
         return len(self._sent) - self._answered
 
-    def task(self) -> tuple[bytes, bytes]:
-        """Everything that has no result yet, as a frame and a body. It becomes the task in hand."""
+    def messages(self) -> tuple[bytes, bytes]:
+        """Everything that has no result yet, for an evaluator. It becomes the work in hand."""
         self._sent = [index for index, result in enumerate(self._results) if result is None]
         self._answered = 0
         tagged = [self._tagged[index] for index in self._sent]
-        return messages.encode_task(tagged, self._seen, len(self._body)), self._body
+        return protocol.encode_task(tagged, self._observation), self._body
 
     def accept(self, results: Sequence[AssertionResult]) -> bool:
-        """Take the next results of the task in hand; False, and nothing is taken, if they are more than were asked for."""
+        """Take the next results of the work in hand; False, and nothing is taken, if they are more than were asked for."""
         if len(results) > self.outstanding:
             return False
         for result in results:
@@ -70,8 +74,8 @@ class Errand:
             self._answered += 1
         return True
 
-    def blame(self, position: int, cause: Cause) -> None:
-        """The evaluator is dead: the assertion at *position* of the task in hand gets *cause* for a result.
+    def fail_at(self, position: int, cause: Cause) -> None:
+        """End the work in hand, its evaluator being dead: the assertion at *position* of it gets *cause* for a result.
 
         What was judged before it and not yet reported stays open, as does everything behind it. A position that cannot be
         (the evaluator's memory is not to be trusted) falls on the first open assertion, so that each death brings the end nearer.
@@ -83,12 +87,17 @@ class Errand:
         self.starved = self.starved or cause.starved
 
     def expire(self) -> None:
-        """Its time is up: what has no result gets that for one."""
+        """End it because its time is up: every open assertion gets that for a result."""
         for index, assertion in enumerate(self._assertions):
             if self._results[index] is None:
                 self._results[index] = unjudged(
                     assertion, "the test's time was up before it was judged", FailureCode.TIMEOUT
                 )
+
+    def abort(self, error: EvaluationError) -> None:
+        """End it without an evaluation."""
+        if not self.done.done():
+            self.done.set_exception(error)
 
     @property
     def finished(self) -> bool:

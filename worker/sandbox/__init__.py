@@ -1,1 +1,18 @@
-"""Evaluation that can be killed: work whose cost its input does not bound runs in child processes that the kernel limits."""
+"""Child processes that the kernel limits and the worker can kill, and the bytes that go between.
+
+It starts a process, gives it frames, listens, kills and reaps; inside the process it sets limits on CPU and wall time, memory,
+files and network. It refuses to know what the work is: a command line and frames are opaque, and nothing else of this program is
+imported here. What a frame means, and what a death means for the work in hand, is the caller's.
+
+The parent's side:
+- `process`: `Process` is one child, which reports to an `Owner`; `Command` is what it runs.
+- `fair_queue`: `FairQueue` gives callers turns by what their work has cost.
+
+The child's side, in this order:
+- `child.attach` connects it with its parent and lets it die with it. Import and warm up whatever is needed then.
+- `Connection.confine` gives up files, network and memory for good, and names the limits that this system lacks.
+- `confinement.IntervalTimers` limits each piece of work in CPU and wall time.
+
+Both sides: `framing` puts bytes into frames of bounded size; `position` is one number in shared memory that the child writes and
+that can be read after its death, so that the death can be laid to the piece of work in hand.
+"""

@@ -1,4 +1,4 @@
-"""The limits that the kernel sets on an evaluator, from inside it. They hold when native code never returns and the worker hangs.
+"""Kernel limits on a process, set from inside it. They hold when native code never returns and the parent hangs.
 
 Nothing here trusts the code that is confined, and nothing is promised that was not tried: `confine` tests each lasting limit
 after setting it and names the ones that do not hold on this system, so that the worker can say so. There is no sandbox against a
@@ -24,7 +24,7 @@ _PR_SET_PDEATHSIG: Final = 1
 _PR_SET_NO_NEW_PRIVS: Final = 38
 
 WALL_FACTOR: Final = 4
-"""Wall time as a multiple of all CPU that is allowed. An evaluator blocks on nothing: only a starved machine comes this far."""
+"""Wall time as a multiple of all CPU that is allowed. Confined work blocks on nothing: only a starved machine comes this far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,60 +35,54 @@ class Grace:
     hard: float
 
 
-FOR_PATTERNS: Final = Grace(soft=0.05, hard=0.1)
-"""Their engine keeps the limit by itself, within 0.07 s, unless it is still compiling."""
-FOR_ENGINES: Final = Grace(soft=0.0, hard=0.3)
-"""The soft limit is on user time, the hard one on all of it: where much memory is used, a third is the kernel's."""
-
-
 class Interrupted(BaseException):
-    """The CPU limit of one assertion, raised between two bytecodes. No Exception: the code under it catches those."""
+    """The CPU limit of one piece of work, raised between two bytecodes. Not an Exception: the code under it catches those."""
 
 
-class Stopwatch:
-    """The three interval timers of the process, wound up for one assertion at a time.
+class IntervalTimers:
+    """The three interval timers of the process, armed for one piece of work at a time.
 
-    `ITIMER_VIRTUAL` (user time) at the limit raises Interrupted: Python code obeys, and the evaluator survives. `ITIMER_PROF`
+    `ITIMER_VIRTUAL` (user time) at the limit raises Interrupted: Python code obeys, and the process survives. `ITIMER_PROF`
     (user and system time, for an engine that churns through memory spends half of its time in the kernel) a little later and
     `ITIMER_REAL` much later have no handler: they end the process.
     """
 
     def __init__(self, cpu_seconds: float) -> None:
         self._cpu_seconds = cpu_seconds
-        self._wound = False
+        self._armed = False
         signal.signal(signal.SIGPROF, signal.SIG_DFL)
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.signal(signal.SIGVTALRM, self._ring)
+        signal.signal(signal.SIGVTALRM, self._expire)
 
     def run(self, work: Callable[[], T], grace: Grace) -> T:
-        """Do *work* within the limits. Raises Interrupted, or does not return at all. `rest` before waiting for anything."""
+        """Do *work* within the limits. Raises Interrupted, or does not return at all. `stop` before waiting for anything."""
         hard = self._cpu_seconds + grace.hard
-        self._wind(self._cpu_seconds + grace.soft, hard, hard * WALL_FACTOR)
-        self._wound = True
+        self._arm(self._cpu_seconds + grace.soft, hard, hard * WALL_FACTOR)
+        self._armed = True
         try:
             return work()
         finally:
             # A signal that came before this line still raises, inside the caller's try; one that comes after it does nothing.
-            self._wound = False
+            self._armed = False
 
-    def rest(self) -> None:
-        """Stop the timers. Between assertions they may go on: the next `run` winds them up anew."""
-        self._wind(0, 0, 0)
+    def stop(self) -> None:
+        """Stop the timers. Between pieces of work they may go on: the next `run` arms them anew."""
+        self._arm(0, 0, 0)
 
-    def _ring(self, _signal: int, _frame: FrameType | None) -> None:
-        if self._wound:
-            self._wound = False
+    def _expire(self, _signal: int, _frame: FrameType | None) -> None:
+        if self._armed:
+            self._armed = False
             raise Interrupted
 
     @staticmethod
-    def _wind(soft: float, hard: float, wall: float) -> None:
+    def _arm(soft: float, hard: float, wall: float) -> None:
         signal.setitimer(signal.ITIMER_REAL, wall)
         signal.setitimer(signal.ITIMER_PROF, hard)
         signal.setitimer(signal.ITIMER_VIRTUAL, soft)
 
 
-def outlive_signals() -> None:
-    """Ignore what a terminal or a service manager sends to the whole group: the worker decides when an evaluator ends."""
+def ignore_signals() -> None:
+    """Ignore what a terminal or a service manager sends to the whole group: the parent decides when this process ends."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
 

@@ -1,9 +1,9 @@
-"""Who is next: start-time fair queueing (Goyal, Vin, Cheng 1996) by test key. Pure: costs are told, no clock is read.
+"""Start-time fair queueing (Goyal, Vin, Cheng 1996) by an opaque key. Pure: costs are told, no clock is read.
 
 Every key has paid up to some point of a virtual time that follows the work in service. The waiting item whose key has paid least
-goes first, so a test whose patterns take half a second each falls behind tests that cost a millisecond, however many items it
-queues; alone, it is served at once. A key whose turns are short is light, and the caller may ask for an item of such a key; one
-that has had no turn yet has proved nothing.
+goes first, so a key whose items take half a second each falls behind keys whose items take a millisecond, however many items it
+queues; alone, it is served at once. A key whose turns are short is light, and the caller may ask for an item of such a key; a key
+that has had no turn yet is not light.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from typing import Final, Generic, TypeAlias, TypeVar
 T = TypeVar("T")
 
 LIGHT_SECONDS: Final = 0.1
-"""What turns of a light key usually cost at most: a hundred times an ordinary test, a fifth of one pattern's default limit."""
+"""The usual cost of a light key's turn at most: a hundred times an ordinary test, a fifth of one pattern's default limit."""
 SMOOTHING: Final = 0.25
-"""Weight of the last turn in what is usual: one that a busy machine has drawn out to 0.4 s does not make a key heavy yet."""
+"""Weight of the last turn in the usual cost: one that a busy machine has drawn out to 0.4 s does not make a key heavy yet."""
 MAX_REMEMBERED: Final = 10_000
-"""Keys whose past is kept; beyond it the cheapest are forgotten, which only ever favours them."""
+"""Keys whose past is kept; beyond it the cheapest are forgotten, which only favours them."""
 
 _NO_PAST: Final = (0.0, inf)
 
 _Place: TypeAlias = tuple[float, int, str]
-"""Where a key waits: start tag, order of arrival, key."""
+"""The place of a key that waits: start tag, order of arrival, key."""
 
 
-class Turns(Generic[T]):
+class FairQueue(Generic[T]):
     """A queue of items by key. `len()` counts items; the caller bounds it."""
 
     def __init__(self) -> None:
@@ -59,7 +59,7 @@ class Turns(Generic[T]):
         self._enter(key)
 
     def take(self, *, light_only: bool = False) -> T | None:
-        """The next item, or None when nothing (light) waits. What it turns out to cost is charged to its key later."""
+        """Remove and return the next item; None when nothing (light) waits. Its cost is charged to its key later."""
         key = self._leave(light_only=light_only)
         if key is None:
             return None
@@ -73,7 +73,7 @@ class Turns(Generic[T]):
         return item
 
     def charge(self, key: str, cost: float) -> None:
-        """Book one turn's *cost* in seconds to *key*."""
+        """Charge *key* with the *cost* of one turn, in seconds."""
         _, usual = self._past.get(key, (0.0, cost))
         self._past[key] = (self._start_of(key) + cost, usual + (cost - usual) * SMOOTHING)
         if len(self._past) > MAX_REMEMBERED:
@@ -94,7 +94,7 @@ class Turns(Generic[T]):
         return True
 
     def _start_of(self, key: str) -> float:
-        """The start tag of an item of *key* that came now."""
+        """The start tag of an item of *key* that comes now."""
         return max(self._now, self._past.get(key, _NO_PAST)[0])
 
     def _enter(self, key: str) -> None:
@@ -102,7 +102,7 @@ class Turns(Generic[T]):
         heapq.heappush(heap, (self._start_of(key), next(self._order), key))
 
     def _leave(self, *, light_only: bool) -> str | None:
-        """The key that is next. The present moves on to its start tag."""
+        """Remove and return the next key. The present moves on to its start tag."""
         while heaps := [
             heap for heap in (self._light, self._heavy) if heap and not (light_only and heap is self._heavy)
         ]:

@@ -6,12 +6,13 @@ import asyncio
 
 import psutil
 
-from tests.integration.evaluators.test_evaluators import deeds, pool_of, seen, until
+from tests.integration.evaluators.builders import deeds, pool_of, seen
+from tests.support.waiting import until
 
 
 async def main() -> None:
     async with pool_of(2) as pool:
-        await until(lambda: pool.standing_by == 3)
+        await until(lambda: pool.idle == 3)
         busy = asyncio.create_task(pool.evaluate("key", deeds(*["burn 0.1"] * 100), seen()))
         await until(lambda: pool.working == 1)
         print(*(child.pid for child in psutil.Process().children()), flush=True)

@@ -68,7 +68,7 @@ class Canary:
         assert libc.inotify_add_watch(self._fd, bytes(path), 0x20) > 0  # IN_OPEN
 
     def opened(self) -> int:
-        """How often since the last call."""
+        """Count the openings since the last call."""
         try:
             return len(os.read(self._fd, 65536)) // struct.calcsize("iIII")
         except BlockingIOError:
@@ -175,7 +175,7 @@ async def siege(folder: Path) -> Report:
             async with Evaluators(SIZE, Limits(pattern_seconds=LIMIT), SystemClock()) as pool:
                 await besiege(pool, attacks, report)
                 async with asyncio.timeout(10):
-                    while pool.standing_by < SIZE + 1:  # noqa: ASYNC110 - other processes set no event of this loop
+                    while pool.idle < SIZE + 1:  # noqa: ASYNC110 - other processes set no event of this loop
                         await asyncio.sleep(0.01)
                 children = psutil.Process().children()
                 report.processes = len(children)

@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from math import inf
 from pathlib import Path
 
@@ -14,34 +14,19 @@ import psutil
 import pytest
 import uvloop
 
+from tests.integration.evaluators.builders import deeds, pool_of, seen
 from tests.support.clock import FakeClock
-from worker.apitest.assertion import Comparison, Operator, Subject
-from worker.apitest.observation import HTTPResponse, Observation
+from tests.support.waiting import until
 from worker.checks.evidence import Limits
 from worker.clock import SystemClock
 from worker.errors import EvaluationError
 from worker.evaluators.pool import Evaluators
+from worker.evaluators.protocol import Ready, encode_reply
 from worker.evaluators.task import Evaluation
 from worker.outcome.failure import FailureCode
-from worker.outcome.phases import Timings
 from worker.sandbox.process import Process
 
-PROGRAM = "tests.integration.evaluators.deeds"
-LIMIT = 0.15
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="a limit that only Linux has")
-
-
-def deeds(*targets: str) -> tuple[Comparison, ...]:
-    return tuple(Comparison(subject=Subject.BODY, operator=Operator.IS, target=target) for target in targets)
-
-
-def seen(body: bytes = b"") -> Observation:
-    response = HTTPResponse(url="http://a/", status=200, http_version="1.1", headers=(), body=body)
-    return Observation(timings=Timings(), response=response)
-
-
-def pool_of(size: int) -> Evaluators:
-    return Evaluators(size, Limits(pattern_seconds=LIMIT), SystemClock(), program=PROGRAM)
 
 
 @pytest.fixture
@@ -59,12 +44,6 @@ async def do(
         if not evaluation.starved:
             break
     return evaluation
-
-
-async def until(condition: Callable[[], bool], *, seconds: float = 20) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - other processes set no event of this loop
-            await asyncio.sleep(0.005)
 
 
 def open_descriptors() -> int:
@@ -124,10 +103,10 @@ async def test_an_engine_that_goes_wrong_costs_one_assertion(pool: Evaluators, d
 
 
 async def test_an_evaluator_that_says_something_else_is_not_listened_to(pool: Evaluators) -> None:
-    """It has moved on to a later assertion when that is noticed: which one is blamed is not known, that one is, is."""
+    """It has moved on to a later assertion when that is noticed: one assertion pays, and which one is not known."""
     evaluation = await do(pool, "say before", "babble", "say after")
     assert {result.valid for result in evaluation.results} == {True, False}
-    assert "its evaluator sent something that is no result" in reasons(evaluation)
+    assert "its evaluator sent something that is not a valid result" in reasons(evaluation)
     assert (await do(pool, "say x")).results[0].actual == "x"
 
 
@@ -183,10 +162,10 @@ async def test_a_deadline_ends_the_test_and_frees_the_place(pool: Evaluators) ->
 
 
 async def test_a_deadline_that_is_over_already_costs_no_evaluator(pool: Evaluators) -> None:
-    await until(lambda: pool.standing_by == 2)
+    await until(lambda: pool.idle == 2)
     evaluation = await pool.evaluate("key", deeds("say x"), seen(), 0.0)
     assert evaluation.results[0].code is FailureCode.TIMEOUT
-    assert (pool.standing_by, pool.working) == (2, 0)
+    assert (pool.idle, pool.working) == (2, 0)
 
 
 async def test_a_cancelled_evaluation_never_mixes_its_replies_with_the_next() -> None:
@@ -225,16 +204,16 @@ async def test_an_evaluator_that_somebody_kills_costs_no_assertion(pool: Evaluat
 
 
 async def test_dead_evaluators_are_replaced_to_the_last_one(pool: Evaluators) -> None:
-    await until(lambda: pool.standing_by == 2)
+    await until(lambda: pool.idle == 2)
     for child in psutil.Process().children():
         child.kill()
     await until(lambda: pool.crashed == 2)
     assert (await do(pool, "say x")).results[0].actual == "x"
-    await until(lambda: pool.standing_by == 2)
+    await until(lambda: pool.idle == 2)
 
 
 async def test_signals_to_the_workers_group_do_not_reach_evaluators(pool: Evaluators) -> None:
-    await until(lambda: pool.standing_by == 2)
+    await until(lambda: pool.idle == 2)
     for child in psutil.Process().children():
         assert os.getpgid(child.pid) != os.getpgid(0)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -246,7 +225,7 @@ async def test_signals_to_the_workers_group_do_not_reach_evaluators(pool: Evalua
 async def test_a_closed_pool_leaves_no_process_and_no_descriptor() -> None:
     before = open_descriptors()
     async with pool_of(2) as pool:
-        await until(lambda: pool.standing_by == 3)
+        await until(lambda: pool.idle == 3)
         await do(pool, "grind", "say x")
         children = psutil.Process().children()
     assert not any(child.is_running() for child in children)
@@ -273,11 +252,11 @@ async def test_what_is_in_work_when_the_pool_closes_fails_by_name() -> None:
 
 
 async def test_an_evaluator_that_has_grown_is_replaced(pool: Evaluators) -> None:
-    await until(lambda: pool.standing_by == 2)
+    await until(lambda: pool.idle == 2)
     evaluation = await do(pool, "pid", "grow", "say after")
     assert evaluation.results[2].actual == "after"
     assert pool.recycled == 1
-    await until(lambda: pool.standing_by == 2)
+    await until(lambda: pool.idle == 2)
     assert not psutil.pid_exists(int(str(evaluation.results[0].actual)))
     assert (pool.killed, pool.crashed) == (0, 0)
 
@@ -292,11 +271,11 @@ async def test_an_evaluator_that_is_stopped_is_given_up_after_its_wall_time(pool
 
 async def test_a_protection_that_the_system_lacks_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     async with pool_of(1) as pool:
-        await until(lambda: pool.standing_by == 2)
+        await until(lambda: pool.idle == 2)
     assert "evaluator_protection_missing" not in [getattr(record, "action", "") for record in caplog.records]
-    lacking = pool_of(1)
+    lacking = pool_of(1)._supervisor
     for _ in range(2):
-        lacking.on_ready(Process(lacking), ("bounded memory",))
+        lacking.on_frame(Process(lacking, 100), encode_reply(Ready(missing=("bounded memory",))))
     assert [getattr(record, "protection", "") for record in caplog.records] == ["bounded memory"]
 
 
@@ -314,7 +293,7 @@ async def test_what_waits_for_too_long_is_given_up_by_name() -> None:
 
 async def test_entering_a_pool_waits_for_no_evaluator() -> None:
     async with pool_of(2) as pool:
-        assert (pool.started, pool.standing_by) == (0, 0)
+        assert (pool.started, pool.idle) == (0, 0)
 
 
 async def test_an_error_inside_leaves_the_pool_as_it_is() -> None:
@@ -350,7 +329,7 @@ async def test_evaluators_that_die_at_once_are_started_ever_more_slowly() -> Non
 async def test_a_body_that_nobody_reads_does_not_outlive_its_test(tmp_path: Path) -> None:
     """A cancelled 5 MB task is still being written when its evaluator is killed."""
     async with pool_of(1) as pool:
-        await until(lambda: pool.standing_by == 2)
+        await until(lambda: pool.idle == 2)
         for _ in range(3):
             task = asyncio.create_task(do(pool, "length", body=bytes(5_000_000)))
             await asyncio.sleep(0)

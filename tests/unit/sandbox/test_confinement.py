@@ -1,4 +1,4 @@
-"""The stopwatch in this process; what lasts (files, memory, death) is tried on real evaluators in tests/integration/sandbox."""
+"""The interval timers in this process. What lasts (files, memory, death) is tried on real processes in tests/integration."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from worker.sandbox.confinement import FOR_ENGINES, FOR_PATTERNS, Interrupted, Stopwatch
+from worker.sandbox.confinement import Grace, Interrupted, IntervalTimers
 
+GRACE = Grace(soft=0.0, hard=0.3)
 SIGNALS = (signal.SIGPROF, signal.SIGALRM, signal.SIGVTALRM)
 
 
@@ -31,56 +32,56 @@ def spin(seconds: float) -> str:
 
 
 def test_work_within_the_limit_is_done() -> None:
-    stopwatch = Stopwatch(0.5)
-    assert stopwatch.run(lambda: spin(0.01), FOR_ENGINES) == "done"
-    stopwatch.rest()
+    timers = IntervalTimers(0.5)
+    assert timers.run(lambda: spin(0.01), GRACE) == "done"
+    timers.stop()
 
 
 def test_work_beyond_the_limit_is_interrupted_between_the_limit_and_the_kill() -> None:
-    stopwatch = Stopwatch(0.1)
+    timers = IntervalTimers(0.1)
     began = time.thread_time()
     with pytest.raises(Interrupted):
-        stopwatch.run(lambda: spin(10), FOR_ENGINES)
-    stopwatch.rest()
-    assert 0.05 < time.thread_time() - began < 0.1 + FOR_ENGINES.hard
+        timers.run(lambda: spin(10), GRACE)
+    timers.stop()
+    assert 0.05 < time.thread_time() - began < 0.1 + GRACE.hard
 
 
 def test_each_run_has_the_whole_limit() -> None:
-    stopwatch = Stopwatch(0.1)
+    timers = IntervalTimers(0.1)
     for _ in range(5):
-        assert stopwatch.run(lambda: spin(0.05), FOR_ENGINES) == "done"
-    stopwatch.rest()
+        assert timers.run(lambda: spin(0.05), GRACE) == "done"
+    timers.stop()
 
 
-def test_an_interruption_is_no_exception_that_libraries_catch() -> None:
+def test_an_interruption_is_not_an_exception_that_libraries_catch() -> None:
     def stubborn() -> str:
         try:
             return spin(10)
         except Exception:  # noqa: BLE001 - as a library would
             return "caught"
 
-    stopwatch = Stopwatch(0.05)
+    timers = IntervalTimers(0.05)
     with pytest.raises(Interrupted):
-        stopwatch.run(stubborn, FOR_ENGINES)
-    stopwatch.rest()
+        timers.run(stubborn, GRACE)
+    timers.stop()
 
 
 def test_a_signal_after_the_work_interrupts_nothing() -> None:
-    stopwatch = Stopwatch(0.5)
-    stopwatch.run(lambda: None, FOR_PATTERNS)
+    timers = IntervalTimers(0.5)
+    timers.run(lambda: None, GRACE)
     signal.raise_signal(signal.SIGVTALRM)
-    stopwatch.rest()
+    timers.stop()
 
 
-def test_at_rest_no_timer_runs() -> None:
-    stopwatch = Stopwatch(0.5)
-    stopwatch.run(lambda: None, FOR_ENGINES)
-    stopwatch.rest()
-    timers = (signal.ITIMER_REAL, signal.ITIMER_PROF, signal.ITIMER_VIRTUAL)
-    assert [signal.getitimer(timer) for timer in timers] == [(0.0, 0.0)] * 3
+def test_once_stopped_no_timer_runs() -> None:
+    timers = IntervalTimers(0.5)
+    timers.run(lambda: None, GRACE)
+    timers.stop()
+    all_three = (signal.ITIMER_REAL, signal.ITIMER_PROF, signal.ITIMER_VIRTUAL)
+    assert [signal.getitimer(timer) for timer in all_three] == [(0.0, 0.0)] * 3
 
 
 def test_the_kernel_is_left_to_deal_with_what_python_cannot_interrupt() -> None:
-    Stopwatch(0.5)
+    IntervalTimers(0.5)
     assert signal.getsignal(signal.SIGPROF) is signal.SIG_DFL
     assert signal.getsignal(signal.SIGALRM) is signal.SIG_DFL

@@ -33,7 +33,7 @@ from worker.apitest.observation import (
     TCPConnection,
 )
 from worker.apitest.result import AssertionResult
-from worker.evaluators import messages
+from worker.evaluators import protocol
 from worker.outcome.failure import Failure, FailureCode
 from worker.outcome.phases import Timings
 
@@ -68,12 +68,8 @@ RESPONSES: tuple[Response | None, ...] = (
 
 def cross(assertions: tuple[Assertion, ...], observation: Observation) -> tuple[tuple[Assertion, ...], Observation]:
     """Through both directions of the codec, as the two processes do it."""
-    seen, body = messages.encode_observation(observation)
-    head = messages.encode_task([messages.encode_assertion(a) for a in assertions], seen, len(body))
-    message_size, body_size = messages.TASK_HEADER.unpack_from(head)
-    message = head[messages.TASK_HEADER.size :]
-    assert (len(message), len(body)) == (message_size, body_size)
-    return messages.decode_task(message, body)
+    head, body = protocol.encode_observation(observation)
+    return protocol.decode_task(protocol.encode_task([protocol.encode_assertion(a) for a in assertions], head), body)
 
 
 def test_the_samples_cover_every_kind() -> None:
@@ -94,34 +90,12 @@ def test_an_evaluator_reads_what_the_worker_wrote(response: Response | None) -> 
     assert cross(ASSERTIONS, observation) == (ASSERTIONS, observation)
 
 
-def test_a_task_is_never_the_word_for_going_on() -> None:
-    seen, body = messages.encode_observation(Observation(timings=Timings()))
-    head = messages.encode_task([], seen, len(body))
-    assert head + body != messages.RESUME
+def test_a_task_is_never_taken_for_the_answer_to_a_pause() -> None:
+    head, _ = protocol.encode_observation(Observation(timings=Timings()))
+    assert protocol.encode_task([], head) not in {protocol.RESUME, protocol.FORGET}
 
 
 RESULT = AssertionResult(type="body", operator="is", expected="a", actual="b", valid=False, error_message="no")
-
-
-@given(
-    st.lists(st.integers(1, 20), min_size=1, max_size=5),
-    st.integers(1, 40),
-)
-def test_replies_are_cut_out_of_any_chunking(sizes: list[int], step: int) -> None:
-    replies = [messages.Reply(results=(RESULT,) * size, state="going") for size in sizes]
-    stream = b"".join(map(messages.encode_reply, replies))
-    buffer, heard = bytearray(), []
-    for start in range(0, len(stream), step):
-        buffer += stream[start : start + step]
-        while (message := messages.take_reply(buffer)) is not None:
-            heard.append(messages.decode_reply(message))
-    assert heard == replies
-    assert not buffer
-
-
-def test_a_reply_that_announces_more_than_its_bound_is_refused_before_it_is_read() -> None:
-    with pytest.raises(ValueError, match="announced"):
-        messages.take_reply(bytearray(messages.REPLY_HEADER.pack(messages.MAX_REPLY_BYTES + 1)))
 
 
 @pytest.mark.parametrize(
@@ -136,14 +110,14 @@ def test_a_reply_that_announces_more_than_its_bound_is_refused_before_it_is_read
         b"\x82\xa7results" + b"\x91" * 2000 + b"\x90",
     ],
 )
-def test_words_of_an_evaluator_that_are_no_reply_are_refused(message: bytes) -> None:
+def test_messages_of_an_evaluator_that_are_not_a_reply_are_refused(message: bytes) -> None:
     with pytest.raises((msgspec.DecodeError, RecursionError)):
-        messages.decode_reply(message)
+        protocol.decode_reply(message)
 
 
 @given(st.binary(max_size=200))
 def test_arbitrary_bytes_are_a_reply_or_a_decode_error(message: bytes) -> None:
-    for decode in (messages.decode_reply, messages.decode_ready):
+    for decode in (protocol.decode_reply, protocol.decode_ready):
         try:
             decode(message)
         except msgspec.DecodeError:
@@ -164,8 +138,6 @@ def test_half_a_surrogate_pair_and_a_giant_integer_travel_as_near_as_can_be() ->
 
 
 def test_a_result_with_an_actual_that_cannot_be_packed_is_still_a_reply() -> None:
-    reply = messages.Reply(results=(replace(RESULT, actual=-(10**400)), replace(RESULT, actual="\ud800")), state="done")
-    buffer = bytearray(messages.encode_reply(reply))
-    message = messages.take_reply(buffer)
-    assert message is not None
-    assert [result.actual for result in messages.decode_reply(message).results] == ["-1" + "0" * 400, "?"]
+    reply = protocol.Reply(results=(replace(RESULT, actual=-(10**400)), replace(RESULT, actual="\ud800")), state="done")
+    decoded = protocol.decode_reply(protocol.encode_reply(reply))
+    assert [result.actual for result in decoded.results] == ["-1" + "0" * 400, "?"]
