@@ -16,13 +16,13 @@ from worker.apitest.observation import DNSAnswer
 from worker.egress.policy import Decision, Policy
 from worker.net.attempts import first_reached
 from worker.net.dial import dial
-from worker.net.dnswire import Question
-from worker.net.exchange import Nameserver
+from worker.net.dns.query import Nameserver
+from worker.net.dns.resolver import Resolver, consult, unresolved
+from worker.net.dns.wire import Question
 from worker.net.failure import DoorError, of_handshake_error, shut
 from worker.net.host import Address, Name, parse_host
 from worker.net.proxy import Proxy
 from worker.net.recorder import Recorder
-from worker.net.resolver import Resolver, consult, unresolved
 from worker.net.stream import Stream
 from worker.net.tls import SecureStream
 from worker.net.trust import TrustStore

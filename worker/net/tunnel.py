@@ -18,11 +18,11 @@ from base64 import b64encode
 from worker.net.attempts import UnreachableError, first_reached
 from worker.net.dial import dial
 from worker.net.dialogue import Dialogue
+from worker.net.dns.resolver import Resolver
 from worker.net.failure import DoorError, of_handshake_error, shut
 from worker.net.host import Address, Name, authority
 from worker.net.proxy import Proxy
 from worker.net.recorder import Recorder
-from worker.net.resolver import Resolver
 from worker.net.stream import Connection, Stream
 from worker.net.tls import SecureStream
 from worker.net.trust import TrustStore

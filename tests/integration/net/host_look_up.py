@@ -18,9 +18,9 @@ import uvloop
 from tests.integration.net.way import open_descriptors, recorder
 from tests.support.servers.door import nameservers
 from tests.support.waiting import until
+from worker.net.dns.resolver import Resolver
 from worker.net.failure import DoorError
 from worker.net.host import Name
-from worker.net.resolver import Resolver
 
 
 async def look_up(resolver: Resolver, name: str, seconds: float) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from worker.net.dial import dial
 from worker.net.dialogue import Dialogue
-from worker.net.dnswire import ForeignReplyError, MalformedReplyError, Question, Reply, decode_reply, encode_query
+from worker.net.dns.wire import ForeignReplyError, MalformedReplyError, Question, Reply, decode_reply, encode_query
 from worker.net.host import Address, authority
 from worker.net.readiness import readable
 from worker.net.recorder import Recorder

@@ -20,8 +20,8 @@ from pathlib import Path
 import aiodns
 import pycares
 
-from worker.net.dnswire import Question, Reply
-from worker.net.exchange import Nameserver, NoReplyError, ask
+from worker.net.dns.query import Nameserver, NoReplyError, ask
+from worker.net.dns.wire import Question, Reply
 from worker.net.failure import DoorError, shut
 from worker.net.host import Address, Name, unmapped
 from worker.net.recorder import Recorder
