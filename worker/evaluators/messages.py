@@ -16,11 +16,12 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 import msgspec
 
 from worker.apitest.assertion import Assertion
-from worker.apitest.observation import HTTPResponse, Observation, Resolution, Response
+from worker.apitest.observation import HTTPResponse, Observation, Response
 from worker.apitest.result import AssertionResult
 from worker.checks.evidence import Limits
 from worker.outcome.failure import Failure
 from worker.outcome.phases import Timings
+from worker.outcome.resolution import Resolution
 
 TASK_HEADER: Final = struct.Struct("!II")
 REPLY_HEADER: Final = struct.Struct("!I")

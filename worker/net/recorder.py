@@ -9,10 +9,10 @@ over, so that every bound on the way can be cut from what is left; lateness coun
 
 from __future__ import annotations
 
-from worker.apitest.observation import Attempt, Resolution
 from worker.clock import Clock
 from worker.net.host import Address
 from worker.outcome.phases import NANOSECONDS_PER_TENTH, Timings
+from worker.outcome.resolution import Attempt, Resolution
 
 NANOSECONDS = 1_000_000_000
 

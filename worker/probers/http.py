@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 
-from worker.apitest.observation import Hop, HTTPResponse, Observation, Resolution
+from worker.apitest.observation import HTTPResponse, Observation
 from worker.apitest.request import HTTPRequest
 from worker.clock import Clock
 from worker.net.door import Door, Endpoint, TLSSettings
@@ -23,7 +23,9 @@ from worker.net.http.response import HTTPLimits, Received
 from worker.net.http.url import resolve, shown
 from worker.net.recorder import NANOSECONDS, Recorder
 from worker.outcome.failure import Failure, FailureCode
+from worker.outcome.hop import Hop
 from worker.outcome.phases import Timings
+from worker.outcome.resolution import Resolution
 
 __all__ = ["HTTPLimits", "probe"]
 

@@ -7,8 +7,8 @@ from ipaddress import ip_address
 import pytest
 
 from tests.support.clock import FakeClock
-from worker.apitest.observation import Attempt, Resolution
 from worker.net.recorder import Recorder
+from worker.outcome.resolution import Attempt, Resolution
 
 SECOND = 1_000_000_000
 
