@@ -116,7 +116,7 @@ class _Chain:
         return self.failed(out_of_time(seconds, unfinished), unfinished)
 
     def failed(self, failure: Failure, unfinished: str | None = None) -> Transfer:
-        """What is known of a request that ended early; the phase *unfinished* is left out."""
+        """The transfer of a request that ended early; the phase *unfinished* is left out."""
         recorder, timings, resolution = self._recorder, Timings(), None
         if recorder is not None:
             timings = recorder.timings() if unfinished is None else recorder.timings().without(unfinished)

@@ -35,7 +35,7 @@ _AUTHORITY = re.compile(
 
 _USERINFO = re.compile(r"//[^/?#]*@")
 _UNSENDABLE = re.compile(r"[^\x21-\x7e]")
-"""What a request line cannot hold: spaces, control characters and everything outside ASCII (RFC 9112 §3.2)."""
+"""Characters that a request line cannot hold: spaces, control characters and everything outside ASCII (RFC 9112 §3.2)."""
 
 _VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
 
