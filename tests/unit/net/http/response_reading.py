@@ -20,7 +20,7 @@ def read(
     limits: HTTPLimits = LIMITS,
     eof: bool = False,
 ) -> Outcome | None:
-    """What comes of *pieces*; with *eof* the connection ends in order behind them."""
+    """The outcome of *pieces*; with *eof* the connection ends in order behind them."""
     reader = ResponseReader(method, limits, loop)
     for piece in pieces:
         outcome = reader.feed(piece)

@@ -1,4 +1,4 @@
-"""What a redirect changes: RFC 9110 §15.4, and what must not reach another origin."""
+"""Changes by a redirect: RFC 9110 §15.4, and what must not reach another origin."""
 
 from __future__ import annotations
 

@@ -239,7 +239,7 @@ def responses(draw: st.DrawFn) -> bytes:
 
 
 class _Canned:
-    """What http.client wants of a socket."""
+    """The part of a socket that http.client uses."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data

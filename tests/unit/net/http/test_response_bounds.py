@@ -1,4 +1,4 @@
-"""How much of a response is taken: every bound is kept at the byte, and work is done in turns."""
+"""Bounds of a response: every one is kept at the byte, and work is done in turns."""
 
 from __future__ import annotations
 
