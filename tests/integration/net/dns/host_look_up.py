@@ -1,6 +1,6 @@
 """Looks names up with the host's resolver, in a process of its own whose /etc/resolv.conf and /etc/hosts a test has replaced.
 
-    python -m tests.integration.net.host_look_up '{"names": […], "servers": […], "ipv6": false, "seconds": 5}'
+    python -m tests.integration.net.dns.host_look_up '{"names": […], "servers": […], "ipv6": false, "seconds": 5}'
 
 prints one JSON object a name. `"cancel": true` starts the look-up of the first name, cancels it when a line comes in, and prints
 whether every descriptor was given back.
