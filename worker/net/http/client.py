@@ -17,8 +17,9 @@ from worker.net.failure import DoorError, out_of_time, still_waiting
 from worker.net.http.cookies import Cookies
 from worker.net.http.error import HTTPError
 from worker.net.http.exchange import Exchange
+from worker.net.http.fields import Fields, first_value
 from worker.net.http.redirect import MAX_REDIRECTS, is_redirect, next_hop
-from worker.net.http.request import Fields, Outgoing, Request, encode, header, prepare, tls_name
+from worker.net.http.request import Outgoing, Request, encode, prepare, tls_name
 from worker.net.http.response import HTTPLimits, Response
 from worker.net.http.url import resolve, shown
 from worker.net.recorder import NANOSECONDS, Recorder
@@ -172,7 +173,7 @@ class _Chain:
     def _cookie(self, outgoing: Outgoing) -> str | None:
         if self._cookies is None:
             return None
-        return self._cookies.header(outgoing.target, header(outgoing.headers, "cookie"))
+        return self._cookies.header(outgoing.target, first_value(outgoing.headers, "cookie"))
 
 
 def _with_redirects(timings: Timings, earlier: tuple[Hop, ...]) -> Timings:

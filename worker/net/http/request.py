@@ -9,17 +9,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from msgspec import Struct
 
 from worker.net.http.credentials import Credentials
 from worker.net.http.error import HTTPError
+from worker.net.http.fields import Fields, first_value
 from worker.net.http.url import Target, parse, shown
 from worker.outcome.failure import FailureCode
-
-Fields: TypeAlias = tuple[tuple[str, str], ...]
-"""Header fields, names and values, in their order."""
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BAD_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
@@ -112,17 +109,9 @@ def encode(outgoing: Outgoing, default_headers: Fields = (), cookie: str | None 
 
 def tls_name(outgoing: Outgoing) -> str:
     """The name that the certificate must bear: that of the author's Host header if there is one, as in the reference system."""
-    written = header(outgoing.headers, "host")
+    written = first_value(outgoing.headers, "host")
     name = None if written is None else _HOST_NAME.fullmatch(written.strip())
     return outgoing.target.host if name is None else name.group(1).lower()
-
-
-def header(headers: Fields, name: str) -> str | None:
-    """The first field of that name (in lower case), or None."""
-    for key, value in headers:
-        if key.lower() == name:
-            return value
-    return None
 
 
 def _framing(outgoing: Outgoing) -> list[tuple[str, str]]:
@@ -130,7 +119,7 @@ def _framing(outgoing: Outgoing) -> list[tuple[str, str]]:
     fields = [("Connection", "close")]  # one connection serves one exchange; the server need not keep it
     if outgoing.content_type is not None and outgoing.body is not None:
         fields.append(("Content-Type", outgoing.content_type))
-    if header(outgoing.headers, "transfer-encoding") is None:
+    if first_value(outgoing.headers, "transfer-encoding") is None:
         if outgoing.body is not None:
             fields.append(("Content-Length", str(len(outgoing.body))))
         elif outgoing.method in _EMPTY_BODY_HAS_LENGTH:
@@ -145,8 +134,8 @@ def _refuse_contradictions(request: Request) -> None:
     single = [lower for name, _ in request.headers if (lower := name.lower()) in _AT_MOST_ONCE]
     if len(single) != len(set(single)):
         raise HTTPError(FailureCode.INVALID_REQUEST, f"the request has one of these headers twice: {', '.join(single)}")
-    coding = header(request.headers, "transfer-encoding")
-    length = header(request.headers, "content-length")
+    coding = first_value(request.headers, "transfer-encoding")
+    length = first_value(request.headers, "content-length")
     if coding is not None and coding.strip().lower() != "chunked":
         reason = f"the request header Transfer-Encoding: {shown(coding)} is not supported; only chunked is"
         raise HTTPError(FailureCode.INVALID_REQUEST, reason)

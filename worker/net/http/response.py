@@ -19,6 +19,7 @@ from aiohttp.streams import StreamReader
 
 from worker.net.http.body import Body
 from worker.net.http.error import HTTPError
+from worker.net.http.fields import Fields, first_value
 from worker.outcome.failure import Failure, FailureCode
 
 _HEAD_END = re.compile(rb"\n\r?\n")
@@ -70,13 +71,13 @@ class Response:
 
     status: int
     http_version: str
-    headers: tuple[tuple[str, str], ...]
+    headers: Fields
     body: bytes
     content_encodings: tuple[str, ...]
 
     def header(self, name: str) -> str | None:
         """The first field of that name (in lower case), or None."""
-        return next((value for key, value in self.headers if key.lower() == name), None)
+        return first_value(self.headers, name)
 
 
 Outcome: TypeAlias = Response | Failure
@@ -329,7 +330,7 @@ def _malformed(reason: str) -> HTTPError:
     return HTTPError(FailureCode.MALFORMED_RESPONSE, reason)
 
 
-def _fields(raw: Sequence[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
+def _fields(raw: Sequence[tuple[bytes, bytes]]) -> Fields:
     """Field names and values are opaque bytes (RFC 9110 §5.5): UTF-8 where they are, else one character a byte."""
     try:
         return tuple([(name.decode(), value.decode()) for name, value in raw])
