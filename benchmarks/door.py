@@ -27,10 +27,10 @@ from benchmarks.names import Names
 from benchmarks.processes import running
 from worker.clock import SystemClock
 from worker.egress.policy import Policy
+from worker.net.dns.query import Nameserver
+from worker.net.dns.resolver import Resolver
 from worker.net.door import Door, Endpoint, TLSSettings
-from worker.net.exchange import Nameserver
 from worker.net.recorder import Recorder
-from worker.net.resolver import Resolver
 from worker.net.trust import TrustStore
 
 NAME = "target.example.org"

@@ -37,9 +37,9 @@ from benchmarks.processes import need, running
 from worker.apitest.request import HTTPRequest
 from worker.clock import SystemClock
 from worker.egress.policy import Policy
+from worker.net.dns.query import Nameserver
+from worker.net.dns.resolver import Resolver
 from worker.net.door import Door
-from worker.net.exchange import Nameserver
-from worker.net.resolver import Resolver
 from worker.net.trust import TrustStore
 from worker.probers.http import HTTPLimits, probe
 

@@ -17,7 +17,7 @@ from worker.net.proxy import Proxy
 from worker.net.trust import TrustStore
 
 if TYPE_CHECKING:
-    from worker.net.resolver import Resolver
+    from worker.net.dns.resolver import Resolver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,8 +55,8 @@ def policy_of(config: LocalConfig) -> Policy:
 
 def resolver_of(config: LocalConfig) -> Resolver:
     """Nothing can be wrong with it, so it is imported only by what looks names up."""
-    from worker.net.exchange import Nameserver
-    from worker.net.resolver import Resolver
+    from worker.net.dns.query import Nameserver
+    from worker.net.dns.resolver import Resolver
 
     servers = [Nameserver(ip_address(address), port) for address, port in config.dns_servers]
     return Resolver(servers, use_host=config.dns_use_host, ipv6=config.enable_ipv6)

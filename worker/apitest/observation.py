@@ -6,37 +6,9 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from worker.outcome.failure import Failure
+from worker.outcome.hop import Hop
 from worker.outcome.phases import Timings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One address tried. *error* is None for the one that worked; *elapsed_tenths* in tenths of a millisecond."""
-
-    address: str
-    port: int
-    elapsed_tenths: int
-    error: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolution:
-    """Where a name led: *server* answered the look-up (None for a literal or the host's resolver), *address* was dialled."""
-
-    server: str | None = None
-    address: str | None = None
-    port: int | None = None
-    attempts: tuple[Attempt, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Hop:
-    """One exchange of a redirect chain, the last one included."""
-
-    url: str
-    status: int | None
-    address: str | None
-    timings: Timings
+from worker.outcome.resolution import Resolution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,16 +64,4 @@ class Observation:
 
     def resolution_as_json(self) -> dict[str, Any] | None:
         """The `dns_resolution` object of a result, or None when nothing was looked up or dialled."""
-        seen = self.resolution
-        if seen is None:
-            return None
-        return {
-            "server": seen.server,
-            "resolved_ip": seen.address,
-            "resolved_port": seen.port,
-            "attempts": [
-                {"ip": a.address, "port": a.port, "elapsed": a.elapsed_tenths / 10}
-                | ({"error": a.error} if a.error else {})
-                for a in seen.attempts
-            ],
-        }
+        return None if self.resolution is None else self.resolution.as_json()

@@ -10,10 +10,10 @@ from worker.clock import Clock
 from worker.egress.explain import explain
 from worker.egress.policy import Policy
 from worker.errors import ExitCode
+from worker.net.dns.resolver import Resolver
 from worker.net.failure import DoorError
 from worker.net.host import Address, Name, parse_host
 from worker.net.recorder import NANOSECONDS, Recorder
-from worker.net.resolver import Resolver
 
 LOOKUP_SECONDS = 10
 """Longest look-up of one host: every server has had its turn by then."""

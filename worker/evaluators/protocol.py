@@ -15,11 +15,12 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 import msgspec
 
 from worker.apitest.assertion import Assertion
-from worker.apitest.observation import HTTPResponse, Observation, Resolution, Response
+from worker.apitest.observation import HTTPResponse, Observation, Response
 from worker.apitest.result import AssertionResult
 from worker.checks.evidence import Limits
 from worker.outcome.failure import Failure
 from worker.outcome.phases import Timings
+from worker.outcome.resolution import Resolution
 
 MAX_RESULT_BYTES: Final = 64 * 1024
 """One encoded result. `actual` and messages are cut far below this; a library that embeds its instance is not trusted to."""

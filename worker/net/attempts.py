@@ -8,10 +8,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from worker.net.failure import DoorError, of_os_error, shut
+from worker.net.failure import DoorError, interrupted, of_os_error
 from worker.net.host import Address, authority
 from worker.net.recorder import Recorder
-from worker.outcome.failure import FailureCode
 
 T = TypeVar("T")
 
@@ -23,7 +22,7 @@ class UnreachableError(DoorError):
 async def first_reached(
     addresses: Sequence[Address], port: int, reach: Callable[[Address], Awaitable[T]], recorder: Recorder
 ) -> T:
-    """What *reach* returns for the first address for which it does not raise OSError or UnreachableError.
+    """Return what *reach* returns for the first address for which it does not raise OSError or UnreachableError.
 
     Each of several addresses has its share of the time that is left, the last one all of it, which the caller bounds.
     Raises DoorError for the last address that failed.
@@ -54,4 +53,4 @@ def _failure(error: BaseException, address: Address, port: int) -> DoorError:
     peer = authority(address, port)
     if isinstance(error, OSError):
         return DoorError(of_os_error(error, peer))
-    return shut(FailureCode.TIMEOUT, f"{peer}: no answer before the test's time was over")
+    return DoorError(interrupted(peer))

@@ -12,7 +12,7 @@ import sys
 from contextlib import suppress
 from ipaddress import ip_address
 
-from worker.net.failure import shut
+from worker.net.failure import door_error
 from worker.net.host import Address, unmapped
 from worker.net.readiness import writable
 from worker.net.recorder import Recorder
@@ -56,14 +56,14 @@ async def _connect(sock: socket.socket, where: tuple[str, int], recorder: Record
         await writable(sock)
         status = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if status == 0 and (took := _handshake_ns(sock)) is not None:
-            recorder.forgive_ns(recorder.now_ns() - began - took)
+            recorder.exclude_ns(recorder.now_ns() - began - took)
     if status not in _CONNECTED:
         raise OSError(status, os.strerror(status))
 
 
 def _handshake_ns(sock: socket.socket) -> int | None:
-    """What the kernel measured between SYN and SYN-ACK; None where it does not say, or when a SYN was lost, which is part of
-    how long the connection took.
+    """Time between SYN and SYN-ACK by the kernel's measure; None where it does not say, or when a SYN was lost, which is part
+    of the time that the connection took.
     """
     if sys.platform != "linux":
         return None
@@ -81,6 +81,6 @@ def _compare(sock: socket.socket, address: Address, port: int) -> None:
     peer = sock.getpeername()
     # Text first: it is equal in all but the oddest spellings.
     if peer[1] != port or (peer[0] != text and unmapped(ip_address(peer[0])) != address):
-        raise shut(
+        raise door_error(
             FailureCode.DENIED, "the connection led to another address than the one that the egress policy judged"
         )

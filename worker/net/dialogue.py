@@ -5,7 +5,7 @@ from __future__ import annotations
 from worker.net.stream import Stream
 
 MAX_HEAD = 16_384
-"""What may come before the end that is waited for: an answer to CONNECT with generous headers."""
+"""Bytes that may come before the end that is waited for: an answer to CONNECT with generous headers."""
 
 
 class Dialogue:
@@ -15,7 +15,7 @@ class Dialogue:
         self._stream = stream
         self._received = bytearray()
 
-    def say(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
         self._stream.write(data)
 
     async def receive_exactly(self, size: int) -> bytes:
@@ -33,7 +33,7 @@ class Dialogue:
             await self._more()
         return self._take(found + len(end))
 
-    def leave(self) -> Stream:
+    def release(self) -> Stream:
         """The stream, for its next owner, to whom what has arrived belongs."""
         self._stream.put_back(self._take(len(self._received)))
         return self._stream

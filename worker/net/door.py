@@ -12,17 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
-from worker.apitest.observation import DNSAnswer
 from worker.egress.policy import Decision, Policy
 from worker.net.attempts import first_reached
 from worker.net.dial import dial
-from worker.net.dnswire import Question
-from worker.net.exchange import Nameserver
-from worker.net.failure import DoorError, of_handshake_error, shut
+from worker.net.dns.query import Nameserver
+from worker.net.dns.resolver import Resolver, consult
+from worker.net.dns.wire import Question, Reply
+from worker.net.failure import DoorError, door_error, of_handshake_error, unresolved
 from worker.net.host import Address, Name, parse_host
 from worker.net.proxy import Proxy
 from worker.net.recorder import Recorder
-from worker.net.resolver import Resolver, consult, unresolved
 from worker.net.stream import Stream
 from worker.net.tls import SecureStream
 from worker.net.trust import TrustStore
@@ -53,11 +52,11 @@ NAMES = 4096
 """Hosts whose reading and whose word of the policy are kept: a location's tests come again each period."""
 
 QUERY_SECONDS = 5.0
-"""How long a DNS test waits for one server when its own time allows it: dig's default."""
+"""Longest wait for one server of a DNS test when its own time allows it: dig's default."""
 
 
 class Door:
-    """Shared by all probers; keeps nothing between calls but what its policy, which never changes, has said of names."""
+    """Shared by all who send to targets; keeps nothing between calls but its policy's decisions on names, which never change."""
 
     def __init__(self, *, policy: Policy, resolver: Resolver, trust: TrustStore, proxy: Proxy | None = None) -> None:
         self._policy = policy
@@ -104,7 +103,7 @@ class Door:
             raise DoorError(of_handshake_error(error, name)) from error
 
     async def nameservers(self, host: str | None, port: int, recorder: Recorder) -> tuple[Nameserver, ...]:
-        """Whom a DNS test asks: the server that it names, judged like any target, or the worker's own in their order."""
+        """Name servers for a DNS test: its own (judged like any target), else the worker's in their order."""
         if host is None:
             return self._resolver.in_order()
         try:
@@ -112,25 +111,22 @@ class Door:
         finally:
             recorder.stop()
 
-    async def query(self, servers: Sequence[Nameserver], host: str, record_type: str, recorder: Recorder) -> DNSAnswer:
-        """One record set of *host* from the first of *servers* that answers, whatever its rcode; an address is asked
-        by its reverse name. Raises DoorError when nobody answers.
+    async def query(self, servers: Sequence[Nameserver], host: str, record_type: str, recorder: Recorder) -> Reply:
+        """Look up one record set of *host*: the reply of the first of *servers* that gives a final one, whatever its
+        rcode; an address is asked by its reverse name. Raises DoorError when nobody answers.
         """
         asked = self._named(host)
         name = question_name(asked, record_type)
         recorder.start("dns")
         try:
             consulted = await consult(servers, Question(name, record_type), recorder, QUERY_SECONDS)
-            recorder.forgive(consulted.arrived)
+            recorder.exclude(consulted.arrived)
         finally:
             recorder.stop()
         if consulted.reply is None:
-            raise unresolved(str(asked), consulted.code, consulted.trouble)
+            raise DoorError(unresolved(str(asked), consulted.code, consulted.trouble))
         recorder.server = str(consulted.server)
-        reply = consulted.reply
-        return DNSAnswer(
-            record_type=record_type, records=reply.records, rcode=reply.rcode, flags=reply.flags, ttl=reply.ttl
-        )
+        return consulted.reply
 
     async def _judged(self, host: Address | Name, recorder: Recorder) -> list[Address]:
         """The addresses that *host* means and the policy allows, in order; never empty."""
@@ -149,7 +145,7 @@ class Door:
 
 
 def named(policy: Policy, text: str) -> Address | Name:
-    """What *text* means, if *policy* lets it be looked up at all. Raises DoorError."""
+    """Read *text*, if *policy* lets it be looked up at all. Raises DoorError."""
     host = parse_host(text)
     decision = policy.judge_name(str(host))
     if not decision.allowed:
@@ -158,14 +154,14 @@ def named(policy: Policy, text: str) -> Address | Name:
 
 
 def question_name(host: Address | Name, record_type: str) -> str:
-    """What is asked about *host*. An address has a reverse name (RFC 1035 §3.5, RFC 3596 §2.5) and nothing else."""
+    """The name to ask about *host*. An address has a reverse name (RFC 1035 §3.5, RFC 3596 §2.5) and nothing else."""
     if isinstance(host, Name):
         return host.text
     if record_type != "PTR":
-        raise shut(FailureCode.INVALID_REQUEST, f"an address has PTR records only, no {record_type}")
+        raise door_error(FailureCode.INVALID_REQUEST, f"an address has PTR records only, not {record_type}")
     return host.reverse_pointer
 
 
 def denied(host: str, decision: Decision) -> DoorError:
     """Names the rule and what would lift it, never the address that was judged."""
-    return shut(FailureCode.DENIED, f"the egress policy does not allow {host}: {decision.message}")
+    return door_error(FailureCode.DENIED, f"the egress policy does not allow {host}: {decision.message}")

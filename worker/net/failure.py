@@ -1,9 +1,8 @@
-"""Every way in which the door stays shut, as the reference system's codes and a sentence for the engineer who is on
-call.
+"""Failures of the way to a target, as the reference system's codes and a sentence for the engineer who is on call.
 
-Foreign exceptions (OSError, ssl) are translated here, once. What is wrong with this machine (no file descriptors, no
-ports) is INTERNAL_ERROR: trouble of the probe is never reported as trouble of the target. No text names an address
-that the policy refused.
+Foreign exceptions (OSError, ssl), time-outs and refusals of name servers are put into words here, once. What is wrong with
+this machine (no file descriptors, no ports) is INTERNAL_ERROR: trouble of the probe is never reported as trouble of the
+target. No text names an address that the policy refused.
 """
 
 from __future__ import annotations
@@ -77,19 +76,19 @@ _UNKNOWN_ISSUER = frozenset({18, 19, 20, 21})
 
 
 class DoorError(SyntheticsError):
-    """The door stayed shut. *failure* is what the result will carry."""
+    """No way to the target. *failure* is what the result will carry."""
 
     def __init__(self, failure: Failure) -> None:
         self.failure = failure
         super().__init__(failure.message)
 
 
-def shut(code: FailureCode, message: str) -> DoorError:
+def door_error(code: FailureCode, message: str) -> DoorError:
     return DoorError(Failure(code, message))
 
 
 def of_os_error(error: OSError, peer: str) -> Failure:
-    """What the kernel said about *peer* ("10.0.0.1:443", as it may be printed)."""
+    """An error of the kernel about *peer* ("10.0.0.1:443", as it may be printed)."""
     known = _BY_ERRNO.get(error.errno or 0)
     if known is not None:
         code, text = known
@@ -122,6 +121,16 @@ _MISSING = {
 }
 
 
+def interrupted(peer: str) -> Failure:
+    """The caller gave up, by its own limit or otherwise, while *peer* was being connected to."""
+    return Failure(FailureCode.TIMEOUT, f"{peer}: no answer before the test's time was over")
+
+
+def no_answer_within(seconds: float) -> str:
+    """The words for every limit of ours that was over, to a thousandth of a second."""
+    return f"no answer within {round(seconds, 3):g} s"
+
+
 def out_of_time(seconds: float, phase: str | None) -> Failure:
     """The test's own limit of *seconds* was over while *phase*, one of the door's, was running (`Recorder.latest`)."""
     return still_waiting(seconds, _MISSING.get(phase or "", "the connection"))
@@ -129,7 +138,7 @@ def out_of_time(seconds: float, phase: str | None) -> Failure:
 
 def still_waiting(seconds: float, missing: str) -> Failure:
     """The test's own limit of *seconds* was over before *missing* came."""
-    return Failure(FailureCode.TIMEOUT, f"no answer within {seconds:g} s, waiting for {missing}")
+    return Failure(FailureCode.TIMEOUT, f"{no_answer_within(seconds)}, waiting for {missing}")
 
 
 _HINTS = {
@@ -162,3 +171,21 @@ def of_broken_connection(error: Exception, waiting_for: str) -> Failure:
     if isinstance(error, OSError):
         return of_os_error(error, f"waiting for {waiting_for}")
     return Failure(FailureCode.INTERNAL_ERROR, f"waiting for {waiting_for}: {type(error).__name__} in the worker")
+
+
+def unresolved(hostname: str, code: str, reason: str) -> Failure:
+    """A look-up of *hostname* that led to nothing; *code* as resolvers name it (c-ares, node)."""
+    return Failure(FailureCode.DNS, f"the DNS resolution of hostname {hostname} failed ({code}): {reason}")
+
+
+_RCODES = {
+    "NXDOMAIN": ("ENOTFOUND", "it does not exist"),
+    "SERVFAIL": ("ESERVFAIL", "the server could not find out"),
+    "REFUSED": ("EREFUSED", "the server refuses to answer"),
+}
+
+
+def of_rcode(hostname: str, rcode: str, server: str) -> Failure:
+    """An answer of *server* whose *rcode* says that the look-up of *hostname* failed."""
+    code, meaning = _RCODES.get(rcode, (rcode, "the server cannot answer that"))
+    return unresolved(hostname, code, f"{meaning}, says {server}")

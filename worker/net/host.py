@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 from worker.egress import hosts
 from worker.errors import HostError
-from worker.net.failure import shut
+from worker.net.failure import door_error
 from worker.outcome.failure import FailureCode
 
 Address: TypeAlias = IPv4Address | IPv6Address
@@ -44,7 +44,9 @@ def parse_host(text: str) -> Address | Name:
     try:
         host = hosts.parse_host(text)
     except HostError as error:
-        raise shut(FailureCode.INVALID_REQUEST, f"the host {text[:80]!r} cannot be used: {error.reason}") from None
+        raise door_error(
+            FailureCode.INVALID_REQUEST, f"the host {text[:80]!r} cannot be used: {error.reason}"
+        ) from None
     if not isinstance(host, str):
         return unmapped(host)
     if _NUMBER.fullmatch(host.rpartition(".")[2]):
@@ -70,4 +72,4 @@ def _parse_number(text: str) -> IPv4Address:
         return IPv4Address(socket.inet_aton(text))
     except OSError:
         reason = f"the host {text[:80]!r} ends in a number and is no IPv4 address"
-        raise shut(FailureCode.INVALID_REQUEST, reason) from None
+        raise door_error(FailureCode.INVALID_REQUEST, reason) from None

@@ -1,18 +1,17 @@
-"""What happened on the way to one target, written down as it happens: phases, attempts, the answering server, the
-dialled address.
+"""A record of the way to one target, written as it happens: phases, attempts, the answering server, the dialled address.
 
 One recorder belongs to one hop. Phases follow one another without gaps unless `stop` is called; none ever overlap.
 What is measured is the network and the target: the worker's own lateness, between the arrival of an answer and the
-turn in which a busy loop reads it, is in no phase (`forgive`, *arrived*). The recorder knows when the test's time is
+turn in which a busy loop reads it, is in no phase (`exclude`, *arrived*). The recorder knows when the test's time is
 over, so that every bound on the way can be cut from what is left; lateness counts there.
 """
 
 from __future__ import annotations
 
-from worker.apitest.observation import Attempt, Resolution
 from worker.clock import Clock
 from worker.net.host import Address
 from worker.outcome.phases import NANOSECONDS_PER_TENTH, Timings
+from worker.outcome.resolution import Attempt, Resolution
 
 NANOSECONDS = 1_000_000_000
 
@@ -23,7 +22,7 @@ class Recorder:
     __slots__ = (
         "_clock",
         "_deadline_ns",
-        "_forgiven_ns",
+        "_excluded_ns",
         "_since",
         "address",
         "attempts",
@@ -37,7 +36,7 @@ class Recorder:
     def __init__(self, clock: Clock, deadline_ns: int) -> None:
         self._clock = clock
         self._deadline_ns = deadline_ns
-        self._forgiven_ns = 0
+        self._excluded_ns = 0
         self._since = 0
         self.running: str | None = None
         """The phase that runs now."""
@@ -62,13 +61,13 @@ class Recorder:
         if self.running is not None:
             self._end(self._moment(arrived))
 
-    def forgive(self, arrived: int | None) -> None:
+    def exclude(self, arrived: int | None) -> None:
         """Leave out of all phases what has passed since the kernel had what *arrived* then and has just been read."""
-        self.forgive_ns(self.now_ns() - self._moment(arrived))
+        self.exclude_ns(self.now_ns() - self._moment(arrived))
 
-    def forgive_ns(self, nanoseconds: int) -> None:
+    def exclude_ns(self, nanoseconds: int) -> None:
         """Leave the last *nanoseconds* of the running phase out of it."""
-        self._forgiven_ns += min(max(0, nanoseconds), self.now_ns() - self._since)
+        self._excluded_ns += min(max(0, nanoseconds), self.now_ns() - self._since)
 
     def _moment(self, arrived: int | None) -> int:
         """Not before the phase that runs: wall time may have been set since *arrived* was written down."""
@@ -82,8 +81,8 @@ class Recorder:
             self.phases[self.running] = self.phases.get(self.running, 0) + now - self._since
             self.running = None
 
-    def aside(self) -> Recorder:
-        """A recorder with the same deadline, for what happens on the way and is not the target's story."""
+    def detached(self) -> Recorder:
+        """A recorder with the same deadline, for what happens on the way and is not about the target."""
         return Recorder(self._clock, self._deadline_ns)
 
     def remaining(self) -> float:
@@ -92,7 +91,7 @@ class Recorder:
 
     def now_ns(self) -> int:
         """A moment of the recorder's own time, which stands still while the worker is late."""
-        return self._clock.monotonic_ns() - self._forgiven_ns
+        return self._clock.monotonic_ns() - self._excluded_ns
 
     def attempted(self, address: Address, port: int, since_ns: int, error: str | None = None) -> None:
         """Write down an address that was dialled since *since_ns*; *error* is None if it worked. The last one is what

@@ -1,4 +1,5 @@
-"""When the kernel had what a socket received. A busy event loop reads late; the network must not be charged for it.
+"""The moment at which the kernel had what a socket received. A busy event loop reads late; the network must not be charged
+for it.
 
 Linux stamps each packet on arrival and hands the stamp over with the bytes (SO_TIMESTAMPNS, socket(7); for TCP since 4.14:
 the stamp of the last segment that a read took bytes of). Elsewhere there are no stamps, and arrival is when it was read.

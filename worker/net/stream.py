@@ -22,7 +22,7 @@ class Stream(Protocol):
 
     @property
     def arrived(self) -> int | None:
-        """When the kernel had what `receive` returned last, in nanoseconds of wall time; None where that is not known."""
+        """The moment at which the kernel had what `receive` returned last, in nanoseconds of wall time; None if not known."""
         ...
 
     @property
@@ -31,7 +31,7 @@ class Stream(Protocol):
         ...
 
     async def receive(self, at_most: int = READ) -> bytes:
-        """What has come, as soon as something has; empty at the peer's end of it. Raises OSError."""
+        """Return what has come, as soon as something has; empty at the peer's end of it. Raises OSError."""
         ...
 
     def write(self, data: bytes) -> None:

@@ -49,7 +49,7 @@ class SecureStream:
             except ssl.SSLWantReadError:
                 self._flush()
                 await self._feed()
-                recorder.forgive(self.arrived)
+                recorder.exclude(self.arrived)
             except ssl.SSLError:
                 self._flush()  # the peer may want to know why
                 raise

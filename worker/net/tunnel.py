@@ -18,11 +18,11 @@ from base64 import b64encode
 from worker.net.attempts import UnreachableError, first_reached
 from worker.net.dial import dial
 from worker.net.dialogue import Dialogue
-from worker.net.failure import DoorError, of_handshake_error, shut
+from worker.net.dns.resolver import Resolver
+from worker.net.failure import DoorError, door_error, of_handshake_error
 from worker.net.host import Address, Name, authority
 from worker.net.proxy import Proxy
 from worker.net.recorder import Recorder
-from worker.net.resolver import Resolver
 from worker.net.stream import Connection, Stream
 from worker.net.tls import SecureStream
 from worker.net.trust import TrustStore
@@ -74,8 +74,8 @@ class Tunnels:
                 await self._socks(dialogue, target, port)
             else:
                 await self._connect(dialogue, target, port)
-            recorder.forgive(stream.arrived)
-            return dialogue.leave()
+            recorder.exclude(stream.arrived)
+            return dialogue.release()
         except BaseException as error:
             stream.close()
             if isinstance(error, OSError):
@@ -89,10 +89,12 @@ class Tunnels:
             raise self._trouble(of_handshake_error(error, "it").message) from error
 
     async def _dial(self, recorder: Recorder) -> Connection:
-        aside, proxy = recorder.aside(), self.proxy
+        detached, proxy = recorder.detached(), self.proxy
         try:
-            found = await self._resolver.resolve(proxy.host, aside) if isinstance(proxy.host, Name) else (proxy.host,)
-            return await first_reached(found, proxy.port, lambda address: dial(address, proxy.port, aside), aside)
+            found = (
+                await self._resolver.resolve(proxy.host, detached) if isinstance(proxy.host, Name) else (proxy.host,)
+            )
+            return await first_reached(found, proxy.port, lambda address: dial(address, proxy.port, detached), detached)
         except DoorError as error:
             if error.failure.code is FailureCode.INTERNAL_ERROR:
                 raise
@@ -104,7 +106,7 @@ class Tunnels:
         if self.proxy.username is not None:
             token = b64encode(f"{self.proxy.username}:{self._password()}".encode()).decode()
             lines.append(f"Proxy-Authorization: Basic {token}")
-        dialogue.say("\r\n".join([*lines, "", ""]).encode())
+        dialogue.send("\r\n".join([*lines, "", ""]).encode())
         status, reason = await self._final_status(dialogue)
         if status >= 300:
             raise self._refusal(_CONNECT_MEANINGS.get(status), f"{status} {reason}".rstrip())
@@ -121,7 +123,7 @@ class Tunnels:
 
     async def _socks(self, dialogue: Dialogue, target: Address | Name, port: int) -> None:
         with_password = self.proxy.username is not None
-        dialogue.say(b"\5\2\0\2" if with_password else b"\5\1\0")
+        dialogue.send(b"\5\2\0\2" if with_password else b"\5\1\0")
         version, method = await dialogue.receive_exactly(2)
         if version != 5:
             raise self._trouble("does not answer in SOCKS5")
@@ -129,7 +131,7 @@ class Tunnels:
             await self._socks_password(dialogue)
         elif method != 0:
             raise self._trouble("accepts no way to log in that proxyTestRequests offers")
-        dialogue.say(b"\5\1\0" + _socks_address(target) + struct.pack("!H", port))
+        dialogue.send(b"\5\1\0" + _socks_address(target) + struct.pack("!H", port))
         version, reply, _, kind = await dialogue.receive_exactly(4)
         if version != 5:
             raise self._trouble("does not answer in SOCKS5")
@@ -142,7 +144,7 @@ class Tunnels:
         username, password = (self.proxy.username or "").encode(), self._password().encode()
         if not 0 < len(username) < 256 or len(password) > 255:
             raise self._trouble("speaks SOCKS5, which takes user names and passwords of up to 255 bytes")
-        dialogue.say(b"\1" + bytes((len(username),)) + username + bytes((len(password),)) + password)
+        dialogue.send(b"\1" + bytes((len(username),)) + username + bytes((len(password),)) + password)
         if (await dialogue.receive_exactly(2))[1] != 0:
             raise self._trouble("does not accept the user name and password of proxyTestRequests")
 
@@ -150,7 +152,7 @@ class Tunnels:
         return self.proxy.password.reveal() if self.proxy.password is not None else ""
 
     def _trouble(self, text: str) -> DoorError:
-        return shut(FailureCode.TUNNEL, f"the proxy {self.proxy} {text}")
+        return door_error(FailureCode.TUNNEL, f"the proxy {self.proxy} {text}")
 
     def _refusal(self, meaning: tuple[FailureCode, bool, str] | None, words: str) -> DoorError:
         code, about_target, text = meaning or (FailureCode.TUNNEL, False, "does not open a tunnel")

@@ -1,4 +1,4 @@
-"""What every kind of work says of how it went: failures, phases, resolution.
+"""The values in which every kind of work says how it went: failure, phases, resolution, hops.
 
-Frozen values only: nothing here raises, waits, or knows a protocol.
+Frozen values only: nothing here raises, waits, or sends anything.
 """

@@ -1,4 +1,4 @@
-"""Why a run failed: the reference system's codes, and a sentence. A failure is a value; nothing raises it."""
+"""The reason why a run failed: one of the reference system's codes, and a sentence. A failure is a value; nothing raises it."""
 
 from __future__ import annotations
 

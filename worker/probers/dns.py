@@ -13,27 +13,30 @@ from worker.apitest.observation import DNSAnswer, DNSAnswers, Observation
 from worker.apitest.request import DNSRequest
 from worker.clock import Clock
 from worker.net.door import Door
-from worker.net.failure import DoorError, out_of_time
-from worker.net.recorder import Recorder
-from worker.outcome.failure import Failure, FailureCode
-
-_RCODE_MEANINGS = {
-    "NXDOMAIN": ("ENOTFOUND", "it does not exist"),
-    "SERVFAIL": ("ESERVFAIL", "the server could not find out"),
-    "REFUSED": ("EREFUSED", "the server refuses to answer"),
-}
+from worker.net.failure import DoorError, of_rcode, out_of_time
+from worker.net.recorder import NANOSECONDS, Recorder
+from worker.outcome.failure import Failure
 
 
 async def probe(request: DNSRequest, door: Door, clock: Clock) -> Observation:
     """Every answer that came is in the response, also when a later one, or its rcode, makes the run fail."""
-    recorder = Recorder(clock, clock.monotonic_ns() + round(request.timeout * 1e9))
+    recorder = Recorder(clock, clock.monotonic_ns() + round(request.timeout * NANOSECONDS))
     answers: list[DNSAnswer] = []
     failure = None
     try:
         async with asyncio.timeout(request.timeout):
             servers = await door.nameservers(request.server, request.port, recorder)
             for record_type in request.record_types:
-                answers.append(await door.query(servers, request.host, record_type, recorder))  # noqa: PERF401 - kept when a later one fails
+                reply = await door.query(servers, request.host, record_type, recorder)
+                answers.append(
+                    DNSAnswer(
+                        record_type=record_type,
+                        records=reply.records,
+                        rcode=reply.rcode,
+                        flags=reply.flags,
+                        ttl=reply.ttl,
+                    )
+                )
     except DoorError as error:
         failure = error.failure
     except TimeoutError:
@@ -47,10 +50,6 @@ async def probe(request: DNSRequest, door: Door, clock: Clock) -> Observation:
 
 
 def _refusal(host: str, answers: list[DNSAnswer], recorder: Recorder) -> Failure | None:
-    """The first answer whose rcode says that the look-up failed. A name without such records (NOERROR) is no failure."""
+    """The failure of the first answer whose rcode says so. A name without such records (NOERROR) is not a failure."""
     failed = next((answer for answer in answers if answer.rcode != "NOERROR"), None)
-    if failed is None:
-        return None
-    code, meaning = _RCODE_MEANINGS.get(failed.rcode, (failed.rcode, "the server cannot answer that"))
-    text = f"the DNS resolution of hostname {host} failed ({code}): {meaning}, says {recorder.server}"
-    return Failure(FailureCode.DNS, text)
+    return None if failed is None else of_rcode(host, failed.rcode, str(recorder.server))

@@ -1,4 +1,4 @@
-"""The TCP prober: can a connection be made, and how long do look-up and connect take. Nothing is sent or read."""
+"""The TCP prober: makes a connection, times look-up and connect, and hangs up. Nothing is sent or read."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from worker.apitest.request import TCPRequest
 from worker.clock import Clock
 from worker.net.door import Door, Endpoint
 from worker.net.failure import DoorError, out_of_time
-from worker.net.recorder import Recorder
+from worker.net.recorder import NANOSECONDS, Recorder
 from worker.outcome.failure import Failure, FailureCode
 
 
 async def probe(request: TCPRequest, door: Door, clock: Clock) -> Observation:
     """Connect and hang up. A refusal and a time-out are outcomes as well as failures: a test may ask for them."""
-    recorder = Recorder(clock, clock.monotonic_ns() + round(request.timeout * 1e9))
+    recorder = Recorder(clock, clock.monotonic_ns() + round(request.timeout * NANOSECONDS))
     failure = None
     try:
         async with asyncio.timeout(request.timeout):
@@ -34,7 +34,7 @@ async def probe(request: TCPRequest, door: Door, clock: Clock) -> Observation:
 
 
 def _connection(failure: Failure | None, recorder: Recorder) -> TCPConnection | None:
-    """What became of the connection; None when the failure lies before it or elsewhere: no address, denied, the
+    """The outcome of the connection; None when the failure lies before it or elsewhere: no address, denied, the
     proxy.
     """
     if failure is None:

@@ -25,8 +25,8 @@ from worker.apitest.observation import Observation
 from worker.apitest.request import DNSRequest, HTTPRequest, TCPRequest
 from worker.clock import SystemClock
 from worker.egress.policy import Policy
+from worker.net.dns.resolver import Resolver
 from worker.net.door import Door
-from worker.net.resolver import Resolver
 from worker.probers import dns as dns_prober
 from worker.probers import http as http_prober
 from worker.probers import tcp as tcp_prober

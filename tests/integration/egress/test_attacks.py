@@ -25,11 +25,11 @@ from tests.support.servers.dns import DNSServer
 from tests.support.servers.door import nameservers, trust_store
 from tests.support.servers.proxy import HTTPProxy, SOCKS5Proxy
 from tests.vectors.egress import DENIED, INVALID, Vector, vectors
+from worker.net.dns.resolver import Resolver
 from worker.net.door import Door
 from worker.net.host import Address, Name
 from worker.net.proxy import Proxy, Scheme
 from worker.net.recorder import Recorder
-from worker.net.resolver import Resolver
 
 VECTORS = tuple(vectors())
 ATTACKS = tuple(vector for vector in VECTORS if vector.reaches != "public")

@@ -1,4 +1,4 @@
-"""What tests of the way to a target share: a recorder on the machine's clock, and whether anything was left open."""
+"""A recorder on the machine's clock, and a count of what was left open, for tests of the way to a target."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def recorder(seconds: float = 5.0) -> Recorder:
 
 
 def open_descriptors() -> int:
-    """How many file descriptors this process has; equal before and after means that nothing leaked.
+    """The number of this process's file descriptors; equal before and after means that nothing leaked.
 
     /dev/null does not count: libuv keeps one open in each loop, from the first connection on, for the day when none are left.
     """

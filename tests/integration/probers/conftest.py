@@ -1,4 +1,4 @@
-"""What prober tests share: both event loops, a door that lets loopback pass, and a certificate authority of their own."""
+"""Both event loops, a door that lets loopback pass, and a certificate authority of their own."""
 
 from __future__ import annotations
 

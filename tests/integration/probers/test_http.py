@@ -15,6 +15,7 @@ import trustme
 
 from tests.support.servers.door import loopback_door
 from tests.support.servers.http import Server, read_request, reply, serving
+from worker import __version__
 from worker.apitest.observation import HTTPResponse, Observation
 from worker.apitest.request import BasicAuth, HTTPRequest
 from worker.clock import SystemClock
@@ -66,6 +67,18 @@ async def test_a_get_yields_status_headers_body_and_phases(door: Door) -> None:
     assert observation.timings.as_json()["total"] == pytest.approx(sum(t for _, t in observation.timings.tenths) / 10)
     assert observation.resolution is not None
     assert (observation.resolution.address, observation.resolution.port) == ("127.0.0.1", server.port)
+
+
+async def test_a_test_is_sent_under_the_workers_name_and_takes_what_checks_decode(door: Door) -> None:
+    async with serving(reply()) as server:
+        await run(HTTPRequest(url=server.url()), door)
+    assert server.seen[0].headers == (
+        ("Host", f"127.0.0.1:{server.port}"),
+        ("User-Agent", f"Synthetics/{__version__}"),
+        ("Accept", "*/*"),
+        ("Accept-Encoding", "gzip, deflate, br, zstd"),
+        ("Connection", "close"),
+    )
 
 
 async def test_tls_is_a_phase_of_its_own(door: Door, server_tls: ssl.SSLContext) -> None:

@@ -17,8 +17,8 @@ from worker.checks.evidence import Limits
 from worker.clock import SystemClock
 from worker.egress.policy import Policy
 from worker.evaluators.pool import Evaluators
+from worker.net.dns.resolver import Resolver
 from worker.net.door import Door
-from worker.net.resolver import Resolver
 from worker.net.trust import TrustStore
 from worker.probers import HTTPLimits
 from worker.telemetry.vitals import Vitals

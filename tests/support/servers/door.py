@@ -8,10 +8,10 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from worker.egress.policy import Policy
+from worker.net.dns.query import Nameserver
+from worker.net.dns.resolver import Resolver
 from worker.net.door import Door
-from worker.net.exchange import Nameserver
 from worker.net.proxy import Proxy
-from worker.net.resolver import Resolver
 from worker.net.trust import TrustStore
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")

@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from tests.support.observed import dns, http, parsed_test, tcp
-from worker.apitest.observation import Hop, HTTPResponse, Observation
+from worker.apitest.observation import HTTPResponse, Observation
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import Evidence, Limits
 from worker.checks.report import MAX_BODY, response_as_json
 from worker.checks.verdict import conclude
+from worker.outcome.hop import Hop
 from worker.outcome.phases import Timings
 
 STATUS = {"type": "statusCode", "operator": "is", "target": 200}

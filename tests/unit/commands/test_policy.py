@@ -11,8 +11,8 @@ from tests.support.servers.dns import DNSServer, Query, Reaction, zone
 from worker.clock import SystemClock
 from worker.commands.policy import policy
 from worker.egress.policy import Policy
-from worker.net.exchange import Nameserver
-from worker.net.resolver import Resolver
+from worker.net.dns.query import Nameserver
+from worker.net.dns.resolver import Resolver
 
 ZONE = zone({"both.example": {"A": ["192.0.2.1", "93.184.215.14"]}, "inside.example": {"A": ["10.1.2.3"]}})
 

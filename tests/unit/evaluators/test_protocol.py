@@ -22,20 +22,19 @@ from worker.apitest.assertion import (
     XPathAssertion,
 )
 from worker.apitest.observation import (
-    Attempt,
     DNSAnswer,
     DNSAnswers,
-    Hop,
     HTTPResponse,
     Observation,
-    Resolution,
     Response,
     TCPConnection,
 )
 from worker.apitest.result import AssertionResult
 from worker.evaluators import protocol
 from worker.outcome.failure import Failure, FailureCode
+from worker.outcome.hop import Hop
 from worker.outcome.phases import Timings
+from worker.outcome.resolution import Attempt, Resolution
 
 ASSERTIONS: tuple[Assertion, ...] = (
     Comparison(subject=Subject.HEADER, operator=Operator.MATCHES, target="^a", property="x-a"),

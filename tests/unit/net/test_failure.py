@@ -1,4 +1,4 @@
-"""What kernels and TLS say, as failure codes: no foreign exception is without one, and our own trouble blames nobody else."""
+"""Errors of kernels and TLS as failure codes: no foreign exception is without one, and our own trouble blames nobody else."""
 
 from __future__ import annotations
 

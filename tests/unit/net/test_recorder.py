@@ -7,8 +7,8 @@ from ipaddress import ip_address
 import pytest
 
 from tests.support.clock import FakeClock
-from worker.apitest.observation import Attempt, Resolution
 from worker.net.recorder import Recorder
+from worker.outcome.resolution import Attempt, Resolution
 
 SECOND = 1_000_000_000
 
@@ -73,7 +73,7 @@ async def test_lateness_within_a_phase_is_in_none() -> None:
     await clock.advance(1)
     came = clock.stamp()
     await clock.advance(0.25)
-    seen.forgive(came)
+    seen.exclude(came)
     await clock.advance(1)
     seen.start("firstByte")
     await clock.advance(0.5)
@@ -87,7 +87,7 @@ async def test_without_a_stamp_arrival_is_when_it_was_read() -> None:
     seen = at(clock)
     seen.start("dns")
     await clock.advance(1)
-    seen.forgive(None)
+    seen.exclude(None)
     seen.stop(None)
     assert seen.phases == {"dns": SECOND}
 
@@ -104,15 +104,15 @@ async def test_a_clock_that_is_set_meanwhile_makes_no_phase_negative_or_endless(
     assert seen.phases == {"firstByte": measured * SECOND}
 
 
-async def test_no_more_is_forgiven_than_the_phase_has_taken() -> None:
+async def test_no_more_is_excluded_than_the_phase_has_taken() -> None:
     clock = FakeClock()
     seen = at(clock)
     seen.start("dns")
     await clock.advance(1)
     seen.start("tcp")
     await clock.advance(1)
-    seen.forgive_ns(5 * SECOND)
-    seen.forgive_ns(-SECOND)
+    seen.exclude_ns(5 * SECOND)
+    seen.exclude_ns(-SECOND)
     seen.stop()
     assert seen.phases == {"dns": SECOND, "tcp": 0}
 
@@ -122,7 +122,7 @@ async def test_the_time_that_remains_runs_out() -> None:
     seen = at(clock, 3)
     await clock.advance(1)
     assert seen.remaining() == 2
-    assert seen.aside().remaining() == 2
+    assert seen.detached().remaining() == 2
     await clock.advance(3)
     assert seen.remaining() == -1
 
@@ -147,10 +147,10 @@ async def test_attempts_are_written_down_and_the_last_one_is_what_was_dialled() 
     )
 
 
-def test_what_happens_aside_is_not_written_here() -> None:
+def test_what_a_detached_recorder_sees_is_not_written_here() -> None:
     seen = at(FakeClock())
-    aside = seen.aside()
-    aside.start("dns")
-    aside.stop()
-    aside.server = "192.0.2.53"
+    detached = seen.detached()
+    detached.start("dns")
+    detached.stop()
+    detached.server = "192.0.2.53"
     assert (seen.phases, seen.server, seen.latest) == ({}, None, None)

@@ -33,17 +33,17 @@ class Body:
         if len(data) < _SMALL:
             self._gathering += data
             if len(self._gathering) >= _GATHERED:
-                self._set_aside()
+                self._keep_gathered()
         else:
-            self._set_aside()
+            self._keep_gathered()
             self._keep(data)
 
     def whole(self) -> bytes:
         """All that was added, in order."""
-        self._set_aside()
+        self._keep_gathered()
         return b"".join((*(memoryview(block)[: block.tell()] for block in self._blocks), *self._pieces))
 
-    def _set_aside(self) -> None:
+    def _keep_gathered(self) -> None:
         if self._gathering:
             self._keep(bytes(self._gathering))
             self._gathering.clear()

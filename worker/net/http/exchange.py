@@ -1,4 +1,4 @@
-"""One request and one response over one stream. What the bytes mean is `http_response`'s.
+"""One request and one response over one stream. The bytes are read by `response`.
 
 The outcome is always a value. The caller bounds the time and closes the stream.
 """
@@ -27,7 +27,7 @@ class Exchange:
 
     @property
     def stage(self) -> str:
-        """What is missing, for a message that begins "waiting for"."""
+        """The missing part, for a message that begins "waiting for"."""
         if self._stream.unsent:
             return f"the server to take the rest of the request ({self._stream.unsent} bytes unsent)"
         return self._reader.stage

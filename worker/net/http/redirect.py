@@ -1,4 +1,4 @@
-"""What the next hop of a redirect chain sends (RFC 9110 §15.4). Decides; follows nothing itself.
+"""The request of the next hop of a redirect chain (RFC 9110 §15.4). Sends nothing itself.
 
 A hop to another origin (scheme, host or port) loses the author's credentials, Authorization, Cookie and Host, and a later
 hop back does not regain them: who controls one hop controls all that come after it.

@@ -1,4 +1,4 @@
-"""Bytes become one HTTP/1.1 response, or the reason why they are none (RFC 9112). No socket, no time: bytes in, outcome out.
+"""One HTTP/1.1 response from bytes, or the reason why they are none (RFC 9112). No socket, no time: bytes in, outcome out.
 
 aiohttp's parser reads heads and chunks. Kept here is what it leaves open: where a head ends, how long a body is, and when it is
 enough. The peer is taken to be hostile: nothing is decompressed, nothing is buffered beyond its bound, and one call does a small,
@@ -19,6 +19,7 @@ from aiohttp.streams import StreamReader
 
 from worker.net.http.body import Body
 from worker.net.http.error import HTTPError
+from worker.net.http.fields import Fields, first_value
 from worker.outcome.failure import Failure, FailureCode
 
 _HEAD_END = re.compile(rb"\n\r?\n")
@@ -52,7 +53,7 @@ _LARGEST_SLICE = 16_384
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HTTPLimits:
-    """What one response may cost, in bytes of the wire."""
+    """Bounds of one response, in bytes of the wire."""
 
     max_body_bytes: int
     max_head_bytes: int = 65_536
@@ -65,25 +66,25 @@ class HTTPLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Received:
+class Response:
     """A complete response. *body* is still encoded by *content_encodings* (innermost first)."""
 
     status: int
     http_version: str
-    headers: tuple[tuple[str, str], ...]
+    headers: Fields
     body: bytes
     content_encodings: tuple[str, ...]
 
     def header(self, name: str) -> str | None:
         """The first field of that name (in lower case), or None."""
-        return next((value for key, value in self.headers if key.lower() == name), None)
+        return first_value(self.headers, name)
 
 
-Outcome: TypeAlias = Received | Failure
+Outcome: TypeAlias = Response | Failure
 
 
 class _NoFlowControl:
-    """What aiohttp's stream asks of its protocol. `_NEVER_PAUSE` makes it ask for nothing."""
+    """The part of a protocol that aiohttp's stream calls. `_NEVER_PAUSE` makes it ask for nothing."""
 
     def pause_reading(self) -> None:
         raise AssertionError("the buffer is emptied after every slice")
@@ -127,7 +128,7 @@ class ResponseReader:
 
     @property
     def stage(self) -> str:
-        """What is missing, for a message that begins "waiting for"."""
+        """The missing part, for a message that begins "waiting for"."""
         if self._message is not None:
             of = "" if self._length is None else f" of {self._length}"
             return f"the rest of the body ({self._body.size}{of} bytes received)"
@@ -135,12 +136,12 @@ class ResponseReader:
 
     @property
     def backlog(self) -> bool:
-        """Whether `feed(b"")` has work to do without any more bytes."""
+        """True while `feed(b"")` has work to do without any more bytes."""
         return bool(self._pending)
 
     @property
     def ends_with_connection(self) -> bool:
-        """Whether the body is whole when the peer ends the connection in order (RFC 9112 §6.3, rule 8)."""
+        """True if the body is whole when the peer ends the connection in order (RFC 9112 §6.3, rule 8)."""
         return self._message is not None and self._length is None and self._chunks is None
 
     def feed(self, data: bytes) -> Outcome | None:
@@ -158,7 +159,7 @@ class ResponseReader:
             return self._cut_head()
         if self.ends_with_connection:
             return self._complete()
-        return Failure(FailureCode.CONNRESET, f"the server closed the connection before {self.stage}")
+        return self._closed_early()
 
     def _take_head(self, data: bytes) -> Outcome | None:
         searched = max(0, len(self._head) - _BEFORE_HEAD_END)
@@ -202,7 +203,7 @@ class ResponseReader:
             major, minor = message.version
             raise _malformed(f"the server answered in HTTP/{major}.{minor} to a request in HTTP/1.1")
         if message.code < 100:
-            raise _malformed(f"{message.code:03d} is no status code")
+            raise _malformed(f"{message.code:03d} is not a valid status code")
         return message, stream
 
     def _head_too_large(self) -> HTTPError:
@@ -274,12 +275,15 @@ class ResponseReader:
                 self._parser.feed_data(self._head)
         except HttpProcessingError as error:
             return _refused_head(self._head, error).failure
+        return self._closed_early()
+
+    def _closed_early(self) -> Failure:
         return Failure(FailureCode.CONNRESET, f"the server closed the connection before {self.stage}")
 
-    def _complete(self) -> Received:
+    def _complete(self) -> Response:
         message = self._message
         assert message is not None
-        return Received(
+        return Response(
             status=message.code,
             http_version=_VERSIONS[message.version],
             headers=_fields(message.raw_headers),
@@ -301,14 +305,14 @@ def _encodings(message: RawResponseMessage) -> tuple[str, ...]:
 
 
 def _tokens(values: list[str] | tuple[str, ...]) -> list[str]:
-    """A list of codings. A server may send any bytes; what is no ASCII is no coding, and is told in escapes."""
+    """A list of codings. A server may send any bytes; what is not ASCII is not a coding, and is shown in escapes."""
     escaped = (value.encode("ascii", "backslashreplace").decode() for value in values)
     tokens = (token.strip().lower() for value in escaped for token in value.split(","))
     return [token for token in tokens if token not in {"", "identity"}]
 
 
 def _refused_head(head: bytes, error: HttpProcessingError) -> HTTPError:
-    """Which code a head deserves that the parser refused: contradictory lengths have one of their own."""
+    """The failure for a head that the parser refused: contradictory lengths have one of their own."""
     lengths = _LENGTH_FIELD.findall(head)
     if len(lengths) > 1 or (lengths and (b"," in lengths[0] or _CODING_FIELD.search(head))):
         reason = "the response has several Content-Length values, or Content-Length beside Transfer-Encoding"
@@ -326,7 +330,7 @@ def _malformed(reason: str) -> HTTPError:
     return HTTPError(FailureCode.MALFORMED_RESPONSE, reason)
 
 
-def _fields(raw: Sequence[tuple[bytes, bytes]]) -> tuple[tuple[str, str], ...]:
+def _fields(raw: Sequence[tuple[bytes, bytes]]) -> Fields:
     """Field names and values are opaque bytes (RFC 9110 §5.5): UTF-8 where they are, else one character a byte."""
     try:
         return tuple([(name.decode(), value.decode()) for name, value in raw])

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote, urljoin
 
-from worker.apitest.request import BasicAuth
 from worker.egress.hosts import parse_host
 from worker.errors import HostError
+from worker.net.http.credentials import Credentials
 from worker.net.http.error import HTTPError
 from worker.outcome.failure import FailureCode
 from worker.secret import Secret
@@ -35,7 +35,7 @@ _AUTHORITY = re.compile(
 
 _USERINFO = re.compile(r"//[^/?#]*@")
 _UNSENDABLE = re.compile(r"[^\x21-\x7e]")
-"""What a request line cannot hold: spaces, control characters and everything outside ASCII (RFC 9112 §3.2)."""
+"""Characters that a request line cannot hold: spaces, control characters and everything outside ASCII (RFC 9112 §3.2)."""
 
 _VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
 
@@ -48,7 +48,7 @@ class Target:
     host: str
     port: int
     path: str
-    credentials: BasicAuth | None = None
+    credentials: Credentials | None = None
 
     @property
     def secure(self) -> bool:
@@ -82,7 +82,7 @@ def parse(text: str, query: Sequence[tuple[str, str]] = ()) -> Target:
     parts = _AUTHORITY.fullmatch(authority)
     if parts is None:
         raise HTTPError(
-            FailureCode.INVALID_REQUEST, f"{shown(text)}: the part between // and the path is no host and port"
+            FailureCode.INVALID_REQUEST, f"{shown(text)}: the part between // and the path is not a valid host and port"
         )
     userinfo, ipv6, plain, international, port = parts.groups()
     path = with_query((path or "/") + (own_query or ""), query)
@@ -112,15 +112,15 @@ def _quoted(text: str) -> str:
 
 
 def resolve(base: Target, location: str) -> Target:
-    """Where a Location leads (RFC 9110 §10.2.2, RFC 3986 §5.2), as browsers read it: what must be encoded is encoded.
+    """The target of a Location (RFC 9110 §10.2.2, RFC 3986 §5.2), as browsers read it: what must be encoded is encoded.
 
-    Userinfo in a Location is dropped: it comes from the server, not from the test's author. Raises HTTPError.
+    Userinfo in a Location is dropped: it comes from the server, not from the request's author. Raises HTTPError.
     """
     reference = quote_outside_authority(location.strip(" \t"))
     try:
         absolute = reference if _SCHEME.match(reference) else urljoin(base.url, reference)
     except ValueError:
-        raise HTTPError(FailureCode.INVALID_REQUEST, f"{shown(location)} is no reference to a URL") from None
+        raise HTTPError(FailureCode.INVALID_REQUEST, f"{shown(location)} is not a valid reference to a URL") from None
     return replace(parse(absolute), credentials=None)
 
 
@@ -152,10 +152,10 @@ def _port(port: str | None, scheme: str, text: str) -> int:
         return _DEFAULT_PORTS[scheme]
     number = int(port) if len(port) <= len("65535") else 0
     if not 0 < number <= 65535:
-        raise HTTPError(FailureCode.INVALID_REQUEST, f"{shown(text)}: {port[:20]} is no port number")
+        raise HTTPError(FailureCode.INVALID_REQUEST, f"{shown(text)}: {port[:20]} is not a valid port number")
     return number
 
 
-def _credentials(userinfo: str) -> BasicAuth:
+def _credentials(userinfo: str) -> Credentials:
     username, _, password = userinfo.partition(":")
-    return BasicAuth(username=unquote(username), password=Secret(unquote(password)))
+    return Credentials(username=unquote(username), password=Secret(unquote(password)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from worker.net.http.response import HTTPLimits, Outcome, Received, ResponseReader
+from worker.net.http.response import HTTPLimits, Outcome, Response, ResponseReader
 from worker.outcome.failure import Failure, FailureCode
 
 LIMITS = HTTPLimits(max_body_bytes=100_000)
@@ -20,7 +20,7 @@ def read(
     limits: HTTPLimits = LIMITS,
     eof: bool = False,
 ) -> Outcome | None:
-    """What comes of *pieces*; with *eof* the connection ends in order behind them."""
+    """The outcome of *pieces*; with *eof* the connection ends in order behind them."""
     reader = ResponseReader(method, limits, loop)
     for piece in pieces:
         outcome = reader.feed(piece)
@@ -31,8 +31,8 @@ def read(
     return reader.feed_eof() if eof else None
 
 
-def received(outcome: Outcome | None) -> Received:
-    assert isinstance(outcome, Received), outcome
+def received(outcome: Outcome | None) -> Response:
+    assert isinstance(outcome, Response), outcome
     return outcome
 
 

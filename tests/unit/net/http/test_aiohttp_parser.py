@@ -1,4 +1,4 @@
-"""What the prober relies on in aiohttp and no documentation promises. A red test here means: read http_response.py anew."""
+"""Properties of aiohttp that the HTTP client relies on and no documentation promises. A red test means: read response.py anew."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""What a redirect changes: RFC 9110 §15.4, and what must not reach another origin."""
+"""Changes by a redirect: RFC 9110 §15.4, and what must not reach another origin."""
 
 from __future__ import annotations
 
 import pytest
 
-from worker.apitest.request import BasicAuth, HTTPRequest
+from worker.net.http.credentials import Credentials
 from worker.net.http.redirect import is_redirect, method_after, next_hop
-from worker.net.http.request import Outgoing, encode, first
+from worker.net.http.request import Outgoing, Request, encode, prepare
 from worker.net.http.url import parse
 from worker.secret import Secret
 
@@ -45,14 +45,14 @@ def sent(url: str = "http://a/1") -> Outgoing:
         ("Content-Encoding", "gzip"),
         ("Content-Length", "4"),
     )
-    return first(
-        HTTPRequest(
+    return prepare(
+        Request(
             url=url,
             method="POST",
             headers=headers,
             body=b"body",
             content_type="text/plain",
-            basic_auth=BasicAuth(username="u", password=Secret("p")),
+            credentials=Credentials(username="u", password=Secret("p")),
         )
     )
 
@@ -93,6 +93,6 @@ def test_a_get_in_place_of_a_post_says_nothing_of_the_body() -> None:
 
 
 def test_credentials_in_the_first_url_are_for_its_origin_only() -> None:
-    start = first(HTTPRequest(url="http://u:p@a/1"))
+    start = prepare(Request(url="http://u:p@a/1"))
     assert b"\r\nAuthorization: Basic dTpw\r\n" in encode(next_hop(start, 302, parse("http://a/2")))
     assert b"Authorization" not in encode(next_hop(start, 302, parse("http://b/2")))

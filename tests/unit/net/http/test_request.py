@@ -11,23 +11,27 @@ from aiohttp.http import HttpRequestParser, RawRequestMessage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.apitest.request import BasicAuth, HTTPRequest
+from worker.net.http.credentials import Credentials
 from worker.net.http.error import HTTPError
-from worker.net.http.request import ACCEPT_ENCODING, USER_AGENT, encode, first, tls_name
+from worker.net.http.request import Request, encode, prepare, tls_name
 from worker.outcome.failure import FailureCode
 from worker.secret import Secret
 
 Headers = tuple[tuple[str, str], ...]
 
+DEFAULTS = (("User-Agent", "someone/1.0"), ("Accept", "*/*"), ("Accept-Encoding", "gzip"))
+
 
 def test_a_plain_get_is_these_bytes() -> None:
     assert (
-        encode(first(HTTPRequest(url="http://example.com/a?b")))
-        == (
-            f"GET /a?b HTTP/1.1\r\nHost: example.com\r\nUser-Agent: {USER_AGENT}\r\nAccept: */*\r\n"
-            f"Accept-Encoding: {ACCEPT_ENCODING}\r\nConnection: close\r\n\r\n"
-        ).encode()
+        encode(prepare(Request(url="http://example.com/a?b")), DEFAULTS)
+        == b"GET /a?b HTTP/1.1\r\nHost: example.com\r\nUser-Agent: someone/1.0\r\nAccept: */*\r\n"
+        b"Accept-Encoding: gzip\r\nConnection: close\r\n\r\n"
     )
+
+
+def test_without_default_headers_nothing_says_who_asks() -> None:
+    assert encode(prepare(Request(url="http://h"))) == b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"
 
 
 def test_the_authors_fields_stay_as_written_and_ours_step_back() -> None:
@@ -38,8 +42,8 @@ def test_the_authors_fields_stay_as_written_and_ours_step_back() -> None:
         ("ACCEPT-ENCODING", "identity"),
         ("X-A", ""),
     )
-    request = HTTPRequest(url="http://example.com/", headers=(*headers, ("connection", "keep-alive"), ("X-a", "two")))
-    assert encode(first(request)) == (
+    request = Request(url="http://example.com/", headers=(*headers, ("connection", "keep-alive"), ("X-a", "two")))
+    assert encode(prepare(request), DEFAULTS) == (
         b"GET / HTTP/1.1\r\nhOST: vhost\r\naccept: x/y\r\nUser-agent: mine\r\nACCEPT-ENCODING: identity\r\nX-A: \r\n"
         b"connection: keep-alive\r\nX-a: two\r\n\r\n"
     )
@@ -48,80 +52,80 @@ def test_the_authors_fields_stay_as_written_and_ours_step_back() -> None:
 @pytest.mark.parametrize(
     ("request_", "length"),
     [
-        (HTTPRequest(url="http://h", method="POST"), b"Content-Length: 0"),
-        (HTTPRequest(url="http://h", method="PUT"), b"Content-Length: 0"),
-        (HTTPRequest(url="http://h", method="PATCH"), b"Content-Length: 0"),
-        (HTTPRequest(url="http://h", method="DELETE"), None),
-        (HTTPRequest(url="http://h", method="OPTIONS"), None),
-        (HTTPRequest(url="http://h", method="HEAD"), None),
-        (HTTPRequest(url="http://h", method="GET", body=b"12345"), b"Content-Length: 5"),
-        (HTTPRequest(url="http://h", method="GET", body=b""), b"Content-Length: 0"),
+        (Request(url="http://h", method="POST"), b"Content-Length: 0"),
+        (Request(url="http://h", method="PUT"), b"Content-Length: 0"),
+        (Request(url="http://h", method="PATCH"), b"Content-Length: 0"),
+        (Request(url="http://h", method="DELETE"), None),
+        (Request(url="http://h", method="OPTIONS"), None),
+        (Request(url="http://h", method="HEAD"), None),
+        (Request(url="http://h", method="GET", body=b"12345"), b"Content-Length: 5"),
+        (Request(url="http://h", method="GET", body=b""), b"Content-Length: 0"),
     ],
 )
-def test_content_length_is_sent_where_content_is_expected(request_: HTTPRequest, length: bytes | None) -> None:
-    lines = encode(first(request_)).split(b"\r\n")
+def test_content_length_is_sent_where_content_is_expected(request_: Request, length: bytes | None) -> None:
+    lines = encode(prepare(request_)).split(b"\r\n")
     assert [line for line in lines if line.lower().startswith(b"content-length")] == ([length] if length else [])
 
 
 def test_the_body_kinds_type_is_sent_unless_the_author_set_one() -> None:
-    kind = HTTPRequest(url="http://h", method="POST", body=b"{}", content_type="application/json")
-    assert b"\r\nContent-Type: application/json\r\n" in encode(first(kind))
-    own = HTTPRequest(
+    kind = Request(url="http://h", method="POST", body=b"{}", content_type="application/json")
+    assert b"\r\nContent-Type: application/json\r\n" in encode(prepare(kind))
+    own = Request(
         url="http://h", method="POST", body=b"{}", content_type="application/json", headers=(("content-type", "x/y"),)
     )
-    assert encode(first(own)).lower().count(b"content-type") == 1
-    assert b"content-type: x/y\r\n" in encode(first(own))
+    assert encode(prepare(own)).lower().count(b"content-type") == 1
+    assert b"content-type: x/y\r\n" in encode(prepare(own))
 
 
 def test_a_chunked_body_that_the_author_asked_for_is_framed_so() -> None:
-    request = HTTPRequest(url="http://h", method="POST", body=b"x" * 26, headers=(("Transfer-Encoding", "chunked"),))
-    sent = encode(first(request))
+    request = Request(url="http://h", method="POST", body=b"x" * 26, headers=(("Transfer-Encoding", "chunked"),))
+    sent = encode(prepare(request))
     assert sent.endswith(b"\r\n\r\n1a\r\n" + b"x" * 26 + b"\r\n0\r\n\r\n")
     assert b"content-length" not in sent.lower()
 
 
 def test_credentials_come_from_the_test_then_from_the_url() -> None:
-    written = BasicAuth(username="Aladdin", password=Secret("open sesame"))  # RFC 7617 §2
-    both = HTTPRequest(url="http://u:p@h", basic_auth=written)
-    assert b"\r\nAuthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n" in encode(first(both))
-    assert b"\r\nAuthorization: Basic dTpw\r\n" in encode(first(HTTPRequest(url="http://u:p@h")))
-    header = HTTPRequest(url="http://u:p@h", headers=(("authorization", "Bearer t"),))
-    assert encode(first(header)).lower().count(b"authorization") == 1
+    written = Credentials(username="Aladdin", password=Secret("open sesame"))  # RFC 7617 §2
+    both = Request(url="http://u:p@h", credentials=written)
+    assert b"\r\nAuthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n" in encode(prepare(both))
+    assert b"\r\nAuthorization: Basic dTpw\r\n" in encode(prepare(Request(url="http://u:p@h")))
+    header = Request(url="http://u:p@h", headers=(("authorization", "Bearer t"),))
+    assert encode(prepare(header)).lower().count(b"authorization") == 1
 
 
 def test_a_cookie_of_the_run_replaces_the_authors_header() -> None:
-    outgoing = first(HTTPRequest(url="http://h", headers=(("COOKIE", "a=1"),)))
+    outgoing = prepare(Request(url="http://h", headers=(("COOKIE", "a=1"),)))
     assert b"\r\nCOOKIE: a=1\r\n" in encode(outgoing)
-    sent = encode(outgoing, "a=1; b=2")
+    sent = encode(outgoing, cookie="a=1; b=2")
     assert sent.lower().count(b"cookie:") == 1
     assert b"\r\nCookie: a=1; b=2\r\n" in sent
 
 
-def refused(request: HTTPRequest) -> FailureCode:
+def refused(request: Request) -> FailureCode:
     with pytest.raises(HTTPError) as caught:
-        first(request)
+        prepare(request)
     assert caught.value.failure.message.isprintable()
     return caught.value.failure.code
 
 
 @pytest.mark.parametrize("value", ["a\r\nX: y", "a\nb", "a\rb", "a\x00b", "a\x7fb", "a\x1bb", "\u20ac", "\ud800"])
 def test_a_value_that_no_header_can_carry_is_refused(value: str) -> None:
-    assert refused(HTTPRequest(url="http://h", headers=(("X", value),))) is FailureCode.INVALID_CHAR_IN_HEADER
-    assert refused(HTTPRequest(url="http://h", body=b"", content_type=value)) is FailureCode.INVALID_CHAR_IN_HEADER
+    assert refused(Request(url="http://h", headers=(("X", value),))) is FailureCode.INVALID_CHAR_IN_HEADER
+    assert refused(Request(url="http://h", body=b"", content_type=value)) is FailureCode.INVALID_CHAR_IN_HEADER
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:", ":a", "a\r\nb", "é", "a\x00", "(a)", "a/b", "[a]"])
 def test_a_name_that_is_no_token_is_refused(name: str) -> None:
-    assert refused(HTTPRequest(url="http://h", headers=((name, "v"),))) is FailureCode.INVALID_CHAR_IN_HEADER
+    assert refused(Request(url="http://h", headers=((name, "v"),))) is FailureCode.INVALID_CHAR_IN_HEADER
 
 
 def test_what_lies_between_ascii_and_u00ff_is_sent_as_one_byte() -> None:
-    assert b"\r\nX: \xe9\xff\r\n" in encode(first(HTTPRequest(url="http://h", headers=(("X", "\u00e9\u00ff"),))))
+    assert b"\r\nX: \xe9\xff\r\n" in encode(prepare(Request(url="http://h", headers=(("X", "\u00e9\u00ff"),))))
 
 
 @pytest.mark.parametrize("method", ["", "G ET", "GET\r\n", "GET / HTTP/1.1\r\nX: ", "CONNECT", "connect", "É"])
 def test_a_method_that_is_none_is_refused(method: str) -> None:
-    assert refused(HTTPRequest(url="http://h", method=method)) is FailureCode.INVALID_REQUEST
+    assert refused(Request(url="http://h", method=method)) is FailureCode.INVALID_REQUEST
 
 
 @pytest.mark.parametrize(
@@ -144,7 +148,7 @@ def test_a_method_that_is_none_is_refused(method: str) -> None:
 def test_a_request_that_two_servers_could_frame_differently_is_refused(
     headers: Headers, body: bytes | None, code: FailureCode
 ) -> None:
-    assert refused(HTTPRequest(url="http://h", method="POST", headers=headers, body=body)) is code
+    assert refused(Request(url="http://h", method="POST", headers=headers, body=body)) is code
 
 
 @pytest.mark.parametrize(
@@ -160,7 +164,7 @@ def test_a_request_that_two_servers_could_frame_differently_is_refused(
 )
 def test_the_certificate_must_name_the_host_that_is_asked_for(host_header: str | None, name: str) -> None:
     headers = () if host_header is None else (("Host", host_header),)
-    assert tls_name(first(HTTPRequest(url="https://10.0.0.1/", headers=headers))) == name
+    assert tls_name(prepare(Request(url="https://10.0.0.1/", headers=headers))) == name
 
 
 class Unpaced:
@@ -189,7 +193,7 @@ def test_whatever_is_sent_is_read_as_one_request_with_that_body(
 ) -> None:
     fields = (*headers, ("Transfer-Encoding", "chunked")) if chunked else tuple(headers)
     try:
-        outgoing = first(HTTPRequest(url="http://h/x", method="POST", headers=fields, body=body))
+        outgoing = prepare(Request(url="http://h/x", method="POST", headers=fields, body=body))
     except HTTPError:
         return
     message, received = read_back(encode(outgoing), loop)

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.unit.net.http.response_reading import CHUNKED, HEAD, SMALL, code, in_single_bytes, read, received
-from worker.net.http.response import Received
+from worker.net.http.response import Response
 from worker.outcome.failure import Failure, FailureCode
 
 COMPLETE = {
@@ -239,7 +239,7 @@ def responses(draw: st.DrawFn) -> bytes:
 
 
 class _Canned:
-    """What http.client wants of a socket."""
+    """The part of a socket that http.client uses."""
 
     def __init__(self, data: bytes) -> None:
         self._data = data
@@ -279,7 +279,7 @@ def test_any_bytes_come_to_an_outcome_and_the_same_byte_by_byte(
     whole = read(loop, [data], method=method, limits=SMALL, eof=True)
     assert whole is not None
     single = read(loop, in_single_bytes(data), method=method, limits=SMALL, eof=True)
-    if isinstance(whole, Received):
+    if isinstance(whole, Response):
         assert single == whole
         told = [*whole.content_encodings, *(text for pair in whole.headers for text in pair)]
     else:

@@ -1,4 +1,4 @@
-"""How much of a response is taken: every bound is kept at the byte, and work is done in turns."""
+"""Bounds of a response: every one is kept at the byte, and work is done in turns."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.unit.net.http.response_reading import CHUNKED, HEAD, LIMITS, SMALL, code, in_single_bytes, read, received
-from worker.net.http.response import HTTPLimits, Received, ResponseReader
+from worker.net.http.response import HTTPLimits, Response, ResponseReader
 from worker.outcome.failure import FailureCode
 
 
@@ -96,7 +96,7 @@ def test_tiny_chunks_take_turns(loop: asyncio.AbstractEventLoop) -> None:
         assert reader.feed(b"") is None
         turns += 1
     assert turns >= 5
-    assert isinstance(reader.feed(b"0\r\n\r\n"), Received)
+    assert isinstance(reader.feed(b"0\r\n\r\n"), Response)
 
 
 def test_ordinary_chunks_are_taken_in_one_turn(loop: asyncio.AbstractEventLoop) -> None:

@@ -1,4 +1,4 @@
-"""One DNS question to one server: UDP, then TCP if the answer was truncated. Exact time-outs; nothing is retried or
+"""One DNS query to one server: UDP, then TCP if the answer was truncated. Exact time-outs; nothing is retried or
 kept here.
 
 The UDP socket is connected, so the kernel drops answers from anywhere else, tells us at once when nothing listens,
@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from worker.net.dial import dial
 from worker.net.dialogue import Dialogue
-from worker.net.dnswire import ForeignReplyError, MalformedReplyError, Question, Reply, decode_reply, encode_query
+from worker.net.dns.wire import ForeignReplyError, MalformedReplyError, Question, Reply, decode_reply, encode_query
+from worker.net.failure import no_answer_within
 from worker.net.host import Address, authority
 from worker.net.readiness import readable
 from worker.net.recorder import Recorder
@@ -30,7 +31,7 @@ _DATAGRAM = 65_535
 
 @dataclass(frozen=True, slots=True)
 class Nameserver:
-    """Where questions go: an address, never a name."""
+    """A DNS server: an address, never a name."""
 
     address: Address
     port: int = 53
@@ -62,9 +63,9 @@ async def ask(server: Nameserver, question: Question, seconds: float, recorder: 
     try:
         async with asyncio.timeout(seconds):
             answer = await _ask_udp(server, question)
-            return await _ask_tcp(server, question, recorder.aside()) if answer.reply.truncated else answer
+            return await _ask_tcp(server, question, recorder.detached()) if answer.reply.truncated else answer
     except TimeoutError:
-        raise NoReplyError("ETIMEOUT", f"no answer within {seconds:.1f} s") from None
+        raise NoReplyError("ETIMEOUT", no_answer_within(seconds)) from None
     except ConnectionError:
         raise NoReplyError("ECONNREFUSED", "nothing listens there, or it hung up") from None
     except OSError as error:
@@ -99,13 +100,13 @@ async def _receive(sock: socket.socket) -> tuple[bytes, int | None]:
             continue
 
 
-async def _ask_tcp(server: Nameserver, question: Question, aside: Recorder) -> Answer:
+async def _ask_tcp(server: Nameserver, question: Question, recorder: Recorder) -> Answer:
     query_id = secrets.randbits(16)
     query = encode_query(question, query_id)
-    stream = await dial(server.address, server.port, aside)
+    stream = await dial(server.address, server.port, recorder)
     try:
         dialogue = Dialogue(stream)
-        dialogue.say(len(query).to_bytes(2, "big") + query)
+        dialogue.send(len(query).to_bytes(2, "big") + query)
         size = int.from_bytes(await dialogue.receive_exactly(2), "big")
         reply = decode_reply(await dialogue.receive_exactly(size), question, query_id)
     except ForeignReplyError as error:

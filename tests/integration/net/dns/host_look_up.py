@@ -1,6 +1,6 @@
 """Looks names up with the host's resolver, in a process of its own whose /etc/resolv.conf and /etc/hosts a test has replaced.
 
-    python -m tests.integration.net.host_look_up '{"names": […], "servers": […], "ipv6": false, "seconds": 5}'
+    python -m tests.integration.net.dns.host_look_up '{"names": […], "servers": […], "ipv6": false, "seconds": 5}'
 
 prints one JSON object a name. `"cancel": true` starts the look-up of the first name, cancels it when a line comes in, and prints
 whether every descriptor was given back.
@@ -18,9 +18,9 @@ import uvloop
 from tests.integration.net.way import open_descriptors, recorder
 from tests.support.servers.door import nameservers
 from tests.support.waiting import until
+from worker.net.dns.resolver import Resolver
 from worker.net.failure import DoorError
 from worker.net.host import Name
-from worker.net.resolver import Resolver
 
 
 async def look_up(resolver: Resolver, name: str, seconds: float) -> dict[str, Any]:

@@ -48,7 +48,7 @@ class Machine:
 
     async def start(self, **asked: Any) -> asyncio.subprocess.Process:
         mounts = f"mount --bind {self.resolv_conf} /etc/resolv.conf && mount --bind {self.hosts} /etc/hosts && exec "
-        command = f'{mounts} "$0" -m tests.integration.net.host_look_up "$1"'
+        command = f'{mounts} "$0" -m tests.integration.net.dns.host_look_up "$1"'
         pipe = asyncio.subprocess.PIPE
         return await asyncio.create_subprocess_exec(
             UNSHARE, "-rm", "sh", "-c", command, sys.executable, json.dumps(asked), stdin=pipe, stdout=pipe

@@ -20,10 +20,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.net import dnswire
-from worker.net.dnswire import (
+from worker.net.dns.wire import (
     MAX_CHAIN,
     MAX_RECORDS,
+    RECORD_TYPES,
     ForeignReplyError,
     MalformedReplyError,
     Question,
@@ -61,9 +61,9 @@ def test_a_query_is_what_dnspython_reads_back() -> None:
     assert not message.answer + message.authority + message.additional
 
 
-@pytest.mark.parametrize("kind", dnswire.RECORD_TYPES)
+@pytest.mark.parametrize("kind", RECORD_TYPES)
 def test_the_numbers_of_record_types_are_those_of_the_registry(kind: str) -> None:
-    assert dnswire.RECORD_TYPES[kind] == dns.rdatatype.from_text(kind)
+    assert RECORD_TYPES[kind] == dns.rdatatype.from_text(kind)
 
 
 @pytest.mark.parametrize(
@@ -185,12 +185,12 @@ def test_the_question_is_compared_without_regard_to_case() -> None:
 
 def crafted(answers: bytes, *, count: int = 1, kind: str = "A") -> bytes:
     """A reply whose answer section is *answers*; the question's name is at offset 12."""
-    question = encode_name(NAME) + struct.pack("!HH", dnswire.RECORD_TYPES[kind], 1)
+    question = encode_name(NAME) + struct.pack("!HH", RECORD_TYPES[kind], 1)
     return struct.pack("!HHHHHH", ID, 0x8180, 1, count, 0, 0) + question + answers
 
 
 def record(owner: bytes, kind: str, data: bytes, *, size: int | None = None) -> bytes:
-    return owner + struct.pack("!HHIH", dnswire.RECORD_TYPES[kind], 1, 60, len(data) if size is None else size) + data
+    return owner + struct.pack("!HHIH", RECORD_TYPES[kind], 1, 60, len(data) if size is None else size) + data
 
 
 POINTER = b"\xc0\x0c"
@@ -259,7 +259,7 @@ def test_a_long_chain_of_pointers_is_no_deep_recursion() -> None:
 def test_the_dearest_answer_is_read_in_milliseconds() -> None:
     """Names of 127 labels behind pointers, as many as fit: what costs a general library seconds. The bound is generous."""
     label_name = b"\1a" * 127 + b"\0"
-    question = label_name + struct.pack("!HH", dnswire.RECORD_TYPES["MX"], 1)
+    question = label_name + struct.pack("!HH", RECORD_TYPES["MX"], 1)
     one = record(POINTER, "MX", b"\0\1" + POINTER)
     wire = struct.pack("!HHHHHH", ID, 0x8180, 1, MAX_RECORDS, 0, 0) + question + one * MAX_RECORDS
     began = time.process_time()

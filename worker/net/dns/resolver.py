@@ -20,23 +20,23 @@ from pathlib import Path
 import aiodns
 import pycares
 
-from worker.net.dnswire import Question, Reply
-from worker.net.exchange import Nameserver, NoReplyError, ask
-from worker.net.failure import DoorError, shut
+from worker.net.dns.query import Nameserver, NoReplyError, ask
+from worker.net.dns.wire import Question, Reply
+from worker.net.failure import DoorError, no_answer_within, of_rcode, unresolved
 from worker.net.host import Address, Name, unmapped
 from worker.net.recorder import Recorder
-from worker.outcome.failure import FailureCode
+from worker.outcome.failure import Failure
 
 RESOLV_CONF = Path("/etc/resolv.conf")
 
 SERVER_SECONDS = 2.0
-"""How long one server is waited for when the test's own time allows it."""
+"""Longest wait for one server when the test's own time allows it."""
 
 MARGIN_SECONDS = 0.05
-"""Kept back from the test's time, so that a silent server is named before the test's own limit ends the story."""
+"""Kept back from the test's time, so that a silent server is named before the test's own limit is over."""
 
 HOST_SECONDS = 5.0
-"""How long the machine's own resolver may take, all its servers and search domains together."""
+"""Longest wait for the machine's own resolver, all its servers and search domains together."""
 
 ROUNDS = 2
 """A lost datagram must not become an alert."""
@@ -47,19 +47,12 @@ _KEEP_ORDER = 1 << 7
 MAX_ADDRESSES = 32
 """Addresses of one name that are considered; they are tried one after another."""
 
-_CODES = {
-    "NXDOMAIN": "ENOTFOUND",
-    "SERVFAIL": "ESERVFAIL",
-    "REFUSED": "EREFUSED",
-    "FORMERR": "EFORMERR",
-    "NOTIMP": "ENOTIMP",
-}
 _FINAL = frozenset({"NOERROR", "NXDOMAIN"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Consultation:
-    """What asking servers in order came to. *reply* is None when nobody answered; then *code* and *trouble* say why."""
+    """The result of asking servers in order. *reply* is None when nobody answered; then *code* and *trouble* say why."""
 
     server: Nameserver | None = None
     reply: Reply | None = None
@@ -83,9 +76,7 @@ class Resolver:
         self._types = ("A", "AAAA") if ipv6 else ("A",)
 
     def in_order(self) -> tuple[Nameserver, ...]:
-        """Whom a DNS test asks that names no server: with *use_host* first the servers of this machine, read anew
-        each time.
-        """
+        """Name servers for a DNS test that names none: with *use_host* first those of this machine, read anew each time."""
         return (*host_nameservers(RESOLV_CONF), *self.servers) if self._use_host else self.servers
 
     async def resolve(self, name: Name, recorder: Recorder) -> tuple[Address, ...]:
@@ -95,7 +86,7 @@ class Resolver:
             if found:
                 return found
         consulted = await self._consult_each_type(name, recorder)
-        recorder.forgive(max((one.arrived for one in consulted if one.arrived is not None), default=None))
+        recorder.exclude(max((one.arrived for one in consulted if one.arrived is not None), default=None))
         addresses: list[Address] = []
         for consultation in consulted:
             reply = consultation.reply
@@ -103,10 +94,10 @@ class Resolver:
                 continue
             recorder.server = str(consultation.server)
             if reply.rcode == "NXDOMAIN":
-                raise unresolved(name.text, "ENOTFOUND", f"{consultation.server} says that it does not exist")
+                raise DoorError(of_rcode(name.text, reply.rcode, str(consultation.server)))
             addresses.extend(unmapped(ip_address(text)) for text in reply.records)
         if not addresses:
-            raise _no_address(name, consulted)
+            raise DoorError(_no_address(name, consulted))
         return tuple(addresses[:MAX_ADDRESSES])
 
     async def _consult_each_type(self, name: Name, recorder: Recorder) -> list[Consultation]:
@@ -132,7 +123,7 @@ class Resolver:
                     flags=_KEEP_ORDER,
                 )
         except TimeoutError:
-            return self._host_failed(name, "ETIMEOUT", f"no answer within {seconds:.1f} s")
+            return self._host_failed(name, "ETIMEOUT", no_answer_within(seconds))
         except aiodns.error.DNSError as error:
             return self._host_refused(name, *error.args)
         finally:
@@ -142,15 +133,15 @@ class Resolver:
 
     def _host_refused(self, name: Name, number: int, reason: str) -> tuple[Address, ...]:
         if number == aiodns.error.ARES_ENOTFOUND:
-            raise unresolved(name.text, "ENOTFOUND", "this machine's resolver says that it does not exist")
+            raise DoorError(unresolved(name.text, "ENOTFOUND", "it does not exist, says this machine's resolver"))
         if number == aiodns.error.ARES_ENODATA:
-            raise unresolved(name.text, "ENODATA", "this machine's resolver knows the name, but no address for it")
+            raise DoorError(_no_data(name, "this machine's resolver"))
         return self._host_failed(name, pycares.errno.errorcode.get(number, "EUNKNOWN").removeprefix("ARES_"), reason)
 
     def _host_failed(self, name: Name, code: str, reason: str) -> tuple[Address, ...]:
         if self.servers:
             return ()
-        raise unresolved(name.text, code, f"this machine's resolver: {reason}")
+        raise DoorError(unresolved(name.text, code, f"this machine's resolver: {reason}"))
 
 
 def host_nameservers(path: Path) -> tuple[Nameserver, ...]:
@@ -185,16 +176,8 @@ async def consult(
                 if outcome.reply is None:
                     outcome = Consultation(server=server, code=error.code, trouble=f"{server}: {error}")
                 continue
-            reply = answer.reply
-            code = _CODES.get(reply.rcode, reply.rcode)
-            outcome = Consultation(
-                server=server,
-                reply=reply,
-                arrived=answer.arrived,
-                code=code,
-                trouble=f"{server} answered {reply.rcode}",
-            )
-            if reply.rcode in _FINAL:
+            outcome = Consultation(server=server, reply=answer.reply, arrived=answer.arrived)
+            if answer.reply.rcode in _FINAL:
                 return outcome
         waiting = silent
     return outcome
@@ -204,12 +187,14 @@ def _spare(recorder: Recorder) -> float:
     return max(0.0, recorder.remaining() - MARGIN_SECONDS)
 
 
-def unresolved(name: str, code: str, reason: str) -> DoorError:
-    return shut(FailureCode.DNS, f"the DNS resolution of hostname {name} failed ({code}): {reason}")
+def _no_address(name: Name, consulted: Sequence[Consultation]) -> Failure:
+    for one in consulted:
+        if one.reply is None:
+            return unresolved(name.text, one.code, one.trouble)
+        if one.reply.rcode != "NOERROR":
+            return of_rcode(name.text, one.reply.rcode, str(one.server))
+    return _no_data(name, str(consulted[0].server))
 
 
-def _no_address(name: Name, consulted: Sequence[Consultation]) -> DoorError:
-    failed = next((one for one in consulted if one.reply is None or one.reply.rcode != "NOERROR"), None)
-    if failed is None:
-        return unresolved(name.text, "ENODATA", f"{consulted[0].server} knows the name, but no address for it")
-    return unresolved(name.text, failed.code, failed.trouble)
+def _no_data(name: Name, resolver: str) -> Failure:
+    return unresolved(name.text, "ENODATA", f"{resolver} knows the name, but no address for it")

@@ -92,7 +92,7 @@ def encode_name(name: str) -> bytes:
     except UnicodeEncodeError:
         raise QuestionError(f"{name[:80]!r} is not ASCII") from None
     if not all(0 < len(label) < 64 for label in labels) or sum(map(len, labels)) + len(labels) > 254:
-        raise QuestionError(f"{name[:80]!r} is no DNS name")
+        raise QuestionError(f"{name[:80]!r} is not a valid DNS name")
     return b"".join(bytes((len(label),)) + label for label in labels) + b"\0"
 
 

@@ -1,0 +1,183 @@
+"""The HTTP/1.1 client: one exchange, or a chain of redirects, each hop over a connection of its own through the door.
+
+Phases of all hops but the last are summed up as `redirect`; then come `dns`, `tcp`, `ssl`, `firstByte` and `download` of
+the last. `firstByte` runs from the connection being there to the first byte of the answer; without a body there is no
+`download`. Nothing is judged here: any complete response is a transfer without a failure, whatever its status.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from msgspec import Struct
+
+from worker.clock import Clock
+from worker.net.door import Door, Endpoint, TLSSettings
+from worker.net.failure import DoorError, out_of_time, still_waiting
+from worker.net.http.cookies import Cookies
+from worker.net.http.error import HTTPError
+from worker.net.http.exchange import Exchange
+from worker.net.http.fields import Fields, first_value
+from worker.net.http.redirect import MAX_REDIRECTS, is_redirect, next_hop
+from worker.net.http.request import Outgoing, Request, encode, prepare, tls_name
+from worker.net.http.response import HTTPLimits, Response
+from worker.net.http.url import resolve, shown
+from worker.net.recorder import NANOSECONDS, Recorder
+from worker.outcome.failure import Failure, FailureCode
+from worker.outcome.hop import Hop
+from worker.outcome.phases import Timings
+from worker.outcome.resolution import Resolution
+
+
+class Transfer(Struct, frozen=True):
+    """All that came of one request. *response* is the last one; with a *failure* it may be there or not.
+
+    *hops* are the exchanges that were completed, that of *response* last.
+    """
+
+    timings: Timings
+    failure: Failure | None
+    resolution: Resolution | None
+    response: Response | None
+    hops: tuple[Hop, ...]
+
+
+class Client:
+    """Keeps nothing between two requests, neither connections nor cookies.
+
+    *default_headers* go to every hop, each unless the request has a header of that name: who we are (User-Agent) and what
+    we can read (Accept, Accept-Encoding).
+    """
+
+    __slots__ = ("clock", "default_headers", "door", "limits")
+
+    def __init__(self, door: Door, clock: Clock, limits: HTTPLimits, default_headers: Fields = ()) -> None:
+        self.door = door
+        self.clock = clock
+        self.limits = limits
+        self.default_headers = default_headers
+
+    async def send(self, request: Request, seconds: float) -> Transfer:
+        """Send *request*; *seconds* bound it from the look-up to the last byte, over all hops.
+
+        Raises nothing but CancelledError; every connection is closed when it returns.
+        """
+        chain = _Chain(self, request, seconds)
+        try:
+            async with asyncio.timeout(seconds):
+                return await chain.follow(prepare(request))
+        except TimeoutError:
+            return chain.timed_out()
+        except (HTTPError, DoorError) as error:
+            return chain.failed(error.failure)
+
+
+class _Chain:
+    """The hops of one request so far."""
+
+    def __init__(self, client: Client, request: Request, seconds: float) -> None:
+        self._client = client
+        self._request = request
+        self._seconds = seconds
+        self._deadline_ns = client.clock.monotonic_ns() + round(seconds * NANOSECONDS)
+        self._hops: list[Hop] = []
+        self._cookies: Cookies | None = None
+        self._sent: Outgoing | None = None
+        self._recorder: Recorder | None = None
+        self._resolution: Resolution | None = None
+        self._exchange: Exchange | None = None
+
+    async def follow(self, outgoing: Outgoing) -> Transfer:
+        """Exchange after exchange until one is the last."""
+        while True:
+            response = await self._hop(outgoing)
+            location = response.header("location") if is_redirect(response.status) else None
+            if location is None or not self._request.follow_redirects:
+                return self._completed(response, None)
+            if len(self._hops) > MAX_REDIRECTS:
+                message = (
+                    f"{outgoing.target.url}: redirected more than {MAX_REDIRECTS} times, here to {shown(location)}"
+                )
+                return self._completed(response, Failure(FailureCode.TOO_MANY_REDIRECTS, message))
+            self._take_cookies(outgoing, response)
+            try:
+                target = resolve(outgoing.target, location)
+            except HTTPError as error:
+                message = f"{outgoing.target.url}: redirected to {error.failure.message}"
+                return self._completed(response, Failure(error.failure.code, message))
+            outgoing = next_hop(outgoing, response.status, target)
+
+    def timed_out(self) -> Transfer:
+        """The phases that were finished, and what was missing."""
+        seconds, recorder = self._seconds, self._recorder
+        if self._exchange is not None:
+            return self.failed(still_waiting(seconds, self._exchange.stage))
+        # The door ends a phase in which it is interrupted, so that the last one on record is not a finished one.
+        unfinished = None if recorder is None else next(reversed(recorder.phases), None)
+        return self.failed(out_of_time(seconds, unfinished), unfinished)
+
+    def failed(self, failure: Failure, unfinished: str | None = None) -> Transfer:
+        """The transfer of a request that ended early; the phase *unfinished* is left out."""
+        recorder, timings, resolution = self._recorder, Timings(), None
+        if recorder is not None:
+            timings = recorder.timings() if unfinished is None else recorder.timings().without(unfinished)
+            resolution = recorder.resolution()
+        if self._sent is not None:
+            place = f" (redirect {len(self._hops)})" if self._hops else ""
+            failure = Failure(failure.code, f"{self._sent.target.url}{place}: {failure.message}")
+        hops = tuple(self._hops)
+        return Transfer(_with_redirects(timings, hops), failure, resolution, None, hops)
+
+    async def _hop(self, outgoing: Outgoing) -> Response:
+        """One exchange over a connection of its own. Raises HTTPError and DoorError."""
+        client = self._client
+        self._sent = outgoing
+        self._recorder = recorder = Recorder(client.clock, self._deadline_ns)
+        self._exchange = None
+        target = outgoing.target
+        tls = None
+        if target.secure:
+            tls = TLSSettings(server_name=tls_name(outgoing), verify=self._request.verify)
+        endpoint = Endpoint(host=target.host, port=target.port, tls=tls)
+        stream = await client.door.open(endpoint, recorder)
+        try:
+            self._resolution = recorder.resolution()
+            self._exchange = exchange = Exchange(stream, outgoing.method, client.limits, client.clock, recorder)
+            outcome = await exchange.answer(encode(outgoing, client.default_headers, self._cookie(outgoing)))
+        finally:
+            stream.close()
+        if isinstance(outcome, Failure):
+            raise HTTPError(outcome.code, outcome.message)
+        if not outcome.body:
+            recorder.phases["firstByte"] += recorder.phases.pop("download", 0)
+        self._hops.append(
+            Hop(
+                url=target.url,
+                status=outcome.status,
+                address=self._resolution.address if self._resolution else None,
+                timings=recorder.timings(),
+            )
+        )
+        return outcome
+
+    def _completed(self, response: Response, failure: Failure | None) -> Transfer:
+        hops = tuple(self._hops)
+        return Transfer(_with_redirects(hops[-1].timings, hops[:-1]), failure, self._resolution, response, hops)
+
+    def _take_cookies(self, outgoing: Outgoing, response: Response) -> None:
+        set_cookie = [value for name, value in response.headers if name.lower() == "set-cookie"]
+        if set_cookie:
+            self._cookies = self._cookies or Cookies()
+            self._cookies.take(outgoing.target, set_cookie)
+
+    def _cookie(self, outgoing: Outgoing) -> str | None:
+        if self._cookies is None:
+            return None
+        return self._cookies.header(outgoing.target, first_value(outgoing.headers, "cookie"))
+
+
+def _with_redirects(timings: Timings, earlier: tuple[Hop, ...]) -> Timings:
+    """The phases of one hop behind the sum of those before it."""
+    if not earlier:
+        return timings
+    return Timings((("redirect", sum(hop.timings.total_tenths for hop in earlier)), *timings.tenths))
