@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.programs import ControlPlane, Program
+from tests.support.programs import ControlPlane, Program
 from tests.support.servers.target import Target, running_target
 
 StartWorker = Callable[..., Program]

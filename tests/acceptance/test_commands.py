@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.programs import http_test, run
+from tests.support.programs import http_test, run
 from tests.support.servers.target import Target
 
 pytestmark = pytest.mark.acceptance

@@ -11,7 +11,7 @@ import pytest
 import trustme
 
 from tests.acceptance.conftest import StartWorker
-from tests.acceptance.programs import ControlPlane, http_test, until
+from tests.support.programs import ControlPlane, http_test, until
 from tests.support.servers.target import Target
 
 pytestmark = pytest.mark.acceptance

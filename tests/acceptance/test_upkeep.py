@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.conftest import StartWorker
-from tests.acceptance.programs import ControlPlane, http_test
+from tests.support.programs import ControlPlane, http_test
 from tests.support.servers.target import Target
 
 pytestmark = pytest.mark.acceptance

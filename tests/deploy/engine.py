@@ -16,8 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.programs import until
 from tests.support.peers import missing, peer
+from tests.support.programs import until
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BASE = "localhost/python:3.13-slim"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.programs import http_test, until
 from tests.deploy.conftest import CONTROL_PLANE, WORKER, StartContainer
 from tests.deploy.engine import Container, Engine
 from tests.deploy.test_image import HARDENED, MOUNT
+from tests.support.programs import http_test, until
 from tests.support.servers.target import Target
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1500)]

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.programs import ControlPlane, http_test
 from tests.deploy.conftest import WORKER, StartContainer
 from tests.deploy.engine import Engine
+from tests.support.programs import ControlPlane, http_test
 from tests.support.servers.target import Target
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1500)]

@@ -17,10 +17,10 @@ import yaml
 from packaging.requirements import Requirement
 
 from controlplane import locationfile
-from tests.acceptance.programs import ControlPlane, run, until
 from tests.deploy.conftest import CONTROL_PLANE, WORKER
 from tests.deploy.engine import ROOT, Container, Engine
 from tests.support.peers import peer
+from tests.support.programs import ControlPlane, run, until
 from worker import __version__
 from worker.agent import worker
 from worker.config import options

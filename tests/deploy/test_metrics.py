@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.conftest import StartWorker
-from tests.acceptance.programs import ControlPlane, http_test
 from tests.deploy.engine import ROOT
 from tests.support.peers import peer
+from tests.support.programs import ControlPlane, http_test
 from tests.support.servers.target import Target
 from worker.outcome.failure import FailureCode
 
