@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.acceptance.conftest import StartWorker
-from tests.support.programs import ControlPlane, http_test, until
+from tests.support.definitions import http_test
+from tests.support.programs import ControlPlane, StartWorker
 from tests.support.servers.target import Target
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.acceptance
 
@@ -143,9 +144,9 @@ def test_the_location_is_healthy_while_its_worker_pulls(control_plane: ControlPl
     config = control_plane.create_location()
     assert state_of(control_plane) == "never seen"
     worker = start_worker(config)
-    until(lambda: state_of(control_plane) == "healthy", "healthy location")
+    eventually(lambda: state_of(control_plane) == "healthy", "healthy location")
     worker.kill()
-    until(lambda: state_of(control_plane) == "silent", "silence noticed")
+    eventually(lambda: state_of(control_plane) == "silent", "silence noticed")
 
 
 def test_everything_goes_over_tls_with_an_internal_authority(

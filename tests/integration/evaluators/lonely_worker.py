@@ -6,7 +6,8 @@ import asyncio
 
 import psutil
 
-from tests.integration.evaluators.test_evaluators import deeds, pool_of, seen, until
+from tests.integration.evaluators.pools import deeds, pool_of, seen
+from tests.support.waiting import until
 
 
 async def main() -> None:

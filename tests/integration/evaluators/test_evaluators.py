@@ -6,7 +6,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from math import inf
 from pathlib import Path
 
@@ -14,34 +14,19 @@ import psutil
 import pytest
 import uvloop
 
+from tests.integration.evaluators.pools import deeds, pool_of, seen
 from tests.support.clock import FakeClock
-from worker.apitest.assertion import Comparison, Operator, Subject
-from worker.apitest.observation import HTTPResponse, Observation
+from tests.support.descriptors import open_descriptors
+from tests.support.waiting import until
 from worker.checks.evidence import Limits
 from worker.clock import SystemClock
 from worker.errors import EvaluationError
 from worker.evaluators.pool import Evaluators
 from worker.evaluators.task import Evaluation
 from worker.outcome.failure import FailureCode
-from worker.outcome.phases import Timings
 from worker.sandbox.process import Process
 
-PROGRAM = "tests.integration.evaluators.deeds"
-LIMIT = 0.15
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="a limit that only Linux has")
-
-
-def deeds(*targets: str) -> tuple[Comparison, ...]:
-    return tuple(Comparison(subject=Subject.BODY, operator=Operator.IS, target=target) for target in targets)
-
-
-def seen(body: bytes = b"") -> Observation:
-    response = HTTPResponse(url="http://a/", status=200, http_version="1.1", headers=(), body=body)
-    return Observation(timings=Timings(), response=response)
-
-
-def pool_of(size: int) -> Evaluators:
-    return Evaluators(size, Limits(pattern_seconds=LIMIT), SystemClock(), program=PROGRAM)
 
 
 @pytest.fixture
@@ -59,16 +44,6 @@ async def do(
         if not evaluation.starved:
             break
     return evaluation
-
-
-async def until(condition: Callable[[], bool], *, seconds: float = 20) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - other processes set no event of this loop
-            await asyncio.sleep(0.005)
-
-
-def open_descriptors() -> int:
-    return sum(1 for _ in Path("/dev/fd").iterdir())
 
 
 def reasons(evaluation: Evaluation) -> list[str | None]:
