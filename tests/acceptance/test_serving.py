@@ -55,7 +55,9 @@ def test_two_workers_share_the_work_and_run_nothing_twice(
     config = control_plane.create_location()
     start_worker(config, "--concurrency=3")
     start_worker(config, "--concurrency=3")
-    control_plane.push([http_test(f"test {n}", f"{target.url}/{n}", tick_every=600) for n in range(40)])
+    control_plane.push([http_test(f"test {n}", f"{target.url}/held/{n}", tick_every=600) for n in range(40)])
+    eventually(lambda: len(target.hits) == 6, "six runs under way, which are too many for one worker")
+    target.release.set()
     results = control_plane.wait_for_results(40)
     assert Counter(result["status"] for result in results) == {"passed": 40}
     assert set(target.hits.values()) == {1}
