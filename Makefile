@@ -8,11 +8,17 @@ ENGINE ?= docker
 IMAGE ?= open-private-location
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' worker/__init__.py)
 
-.PHONY: run test check bench image lock help
+# Every core of this machine; building images takes longer than all the rest and wants root, so .ci/run does it by itself.
+WORKERS := -n logical --dist worksteal -q
+PYTEST_ARGS ?= $(WORKERS) -m 'not deploy'
+
+.PHONY: run test unit test-one check bench image lock help
 
 help:
 	@echo "make run    a control plane, a worker and a target on this machine; results as they come"
-	@echo "make test   all tests, with real processes and signals"
+	@echo "make test   all tests but those of the images, with real processes and signals"
+	@echo "make unit   the tests without servers and processes, in less than a minute"
+	@echo "make test-one K=NAME  the tests whose names contain NAME"
 	@echo "make check  style, types, layers"
 	@echo "make bench  every figure of docs/figures.md, measured again"
 	@echo "make image  the images of worker and control plane; ENGINE=podman works too"
@@ -23,6 +29,12 @@ run: $(READY)
 
 test: $(READY)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+unit: $(READY)
+	$(BIN)/python -m pytest $(WORKERS) tests/unit
+
+test-one: $(READY)
+	$(BIN)/python -m pytest -m 'not deploy' -k '$(K)'
 
 check: $(READY)
 	$(BIN)/ruff check .

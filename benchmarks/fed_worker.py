@@ -16,6 +16,7 @@ from typing import Any
 import orjson
 
 from benchmarks.processes import end, process
+from tests.support.definitions import api_test
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,13 +89,4 @@ def fed_worker(
 
 def definition(url: str, assertions: Sequence[dict[str, Any]], timeout: float = 5) -> dict[str, Any]:
     """An HTTP test as the control plane would hold it."""
-    return {
-        "name": "benchmark",
-        "public_id": "abc-def-ghi",
-        "type": "api",
-        "subtype": "http",
-        "config": {"request": {"method": "GET", "url": url, "timeout": timeout}, "assertions": list(assertions)},
-        "options": {"tick_every": 60},
-        "message": "",
-        "locations": [],
-    }
+    return api_test("http", *assertions, url=url, timeout=timeout) | {"public_id": "abc-def-ghi"}

@@ -23,6 +23,7 @@ import uvloop
 from aiohttp import web
 
 from benchmarks.supply import Seats, Steady
+from tests.support.jobs import job
 from worker.secret import Secret
 from worker.wire import envelope, messages, signing
 from worker.wire.keys import generate
@@ -108,17 +109,10 @@ class Feeder:
         raise web.HTTPNotFound
 
     def _job(self, kind: int) -> Job:
-        job = str(uuid.uuid4())
-        self._kinds[job] = kind
-        return Job(
-            job=job,
-            lease=str(uuid.uuid4()),
-            lease_ms=15_000,
-            scheduled_at=round(datetime.now(UTC).timestamp() * 1000),
-            start_by=30_000,
-            delivery=1,
-            test=self._definitions[kind],
-        )
+        name = str(uuid.uuid4())
+        self._kinds[name] = kind
+        now = round(datetime.now(UTC).timestamp() * 1000)
+        return job(name, lease=str(uuid.uuid4()), test=self._definitions[kind], scheduled_at=now)
 
     async def _verified(self, request: web.Request) -> tuple[signing.VerifiedRequest, bytes]:
         body = await request.read()

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.programs import http_test, run
+from tests.support.definitions import http_test
+from tests.support.programs import run
 from tests.support.servers.target import Target
 
 pytestmark = pytest.mark.acceptance

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.programs import environment
 from tests.support.peers import REQUIRED
+from tests.support.programs import environment
 
 pytestmark = [
     pytest.mark.acceptance,

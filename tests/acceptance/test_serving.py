@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.acceptance.conftest import StartWorker
-from tests.acceptance.programs import ControlPlane, http_test, until
+from tests.support.definitions import http_test
+from tests.support.programs import ControlPlane, StartWorker
 from tests.support.servers.target import Target
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.acceptance
 
@@ -54,7 +55,9 @@ def test_two_workers_share_the_work_and_run_nothing_twice(
     config = control_plane.create_location()
     start_worker(config, "--concurrency=3")
     start_worker(config, "--concurrency=3")
-    control_plane.push([http_test(f"test {n}", f"{target.url}/{n}", tick_every=600) for n in range(40)])
+    control_plane.push([http_test(f"test {n}", f"{target.url}/held/{n}", tick_every=600) for n in range(40)])
+    eventually(lambda: len(target.hits) == 6, "six runs under way, which are too many for one worker")
+    target.release.set()
     results = control_plane.wait_for_results(40)
     assert Counter(result["status"] for result in results) == {"passed": 40}
     assert set(target.hits.values()) == {1}
@@ -143,9 +146,9 @@ def test_the_location_is_healthy_while_its_worker_pulls(control_plane: ControlPl
     config = control_plane.create_location()
     assert state_of(control_plane) == "never seen"
     worker = start_worker(config)
-    until(lambda: state_of(control_plane) == "healthy", "healthy location")
+    eventually(lambda: state_of(control_plane) == "healthy", "healthy location")
     worker.kill()
-    until(lambda: state_of(control_plane) == "silent", "silence noticed")
+    eventually(lambda: state_of(control_plane) == "silent", "silence noticed")
 
 
 def test_everything_goes_over_tls_with_an_internal_authority(

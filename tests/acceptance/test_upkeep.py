@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import StartWorker
-from tests.acceptance.programs import ControlPlane, http_test
+from tests.support.definitions import http_test
+from tests.support.programs import ControlPlane, StartWorker
 from tests.support.servers.target import Target
 
 pytestmark = pytest.mark.acceptance

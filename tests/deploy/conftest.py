@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from tests.acceptance.conftest import control_plane, start_worker, target  # noqa: F401  # fixtures
 from tests.deploy.engine import Container, Engine
+from tests.deploy.images import CONTROL_PLANE, WORKER, StartContainer
+from tests.support.running_programs import control_plane, start_worker, target
 from worker import __version__
 
-WORKER = "open-private-location"
-CONTROL_PLANE = "open-private-location-controlplane"
-
-StartContainer = Callable[..., Container]
+__all__ = ("control_plane", "start_worker", "target")  # fixtures
 
 
 @pytest.fixture(scope="session")

@@ -16,10 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.programs import until
+from tests.support.checkout import ROOT
 from tests.support.peers import missing, peer
+from tests.support.waiting import eventually
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 BASE = "localhost/python:3.13-slim"
 SUITE = "trixie"
 """The Debian that has this Python."""
@@ -141,7 +141,7 @@ class Container:
 
     def wait_for(self, text: str) -> str:
         """The first line of output with *text* in it."""
-        return until(
+        return eventually(
             lambda: next((line for line in self.output.splitlines() if text in line), None),
             f"{text!r} in the output",
             lambda: self.output,

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.programs import http_test, until
-from tests.deploy.conftest import CONTROL_PLANE, WORKER, StartContainer
 from tests.deploy.engine import Container, Engine
-from tests.deploy.test_image import HARDENED, MOUNT
+from tests.deploy.images import CONTROL_PLANE, HARDENED, MOUNT, WORKER, StartContainer
+from tests.support.definitions import http_test
 from tests.support.servers.target import Target
+from tests.support.waiting import eventually
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1500)]
 
@@ -46,7 +46,7 @@ def test_a_control_plane_in_a_container_gets_the_results_of_a_worker_in_another(
     def result() -> str | None:
         return command(plane, "results", "--json").strip() or None
 
-    assert json.loads(until(result, "a result"))["outcome"]["status"] == "passed"
+    assert json.loads(eventually(result, "a result"))["outcome"]["status"] == "passed"
 
 
 def test_a_control_plane_is_backed_up_while_it_runs(start: StartContainer) -> None:

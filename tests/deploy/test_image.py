@@ -7,23 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.programs import ControlPlane, http_test
-from tests.deploy.conftest import WORKER, StartContainer
 from tests.deploy.engine import Engine
+from tests.deploy.images import HARDENED, MOUNT, WORKER, StartContainer
+from tests.support.definitions import http_test
+from tests.support.programs import ControlPlane
 from tests.support.servers.target import Target
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1500)]
 
-MOUNT = "/etc/datadog/synthetics-check-runner.json"
-HARDENED = (
-    "--read-only",
-    "--tmpfs=/tmp:rw,noexec,nosuid,size=16m",
-    "--cap-drop=ALL",
-    "--security-opt=no-new-privileges",
-    "--user=4242:4242",
-    "--memory=1g",
-    "--pids-limit=64",
-)
 PATTERN = {"type": "body", "operator": "matches", "target": '"status": "o[k]+"'}
 """Something that only an evaluator may judge: its processes must start in the container, too."""
 

@@ -17,10 +17,12 @@ import yaml
 from packaging.requirements import Requirement
 
 from controlplane import locationfile
-from tests.acceptance.programs import ControlPlane, run, until
-from tests.deploy.conftest import CONTROL_PLANE, WORKER
-from tests.deploy.engine import ROOT, Container, Engine
+from tests.deploy.engine import Container, Engine
+from tests.deploy.images import CONTROL_PLANE, WORKER
+from tests.support.checkout import ROOT
 from tests.support.peers import peer
+from tests.support.programs import ControlPlane, run
+from tests.support.waiting import eventually
 from worker import __version__
 from worker.agent import worker
 from worker.config import options
@@ -179,6 +181,6 @@ def test_podman_plays_the_pod(engine: Engine, control_plane: ControlPlane, tmp_p
         worker = Container(engine, f"{pod['metadata']['name']}-{container['name']}")
         assert json.loads(worker.wait_for('"started"'))["level"] == "info"  # args: -f=json
         probe = container["livenessProbe"]["exec"]["command"]
-        until(lambda: worker.execute(*probe) == 0 or None, "sign of life")
+        eventually(lambda: worker.execute(*probe) == 0 or None, "sign of life")
     finally:
         engine.podman("play", "kube", "--down", str(manifest), check=False)

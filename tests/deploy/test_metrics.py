@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import StartWorker
-from tests.acceptance.programs import ControlPlane, http_test
-from tests.deploy.engine import ROOT
+from tests.support.checkout import ROOT
+from tests.support.definitions import http_test
 from tests.support.peers import peer
+from tests.support.programs import ControlPlane, StartWorker
 from tests.support.servers.target import Target
 from worker.outcome.failure import FailureCode
 

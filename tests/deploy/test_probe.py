@@ -7,8 +7,9 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from tests.deploy.conftest import WORKER
-from tests.deploy.engine import ROOT, Engine
+from tests.deploy.engine import Engine
+from tests.deploy.images import WORKER
+from tests.support.checkout import ROOT
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1500)]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.deploy.conftest import CONTROL_PLANE, WORKER
 from tests.deploy.engine import Engine
+from tests.deploy.images import CONTROL_PLANE, WORKER
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1500)]
 

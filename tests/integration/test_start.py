@@ -15,6 +15,7 @@ import pytest
 
 from tests.support.clock import FakeClock
 from tests.support.intake import FakeIntake
+from tests.support.jobs import job
 from tests.support.servers.controlplane import CREDENTIALS, ProtocolServer, protocol_server
 from tests.support.waiting import until
 from worker import start
@@ -25,7 +26,7 @@ from worker.config.load import Config, load
 from worker.errors import ConfigError
 from worker.intake.client import Intake
 from worker.telemetry.vitals import Vitals
-from worker.wire.messages import Job, Jobs, raw
+from worker.wire.messages import Job, Jobs
 
 
 @pytest.fixture
@@ -53,12 +54,6 @@ def config_of(control_plane: ProtocolServer, folder: Path, *flags: str) -> Confi
     }
     path.write_text(json.dumps(content))
     return load([f"--config={path}", *flags], {}, certificates=str(folder)).config
-
-
-def job(name: str) -> Job:
-    return Job(
-        job=name, lease=f"lease-{name}", lease_ms=15_000, scheduled_at=0, start_by=30_000, delivery=1, test=raw({})
-    )
 
 
 def mistaken(error: BaseException) -> list[str | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from tests.support.definitions import api_test
 from worker.apitest.assertion import Assertion
 from worker.apitest.definition import APITest
 from worker.apitest.observation import DNSAnswer, DNSAnswers, HTTPResponse, Observation, TCPConnection
@@ -19,27 +20,9 @@ LIMITS = Limits()
 TIMINGS = Timings((("dns", 109), ("tcp", 24), ("ssl", 180), ("firstByte", 212), ("download", 2)))
 """52.7 ms, 41.8 without the look-up."""
 
-_REQUESTS: dict[str, dict[str, Any]] = {
-    "http": {"method": "GET", "url": "https://shop.test/"},
-    "tcp": {"host": "shop.test", "port": 443},
-    "dns": {"host": "shop.test"},
-}
-
-
-def definition(subtype: str, *assertions: dict[str, Any], **request: Any) -> dict[str, Any]:
-    return {
-        "type": "api",
-        "subtype": subtype,
-        "name": "shop",
-        "message": "",
-        "locations": ["pl:here"],
-        "config": {"request": _REQUESTS[subtype] | request, "assertions": list(assertions)},
-        "options": {"tick_every": 60},
-    }
-
 
 def parsed_test(subtype: str, *assertions: dict[str, Any], **request: Any) -> APITest:
-    return parse(definition(subtype, *assertions, **request))
+    return parse(api_test(subtype, *assertions, **request))
 
 
 def assertion_of(subtype: str, assertion: dict[str, Any]) -> Assertion:
@@ -93,26 +76,3 @@ def judged(observation: Observation, assertion: dict[str, Any], limits: Limits =
     if is_bounded(parsed, Evidence(observation, limits)):
         assert evaluate_bounded(parsed, Evidence(observation, limits)) == result
     return result
-
-
-def json_path(path: str, operator: str, target: Any = None, elements: str | None = None) -> dict[str, Any]:
-    members: dict[str, Any] = {"jsonPath": path, "operator": operator}
-    if target is not None:
-        members["targetValue"] = target
-    if elements is not None:
-        members["elementsOperator"] = elements
-    return {"type": "body", "operator": "validatesJSONPath", "target": members}
-
-
-def xpath(path: str, operator: str, target: Any = None) -> dict[str, Any]:
-    members: dict[str, Any] = {"xPath": path, "operator": operator}
-    if target is not None:
-        members["targetValue"] = target
-    return {"type": "body", "operator": "validatesXPath", "target": members}
-
-
-def json_schema(schema: str, dialect: str | None = None) -> dict[str, Any]:
-    members = {"jsonSchema": schema}
-    if dialect is not None:
-        members["metaSchema"] = dialect
-    return {"type": "body", "operator": "validatesJSONSchema", "target": members}

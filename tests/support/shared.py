@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
-_ROOT = Path(__file__).resolve().parents[2]
-_CANDIDATES = (_ROOT.parent / "shared", _ROOT.parent.parent / "shared")
+from tests.support.checkout import ROOT
+
+_CANDIDATES = (ROOT.parent / "shared", ROOT.parent.parent / "shared")
 
 SHARED = next((folder for folder in _CANDIDATES if (folder / "cases").is_dir()), None)
 

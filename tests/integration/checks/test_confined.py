@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.observed import http, json_path, json_schema, parsed_test, xpath
+from tests.support.definitions import json_path, json_schema, xpath
+from tests.support.observed import http, parsed_test
 from worker.apitest.observation import Observation
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import Evidence, Limits

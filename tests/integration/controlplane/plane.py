@@ -22,6 +22,7 @@ from controlplane.store.database import Database, Keyring, open_database
 from controlplane.store.locations import Location
 from controlplane.store.tests import StoredTest
 from tests.support.clock import FakeClock
+from tests.support.definitions import http_test
 from tests.support.protocol import ProtocolWorker
 
 
@@ -70,15 +71,17 @@ class Plane:
     async def add_test(
         self, location: str, public_id: str = "abc-def-ghi", *, period: int = 60, **changes: Any
     ) -> StoredTest:
-        """A test that runs every *period* seconds. Its definition is only as complete as the control plane looks at it."""
+        """A test that runs every *period* seconds."""
+        name = changes.get("name", f"test {public_id}")
+        padding = "x" * changes.get("padding", 0)
         stored = StoredTest(
             public_id=public_id,
-            name=changes.get("name", f"test {public_id}"),
+            name=name,
             subtype="http",
             version=changes.get("version", 1),
             paused=changes.get("paused", False),
             period_ms=period * 1000,
-            definition=json.dumps({"public_id": public_id, "padding": "x" * changes.get("padding", 0)}),
+            definition=json.dumps(http_test(name, tick_every=period, public_id=public_id, padding=padding)),
             modified_at=self.now(),
         )
         async with self.database.write() as connection:

@@ -18,8 +18,8 @@ from controlplane.cli import main
 from controlplane.store.database import Keyring, open_database
 from controlplane.store.results import keep
 from controlplane.store.tables import jobs
+from tests.support.definitions import http_test
 from tests.support.protocol import outcome
-from tests.unit.controlplane.test_definitions import definition
 from worker.wire import messages
 from worker.wire.keys import PrivateKey
 
@@ -54,7 +54,7 @@ def listed(run: Run, what: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in run(what, "list", "--json").output.splitlines()]
 
 
-def store(outcomes: list[dict[str, Any]], *, name: str = "home") -> None:
+def store(outcomes: list[dict[str, Any]], *, name: str = "shop") -> None:
     """Results as if a worker had pushed them."""
 
     async def put() -> None:
@@ -151,7 +151,7 @@ def test_the_state_of_a_location_is_told(run: Run, location: str) -> None:
 
 
 def test_a_deleted_location_is_gone_with_its_schedule(run: Run, location: str) -> None:
-    push(run, location, definition())
+    push(run, location, http_test())
     run("location", "delete", location)
     assert listed(run, "location") == []
     assert listed(run, "test")[0]["locations"] == []
@@ -162,50 +162,50 @@ def test_a_location_that_is_not_there_is_named_with_those_that_are(run: Run, loc
 
 
 def test_a_disabled_location_schedules_nothing(run: Run, location: str) -> None:
-    push(run, location, definition())
+    push(run, location, http_test())
     run("location", "disable", location)
     assert listed(run, "test")[0]["locations"][0]["due_at"] is None
-    push(run, location, definition(name="other"))
+    push(run, location, http_test(name="other"))
     assert all(one["locations"][0]["due_at"] is None for one in listed(run, "test"))
-    assert "no enabled location" in run("test", "run", "home", code=2).output
+    assert "no enabled location" in run("test", "run", "shop", code=2).output
     run("location", "enable", location)
     assert all(one["locations"][0]["due_at"] is not None for one in listed(run, "test"))
 
 
 def test_a_pushed_test_gets_an_id_and_is_due(run: Run, location: str) -> None:
-    output = push(run, location, definition()).output
+    output = push(run, location, http_test()).output
     (test,) = listed(run, "test")
-    assert re.fullmatch(rf"added +{test['public_id']}  home, every 1 min\n", output)
+    assert re.fullmatch(rf"added +{test['public_id']}  shop, every 1 min\n", output)
     assert re.fullmatch(r"[a-z2-9]{3}-[a-z2-9]{3}-[a-z2-9]{3}", test["public_id"])
     assert (test["version"], test["status"], test["tick_every"]) == (1, "live", 60)
     assert "office (due)" in run("test", "list").output
 
 
 def test_a_test_is_updated_by_its_id_or_its_name(run: Run, location: str) -> None:
-    push(run, location, definition())
+    push(run, location, http_test())
     public_id = listed(run, "test")[0]["public_id"]
-    assert push(run, location, definition(message="new")).output.startswith("updated")
-    assert push(run, location, definition(message="new")).output.startswith("unchanged")
-    assert push(run, location, definition(name="renamed", public_id=public_id)).output.startswith("updated")
+    assert push(run, location, http_test(message="new")).output.startswith("updated")
+    assert push(run, location, http_test(message="new")).output.startswith("unchanged")
+    assert push(run, location, http_test(name="renamed", public_id=public_id)).output.startswith("updated")
     assert [(one["public_id"], one["name"], one["version"]) for one in listed(run, "test")] == [
         (public_id, "renamed", 3)
     ]
 
 
 def test_a_test_that_was_exported_elsewhere_keeps_its_id(run: Run, location: str) -> None:
-    push(run, location, definition(public_id="32u-qxh-q25", version=7))
+    push(run, location, http_test(public_id="32u-qxh-q25", version=7))
     assert [(one["public_id"], one["version"]) for one in listed(run, "test")] == [("32u-qxh-q25", 1)]
 
 
 def test_one_test_may_run_in_several_places(run: Run, location: str) -> None:
     run("location", "create", "second", "--output", "second.json")
-    push(run, location, definition())
-    assert push(run, "second", definition()).output.startswith("unchanged")
+    push(run, location, http_test())
+    assert push(run, "second", http_test()).output.startswith("unchanged")
     assert [place["name"] for place in listed(run, "test")[0]["locations"]] == ["office", "second"]
 
 
 def test_nothing_is_pushed_unless_everything_is_valid(run: Run, location: str) -> None:
-    result = push(run, location, definition(), definition(name="bad", options={}), {"type": "browser"}, code=2)
+    result = push(run, location, http_test(), http_test(name="bad", options={}), {"type": "browser"}, code=2)
     assert "tests.json[1]: options.tick_every: is missing" in result.output
     assert "tests.json[2]: " in result.output
     assert result.output.splitlines()[-1].endswith("mistakes; nothing was pushed")
@@ -213,59 +213,59 @@ def test_nothing_is_pushed_unless_everything_is_valid(run: Run, location: str) -
 
 
 def test_what_cannot_run_yet_is_said_at_once(run: Run, location: str) -> None:
-    scripted = definition(config=definition()["config"] | {"variablesFromScript": "dd.variable.set('A', 1)"})
+    scripted = http_test(config=http_test()["config"] | {"variablesFromScript": "dd.variable.set('A', 1)"})
     assert "will end as REQUIRES_UPDATE: config.variablesFromScript" in push(run, location, scripted).output
 
 
 def test_what_a_test_is_run_without_is_said_at_once(run: Run, location: str) -> None:
-    retried = definition(options={"tick_every": 60, "retry": {"count": 1, "interval": 300}})
+    retried = http_test(options={"tick_every": 60, "retry": {"count": 1, "interval": 300}})
     assert "note: options.retry: not executed" in push(run, location, retried).output
 
 
 def test_a_paused_test_is_due_nowhere_until_it_is_resumed(run: Run, location: str) -> None:
-    push(run, location, definition())
-    run("test", "pause", "home")
+    push(run, location, http_test())
+    run("test", "pause", "shop")
     assert [(one["status"], one["locations"][0]["due_at"]) for one in listed(run, "test")] == [("paused", None)]
-    push(run, location, definition(message="edited"))
+    push(run, location, http_test(message="edited"))
     assert listed(run, "test")[0]["status"] == "paused", "an edit is no reason to run again"
-    run("test", "resume", "home")
+    run("test", "resume", "shop")
     assert listed(run, "test")[0]["locations"][0]["due_at"] is not None
 
 
 def test_a_definition_may_say_that_it_is_paused(run: Run, location: str) -> None:
-    push(run, location, definition(status="paused"))
+    push(run, location, http_test(status="paused"))
     assert listed(run, "test")[0]["locations"][0]["due_at"] is None
-    push(run, location, definition(status="live"))
+    push(run, location, http_test(status="live"))
     assert listed(run, "test")[0]["status"] == "live"
 
 
 def test_a_test_is_named_by_id_or_name_and_only_if_it_is_the_only_one(run: Run, location: str) -> None:
-    push(run, location, definition(public_id="aaa-aaa-aaa"), definition(public_id="bbb-bbb-bbb"))
-    result = run("test", "pause", "home", code=2)
-    assert result.output == "Error: 2 tests are named 'home'; use a public id: aaa-aaa-aaa, bbb-bbb-bbb\n"
+    push(run, location, http_test(public_id="aaa-aaa-aaa"), http_test(public_id="bbb-bbb-bbb"))
+    result = run("test", "pause", "shop", code=2)
+    assert result.output == "Error: 2 tests are named 'shop'; use a public id: aaa-aaa-aaa, bbb-bbb-bbb\n"
     run("test", "pause", "bbb-bbb-bbb")
     assert run("test", "pause", "none", code=2).output.startswith("Error: no test 'none'")
 
 
 def test_a_deleted_test_leaves_its_results(run: Run, location: str) -> None:
-    push(run, location, definition())
+    push(run, location, http_test())
     store([outcome()])
-    run("test", "delete", "home")
+    run("test", "delete", "shop")
     assert listed(run, "test") == []
-    assert "home" in run("results").output
+    assert "shop" in run("results").output
 
 
 def test_results_are_told_a_line_each_with_phases_and_reasons(run: Run, location: str) -> None:
-    push(run, location, definition())
+    push(run, location, http_test())
     failure = {"code": "TIMEOUT", "message": "no reply in 5 s"}
     store([outcome(), outcome("failed", failure=failure)])
     first, second = run("results").output.splitlines()
-    assert re.fullmatch(r"\d\d:\d\d:\d\d  \S passed  home +dns 1\.2 · tcp 0\.3 = 1\.5 ms", first)
+    assert re.fullmatch(r"\d\d:\d\d:\d\d  \S passed  shop +dns 1\.2 · tcp 0\.3 = 1\.5 ms", first)
     assert second.endswith("= 1.5 ms  TIMEOUT: no reply in 5 s")
 
 
 def test_what_a_target_sent_cannot_command_the_terminal(run: Run, location: str) -> None:
-    push(run, location, definition())
+    push(run, location, http_test())
     hostile = {"code": "SSL\x1b[2J", "message": "bad\r\n\x9b31mfaked\u202e"}
     store([outcome("failed", failure=hostile, timings={"dns\x1b": 1.0, "total": 1.0})])
     output = run("results").output
@@ -274,20 +274,20 @@ def test_what_a_target_sent_cannot_command_the_terminal(run: Run, location: str)
 
 
 def test_results_come_as_json_with_everything(run: Run, location: str) -> None:
-    push(run, location, definition(), definition(name="other"))
+    push(run, location, http_test(), http_test(name="other"))
     sent = outcome(response={"status_code": 200})
     store([sent])
     store([outcome("failed")], name="other")
-    (one,) = [json.loads(line) for line in run("results", "--json", "--test", "home").output.splitlines()]
+    (one,) = [json.loads(line) for line in run("results", "--json", "--test", "shop").output.splitlines()]
     assert one["outcome"] == sent
-    assert (one["status"], one["origin"], one["test_name"], one["job"]) == ("passed", "worker", "home", "home-0")
+    assert (one["status"], one["origin"], one["test_name"], one["job"]) == ("passed", "worker", "shop", "shop-0")
 
 
 def test_the_newest_results_come_last_and_their_number_is_bounded(run: Run, location: str) -> None:
-    push(run, location, definition())
+    push(run, location, http_test())
     store([outcome() for _ in range(30)])
     lines = [json.loads(line)["job"] for line in run("results", "--json", "--limit", "3").output.splitlines()]
-    assert lines == ["home-27", "home-28", "home-29"]
+    assert lines == ["shop-27", "shop-28", "shop-29"]
     assert len(run("results").output.splitlines()) == 20
 
 

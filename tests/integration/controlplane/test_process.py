@@ -22,8 +22,8 @@ import trustme
 from click.testing import CliRunner
 
 from controlplane.cli import main
+from tests.support.definitions import http_test
 from tests.support.protocol import ProtocolWorker, item
-from tests.unit.controlplane.test_definitions import definition
 from worker.wire.messages import Job
 
 COMMAND = [sys.executable, "-m", "controlplane"]
@@ -72,7 +72,7 @@ def command(folder: Path, *arguments: str) -> str:
 def prepare(folder: Path, tests: int = 1) -> None:
     command(folder, "location", "create", "office", "--output", str(folder / "worker-config.json"))
     file = folder / "tests.json"
-    file.write_text(json.dumps([definition(name=f"test {number}") for number in range(tests)]))
+    file.write_text(json.dumps([http_test(name=f"test {number}") for number in range(tests)]))
     command(folder, "test", "push", str(file), "--location", "office")
 
 

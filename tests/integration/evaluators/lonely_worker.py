@@ -6,7 +6,7 @@ import asyncio
 
 import psutil
 
-from tests.integration.evaluators.builders import deeds, pool_of, seen
+from tests.integration.evaluators.pools import deeds, pool_of, seen
 from tests.support.waiting import until
 
 

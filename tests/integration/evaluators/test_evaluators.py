@@ -14,8 +14,9 @@ import psutil
 import pytest
 import uvloop
 
-from tests.integration.evaluators.builders import deeds, pool_of, seen
+from tests.integration.evaluators.pools import deeds, pool_of, seen
 from tests.support.clock import FakeClock
+from tests.support.descriptors import open_descriptors
 from tests.support.waiting import until
 from worker.checks.evidence import Limits
 from worker.clock import SystemClock
@@ -44,10 +45,6 @@ async def do(
         if not evaluation.starved:
             break
     return evaluation
-
-
-def open_descriptors() -> int:
-    return sum(1 for _ in Path("/dev/fd").iterdir())
 
 
 def reasons(evaluation: Evaluation) -> list[str | None]:

@@ -11,6 +11,7 @@ from datetime import timedelta
 import pytest
 from aiohttp import web
 
+from tests.support.jobs import job
 from tests.support.servers.controlplane import CREDENTIALS, Answer, ProtocolServer, protocol_server
 from worker.clock import SystemClock
 from worker.errors import EnvelopeError, MessageError
@@ -18,7 +19,7 @@ from worker.intake.client import Identity, Intake, IntakeError, Peer
 from worker.intake.replies import Reaction
 from worker.secret import Secret
 from worker.wire.keys import generate
-from worker.wire.messages import MAX_REPLY_BYTES, Job, Jobs, Pull, ResultItem, raw
+from worker.wire.messages import MAX_REPLY_BYTES, Jobs, Pull, ResultItem, raw
 
 
 @asynccontextmanager
@@ -35,10 +36,6 @@ async def client_of(server: ProtocolServer, *, peer: Peer | None = None) -> Asyn
 
 def pull(free: int = 1) -> Pull:
     return Pull(version=1, concurrency=1, free_slots=free, keys=("k",))
-
-
-def job(name: str = "a") -> Job:
-    return Job(job=name, lease="l", lease_ms=15000, scheduled_at=0, start_by=1000, delivery=1, test=raw({"name": name}))
 
 
 def item(name: str = "r") -> ResultItem:

@@ -7,7 +7,8 @@ import resource
 
 import pytest
 
-from tests.integration.net.way import CLOCK, open_descriptors, recorder
+from tests.integration.net.way import CLOCK, recorder
+from tests.support.descriptors import open_descriptors
 from tests.support.servers import dns
 from tests.support.servers.closing import turns
 from tests.support.servers.dns import DNSServer

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.net.way import CLOCK, open_descriptors, recorder
+from tests.integration.net.way import CLOCK, recorder
+from tests.support.descriptors import open_descriptors
 from tests.support.waiting import until
 from worker.net.dial import dial
 from worker.net.stream import Connection

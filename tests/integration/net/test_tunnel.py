@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from tests.integration.net.way import open_descriptors, recorder
+from tests.integration.net.way import recorder
+from tests.support.descriptors import open_descriptors
 from tests.support.servers import dns
 from tests.support.servers.closing import turns
 from tests.support.servers.dns import DNSServer

@@ -165,25 +165,38 @@ async def test_the_answer_to_head_ends_with_its_head(door: Door) -> None:
 
 
 async def test_each_wait_is_put_down_to_the_phase_in_which_it_happened(door: Door) -> None:
+    """On a busy machine a wait is longer than asked for, so the server tells how long it was; and no phase can be too long
+    while no other one is too short and all together are what passed.
+    """
+    waited: list[float] = []
+
+    async def wait(seconds: float) -> None:
+        began = time.monotonic()
+        await asyncio.sleep(seconds)
+        waited.append(time.monotonic() - began)
+
     async def slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
-        await asyncio.sleep(0.08)
+        await wait(0.08)
         writer.write(b"HTTP/1.1 200 OK\r\n")
         await writer.drain()
-        await asyncio.sleep(0.04)
+        await wait(0.04)
         writer.write(b"Content-Length: 4\r\n\r\nsl")
         await writer.drain()
-        await asyncio.sleep(0.04)
+        await wait(0.04)
         writer.write(b"ow")
         await reader.read()
 
     async with Server(conversation=slowly) as server:
+        began = time.monotonic()
         observation = await run(HTTPRequest(url=server.url()), door)
+        passed = time.monotonic() - began
     assert response_of(observation).body == b"slow"
-    tenths = dict(observation.timings.tenths)
-    assert 790 <= tenths["firstByte"] < 1500
-    assert 790 <= tenths["download"] < 1500
-    assert tenths["tcp"] < 500
+    seconds = {name: tenths / 10_000 for name, tenths in observation.timings.tenths}
+    assert list(seconds) == ["tcp", "firstByte", "download"]
+    assert seconds["firstByte"] > waited[0] - 0.001
+    assert seconds["download"] > waited[1] + waited[2] - 0.001
+    assert sum(seconds.values()) < passed + 0.001
 
 
 async def test_a_slow_head_without_a_body_is_not_lost_from_the_total(door: Door) -> None:
@@ -271,30 +284,43 @@ async def test_a_denied_address_is_never_connected_to() -> None:
 
 
 LATE = 0.15
-"""Seconds for which the worker's loop is held up while the answer arrives."""
+"""Seconds for which the worker's loop is held up after the answer has arrived."""
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux stamps what arrives")
 async def test_a_target_is_not_charged_with_the_workers_lateness(door: Door) -> None:
     """The server answers after 20 ms and ends the body 20 ms later, in a thread of its own; the loop sleeps through both."""
+    loop = asyncio.get_running_loop()
+    held_up, sent = threading.Event(), threading.Event()
+    sent_at = 0.0
 
     def serve() -> None:
+        nonlocal sent_at
         connection, _ = server.accept()
         with connection:
             connection.recv(65_536)
+            loop.call_soon_threadsafe(hold_up)
+            held_up.wait()
             time.sleep(0.02)
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n12")
             time.sleep(0.02)
             connection.sendall(b"34")
+            sent_at = time.monotonic()
+            sent.set()
+
+    def hold_up() -> None:
+        held_up.set()
+        sent.wait()
+        time.sleep(LATE)
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         thread = threading.Thread(target=serve)
         thread.start()
         url = f"http://127.0.0.1:{server.getsockname()[1]}/"
-        asyncio.get_running_loop().call_soon(time.sleep, LATE)  # runs when the request has been sent
+        began = time.monotonic()
         observation = await run(HTTPRequest(url=url), door)
         thread.join(10)
     timings = observation.timings.as_json()
     assert response_of(observation).body == b"1234"
-    assert 40 <= timings["firstByte"] + timings["download"] < LATE * 1000
-    assert timings["total"] < LATE * 1000
+    assert timings["firstByte"] + timings["download"] >= 40
+    assert timings["total"] < (sent_at - began) * 1000 + LATE * 500, "as sent, and not as received"

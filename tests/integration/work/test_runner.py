@@ -11,6 +11,8 @@ from typing import Any
 import orjson
 import pytest
 
+from tests.support.definitions import STATUS, api_test
+from tests.support.jobs import job
 from tests.support.servers.target import Target, running_target
 from worker.apitest.result import Result, Status
 from worker.checks.evidence import Limits
@@ -22,10 +24,10 @@ from worker.net.door import Door
 from worker.net.trust import TrustStore
 from worker.probers import HTTPLimits
 from worker.telemetry.vitals import Vitals
-from worker.wire.messages import Job, raw
 from worker.work.runner import RunLimits, Runner
 
 LIMITS = RunLimits(max_timeout=5.0, http=HTTPLimits(max_body_bytes=100_000), checks=Limits(max_body_bytes=50_000))
+SCHEDULED = 1_700_000_000_000
 
 
 @pytest.fixture(scope="module")
@@ -51,36 +53,14 @@ async def runner(limits: RunLimits = LIMITS) -> AsyncIterator[Runner]:
 
 
 def definition(url: str, *assertions: dict[str, Any], **request: Any) -> dict[str, Any]:
-    return {
-        "name": "a test",
-        "public_id": "abc-def-ghi",
-        "type": "api",
-        "subtype": "http",
-        "config": {
-            "request": {"method": "GET", "url": url, **request},
-            "assertions": list(assertions) or [{"type": "statusCode", "operator": "is", "target": 200}],
-        },
-        "options": {"tick_every": 60},
-        "message": "",
-        "locations": [],
-    }
-
-
-def job(test: object, *, start_by: int = 60_000) -> Job:
-    return Job(
-        job="j",
-        lease="l",
-        lease_ms=15_000,
-        scheduled_at=1_700_000_000_000,
-        start_by=start_by,
-        delivery=1,
-        test=raw(test),  # type: ignore[arg-type]
-    )
+    return api_test("http", *(assertions or [STATUS]), url=url, **request) | {"public_id": "abc-def-ghi"}
 
 
 async def carry_out(test: object, limits: RunLimits = LIMITS, *, start_by: int = 60_000) -> Result:
     async with runner(limits) as running:
-        return await running.carry_out(job(test, start_by=start_by), running._clock.monotonic_ns() - 1_000_000)
+        return await running.carry_out(
+            job(test=test, scheduled_at=SCHEDULED, start_by=start_by), running._clock.monotonic_ns() - 1_000_000
+        )
 
 
 async def test_a_run_carries_its_times_in_order(target: Target) -> None:
@@ -170,7 +150,7 @@ async def test_a_cancelled_run_ends_at_once(target: Target) -> None:
     async with runner() as running:
         target.held.clear()
         task = asyncio.create_task(
-            running.carry_out(job(definition(target.url + "/held")), running._clock.monotonic_ns())
+            running.carry_out(job(test=definition(target.url + "/held")), running._clock.monotonic_ns())
         )
         await asyncio.to_thread(target.held.wait, 10)
         task.cancel()
@@ -186,4 +166,4 @@ async def test_a_result_is_json_that_another_program_can_read(target: Target) ->
     assert outcome["test"]["public_id"] == "abc-def-ghi"
     assert outcome["response"]["status_code"] == 200
     assert outcome["response"]["body"] == '{"status": "ok"}'
-    assert outcome["scheduled_at"] == 1_700_000_000_000
+    assert outcome["scheduled_at"] == SCHEDULED

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.clock import FakeClock
 from tests.support.intake import FakeIntake
+from tests.support.jobs import job
 from worker.agent.inflight import InFlight, starts_after
 from worker.agent.outbox import Outbox
 from worker.agent.poller import COALESCE, UNREADABLE_PAUSE, Cadence, Poller
@@ -19,19 +20,7 @@ from worker.errors import EnvelopeError
 from worker.intake.backoff import Backoff
 from worker.intake.client import SLOWED_DOWN, IntakeError
 from worker.intake.replies import Reaction
-from worker.wire.messages import Job, Jobs, raw
-
-
-def job(name: str, lease: str = "") -> Job:
-    return Job(
-        job=name,
-        lease=lease or f"lease-{name}",
-        lease_ms=15_000,
-        scheduled_at=0,
-        start_by=30_000,
-        delivery=1,
-        test=raw({"name": name}),
-    )
+from worker.wire.messages import Job, Jobs
 
 
 class Bench:
@@ -170,7 +159,7 @@ async def test_a_release_is_repeated_until_a_reply_confirms_it() -> None:
 
 async def test_a_job_delivered_twice_runs_once_and_under_the_newer_lease() -> None:
     async with polling() as bench:
-        bench.intake.jobs.extend([Jobs(jobs=(job("a"),)), Jobs(jobs=(job("a", "newer"),))])
+        bench.intake.jobs.extend([Jobs(jobs=(job("a"),)), Jobs(jobs=(job("a", lease="newer"),))])
         await bench.clock.advance(2)
         assert bench.ran == ["a"]
         assert bench.inflight.leases == ("newer",)

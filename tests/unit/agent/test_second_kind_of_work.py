@@ -13,6 +13,7 @@ import msgspec
 
 from tests.support.clock import FakeClock
 from tests.support.intake import FakeIntake
+from tests.support.jobs import job
 from worker.agent.inflight import InFlight
 from worker.agent.outbox import GATHER, Delivery, Outbox
 from worker.agent.poller import Cadence, Poller
@@ -34,11 +35,6 @@ class Shout:
     def shrink(self, outcome: bytes) -> bytes | None:
         word: str = msgspec.json.decode(outcome)
         return msgspec.json.encode(word[:1]) if len(word) > 1 else None
-
-
-def job(name: str, word: str) -> Job:
-    payload = msgspec.Raw(msgspec.json.encode(word))
-    return Job(job=name, lease=f"l-{name}", lease_ms=1, scheduled_at=0, start_by=1, delivery=1, test=payload)
 
 
 class Agent:
@@ -79,9 +75,9 @@ class Agent:
 async def test_its_jobs_take_slots_and_their_outcomes_are_pushed() -> None:
     async with asyncio.TaskGroup() as group:
         agent = Agent(Shout(), group)
-        agent.intake.jobs.append(Jobs(jobs=(job("a", "hush"), job("b", "now"))))
+        agent.intake.jobs.append(Jobs(jobs=(job("a", test="hush"), job("b", test="now"))))
         await agent.clock.advance(1)
-        assert agent.outcomes() == [("l-a", "HUSH"), ("l-b", "NOW")]
+        assert agent.outcomes() == [("lease-a", "HUSH"), ("lease-b", "NOW")]
         assert [delivery.outcome for delivery in agent.deliveries] == ["accepted", "accepted"]
         assert (agent.slots.free, agent.outbox.waiting) == (2, 0)
         agent.stop()
@@ -90,10 +86,10 @@ async def test_its_jobs_take_slots_and_their_outcomes_are_pushed() -> None:
 async def test_an_outcome_that_is_too_large_is_shrunk_by_its_own_kind() -> None:
     async with asyncio.TaskGroup() as group:
         agent = Agent(Shout(), group)
-        agent.intake.jobs.append(Jobs(jobs=(job("a", "hush"),)))
+        agent.intake.jobs.append(Jobs(jobs=(job("a", test="hush"),)))
         agent.intake.replies.append(IntakeError("too large", reaction=Reaction.SPLIT))
         await agent.clock.advance(GATHER + 1)
-        assert agent.outcomes() == [("l-a", "HUSH"), ("l-a", "H")]
+        assert agent.outcomes() == [("lease-a", "HUSH"), ("lease-a", "H")]
         agent.stop()
 
 

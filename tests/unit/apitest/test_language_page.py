@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
+from tests.support.checkout import ROOT
 from worker.apitest.assertion import Elements, Operator, Subject
 from worker.apitest.parse import MOST_ASSERTIONS, TICK_EVERY, parse
 from worker.apitest.parse_request import METHODS, RECORD_TYPES
 from worker.checks import limits
 from worker.checks.schema import VALIDATORS
 
-PAGE = (Path(__file__).parents[3] / "docs" / "test-language.md").read_text()
+PAGE = (ROOT / "docs" / "test-language.md").read_text()
 WORDS = set(re.findall(r"[\w.-]+", PAGE))
 
 

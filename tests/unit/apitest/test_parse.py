@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.definitions import STATUS, api_test
 from worker.apitest.assertion import (
     BodyHashAssertion,
     Comparison,
@@ -26,12 +27,6 @@ from worker.apitest.request import BasicAuth, DNSRequest, HTTPRequest, TCPReques
 from worker.errors import TestError
 from worker.secret import Secret
 
-STATUS = {"type": "statusCode", "operator": "is", "target": 200}
-REQUESTS: dict[str, dict[str, Any]] = {
-    "http": {"method": "GET", "url": "https://shop.test/"},
-    "tcp": {"host": "shop.test", "port": 443},
-    "dns": {"host": "shop.test"},
-}
 FIRST: dict[str, dict[str, Any]] = {
     "http": STATUS,
     "tcp": {"type": "connection", "operator": "is", "target": "established"},
@@ -40,15 +35,8 @@ FIRST: dict[str, dict[str, Any]] = {
 
 
 def definition(subtype: str = "http", **request: Any) -> dict[str, Any]:
-    return {
-        "type": "api",
-        "subtype": subtype,
-        "name": "shop",
-        "message": "",
-        "locations": ["pl:here"],
-        "config": {"request": REQUESTS[subtype] | request, "assertions": [FIRST[subtype]]},
-        "options": {"tick_every": 60},
-    }
+    """A test that can be run."""
+    return api_test(subtype, FIRST[subtype], **request)
 
 
 def with_assertion(assertion: object, subtype: str = "http") -> dict[str, Any]:
@@ -156,7 +144,7 @@ def test_a_dns_test_asks_for_the_records_that_its_assertions_name_once_each() ->
 
 
 def test_a_definition_with_little_in_it_is_read_as_http() -> None:
-    test = parse({"type": "api", "config": {"request": REQUESTS["http"], "assertions": [STATUS]}})
+    test = parse({"type": "api", "config": api_test("http", STATUS)["config"]})
     assert (test.name, test.subtype, test.tick_every, test.save_response_body) == ("", "http", None, True)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.observed import LIMITS, assertion_of, dns, http, json_path, json_schema, tcp, xpath
+from tests.support.definitions import json_path, json_schema, xpath
+from tests.support.observed import LIMITS, assertion_of, dns, http, tcp
 from worker.apitest.observation import Observation
 from worker.checks.cost import evaluate_bounded, is_bounded
 from worker.checks.evidence import Evidence

@@ -9,14 +9,14 @@ import gzip
 import pickle
 import subprocess
 import sys
-from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.observed import LIMITS, http, json_path, json_schema, parsed_test, tcp, xpath
+from tests.support.observed import LIMITS, http, parsed_test, tcp
+from tests.unit.checks.one_of_each import ONE_OF_EACH
 from worker.apitest.assertion import (
     Assertion,
     BodyHashAssertion,
@@ -37,21 +37,6 @@ from worker.checks.evaluate import evaluate
 from worker.checks.evidence import Evidence, Limits
 from worker.checks.verdict import conclude
 from worker.outcome.phases import Timings
-
-ONE_OF_EACH: list[dict[str, Any]] = [
-    {"type": "statusCode", "operator": "is", "target": 200},
-    {"type": "header", "property": "a", "operator": "lessThan", "target": 1},
-    {"type": "header", "property": "a", "operator": "matches", "target": "a"},
-    {"type": "body", "operator": "contains", "target": "a"},
-    {"type": "body", "operator": "matches", "target": "a"},
-    {"type": "bodyHash", "operator": "sha256", "target": "a"},
-    {"type": "responseTime", "operator": "lessThan", "target": 1},
-    json_path("$.a", "is", 1),
-    json_path("$..a", "is", 1, "everyElementMatches"),
-    json_path("$[*]", "contains", 1, "serializationMatches"),
-    xpath("//a", "is", 1),
-    json_schema('{"type":"object"}'),
-]
 
 HOSTILE_BODIES = {
     "deep list": b"[" * 2_000_000,
@@ -163,7 +148,7 @@ from worker.checks.warmup import warm_up
 assert threading.active_count() == 1
 warm_up(Limits())
 from tests.support.observed import http, parsed_test
-from tests.unit.checks.test_evaluate import ONE_OF_EACH
+from tests.unit.checks.one_of_each import ONE_OF_EACH
 test = parsed_test("http", *ONE_OF_EACH)
 opened = []
 sys.addaudithook(lambda event, args: opened.append((event, args)) if event in ("open", "import", "socket.connect") else None)

@@ -7,7 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.support.observed import http, json_path, judged
+from tests.support.definitions import json_path
+from tests.support.observed import http, judged
 from worker.checks.jsonpath import find
 from worker.checks.judgement import JudgementError
 

@@ -8,8 +8,9 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.support.observed import http, json_schema, judged
-from tests.unit.checks.test_xpath import Listener
+from tests.support.definitions import json_schema
+from tests.support.observed import http, judged
+from tests.unit.checks.listener import Listener
 from worker.checks.schema import VALIDATORS
 
 ITEMS = http(b'{"items":[{"id":1},{"id":"two"}],"a/b":{"~":null}}')

@@ -7,16 +7,8 @@ from typing import Any
 import orjson
 import pytest
 
-from tests.support.observed import (
-    TIMINGS,
-    definition,
-    http,
-    json_path,
-    json_schema,
-    parsed_test,
-    tcp,
-    xpath,
-)
+from tests.support.definitions import api_test, json_path, json_schema, xpath
+from tests.support.observed import TIMINGS, http, parsed_test, tcp
 from worker.apitest.observation import HTTPResponse, Observation, TCPConnection
 from worker.apitest.parse import parse
 from worker.apitest.result import Verdict
@@ -171,7 +163,7 @@ def test_a_test_that_needs_a_newer_version_ends_so_and_names_what_is_missing() -
 
 
 def test_a_test_of_another_kind_ends_so_too() -> None:
-    test = parse(definition("http", STATUS) | {"subtype": "websocket"})
+    test = parse(api_test("http", STATUS) | {"subtype": "websocket"})
     failure = conclude(test, Observation(timings=Timings()), ()).failure
     assert failure == Failure(FailureCode.REQUIRES_UPDATE, "subtype: 'websocket' tests are not there yet")
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from tests.unit.commands.test_validate import INVALID, RETRIED, UNUSABLE, VALID, definition
+from tests.support.definitions import http_test
+from tests.unit.commands.found import INVALID, RETRIED, UNUSABLE, VALID
 from worker.apitest.definition import APITest
 from worker.apitest.files import Definition, Unusable
 from worker.apitest.result import Result, Status
@@ -15,7 +16,7 @@ from worker.commands.check import as_line, check
 
 
 def named(name: str) -> Definition:
-    return Definition(file="a.json", index=0, value=definition(name=name))
+    return Definition(file="a.json", index=0, value=http_test(name))
 
 
 def result(test: APITest) -> Result:

@@ -3,26 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
 
+from tests.support.definitions import http_test
+from tests.unit.commands.found import INVALID, LATER, RETRIED, UNUSABLE, VALID
 from worker.apitest.files import Definition, Unusable
 from worker.commands.validate import judge, validate
-
-
-def definition(**changes: Any) -> dict[str, Any]:
-    request = {"method": "GET", "url": "https://example.com/"}
-    assertions = [{"type": "statusCode", "operator": "is", "target": 200}]
-    config = {"request": request, "assertions": assertions}
-    return {"name": "front page", "type": "api", "subtype": "http", "config": config, **changes}
-
-
-VALID = Definition(file="a.json", index=0, value=definition())
-INVALID = Definition(file="a.jsonl", line=7, value=definition(config={}))
-RETRIED = Definition(file="c.json", value=definition(options={"retry": {"count": 2, "interval": 300}}))
-LATER = Definition(file="a.json", index=1, value=definition(subtype="grpc"))
-UNUSABLE = Unusable(file="b.json", reason="is no valid JSON")
 
 
 def outcome(*found: Definition | Unusable, as_json: bool = False) -> tuple[int, list[str], list[str]]:
@@ -88,7 +75,7 @@ def test_what_is_no_test_at_all_is_invalid_and_nothing_more(value: object) -> No
 
 
 def test_a_hostile_name_stays_on_its_line() -> None:
-    hostile = Definition(file="a.json", index=0, value=definition(name="a\n\x1b[2Jb\u202e"))
+    hostile = Definition(file="a.json", index=0, value=http_test(name="a\n\x1b[2Jb\u202e"))
     ((line,), (as_json,)) = outcome(hostile)[1], outcome(hostile, as_json=True)[1]
     assert line.isprintable()
     assert json.loads(as_json)["name"] == "a\n\x1b[2Jb\u202e"

@@ -12,13 +12,13 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from tests.unit.config.test_mistakes import MISTAKES, sections
+from tests.support.checkout import ROOT
+from tests.unit.config.mistake_files import MISTAKES, sections
 from worker.config.option import Source
 from worker.config.options import NAMES, OPTIONS, UNUSED
 from worker.config.reference import help_text, schema, table
 from worker.wire.keys import generate
 
-ROOT = Path(__file__).resolve().parents[3]
 SCHEMA = ROOT / "worker-config.schema.json"
 OPERATING = ROOT / "docs" / "operating.md"
 BEGIN = "<!-- reference: generated from worker/config/options.py by `python -m tests.unit.config.test_reference` -->\n"

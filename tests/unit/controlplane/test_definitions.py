@@ -10,21 +10,7 @@ from typing import Any
 import pytest
 
 from controlplane.definitions import is_public_id, public_id, read_all
-
-
-def definition(**changes: Any) -> dict[str, Any]:
-    return {
-        "name": "home",
-        "type": "api",
-        "subtype": "http",
-        "config": {
-            "request": {"url": "http://127.0.0.1/", "method": "GET"},
-            "assertions": [{"type": "statusCode", "operator": "is", "target": 200}],
-        },
-        "options": {"tick_every": 60},
-        "locations": [],
-        "message": "",
-    } | changes
+from tests.support.definitions import http_test
 
 
 def written(folder: Path, text: str | bytes) -> Path:
@@ -36,9 +22,9 @@ def written(folder: Path, text: str | bytes) -> Path:
 @pytest.mark.parametrize(
     "text",
     [
-        json.dumps([definition(name="a"), definition(name="b")]),
-        "\n".join(json.dumps(definition(name=name)) for name in "ab"),
-        "\ufeff" + json.dumps(definition(name="a")) + "\r\n\r\n" + json.dumps(definition(name="b")) + "\n",
+        json.dumps([http_test(name="a"), http_test(name="b")]),
+        "\n".join(json.dumps(http_test(name=name)) for name in "ab"),
+        "\ufeff" + json.dumps(http_test(name="a")) + "\r\n\r\n" + json.dumps(http_test(name="b")) + "\n",
     ],
     ids=["array", "lines", "lines with a mark, blank lines and CRLF"],
 )
@@ -49,7 +35,7 @@ def test_arrays_and_lines_are_read(tmp_path: Path, text: str) -> None:
 
 
 def test_an_object_over_several_lines_is_one_definition(tmp_path: Path) -> None:
-    found, mistakes = read_all([written(tmp_path, json.dumps(definition(), indent=2))])
+    found, mistakes = read_all([written(tmp_path, json.dumps(http_test(), indent=2))])
     assert [one.parsed.tick_every for one in found] == [60]
     assert mistakes == []
 
@@ -77,7 +63,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_malformed_line_is_named_by_its_number(tmp_path: Path) -> None:
-    path = written(tmp_path, json.dumps(definition()) + "\n{]}\n")
+    path = written(tmp_path, json.dumps(http_test()) + "\n{]}\n")
     assert read_all([path])[1][0].startswith(f"{path}:2: is no valid JSON")
 
 
@@ -93,14 +79,14 @@ def test_a_malformed_line_is_named_by_its_number(tmp_path: Path) -> None:
     ],
 )
 def test_each_mistake_has_its_path(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
-    path = written(tmp_path, json.dumps([definition(), definition(**changes)]))
+    path = written(tmp_path, json.dumps([http_test(), http_test(**changes)]))
     found, mistakes = read_all([path])
     assert len(found) == 1
     assert [mistake for mistake in mistakes if mistake.startswith(f"{path}[1]: {said}")] == mistakes != []
 
 
 def test_all_mistakes_of_all_files_are_told(tmp_path: Path) -> None:
-    bad = definition(name="", options={})
+    bad = http_test(name="", options={})
     path = written(tmp_path, json.dumps([bad, bad]))
     assert len(read_all([path, tmp_path / "none.json"])[1]) == 5
 

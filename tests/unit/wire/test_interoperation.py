@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jwcrypto import jwe, jwk
 
+from tests.support.checkout import ROOT
 from worker.errors import EnvelopeError
 from worker.wire import envelope
 from worker.wire.keys import PrivateKey
 
 LOCATION = "pl:office-0123456789abcdef"
-ENVELOPE = json.loads((Path(__file__).parents[2] / "vectors" / "envelope.json").read_text())
+ENVELOPE = json.loads((ROOT / "tests" / "vectors" / "envelope.json").read_text())
 ALG = {"rsa": "RSA-OAEP-256", "x25519": "ECDH-ES+A256KW"}
 
 

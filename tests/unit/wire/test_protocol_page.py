@@ -5,16 +5,15 @@ from __future__ import annotations
 import base64
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from tests.support.checkout import ROOT
 from worker.apitest.result import Result, Status
 from worker.wire import envelope, keys, messages, signing, sigv4
 
-ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "protocol.md").read_text()
 SIGNING = json.loads((ROOT / "tests" / "vectors" / "signing.json").read_text())
 

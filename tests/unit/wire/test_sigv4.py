@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
@@ -16,11 +15,12 @@ from botocore.credentials import Credentials
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.checkout import ROOT
 from worker.secret import Secret
 from worker.wire import sigv4
 from worker.wire.sigv4 import Scheme, Scope
 
-SUITE = json.loads((Path(__file__).parents[2] / "vectors" / "sigv4.json").read_text())
+SUITE = json.loads((ROOT / "tests" / "vectors" / "sigv4.json").read_text())
 Headers = list[tuple[str, str]]
 
 

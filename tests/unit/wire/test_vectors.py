@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
 from multidict import CIMultiDict
 
+from tests.support.checkout import ROOT
 from tests.vectors import generate
 from worker.errors import EnvelopeError, SignatureError
 from worker.secret import Secret
@@ -18,7 +18,7 @@ from worker.wire import envelope, signing, sigv4
 from worker.wire.keys import PrivateKey, PublicKey
 from worker.wire.signing import AuthenticRequestError, Credentials, Reason, ReceivedRequest, Request, VerifiedRequest
 
-VECTORS = Path(__file__).parents[2] / "vectors"
+VECTORS = ROOT / "tests" / "vectors"
 SIGNING = json.loads((VECTORS / "signing.json").read_text())
 ENVELOPE = json.loads((VECTORS / "envelope.json").read_text())
 SECRET = Secret[str](SIGNING["credentials"]["secret_key"])

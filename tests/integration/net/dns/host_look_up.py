@@ -15,7 +15,8 @@ from typing import Any
 
 import uvloop
 
-from tests.integration.net.way import open_descriptors, recorder
+from tests.integration.net.way import recorder
+from tests.support.descriptors import open_descriptors
 from tests.support.servers.door import nameservers
 from tests.support.waiting import until
 from worker.net.dns.resolver import Resolver

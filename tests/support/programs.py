@@ -7,18 +7,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import worker
+from tests.support.waiting import PATIENCE, eventually
 
 IMPORT_FROM = Path(worker.__file__).resolve().parent.parent
-T = TypeVar("T")
-
-PATIENCE = 30.0
-"""Seconds for anything that ought to happen at once, on a machine that is busy with other tests."""
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -71,7 +67,7 @@ class Program:
                 raise AssertionError(f"ended with {self.process.returncode} before {text!r}:\n{self.output}")
             return next((line for line in self.output.splitlines() if text in line), None)
 
-        return until(found, f"{text!r} in the output", lambda: self.output)
+        return eventually(found, f"{text!r} in the output", lambda: self.output)
 
     def signal(self, number: signal.Signals) -> None:
         self.process.send_signal(number)
@@ -89,15 +85,8 @@ class Program:
         self.process.wait()
 
 
-def until(look: Callable[[], T | None], what: str, tell: Callable[[], str] = lambda: "") -> T:
-    """Look again and again until there is something; what another process does has no event to wait for."""
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        found = look()
-        if found:
-            return found
-        time.sleep(0.02)
-    raise AssertionError(f"no {what} within {PATIENCE} s\n{tell()}")
+StartWorker = Callable[..., Program]
+"""Starts a worker on a config file, with flags."""
 
 
 class ControlPlane:
@@ -165,25 +154,9 @@ class ControlPlane:
             found = self.results()
             return found if len(found) >= count else None
 
-        return until(enough, f"{count} results", lambda: str(self.results()))
+        return eventually(enough, f"{count} results", lambda: str(self.results()))
 
     def stop(self) -> None:
         for program in (self.program, self.follower):
             if program is not None:
                 program.kill()
-
-
-def http_test(
-    name: str, url: str, *, tick_every: int = 60, assertions: Sequence[Mapping[str, Any]] = ()
-) -> dict[str, Any]:
-    status = {"type": "statusCode", "operator": "is", "target": 200}
-    return {
-        "name": name,
-        "type": "api",
-        "subtype": "http",
-        "config": {"request": {"method": "GET", "url": url, "timeout": 10}, "assertions": [status, *assertions]},
-        "options": {"tick_every": tick_every},
-        "locations": [],
-        "message": "",
-        "tags": [],
-    }

@@ -1,4 +1,4 @@
-"""Pools of the evaluators in deeds.py, and what they are given."""
+"""Pools of evaluators that run deeds.py, and what they are given."""
 
 from __future__ import annotations
 

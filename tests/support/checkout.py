@@ -1,0 +1,7 @@
+"""The root of the checkout that these tests stand in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]

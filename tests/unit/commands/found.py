@@ -1,0 +1,12 @@
+"""One of each that a command may find in the files that it was given."""
+
+from __future__ import annotations
+
+from tests.support.definitions import http_test
+from worker.apitest.files import Definition, Unusable
+
+VALID = Definition(file="a.json", index=0, value=http_test("front page"))
+INVALID = Definition(file="a.jsonl", line=7, value=http_test("front page", config={}))
+RETRIED = Definition(file="c.json", value=http_test("front page", options={"retry": {"count": 2, "interval": 300}}))
+LATER = Definition(file="a.json", index=1, value=http_test("front page", subtype="grpc"))
+UNUSABLE = Unusable(file="b.json", reason="is no valid JSON")
