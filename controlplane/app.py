@@ -20,11 +20,11 @@ from sqlalchemy.exc import DBAPIError
 from controlplane.errors import UnusableError
 from controlplane.leases import Grace
 from controlplane.rest import site
-from controlplane.rest.connections import Limits, serving
-from controlplane.rest.service import Service
+from controlplane.rest.context import Service
 from controlplane.store import locations, results, sweep, workers
 from controlplane.store.database import Keyring, open_database
 from worker.clock import Clock
+from worker.web.connections import Limits, serving
 from worker.wire import signing
 
 log = logging.getLogger(__name__)

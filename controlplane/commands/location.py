@@ -9,14 +9,14 @@ from pathlib import Path
 
 import click
 
-from controlplane import locationfile
 from controlplane.commands.session import Session, run, with_session
-from controlplane.commands.table import ago, table
 from controlplane.errors import UnusableError
-from controlplane.locationfile import KeyKind
+from controlplane.service import locationfile
+from controlplane.service.locationfile import KeyKind
 from controlplane.store import locations, tests, workers
 from controlplane.store.locations import Location
 from controlplane.store.workers import Worker
+from worker.text import ago, table
 
 HEALTHY = 5_000
 """Milliseconds since the last pull within which a location counts as polled, as the reference system counts."""

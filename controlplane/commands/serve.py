@@ -12,7 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from controlplane import app
 from controlplane.commands.session import Session, run, with_session
-from controlplane.commands.table import harmless
+from worker.text import harmless
 from worker.wire import signing
 
 

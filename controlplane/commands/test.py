@@ -8,14 +8,14 @@ from pathlib import Path
 import click
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controlplane import definitions
 from controlplane.commands.session import Session, run, with_session
-from controlplane.commands.table import table
-from controlplane.definitions import Definition
 from controlplane.errors import UnusableError
+from controlplane.service import definitions
+from controlplane.service.definitions import Definition
 from controlplane.store import locations, tests
 from controlplane.store.locations import Location
 from controlplane.store.tests import Assignment, StoredTest
+from worker.text import table
 
 AT_ONCE = 100
 """Definitions stored in one transaction: some tenths of a second."""

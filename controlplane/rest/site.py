@@ -8,8 +8,8 @@ from aiohttp import web
 from sqlalchemy import text
 from yarl import URL
 
-from controlplane.rest import worker
-from controlplane.rest.service import SERVICE, Service
+from controlplane.rest.context import SERVICE, Service
+from controlplane.rest.worker import endpoints
 
 
 def build(service: Service, *, public_urls: Collection[str] = ()) -> web.Application:
@@ -18,7 +18,7 @@ def build(service: Service, *, public_urls: Collection[str] = ()) -> web.Applica
     site[SERVICE] = service
     paths = {URL(public).path_safe.rstrip("/") for public in public_urls}  # decoded: the router encodes them
     for prefix in sorted({"", *paths}):
-        site.add_routes(worker.routes(prefix))
+        site.add_routes(endpoints.routes(prefix))
         site.add_routes([web.get(prefix + "/", greet), web.get(prefix + "/healthz", health)])
     return site
 

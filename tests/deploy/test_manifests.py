@@ -16,7 +16,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from controlplane import locationfile
+from controlplane.service import locationfile
 from tests.deploy.engine import Container, Engine
 from tests.deploy.images import CONTROL_PLANE, WORKER
 from tests.support.checkout import ROOT

@@ -12,11 +12,10 @@ from typing import Any
 
 from sqlalchemy import Table, select
 
-from controlplane import locationfile
 from controlplane.leases import Grace
 from controlplane.rest import site
-from controlplane.rest.connections import Limits, serving
-from controlplane.rest.service import Service
+from controlplane.rest.context import Service
+from controlplane.service import locationfile
 from controlplane.store import locations, sweep, tests
 from controlplane.store.database import Database, Keyring, open_database
 from controlplane.store.locations import Location
@@ -24,6 +23,7 @@ from controlplane.store.tests import StoredTest
 from tests.support.clock import FakeClock
 from tests.support.definitions import http_test
 from tests.support.protocol import ProtocolWorker
+from worker.web.connections import Limits, serving
 
 
 @dataclass(slots=True)

@@ -22,8 +22,8 @@ from typing import Any
 import pytest
 
 from controlplane.leases import LEASE_TTL, MAX_FAILED
-from controlplane.rest.exchange import Asked
-from controlplane.rest.worker import pull, push
+from controlplane.rest.worker.endpoints import pull, push
+from controlplane.rest.worker.exchange import Asked
 from controlplane.schedule import Timetable
 from controlplane.store import locations, tests
 from controlplane.store.locations import Access

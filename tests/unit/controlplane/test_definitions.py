@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from controlplane.definitions import is_public_id, public_id, read_all
+from controlplane.service.definitions import is_public_id, public_id, read_all
 from tests.support.definitions import http_test
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from controlplane import locationfile
 from controlplane.errors import UnusableError
+from controlplane.service import locationfile
 from worker.secret import Secret
 from worker.wire import envelope
 from worker.wire.keys import PrivateKey, PublicKey

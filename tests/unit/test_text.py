@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.commands.table import ago, harmless, table
+from worker.text import ago, harmless, table
 
 
 def test_columns_are_as_wide_as_their_widest_cell() -> None:

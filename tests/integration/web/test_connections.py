@@ -14,7 +14,7 @@ import pytest
 import trustme
 from aiohttp import web
 
-from controlplane.rest.connections import Limits, serving
+from worker.web.connections import Limits, serving
 
 LONG = 60.0
 """A limit that no test reaches."""

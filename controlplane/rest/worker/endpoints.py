@@ -10,8 +10,8 @@ import msgspec
 from aiohttp import web
 
 from controlplane.leases import LEASE_TTL
-from controlplane.rest.exchange import Answer, Asked, RefusedError, exchange
-from controlplane.rest.service import Service
+from controlplane.rest.context import Service
+from controlplane.rest.worker.exchange import Answer, Asked, RefusedError, exchange
 from controlplane.store import dispatch, results, workers
 from controlplane.store.dispatch import Lease, Taker
 from controlplane.store.results import Fate

@@ -15,7 +15,7 @@ from aiohttp import web
 from sqlalchemy.exc import DBAPIError
 
 from controlplane.errors import DatabaseError
-from controlplane.rest.service import SERVICE, Service
+from controlplane.rest.context import SERVICE, Service
 from controlplane.store import locations
 from controlplane.store.locations import Access, Location
 from worker.errors import EnvelopeError, MessageError, SignatureError
