@@ -1,1 +1,1 @@
-"""What workers pull from and push to: schedules tests, leases jobs, keeps results. A separate process from the worker."""
+"""The control plane: schedules tests, leases jobs to workers that pull, keeps the results that they push."""

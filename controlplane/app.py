@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from sqlalchemy.exc import DBAPIError
-
-from controlplane.errors import UnusableError
+from controlplane import epoch
+from controlplane.errors import StatementError, UnusableError
 from controlplane.leases import Grace
 from controlplane.rest import site
-from controlplane.rest.context import Service
-from controlplane.store import locations, results, sweep, workers
+from controlplane.rest.context import Context
+from controlplane.service import upkeep
 from controlplane.store.database import Keyring, open_database
+from controlplane.store.engines.engine import Engine
 from worker.clock import Clock
-from worker.web.connections import Limits, serving
+from worker.web.connections import ClientLimits, serving
 from worker.wire import signing
 
 log = logging.getLogger(__name__)
@@ -33,20 +33,17 @@ SWEEP_SECONDS = 1.0
 """Between looks at what was missed; a tenth of that is noise beside the shortest period of 30 s."""
 PRUNE_SWEEPS = 60
 """Sweeps between looks at what is too old."""
-PRUNE_BATCH = 500
-FORGET_WORKERS = 24 * 3600 * 1000
-"""Milliseconds after which a worker process that was not seen is no longer listed."""
 MOST_CONNECTIONS = 10_000
-"""However many files may be open: a worker needs two, and one process does not serve five thousand of them."""
+"""The limit however many files may be open: a worker needs two, and one process does not serve five thousand of them."""
 
 _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - names to recognise, not to listen on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What `serve` was told. *public_urls* are how workers reach it; empty means the listen address."""
+    """The options of `serve`. *public_urls* are the URLs by which workers reach it; empty means the listen address."""
 
-    database: Path
+    engine: Engine
     keyring: Keyring
     host: str
     port: int
@@ -65,18 +62,18 @@ async def serve(settings: Settings, clock: Clock, announce: Callable[[str], None
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(_listen(settings.host, settings.port))
         url = _url(settings.host, listener.getsockname()[1], secure=tls is not None)
-        database = await open_database(settings.database, settings.keyring, create=True)
+        database = await open_database(settings.engine, settings.keyring, create=True)
         stack.push_async_callback(database.close)
-        service = Service(
+        context = Context(
             database=database,
             clock=clock,
-            grace=Grace(_now(clock)),
+            grace=Grace(epoch.milliseconds(clock)),
             hosts=tuple(signing.authority(public) for public in settings.public_urls or _own_urls(url)),
         )
-        # What was missed while nobody served is written down before anybody is served.
-        await _sweep(service, look_ahead=True)
-        application = site.build(service, public_urls=settings.public_urls)
-        await stack.enter_async_context(serving(application, listener, Limits(connections=_room()), tls=tls))
+        # Runs that were missed while nobody served are written down before anybody is served.
+        await upkeep.settle(database, clock, context.grace, look_ahead=True)
+        runner = site.runner(site.build(context, public_urls=settings.public_urls))
+        await stack.enter_async_context(serving(runner, listener, ClientLimits(connections=_room()), tls=tls))
         announce(url)
         if settings.host in _EVERYWHERE and not settings.public_urls:
             log.warning(
@@ -84,65 +81,37 @@ async def serve(settings: Settings, clock: Clock, announce: Callable[[str], None
                 url,
                 extra={"action": "public_url_missing"},
             )
-        await _until(stop, service, settings.retention_days)
+        await _until(stop, context, settings.retention_days)
 
 
 def _room() -> int:
-    """How many connections: what the files that may be open leave beside the database's and the log's."""
+    """The number of connections that the limit of open files leaves beside the database's and the log's."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, files * 3 // 4)
 
 
-async def _until(stop: asyncio.Event, service: Service, retention_days: float) -> None:
+async def _until(stop: asyncio.Event, context: Context, retention_days: float) -> None:
     async with asyncio.TaskGroup() as group:
-        upkeep = group.create_task(_keep_up(service, retention_days), name="upkeep")
+        upkeep_task = group.create_task(_keep_up(context, retention_days), name="upkeep")
         await stop.wait()
         log.info("stopping", extra={"action": "stopping"})
-        upkeep.cancel()
+        upkeep_task.cancel()
 
 
-async def _keep_up(service: Service, retention_days: float) -> None:
+async def _keep_up(context: Context, retention_days: float) -> None:
     """Sweep for ever. A database that fails for a while is logged and tried again; anything else ends the process."""
-    sweeps, last = 0, service.now()
+    sweeps, last = 0, epoch.milliseconds(context.clock)
     while True:
-        await service.clock.sleep(SWEEP_SECONDS)
-        before, last = last, service.now()
+        await context.clock.sleep(SWEEP_SECONDS)
+        before, last = last, epoch.milliseconds(context.clock)
         try:
-            await _sweep(service, look_ahead=last < before)
+            await upkeep.settle(context.database, context.clock, context.grace, look_ahead=last < before)
             if sweeps % PRUNE_SWEEPS == 0:
-                await _prune(service, retention_days)
-        except DBAPIError as error:
-            log.error("the database failed: %s", error.orig, extra={"action": "database_failed"})  # noqa: TRY400
+                await upkeep.prune(context.database, context.clock, retention_days=retention_days)
+        except StatementError as error:
+            extra = {"action": "database_failed", "trouble": error.trouble.value}
+            log.error("the database failed: %s", error.reason, extra=extra)  # noqa: TRY400
         sweeps += 1
-
-
-async def _sweep(service: Service, *, look_ahead: bool) -> None:
-    """Settle everything, a short transaction at a time. *look_ahead* where the clock may have been set back."""
-    full = True
-    while full:
-        now = service.now()
-        expiry = service.grace.expiry(now)
-        async with service.database.write() as connection:
-            runs = await sweep.settle_runs(connection, now=now)
-            jobs = await sweep.settle_jobs(connection, now=now, expiry=expiry)
-            ahead = await sweep.mend_runs(connection, now=now) if look_ahead else 0
-        full = max(runs, jobs, ahead) >= sweep.BATCH
-
-
-async def _prune(service: Service, retention_days: float) -> None:
-    now = service.now()
-    before = now - round(retention_days * 24 * 3600 * 1000)
-    async with service.database.write() as connection:
-        await locations.drop_expired_credentials(connection, now=now)
-        await workers.forget(connection, before=now - FORGET_WORKERS)
-    while True:
-        async with service.database.write() as connection:
-            if await results.prune(connection, before=before, limit=PRUNE_BATCH) == 0:
-                return
-
-
-def _now(clock: Clock) -> int:
-    return round(clock.now().timestamp() * 1000)
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:

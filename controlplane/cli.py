@@ -6,7 +6,6 @@ A command is imported when it is named: the web server alone takes longer to imp
 from __future__ import annotations
 
 from importlib import import_module
-from pathlib import Path
 
 import click
 
@@ -34,8 +33,8 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 @database_option
-def main(database: Path | None) -> None:
-    """What workers of private locations pull from: tests, schedules, results.
+def main(database: str | None) -> None:
+    """The control plane that workers of private locations pull from: tests, schedules, results.
 
     Secrets in the database are sealed with a key that lies beside it (DATABASE.key), or in the file that
     CONTROLPLANE_KEY_FILE names, or in CONTROLPLANE_KEY (32 bytes in base64).

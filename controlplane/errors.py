@@ -1,17 +1,96 @@
-"""Every way in which a command of the control plane can end in one clear line and exit 2."""
+"""Every error that the control plane raises on purpose.
+
+    SyntheticsError (worker.errors: the root of both programs)
+    └── ControlPlaneError      the text names the thing, the value and the place, and holds no secret
+        ├── DatabaseError          a database that is missing, foreign, newer than this program, or closed to its key
+        │   └── StatementError         an open database that failed a statement: locked, full, read-only, gone
+        ├── UnusableError          an argument, a file or a definition that cannot be used as it is
+        │   ├── NotFoundError          a name that nothing has
+        │   └── ConflictError          a name that something else has, or that several have
+        ├── SequenceError          a worker's request whose number is not newer than the last one
+        └── RefusedError           a worker's request that ends with a signed refusal
+
+A command ends with all of them as one line and exit 2; the worker protocol answers a StatementError with 503. Errors carry
+fields; nobody parses their text.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
 
 from worker.errors import SyntheticsError
 
 
 class ControlPlaneError(SyntheticsError):
-    """The operator's to mend. The text names the thing, the value and the place, and holds no secret."""
+    """The root of what an operator or a client can mend."""
 
 
 class DatabaseError(ControlPlaneError):
     """A database that is missing, foreign, newer than this program, or closed to its key."""
 
 
+class DatabaseTrouble(Enum):
+    """The cause of a failed statement, whatever the driver calls it."""
+
+    LOCKED = "locked"
+    FULL = "full"
+    READ_ONLY = "read_only"
+    OTHER = "other"
+
+
+class StatementError(DatabaseError):
+    """An open database that failed a statement. *reason* is the driver's own text."""
+
+    def __init__(self, place: str, reason: str, trouble: DatabaseTrouble) -> None:
+        self.reason = reason
+        self.trouble = trouble
+        super().__init__(f"database {place}: {reason}")
+
+
 class UnusableError(ControlPlaneError):
     """An argument, a file or a definition that cannot be used as it is."""
+
+
+class NotFoundError(UnusableError):
+    """*name* is not the name of a *kind*. *known* are the names that there are, where they are few enough to be shown."""
+
+    def __init__(self, kind: str, name: str, known: Sequence[str] = ()) -> None:
+        self.kind = kind
+        self.name = name
+        self.known = tuple(known)
+        shown = f"; there are: {', '.join(known)}" if known else ""
+        super().__init__(f"no {kind} {name!r}{shown}")
+
+
+class ConflictError(UnusableError):
+    """*name* is taken by another *kind*, or by several: then *ids* tells them apart. *place* is that of a definition."""
+
+    def __init__(self, kind: str, name: str, ids: Sequence[str] = (), *, place: str = "") -> None:
+        self.kind = kind
+        self.name = name
+        self.ids = tuple(ids)
+        self.place = place
+        conflict = f"{len(ids)} {kind}s are named {name!r}" if ids else f"a {kind} named {name!r} exists"
+        super().__init__(f"{place}: {conflict}" if place else conflict)
+
+
+class SequenceError(ControlPlaneError):
+    """A worker's request whose number is not newer than *last*, the newest that was seen."""
+
+    def __init__(self, last: int) -> None:
+        self.last = last
+        super().__init__("the number is not newer than the last one")
+
+
+class RefusedError(ControlPlaneError):
+    """A worker's request that ends with a signed refusal: its HTTP *status*, and the protocol's *code* and message.
+
+    *last* is the newest number that was seen of the worker, where its request had an older one.
+    """
+
+    def __init__(self, status: int, code: str, message: str, *, last: int | None = None) -> None:
+        self.status = status
+        self.code = code
+        self.last = last
+        super().__init__(message)

@@ -1,4 +1,4 @@
-"""Who has a job, until when, and what becomes of one that nobody has. Decisions on values: no clock, no IO.
+"""Leases: the worker that holds a job, until when, and the end of a job that nobody holds. Decisions on values: no clock, no IO.
 
 A job is held as long as its worker is seen and says that it holds it; a pull renews everything at once, because it moves the
 worker's `last_seen`. There is no row and no write per lease: a lease's name is the job's and the number of its delivery.
@@ -33,7 +33,7 @@ def lease_of(job: str, delivery: int) -> str:
 
 
 def read_lease(lease: str) -> tuple[str, int] | None:
-    """The job and the delivery that a lease names, None where it is no lease of ours."""
+    """The job and the delivery that a lease names, None where it is not a lease of ours."""
     job, dot, delivery = lease.rpartition(".")
     if not dot or not job or not delivery.isascii() or not delivery.isdecimal() or len(delivery) > 3:
         return None
@@ -41,7 +41,7 @@ def read_lease(lease: str) -> tuple[str, int] | None:
 
 
 def is_lease_of(lease: str, job: str, deliveries: int) -> bool:
-    """Whether *lease* was ever given out for *job*, which was delivered *deliveries* times."""
+    """Tell if *lease* was ever given out for *job*, which was delivered *deliveries* times."""
     named = read_lease(lease)
     return named is not None and named[0] == job and 1 <= named[1] <= deliveries
 
@@ -79,8 +79,8 @@ class Job:
     worker_seen: int | None
 
 
-class Fate(Enum):
-    """What is to be done with an open job."""
+class JobState(Enum):
+    """The state of an open job: held by a worker, offered to all, or at its end without a result."""
 
     HELD = "held"
     OFFERED = "offered"
@@ -88,17 +88,17 @@ class Fate(Enum):
     MISSED = "missed"
 
 
-def fate(job: Job, *, now: int, expiry: int) -> Fate:
-    """*expiry* is `Grace.expiry`: a worker that was seen at or after it holds what it has."""
+def state(job: Job, *, now: int, expiry: int) -> JobState:
+    """Decide the state of *job*. *expiry* is `Grace.expiry`: a worker that was seen at or after it holds what it has."""
     if job.worker is not None and job.worker_seen is not None and job.worker_seen >= expiry:
-        return Fate.HELD
+        return JobState.HELD
     if job.worker is not None and job.worker_seen is None and expiry == 0:
-        return Fate.HELD
+        return JobState.HELD
     if job.delivery - job.released >= MAX_FAILED:
-        return Fate.LOST
+        return JobState.LOST
     if now >= job.until or job.delivery >= MAX_DELIVERIES:
-        return Fate.LOST if job.worker is not None else Fate.MISSED
-    return Fate.OFFERED
+        return JobState.LOST if job.worker is not None else JobState.MISSED
+    return JobState.OFFERED
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""`results`: what became of the runs, a line each, as it comes."""
+"""`results`: the outcomes of runs, a line each, as they come."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import click
 
 from controlplane.commands.session import Session, run, with_session
-from controlplane.store import results as stored
+from controlplane.service import results as stored
 from controlplane.store.database import Database
 from controlplane.store.results import StoredResult
 from worker.apitest import summary
@@ -36,19 +36,17 @@ def results(
     limit: int,
 ) -> None:
     """Print the newest results, the newest last."""
-    run(_results(session, follow=follow, as_json=as_json, test=test, limit=limit), session)
+    run(_results(session, follow=follow, as_json=as_json, test=test, limit=limit))
 
 
 async def _results(session: Session, *, follow: bool, as_json: bool, test: str | None, limit: int) -> None:
     stop = _on_signal() if follow else None
     async with session.open() as database:
-        async with database.read() as connection:
-            last = await stored.last(connection)
-            found = await stored.newest(connection, test=test, limit=limit)
-        _print(found, as_json=as_json)
+        newest = await stored.newest(database, test=test, limit=limit)
+        _print(newest.results, as_json=as_json)
         if stop is not None:
-            await _follow(session, database, stop, test=test, after=last, as_json=as_json)
-        elif not found and not as_json:
+            await _follow(session, database, stop, test=test, after=newest.last, as_json=as_json)
+        elif not newest.results and not as_json:
             click.echo("no results yet", err=True)
 
 
@@ -62,10 +60,9 @@ def _on_signal() -> asyncio.Event:
 async def _follow(
     session: Session, database: Database, stop: asyncio.Event, *, test: str | None, after: int, as_json: bool
 ) -> None:
-    """Poll until Ctrl-C, which is how following ends and no error."""
+    """Poll until Ctrl-C, which ends following and is not an error."""
     while not stop.is_set():
-        async with database.read() as connection:
-            found = await stored.read(connection, test=test, after=after, limit=FOLLOW_BATCH)
+        found = await stored.since(database, test=test, after=after, limit=FOLLOW_BATCH)
         _print(found, as_json=as_json)
         if found:
             after = found[-1].seq

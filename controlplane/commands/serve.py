@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -12,24 +11,11 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from controlplane import app
 from controlplane.commands.session import Session, run, with_session
-from worker.text import harmless
+from worker.telemetry import log
 from worker.wire import signing
 
-
-class Lines(logging.Formatter):
-    """`TIME LEVEL message key=value…`, one line a record whatever is in it, as the worker's logs look."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        moment = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
-        details = {name: value for name, value in vars(record).items() if name not in _OWN}
-        words = [f"{moment}Z", f"{record.levelname:7}", harmless(record.getMessage())]
-        words += [f"{name}={harmless(str(value))}" for name, value in details.items()]
-        line = " ".join(words)
-        return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
-
-
-_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-"""What every record has."""
+INFO, DEBUG = 3, 4
+"""Verbosity, as the worker's log counts it."""
 
 
 def listen_address(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[str, int]:
@@ -96,7 +82,7 @@ def serve(
     _log_to_stderr(verbose=verbose)
     host, port = listen
     settings = app.Settings(
-        database=session.database,
+        engine=session.engine,
         keyring=session.keyring(),
         host=host,
         port=port,
@@ -105,7 +91,7 @@ def serve(
         tls_key=tls_key,
         retention_days=retention_days,
     )
-    run(app.serve(settings, session.clock, _announce), session)
+    run(app.serve(settings, session.clock, _announce))
 
 
 def _announce(url: str) -> None:
@@ -114,19 +100,14 @@ def _announce(url: str) -> None:
 
 
 def _malformed_is_a_line(record: logging.LogRecord) -> bool:
-    """Bytes that are no HTTP are their sender's mistake: aiohttp logs them with a traceback of ours."""
+    """Log bytes that are not HTTP as one line. They are the sender's mistake, and aiohttp logs them with a traceback of ours."""
     if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
-        record.msg, record.args = "refused what is no HTTP: %s", (record.exc_info[1].message,)
+        record.msg, record.args = "refused what is not valid HTTP: %s", (record.exc_info[1].message,)
         record.exc_info, record.levelno, record.levelname = None, logging.INFO, "INFO"
         record.action = "request_refused"
     return True
 
 
 def _log_to_stderr(*, verbose: bool) -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(Lines())
-    logging.basicConfig(handlers=[handler], level=logging.INFO)
-    logging.getLogger("alembic").setLevel(logging.WARNING)
+    log.configure("pretty", DEBUG if verbose else INFO, sys.stderr, packages=("controlplane", "worker"))
     logging.getLogger("aiohttp.server").addFilter(_malformed_is_a_line)
-    if verbose:
-        logging.getLogger("controlplane").setLevel(logging.DEBUG)

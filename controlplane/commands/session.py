@@ -1,4 +1,4 @@
-"""What every command shares: which database, which key, what time it is, and how an error ends."""
+"""The frame of every command: its database, its key, its clock, and the end of an error as one line."""
 
 from __future__ import annotations
 
@@ -12,17 +12,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from sqlalchemy.exc import DBAPIError
 
-from controlplane.errors import ControlPlaneError, DatabaseError
+from controlplane.errors import ConflictError, ControlPlaneError, NotFoundError
 from controlplane.store import sealing
 from controlplane.store.database import Database, Keyring, open_database
+from controlplane.store.engines.choice import choose
+from controlplane.store.engines.engine import Engine
 from worker.clock import Clock, SystemClock
 from worker.secret import Secret
 
 T = TypeVar("T")
 
-DEFAULT_DATABASE = Path("controlplane.db")
+DEFAULT_DATABASE = "controlplane.db"
 
 
 class UnusableInput(click.ClickException):
@@ -35,18 +36,14 @@ class UnusableInput(click.ClickException):
 class Session:
     """The options before the command."""
 
-    database: Path
+    engine: Engine
     key_file: Path | None
     key: Secret[str] | None
     clock: Clock
 
-    def now(self) -> int:
-        """Epoch milliseconds."""
-        return round(self.clock.now().timestamp() * 1000)
-
     def keyring(self) -> Keyring:
-        """Raises DatabaseError for a malformed key."""
-        beside = self.database.with_name(f"{self.database.name}.key")
+        """The key of the environment, or of a file. Raises DatabaseError for a malformed key."""
+        beside = self.engine.key_file
         if self.key is not None:
             key = sealing.read_key(self.key.reveal(), origin="CONTROLPLANE_KEY")
             return Keyring(path=beside, key=key, origin="CONTROLPLANE_KEY")
@@ -54,7 +51,7 @@ class Session:
 
     @asynccontextmanager
     async def open(self, *, create: bool = False) -> AsyncIterator[Database]:
-        database = await open_database(self.database, self.keyring(), create=create)
+        database = await open_database(self.engine, self.keyring(), create=create)
         try:
             yield database
         finally:
@@ -63,7 +60,7 @@ class Session:
 
 database_option = click.option(
     "--database",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=str, dir_okay=False),
     envvar="CONTROLPLANE_DATABASE",
     show_envvar=True,
     help=f"The SQLite file.  [default: {DEFAULT_DATABASE}]",
@@ -74,11 +71,13 @@ def with_session(command: Callable[..., None]) -> Callable[..., None]:
     """Give *command* a Session, and the option --database, which may stand before the command's name as well."""
 
     @functools.wraps(command)
-    def wrapped(database: Path | None, **arguments: Any) -> None:
+    def wrapped(database: str | None, **arguments: Any) -> None:
         environment = os.environ  # noqa: TID251 - a command's edge
         key, key_file = environment.get("CONTROLPLANE_KEY"), environment.get("CONTROLPLANE_KEY_FILE")
         session = Session(
-            database=database or click.get_current_context().find_root().params.get("database") or DEFAULT_DATABASE,
+            engine=choose(
+                database or click.get_current_context().find_root().params.get("database") or DEFAULT_DATABASE
+            ),
             key=Secret(key) if key else None,
             key_file=Path(key_file) if key_file else None,
             clock=SystemClock(),
@@ -88,11 +87,25 @@ def with_session(command: Callable[..., None]) -> Callable[..., None]:
     return database_option(wrapped)
 
 
-def run(work: Coroutine[Any, Any, T], session: Session) -> T:
+def run(work: Coroutine[Any, Any, T]) -> T:
     """Run a command's coroutine; what the operator can mend ends as one line and exit 2."""
     try:
         return asyncio.run(work)
     except ControlPlaneError as error:
-        raise UnusableInput(str(error)) from error
-    except DBAPIError as error:
-        raise UnusableInput(str(DatabaseError(f"database {session.database}: {error.orig}"))) from error
+        raise UnusableInput(f"{error}{_advice(error)}") from error
+
+
+def _advice(error: ControlPlaneError) -> str:
+    """The command or the option that helps."""
+    match error:
+        case NotFoundError(kind="test"):
+            return "; `test list` shows those that there are"
+        case NotFoundError(kind="location", known=()):
+            return "; there are none; `location create` makes one"
+        case ConflictError(kind="location"):
+            return "; `location rotate` makes it a new config file"
+        case ConflictError(kind="test", place=""):
+            return f"; use a public id: {', '.join(error.ids)}"
+        case ConflictError(kind="test"):
+            return "; give it a public_id"
+    return ""

@@ -1,1 +1,1 @@
-"""What the control plane answers over HTTP. Nothing here decides who runs what, and no statement of SQL is here."""
+"""The control plane over HTTP: the web application and its protocols. The service layer decides, the store keeps."""

@@ -1,4 +1,4 @@
-"""What every handler is given: one value, made by `app`."""
+"""The value that every handler is given; `app` makes it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from worker.clock import Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
+class Context:
     """*hosts* are the authorities that requests may be signed for: the public URLs' own."""
 
     database: Database
@@ -21,9 +21,5 @@ class Service:
     grace: Grace
     hosts: Collection[str]
 
-    def now(self) -> int:
-        """Epoch milliseconds."""
-        return round(self.clock.now().timestamp() * 1000)
 
-
-SERVICE = web.AppKey("service", Service)
+CONTEXT = web.AppKey("context", Context)

@@ -1,15 +1,12 @@
-"""Files of API-test JSON → tests to be stored, every mistake with its place. How a file may look: `worker.apitest.files`."""
+"""API-test definitions as the control plane stores them: valid, named, and with a period."""
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from worker.apitest import files
 from worker.apitest.definition import APITest
 from worker.apitest.parse import parse
 from worker.errors import TestError
@@ -22,41 +19,15 @@ PUBLIC_ID_ALPHABET = "abcdefghijklmnopqrstuvwxyz23456789"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """A valid definition. *place* is where it came from, for error lines."""
+    """A valid definition. *place* is its origin, for error lines."""
 
     place: str
     content: dict[str, Any]
     parsed: APITest
 
 
-def read_all(paths: Sequence[Path]) -> tuple[list[Definition], list[str]]:
-    """Every valid definition in the files, and a line for every mistake."""
-    found: list[Definition] = []
-    mistakes: list[str] = []
-    for path in paths:
-        for entry in _entries(path):
-            if isinstance(entry, files.Unusable):
-                mistakes.append(str(entry))
-                continue
-            try:
-                found.append(_definition(entry))
-            except TestError as error:
-                mistakes += [f"{entry.place}: {mistake}" for mistake in error.errors]
-    return found, mistakes
-
-
-def public_id() -> str:
-    """Three times three of [a-z2-9]."""
-    return "-".join("".join(secrets.choice(PUBLIC_ID_ALPHABET) for _ in range(3)) for _ in range(3))
-
-
-def is_public_id(text: str) -> bool:
-    parts = text.split("-")
-    return len(parts) == 3 and all(len(part) == 3 and set(part) <= set(PUBLIC_ID_ALPHABET) for part in parts)
-
-
-def _definition(entry: files.Definition) -> Definition:
-    content = entry.value
+def check(place: str, content: object) -> Definition:
+    """Read the decoded JSON *content* of a definition. Raises TestError with every mistake in it."""
     parsed = parse(content)
     mistakes = []
     if not parsed.name.strip():
@@ -70,14 +41,14 @@ def _definition(entry: files.Definition) -> Definition:
     if mistakes:
         raise TestError(mistakes)
     assert isinstance(content, dict)
-    return Definition(place=entry.place, content=content, parsed=parsed)
+    return Definition(place=place, content=content, parsed=parsed)
 
 
-def _entries(path: Path) -> Iterator[files.Definition | files.Unusable]:
-    try:
-        with path.open("rb") as file:
-            data = file.read(files.MAX_BYTES + 1)
-    except OSError as error:
-        yield files.Unusable(file=str(path), reason=error.strerror or "cannot be read")
-    else:
-        yield from files.read(str(path), data)
+def public_id() -> str:
+    """Make an id of the reference system's form: three times three of [a-z2-9]."""
+    return "-".join("".join(secrets.choice(PUBLIC_ID_ALPHABET) for _ in range(3)) for _ in range(3))
+
+
+def is_public_id(text: str) -> bool:
+    parts = text.split("-")
+    return len(parts) == 3 and all(len(part) == 3 and set(part) <= set(PUBLIC_ID_ALPHABET) for part in parts)

@@ -1,1 +1,1 @@
-"""What the control plane remembers, in SQL. Functions take a connection inside a transaction; nobody else writes a statement."""
+"""The control plane's memory, in SQL. Functions take a connection inside a transaction; nobody else writes a statement."""

@@ -1,4 +1,4 @@
-"""What one pull does to the jobs: take back what is not there, give out what is due. `leases` and `schedule` decide."""
+"""The jobs of one pull: take back what is not there, give out what is due. `leases` and `schedule` decide."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import leases
-from controlplane.leases import Fate
-from controlplane.schedule import Run, Timetable, following, start_before
+from controlplane.leases import JobState
+from controlplane.schedule import following, start_before
+from controlplane.store import runs
 from controlplane.store.tables import assignments, jobs, results, tests, workers
 
 
@@ -33,7 +34,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taker:
-    """Who asks, and for how much: at most *jobs* jobs whose definitions have at most *characters* together (one always fits)."""
+    """A worker that asks for at most *jobs* jobs whose definitions have at most *characters* together (one always fits)."""
 
     location: str
     worker: str
@@ -95,7 +96,7 @@ async def give_out(
             definition=row.definition,
         )
         for row in await _unheld(connection, taker.location, expiry)
-        if leases.fate(open_job(row), now=now, expiry=expiry) is Fate.OFFERED
+        if leases.state(open_job(row), now=now, expiry=expiry) is JobState.OFFERED
     ]
     fresh = {str(uuid.uuid4()): row for row in await _due(connection, taker.location, now, limit=taker.jobs + 1)}
     first = [
@@ -103,7 +104,7 @@ async def give_out(
             job=job,
             delivery=1,
             scheduled_at=row.due_at,
-            until=start_before(_run(row), _timetable(row)),
+            until=start_before(runs.run(row), runs.timetable(row)),
             definition=row.definition,
         )
         for job, row in fresh.items()
@@ -209,13 +210,5 @@ async def _start(
 def _next(row: Any) -> dict[str, int | None]:
     if row.paused:  # somebody asked for this one run
         return {"next_due": None, "next_until": None}
-    run = following(_run(row), _timetable(row))
+    run = following(runs.run(row), runs.timetable(row))
     return {"next_due": run.due_at, "next_until": run.until}
-
-
-def _run(row: Any) -> Run:
-    return Run(row.due_at, row.until)
-
-
-def _timetable(row: Any) -> Timetable:
-    return Timetable.of(row.test_id, row.location_id, row.period_ms)

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, FromClause, Row, delete, func, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controlplane.errors import UnusableError
+from controlplane.errors import ConflictError, NotFoundError
 from controlplane.store.sealing import Sealer
 from controlplane.store.tables import assignments, credentials, locations
 from worker.secret import Secret
@@ -26,7 +26,7 @@ class Location:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """What the control plane keeps of a config file: the HMAC key, the jobs' public and the results' private key."""
+    """The control plane's part of a config file: the HMAC key, the jobs' public and the results' private key."""
 
     access_key: str
     secret: Secret[str]
@@ -38,7 +38,7 @@ class Credential:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
-    """Whoever signs with *secret* speaks for *location*, whose config files in force have these keys, the newest first.
+    """A proven identity: who signs with *secret* speaks for *location*. Keys are of its config files in force, the newest first.
 
     *job_keys* are (kid, public PEM), *results_keys* private PEM.
     """
@@ -50,7 +50,7 @@ class Access:
 
 
 async def add(connection: AsyncConnection, location: Location) -> None:
-    """Raises UnusableError where the name is taken."""
+    """Store a new location. Raises ConflictError where its name is taken."""
     try:
         await connection.execute(
             locations.insert().values(
@@ -62,9 +62,7 @@ async def add(connection: AsyncConnection, location: Location) -> None:
             )
         )
     except IntegrityError as error:
-        raise UnusableError(
-            f"a location named {location.name!r} exists; `location rotate` makes it a new config file"
-        ) from error
+        raise ConflictError("location", location.name) from error
 
 
 async def add_credential(
@@ -104,7 +102,7 @@ async def drop_expired_credentials(connection: AsyncConnection, *, now: int) -> 
 
 
 async def access(connection: AsyncConnection, sealer: Sealer, access_key: str, *, now: int) -> Access | None:
-    """Whom an access key stands for, None where it is unknown or has expired."""
+    """Look up the location that an access key stands for, None where the key is unknown or has expired."""
     mine = credentials.alias()
     rows = (
         await connection.execute(
@@ -133,7 +131,7 @@ def _opened(sealer: Sealer, sealed: bytes, context: str) -> Secret[str]:
 
 
 async def find(connection: AsyncConnection, name: str) -> Location:
-    """By name or id. Raises UnusableError with the names that there are."""
+    """Find a location by its name or id. Raises NotFoundError with the names that there are."""
     row = (
         await connection.execute(
             select(locations)
@@ -142,13 +140,11 @@ async def find(connection: AsyncConnection, name: str) -> Location:
         )
     ).first()
     if row is None:
-        names = [found.name for found in await everyone(connection)]
-        known = f"there are: {', '.join(names)}" if names else "there are none; `location create` makes one"
-        raise UnusableError(f"no location {name!r}; {known}")
+        raise NotFoundError("location", name, [found.name for found in await list_all(connection)])
     return _location(row)
 
 
-async def everyone(connection: AsyncConnection) -> Sequence[Location]:
+async def list_all(connection: AsyncConnection) -> Sequence[Location]:
     return [_location(row) for row in await connection.execute(select(locations).order_by(locations.c.name))]
 
 
@@ -161,12 +157,12 @@ async def set_intake_url(connection: AsyncConnection, location: str, url: str) -
 
 
 async def remove(connection: AsyncConnection, location: str) -> None:
-    """With its credentials, workers, jobs and assignments. Results stay until they are too old."""
+    """Delete a location with its credentials, workers, jobs and assignments. Results stay until they are too old."""
     await connection.execute(delete(locations).where(locations.c.id == location))
 
 
 async def count_tests(connection: AsyncConnection) -> dict[str, int]:
-    """How many tests each location has, by its id."""
+    """Count the tests of each location, by its id."""
     rows = await connection.execute(
         select(assignments.c.location_id, func.count().label("tests")).group_by(assignments.c.location_id)
     )

@@ -1,4 +1,4 @@
-"""Brings a schema up to date: Alembic, driven by hand inside the caller's transaction."""
+"""Bring a schema up to date: Alembic, driven by hand inside the caller's transaction."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from controlplane.store import migrations
 from controlplane.store.tables import REVISION
 
 
-def upgrade(connection: Connection, path: Path, *, found: str | None) -> None:
+def upgrade(connection: Connection, place: str, *, found: str | None) -> None:
     """From revision *found* (None: an empty database) to ours. Raises DatabaseError where *found* is not known here."""
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
@@ -23,5 +23,5 @@ def upgrade(connection: Connection, path: Path, *, found: str | None) -> None:
         command.upgrade(config, REVISION)
     except CommandError as error:
         raise DatabaseError(
-            f"database {path} has schema {found!r}: it was made by a newer version than this one, which knows {REVISION}"
+            f"database {place} has schema {found!r}: it was made by a newer version than this one, which knows {REVISION}"
         ) from error

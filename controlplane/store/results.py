@@ -20,8 +20,8 @@ MAX_OUTCOME_BYTES = 1024 * 1024
 """One result. A stored body has at most 64 KiB, six times that when every byte needs an escape; the rest is headers."""
 
 
-class Fate(Enum):
-    """What became of a result that was pushed; the values are the reply's."""
+class Disposition(Enum):
+    """The decision on a pushed result; the values are the reply's."""
 
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
@@ -30,9 +30,11 @@ class Fate(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Disposition:
+class Kept:
+    """A pushed result and the decision on it."""
+
     result: str
-    fate: Fate
+    disposition: Disposition
     reason: str = ""
 
 
@@ -42,7 +44,7 @@ class _Failure(msgspec.Struct, frozen=True):
 
 
 class _Outcome(msgspec.Struct, frozen=True):
-    """What every outcome must have to be stored; all else is kept as it came."""
+    """The members that an outcome must have to be stored; all else is kept as it came."""
 
     status: Literal["passed", "failed", "missed"]
     failure: _Failure | None = None
@@ -69,39 +71,41 @@ class StoredResult:
 
 async def keep(
     connection: AsyncConnection, *, location: str, worker: str, items: Sequence[ResultItem], now: int
-) -> tuple[Disposition, ...]:
+) -> tuple[Kept, ...]:
     """Store what is new. The caller commits before it tells anybody."""
     known = await _known_jobs(connection, location, {item.job for item in items})
     stored = await _stored(connection, {item.result for item in items})
-    dispositions, accepted = [], []
+    kept, accepted = [], []
     for item in items:
-        disposition = _judge(item, known.get(item.job), stored)
-        if disposition.fate is Fate.ACCEPTED:
+        decision = _judge(item, known.get(item.job), stored)
+        if decision.disposition is Disposition.ACCEPTED:
             accepted.append(_row(item, known[item.job], worker=worker, now=now))
             stored[item.result] = item.job
             known[item.job]["closed"] = "result"
-        dispositions.append(disposition)
+        kept.append(decision)
     if accepted:
         await _accept(connection, accepted, now=now)
-    return tuple(dispositions)
+    return tuple(kept)
 
 
-def _judge(item: ResultItem, job: dict[str, Any] | None, stored: dict[str, str | None]) -> Disposition:
-    def decided(fate: Fate, reason: str = "") -> Disposition:
-        return Disposition(result=item.result, fate=fate, reason=reason)
+def _judge(item: ResultItem, job: dict[str, Any] | None, stored: dict[str, str | None]) -> Kept:
+    def decided(disposition: Disposition, reason: str = "") -> Kept:
+        return Kept(result=item.result, disposition=disposition, reason=reason)
 
     if item.result in stored:
         if stored[item.result] == item.job:
-            return decided(Fate.DUPLICATE)
-        return decided(Fate.REJECTED, "the result's id is taken by a result of another job")
+            return decided(Disposition.DUPLICATE)
+        return decided(Disposition.REJECTED, "the result's id is taken by a result of another job")
     if job is None:
-        return decided(Fate.REJECTED, "no such job here: never given out, or older than the retention of results")
+        return decided(
+            Disposition.REJECTED, "no such job here: never given out, or older than the retention of results"
+        )
     if not leases.is_lease_of(item.lease, item.job, job["delivery"]):
-        return decided(Fate.REJECTED, "the lease was never given out for this job")
+        return decided(Disposition.REJECTED, "the lease was never given out for this job")
     if job["closed"] in ("result", "cancelled"):
-        return decided(Fate.SUPERSEDED)
+        return decided(Disposition.SUPERSEDED)
     mistake = _mistake(item.outcome)
-    return decided(Fate.REJECTED, mistake) if mistake else decided(Fate.ACCEPTED)
+    return decided(Disposition.REJECTED, mistake) if mistake else decided(Disposition.ACCEPTED)
 
 
 def _mistake(outcome: msgspec.Raw) -> str | None:

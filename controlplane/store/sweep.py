@@ -1,4 +1,4 @@
-"""What time does when nobody asks: runs that were missed, jobs that were lost, and what is too old to keep.
+"""Upkeep that needs no request: notes of runs that were missed and of jobs that were lost.
 
 Each step is one short transaction over a bounded number of rows, and finds nothing to do when another process was faster.
 """
@@ -14,9 +14,10 @@ from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import leases
-from controlplane.leases import LEASE_TTL, Fate
-from controlplane.schedule import Missed, Run, Timetable, settle
+from controlplane.leases import LEASE_TTL, JobState
+from controlplane.schedule import Missed, Run, settle
 from controlplane.store import results as stored
+from controlplane.store import runs
 from controlplane.store.dispatch import open_job
 from controlplane.store.tables import assignments, jobs, tests, workers
 from worker.apitest.result import Result, Status
@@ -27,10 +28,10 @@ BATCH = 200
 
 async def settle_runs(connection: AsyncConnection, *, now: int) -> int:
     """Note runs whose period ended without a start, and move on to the next; how many there were, at most `BATCH`."""
-    found = await _runs(connection, assignments.c.until <= now)
+    found = await _assignments(connection, assignments.c.until <= now)
     last_seen = await _last_seen(connection) if found else {}
     for row in found:
-        run, missed = settle(Run(row.due_at, row.until), _timetable(row), now)
+        run, missed = settle(runs.run(row), runs.timetable(row), now)
         if missed is not None:
             reason = _why_missed(missed, running=row.job_id is not None, last_seen=last_seen.get(row.location_id, 0))
             await _note_missed(connection, row, missed, reason, now=now)
@@ -40,14 +41,14 @@ async def settle_runs(connection: AsyncConnection, *, now: int) -> int:
 
 async def mend_runs(connection: AsyncConnection, *, now: int) -> int:
     """Bring back runs that lie ahead further than any timetable puts them: the clock was set back."""
-    found = await _runs(connection, assignments.c.due_at > now + 2 * tests.c.period_ms)
+    found = await _assignments(connection, assignments.c.due_at > now + 2 * tests.c.period_ms)
     for row in found:
-        run, _ = settle(Run(row.due_at, row.until), _timetable(row), now)
+        run, _ = settle(runs.run(row), runs.timetable(row), now)
         await _set(connection, row, run)
     return len(found)
 
 
-async def _runs(connection: AsyncConnection, condition: Any) -> Sequence[Any]:
+async def _assignments(connection: AsyncConnection, condition: Any) -> Sequence[Any]:
     rows = await connection.execute(
         select(assignments, tests.c.name, tests.c.subtype, tests.c.version, tests.c.period_ms, tests.c.paused)
         .join(tests, tests.c.public_id == assignments.c.test_id)
@@ -58,15 +59,11 @@ async def _runs(connection: AsyncConnection, condition: Any) -> Sequence[Any]:
     return rows.all()
 
 
-def _timetable(row: Any) -> Timetable:
-    return Timetable.of(row.test_id, row.location_id, row.period_ms)
-
-
 async def _set(connection: AsyncConnection, row: Any, run: Run | None) -> None:
     await connection.execute(
         update(assignments)
         .where(assignments.c.test_id == row.test_id, assignments.c.location_id == row.location_id)
-        .values(due_at=run.due_at if run else None, until=run.until if run else None)
+        .values(runs.columns(run))
     )
 
 
@@ -91,14 +88,14 @@ async def settle_jobs(connection: AsyncConnection, *, now: int, expiry: int) -> 
     )
     closed = 0
     for row in rows.all():
-        match leases.fate(open_job(row), now=now, expiry=expiry):
-            case Fate.LOST:
+        match leases.state(open_job(row), now=now, expiry=expiry):
+            case JobState.LOST:
                 await _note_job(connection, row, "lost", _why_lost(row), now=now)
                 closed += 1
-            case Fate.MISSED:
+            case JobState.MISSED:
                 await _note_job(connection, row, "missed", _why_not_run(row, now), now=now)
                 closed += 1
-            case Fate.HELD | Fate.OFFERED:
+            case JobState.HELD | JobState.OFFERED:
                 pass
     return closed
 

@@ -151,5 +151,5 @@ results = Table(
     Index("results_by_age", "stored_at"),
     sqlite_autoincrement=True,
 )
-"""What became of scheduled runs. *origin* is `worker`, or `missed` or `lost` where the control plane itself wrote it down;
+"""The results of scheduled runs. *origin* is `worker`, or `missed` or `lost` where the control plane itself wrote it down;
 *runs* is 1, or how many runs in a row were missed while the control plane itself was down. *seq* only grows."""

@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import Row, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controlplane.errors import UnusableError
+from controlplane.errors import ConflictError, NotFoundError
 from controlplane.schedule import Run, Timetable, at_once, in_phase
+from controlplane.store import runs
 from controlplane.store.tables import assignments, jobs, locations, tests
 
 
@@ -50,23 +51,22 @@ async def by_name(connection: AsyncConnection, name: str) -> Sequence[StoredTest
 
 
 async def get(connection: AsyncConnection, name: str) -> StoredTest:
-    """By public id or name. Raises UnusableError where that is not exactly one test."""
+    """Find a test by its public id or name. Raises NotFoundError, or ConflictError where several have that name."""
     found = await by_id(connection, name)
     named = [found] if found is not None else await by_name(connection, name)
     if not named:
-        raise UnusableError(f"no test {name!r}; `test list` shows those that there are")
+        raise NotFoundError("test", name)
     if len(named) > 1:
-        ids = ", ".join(test.public_id for test in named)
-        raise UnusableError(f"{len(named)} tests are named {name!r}; use a public id: {ids}")
+        raise ConflictError("test", name, [test.public_id for test in named])
     return named[0]
 
 
-async def everyone(connection: AsyncConnection) -> Sequence[StoredTest]:
+async def list_all(connection: AsyncConnection) -> Sequence[StoredTest]:
     return [_test(row) for row in await connection.execute(select(tests).order_by(tests.c.name, tests.c.public_id))]
 
 
-async def everywhere(connection: AsyncConnection) -> Sequence[Assignment]:
-    """Every assignment of every test, by test and location."""
+async def list_assignments(connection: AsyncConnection) -> Sequence[Assignment]:
+    """List every assignment of every test, by test and location."""
     rows = await connection.execute(
         select(assignments, locations.c.name.label("location_name"))
         .join(locations, locations.c.id == assignments.c.location_id)
@@ -115,14 +115,16 @@ async def assign(connection: AsyncConnection, test: StoredTest, location: str, *
     if await connection.scalar(select(assignments.c.test_id).where(there)) is not None:
         return
     run = None if test.paused or not enabled else at_once(now, _timetable(test, location))
-    await connection.execute(assignments.insert().values(test_id=test.public_id, location_id=location, **_columns(run)))
+    await connection.execute(
+        assignments.insert().values(test_id=test.public_id, location_id=location, **runs.columns(run))
+    )
 
 
 async def set_paused(connection: AsyncConnection, test: StoredTest, *, paused: bool, now: int) -> None:
     """A paused test is due nowhere; what runs of it is let to its end. A resumed one is due at once."""
     await connection.execute(update(tests).where(tests.c.public_id == test.public_id).values(paused=paused))
     if paused:
-        nothing = _columns(None)
+        nothing = runs.columns(None)
         await connection.execute(update(assignments).where(assignments.c.test_id == test.public_id).values(nothing))
     elif test.paused:
         await _reschedule(connection, test, now=now, paused=False)
@@ -176,11 +178,7 @@ async def _assigned(connection: AsyncConnection, test: str) -> Sequence[Any]:
 
 async def _schedule(connection: AsyncConnection, test: str, location: str, run: Run | None) -> None:
     there = (assignments.c.test_id == test) & (assignments.c.location_id == location)
-    await connection.execute(update(assignments).where(there).values(_columns(run)))
-
-
-def _columns(run: Run | None) -> dict[str, int | None]:
-    return {"due_at": run.due_at if run else None, "until": run.until if run else None}
+    await connection.execute(update(assignments).where(there).values(runs.columns(run)))
 
 
 def _timetable(test: StoredTest, location: str) -> Timetable:

@@ -1,4 +1,4 @@
-"""Worker processes: the numbers of their requests, when they were last seen, and what they say of themselves."""
+"""Worker processes: the numbers of their requests, their last pull, and their reports of themselves."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ async def _advance(
     return last
 
 
-async def everyone(connection: AsyncConnection) -> Sequence[Worker]:
+async def list_all(connection: AsyncConnection) -> Sequence[Worker]:
     rows = await connection.execute(select(workers).order_by(workers.c.location_id, workers.c.first_seen))
     return [
         Worker(

@@ -61,7 +61,13 @@ def test_the_first_pull_waits_for_nothing_that_only_runs_tests_or_answers_probes
         "worker.sandbox",
         "worker.checks",
     }
-    for_probes = {"worker.telemetry.status", "worker.telemetry.metrics", "aiohttp.web", "prometheus_client"}
+    for_probes = {
+        "worker.telemetry.status",
+        "worker.telemetry.metrics",
+        "worker.web",
+        "aiohttp.web",
+        "prometheus_client",
+    }
     assert modules.isdisjoint(late | for_probes)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
@@ -39,14 +39,20 @@ STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
-def configure(style: Literal["pretty", "json"], verbosity: int, stream: TextIO) -> None:
-    """Send all records to *stream*. Libraries are heard from warnings on: their details may hold what ours never do."""
+def configure(
+    style: Literal["pretty", "json"], verbosity: int, stream: TextIO, packages: Sequence[str] = (OWN_PACKAGE,)
+) -> None:
+    """Send all records to *stream*, those of our *packages* from *verbosity* on.
+
+    Libraries are heard from warnings on: their details may hold what ours never do.
+    """
     handler = logging.StreamHandler(stream)
     handler.setFormatter(JSONFormatter() if style == "json" else PrettyFormatter(colour=stream.isatty()))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(LEVELS[verbosity], logging.WARNING))
-    logging.getLogger(OWN_PACKAGE).setLevel(LEVELS[verbosity])
+    for package in packages:
+        logging.getLogger(package).setLevel(LEVELS[verbosity])
 
 
 class JSONFormatter(logging.Formatter):

@@ -1,24 +1,27 @@
 """The server for status probes: `GET /liveness`, `/readiness` and `/metrics`; nothing else, and no request body is read.
 
-`serving` imports it only where `enableStatusProbes` asks for it: a web server is much to import.
+`agent.worker` imports it only where `enableStatusProbes` asks for it: a web server is much to import.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from aiohttp import web
 
 from worker.errors import ConfigError
 from worker.telemetry.health import Health
 from worker.telemetry.metrics import CONTENT_TYPE, Metrics
+from worker.web.connections import ClientLimits, serving
 
 log = logging.getLogger(__name__)
 
 IDLE_SECONDS = 10.0
-"""For the head of a request, and between requests: a port that somebody can reach is not to be kept busy by saying nothing."""
+"""For the head of a request, and between requests: a port that somebody can reach must not be kept busy by saying nothing."""
+MAX_CONNECTIONS = 100
+"""Far more than an orchestrator and its collectors keep open."""
 
 
 @asynccontextmanager
@@ -26,24 +29,18 @@ async def status_server(
     health: Health, metrics: Metrics, host: str, port: int, *, idle_seconds: float = IDLE_SECONDS
 ) -> AsyncIterator[tuple[str, int]]:
     """Serve for as long as the context lasts, at the address that it yields. Raises ConfigError if nothing can listen there."""
-    runner = web.AppRunner(status_application(health, metrics), access_log=None, keepalive_timeout=idle_seconds)
-    await runner.setup()
-    try:
-        yield await _listen(runner, host, port)
-    finally:
-        await runner.cleanup()
-
-
-async def _listen(runner: web.AppRunner, host: str, port: int) -> tuple[str, int]:
-    try:
-        await web.TCPSite(runner, host, port).start()
-    except OSError as error:
-        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}", option="statusProbesPort") from error
-    bound = runner.addresses[0][1]
-    log.info(
-        "status probes on %s, port %d", host, bound, extra={"action": "status_probes", "host": host, "port": bound}
-    )
-    return host, bound
+    runner = web.AppRunner(status_application(health, metrics), access_log=None)
+    limits = ClientLimits(connections=MAX_CONNECTIONS, head_seconds=idle_seconds, idle_seconds=idle_seconds)
+    async with AsyncExitStack() as stack:
+        try:
+            sockets = await stack.enter_async_context(serving(runner, (host, port), limits))
+        except OSError as error:
+            raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}", option="statusProbesPort") from error
+        bound = sockets[0].getsockname()[1]
+        log.info(
+            "status probes on %s, port %d", host, bound, extra={"action": "status_probes", "host": host, "port": bound}
+        )
+        yield host, bound
 
 
 def status_application(health: Health, metrics: Metrics) -> web.Application:

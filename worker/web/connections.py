@@ -1,9 +1,9 @@
-"""Connections of clients who may be anybody: how long one may take to ask, and how many there may be.
+"""Limits on the connections of clients who may be anybody: the time that one may take to ask, and their number.
 
 aiohttp reads a request's head for an hour, if it takes that long to come, and writes a reply for as long as its reader likes.
 Here a connection is *busy* while a handler has its request, which is the handler's to bound, and *waits* otherwise: for a head,
-or for its last reply to be read. What waits too long is cut off. Where there are too many, what has waited longest goes first:
-a worker asks once a second; who keeps connections open to use them up does not.
+or for its last reply to be read. A connection that waits too long is cut off. Where there are too many, the one that has waited
+longest goes first: an honest client asks often; who keeps connections open to use them up does not.
 """
 
 from __future__ import annotations
@@ -12,14 +12,12 @@ import asyncio
 import logging
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import cast
 
 from aiohttp import web
-
-from controlplane.rest.access import AccessLog
 
 log = logging.getLogger(__name__)
 
@@ -27,12 +25,10 @@ HEAD_SECONDS = 10.0
 """For the whole head of a request, and for a TLS handshake: as long as a worker gives a whole exchange."""
 IDLE_SECONDS = 75.0
 """Between requests, and for a reply to be read: longer than the minute for which load balancers keep a connection."""
-SHUTDOWN_SECONDS = 5.0
-"""For requests under way when a signal comes; both kinds take milliseconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class ClientLimits:
     """*connections* at one time, busy ones included."""
 
     connections: int
@@ -42,47 +38,47 @@ class Limits:
 
 @asynccontextmanager
 async def serving(
-    application: web.Application, listener: socket.socket, limits: Limits, *, tls: ssl.SSLContext | None = None
-) -> AsyncIterator[None]:
-    """Serve *application* on *listener*, which is closed at the end."""
-    crowd = _Crowd(limits)
-    application.middlewares.insert(0, crowd.occupy)
-    runner = web.AppRunner(
-        application,
-        access_log_class=AccessLog,
-        access_log=logging.getLogger("controlplane.access"),
-        auto_decompress=False,  # what is signed is what was sent
-        shutdown_timeout=SHUTDOWN_SECONDS,
-    )
+    runner: web.AppRunner,
+    listen: socket.socket | tuple[str, int],
+    limits: ClientLimits,
+    *,
+    tls: ssl.SSLContext | None = None,
+) -> AsyncIterator[Sequence[socket.socket]]:
+    """Serve the application of *runner*, which was not set up yet, on a socket or at every address of (host, port).
+
+    Yields the sockets that are listened on. Raises OSError where nothing can listen there.
+    """
+    connections = _Connections(limits)
+    runner.app.middlewares.insert(0, connections.occupy)
     await runner.setup()
     assert runner.server is not None
     serve = runner.server
     try:
         server = await asyncio.get_running_loop().create_server(
-            lambda: _Connection(serve(), crowd),
-            sock=listener,
+            lambda: _Connection(serve(), connections),
+            **({"sock": listen} if isinstance(listen, socket.socket) else {"host": listen[0], "port": listen[1]}),
             ssl=tls,
             ssl_handshake_timeout=limits.head_seconds if tls else None,
         )
         try:
-            yield
+            yield server.sockets
         finally:
             server.close()
     finally:
         await runner.cleanup()
 
 
-class _Crowd:
-    """Everybody who is connected, those who wait in the order in which they began to."""
+class _Connections:
+    """All open connections, the waiting ones in the order in which they began to wait."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: ClientLimits) -> None:
         self.limits = limits
         self._connected: dict[asyncio.BaseTransport, _Connection] = {}
         self._waiting: dict[_Connection, None] = {}
         self._told = False
 
     def join(self, transport: asyncio.BaseTransport, connection: _Connection) -> bool:
-        """Whether there was room, or room could be made."""
+        """Add a connection; False where there is no room and none can be made."""
         full = len(self._connected) >= self.limits.connections
         if full:
             self._tell()
@@ -105,7 +101,7 @@ class _Crowd:
         self._waiting.pop(connection, None)
 
     def _tell(self) -> None:
-        """Once, until there is room again: who floods us shall not flood the log."""
+        """Warn once, until there is room again: a flood of connections must not flood the log."""
         if not self._told:
             self._told = True
             log.warning(
@@ -118,7 +114,7 @@ class _Crowd:
     async def occupy(
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        """Around every handler."""
+        """Mark the connection as busy around every handler."""
         connection = None if request.transport is None else self._connected.get(request.transport)
         if connection is None:  # gone, or about to be
             return await handler(request)
@@ -130,11 +126,11 @@ class _Crowd:
 
 
 class _Connection(asyncio.Protocol):
-    """Stands between a transport and aiohttp's protocol, hands everything on, and looks at the clock."""
+    """A protocol between a transport and aiohttp's, which hands everything on and keeps the time limits."""
 
-    def __init__(self, served: asyncio.Protocol, crowd: _Crowd) -> None:
+    def __init__(self, served: asyncio.Protocol, all_of_them: _Connections) -> None:
         self._served = served
-        self._crowd = crowd
+        self._all = all_of_them
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._idle = False
@@ -142,16 +138,16 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._served.connection_made(transport)
-        if self._crowd.join(transport, self):
-            self._crowd.wait(self)
-            self._limit(self._crowd.limits.head_seconds)
+        if self._all.join(transport, self):
+            self._all.wait(self)
+            self._limit(self._all.limits.head_seconds)
         else:
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._idle:
             self._idle = False
-            self._limit(self._crowd.limits.head_seconds)
+            self._limit(self._all.limits.head_seconds)
         self._served.data_received(data)
 
     def eof_received(self) -> bool | None:
@@ -168,20 +164,20 @@ class _Connection(asyncio.Protocol):
         self._served.connection_lost(exc)
 
     def work(self) -> None:
-        """A handler has the request: the limits are its own."""
+        """Stop the limits: a handler has the request, and bounds its own work."""
         self._idle = False
         self._stop_the_clock()
-        self._crowd.work(self)
+        self._all.work(self)
 
     def wait(self) -> None:
-        """The handler has its answer."""
+        """Begin to wait: the handler has answered."""
         if self._transport is not None:
             self._idle = True
-            self._crowd.wait(self)
-            self._limit(self._crowd.limits.idle_seconds)
+            self._all.wait(self)
+            self._limit(self._all.limits.idle_seconds)
 
     def cut_off(self) -> None:
-        """At once: what the client has not read by now is not waited for."""
+        """Close at once: a reply that the client has not read by now is given up."""
         assert self._transport is not None
         log.debug(
             "closed a connection that asked for nothing",
@@ -202,5 +198,5 @@ class _Connection(asyncio.Protocol):
     def _leave(self) -> None:
         self._stop_the_clock()
         if self._transport is not None:
-            self._crowd.leave(self._transport, self)
+            self._all.leave(self._transport, self)
             self._transport = None

@@ -1,4 +1,4 @@
-"""One signed exchange: read within bounds, prove who sent it, answer, sign the answer.
+"""One signed exchange: read within bounds, prove the sender, answer, sign the answer.
 
 Unknown senders get an unsigned 401 and learn nothing. Everybody who holds a location's key gets every answer signed, refusals and
 our own failures included, because workers believe nothing else. No traceback leaves the process.
@@ -12,11 +12,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from aiohttp import web
-from sqlalchemy.exc import DBAPIError
 
-from controlplane.errors import DatabaseError
-from controlplane.rest.context import SERVICE, Service
-from controlplane.store import locations
+from controlplane.errors import DatabaseError, RefusedError, SequenceError, StatementError
+from controlplane.rest.context import CONTEXT, Context
+from controlplane.service import pulls
+from controlplane.service.pulls import Caller
 from controlplane.store.locations import Access, Location
 from worker.errors import EnvelopeError, MessageError, SignatureError
 from worker.wire import messages, signing
@@ -41,24 +41,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a proven request brought, and from whom."""
+    """A proven request: its caller and what it brought."""
 
-    access: Access
-    worker: str
-    seq: int
+    caller: Caller
     body: bytes
 
 
-class RefusedError(Exception):
-    """Ends an exchange with a signed refusal."""
-
-    def __init__(self, status: int, error: str, message: str, *, last: int | None = None) -> None:
-        super().__init__(message)
-        self.status = status
-        self.refusal = Refusal(error=error, message=message[:1000], last=last)
-
-
-Endpoint = Callable[[Service, Asked], Awaitable[Answer]]
+Endpoint = Callable[[Context, Asked], Awaitable[Answer]]
 
 
 def exchange(
@@ -67,19 +56,21 @@ def exchange(
     """Wrap *endpoint*. A body above *max_bytes* is refused, unread where it announces its size."""
 
     async def handle(request: web.Request) -> web.Response:
-        service = request.app[SERVICE]
+        context = request.app[CONTEXT]
         try:
             claim = signing.read_claim(request.headers)
-            access = await _access(service, claim)
+            access = await pulls.access(
+                context.database, context.clock, access_key=claim.access_key, location=claim.location
+            )
             if access is None:
                 return _unsigned(401, "unknown access key")
             body, problem = await _read(request, max_bytes)
-            verified, disproof = _prove(service, access, claim, request, body)
+            verified, disproof = _prove(context, access, claim, request, body)
         except SignatureError as error:
             log.info("refused: %s", error, extra={"action": "request_refused", "remote": request.remote})
             return _unsigned(401, "the signature does not hold")
-        except (DatabaseError, DBAPIError) as error:
-            log.error("cannot look up who asks: %s", getattr(error, "orig", error), extra={"action": "database_failed"})  # noqa: TRY400
+        except DatabaseError as error:
+            log.error("cannot look up who asks: %s", _reason(error), extra=_failure(error))  # noqa: TRY400
             return _unsigned(503, "the database does not answer")
         problem = problem or disproof or _misplaced(request, access.location, content_type)
         if problem is not None:
@@ -87,20 +78,13 @@ def exchange(
                 "refused a request of %s: %s",
                 access.location.name,
                 problem,
-                extra={"action": "request_refused", "code": problem.refusal.error, "worker": verified.worker},
+                extra={"action": "request_refused", "code": problem.code, "worker": verified.worker},
             )
-            return _signed(service, verified, _refusal(problem))
-        asked = Asked(access=access, worker=verified.worker, seq=verified.seq, body=body)
-        return _signed(service, verified, await _answer(service, endpoint, asked))
+            return _signed(context, verified, _refusal(problem))
+        asked = Asked(caller=Caller(access=access, worker=verified.worker, seq=verified.seq), body=body)
+        return _signed(context, verified, await _answer(context, endpoint, asked))
 
     return handle
-
-
-async def _access(service: Service, claim: Claim) -> Access | None:
-    """Whom the claim's access key stands for, if the claim names that location too."""
-    async with service.database.read() as connection:
-        access = await locations.access(connection, service.database.sealer, claim.access_key, now=service.now())
-    return access if access is not None and access.location.id == claim.location else None
 
 
 async def _read(request: web.Request, max_bytes: int) -> tuple[bytes, RefusedError | None]:
@@ -124,12 +108,12 @@ async def _read(request: web.Request, max_bytes: int) -> tuple[bytes, RefusedErr
 
 
 def _prove(
-    service: Service, access: Access, claim: Claim, request: web.Request, body: bytes
+    context: Context, access: Access, claim: Claim, request: web.Request, body: bytes
 ) -> tuple[VerifiedRequest, RefusedError | None]:
     """Check the signature; a body that was not read disproves itself, and the refusal can still be signed."""
     received = ReceivedRequest(method=request.method, path=request.raw_path, headers=request.headers, body=body)
     try:
-        verified = signing.verify_request(claim, access.secret, received, hosts=service.hosts, now=service.clock.now())
+        verified = signing.verify_request(claim, access.secret, received, hosts=context.hosts, now=context.clock.now())
     except AuthenticRequestError as refused:
         return refused.verified, RefusedError(401, refused.reason, str(refused))
     return verified, None
@@ -143,36 +127,41 @@ def _misplaced(request: web.Request, location: Location, content_type: str) -> R
     return None
 
 
-async def _answer(service: Service, endpoint: Endpoint, asked: Asked) -> Answer:
-    context = {"worker": asked.worker, "location": asked.access.location.id}
+async def _answer(context: Context, endpoint: Endpoint, asked: Asked) -> Answer:
+    location = asked.caller.access.location
+    sender = {"worker": asked.caller.worker, "location": location.id}
     try:
-        return await endpoint(service, asked)
-    except RefusedError as refused:
-        action = {"action": "request_refused", "code": refused.refusal.error} | context
-        log.warning("refused a request of %s: %s", asked.access.location.name, refused, extra=action)
+        return await endpoint(context, asked)
+    except (RefusedError, SequenceError) as error:
+        refused = (
+            RefusedError(409, "sequence", str(error), last=error.last) if isinstance(error, SequenceError) else error
+        )
+        action = {"action": "request_refused", "code": refused.code} | sender
+        log.warning("refused a request of %s: %s", location.name, refused, extra=action)
         return _refusal(refused)
     except (MessageError, EnvelopeError) as error:
         code = "message" if isinstance(error, MessageError) else "envelope"
-        log.warning("refused a request: %s", error, extra={"action": "request_refused", "code": code} | context)
+        log.warning("refused a request: %s", error, extra={"action": "request_refused", "code": code} | sender)
         return _refusal(RefusedError(400, code, str(error)))
-    except DBAPIError as error:
-        log.error("the database failed: %s", error.orig, extra={"action": "database_failed"} | context)  # noqa: TRY400
+    except StatementError as error:
+        log.error("the database failed: %s", error.reason, extra=_failure(error) | sender)  # noqa: TRY400
         return _refusal(RefusedError(503, "database", "the database does not answer"), retry_after=RETRY_SECONDS)
     except Exception:
-        log.exception("a request failed", extra={"action": "request_failed"} | context)
+        log.exception("a request failed", extra={"action": "request_failed"} | sender)
         return _refusal(RefusedError(500, "internal", "the control plane failed"), retry_after=RETRY_SECONDS)
 
 
 def _refusal(refused: RefusedError, *, retry_after: str | None = None) -> Answer:
-    body = messages.encode(refused.refusal)
+    refusal = Refusal(error=refused.code, message=str(refused)[:1000], last=refused.last)
+    body = messages.encode(refusal)
     return Answer(status=refused.status, content_type="application/json", body=body, retry_after=retry_after)
 
 
-def _signed(service: Service, verified: VerifiedRequest, answer: Answer) -> web.Response:
+def _signed(context: Context, verified: VerifiedRequest, answer: Answer) -> web.Response:
     headers = signing.sign_reply(
         verified,
         status=answer.status,
-        now=service.clock.now(),
+        now=context.clock.now(),
         retry_after=answer.retry_after,
         body=answer.body,
     )
@@ -186,3 +175,12 @@ def _signed(service: Service, verified: VerifiedRequest, answer: Answer) -> web.
 
 def _unsigned(status: int, reason: str) -> web.Response:
     return web.Response(status=status, text=f"{reason}\n")
+
+
+def _reason(error: DatabaseError) -> str:
+    return error.reason if isinstance(error, StatementError) else str(error)
+
+
+def _failure(error: DatabaseError) -> dict[str, str]:
+    trouble = {"trouble": error.trouble.value} if isinstance(error, StatementError) else {}
+    return {"action": "database_failed"} | trouble

@@ -12,37 +12,39 @@ from typing import Any
 
 from sqlalchemy import Table, select
 
+from controlplane import epoch
 from controlplane.leases import Grace
 from controlplane.rest import site
-from controlplane.rest.context import Service
+from controlplane.rest.context import Context
 from controlplane.service import locationfile
 from controlplane.store import locations, sweep, tests
 from controlplane.store.database import Database, Keyring, open_database
+from controlplane.store.engines import sqlite
 from controlplane.store.locations import Location
 from controlplane.store.tests import StoredTest
 from tests.support.clock import FakeClock
 from tests.support.definitions import http_test
 from tests.support.protocol import ProtocolWorker
-from worker.web.connections import Limits, serving
+from worker.web.connections import ClientLimits, serving
 
 
 @dataclass(slots=True)
 class Plane:
-    """*service* is what the handlers see; replace it to start the control plane anew."""
+    """*context* is what the handlers see; replace it to start the control plane anew."""
 
     folder: Path
     clock: FakeClock
     database: Database
-    service: Service
+    context: Context
     url: str = ""
 
     def now(self) -> int:
-        return self.service.now()
+        return epoch.milliseconds(self.clock)
 
     def restart(self) -> None:
         """What a new process knows: what is in the database, and that it has just started."""
-        self.service = Service(
-            database=self.database, clock=self.clock, grace=Grace(self.now()), hosts=self.service.hosts
+        self.context = Context(
+            database=self.database, clock=self.clock, grace=Grace(self.now()), hosts=self.context.hosts
         )
 
     async def add_location(self, name: str = "office") -> ProtocolWorker:
@@ -93,7 +95,7 @@ class Plane:
     async def sweep(self, *, mend: bool = False) -> None:
         """What the running process does every second."""
         now = self.now()
-        expiry = self.service.grace.expiry(now)
+        expiry = self.context.grace.expiry(now)
         async with self.database.write() as connection:
             await sweep.settle_runs(connection, now=now)
             await sweep.settle_jobs(connection, now=now, expiry=expiry)
@@ -119,11 +121,10 @@ async def opened(folder: Path) -> AsyncIterator[Plane]:
     """Without a web server: for what is called directly."""
     clock = FakeClock()
     keyring = Keyring(path=folder / "controlplane.db.key")
-    database = await open_database(folder / "controlplane.db", keyring, create=True)
-    now = round(clock.now().timestamp() * 1000)
-    service = Service(database=database, clock=clock, grace=Grace(now), hosts=())
+    database = await open_database(sqlite.engine(folder / "controlplane.db"), keyring, create=True)
+    context = Context(database=database, clock=clock, grace=Grace(epoch.milliseconds(clock)), hosts=())
     try:
-        yield Plane(folder=folder, clock=clock, database=database, service=service)
+        yield Plane(folder=folder, clock=clock, database=database, context=context)
     finally:
         await database.close()
 
@@ -135,6 +136,7 @@ async def served(folder: Path, *, prefix: str = "", host: str | None = None) -> 
         with socket.create_server(("127.0.0.1", 0)) as listener:
             address = f"127.0.0.1:{listener.getsockname()[1]}"
             plane.url = f"http://{address}{prefix}"
-            plane.service = replace(plane.service, hosts=(host or address,))
-            async with serving(site.build(plane.service, public_urls=[plane.url]), listener, Limits(connections=100)):
+            plane.context = replace(plane.context, hosts=(host or address,))
+            runner = site.runner(site.build(plane.context, public_urls=[plane.url]))
+            async with serving(runner, listener, ClientLimits(connections=100)):
                 yield plane

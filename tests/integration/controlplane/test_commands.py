@@ -16,6 +16,7 @@ from click.testing import CliRunner, Result
 
 from controlplane.cli import main
 from controlplane.store.database import Keyring, open_database
+from controlplane.store.engines import sqlite
 from controlplane.store.results import keep
 from controlplane.store.tables import jobs
 from tests.support.definitions import http_test
@@ -59,7 +60,9 @@ def store(outcomes: list[dict[str, Any]], *, name: str = "shop") -> None:
 
     async def put() -> None:
         path = Path("controlplane.db")
-        database = await open_database(path, Keyring(path=path.with_name("controlplane.db.key")), create=False)
+        database = await open_database(
+            sqlite.engine(path), Keyring(path=path.with_name("controlplane.db.key")), create=False
+        )
         async with database.write() as connection:
             place = (await connection.exec_driver_sql("SELECT id FROM locations")).scalar_one()
             test = (await connection.exec_driver_sql(f"SELECT public_id FROM tests WHERE name = '{name}'")).scalar_one()
@@ -69,7 +72,7 @@ def store(outcomes: list[dict[str, Any]], *, name: str = "shop") -> None:
                 await connection.execute(jobs.insert().values(**row, delivery=1, leased_at=1, worker="w"))
                 result = messages.ResultItem(result=f"r-{job}", job=job, lease=f"{job}.1", outcome=messages.raw(one))
                 (kept,) = await keep(connection, location=place, worker="w", items=[result], now=1_767_323_045_000)
-                assert kept.fate.value == "accepted"
+                assert kept.disposition.value == "accepted"
         await database.close()
 
     asyncio.run(put())

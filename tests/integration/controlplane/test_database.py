@@ -18,6 +18,7 @@ from sqlalchemy import Connection, create_engine, select, text
 from controlplane.errors import DatabaseError
 from controlplane.store import migrations
 from controlplane.store.database import Database, Keyring, open_database
+from controlplane.store.engines import sqlite
 from controlplane.store.tables import REVISION, about, jobs, metadata
 from worker.secret import Secret
 
@@ -27,12 +28,12 @@ def keyring(path: Path) -> Keyring:
 
 
 async def make(path: Path) -> None:
-    await (await open_database(path, keyring(path), create=True)).close()
+    await (await open_database(sqlite.engine(path), keyring(path), create=True)).close()
 
 
 async def refusal(path: Path, ring: Keyring | None = None, *, create: bool = False) -> str:
     with pytest.raises(DatabaseError) as caught:
-        await open_database(path, ring or keyring(path), create=create)
+        await open_database(sqlite.engine(path), ring or keyring(path), create=create)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -52,7 +53,7 @@ async def test_the_database_and_its_key_are_made_private(path: Path) -> None:
 
 async def test_what_is_committed_is_on_disk(path: Path) -> None:
     """2 is FULL (https://sqlite.org/pragma.html): the WAL is synced at every commit."""
-    database = await open_database(path, keyring(path), create=True)
+    database = await open_database(sqlite.engine(path), keyring(path), create=True)
     async with database.read() as connection:
         assert await connection.scalar(text("PRAGMA synchronous")) == 2
         assert await connection.scalar(text("PRAGMA journal_mode")) == "wal"
@@ -79,7 +80,7 @@ def test_the_newest_migration_is_the_one_that_the_program_knows() -> None:
 
 
 async def test_many_openers_of_a_new_database_agree_on_one_key(path: Path) -> None:
-    opened = await asyncio.gather(*(open_database(path, keyring(path), create=True) for _ in range(5)))
+    opened = await asyncio.gather(*(open_database(sqlite.engine(path), keyring(path), create=True) for _ in range(5)))
     sealed = opened[0].sealer.seal(b"secret", "place")
     assert {database.sealer.open(sealed, "place").reveal() for database in opened} == {b"secret"}
     await asyncio.gather(*(database.close() for database in opened))
@@ -146,7 +147,7 @@ async def test_a_key_that_was_named_is_not_made(path: Path) -> None:
 
 async def test_a_key_from_the_environment_leaves_no_file(path: Path) -> None:
     ring = Keyring(path=path.with_name("x.key"), key=Secret(b"k" * 32), origin="CONTROLPLANE_KEY")
-    await (await open_database(path, ring, create=True)).close()
+    await (await open_database(sqlite.engine(path), ring, create=True)).close()
     assert not path.with_name("x.key").exists()
     wrong = Keyring(path=path.with_name("x.key"), key=Secret(b"l" * 32), origin="CONTROLPLANE_KEY")
     assert "another key than the one in CONTROLPLANE_KEY" in await refusal(path, wrong)
@@ -158,7 +159,7 @@ async def test_a_failed_transaction_leaves_nothing(path: Path) -> None:
             await connection.execute(about.insert().values(name="x", value=b"x"))
             raise RuntimeError
 
-    database = await open_database(path, keyring(path), create=True)
+    database = await open_database(sqlite.engine(path), keyring(path), create=True)
     with pytest.raises(RuntimeError):
         await fail(database)
     async with database.read() as connection:
@@ -167,7 +168,7 @@ async def test_a_failed_transaction_leaves_nothing(path: Path) -> None:
 
 
 async def test_a_cancelled_writer_frees_the_lock_and_leaves_nothing(path: Path) -> None:
-    database = await open_database(path, keyring(path), create=True)
+    database = await open_database(sqlite.engine(path), keyring(path), create=True)
     inside = asyncio.Event()
 
     async def hold() -> None:
@@ -190,7 +191,7 @@ async def test_a_cancelled_writer_frees_the_lock_and_leaves_nothing(path: Path) 
 
 
 async def test_readers_see_what_was_committed_and_wait_for_no_writer(path: Path) -> None:
-    database = await open_database(path, keyring(path), create=True)
+    database = await open_database(sqlite.engine(path), keyring(path), create=True)
     async with database.write() as writer:
         await writer.execute(about.insert().values(name="x", value=b"x"))
         async with database.read() as reader:
@@ -214,7 +215,7 @@ async def test_a_database_of_the_first_schema_is_brought_up_to_date_with_its_job
         )
     connection.close()
 
-    database = await open_database(path, keyring(path), create=False)
+    database = await open_database(sqlite.engine(path), keyring(path), create=False)
 
     async with database.read() as connected:
         (job,) = (await connected.execute(select(jobs))).all()

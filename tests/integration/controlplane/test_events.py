@@ -25,6 +25,7 @@ from controlplane.leases import LEASE_TTL, MAX_FAILED
 from controlplane.rest.worker.endpoints import pull, push
 from controlplane.rest.worker.exchange import Asked
 from controlplane.schedule import Timetable
+from controlplane.service.pulls import Caller
 from controlplane.store import locations, tests
 from controlplane.store.locations import Access
 from controlplane.store.tables import assignments, jobs, results
@@ -108,13 +109,13 @@ class Simulation:
     # what workers do
 
     def asked(self, worker: Model, seq: int, body: bytes) -> Asked:
-        return Asked(access=self.access, worker=worker.id, seq=seq, body=body)
+        return Asked(caller=Caller(access=self.access, worker=worker.id, seq=seq), body=body)
 
     async def send_pull(self, worker: Model, release: list[str], **changes: Any) -> Jobs:
         worker.pulls += 1
         holding = (*worker.running, *worker.outbox)
         body = self.file.pull_body(holding=holding, release=tuple(release), **changes)
-        answer = await pull(self.plane.service, self.asked(worker, worker.pulls, body))
+        answer = await pull(self.plane.context, self.asked(worker, worker.pulls, body))
         self.last_seen[worker.id] = self.plane.now()
         for job, (owner, lease) in list(self.owner.items()):
             if owner == worker.id and (lease not in holding or lease in release):
@@ -163,7 +164,7 @@ class Simulation:
     async def send_push(self, worker: Model, items: list[ResultItem]) -> None:
         worker.pushes += 1
         asked = self.asked(worker, worker.pushes, self.file.results_body(*items))
-        reply = messages.decode(ResultsReply, (await push(self.plane.service, asked)).body)
+        reply = messages.decode(ResultsReply, (await push(self.plane.context, asked)).body)
         accepted, duplicate, superseded = [], [], []
         for one in items:
             if one.result in self.accepted:

@@ -14,7 +14,7 @@ import pytest
 import trustme
 from aiohttp import web
 
-from worker.web.connections import Limits, serving
+from worker.web.connections import ClientLimits, serving
 
 LONG = 60.0
 """A limit that no test reaches."""
@@ -91,10 +91,10 @@ class Client:
 async def served(
     *, head: float = LONG, idle: float = LONG, connections: int = 100, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[Server]:
-    limits = Limits(connections=connections, head_seconds=head, idle_seconds=idle)
+    limits = ClientLimits(connections=connections, head_seconds=head, idle_seconds=idle)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = Server(listener.getsockname()[1])
-        async with serving(server.application(), listener, limits, tls=tls):
+        async with serving(web.AppRunner(server.application()), listener, limits, tls=tls):
             yield server
 
 

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from controlplane.service.definitions import is_public_id, public_id, read_all
+from controlplane.commands.definitions import read_all
+from controlplane.service.definitions import is_public_id, public_id
 from tests.support.definitions import http_test
 
 

@@ -1,4 +1,4 @@
-"""Who holds a job and what becomes of one that nobody holds. Random events on a real store: integration tests."""
+"""Leases: the holder of a job, and the end of one that nobody holds. Random events on a real store: integration tests."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from controlplane.leases import (
     MAX_DELIVERIES,
     MAX_FAILED,
     STALL,
-    Fate,
     Grace,
     Job,
-    fate,
+    JobState,
     is_lease_of,
     lease_of,
     read_lease,
     returned,
+    state,
 )
 from worker.wire import messages
 
@@ -61,45 +61,47 @@ def test_only_deliveries_that_were_made_have_leases(lease: str, given_out: bool)
 
 def test_a_job_is_held_as_long_as_its_worker_is_seen() -> None:
     expiry = NOW - LEASE_TTL
-    assert fate(job(seen=expiry), now=NOW, expiry=expiry) is Fate.HELD
-    assert fate(job(seen=expiry - 1), now=NOW, expiry=expiry) is Fate.OFFERED
+    assert state(job(seen=expiry), now=NOW, expiry=expiry) is JobState.HELD
+    assert state(job(seen=expiry - 1), now=NOW, expiry=expiry) is JobState.OFFERED
 
 
 def test_a_run_that_is_going_on_is_held_beyond_its_period() -> None:
-    assert fate(job(until=NOW - 1, delivery=MAX_FAILED), now=NOW, expiry=NOW - LEASE_TTL) is Fate.HELD
+    assert state(job(until=NOW - 1, delivery=MAX_FAILED), now=NOW, expiry=NOW - LEASE_TTL) is JobState.HELD
 
 
 def test_a_job_that_was_given_back_is_offered_until_its_period_ends_and_missed_then() -> None:
     back = job(worker=None, seen=None)
-    assert fate(back, now=back.until - 1, expiry=0) is Fate.OFFERED
-    assert fate(back, now=back.until, expiry=0) is Fate.MISSED
+    assert state(back, now=back.until - 1, expiry=0) is JobState.OFFERED
+    assert state(back, now=back.until, expiry=0) is JobState.MISSED
 
 
 def test_a_job_whose_worker_vanished_is_lost_at_the_end_of_its_period() -> None:
     gone = job(until=NOW, seen=NOW - 10 * LEASE_TTL)
-    assert fate(gone, now=NOW, expiry=NOW - LEASE_TTL) is Fate.LOST
+    assert state(gone, now=NOW, expiry=NOW - LEASE_TTL) is JobState.LOST
 
 
 def test_a_fourth_delivery_is_not_made() -> None:
     expiry = NOW - LEASE_TTL
     for worker, seen in (("w", expiry - 1), (None, None)):
-        assert fate(job(delivery=2, worker=worker, seen=seen), now=NOW, expiry=expiry) is Fate.OFFERED
-        assert fate(job(delivery=3, worker=worker, seen=seen), now=NOW, expiry=expiry) is Fate.LOST
+        assert state(job(delivery=2, worker=worker, seen=seen), now=NOW, expiry=expiry) is JobState.OFFERED
+        assert state(job(delivery=3, worker=worker, seen=seen), now=NOW, expiry=expiry) is JobState.LOST
 
 
 def test_a_delivery_that_was_given_back_has_not_failed() -> None:
     expiry = NOW - LEASE_TTL
     for deliveries in range(1, MAX_DELIVERIES):
         back = job(delivery=deliveries, released=deliveries, worker=None, seen=None)
-        assert fate(back, now=NOW, expiry=expiry) is Fate.OFFERED
+        assert state(back, now=NOW, expiry=expiry) is JobState.OFFERED
         gone = job(delivery=deliveries + 1, released=deliveries, seen=expiry - 1)
-        assert fate(gone, now=NOW, expiry=expiry) is (Fate.OFFERED if deliveries + 1 < MAX_DELIVERIES else Fate.LOST)
-    assert fate(job(delivery=12, released=9, seen=expiry - 1), now=NOW, expiry=expiry) is Fate.LOST
+        assert state(gone, now=NOW, expiry=expiry) is (
+            JobState.OFFERED if deliveries + 1 < MAX_DELIVERIES else JobState.LOST
+        )
+    assert state(job(delivery=12, released=9, seen=expiry - 1), now=NOW, expiry=expiry) is JobState.LOST
 
 
 def test_a_job_that_everybody_gives_back_is_missed_before_its_deliveries_cannot_be_counted_on_the_wire() -> None:
     back = job(delivery=MAX_DELIVERIES, released=MAX_DELIVERIES, worker=None, seen=None)
-    assert fate(back, now=NOW, expiry=0) is Fate.MISSED
+    assert state(back, now=NOW, expiry=0) is JobState.MISSED
     assert MAX_FAILED < MAX_DELIVERIES
     (delivery,) = [field for field in msgspec.structs.fields(messages.Job) if field.name == "delivery"]
     assert get_args(delivery.type)[1].le == MAX_DELIVERIES
@@ -131,8 +133,8 @@ def test_nothing_expires_for_one_lease_after_an_absence(jump: int) -> None:
 
 
 def test_an_unknown_worker_holds_its_job_only_while_nothing_expires() -> None:
-    assert fate(job(seen=None), now=NOW, expiry=0) is Fate.HELD
-    assert fate(job(seen=None), now=NOW, expiry=NOW - LEASE_TTL) is Fate.OFFERED
+    assert state(job(seen=None), now=NOW, expiry=0) is JobState.HELD
+    assert state(job(seen=None), now=NOW, expiry=NOW - LEASE_TTL) is JobState.OFFERED
 
 
 def test_a_pull_shows_what_was_released_and_what_never_arrived() -> None:

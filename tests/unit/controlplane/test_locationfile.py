@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from controlplane.commands import locationfile as written
 from controlplane.errors import UnusableError
 from controlplane.service import locationfile
 from worker.secret import Secret
@@ -70,11 +71,11 @@ def test_an_id_is_made_of_the_name_and_chance(name: str, slug: str) -> None:
 
 def test_a_file_is_private_and_never_replaced(tmp_path: Path) -> None:
     path = tmp_path / "worker-config.json"
-    locationfile.write(path, Secret("one"))
+    written.write(path, Secret("one"))
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
     with pytest.raises(UnusableError, match=r"worker-config\.json: the file exists"):
-        locationfile.write(path, Secret("two"))
+        written.write(path, Secret("two"))
     assert path.read_text() == "one"
 
 
@@ -82,13 +83,13 @@ def test_a_link_is_not_followed_to_a_file_that_is_to_be_made(tmp_path: Path) -> 
     path = tmp_path / "worker-config.json"
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UnusableError, match="the file exists"):
-        locationfile.write(path, Secret("one"))
+        written.write(path, Secret("one"))
     assert not (tmp_path / "elsewhere").exists()
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnusableError, match=r"none/x\.json: No such file"):
-        locationfile.write(tmp_path / "none" / "x.json", Secret("one"))
+        written.write(tmp_path / "none" / "x.json", Secret("one"))
 
 
 @pytest.mark.parametrize(
@@ -98,17 +99,17 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_what_is_no_intake_url_is_refused(url: str) -> None:
     with pytest.raises(UnusableError, match="--intake-url"):
-        locationfile.check_intake_url(url)
+        written.check_intake_url(url)
 
 
 def test_an_intake_url_may_have_a_path() -> None:
-    assert locationfile.check_intake_url("https://plane.example:8443/synthetics/") == (
+    assert written.check_intake_url("https://plane.example:8443/synthetics/") == (
         "https://plane.example:8443/synthetics"
     )
 
 
 def test_the_commands_can_be_typed_as_they_are_printed() -> None:
-    text = locationfile.commands(Path("worker-config.json"), "https://plane.example")
+    text = written.how_to_start(Path("worker-config.json"), "https://plane.example")
     mount = "$PWD/worker-config.json:/etc/datadog/synthetics-check-runner.json"
     assert f"docker run --rm -v {mount} --user $(id -u) open-private-location\n" in text
     assert "cp worker-config.json k8s/worker/worker-config.json && kubectl apply -k k8s/worker" in text
@@ -116,12 +117,12 @@ def test_the_commands_can_be_typed_as_they_are_printed() -> None:
 
 
 def test_plain_http_to_another_machine_is_pointed_out() -> None:
-    assert "--insecureIntake" in locationfile.commands(Path("x.json"), "http://plane.example")
-    assert "--insecureIntake" not in locationfile.commands(Path("x.json"), "https://plane.example")
+    assert "--insecureIntake" in written.how_to_start(Path("x.json"), "http://plane.example")
+    assert "--insecureIntake" not in written.how_to_start(Path("x.json"), "https://plane.example")
 
 
 def test_a_loopback_intake_is_pointed_out() -> None:
-    text = locationfile.commands(Path("/tmp/my config.json"), "http://127.0.0.1:8080")
+    text = written.how_to_start(Path("/tmp/my config.json"), "http://127.0.0.1:8080")
     assert "-v '/tmp/my config.json':" in text
     assert "--network host" in text
     assert "Workers on other machines do not reach http://127.0.0.1:8080" in text

@@ -1,14 +1,11 @@
-"""What `serve` reads from its command line, and how it logs."""
+"""The command line of `serve`."""
 
 from __future__ import annotations
-
-import logging
-import sys
 
 import click
 import pytest
 
-from controlplane.commands.serve import Lines, listen_address, public_urls, serve
+from controlplane.commands.serve import listen_address, public_urls, serve
 
 CONTEXT = click.Context(serve)
 PARAMETER = serve.params[0]
@@ -39,22 +36,3 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 def test_a_public_url_is_a_url(url: str) -> None:
     with pytest.raises(click.BadParameter):
         public_urls(CONTEXT, PARAMETER, (url,))
-
-
-def test_a_log_record_is_one_harmless_line_with_its_action() -> None:
-    record = logging.makeLogRecord(
-        {"levelno": 30, "levelname": "WARNING", "msg": "refused: %s", "args": ("x\n\x1b[2J",)}
-    )
-    record.created = 1_767_323_045.678
-    record.action, record.worker = "request_refused", "w\r1"
-    assert Lines().format(record) == (
-        "2026-01-02T03:04:05.678Z WARNING refused: x\\n\\x1b[2J action=request_refused worker=w\\r1"
-    )
-
-
-def test_a_traceback_stays_in_the_log() -> None:
-    try:
-        int("inside")
-    except ValueError:
-        record = logging.makeLogRecord({"msg": "a request failed", "exc_info": sys.exc_info()})
-    assert "ValueError: invalid literal" in Lines().format(record)

@@ -1,0 +1,37 @@
+"""Files of API-test JSON → valid definitions, every mistake with its place. The form of a file: `worker.apitest.files`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from controlplane.service import definitions
+from controlplane.service.definitions import Definition
+from worker.apitest import files
+from worker.errors import TestError
+
+
+def read_all(paths: Sequence[Path]) -> tuple[list[Definition], list[str]]:
+    """Every valid definition in the files, and a line for every mistake."""
+    found: list[Definition] = []
+    mistakes: list[str] = []
+    for path in paths:
+        for entry in _entries(path):
+            if isinstance(entry, files.Unusable):
+                mistakes.append(str(entry))
+                continue
+            try:
+                found.append(definitions.check(entry.place, entry.value))
+            except TestError as error:
+                mistakes += [f"{entry.place}: {mistake}" for mistake in error.errors]
+    return found, mistakes
+
+
+def _entries(path: Path) -> Iterator[files.Definition | files.Unusable]:
+    try:
+        with path.open("rb") as file:
+            data = file.read(files.MAX_BYTES + 1)
+    except OSError as error:
+        yield files.Unusable(file=str(path), reason=error.strerror or "cannot be read")
+    else:
+        yield from files.read(str(path), data)

@@ -1,0 +1,154 @@
+"""Locations: create, rotate, switch, delete and list the places that workers serve."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from controlplane import epoch
+from controlplane.errors import UnusableError
+from controlplane.service import locationfile
+from controlplane.service.locationfile import KeyKind, NewFile
+from controlplane.store import locations, tests, workers
+from controlplane.store.database import Database
+from controlplane.store.locations import Location
+from controlplane.store.workers import Worker
+from worker.clock import Clock
+from worker.secret import Secret
+
+HEALTHY = 5_000
+"""Milliseconds since the last pull within which a location counts as polled, as the reference system counts."""
+
+HandOver = Callable[[Secret[str]], None]
+"""Take the text of a new config file. Called before the commit, which an exception of it prevents: a file that opens nothing is
+a smaller loss than a location without its file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocationHealth:
+    """A location with the workers that were seen within `HEALTHY` of *now*."""
+
+    location: Location
+    tests: int
+    alive: tuple[Worker, ...]
+    last_seen: int | None
+    now: int
+
+    @property
+    def state(self) -> str:
+        if not self.location.enabled:
+            return "disabled"
+        if not self.alive:
+            return "silent" if self.last_seen is not None else "never seen"
+        return "degraded" if all(worker.degraded for worker in self.alive) else "healthy"
+
+
+def check_name(name: str) -> str:
+    """Raise UnusableError for a name that cannot be shown on one line."""
+    if not name.strip() or len(name) > 200 or not name.isprintable():
+        raise UnusableError(f"location {name!r}: a name has 1 to 200 printable characters")
+    return name
+
+
+def check_intake_url(url: str) -> str:
+    """Give the URL as it goes into a config file. Raises UnusableError."""
+    parts = urlsplit(url)
+    try:
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment or parts.username is not None:
+        raise UnusableError(f"{url}: expected http(s)://host[:port][/path]")
+    return url.rstrip("/")
+
+
+async def create(
+    database: Database, clock: Clock, name: str, *, key_kind: KeyKind, intake_url: str, hand_over: HandOver
+) -> Location:
+    """Make a location and its first config file. Raises UnusableError, ConflictError where the name is taken."""
+    location = Location(
+        id=locationfile.location_id(check_name(name)),
+        name=name,
+        enabled=True,
+        intake_url=check_intake_url(intake_url),
+        created_at=epoch.milliseconds(clock),
+    )
+    new = await _new_file(location, key_kind)
+    async with database.write() as connection:
+        await locations.add(connection, location)
+        await locations.add_credential(
+            connection, database.sealer, location.id, new.credential, now=location.created_at
+        )
+        hand_over(new.text)
+    return location
+
+
+async def rotate(
+    database: Database,
+    clock: Clock,
+    name: str,
+    *,
+    key_kind: KeyKind,
+    intake_url: str | None,
+    overlap_ms: int,
+    hand_over: HandOver,
+) -> Location:
+    """Make a new config file with new keys; older ones end after *overlap_ms*. Without an *intake_url* it stays as it is."""
+    now = epoch.milliseconds(clock)
+    async with database.read() as connection:
+        found = await locations.find(connection, name)
+    location = found if intake_url is None else replace(found, intake_url=check_intake_url(intake_url))
+    new = await _new_file(location, key_kind)
+    async with database.write() as connection:
+        await locations.retire_credentials(connection, location.id, expires_at=now + overlap_ms)
+        await locations.add_credential(connection, database.sealer, location.id, new.credential, now=now)
+        await locations.set_intake_url(connection, location.id, location.intake_url)
+        hand_over(new.text)
+    return location
+
+
+async def set_enabled(database: Database, clock: Clock, name: str, *, enabled: bool) -> None:
+    """Switch a location and all its tests off or on."""
+    async with database.write() as connection:
+        location = await locations.find(connection, name)
+        if location.enabled is enabled:
+            return
+        await locations.set_enabled(connection, location.id, enabled=enabled)
+        await tests.schedule_location(connection, location.id, enabled=enabled, now=epoch.milliseconds(clock))
+
+
+async def delete(database: Database, name: str) -> None:
+    """Delete a location with its keys and what is scheduled there. Results stay until they are too old."""
+    async with database.write() as connection:
+        location = await locations.find(connection, name)
+        await locations.remove(connection, location.id)
+
+
+async def list_all(database: Database, clock: Clock) -> tuple[LocationHealth, ...]:
+    """List every location, by name, and the health of its workers."""
+    now = epoch.milliseconds(clock)
+    async with database.read() as connection:
+        found = await locations.list_all(connection)
+        processes = await workers.list_all(connection)
+        counts = await locations.count_tests(connection)
+    return tuple(
+        _health(location, [one for one in processes if one.location == location.id and one.concurrency], counts, now)
+        for location in found
+    )
+
+
+def _health(location: Location, processes: list[Worker], counts: dict[str, int], now: int) -> LocationHealth:
+    return LocationHealth(
+        location=location,
+        tests=counts.get(location.id, 0),
+        alive=tuple(worker for worker in processes if now - worker.last_seen <= HEALTHY),
+        last_seen=max((worker.last_seen for worker in processes), default=None),
+        now=now,
+    )
+
+
+async def _new_file(location: Location, key_kind: KeyKind) -> NewFile:
+    """In a thread and before the lock: RSA keys take seconds."""
+    return await asyncio.to_thread(locationfile.make, location.id, key_kind=key_kind, intake_url=location.intake_url)

@@ -1,0 +1,91 @@
+"""Pulls: the heartbeat of a worker, and work where it has room for it and is well."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from controlplane import epoch
+from controlplane.errors import SequenceError
+from controlplane.leases import Grace
+from controlplane.store import dispatch, locations, workers
+from controlplane.store.database import Database
+from controlplane.store.dispatch import Lease, Taker
+from controlplane.store.locations import Access
+from worker.clock import Clock
+from worker.wire.messages import Pull
+
+MAX_JOBS = 1000
+"""Jobs of one reply, whatever a worker has free."""
+MAX_DEFINITION_CHARACTERS = 10 * 1024 * 1024
+"""Definitions of one reply: base64 makes 4/3 of it, and the rest of MAX_REPLY_BYTES is for what is around them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caller:
+    """A worker process that has proven that it speaks for the location of *access*, and the number of its request."""
+
+    access: Access
+    worker: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """The outcome of a pull at the moment *now*: *leases* given out, and whether there is *more*.
+
+    *cancel* are leases that nobody waits for any more, *unanswered* jobs that the worker was given and does not hold. *job_key*
+    is the PEM of the key to seal jobs with, None where the worker holds none of the location's: then nothing was given out.
+    """
+
+    now: int
+    leases: tuple[Lease, ...]
+    more: bool
+    cancel: tuple[str, ...]
+    unanswered: tuple[str, ...]
+    job_key: str | None
+
+
+async def access(database: Database, clock: Clock, *, access_key: str, location: str) -> Access | None:
+    """Look up what an access key opens; None where it is unknown, has expired, or belongs to another location."""
+    async with database.read() as connection:
+        found = await locations.access(connection, database.sealer, access_key, now=epoch.milliseconds(clock))
+    return found if found is not None and found.location.id == location else None
+
+
+async def pull(database: Database, clock: Clock, grace: Grace, caller: Caller, message: Pull) -> Given:
+    """Record the heartbeat, take back what the worker no longer holds, and lease it what is due. Raises SequenceError."""
+    now = epoch.milliseconds(clock)
+    expiry = grace.expiry(now)
+    location, worker = caller.access.location.id, caller.worker
+    key = _newest_held(caller.access.job_keys, message)
+    async with database.write() as connection:
+        last = await workers.advance_pull(
+            connection, location=location, worker=worker, seq=caller.seq, pull=message, now=now
+        )
+        if last is not None:
+            raise SequenceError(last)
+        back = await dispatch.take_back(
+            connection, location=location, worker=worker, holding=message.holding, release=message.release
+        )
+        cancel = await dispatch.unwanted(connection, location=location, holding=message.holding)
+        taker = Taker(
+            location=location,
+            worker=worker,
+            jobs=_wanted(message) if key is not None else 0,
+            characters=MAX_DEFINITION_CHARACTERS,
+        )
+        leases, more = await dispatch.give_out(connection, taker, now=now, expiry=expiry)
+    return Given(now=now, leases=leases, more=more, cancel=cancel, unanswered=back.unanswered, job_key=key)
+
+
+def _wanted(message: Pull) -> int:
+    if message.draining or message.degraded is not None:
+        return 0
+    return min(message.free_slots, MAX_JOBS)
+
+
+def _newest_held(known: Sequence[tuple[str, str]], message: Pull) -> str | None:
+    """The newest of the location's job keys, (kid, PEM), that the worker holds."""
+    held = frozenset(message.keys)
+    return next((pem for kid, pem in known if kid in held), None)

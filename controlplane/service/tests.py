@@ -1,0 +1,159 @@
+"""Tests: put definitions into the schedule, list them, switch them, run them now, take them out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from controlplane import epoch
+from controlplane.errors import ConflictError
+from controlplane.service import definitions
+from controlplane.service.definitions import Definition
+from controlplane.store import locations, tests
+from controlplane.store.database import Database
+from controlplane.store.locations import Location
+from controlplane.store.tests import Assignment, StoredTest
+from worker.clock import Clock
+
+AT_ONCE = 100
+"""Definitions stored in one transaction: some tenths of a second."""
+
+
+class Change(Enum):
+    """The effect of a pushed definition on what is stored."""
+
+    ADDED = "added"
+    UPDATED = "updated"
+    UNCHANGED = "unchanged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pushed:
+    """A pushed definition: its effect, the test as it is stored now, and what its author should know of it.
+
+    *requires_update* are parts that this version cannot run, *ignored* parts that it runs without.
+    """
+
+    change: Change
+    test: StoredTest
+    requires_update: tuple[str, ...]
+    ignored: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignedTest:
+    """A test and where it runs."""
+
+    test: StoredTest
+    assignments: tuple[Assignment, ...]
+
+
+async def push(database: Database, clock: Clock, pushed: Sequence[Definition], *, location: str) -> tuple[Pushed, ...]:
+    """Add or update tests and assign them to a location, by its name or id.
+
+    A bounded number at a time: who serves workers waits for the same lock. Raises NotFoundError, and ConflictError where a
+    definition without a public id has the name of several tests, before anything is stored.
+    """
+    done: list[Pushed] = []
+    async with database.read() as connection:
+        for definition in pushed:
+            await _known(connection, definition)
+    for start in range(0, len(pushed), AT_ONCE):
+        async with database.write() as connection:
+            place = await locations.find(connection, location)
+            now = epoch.milliseconds(clock)
+            done += [await _put(connection, one, place, now=now) for one in pushed[start : start + AT_ONCE]]
+    return tuple(done)
+
+
+async def list_all(database: Database) -> tuple[AssignedTest, ...]:
+    """List every test, by name, and its assignments, by location."""
+    async with database.read() as connection:
+        found = await tests.list_assignments(connection)
+        return tuple(
+            AssignedTest(
+                test=test, assignments=tuple(assignment for assignment in found if assignment.test == test.public_id)
+            )
+            for test in await tests.list_all(connection)
+        )
+
+
+async def set_paused(database: Database, clock: Clock, name: str, *, paused: bool) -> None:
+    """Pause or resume a test, by its public id or name. A resumed one is due at once."""
+    async with database.write() as connection:
+        test = await tests.get(connection, name)
+        await tests.set_paused(connection, test, paused=paused, now=epoch.milliseconds(clock))
+
+
+async def run_now(database: Database, clock: Clock, name: str) -> tuple[str, ...]:
+    """Make a test due at once, paused or not; the names of the enabled locations that it is assigned to."""
+    async with database.write() as connection:
+        test = await tests.get(connection, name)
+        return tuple(await tests.run_now(connection, test, now=epoch.milliseconds(clock)))
+
+
+async def delete(database: Database, clock: Clock, name: str) -> None:
+    """Delete a test, by its public id or name. Its results stay until they are too old."""
+    async with database.write() as connection:
+        await tests.remove(connection, await tests.get(connection, name), now=epoch.milliseconds(clock))
+
+
+async def _put(connection: AsyncConnection, definition: Definition, location: Location, *, now: int) -> Pushed:
+    known = await _known(connection, definition)
+    stored = _to_store(definition, known, now)
+    change = Change.ADDED
+    if known is None:
+        await tests.add(connection, stored, now=now)
+    elif _content(known) == _content(stored):
+        change = Change.UNCHANGED
+    else:
+        change = Change.UPDATED
+        await tests.replace(connection, stored, now=now)
+    await tests.assign(connection, stored, location.id, enabled=location.enabled, now=now)
+    parsed = definition.parsed
+    return Pushed(
+        change=change, test=stored, requires_update=tuple(parsed.requires_update), ignored=tuple(parsed.ignored)
+    )
+
+
+async def _known(connection: AsyncConnection, definition: Definition) -> StoredTest | None:
+    """The test that a definition updates: the one with its public id, or, if it has none, the one with its name."""
+    public_id, name = definition.parsed.public_id, definition.parsed.name
+    if public_id:
+        return await tests.by_id(connection, public_id)
+    named = await tests.by_name(connection, name)
+    if len(named) > 1:
+        raise ConflictError("test", name, [test.public_id for test in named], place=definition.place)
+    return named[0] if named else None
+
+
+def _to_store(definition: Definition, known: StoredTest | None, now: int) -> StoredTest:
+    """With its public id and the next version inside, so that results name what was run."""
+    parsed, content = definition.parsed, definition.content
+    public_id = known.public_id if known else parsed.public_id or definitions.public_id()
+    version = known.version + 1 if known else 1
+    status = content.get("status")
+    return StoredTest(
+        public_id=public_id,
+        name=parsed.name,
+        subtype=parsed.subtype,
+        version=version,
+        paused=status == "paused" if status is not None else known is not None and known.paused,
+        period_ms=_tick_every(definition) * 1000,
+        definition=json.dumps(content | {"public_id": public_id, "version": version}),
+        modified_at=now,
+    )
+
+
+def _tick_every(definition: Definition) -> int:
+    seconds = definition.parsed.tick_every
+    assert seconds is not None, "check lets no definition through without it"
+    return seconds
+
+
+def _content(stored: StoredTest) -> tuple[bool, object]:
+    return stored.paused, json.loads(stored.definition) | {"version": None}

@@ -1,0 +1,34 @@
+"""The border between the store and a kind of database."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from controlplane.errors import DatabaseTrouble
+
+READ_ONLY = "read_only"
+"""The execution option of a connection whose transactions change nothing. An engine begins them accordingly."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """One database, not yet connected to.
+
+    *place* names it in error lines and holds no password; *key_file* is where its key lies unless an operator says otherwise.
+    *prepare* is called with `create` before the first connection: it makes what is missing, or raises DatabaseError.
+    *connect* makes the pool of connections, set up and with transactions of the right kind. *queue_writers* where writers of one
+    process should wait for each other in order instead of asking for the database's lock again and again.
+    *trouble* says what an error of the driver means.
+    """
+
+    place: str
+    key_file: Path
+    prepare: Callable[[bool], None]
+    connect: Callable[[], AsyncEngine]
+    queue_writers: bool
+    trouble: Callable[[DBAPIError], DatabaseTrouble]

@@ -1,0 +1,101 @@
+"""SQLite: one file, many readers, one writer at a time.
+
+Writers of several processes share the file's lock; those of one process queue before it. A transaction that writes takes the
+lock at its start (BEGIN IMMEDIATE), so that none fails half-way. WAL with synchronous=FULL: what was committed survives a kill
+and a power cut, and is committed before anybody is told.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from controlplane.errors import DatabaseError, DatabaseTrouble
+from controlplane.store.engines.engine import READ_ONLY, Engine
+
+BUSY_MILLISECONDS = 10_000
+"""How long a writer waits for another process before it gives up; the longest transaction is a batch of some thousand rows."""
+
+SWITCHES = 20
+"""Attempts to switch a new file to its write-ahead log while others do the same: one of them succeeds in each round."""
+
+_PRIMARY = 0xFF
+"""Of an extended result code (sqlite.org/rescode.html)."""
+_TROUBLES = {
+    sqlite3.SQLITE_BUSY: DatabaseTrouble.LOCKED,
+    sqlite3.SQLITE_LOCKED: DatabaseTrouble.LOCKED,
+    sqlite3.SQLITE_FULL: DatabaseTrouble.FULL,
+    sqlite3.SQLITE_READONLY: DatabaseTrouble.READ_ONLY,
+}
+
+
+def engine(path: Path) -> Engine:
+    """The database in the file *path*."""
+    return Engine(
+        place=str(path),
+        key_file=path.with_name(f"{path.name}.key"),
+        prepare=partial(_prepare, path),
+        connect=partial(_connect, path),
+        queue_writers=True,
+        trouble=lambda error: _trouble(error.orig),
+    )
+
+
+def _prepare(path: Path, create: bool) -> None:  # noqa: FBT001 - the border's signature
+    if not path.exists() and not create:
+        raise DatabaseError(f"database {path} does not exist; `serve` and `location create` make it")
+    flags = os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0)
+    try:
+        os.close(os.open(path, flags, 0o600))  # SQLite gives its -wal and -shm files the mode of this one
+    except OSError as error:
+        raise DatabaseError(f"database {path}: {error.strerror}") from error
+
+
+def _connect(path: Path) -> AsyncEngine:
+    url = URL.create("sqlite+aiosqlite", database=str(path.absolute()))
+    pool = create_async_engine(url, hide_parameters=True)  # what is bound to a statement belongs in no log
+    event.listen(pool.sync_engine, "connect", _set_pragmas)
+    event.listen(pool.sync_engine, "begin", _begin)
+    return pool
+
+
+def _set_pragmas(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # the driver begins nothing by itself: _begin does
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
+    _keep_a_write_ahead_log(cursor)
+    cursor.execute("PRAGMA synchronous = FULL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _keep_a_write_ahead_log(cursor: Any) -> None:
+    """Of several that switch a new file at once SQLite lets one, and refuses the others without waiting for `busy_timeout`."""
+    for left in reversed(range(SWITCHES)):
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if not left or error.sqlite_errorcode & _PRIMARY != sqlite3.SQLITE_BUSY:
+                raise
+            cursor.execute("BEGIN IMMEDIATE")  # this does wait, until the other has done it
+            cursor.execute("COMMIT")
+        else:
+            return
+
+
+def _begin(connection: Connection) -> None:
+    reading = connection.get_execution_options().get(READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+
+def _trouble(error: BaseException | None) -> DatabaseTrouble:
+    if not isinstance(error, sqlite3.Error):
+        return DatabaseTrouble.OTHER
+    code = getattr(error, "sqlite_errorcode", 0)  # only what SQLite itself reports has one
+    return _TROUBLES.get(code & _PRIMARY, DatabaseTrouble.OTHER)
