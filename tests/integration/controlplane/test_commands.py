@@ -334,8 +334,8 @@ def test_serve_refuses_a_malformed_key_in_one_line(run: Run) -> None:
 
 
 def test_a_definition_with_the_name_of_several_tests_needs_an_id(run: Run, location: str) -> None:
-    push(run, location, definition(public_id="aaa-aaa-aaa"), definition(public_id="bbb-bbb-bbb"))
-    result = push(run, location, definition(), code=2)
+    push(run, location, http_test(public_id="aaa-aaa-aaa"), http_test(public_id="bbb-bbb-bbb"))
+    result = push(run, location, http_test(), code=2)
     assert result.output == "Error: tests.json[0]: 2 tests are named 'home'; give it a public_id\n"
 
 
