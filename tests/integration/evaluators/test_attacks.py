@@ -21,6 +21,7 @@ from typing import Any, Self
 import psutil
 import pytest
 
+from tests.support.waiting import until
 from tests.vectors import hostile_assertions as hostile
 from worker.apitest.assertion import Comparison, JSONPathAssertion, JSONSchemaAssertion, Operator, Subject
 from worker.apitest.observation import HTTPResponse, Observation
@@ -174,9 +175,7 @@ async def siege(folder: Path) -> Report:
             attacks = [aimed(attack, str(canary.path), caller.address) for attack in hostile.ATTACKS]
             async with Evaluators(SIZE, Limits(pattern_seconds=LIMIT), SystemClock()) as pool:
                 await besiege(pool, attacks, report)
-                async with asyncio.timeout(10):
-                    while pool.idle < SIZE + 1:  # noqa: ASYNC110 - other processes set no event of this loop
-                        await asyncio.sleep(0.01)
+                await until(lambda: pool.idle == SIZE + 1)
                 children = psutil.Process().children()
                 report.processes = len(children)
                 report.resident_mb = sum(child.memory_full_info().pss for child in children) / 1024**2
