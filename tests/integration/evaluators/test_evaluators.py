@@ -40,7 +40,7 @@ async def do(
     pool: Evaluators, *targets: str, key: str = "key", body: bytes = b"", deadline_s: float = inf
 ) -> Evaluation:
     """Evaluate; again if the machine was so busy that the wall clock decided, for that is not what is tested here."""
-    for _ in range(5):
+    for _ in range(20):
         evaluation = await pool.evaluate(key, deeds(*targets), seen(body), deadline_s)
         if not evaluation.starved:
             break
@@ -147,11 +147,11 @@ async def test_waiting_is_measured_and_counts_to_no_deadline() -> None:
         await until(lambda: pool.working == 1)
         second = await do(pool, "say x", key="b", deadline_s=0.05)
         assert second.waited_ns > 50_000_000
-        assert (await first).waited_ns < 50_000_000
+        assert (await first).waited_ns < second.waited_ns
 
 
 async def test_a_deadline_ends_the_test_and_frees_the_place(pool: Evaluators) -> None:
-    evaluation = await do(pool, "say before", *["burn 0.1"] * 40, deadline_s=1.5)
+    evaluation = await do(pool, "say before", *["burn 0.1"] * 100, deadline_s=4.0)
     assert evaluation.results[0].actual == "before"
     assert evaluation.results[-1].code is FailureCode.TIMEOUT
     assert "time was up" in str(evaluation.results[-1].error_message)
