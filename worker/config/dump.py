@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 
 from worker.config.merge import Setting
-from worker.config.option import Kind
+from worker.config.option import ValueKind
 from worker.secret import Secret
 from worker.wire.keys import PrivateKey, PublicKey
 
@@ -37,13 +37,13 @@ def _shown(setting: Setting, value: object) -> str:
         case bool():
             return str(value).lower()
         case Secret():
-            return _without_credentials(value) if setting.option.kind is Kind.PROXY else REDACTED
+            return _without_credentials(value) if setting.option.kind is ValueKind.PROXY else REDACTED
         case PrivateKey():
             return f"{REDACTED} {value.kid}"
         case PublicKey():
             return value.kid
         case float():
-            return f"{value * 1000:.0f} ms" if setting.option.kind is Kind.MILLISECONDS else f"{value:.0f} s"
+            return f"{value * 1000:.0f} ms" if setting.option.kind is ValueKind.MILLISECONDS else f"{value:.0f} s"
         case (str(address), int(port)):
             return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
     return str(value)

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from worker.config.option import Kind, Option, Written
-from worker.config.text import Mistake, quoted, read_file
+from worker.config.files import read_file
+from worker.config.mistake import Mistake
+from worker.config.option import Option, ValueKind, Written
 from worker.egress.address_table import Network
 from worker.egress.rules import parse_glob, parse_nat64_prefix, parse_range
 from worker.errors import PolicyError, WireError
 from worker.secret import Secret
+from worker.text import quoted
 from worker.wire.keys import PrivateKey, PublicKey
 
 T = TypeVar("T")
@@ -37,15 +39,15 @@ def meaning(option: Option, written: Written) -> object:
 
 
 def _meaning_of_one(option: Option, written: Written) -> object:
-    if option.kind is Kind.BOOLEAN:
+    if option.kind is ValueKind.BOOLEAN:
         return written
     if isinstance(written, int):
         return _number(option, written)
     assert isinstance(written, str)
     match option.kind:
-        case Kind.CHOICE:
+        case ValueKind.CHOICE:
             return _choice(option, written)
-        case Kind.PROXY:
+        case ValueKind.PROXY:
             return _proxy(option, written)
     return _TEXTS[option.kind](written)
 
@@ -54,9 +56,9 @@ def _number(option: Option, number: int) -> int | float:
     if not option.minimum <= number <= option.maximum:
         raise Mistake(f"must be between {option.minimum} and {option.maximum}, not {number}")
     match option.kind:
-        case Kind.MILLISECONDS:
+        case ValueKind.MILLISECONDS:
             return number / 1000
-        case Kind.SECONDS:
+        case ValueKind.SECONDS:
             return float(number)
     return number
 
@@ -90,14 +92,14 @@ def _private_key(pem: str) -> PrivateKey:
     try:
         return PrivateKey.from_pem(pem)
     except WireError as error:
-        raise Mistake(f"is no usable private key: {error}") from None
+        raise Mistake(f"is not a usable private key: {error}") from None
 
 
 def _public_key(pem: str) -> PublicKey:
     try:
         return PublicKey.from_pem(pem)
     except WireError as error:
-        raise Mistake(f"is no usable public key: {error}") from None
+        raise Mistake(f"is not a usable public key: {error}") from None
 
 
 def _host(text: str) -> str:
@@ -228,7 +230,7 @@ def _path(text: str) -> Path | None:
 def _directory_at(path: Path) -> Path:
     if _exists(path) and path.is_dir():
         return path
-    raise Mistake(f"{quoted(str(path))} {'is no directory' if _exists(path) else 'does not exist'}")
+    raise Mistake(f"{quoted(str(path))} {'is not a directory' if _exists(path) else 'does not exist'}")
 
 
 def _exists(path: Path) -> bool:
@@ -238,22 +240,22 @@ def _exists(path: Path) -> bool:
         raise Mistake(f"{quoted(str(path))} cannot be used: {error.strerror}") from None
 
 
-_TEXTS: dict[Kind, Callable[[str], object]] = {
-    Kind.ADDRESS: _address,
-    Kind.CERTIFICATES: _certificates,
-    Kind.DIRECTORY: _directory,
-    Kind.DOMAIN: _domain,
-    Kind.FILE: _text,
-    Kind.HOST: _host,
-    Kind.IDENTIFIER: _identifier,
-    Kind.NAT64_PREFIX: _nat64_prefix,
-    Kind.PATH: _path,
-    Kind.PRIVATE_KEY: _private_key,
-    Kind.PUBLIC_KEY: _public_key,
-    Kind.RANGE_4: _range_4,
-    Kind.RANGE_6: _range_6,
-    Kind.RESOLVER: _resolver,
-    Kind.SECRET: _secret,
-    Kind.TEXT: _text,
-    Kind.URL: _url,
+_TEXTS: dict[ValueKind, Callable[[str], object]] = {
+    ValueKind.ADDRESS: _address,
+    ValueKind.CERTIFICATES: _certificates,
+    ValueKind.DIRECTORY: _directory,
+    ValueKind.DOMAIN: _domain,
+    ValueKind.FILE: _text,
+    ValueKind.HOST: _host,
+    ValueKind.IDENTIFIER: _identifier,
+    ValueKind.NAT64_PREFIX: _nat64_prefix,
+    ValueKind.PATH: _path,
+    ValueKind.PRIVATE_KEY: _private_key,
+    ValueKind.PUBLIC_KEY: _public_key,
+    ValueKind.RANGE_4: _range_4,
+    ValueKind.RANGE_6: _range_6,
+    ValueKind.NAMESERVER: _resolver,
+    ValueKind.SECRET: _secret,
+    ValueKind.TEXT: _text,
+    ValueKind.URL: _url,
 }

@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 
 from worker.config.merge import Merged, Setting, merge
 from worker.config.options import CERTIFICATES, NAMES
-from worker.config.text import quoted
 from worker.egress.address_table import Network
 from worker.errors import ConfigError, ConfigErrors, EnvelopeError
 from worker.secret import Secret
+from worker.text import quoted
 from worker.wire.keys import PrivateKey, PublicKey
 
 
