@@ -77,7 +77,7 @@ def _text(text: str) -> str:
 
 
 def _identifier(text: str) -> str:
-    """It travels inside signed headers and their scope, where a slash or a blank would mean something."""
+    """Read a name that travels inside signed headers and their scope, where a slash or a blank would mean something."""
     if not re.fullmatch(r"[A-Za-z0-9:._$=+-]{1,200}", text):
         raise Mistake(f"must be 1 to 200 letters, digits or one of : . _ - $ = +, not {quoted(text)}")
     return text

@@ -1,4 +1,4 @@
-"""The worker's configuration: one frozen value, made once from flags, environment and file, and nowhere changed.
+"""The worker's configuration: one frozen value, made once from flags, environment and file, and never changed.
 
 The only reader of the environment. `load` wants an identity and a control plane; `load_local` is for the commands that run
 tests here and need neither. Both check everything that was given, and report all mistakes at once.
@@ -128,7 +128,7 @@ def _across_options(merged: Merged, certificates: str) -> tuple[dict[str, Settin
 
 
 def _intake(settings: Mapping[str, Setting]) -> dict[str, Setting]:
-    """intakeUrl, or else https://<datadogHostOverride>, or else https://intake.synthetics.<site>; plain HTTP stays at home."""
+    """Choose intakeUrl, else https://<datadogHostOverride>, else https://intake.synthetics.<site>; plain HTTP to this machine."""
     url, host, site = (settings[name] for name in ("intakeUrl", "datadogHostOverride", "site"))
     if url.value is None and host.value is not None:
         url = replace(url, value=f"https://{host.value}", place=f"datadogHostOverride, {host.place}")
@@ -162,7 +162,7 @@ def _public_key(settings: Mapping[str, Setting]) -> dict[str, Setting]:
 
 
 def _certificates(given: Setting, directory: str) -> dict[str, Setting]:
-    """Every .pem of the directory is trusted besides caFile."""
+    """Add every .pem of the directory to caFile."""
     named = () if given.value is None else (given.value,)
     found = sorted(Path(directory).glob("*.pem"))
     places = (given.place, f"directory {directory}" if found else "")

@@ -34,7 +34,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
-    """Every option's setting by its primary name, in the order of the table, and what is wrong with any of them.
+    """Every option's setting by its primary name, in the order of the table, and the mistakes in any of them.
 
     *config* is the path of the config file; it may be absent unless someone named it.
     """

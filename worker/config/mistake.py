@@ -1,10 +1,10 @@
-"""What is wrong with a value, in words; the option and the place are told by whoever knows them."""
+"""Errors about one value. Their text is the reason alone: the caller adds the option and the place."""
 
 from __future__ import annotations
 
 
-class Mistake(ValueError):  # noqa: N818  # the word for what a person made
-    """A value that cannot be used: the reason alone. Whoever knows option and place makes a ConfigError of it."""
+class Mistake(ValueError):  # noqa: N818  # made by a person, not by the program
+    """A value that cannot be used: the reason alone. The caller, who knows option and place, makes a ConfigError of it."""
 
 
 class AbsentFile(Mistake):

@@ -116,7 +116,7 @@ class Option:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Every environment variable of the value itself, ours first."""
+        """The environment variables of the value itself, ours first."""
         if Source.ENVIRONMENT not in self.sources:
             return ()
         return (*(variable(name) for name in self.names), *self.environment)

@@ -1,4 +1,4 @@
-"""Every option, declared once. Flags, environment, file, `--help`, the JSON schema and the reference all come from this table.
+"""The option table. Flags, environment, file, `--help`, the JSON schema and the reference all come from this table.
 
 Names and defaults are the first generation's; names of later generations that mean the same are aliases. An option stands here
 only if some part of the worker obeys it. What is published elsewhere and not obeyed here is in UNUSED: accepted, said aloud.
@@ -10,7 +10,7 @@ from worker.config.option import Group, Option, Source, Unused, ValueKind, every
 
 DEFAULT_CONFIG = "/etc/datadog/synthetics-check-runner.json"
 CERTIFICATES = "/etc/datadog/certs"
-"""Every .pem in this directory is trusted besides `caFile`, as the reference system does."""
+"""Directory of which every .pem is trusted besides `caFile`, as the reference system does."""
 
 NOT_BY_FLAG = frozenset({Source.ENVIRONMENT, Source.FILE})
 """Secrets: a command line can be read by every user of the machine."""

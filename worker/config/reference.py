@@ -1,4 +1,4 @@
-"""The option table told in three ways: `--help`, the JSON schema of the config file, and the reference of the docs. Pure text."""
+"""The option table in three forms: `--help`, the JSON schema of the config file, and the reference of the docs. Pure text."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ _WORDS = {
 
 
 def help_text(width: int) -> str:
-    """What `--help` prints on a terminal of *width* columns."""
+    """The text of `--help` for a terminal of *width* columns."""
     formatter = click.HelpFormatter(width=max(MIN_WIDTH, min(width, MAX_WIDTH)))
     formatter.write_usage("synthetics-worker", USAGE)
     _paragraph(formatter, ABOUT)

@@ -42,7 +42,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """All that one source holds, mistakes and warnings included. *absent*: a config file that nobody named is not there."""
+    """All that one source holds, mistakes and warnings included. *absent*: a config file that nobody named does not exist."""
 
     given: tuple[Given, ...] = ()
     mistakes: tuple[ConfigError, ...] = ()
@@ -116,7 +116,7 @@ class _Flags:
             self._mistake("takes no further arguments (repeat a flag to give it several values)", self.command or "run")
 
     def _word(self, word: str) -> None:
-        """The text of a stray word is not repeated: it may be the value of a misspelt secret."""
+        """Take a word that is not a flag. A stray one is not repeated: it may be the value of a misspelt secret."""
         if self.command:
             self.operands.append(word)
         elif word in COMMANDS:
@@ -186,7 +186,7 @@ class _Flags:
         return self.rest.pop(0) if self.rest and self.rest[0] in ("true", "false") else "true"
 
     def _unknown(self, text: str, *, follows: bool, dashes: str = "--") -> None:
-        """Swallows a value that follows, so that it is neither taken for a command nor repeated in a message."""
+        """Skip a value that follows, so that it is neither taken for a command nor repeated in a message."""
         if follows and self.rest and not _is_flag(self.rest[0]) and self.rest[0] not in COMMANDS:
             self.rest.pop(0)
         reason = f"unknown flag {quoted(dashes + text)}{_nearest(text, Source.FLAG)}"
@@ -197,7 +197,7 @@ class _Flags:
 
 
 OWN_SWITCHES = frozenset({"help", "version", "dumpConfig", "json"})
-"""What a command obeys by itself, before any config is read."""
+"""Switches that a command obeys by itself, before any config is read."""
 
 
 def read_environment(environ: Mapping[str, str]) -> Findings:
@@ -260,7 +260,7 @@ def _parse(text: str) -> dict[str, Any]:
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """JSON parsers keep the last of two equal keys: half of what the person wrote would silently not count."""
+    """Refuse two equal keys: JSON parsers keep the last, and half of what the person wrote would silently not count."""
     content = dict(pairs)
     if len(content) < len(pairs):
         keys = [key for key, _ in pairs]

@@ -11,7 +11,7 @@ DNS_PORT = 53
 
 @dataclass(frozen=True, slots=True)
 class Nameserver:
-    """Where questions go: an address, never a name."""
+    """The server that is asked: an address, never a name."""
 
     address: Address
     port: int = DNS_PORT

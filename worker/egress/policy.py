@@ -1,7 +1,7 @@
 """The egress policy: one immutable value that says which names may be looked up and which addresses may be dialled.
 
-It looks nothing up, dials nothing and logs nothing, and it knows no exceptions: who is not to be judged (the
-operator's own intake, proxies and resolvers) is not brought here.
+It looks nothing up, dials nothing and logs nothing, and it knows no exceptions: the operator's own intake, proxies and
+resolvers are not judged, and so are not brought here.
 
 Names: a name that a deny glob matches is refused unless an allow glob matches it too (allowed wins over blocked, as
 in the reference system). A list of allowed names therefore forbids nothing by itself: to reach only `*.example.com`,
