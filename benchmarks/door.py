@@ -16,7 +16,7 @@ import statistics
 import tempfile
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -26,8 +26,8 @@ import uvloop
 from benchmarks.names import Names
 from benchmarks.processes import running
 from worker.clock import SystemClock
+from worker.egress.nameserver import Nameserver
 from worker.egress.policy import Policy
-from worker.net.dns.query import Nameserver
 from worker.net.dns.resolver import Resolver
 from worker.net.door import Door, Endpoint, TLSSettings
 from worker.net.recorder import Recorder
@@ -67,7 +67,7 @@ def candidates(ports: Ports, ca_file: Path) -> dict[str, Callable[[], Awaitable[
     clock = SystemClock()
     resolver = Resolver([Nameserver(ip_address("127.0.0.1"), ports.dns)])
     trust = TrustStore([ca_file])
-    door = Door(policy=Policy.build(allow=("127.0.0.0/8",)), resolver=resolver, trust=trust)
+    door = Door(policy=Policy.build(allow=[ip_network("127.0.0.0/8")]), resolver=resolver, trust=trust)
     context = trust.context(verify=True)
     settings = TLSSettings(server_name=NAME)
 

@@ -14,6 +14,7 @@ import resource
 import statistics
 import time
 from collections.abc import Awaitable, Callable
+from ipaddress import ip_network
 from multiprocessing.connection import Connection
 from typing import cast
 
@@ -91,7 +92,7 @@ def candidates(port: int, shared: aiohttp.ClientSession) -> dict[str, Callable[[
     request = HTTPRequest(url=url)
     limits = HTTPLimits(max_body_bytes=5_000_000)
     clock = SystemClock()
-    door = Door(policy=Policy.build(allow=("127.0.0.0/8",)), resolver=Resolver(()), trust=TrustStore())
+    door = Door(policy=Policy.build(allow=[ip_network("127.0.0.0/8")]), resolver=Resolver(()), trust=TrustStore())
 
     async def prober() -> None:
         observation = await probe(request, door, clock, limits)

@@ -24,7 +24,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, ip_network
 from multiprocessing.connection import Connection
 from pathlib import Path
 
@@ -36,8 +36,8 @@ from benchmarks.names import LOOPBACK, answer
 from benchmarks.processes import need, running
 from worker.apitest.request import HTTPRequest
 from worker.clock import SystemClock
+from worker.egress.nameserver import Nameserver
 from worker.egress.policy import Policy
-from worker.net.dns.query import Nameserver
 from worker.net.dns.resolver import Resolver
 from worker.net.door import Door
 from worker.net.trust import TrustStore
@@ -170,7 +170,7 @@ def show(phase: str, ours: Sequence[dict[str, float]], theirs: Sequence[dict[str
 
 
 async def measure(ports: tuple[int, int], ca_file: Path, runs: int) -> None:
-    allowed = [f"{way.address}/32" for way in WAYS]
+    allowed = [ip_network(way.address) for way in WAYS]
     resolver, trust = Resolver([Nameserver(LOOPBACK)]), TrustStore([ca_file])
     door = Door(policy=Policy.build(allow=allowed), resolver=resolver, trust=trust)
     for way in WAYS:

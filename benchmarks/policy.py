@@ -12,7 +12,9 @@ import time
 from collections.abc import Callable
 from ipaddress import IPv4Address, ip_address
 
+from worker.egress.hosts import parse_host
 from worker.egress.policy import Policy
+from worker.egress.rules import parse_glob, parse_nat64_prefix, parse_range
 
 ROUNDS = 7
 """Medians of this many rounds of CALLS calls each: one round that was disturbed does not move them."""
@@ -42,7 +44,9 @@ def crowded() -> Policy:
     """Six hundred ranges of our own, none of them around the addresses above."""
     allow = [f"{IPv4Address((172 << 24) + (16 << 16) + number * 256)}/28" for number in range(300)]
     deny = [f"{IPv4Address((5 << 24) + number * 256)}/28" for number in range(300)]
-    return Policy.build(allow=allow, deny=deny, nat64_prefixes=["fd64::/96"])
+    return Policy.build(
+        allow=map(parse_range, allow), deny=map(parse_range, deny), nat64_prefixes=[parse_nat64_prefix("fd64::/96")]
+    )
 
 
 def main() -> None:
@@ -56,10 +60,9 @@ def main() -> None:
         calls = [lambda: default.judge(address), lambda: many.judge(address), lambda: ip_address(text)]  # noqa: B023
         ours, crowd, parsing = (median_microseconds(call, CALLS) for call in calls)
         print(f"{what:<26}{ours:>10.2f}{crowd:>12.2f}{parsing:>12.2f}")
-    by_name = Policy.build(allow_names=["*.corp.example"], deny_names=["*"])
-    print(
-        f"{'a name, two globs':<26}{median_microseconds(lambda: by_name.judge_name('db.corp.example'), CALLS):>10.2f}"
-    )
+    by_name = Policy.build(allow_names=[parse_glob("*.corp.example")], deny_names=[parse_glob("*")])
+    host = parse_host("db.corp.example")
+    print(f"{'a name, two globs':<26}{median_microseconds(lambda: by_name.judge_name(host), CALLS):>10.2f}")
     print(f"{'building the default':<26}{median_microseconds(Policy.build, 50):>10.0f}")
 
 

@@ -3,8 +3,8 @@
     SyntheticsError
     ├── ConfigError        the operator's to mend: one line, exit 2, before anything starts
     │   └── ConfigErrors       every mistake that was found, one line each
-    ├── PolicyError        an egress rule that cannot be used; the settings name its option and make it a ConfigError
-    ├── HostError          what a test names is neither an address nor a host name; becomes an INVALID_REQUEST result
+    ├── PolicyError        an egress rule that cannot be used; the reader of options makes it a ConfigError
+    ├── HostError          a host that is neither an address nor a name; becomes an INVALID_REQUEST result, or a ConfigError
     ├── WireError          the peer's bytes are wrong: refused, counted, survived
     │   ├── SignatureError     a request or reply that does not prove who sent it
     │   ├── EnvelopeError      a JWE that is malformed, of a foreign kind, or not for our keys

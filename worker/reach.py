@@ -1,19 +1,15 @@
-"""The way to targets as the operator has set it: policy, resolver, proxy and trusted authorities, made from the options.
-
-Whatever can be wrong with these options shows here, as a ConfigError, before anything is asked of the control plane.
-"""
+"""The way to targets as the operator has set it: policy, resolver, proxy and trusted authorities, made from the options."""
 
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
-from ipaddress import ip_address
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from worker.config.load import LocalConfig
 from worker.egress.policy import Policy
-from worker.errors import ConfigError, PolicyError
-from worker.net.proxy import Proxy
+from worker.egress.proxy import Proxy
+from worker.errors import ConfigError
 from worker.net.trust import TrustStore
 
 if TYPE_CHECKING:
@@ -22,48 +18,41 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Egress:
-    """What the operator can have got wrong. *proxy* is the one for test requests."""
+    """The policy, the proxy for test requests, and the authorities that are believed."""
 
     policy: Policy
     proxy: Proxy | None
     trust: TrustStore
 
     def warnings(self) -> tuple[str, ...]:
-        """What an operator should know about these settings before anything goes wrong."""
+        """Sentences that an operator should read before anything goes wrong."""
         return (*self.policy.warnings(), *_boundary(self.proxy))
 
 
 def egress_of(config: LocalConfig, trust: TrustStore) -> Egress:
-    """Raises ConfigError."""
     return Egress(policy=policy_of(config), proxy=_proxy_of(config), trust=trust)
 
 
 def policy_of(config: LocalConfig) -> Policy:
-    """Raises ConfigError."""
-    try:
-        return Policy.build(
-            allow=map(str, config.allow_ranges),
-            deny=map(str, config.deny_ranges),
-            allow_names=config.allowed_domain_names,
-            deny_names=config.blocked_domain_names,
-            block_special_purpose=config.enable_default_blocked_ip_ranges,
-            nat64_prefixes=map(str, config.nat64_prefixes),
-        )
-    except PolicyError as error:
-        raise ConfigError(str(error), option="egress policy") from error
+    return Policy.build(
+        allow=config.allow_ranges,
+        deny=config.deny_ranges,
+        allow_names=config.allowed_domain_names,
+        deny_names=config.blocked_domain_names,
+        block_special_purpose=config.enable_default_blocked_ip_ranges,
+        nat64_prefixes=config.nat64_prefixes,
+    )
 
 
 def resolver_of(config: LocalConfig) -> Resolver:
-    """Nothing can be wrong with it, so it is imported only by what looks names up."""
-    from worker.net.dns.query import Nameserver
+    """Import the resolver only where names are looked up."""
     from worker.net.dns.resolver import Resolver
 
-    servers = [Nameserver(ip_address(address), port) for address, port in config.dns_servers]
-    return Resolver(servers, use_host=config.dns_use_host, ipv6=config.enable_ipv6)
+    return Resolver(config.dns_servers, use_host=config.dns_use_host, ipv6=config.enable_ipv6)
 
 
 def trust_of(config: LocalConfig) -> TrustStore:
-    """Reads every authority's certificate, the system's too: tens of milliseconds. Raises ConfigError."""
+    """Read every authority's certificate, the system's too: tens of milliseconds. Raises ConfigError."""
     try:
         return TrustStore(config.ca_files)
     except (OSError, ssl.SSLError) as error:
@@ -73,15 +62,12 @@ def trust_of(config: LocalConfig) -> TrustStore:
 def _proxy_of(config: LocalConfig) -> Proxy | None:
     if config.proxy_test_requests is None:
         return None
-    try:
-        return Proxy.parse(
-            config.proxy_test_requests,
-            bypass=config.proxy_test_requests_bypass_list,
-            hands_over_names=config.proxy_resolve == "proxy",
-            verify=not config.proxy_ignore_ssl_errors,
-        )
-    except (ValueError, PolicyError) as error:
-        raise ConfigError(str(error), option="proxyTestRequests") from error
+    return replace(
+        config.proxy_test_requests,
+        bypass=config.proxy_test_requests_bypass_list,
+        hands_over_names=config.proxy_resolve == "proxy",
+        verify=not config.proxy_ignore_ssl_errors,
+    )
 
 
 def _boundary(proxy: Proxy | None) -> tuple[str, ...]:

@@ -1,13 +1,36 @@
-"""Text for people: foreign text made harmless for a terminal, and tables of it."""
+"""Text for people: foreign text made harmless for a terminal, quoted or cut for a message, and tables of it."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
+QUOTED_CHARACTERS = 200
+"""Longest part of a value that a message repeats."""
 
-def printable(text: str) -> str:
-    """*text* on one line: what a terminal would obey, or hide, stands there as an escape."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+def quoted(value: object) -> str:
+    """Quote a value for a message: on one line, control characters escaped, not too long, without a URL's credentials."""
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    before = text.rpartition("@")[0]
+    if ":" in before:
+        text = f"<redacted>{text[len(before) :]}"
+    if len(text) > QUOTED_CHARACTERS:
+        text = text[:QUOTED_CHARACTERS] + "…"
+    return json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+def cut(text: str, limit: int) -> str:
+    """Shorten *text* to *limit* characters, the last of them an ellipsis where something is left out."""
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def printable(text: str, limit: int | None = None) -> str:
+    """Keep *text* on one line: escape what a terminal would obey, or hide; with *limit*, cut it there."""
+    shown = text[: limit and limit + 1]
+    if not shown.isprintable():
+        shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in shown)
+    return shown if limit is None else cut(shown, limit)
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,11 +1,48 @@
-"""Text for people: columns, and nothing in them that a terminal would obey."""
+"""Text for people: columns, one line, printable, short, and without a password."""
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.text import printable, table
+from worker.text import cut, printable, quoted, table
+
+
+@pytest.mark.parametrize(("text", "expected"), [("", ""), ("abc", "abc"), ("abcd", "abcd"), ("abcde", "abc…")])
+def test_what_is_left_out_is_marked(text: str, expected: str) -> None:
+    assert cut(text, 4) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("bücher", "bücher"),
+        ("a\nb", "a\\nb"),
+        ("\x1b[2J", "\\x1b[2J"),
+        ("\u202eabc", "\\u202eabc"),
+        ("\ud800", "\\ud800"),
+    ],
+)
+def test_what_a_terminal_would_obey_or_hide_is_escaped(text: str, expected: str) -> None:
+    assert printable(text) == expected
+    assert printable(text, 4) == cut(expected, 4)
+    assert printable(text * 1000, 8) == cut(expected * 1000, 8)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("a b", '"a b"'),
+        ("a\nb", '"a\\nb"'),
+        ("http://user:hunter2@proxy", '"<redacted>@proxy"'),
+        ("me@example.org", '"me@example.org"'),
+        (["a"], r'"[\"a\"]"'),
+        ("x" * 300, '"' + "x" * 200 + '…"'),
+    ],
+)
+def test_a_value_is_quoted_on_one_line_without_a_password(value: object, expected: str) -> None:
+    assert quoted(value) == expected
 
 
 def test_columns_are_as_wide_as_their_widest_cell() -> None:

@@ -12,6 +12,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
+from worker.text import printable
+
 _TEMPLATE = re.compile(r"\{\{[^{}]*\}\}")
 _SHOWN = 60
 """Characters of a foreign value that a sentence repeats."""
@@ -94,7 +96,7 @@ class Node:
             if not isinstance(key, str) or not _encodable(key):
                 self.mistake("has a member whose name is no text")
                 continue
-            node = Node(value, f"{self.path}.{_cut(key)}", self.findings)
+            node = Node(value, f"{self.path}.{printable(key, _SHOWN)}", self.findings)
             node.note_templates(key)
             yield key, node
 
@@ -146,7 +148,7 @@ class Node:
         if value is None:
             return None
         if value != int(value) or not low <= value <= high:
-            self.mistake(f"must be a whole number from {low} to {high}, not {_cut(str(value))}")
+            self.mistake(f"must be a whole number from {low} to {high}, not {printable(str(value), _SHOWN)}")
             return None
         return int(value)
 
@@ -174,12 +176,12 @@ class Node:
 def template(text: str) -> str | None:
     """The first `{{ NAME }}` in *text*, cut for a sentence."""
     found = _TEMPLATE.search(text) if "{{" in text else None
-    return None if found is None else _cut(found.group())
+    return None if found is None else printable(found.group(), _SHOWN)
 
 
 def quote(value: str) -> str:
     """A foreign text for a sentence: cut, on one line, printable."""
-    return f"'{_cut(value)}'"
+    return f"'{printable(value, _SHOWN)}'"
 
 
 def kind(value: object) -> str:
@@ -211,8 +213,3 @@ def _encodable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
-
-
-def _cut(text: str) -> str:
-    shown = text if len(text) <= _SHOWN else text[: _SHOWN - 1] + "…"
-    return shown if shown.isprintable() else shown.encode("unicode_escape").decode("ascii")

@@ -11,6 +11,8 @@ from typing import Any
 
 import orjson
 
+from worker.text import printable
+
 MAX_REASON = 300
 """Characters of a reason: what fits three lines of a terminal."""
 NAME_WIDTH = 34
@@ -56,12 +58,6 @@ def failure(value: object) -> str:
     assertions = _assertions(message) if code == "INCORRECT_ASSERTION" else []
     said = "; ".join(_in_words(assertion) for assertion in assertions) or message
     return f"{printable(code, 60)}: {printable(said, MAX_REASON)}"
-
-
-def printable(text: str, limit: int) -> str:
-    """*text* on one line, control and formatting characters escaped, cut at *limit* characters."""
-    shown = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: limit + 1])
-    return shown if len(shown) <= limit else shown[: limit - 1] + "…"
 
 
 def _assertions(message: str) -> Sequence[Mapping[str, Any]]:

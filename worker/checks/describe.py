@@ -16,8 +16,9 @@ from worker.apitest.assertion import (
 )
 from worker.apitest.result import AssertionResult
 from worker.checks.limits import SHOWN
-from worker.checks.values import JSON, cut, shown, text_of
+from worker.checks.values import JSON, shown, text_of
 from worker.outcome.failure import FailureCode
+from worker.text import cut
 
 _LONGEST_REASON = 1_000
 """Characters of an error message, whatever a library put into it."""
@@ -42,7 +43,7 @@ def outcome(
             return AssertionResult(
                 type=subject.value,
                 operator=operator.value,
-                expected=cut(text_of(target)),
+                expected=cut(text_of(target), SHOWN),
                 actual=seen,
                 valid=valid,
                 property=asked,
@@ -58,7 +59,7 @@ def outcome(
     return AssertionResult(
         type=kind,
         operator=operator_name,
-        expected=cut(expected),
+        expected=cut(expected, SHOWN),
         actual=seen,
         valid=valid,
         target_path=path,

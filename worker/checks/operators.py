@@ -11,7 +11,8 @@ from typing import TypeAlias
 
 from worker.apitest.assertion import Operator, Scalar
 from worker.checks.judgement import JudgementError
-from worker.checks.values import JSON, cut, number_of, parsed, same_structure, shown, text_of
+from worker.checks.values import JSON, number_of, parsed, same_structure, shown, text_of
+from worker.text import cut
 
 Search: TypeAlias = Callable[[str, str], bool]
 """(pattern, text) → whether the pattern is found in the text. Raises JudgementError."""

@@ -13,7 +13,8 @@ import orjson
 
 from worker.checks.judgement import JudgementError
 from worker.checks.limits import MAX_SCHEMA
-from worker.checks.values import JSON, cut
+from worker.checks.values import JSON
+from worker.text import cut
 
 VALIDATORS = {
     "draft-06": jsonschema_rs.Draft6Validator,

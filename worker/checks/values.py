@@ -11,6 +11,7 @@ import orjson
 
 from worker.checks.judgement import JudgementError
 from worker.checks.limits import SHOWN
+from worker.text import cut
 
 JSON: TypeAlias = "str | int | float | bool | list[JSON] | dict[str, JSON] | None"
 
@@ -65,10 +66,6 @@ def shown(value: JSON, limit: int = SHOWN) -> str | int | float | bool | None:
         return cut(text_of(value), limit)
     except JudgementError:
         return "…"
-
-
-def cut(text: str, limit: int = SHOWN) -> str:
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _json(value: JSON, option: int = 0) -> str:

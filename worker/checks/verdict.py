@@ -16,8 +16,9 @@ from worker.apitest.definition import APITest
 from worker.apitest.observation import Observation, TCPConnection
 from worker.apitest.result import AssertionResult, Verdict
 from worker.checks.describe import target_of
-from worker.checks.values import JSON, cut
+from worker.checks.values import JSON
 from worker.outcome.failure import Failure, FailureCode
+from worker.text import cut
 
 _LONGEST_MESSAGE = 4_000
 """Characters of a message that lists what a test needs."""

@@ -7,7 +7,8 @@ from typing import BinaryIO
 
 from worker.apitest import files
 from worker.apitest.files import MAX_BYTES, Definition, Unusable
-from worker.config.text import Mistake, read_bytes
+from worker.config.files import read_bytes
+from worker.config.mistake import Mistake
 
 STDIN = "-"
 

@@ -1,4 +1,4 @@
-"""`policy HOST…`: look hosts up as a test would, and explain the policy's word on each of their addresses. Dials nothing."""
+"""`policy HOST…`: look hosts up as a test would, and explain the policy's decision on each of their addresses. Dials nothing."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 import orjson
 
 from worker.clock import Clock
-from worker.egress.explain import explain
+from worker.egress.explain import Explanation, explain, unreadable
+from worker.egress.hosts import Address, Host, Name, parse_host
 from worker.egress.policy import Policy
-from worker.errors import ExitCode
+from worker.errors import ExitCode, HostError
 from worker.net.dns.resolver import Resolver
 from worker.net.failure import DoorError
-from worker.net.host import Address, Name, parse_host
 from worker.net.recorder import NANOSECONDS, Recorder
 
 LOOKUP_SECONDS = 10
@@ -29,28 +29,34 @@ async def policy(
     show: Callable[[str], None],
     complain: Callable[[str], None],
 ) -> int:
-    """Explain each host; the exit code says whether a test may reach all of them. A failed look-up goes to *complain*."""
+    """Explain each host; the exit code says whether a test may reach all of them. What is wrong with one goes to *complain*."""
     exit_code = ExitCode.DONE
-    for host in hosts:
-        try:
-            name, addresses = await _looked_up(host, judge, resolver, clock)
-        except DoorError as error:
-            complain(f"{host}: {error.failure.message}")
-            name, addresses = host, ()
-        explanation = explain(judge, name, addresses)
+    for text in hosts:
+        explanation = await _explained(text, judge, resolver, clock, complain)
         show(orjson.dumps(explanation.as_json()).decode() if as_json else explanation.as_text())
         if not explanation.reachable:
             exit_code = ExitCode.FAILED
     return exit_code
 
 
-async def _looked_up(host: str, judge: Policy, resolver: Resolver, clock: Clock) -> tuple[str, tuple[Address, ...]]:
-    """The host as the door reads it, and what it means; nothing for a denied name. Raises DoorError."""
-    parsed = parse_host(host)
-    name = str(parsed)
-    if not isinstance(parsed, Name):
-        return name, (parsed,)
-    if not judge.judge_name(name).allowed:
-        return name, ()
+async def _explained(
+    text: str, judge: Policy, resolver: Resolver, clock: Clock, complain: Callable[[str], None]
+) -> Explanation:
+    try:
+        host = parse_host(text)
+    except HostError as error:
+        complain(f"{text}: {error.reason}")
+        return unreadable(text, error)
+    try:
+        return explain(judge, host, await _answers(host, judge, resolver, clock))
+    except DoorError as error:
+        complain(f"{text}: {error.failure.message}")
+        return explain(judge, host, ())
+
+
+async def _answers(host: Host, judge: Policy, resolver: Resolver, clock: Clock) -> tuple[Address, ...]:
+    """Look a name up; nothing for a denied one, which is not asked of anybody. Raises DoorError."""
+    if not isinstance(host, Name) or not judge.judge_name(host).allowed:
+        return ()
     deadline = clock.monotonic_ns() + LOOKUP_SECONDS * NANOSECONDS
-    return name, await resolver.resolve(parsed, Recorder(clock, deadline))
+    return await resolver.resolve(host, Recorder(clock, deadline))

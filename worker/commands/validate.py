@@ -9,8 +9,8 @@ import orjson
 
 from worker.apitest.files import Definition, Unusable
 from worker.apitest.parse import parse
-from worker.apitest.summary import printable
 from worker.errors import ExitCode, TestError
+from worker.text import printable
 
 NAME_CHARACTERS = 60
 LINE_CHARACTERS = 2000

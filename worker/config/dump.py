@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 
 from worker.config.merge import Setting
-from worker.config.option import Kind
+from worker.config.option import ValueKind
+from worker.egress.hosts import authority
+from worker.egress.nameserver import Nameserver
+from worker.egress.proxy import Proxy
 from worker.secret import Secret
 from worker.wire.keys import PrivateKey, PublicKey
 
@@ -14,7 +16,7 @@ REDACTED = "<redacted>"
 
 
 def dump(settings: Iterable[Setting]) -> str:
-    """The table as text. A list stands with one member a line; keys are shown by their fingerprints."""
+    """Write the table as text. A list stands with one member a line; keys are shown by their fingerprints."""
     rows = [("OPTION", "VALUE", "FROM")]
     for setting in settings:
         first, *others = _members(setting)
@@ -37,17 +39,19 @@ def _shown(setting: Setting, value: object) -> str:
         case bool():
             return str(value).lower()
         case Secret():
-            return _without_credentials(value) if setting.option.kind is Kind.PROXY else REDACTED
+            return REDACTED
+        case Proxy():
+            return _without_credentials(value)
         case PrivateKey():
             return f"{REDACTED} {value.kid}"
         case PublicKey():
             return value.kid
         case float():
-            return f"{value * 1000:.0f} ms" if setting.option.kind is Kind.MILLISECONDS else f"{value:.0f} s"
-        case (str(address), int(port)):
-            return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+            return f"{value * 1000:.0f} ms" if setting.option.kind is ValueKind.MILLISECONDS else f"{value:.0f} s"
+        case Nameserver():
+            return authority(value.address, value.port)
     return str(value)
 
 
-def _without_credentials(url: Secret[str]) -> str:
-    return re.sub(r"//.*@", f"//{REDACTED}@", url.reveal())
+def _without_credentials(proxy: Proxy) -> str:
+    return str(proxy) if proxy.username is None else str(proxy).replace("//", f"//{REDACTED}@", 1)

@@ -1,35 +1,38 @@
-"""The typed value of what was written: bounds, networks, keys, secrets. Says in a sentence what is wrong and what would be right.
+"""One reader for each kind of value: from what was written to the value that is used (number, network, glob, key, secret, proxy).
 
-Reads no source and knows no precedence; looks at the file system only where the value is a path that must be usable. The text
-of a confidential value is in no message.
+A Mistake says what is wrong and what would be right; the text of a confidential value is in no message. Reads no source and
+knows no precedence; looks at the file system only where the value is a path that must be usable.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
 import ssl
 from collections.abc import Callable
+from ipaddress import IPv6Network
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from worker.config.option import Kind, Option, Written
-from worker.config.text import Mistake, quoted, read_file
+from worker.config.files import read_file
+from worker.config.mistake import Mistake
+from worker.config.option import Option, ValueKind, Written
 from worker.egress.address_table import Network
-from worker.egress.rules import parse_glob, parse_nat64_prefix, parse_range
-from worker.errors import PolicyError, WireError
+from worker.egress.hosts import parse_address, parse_host
+from worker.egress.nameserver import DNS_PORT, Nameserver
+from worker.egress.proxy import Proxy
+from worker.egress.rules import Glob, parse_glob, parse_nat64_prefix, parse_range
+from worker.errors import HostError, PolicyError, WireError
 from worker.secret import Secret
+from worker.text import quoted
 from worker.wire.keys import PrivateKey, PublicKey
 
 T = TypeVar("T")
 
-DNS_PORT = 53
-
 
 def meaning(option: Option, written: Written) -> object:
-    """The typed value: numbers within bounds, durations in seconds, ranges as networks, secrets wrapped. Raises Mistake."""
+    """Read a value: numbers within bounds, durations in seconds, ranges as networks, secrets wrapped. Raises Mistake."""
     if option.many:
         assert isinstance(written, tuple)
         return tuple(_meaning_of_one(option, item) for item in written)
@@ -37,15 +40,15 @@ def meaning(option: Option, written: Written) -> object:
 
 
 def _meaning_of_one(option: Option, written: Written) -> object:
-    if option.kind is Kind.BOOLEAN:
+    if option.kind is ValueKind.BOOLEAN:
         return written
     if isinstance(written, int):
         return _number(option, written)
     assert isinstance(written, str)
     match option.kind:
-        case Kind.CHOICE:
+        case ValueKind.CHOICE:
             return _choice(option, written)
-        case Kind.PROXY:
+        case ValueKind.PROXY:
             return _proxy(option, written)
     return _TEXTS[option.kind](written)
 
@@ -54,9 +57,9 @@ def _number(option: Option, number: int) -> int | float:
     if not option.minimum <= number <= option.maximum:
         raise Mistake(f"must be between {option.minimum} and {option.maximum}, not {number}")
     match option.kind:
-        case Kind.MILLISECONDS:
+        case ValueKind.MILLISECONDS:
             return number / 1000
-        case Kind.SECONDS:
+        case ValueKind.SECONDS:
             return float(number)
     return number
 
@@ -74,7 +77,7 @@ def _text(text: str) -> str:
 
 
 def _identifier(text: str) -> str:
-    """It travels inside signed headers and their scope, where a slash or a blank would mean something."""
+    """Read a name that travels inside signed headers and their scope, where a slash or a blank would mean something."""
     if not re.fullmatch(r"[A-Za-z0-9:._$=+-]{1,200}", text):
         raise Mistake(f"must be 1 to 200 letters, digits or one of : . _ - $ = +, not {quoted(text)}")
     return text
@@ -90,30 +93,34 @@ def _private_key(pem: str) -> PrivateKey:
     try:
         return PrivateKey.from_pem(pem)
     except WireError as error:
-        raise Mistake(f"is no usable private key: {error}") from None
+        raise Mistake(f"is not a usable private key: {error}") from None
 
 
 def _public_key(pem: str) -> PublicKey:
     try:
         return PublicKey.from_pem(pem)
     except WireError as error:
-        raise Mistake(f"is no usable public key: {error}") from None
+        raise Mistake(f"is not a usable public key: {error}") from None
 
 
 def _host(text: str) -> str:
-    """A host name or address, with or without a port; a URL is none."""
-    try:
-        parts = urlsplit(f"//{text}")
-        plain = bool(parts.hostname) and parts.netloc == text and "@" not in text and parts.port != 0
-    except ValueError:
-        plain = False
-    if not plain or not re.fullmatch(r"[A-Za-z0-9._-]+(:\d+)?|\[[0-9A-Fa-f:.]+\](:\d+)?", text, re.ASCII):
+    """Read a host name or address, with or without a port; not a URL."""
+    found = re.fullmatch(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::(\d{1,5}))?", text, re.ASCII)
+    if not found or not _is_host(found[1]) or not (found[2] is None or 0 < int(found[2]) < 65_536):
         raise Mistake(f"must be a host name, not {quoted(text)}")
     return text
 
 
+def _is_host(text: str) -> bool:
+    try:
+        parse_host(text)
+    except HostError:
+        return False
+    return True
+
+
 def _split_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
-    """The parts of a URL of one of *schemes* with a host and nothing behind it but a path. Its text is not repeated."""
+    """Take a URL of one of *schemes* apart, with a host and nothing behind it but a path. Its text is not repeated."""
     form = f"like {schemes[0]}://HOST:PORT"
     try:
         parts = urlsplit(text)
@@ -122,7 +129,7 @@ def _split_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
         raise Mistake(f"must be {form}: its host or port is malformed") from None
     if parts.scheme not in schemes:
         raise Mistake(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
-    if not parts.hostname or port == 0 or not text.isprintable() or " " in text:
+    if not _is_host(parts.hostname or "") or port == 0 or not text.isprintable() or " " in text:
         raise Mistake(f"must be {form}: its host or port is malformed")
     if parts.query or parts.fragment:
         raise Mistake(f"must be {form}: it has a query or a fragment")
@@ -136,34 +143,35 @@ def _url(text: str) -> str:
     return text.rstrip("/")
 
 
-def _proxy(option: Option, text: str) -> Secret[str]:
+def _proxy(option: Option, text: str) -> Proxy:
     if text.startswith("pac+"):
         raise Mistake("proxy auto-configuration (pac+…) is not supported: name the proxy itself")
     parts = _split_url(text, option.choices)
     if parts.path not in ("", "/"):
         raise Mistake("must not have a path")
-    return Secret(text.rstrip("/"))
+    return Proxy.parse(Secret(text))
 
 
 def _address(text: str) -> str:
     try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
+        return str(parse_address(text))
+    except HostError:
         raise Mistake(f"must be an IP address, not {quoted(text)}") from None
 
 
-def _resolver(text: str) -> tuple[str, int]:
+def _nameserver(text: str) -> Nameserver:
     bracketed = re.fullmatch(r"\[([^\]]*)\](?::(\d{1,5}))?", text, re.ASCII)
     plain = re.fullmatch(r"([0-9.]+):(\d{1,5})", text, re.ASCII)
     found = bracketed or plain
     address, port = (found[1], int(found[2] or DNS_PORT)) if found else (text, DNS_PORT)
+    wrong = Mistake(f"must be ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT, not {quoted(text)}")
     try:
-        literal = ipaddress.ip_address(address)
-    except ValueError:
-        literal = None
-    if literal is None or not 0 < port < 65_536 or (bracketed and literal.version == 4):
-        raise Mistake(f"must be ADDRESS, ADDRESS:PORT or [ADDRESS]:PORT, not {quoted(text)}")
-    return str(literal), port
+        server = Nameserver(parse_address(address), port)
+    except HostError:
+        raise wrong from None
+    if not 0 < port < 65_536 or (bracketed and server.address.version == 4):
+        raise wrong
+    return server
 
 
 def _range(text: str, version: int) -> Network:
@@ -181,17 +189,15 @@ def _range_6(text: str) -> Network:
     return _range(text, 6)
 
 
-def _nat64_prefix(text: str) -> Network:
+def _nat64_prefix(text: str) -> IPv6Network:
     return _rule(parse_nat64_prefix, text)
 
 
-def _domain(text: str) -> str:
-    _rule(parse_glob, text)
-    return text
+def _domain(text: str) -> Glob:
+    return _rule(parse_glob, text)
 
 
 def _rule(parse: Callable[[str], T], text: str) -> T:
-    """Read with the policy's own parser, so that what is accepted here is what is obeyed there."""
     try:
         return parse(text)
     except PolicyError as error:
@@ -228,7 +234,7 @@ def _path(text: str) -> Path | None:
 def _directory_at(path: Path) -> Path:
     if _exists(path) and path.is_dir():
         return path
-    raise Mistake(f"{quoted(str(path))} {'is no directory' if _exists(path) else 'does not exist'}")
+    raise Mistake(f"{quoted(str(path))} {'is not a directory' if _exists(path) else 'does not exist'}")
 
 
 def _exists(path: Path) -> bool:
@@ -238,22 +244,22 @@ def _exists(path: Path) -> bool:
         raise Mistake(f"{quoted(str(path))} cannot be used: {error.strerror}") from None
 
 
-_TEXTS: dict[Kind, Callable[[str], object]] = {
-    Kind.ADDRESS: _address,
-    Kind.CERTIFICATES: _certificates,
-    Kind.DIRECTORY: _directory,
-    Kind.DOMAIN: _domain,
-    Kind.FILE: _text,
-    Kind.HOST: _host,
-    Kind.IDENTIFIER: _identifier,
-    Kind.NAT64_PREFIX: _nat64_prefix,
-    Kind.PATH: _path,
-    Kind.PRIVATE_KEY: _private_key,
-    Kind.PUBLIC_KEY: _public_key,
-    Kind.RANGE_4: _range_4,
-    Kind.RANGE_6: _range_6,
-    Kind.RESOLVER: _resolver,
-    Kind.SECRET: _secret,
-    Kind.TEXT: _text,
-    Kind.URL: _url,
+_TEXTS: dict[ValueKind, Callable[[str], object]] = {
+    ValueKind.ADDRESS: _address,
+    ValueKind.CERTIFICATES: _certificates,
+    ValueKind.DIRECTORY: _directory,
+    ValueKind.DOMAIN: _domain,
+    ValueKind.FILE: _text,
+    ValueKind.HOST: _host,
+    ValueKind.IDENTIFIER: _identifier,
+    ValueKind.NAT64_PREFIX: _nat64_prefix,
+    ValueKind.PATH: _path,
+    ValueKind.PRIVATE_KEY: _private_key,
+    ValueKind.PUBLIC_KEY: _public_key,
+    ValueKind.RANGE_4: _range_4,
+    ValueKind.RANGE_6: _range_6,
+    ValueKind.NAMESERVER: _nameserver,
+    ValueKind.SECRET: _secret,
+    ValueKind.TEXT: _text,
+    ValueKind.URL: _url,
 }

@@ -1,4 +1,4 @@
-"""The worker's configuration: one frozen value, made once from flags, environment and file, and nowhere changed.
+"""The worker's configuration: one frozen value, made once from flags, environment and file, and never changed.
 
 The only reader of the environment. `load` wants an identity and a control plane; `load_local` is for the commands that run
 tests here and need neither. Both check everything that was given, and report all mistakes at once.
@@ -6,26 +6,30 @@ tests here and need neither. Both check everything that was given, and report al
 
 from __future__ import annotations
 
-import ipaddress
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from ipaddress import IPv6Network
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import urlsplit
 
 from worker.config.merge import Merged, Setting, merge
 from worker.config.options import CERTIFICATES, NAMES
-from worker.config.text import quoted
 from worker.egress.address_table import Network
-from worker.errors import ConfigError, ConfigErrors, EnvelopeError
+from worker.egress.hosts import parse_address
+from worker.egress.nameserver import Nameserver
+from worker.egress.proxy import Proxy
+from worker.egress.rules import Glob
+from worker.errors import ConfigError, ConfigErrors, EnvelopeError, HostError
 from worker.secret import Secret
+from worker.text import quoted
 from worker.wire.keys import PrivateKey, PublicKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalConfig:
-    """What running a test here takes. Durations in seconds, sizes in bytes, proxies as URLs that may hold a password."""
+    """Settings that running a test here takes. Durations in seconds, sizes in bytes."""
 
     concurrency: int
     max_timeout: float
@@ -33,17 +37,17 @@ class LocalConfig:
     max_body_size_if_processed: int
     regex_timeout: float
     evaluators: int
-    dns_servers: tuple[tuple[str, int], ...]
+    dns_servers: tuple[Nameserver, ...]
     dns_use_host: bool
     enable_ipv6: bool
     allow_ranges: tuple[Network, ...]
     deny_ranges: tuple[Network, ...]
     enable_default_blocked_ip_ranges: bool
-    allowed_domain_names: tuple[str, ...]
-    blocked_domain_names: tuple[str, ...]
-    nat64_prefixes: tuple[Network, ...]
-    proxy_test_requests: Secret[str] | None
-    proxy_test_requests_bypass_list: tuple[str, ...]
+    allowed_domain_names: tuple[Glob, ...]
+    blocked_domain_names: tuple[Glob, ...]
+    nat64_prefixes: tuple[IPv6Network, ...]
+    proxy_test_requests: Proxy | None
+    proxy_test_requests_bypass_list: tuple[Glob, ...]
     proxy_resolve: Literal["worker", "proxy"]
     proxy_ignore_ssl_errors: bool
     ca_files: tuple[Path, ...]
@@ -53,7 +57,7 @@ class LocalConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config(LocalConfig):
-    """What serving a location takes besides: who the worker is, its control plane, its cadence and its probes."""
+    """Settings that serving a location takes besides: who the worker is, its control plane, its cadence and its probes."""
 
     location_id: str
     access_key: str
@@ -61,7 +65,7 @@ class Config(LocalConfig):
     private_keys: tuple[PrivateKey, ...]
     public_key: PublicKey
     intake_url: str
-    proxy: Secret[str] | None
+    proxy: Proxy | None
     poll_interval: float
     max_number_messages_to_fetch: int
     spool_directory: Path | None
@@ -77,7 +81,7 @@ C_co = TypeVar("C_co", bound=LocalConfig, covariant=True)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loaded(Generic[C_co]):
-    """A config, the origin of each setting in the order of the table, and what deserves a warning once logs are set up."""
+    """A config, the origin of each setting in the order of the table, and warnings to be logged once logs are set up."""
 
     config: C_co
     settings: tuple[Setting, ...]
@@ -87,7 +91,7 @@ class Loaded(Generic[C_co]):
 def load(
     argv: Sequence[str], environ: Mapping[str, str] = os.environ, *, certificates: str = CERTIFICATES
 ) -> Loaded[Config]:
-    """Everything that `run` needs. *argv* is without the program's name. Raises ConfigErrors, one line per mistake."""
+    """Read everything that `run` needs. *argv* is without the program's name. Raises ConfigErrors, one line per mistake."""
     merged = merge(argv, environ)
     settings, mistakes = _across_options(merged, certificates)
     _raise((*merged.mistakes, *mistakes, *_missing(merged, settings)))
@@ -98,7 +102,7 @@ def load(
 def load_local(
     argv: Sequence[str], environ: Mapping[str, str] = os.environ, *, certificates: str = CERTIFICATES
 ) -> Loaded[LocalConfig]:
-    """What `check` and `policy` need: as `load`, but identity and control plane may be missing. Raises ConfigErrors."""
+    """Read what `check` and `policy` need: as `load`, but identity and control plane may be missing. Raises ConfigErrors."""
     merged = merge(argv, environ)
     settings, mistakes = _across_options(merged, certificates)
     _raise((*merged.mistakes, *mistakes))
@@ -124,7 +128,7 @@ def _across_options(merged: Merged, certificates: str) -> tuple[dict[str, Settin
 
 
 def _intake(settings: Mapping[str, Setting]) -> dict[str, Setting]:
-    """intakeUrl, or else https://<datadogHostOverride>, or else https://intake.synthetics.<site>; plain HTTP stays at home."""
+    """Choose intakeUrl, else https://<datadogHostOverride>, else https://intake.synthetics.<site>; plain HTTP to this machine."""
     url, host, site = (settings[name] for name in ("intakeUrl", "datadogHostOverride", "site"))
     if url.value is None and host.value is not None:
         url = replace(url, value=f"https://{host.value}", place=f"datadogHostOverride, {host.place}")
@@ -137,12 +141,12 @@ def _intake(settings: Mapping[str, Setting]) -> dict[str, Setting]:
 
 
 def _is_private(url: str) -> bool:
-    """Nobody listens in: TLS, or an exchange that stays on this machine."""
+    """True where nobody else can listen: TLS, or an exchange that stays on this machine."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     try:
-        return parts.scheme == "https" or host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
+        return parts.scheme == "https" or host == "localhost" or parse_address(host).is_loopback
+    except HostError:
         return False
 
 
@@ -158,7 +162,7 @@ def _public_key(settings: Mapping[str, Setting]) -> dict[str, Setting]:
 
 
 def _certificates(given: Setting, directory: str) -> dict[str, Setting]:
-    """Every .pem of the directory is trusted besides caFile."""
+    """Add every .pem of the directory to caFile."""
     named = () if given.value is None else (given.value,)
     found = sorted(Path(directory).glob("*.pem"))
     places = (given.place, f"directory {directory}" if found else "")

@@ -1,4 +1,4 @@
-"""Lays flags over environment over file over defaults: one value an option, with the place that it came from.
+"""Precedence: flags over environment over file over defaults: one value an option, with the place that it came from.
 
 Checks every value that was given, also one that a stronger source replaces, so that a mistake does not wait for the day on
 which the stronger one goes. Within one source, two names of an option must agree. Knows no rule between two different options.
@@ -10,11 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from worker.config.files import read_file
 from worker.config.kinds import meaning
-from worker.config.option import Kind, Option, Source, Written
+from worker.config.mistake import Mistake
+from worker.config.option import Option, Source, ValueKind, Written
 from worker.config.options import DEFAULT_CONFIG, OPTIONS
 from worker.config.sources import OWN_SWITCHES, Findings, Given, read_command_line, read_config, read_environment
-from worker.config.text import Mistake, from_json, from_text, read_file
+from worker.config.written import from_json, from_text
 from worker.errors import ConfigError
 
 
@@ -32,9 +34,9 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
-    """Every option's setting by its primary name, in the order of the table, and what is wrong with any of them.
+    """Every option's setting by its primary name, in the order of the table, and the mistakes in any of them.
 
-    *config* is the path of the config file; that it is absent is no mistake unless someone named it.
+    *config* is the path of the config file; it may be absent unless someone named it.
     """
 
     settings: Mapping[str, Setting]
@@ -139,7 +141,7 @@ def _mounted(path: object) -> str:
 
 def _passwords_in_flags(given: Iterable[Given]) -> Iterable[str]:
     for one in given:
-        if one.name.option.kind is Kind.PROXY and not one.name.of_file and "@" in str(one.value):
+        if one.name.option.kind is ValueKind.PROXY and not one.name.of_file and "@" in str(one.value):
             yield (
                 f"{one.name.text} holds a password and is a flag, which other users of the machine can read: use"
                 f" {one.name.option.variables[0]} or {one.name.option.file_name}"

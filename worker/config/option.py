@@ -1,4 +1,4 @@
-"""What an option is: names, kind, sources, group, help. `options` holds the table; this file knows no single option."""
+"""The declaration of an option: names, kind, sources, group, help. `options` holds the table; no single option is known here."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 
 class Source(Enum):
-    """Where a value may come from, the strongest first."""
+    """Sources of a value, the strongest first."""
 
     FLAG = "flag"
     ENVIRONMENT = "environment"
@@ -31,8 +31,8 @@ class Group(Enum):
     COMMAND = "This command"
 
 
-class Kind(Enum):
-    """What one value (or one member of a list) means; `values` reads each."""
+class ValueKind(Enum):
+    """The meaning of one value (or one member of a list); `kinds` reads each."""
 
     ADDRESS = "IP address"
     BOOLEAN = "boolean"
@@ -53,17 +53,17 @@ class Kind(Enum):
     PUBLIC_KEY = "public key"
     RANGE_4 = "IPv4 range"
     RANGE_6 = "IPv6 range"
-    RESOLVER = "DNS server"
+    NAMESERVER = "DNS server"
     SECONDS = "seconds"
     SECRET = "secret"  # noqa: S105  # a kind of value, not a value
     TEXT = "text"
     URL = "URL"
 
 
-NUMBERS = frozenset({Kind.BYTES, Kind.INTEGER, Kind.MILLISECONDS, Kind.SECONDS})
+NUMBERS = frozenset({ValueKind.BYTES, ValueKind.INTEGER, ValueKind.MILLISECONDS, ValueKind.SECONDS})
 """Kinds that are written as a whole number."""
 
-CONFIDENTIAL = frozenset({Kind.PRIVATE_KEY, Kind.PROXY, Kind.SECRET})
+CONFIDENTIAL = frozenset({ValueKind.PRIVATE_KEY, ValueKind.PROXY, ValueKind.SECRET})
 """Kinds that are, or may hold, a secret: never printed, and readable from a file of their own (`…File`)."""
 
 Written = bool | int | str | tuple[str, ...]
@@ -84,7 +84,7 @@ class Option:
     """
 
     name: str
-    kind: Kind
+    kind: ValueKind
     group: Group
     help: str
     field: str = ""
@@ -116,7 +116,7 @@ class Option:
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """Every environment variable of the value itself, ours first."""
+        """The environment variables of the value itself, ours first."""
         if Source.ENVIRONMENT not in self.sources:
             return ()
         return (*(variable(name) for name in self.names), *self.environment)

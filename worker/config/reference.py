@@ -1,4 +1,4 @@
-"""The option table told in three ways: `--help`, the JSON schema of the config file, and the reference of the docs. Pure text."""
+"""The option table in three forms: `--help`, the JSON schema of the config file, and the reference of the docs. Pure text."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from worker.config.option import NUMBERS, Group, Kind, Option, Source, Written
+from worker.config.option import NUMBERS, Group, Option, Source, ValueKind, Written
 from worker.config.options import DEFAULT_CONFIG, OPTIONS, UNUSED
 from worker.config.sources import SCHEMA_KEY
 
@@ -39,31 +39,31 @@ FORMS = (
 CODES = "Exit codes: 0 done or drained, 1 a test failed or a bug, 2 wrong options or input, 130 the second Ctrl-C."
 
 _WORDS = {
-    Kind.ADDRESS: "ADDRESS",
-    Kind.BYTES: "BYTES",
-    Kind.CERTIFICATES: "FILE",
-    Kind.DIRECTORY: "DIRECTORY",
-    Kind.DOMAIN: "GLOB",
-    Kind.FILE: "FILE",
-    Kind.HOST: "HOST",
-    Kind.IDENTIFIER: "TEXT",
-    Kind.INTEGER: "NUMBER",
-    Kind.MILLISECONDS: "MS",
-    Kind.NAT64_PREFIX: "PREFIX",
-    Kind.PATH: "FILE",
-    Kind.PROXY: "URL",
-    Kind.PUBLIC_KEY: "PEM",
-    Kind.RANGE_4: "CIDR",
-    Kind.RANGE_6: "CIDR",
-    Kind.RESOLVER: "ADDRESS",
-    Kind.SECONDS: "SECONDS",
-    Kind.TEXT: "TEXT",
-    Kind.URL: "URL",
+    ValueKind.ADDRESS: "ADDRESS",
+    ValueKind.BYTES: "BYTES",
+    ValueKind.CERTIFICATES: "FILE",
+    ValueKind.DIRECTORY: "DIRECTORY",
+    ValueKind.DOMAIN: "GLOB",
+    ValueKind.FILE: "FILE",
+    ValueKind.HOST: "HOST",
+    ValueKind.IDENTIFIER: "TEXT",
+    ValueKind.INTEGER: "NUMBER",
+    ValueKind.MILLISECONDS: "MS",
+    ValueKind.NAT64_PREFIX: "PREFIX",
+    ValueKind.PATH: "FILE",
+    ValueKind.PROXY: "URL",
+    ValueKind.PUBLIC_KEY: "PEM",
+    ValueKind.RANGE_4: "CIDR",
+    ValueKind.RANGE_6: "CIDR",
+    ValueKind.NAMESERVER: "ADDRESS",
+    ValueKind.SECONDS: "SECONDS",
+    ValueKind.TEXT: "TEXT",
+    ValueKind.URL: "URL",
 }
 
 
 def help_text(width: int) -> str:
-    """What `--help` prints on a terminal of *width* columns."""
+    """The text of `--help` for a terminal of *width* columns."""
     formatter = click.HelpFormatter(width=max(MIN_WIDTH, min(width, MAX_WIDTH)))
     formatter.write_usage("synthetics-worker", USAGE)
     _paragraph(formatter, ABOUT)
@@ -127,9 +127,9 @@ def _term(option: Option) -> str:
 
 
 def _word(option: Option) -> str:
-    if option.kind is Kind.BOOLEAN:
+    if option.kind is ValueKind.BOOLEAN:
         return "true|false" if option.default else ""
-    return "|".join(option.choices) if option.kind is Kind.CHOICE else _WORDS[option.kind]
+    return "|".join(option.choices) if option.kind is ValueKind.CHOICE else _WORDS[option.kind]
 
 
 def _described(option: Option) -> str:
@@ -177,11 +177,11 @@ def _property(option: Option) -> dict[str, Any]:
 
 
 def _type(option: Option) -> dict[str, Any]:
-    if option.kind is Kind.BOOLEAN:
+    if option.kind is ValueKind.BOOLEAN:
         return {"type": "boolean"}
     if option.kind in NUMBERS:
         return {"type": "integer", "minimum": option.minimum, "maximum": option.maximum}
-    if option.kind is Kind.CHOICE:
+    if option.kind is ValueKind.CHOICE:
         return {"enum": list(option.choices)}
     return {"type": "string"}
 
@@ -203,7 +203,11 @@ def _row(option: Option) -> str:
 def _value_cell(option: Option) -> str:
     plural = "es" if option.kind.value.endswith("x") else "s"
     bounds = f", {option.minimum}–{option.maximum}" if option.kind in NUMBERS else ""
-    kind = " or ".join(f"`{choice}`" for choice in option.choices) if option.kind is Kind.CHOICE else option.kind.value
+    kind = (
+        " or ".join(f"`{choice}`" for choice in option.choices)
+        if option.kind is ValueKind.CHOICE
+        else option.kind.value
+    )
     return f"list of {kind}{plural}" if option.many else f"{kind}{bounds}"
 
 

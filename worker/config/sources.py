@@ -1,4 +1,4 @@
-"""What was given, and where: the command line, the environment and the config file, each as a list of givens under their options.
+"""Sources read: the command line, the environment and the config file, each as a list of givens under their options.
 
 Knows names, aliases, nesting and the forms in which flags arrive from shells; knows neither precedence nor what a value means.
 Every mistake is collected, so that a person sees all of them at once. It parses the command line itself, because the published
@@ -13,18 +13,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from worker.config.option import Kind, Name, Source, Unused, variable
+from worker.config.files import read_file
+from worker.config.mistake import AbsentFile, Mistake
+from worker.config.option import Name, Source, Unused, ValueKind, variable
 from worker.config.options import NAMES, OPTIONS, UNUSED_BY_NAME
-from worker.config.text import Absent, Mistake, from_text, quoted, read_file
+from worker.config.written import from_text
 from worker.errors import ConfigError
+from worker.text import quoted
 
 COMMANDS = ("run", "check", "validate", "policy")
-SWITCHES = {option.name for option in OPTIONS if option.kind is Kind.BOOLEAN}
+SWITCHES = {option.name for option in OPTIONS if option.kind is ValueKind.BOOLEAN}
 SHORT = {option.short: option.name for option in OPTIONS if option.short}
 ABBREVIATIONS = {short: option.name for option in OPTIONS for short in option.abbreviations}
 PREFIXES = {name.rpartition(".")[0] for name in NAMES if "." in name}
 SCHEMA_KEY = "$schema"
-"""Editors look for it; it is no option."""
+"""A key for editors, not an option."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +42,7 @@ class Given:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """All that one source holds, mistakes and warnings included. *absent*: a config file that nobody named is not there."""
+    """All that one source holds, mistakes and warnings included. *absent*: a config file that nobody named does not exist."""
 
     given: tuple[Given, ...] = ()
     mistakes: tuple[ConfigError, ...] = ()
@@ -74,7 +77,7 @@ def read_command_line(argv: Sequence[str]) -> CommandLine:
 
 @dataclass(slots=True)
 class _Flags:
-    """One pass over the arguments. A word that is no flag is the command if there is none yet, and an operand afterwards."""
+    """One pass over the arguments. A word that is not a flag is the command if there is none yet, and an operand afterwards."""
 
     rest: list[str]
     command: str = ""
@@ -113,7 +116,7 @@ class _Flags:
             self._mistake("takes no further arguments (repeat a flag to give it several values)", self.command or "run")
 
     def _word(self, word: str) -> None:
-        """The text of a stray word is not repeated: it may be the value of a misspelt secret."""
+        """Take a word that is not a flag. A stray one is not repeated: it may be the value of a misspelt secret."""
         if self.command:
             self.operands.append(word)
         elif word in COMMANDS:
@@ -183,7 +186,7 @@ class _Flags:
         return self.rest.pop(0) if self.rest and self.rest[0] in ("true", "false") else "true"
 
     def _unknown(self, text: str, *, follows: bool, dashes: str = "--") -> None:
-        """Swallows a value that follows, so that it is neither taken for a command nor repeated in a message."""
+        """Skip a value that follows, so that it is neither taken for a command nor repeated in a message."""
         if follows and self.rest and not _is_flag(self.rest[0]) and self.rest[0] not in COMMANDS:
             self.rest.pop(0)
         reason = f"unknown flag {quoted(dashes + text)}{_nearest(text, Source.FLAG)}"
@@ -194,7 +197,7 @@ class _Flags:
 
 
 OWN_SWITCHES = frozenset({"help", "version", "dumpConfig", "json"})
-"""What a command obeys by itself, before any config is read."""
+"""Switches that a command obeys by itself, before any config is read."""
 
 
 def read_environment(environ: Mapping[str, str]) -> Findings:
@@ -217,7 +220,7 @@ def read_config(path: str, *, must_exist: bool) -> Findings:
     try:
         text = read_file(path, called=quoted(path))
     except Mistake as mistake:
-        if isinstance(mistake, Absent) and not must_exist:
+        if isinstance(mistake, AbsentFile) and not must_exist:
             return Findings(absent=True)
         return Findings(mistakes=(ConfigError(str(mistake), option="config"),))
     try:
@@ -246,18 +249,18 @@ def _parse(text: str) -> dict[str, Any]:
     try:
         content = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_refused_constant)
     except json.JSONDecodeError as error:
-        raise Mistake(f"is no valid JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+        raise Mistake(f"is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
     except Mistake:
         raise
     except (ValueError, RecursionError):
-        raise Mistake("is no valid JSON: a number is too long, or the nesting too deep") from None
+        raise Mistake("is not valid JSON: a number is too long, or the nesting too deep") from None
     if not isinstance(content, dict):
         raise Mistake("must be a JSON object")
     return content
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """JSON parsers keep the last of two equal keys: half of what the person wrote would silently not count."""
+    """Refuse two equal keys: JSON parsers keep the last, and half of what the person wrote would silently not count."""
     content = dict(pairs)
     if len(content) < len(pairs):
         keys = [key for key, _ in pairs]
@@ -267,7 +270,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _refused_constant(text: str) -> None:
-    raise Mistake(f"is no valid JSON: {text} is no number")
+    raise Mistake(f"is not valid JSON: {text} is not a number")
 
 
 def _flattened(content: Mapping[str, Any]) -> Iterable[tuple[str, object]]:
@@ -303,7 +306,7 @@ def _plain(text: str) -> str:
 
 
 def _near_misses(environ: Mapping[str, str]) -> Iterable[str]:
-    """Unknown variables are no mistake (Kubernetes puts its service links there), but a slip of one letter is worth a word."""
+    """Warn of likely slips. Unknown variables are allowed: Kubernetes puts its service links there."""
     known = [variable(text) for text, name in NAMES.items() if Source.ENVIRONMENT in name.sources]
     for key in sorted(environ):
         if key.startswith("SYNTHETICS_") and key not in known:

@@ -1,4 +1,4 @@
-"""The egress policy: which addresses and names a test may reach, and why.
+"""The ways out, as values: hosts and their only reader, the policy on them, name servers and proxies.
 
-No IO: it judges and explains, and looks nothing up.
+No IO: it reads, judges and explains; it looks nothing up and dials nothing. `net` does, with these values.
 """

@@ -1,6 +1,6 @@
-"""Reads the IPv4 addresses that an IPv6 address carries, in each form that a translator or tunnel may act upon.
+"""Reader of the IPv4 addresses that an IPv6 address carries, in each form that a translator or tunnel may act upon.
 
-Reads, never judges. IPv4-mapped addresses (::ffff:a.b.c.d) are not here: the kernel dials them as IPv4, so that is
+It judges nothing. IPv4-mapped addresses (::ffff:a.b.c.d) are not here: the kernel dials them as IPv4, so that is
 what they are.
 
 Bits that a standard calls reserved (the u octet and the suffix of RFC 6052, the u and g bits of an interface
@@ -53,7 +53,7 @@ def translated(number: int, length: int) -> int:
 
 
 def embedded(number: int, nat64_prefixes: Sequence[IPv6Network] = ()) -> Iterator[Embedded]:
-    """Every reading of the IPv6 address *number*.
+    """Yield each reading of the IPv6 address *number*.
 
     64:ff9b:1::/48 leaves the length to its operator (RFC 8215): all are read, unless a given prefix inside it settles
     it.

@@ -1,4 +1,4 @@
-"""Explains the policy's word on a host to the person at the terminal: every address, the rule, and what would change it.
+"""Explanation of the policy's decision on a host, for the terminal: every address, the rule, and the change that would lift it.
 
 For the operator only: it names addresses. The caller looks names up, and only those that the policy lets it look up.
 """
@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_network
+from ipaddress import ip_network
 
+from worker.egress.hosts import Address, Host, Name
 from worker.egress.policy import Decision, Kind, Policy
 from worker.egress.rules import NAT64_PREFIXES
+from worker.errors import HostError
 
 NAME = "name"
 """The subject of the row about the name itself. An address written as a host has one only where a domain rule matches it."""
@@ -25,7 +27,7 @@ class Row:
     allowed: bool
     rule: str
     change: str | None
-    """What an operator would do to have it the other way round, None where nothing would."""
+    """The change by which an operator has it the other way round, None where there is none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,17 +61,23 @@ class Explanation:
         return "tests may reach it" if self.reachable else "tests may not reach it"
 
 
-def explain(policy: Policy, host: str, addresses: Sequence[IPv4Address | IPv6Address]) -> Explanation:
-    """The whole reasoning about *host*, of which *addresses* are the look-up's answers in their order (or itself, parsed)."""
+def explain(policy: Policy, host: Host, answers: Sequence[Address]) -> Explanation:
+    """Give the whole reasoning about *host*. *answers* are those of its look-up in their order; an address needs none."""
     name = policy.judge_name(host)
-    literal = [str(address) for address in addresses] == [host]
-    rows = [] if literal and name.kind is Kind.NO_RULE else [_row(NAME, host, name)]
+    addresses = answers if isinstance(host, Name) else (host,)
+    rows = [_row(NAME, str(host), name)] if isinstance(host, Name) or name.kind is not Kind.NO_RULE else []
     if name.allowed:
         for address in addresses:
             for reading, decision in policy.readings(address):
                 rows.append(_row(str(reading), str(ip_network(reading)), decision))
     reachable = name.allowed and any(policy.judge(address).allowed for address in addresses)
-    return Explanation(host=host, looked_up=name.allowed, reachable=reachable, rows=tuple(rows))
+    return Explanation(host=str(host), looked_up=name.allowed, reachable=reachable, rows=tuple(rows))
+
+
+def unreadable(text: str, error: HostError) -> Explanation:
+    """Explain a *text* that is neither an address nor a host name, and so is never looked up."""
+    row = Row(subject=NAME, embedding=None, allowed=False, rule=error.reason, change=None)
+    return Explanation(host=text, looked_up=False, reachable=False, rows=(row,))
 
 
 def _row(subject: str, value: str, decision: Decision) -> Row:

@@ -1,12 +1,12 @@
 """The egress policy: one immutable value that says which names may be looked up and which addresses may be dialled.
 
-It looks nothing up, dials nothing and logs nothing, and it knows no exceptions: who is not to be judged (the
-operator's own intake, proxies and resolvers) is not brought here.
+It looks nothing up, dials nothing and logs nothing, and it knows no exceptions: the operator's own intake, proxies and
+resolvers are not judged, and so are not brought here.
 
 Names: a name that a deny glob matches is refused unless an allow glob matches it too (allowed wins over blocked, as
 in the reference system). A list of allowed names therefore forbids nothing by itself: to reach only `*.example.com`,
-deny `*` and allow `*.example.com`. The globs see address literals as well, in their usual spelling, so that denying
-`*` leaves no way around it. What is allowed by name is still judged by address.
+deny `*` and allow `*.example.com`. The globs see addresses that stand in place of a name as well, in their usual spelling, so
+that denying `*` leaves no way around it. What is allowed by name is still judged by address.
 
 Addresses: the allow list, then the deny list, then the special-purpose blocks, the most specific first; an address
 that nothing is about is allowed. An IPv4-mapped address is judged as the IPv4 address that it is. An address that
@@ -21,11 +21,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from ipaddress import IPv4Address, IPv6Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Network
 
 from worker.egress.address_table import Network, Table, overlay
 from worker.egress.embedding import Embedded, embedded
-from worker.egress.hosts import parse_host, spelling
+from worker.egress.hosts import Address, Host
 from worker.egress.rules import (
     ALLOW_NAMES,
     ALLOW_RANGES,
@@ -33,25 +33,20 @@ from worker.egress.rules import (
     DENY_RANGES,
     NAT64_PREFIXES,
     Glob,
-    parse_glob,
-    parse_nat64_prefix,
-    parse_range,
 )
 from worker.egress.special_purpose import BLOCKS, Block
 from worker.egress.warnings import name_warnings, nat64_warnings, range_warnings
-from worker.errors import HostError
 
 _U32 = 0xFFFF_FFFF
 
 
 class Kind(Enum):
-    """Which layer decided. The values are stable."""
+    """The layer that decided. The values are stable."""
 
     ALLOWED_NAME = "allowed_name"
     ALLOWED_RANGE = "allowed_range"
     DENIED_NAME = "denied_name"
     DENIED_RANGE = "denied_range"
-    INVALID_HOST = "invalid_host"
     NO_RULE = "no_rule"
     SPECIAL_PURPOSE = "special_purpose"
 
@@ -82,7 +77,7 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """Made by `Policy.build`; the tables are derived from the rules."""
+    """All rules, and the tables derived from them: made by `Policy.build`."""
 
     allow: tuple[Network, ...]
     deny: tuple[Network, ...]
@@ -97,23 +92,23 @@ class Policy:
     def build(
         cls,
         *,
-        allow: Iterable[str] = (),
-        deny: Iterable[str] = (),
-        allow_names: Iterable[str] = (),
-        deny_names: Iterable[str] = (),
+        allow: Iterable[Network] = (),
+        deny: Iterable[Network] = (),
+        allow_names: Iterable[Glob] = (),
+        deny_names: Iterable[Glob] = (),
         block_special_purpose: bool = True,
-        nat64_prefixes: Iterable[str] = (),
+        nat64_prefixes: Iterable[IPv6Network] = (),
     ) -> Policy:
-        """From the options' texts, both address families in one list. PolicyError names the first unusable rule."""
-        allowed, denied = tuple(map(parse_range, allow)), tuple(map(parse_range, deny))
+        """Lay the rules over each other, both address families in one list. `egress.rules` reads them from text."""
+        allowed, denied = tuple(allow), tuple(deny)
         blocks = BLOCKS if block_special_purpose else ()
         return cls(
             allow=allowed,
             deny=denied,
-            allow_names=tuple(map(parse_glob, allow_names)),
-            deny_names=tuple(map(parse_glob, deny_names)),
+            allow_names=tuple(allow_names),
+            deny_names=tuple(deny_names),
             block_special_purpose=block_special_purpose,
-            nat64_prefixes=tuple(map(parse_nat64_prefix, nat64_prefixes)),
+            nat64_prefixes=tuple(nat64_prefixes),
             ipv4=_table(4, allowed, denied, blocks),
             ipv6=_table(6, allowed, denied, blocks),
         )
@@ -127,12 +122,9 @@ class Policy:
             *name_warnings(self.allow_names, self.deny_names),
         )
 
-    def judge_name(self, host: str) -> Decision:
-        """Whether *host* may be looked up at all. What is neither an address nor a host name may not."""
-        try:
-            name = spelling(parse_host(host))
-        except HostError as error:
-            return Decision(allowed=False, kind=Kind.INVALID_HOST, rule=error.reason, reason=error.reason, option=None)
+    def judge_name(self, host: Host) -> Decision:
+        """Judge *host* by the domain rules: it may be looked up, or dialled where it is an address, or it may not."""
+        name = str(host)
         for glob in self.allow_names:
             if glob.matches(name):
                 return _by_name(glob, allowed=True)
@@ -141,8 +133,8 @@ class Policy:
                 return _by_name(glob, allowed=False)
         return _NAMELESS
 
-    def judge(self, address: IPv4Address | IPv6Address) -> Decision:
-        """Whether *address* may be dialled. A zone id is not looked at."""
+    def judge(self, address: Address) -> Decision:
+        """Judge *address*: it may be dialled, or it may not. A zone id is not looked at."""
         number = int(address)
         if address.version == 4:
             return self.ipv4.at(number)
@@ -156,8 +148,8 @@ class Policy:
                     return _embedding(inner, inside)
         return outside
 
-    def readings(self, address: IPv4Address | IPv6Address) -> Iterator[tuple[IPv4Address | IPv6Address, Decision]]:
-        """Each address that *address* stands for, itself first, and its own decision. All must pass for `judge`."""
+    def readings(self, address: Address) -> Iterator[tuple[Address, Decision]]:
+        """Yield each address that *address* stands for, itself first, and its own decision. All must pass for `judge`."""
         number = int(address)
         if address.version == 6 and number >> 32 == 0xFFFF:
             address = IPv4Address(number & _U32)

@@ -1,4 +1,4 @@
-"""What an operator writes to steer the policy: address ranges, NAT64 prefixes and domain globs, parsed strictly.
+"""Rules as an operator writes them to steer the policy: address ranges, NAT64 prefixes and domain globs, parsed strictly.
 
 A rule that can be misread is refused, never repaired: a policy that differs from what its author meant is worse than
 none.
@@ -28,7 +28,7 @@ _CIDR = re.compile(r"[0-9a-fA-F.:]+(?:/(?:0|[1-9][0-9]{0,2}))?", re.ASCII)
 
 
 def parse_range(rule: str) -> Network:
-    """A CIDR range, or a single address. PolicyError for anything else, host bits and mapped IPv4 included."""
+    """Read a CIDR range, or a single address. PolicyError for anything else, host bits and mapped IPv4 included."""
     if not _CIDR.fullmatch(rule):
         raise PolicyError(rule, "not an address range such as 10.0.0.0/8 or fd00::/8")
     try:
@@ -44,12 +44,12 @@ def parse_range(rule: str) -> Network:
 
 
 def written(network: Network) -> str:
-    """As operators write it: Python 3.13 spells the mapped block, of all ranges the one that it changed, `::ffff:0.0.0.0/96`."""
+    """Spell a range as operators write it: Python 3.13 spells one of them otherwise, the mapped block (`::ffff:0.0.0.0/96`)."""
     return "::ffff:0:0/96" if network == MAPPED else str(network)
 
 
 def parse_nat64_prefix(rule: str) -> IPv6Network:
-    """The prefix of a translator, of a length that RFC 6052 defines. PolicyError for anything else."""
+    """Read the prefix of a translator, of a length that RFC 6052 defines. PolicyError for anything else."""
     network = parse_range(rule)
     if not isinstance(network, IPv6Network) or network.prefixlen not in NAT64_LENGTHS:
         raise PolicyError(rule, "not a NAT64 prefix: an IPv6 range of length 32, 40, 48, 56, 64 or 96 (RFC 6052)")
@@ -69,21 +69,24 @@ class Glob:
     pattern: re.Pattern[str]
 
     def matches(self, name: str) -> bool:
-        """*name* as `parse_host` returns it; an address in its usual spelling."""
+        """Match all of *name*: the text of a host that `parse_host` returned."""
         return self.pattern.fullmatch(name) is not None
 
     def covers(self, other: Glob) -> bool:
-        """Whether each name that *other* matches is matched here. A star in *other* can only be met by a star here."""
+        """Match each name that *other* matches. A star in *other* can only be met by a star here."""
         return self.matches(other.text)
+
+    def __str__(self) -> str:
+        return self.text
 
     @property
     def is_address(self) -> bool:
-        """Whether it reads like an address, or the beginning of one: a mistake, since names are not ranges."""
+        """True where it reads like an address, or the beginning of one: a mistake, since names are not ranges."""
         return re.fullmatch(r"[0-9.*]*[0-9][0-9.*]*|[0-9a-f:*]*:[0-9a-f:.*]*", self.text) is not None
 
 
 def parse_glob(rule: str) -> Glob:
-    """A domain glob; labels outside ASCII become A-labels. PolicyError for what could match no host name."""
+    """Read a domain glob; labels outside ASCII become A-labels. PolicyError for what could match no host name."""
     text = _canonical_glob(rule)
     pieces = (re.escape(piece) for piece in text.split("*"))
     # Atomic and lazy: each star takes the first fit for what follows it and is never reopened, so no input is slow.

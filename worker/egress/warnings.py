@@ -1,4 +1,4 @@
-"""Says which egress rules do nothing, or less than they seem to: sentences for the operator at start, never errors."""
+"""Warnings about egress rules that do nothing, or less than they seem to: sentences for the operator at start, never errors."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _EMBEDDING = tuple(map(IPv6Network, ("::/96", "::ffff:0:0:0/96", "64:ff9b:1::/48
 
 
 def range_warnings(allow: Sequence[Network], deny: Sequence[Network], blocks: Sequence[Block]) -> Iterator[str]:
-    """About ranges that another range of their own list, or of the stronger one, leaves without effect."""
+    """Warn of ranges that another range of their own list, or of the stronger one, leaves without effect."""
     yield from _own_list(ALLOW_RANGES, allow)
     yield from _own_list(DENY_RANGES, deny)
     joined = _joined(allow)
@@ -83,7 +83,7 @@ def _needless(
 
 
 def nat64_warnings(allow: Sequence[Network], prefixes: Sequence[IPv6Network]) -> Iterator[str]:
-    """About allowed prefixes that carry IPv4 addresses, and about NAT64 prefixes that need not be named."""
+    """Warn of allowed prefixes that carry IPv4 addresses, and of NAT64 prefixes that need not be named."""
     for prefix, times in Counter(prefixes).items():
         if prefix == _WELL_KNOWN:
             yield f"{NAT64_PREFIXES} {prefix} changes nothing: the well-known prefix is always judged by what it embeds"
@@ -98,7 +98,7 @@ def nat64_warnings(allow: Sequence[Network], prefixes: Sequence[IPv6Network]) ->
 
 
 def name_warnings(allow: Sequence[Glob], deny: Sequence[Glob]) -> Iterator[str]:
-    """About globs that never matter, and globs that look like ranges."""
+    """Warn of globs that never matter, and globs that look like ranges."""
     for option, globs in ((ALLOW_NAMES, allow), (DENY_NAMES, deny)):
         for glob, times in Counter(globs).items():
             if times > 1:

@@ -20,10 +20,10 @@ import aiohttp
 from yarl import URL
 
 from worker.clock import Clock
+from worker.egress.proxy import Proxy
 from worker.errors import EnvelopeError, MessageError, SignatureError, SyntheticsError
 from worker.intake.backoff import retry_after_seconds
 from worker.intake.replies import Reaction, likely_cause, of_signed_reply
-from worker.secret import Secret
 from worker.wire import envelope, messages, signing
 from worker.wire.keys import PrivateKey, PublicKey
 from worker.wire.messages import Jobs, Pull, Refusal, ResultItem, Results, ResultsReply
@@ -59,11 +59,11 @@ class IntakeError(SyntheticsError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """Where the control plane is and how to reach it. *proxy* may carry credentials; *tls* serves the proxy's own TLS too."""
+    """Where the control plane is and how to reach it. *tls* serves the proxy's own TLS too."""
 
     url: str
     tls: ssl.SSLContext | bool = True
-    proxy: Secret[str] | None = None
+    proxy: Proxy | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +207,7 @@ class Intake:
                 data=io.BytesIO(body),  # in pieces: a large push as one write would hold up the event loop
                 headers=headers | {"Accept-Encoding": "identity", "User-Agent": self._agent},
                 allow_redirects=False,
-                proxy=proxy.reveal() if proxy else None,
+                proxy=None if proxy is None else _proxy_url(proxy),
             ) as response:
                 content = await _read_capped(response.content)
                 return _Reply(
@@ -219,6 +219,17 @@ class Intake:
             raise IntakeError(f"no reply from {self._host} in {TIMEOUT:.0f} s", reaction=Reaction.RETRY) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise IntakeError(_describe(error, self._host), reaction=Reaction.RETRY) from error
+
+
+def _proxy_url(proxy: Proxy) -> URL:
+    """Put together what aiohttp takes apart again: it has no other way to be given a login."""
+    return URL.build(
+        scheme=proxy.scheme,
+        user=None if proxy.username is None else proxy.username.reveal(),
+        password=None if proxy.password is None else proxy.password.reveal(),
+        host=str(proxy.host),
+        port=proxy.port,
+    )
 
 
 async def _read_capped(stream: aiohttp.StreamReader) -> bytes:

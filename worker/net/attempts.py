@@ -8,8 +8,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
+from worker.egress.hosts import Address, authority
 from worker.net.failure import DoorError, interrupted, of_os_error
-from worker.net.host import Address, authority
 from worker.net.recorder import Recorder
 
 T = TypeVar("T")

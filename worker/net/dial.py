@@ -12,8 +12,8 @@ import sys
 from contextlib import suppress
 from ipaddress import ip_address
 
+from worker.egress.hosts import Address, unmapped
 from worker.net.failure import door_error
-from worker.net.host import Address, unmapped
 from worker.net.readiness import writable
 from worker.net.recorder import Recorder
 from worker.net.stamps import request_stamps

@@ -12,15 +12,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 
+from worker.egress.hosts import Address, Host, Name, parse_host
+from worker.egress.nameserver import Nameserver
 from worker.egress.policy import Decision, Policy
+from worker.egress.proxy import Proxy
+from worker.errors import HostError
 from worker.net.attempts import first_reached
 from worker.net.dial import dial
-from worker.net.dns.query import Nameserver
 from worker.net.dns.resolver import Resolver, consult
 from worker.net.dns.wire import Question, Reply
 from worker.net.failure import DoorError, door_error, of_handshake_error, unresolved
-from worker.net.host import Address, Name, parse_host
-from worker.net.proxy import Proxy
 from worker.net.recorder import Recorder
 from worker.net.stream import Stream
 from worker.net.tls import SecureStream
@@ -144,10 +145,14 @@ class Door:
         return allowed
 
 
-def named(policy: Policy, text: str) -> Address | Name:
+def named(policy: Policy, text: str) -> Host:
     """Read *text*, if *policy* lets it be looked up at all. Raises DoorError."""
-    host = parse_host(text)
-    decision = policy.judge_name(str(host))
+    try:
+        host = parse_host(text)
+    except HostError as error:
+        reason = f"the host {text[:80]!r} cannot be used: {error.reason}"
+        raise door_error(FailureCode.INVALID_REQUEST, reason) from None
+    decision = policy.judge_name(host)
     if not decision.allowed:
         raise denied(str(host), decision)
     return host

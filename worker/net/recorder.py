@@ -9,7 +9,7 @@ over, so that every bound on the way can be cut from what is left; lateness coun
 from __future__ import annotations
 
 from worker.clock import Clock
-from worker.net.host import Address
+from worker.egress.hosts import Address
 from worker.outcome.phases import NANOSECONDS_PER_TENTH, Timings
 from worker.outcome.resolution import Attempt, Resolution
 

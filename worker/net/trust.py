@@ -1,4 +1,4 @@
-"""TLS to targets, and which authorities are believed: the system's, those of `caFile` and of the certificates directory.
+"""TLS to targets, and the authorities that are believed: the system's, those of `caFile` and of the certificates directory.
 
 A context is made once for each kind of verification and shared by all connections. No TLS session is ever resumed, so every
 handshake is a full one and its time means the same in each run.

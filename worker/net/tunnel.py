@@ -15,13 +15,13 @@ import re
 import struct
 from base64 import b64encode
 
+from worker.egress.hosts import Address, Name, authority
+from worker.egress.proxy import Proxy
 from worker.net.attempts import UnreachableError, first_reached
 from worker.net.dial import dial
 from worker.net.dialogue import Dialogue
 from worker.net.dns.resolver import Resolver
 from worker.net.failure import DoorError, door_error, of_handshake_error
-from worker.net.host import Address, Name, authority
-from worker.net.proxy import Proxy
 from worker.net.recorder import Recorder
 from worker.net.stream import Connection, Stream
 from worker.net.tls import SecureStream
@@ -104,7 +104,7 @@ class Tunnels:
         where = authority(target, port)
         lines = [f"CONNECT {where} HTTP/1.1", f"Host: {where}"]
         if self.proxy.username is not None:
-            token = b64encode(f"{self.proxy.username}:{self._password()}".encode()).decode()
+            token = b64encode(f"{self._username()}:{self._password()}".encode()).decode()
             lines.append(f"Proxy-Authorization: Basic {token}")
         dialogue.send("\r\n".join([*lines, "", ""]).encode())
         status, reason = await self._final_status(dialogue)
@@ -141,12 +141,15 @@ class Tunnels:
         await dialogue.receive_exactly(length + 2)
 
     async def _socks_password(self, dialogue: Dialogue) -> None:
-        username, password = (self.proxy.username or "").encode(), self._password().encode()
+        username, password = self._username().encode(), self._password().encode()
         if not 0 < len(username) < 256 or len(password) > 255:
             raise self._trouble("speaks SOCKS5, which takes user names and passwords of up to 255 bytes")
         dialogue.send(b"\1" + bytes((len(username),)) + username + bytes((len(password),)) + password)
         if (await dialogue.receive_exactly(2))[1] != 0:
             raise self._trouble("does not accept the user name and password of proxyTestRequests")
+
+    def _username(self) -> str:
+        return self.proxy.username.reveal() if self.proxy.username is not None else ""
 
     def _password(self) -> str:
         return self.proxy.password.reveal() if self.proxy.password is not None else ""

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 import uvloop
 
 from tests.integration.egress.listeners import Listeners
+from tests.support.policy import policy_of
 from tests.support.servers import dns
 from tests.support.servers.dns import DNSServer
 from tests.support.servers.door import nameservers, trust_store
@@ -45,8 +46,8 @@ WAYS: dict[str, tuple[str, ...]] = {
     "header": ("redirect",),
 }
 POLICIES = {
-    "default": Policy.build(allow=[REDIRECTOR]),
-    "open": Policy.build(allow=["0.0.0.0/0", "::/0"]),
+    "default": policy_of(allow=[REDIRECTOR]),
+    "open": policy_of(allow=["0.0.0.0/0", "::/0"]),
 }
 
 

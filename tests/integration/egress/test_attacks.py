@@ -25,10 +25,10 @@ from tests.support.servers.dns import DNSServer
 from tests.support.servers.door import nameservers, trust_store
 from tests.support.servers.proxy import HTTPProxy, SOCKS5Proxy
 from tests.vectors.egress import DENIED, INVALID, Vector, vectors
+from worker.egress.hosts import Address, Name
+from worker.egress.proxy import Proxy, Scheme
 from worker.net.dns.resolver import Resolver
 from worker.net.door import Door
-from worker.net.host import Address, Name
-from worker.net.proxy import Proxy, Scheme
 from worker.net.recorder import Recorder
 
 VECTORS = tuple(vectors())

@@ -15,6 +15,7 @@ import pytest_asyncio
 
 from tests.integration.egress.listeners import Listeners
 from tests.integration.egress.siege import CLOCK, LIMITS
+from tests.support.policy import policy_of
 from tests.support.servers import dns
 from tests.support.servers.dns import Behaviour, DNSServer, Query, Reaction
 from tests.support.servers.door import nameservers, trust_store
@@ -74,7 +75,7 @@ async def listeners() -> AsyncIterator[Listeners]:
 
 def door_to(*servers: DNSServer, policy: Policy | None = None) -> Door:
     resolver = Resolver(nameservers([server.address for server in servers]), ipv6=True)
-    return Door(policy=policy or Policy.build(allow=[GOOD, CLOSED]), resolver=resolver, trust=trust_store(()))
+    return Door(policy=policy or policy_of(allow=[GOOD, CLOSED]), resolver=resolver, trust=trust_store(()))
 
 
 async def run(probe: Probe, behaviour: Behaviour, listeners: Listeners, runs: int) -> list[str]:
@@ -191,7 +192,7 @@ async def test_a_name_that_turns_between_two_hops_of_one_run(listeners: Listener
 
 @pytest.mark.parametrize("probe", PROBES)
 async def test_a_denied_name_is_never_looked_up(probe: Probe, listeners: Listeners) -> None:
-    policy = Policy.build(allow=["127.0.0.0/8"], deny_names=["*.TEST."])
+    policy = policy_of(allow=["127.0.0.0/8"], deny_names=["*.TEST."])
     async with DNSServer(dns.zone({NAME: {"A": [GOOD]}})) as server:
         observation = await probe(door_to(server, policy=policy), listeners.port)
         await listeners.settle()
@@ -203,7 +204,7 @@ async def test_a_denied_name_is_never_looked_up(probe: Probe, listeners: Listene
 
 @pytest.mark.parametrize("probe", PROBES)
 async def test_an_allowed_name_lifts_no_denial_of_its_address(probe: Probe, listeners: Listeners) -> None:
-    policy = Policy.build(allow=[GOOD], allow_names=[NAME], deny_names=["*.test"])
+    policy = policy_of(allow=[GOOD], allow_names=[NAME], deny_names=["*.test"])
     async with DNSServer(dns.zone({NAME: {"A": dns.first_then([BAD], [GOOD])}})) as server:
         door = door_to(server, policy=policy)
         codes = [code(await probe(door, listeners.port)) for _ in range(2)]
@@ -214,7 +215,7 @@ async def test_an_allowed_name_lifts_no_denial_of_its_address(probe: Probe, list
 
 @pytest.mark.parametrize("host", [GOOD, "2131298569", "\u2460\u2461\u2466.9.9.9"])
 async def test_denying_every_name_denies_addresses_written_as_hosts(host: str, listeners: Listeners) -> None:
-    policy = Policy.build(allow=["127.0.0.0/8"], allow_names=["*.example"], deny_names=["*"])
+    policy = policy_of(allow=["127.0.0.0/8"], allow_names=["*.example"], deny_names=["*"])
     async with DNSServer(dns.zone({})) as server:
         request = TCPRequest(host=host, port=listeners.port, timeout=5)
         observation = await tcp_prober.probe(request, door_to(server, policy=policy), CLOCK)
@@ -224,7 +225,7 @@ async def test_denying_every_name_denies_addresses_written_as_hosts(host: str, l
 
 
 async def test_a_dns_test_does_not_ask_for_a_denied_name(listeners: Listeners) -> None:
-    policy = Policy.build(allow=["127.0.0.0/8"], deny_names=["*.secret.test"])
+    policy = policy_of(allow=["127.0.0.0/8"], deny_names=["*.secret.test"])
     async with DNSServer(dns.zone({})) as server:
         request = DNSRequest(host="db.secret.test", server=GOOD, port=listeners.port, timeout=5)
         observation = await dns_prober.probe(request, door_to(server, policy=policy), CLOCK)

@@ -14,6 +14,7 @@ from aiohttp import web
 from tests.support.jobs import job
 from tests.support.servers.controlplane import CREDENTIALS, Answer, ProtocolServer, protocol_server
 from worker.clock import SystemClock
+from worker.egress.proxy import Proxy
 from worker.errors import EnvelopeError, MessageError
 from worker.intake.client import Identity, Intake, IntakeError, Peer
 from worker.intake.replies import Reaction
@@ -256,7 +257,7 @@ async def test_a_peer_that_talks_no_http_is_an_outage() -> None:
 
 async def test_a_proxy_is_named_as_the_culprit_without_its_password() -> None:
     async with protocol_server() as server:
-        peer = Peer(url=server.url, proxy=Secret("http://user:hunter2@127.0.0.1:1"))
+        peer = Peer(url=server.url, proxy=Proxy.parse(Secret("http://user:hunter2@127.0.0.1:1")))
         async with client_of(server, peer=peer) as intake:
             with pytest.raises(IntakeError, match="proxy") as caught:
                 await intake.pull(pull())

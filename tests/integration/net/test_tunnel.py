@@ -6,6 +6,7 @@ import asyncio
 import ssl
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,10 @@ from tests.support.servers.door import loopback_door
 from tests.support.servers.proxy import HTTPProxy, SOCKS5Proxy
 from tests.support.servers.tcp import Listener, blackhole, closed_port
 from tests.support.waiting import until
+from worker.egress.proxy import Proxy
+from worker.egress.rules import parse_glob
 from worker.net.door import Door, Endpoint, TLSSettings
 from worker.net.failure import DoorError
-from worker.net.proxy import Proxy
 from worker.net.recorder import Recorder
 from worker.outcome.failure import Failure, FailureCode
 from worker.secret import Secret
@@ -40,7 +42,8 @@ def url(proxy: AnyProxy, *, scheme: str = "", login: str = "") -> Secret[str]:
 def through(proxy: AnyProxy, *servers: str, login: str = "", scheme: str = "", **options: Any) -> Door:
     """A door whose tests go through *proxy*."""
     of_proxy = {name: options.pop(name) for name in ("bypass", "hands_over_names", "verify") if name in options}
-    return loopback_door(*servers, proxy=Proxy.parse(url(proxy, scheme=scheme, login=login), **of_proxy), **options)
+    parsed = replace(Proxy.parse(url(proxy, scheme=scheme, login=login)), **of_proxy)
+    return loopback_door(*servers, proxy=parsed, **options)
 
 
 async def greeting(
@@ -176,7 +179,7 @@ async def test_what_the_policy_denies_is_not_asked_of_the_proxy(hands_over_names
 async def test_hosts_on_the_bypass_list_are_reached_directly() -> None:
     seen = recorder()
     async with DNSServer(ADDRESSED) as server, Listener(greeting=b"direct") as target, HTTPProxy() as proxy:
-        door = through(proxy, server.address, bypass=("*.example.org", "127.0.0.9"))
+        door = through(proxy, server.address, bypass=(parse_glob("*.example.org"), parse_glob("127.0.0.9")))
         assert await greeting(door, NAME.upper(), target.port, seen=seen) == b"direct"
         assert proxy.accepted == 0
     assert list(seen.phases) == ["dns", "tcp"]

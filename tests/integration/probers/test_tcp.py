@@ -16,8 +16,8 @@ from tests.support.waiting import until
 from worker.apitest.observation import Observation, TCPConnection
 from worker.apitest.request import TCPRequest
 from worker.clock import SystemClock
+from worker.egress.proxy import Proxy
 from worker.net.door import Door
-from worker.net.proxy import Proxy
 from worker.outcome.failure import FailureCode
 from worker.probers import tcp
 from worker.secret import Secret

@@ -13,11 +13,11 @@ import pytest
 
 from tests.support.definitions import STATUS, api_test
 from tests.support.jobs import job
+from tests.support.policy import policy_of
 from tests.support.servers.target import Target, running_target
 from worker.apitest.result import Result, Status
 from worker.checks.evidence import Limits
 from worker.clock import SystemClock
-from worker.egress.policy import Policy
 from worker.evaluators.pool import Evaluators
 from worker.net.dns.resolver import Resolver
 from worker.net.door import Door
@@ -39,7 +39,7 @@ def target() -> Iterator[Target]:
 @asynccontextmanager
 async def runner(limits: RunLimits = LIMITS) -> AsyncIterator[Runner]:
     clock = SystemClock()
-    door = Door(policy=Policy.build(allow=["127.0.0.1/32"]), resolver=Resolver(()), trust=TrustStore())
+    door = Door(policy=policy_of(allow=["127.0.0.1/32"]), resolver=Resolver(()), trust=TrustStore())
     async with Evaluators(1, LIMITS.checks, clock) as evaluators:
         yield Runner(
             door=door,

@@ -7,11 +7,11 @@ from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 
-from worker.egress.policy import Policy
-from worker.net.dns.query import Nameserver
+from tests.support.policy import policy_of
+from worker.egress.nameserver import Nameserver
+from worker.egress.proxy import Proxy
 from worker.net.dns.resolver import Resolver
 from worker.net.door import Door
-from worker.net.proxy import Proxy
 from worker.net.trust import TrustStore
 
 LOOPBACK = ("127.0.0.0/8", "::1/128")
@@ -28,7 +28,7 @@ def loopback_door(
 ) -> Door:
     """*servers* are DNS servers, as `host:port`; without any, names cannot be looked up."""
     return Door(
-        policy=Policy.build(allow=allow, deny=deny, deny_names=deny_names),
+        policy=policy_of(allow=allow, deny=deny, deny_names=deny_names),
         resolver=Resolver(nameservers(servers), ipv6=ipv6),
         trust=trust_store(tuple(ca_files)),
         proxy=proxy,

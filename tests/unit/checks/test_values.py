@@ -11,7 +11,8 @@ import pytest
 
 from tests.support.node import NODE, needs_node
 from worker.checks.judgement import JudgementError
-from worker.checks.values import JSON, cut, number_of, same_structure, shown, text_of
+from worker.checks.values import JSON, number_of, same_structure, shown, text_of
+from worker.text import cut
 
 
 @pytest.mark.parametrize(
@@ -103,7 +104,7 @@ def test_what_is_shown_keeps_its_type_and_is_cut() -> None:
     values: list[JSON] = [None, True, 5, 5.5, "a", [1], float("nan")]
     assert [shown(value) for value in values] == [None, True, 5, 5.5, "a", "[1]", "NaN"]
     assert shown("x" * 501) == "x" * 499 + "…"
-    assert cut("x" * 500) == "x" * 500
+    assert cut("x" * 500, 500) == "x" * 500
 
 
 def test_depth_ends_in_a_reason_or_an_ellipsis() -> None:

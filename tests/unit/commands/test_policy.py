@@ -7,11 +7,11 @@ from ipaddress import ip_address
 
 import pytest
 
+from tests.support.policy import policy_of
 from tests.support.servers.dns import DNSServer, Query, Reaction, zone
 from worker.clock import SystemClock
 from worker.commands.policy import policy
-from worker.egress.policy import Policy
-from worker.net.dns.query import Nameserver
+from worker.egress.nameserver import Nameserver
 from worker.net.dns.resolver import Resolver
 
 ZONE = zone({"both.example": {"A": ["192.0.2.1", "93.184.215.14"]}, "inside.example": {"A": ["10.1.2.3"]}})
@@ -27,7 +27,7 @@ async def outcome(*hosts: str, as_json: bool = True) -> tuple[int, list[str], li
 
     shown: list[str] = []
     complaints: list[str] = []
-    judge = Policy.build(deny_names=["*.denied.example"])
+    judge = policy_of(deny_names=["*.denied.example"])
     async with DNSServer(behave) as server:
         resolver = Resolver([Nameserver(ip_address("127.0.0.1"), server.port)])
         code = await policy(

@@ -7,7 +7,7 @@ import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import fields
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -17,7 +17,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from worker.config.load import Config, load, load_local
 from worker.config.options import OPTIONS
+from worker.egress.nameserver import Nameserver
 from worker.errors import ConfigErrors
+from worker.secret import Secret
 from worker.wire.keys import PrivateKey, generate
 
 WORKER_KEY = generate("x25519")
@@ -142,7 +144,8 @@ def test_secrets_may_be_mounted_as_files_of_their_own(tmp_path: Path) -> None:
     assert [key.kid for key in config.private_keys][:1] == [WORKER_KEY.kid]
     assert len(config.private_keys) == 2
     assert config.proxy is not None
-    assert config.proxy.reveal() == "http://user:password@proxy:3128"
+    assert (str(config.proxy), config.proxy.username) == ("http://proxy:3128", Secret("user"))
+    assert config.proxy.password == Secret("password")
 
 
 def test_a_mounted_secret_and_the_secret_itself_must_agree(tmp_path: Path) -> None:
@@ -178,7 +181,7 @@ def test_empty_paths_switch_off_what_would_be_written(tmp_path: Path) -> None:
 
 def test_the_defaults_are_the_first_generations(tmp_path: Path) -> None:
     config = loaded(tmp_path, identity())
-    assert config.dns_servers == (("8.8.8.8", 53), ("1.1.1.1", 53))
+    assert config.dns_servers == (Nameserver(ip_address("8.8.8.8"), 53), Nameserver(ip_address("1.1.1.1"), 53))
     assert (config.dns_use_host, config.enable_default_blocked_ip_ranges) == (False, True)
     assert (config.concurrency, config.max_timeout, config.regex_timeout) == (10, 60.0, 0.5)
     assert (config.max_body_size, config.max_body_size_if_processed) == (5_000_000, 5_000_000)

@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 from worker.config.kinds import meaning
-from worker.config.option import CONFIDENTIAL, NUMBERS, Kind, Option, Source, variable
+from worker.config.option import CONFIDENTIAL, NUMBERS, Option, Source, ValueKind, variable
 from worker.config.options import NAMES, OPTIONS, UNUSED
 
 
@@ -43,7 +43,7 @@ def test_a_variable_is_the_name_in_capitals(name: str, expected: str) -> None:
 
 
 def test_secrets_are_never_flags_and_have_a_file_of_their_own() -> None:
-    secrets = [option for option in OPTIONS if option.kind in (Kind.SECRET, Kind.PRIVATE_KEY)]
+    secrets = [option for option in OPTIONS if option.kind in (ValueKind.SECRET, ValueKind.PRIVATE_KEY)]
     assert [option.name for option in secrets] == ["secretAccessKey", "privateKey"]
     for option in secrets:
         assert option.sources == {Source.ENVIRONMENT, Source.FILE}
@@ -54,7 +54,7 @@ def test_secrets_are_never_flags_and_have_a_file_of_their_own() -> None:
 def test_an_option_is_declared_soundly(option: Option) -> None:
     assert option.help.endswith(".")
     assert option.help[0].isupper() or option.help.startswith(("pretty", "1 "))
-    assert bool(option.choices) == (option.kind in (Kind.CHOICE, Kind.PROXY))
+    assert bool(option.choices) == (option.kind in (ValueKind.CHOICE, ValueKind.PROXY))
     assert (option.maximum > option.minimum) == (option.kind in NUMBERS)
     assert bool(option.file_name) == (option.kind in CONFIDENTIAL)
     assert not (option.required and option.default is not None)

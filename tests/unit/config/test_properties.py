@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from worker.config.load import load_local
 from worker.config.merge import merge
-from worker.config.option import NUMBERS, Kind, Option, Source
+from worker.config.option import NUMBERS, Option, Source, ValueKind
 from worker.config.options import NAMES, OPTIONS, UNUSED
 from worker.errors import ConfigErrors
 
@@ -95,14 +95,14 @@ def test_any_bytes_as_a_file_are_read_or_refused_in_words(data: bytes) -> None:
 
 def pairs(option: Option) -> st.SearchStrategy[Any]:
     """Values of *option* as a file has them."""
-    if option.kind is Kind.BOOLEAN:
+    if option.kind is ValueKind.BOOLEAN:
         return st.booleans()
     if option.kind in NUMBERS:
         return st.integers(option.minimum, option.maximum)
-    if option.kind is Kind.CHOICE:
+    if option.kind is ValueKind.CHOICE:
         return st.sampled_from(option.choices)
-    if option.kind in (Kind.RANGE_4, Kind.RANGE_6):
-        networks = st.ip_addresses(v=4 if option.kind is Kind.RANGE_4 else 6).filter(
+    if option.kind in (ValueKind.RANGE_4, ValueKind.RANGE_6):
+        networks = st.ip_addresses(v=4 if option.kind is ValueKind.RANGE_4 else 6).filter(
             lambda ip: not getattr(ip, "ipv4_mapped", None)
         )
         return st.lists(networks.map(str), max_size=3)
@@ -113,7 +113,8 @@ SIMPLE = [
     option
     for option in OPTIONS
     if Source.FILE in option.sources
-    and option.kind in {Kind.BOOLEAN, Kind.CHOICE, Kind.RANGE_4, Kind.RANGE_6, Kind.RESOLVER, *NUMBERS}
+    and option.kind
+    in {ValueKind.BOOLEAN, ValueKind.CHOICE, ValueKind.RANGE_4, ValueKind.RANGE_6, ValueKind.NAMESERVER, *NUMBERS}
 ]
 
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from worker.cli import execute
 from worker.config.dump import dump
 from worker.config.load import load, load_local
-from worker.config.option import Kind, Option, Source
+from worker.config.option import Option, Source, ValueKind
 from worker.config.options import OPTIONS, UNUSED
 from worker.errors import ConfigErrors
 from worker.telemetry.log import configure
@@ -52,7 +52,7 @@ NO_FREE_TEXTS = [
     for option in OPTIONS
     if not option.confidential
     and Source.FILE in option.sources
-    and option.kind not in (Kind.TEXT, Kind.PATH, Kind.DIRECTORY)
+    and option.kind not in (ValueKind.TEXT, ValueKind.PATH, ValueKind.DIRECTORY)
 ]
 CONFIDENTIAL = [name for option in OPTIONS if option.confidential for name in (*option.names, option.file_name)]
 

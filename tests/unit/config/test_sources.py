@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,16 @@ import pytest
 from worker.config.load import LocalConfig, load_local
 from worker.config.options import NAMES
 from worker.config.sources import read_command_line
+from worker.egress.nameserver import Nameserver
+from worker.egress.rules import parse_glob
 
 TWO_RANGES = (ip_network("10.0.0.0/8"), ip_network("192.168.0.0/16"))
+
+
+def servers(*written: tuple[str, int]) -> tuple[Nameserver, ...]:
+    return tuple(Nameserver(ip_address(address), port) for address, port in written)
+
+
 BRACES = '--whitelistedRange.4={"10.0.0.0/8","192.168.0.0/16"}'
 ECHO = "import sys, json; json.dump(sys.argv[1:], sys.stdout)"
 
@@ -60,14 +68,18 @@ def typed_in(shell: str, words: str) -> list[str]:
         (["--maxBodySize", "1000"], "max_body_size", 1000),
         (["--concurrency=3", "--concurrency=3"], "concurrency", 3),
         (["--apiRequestMaxTimeout=1500"], "max_timeout", 1.5),
-        (["--dnsServer=10.0.0.1", "--dnsServer=10.0.0.2:5353"], "dns_servers", (("10.0.0.1", 53), ("10.0.0.2", 5353))),
+        (
+            ["--dnsServer=10.0.0.1", "--dnsServer=10.0.0.2:5353"],
+            "dns_servers",
+            servers(("10.0.0.1", 53), ("10.0.0.2", 5353)),
+        ),
         (
             ["--dnsServer", "10.0.0.1", "--dnsServer", "[fd00::1]:54"],
             "dns_servers",
-            (("10.0.0.1", 53), ("fd00::1", 54)),
+            servers(("10.0.0.1", 53), ("fd00::1", 54)),
         ),
-        (["--dnsServer=fd00::1", "--dnsServer=[fd00::2]"], "dns_servers", (("fd00::1", 53), ("fd00::2", 53))),
-        (["--dnsServer=10.0.0.1,10.0.0.2"], "dns_servers", (("10.0.0.1", 53), ("10.0.0.2", 53))),
+        (["--dnsServer=fd00::1", "--dnsServer=[fd00::2]"], "dns_servers", servers(("fd00::1", 53), ("fd00::2", 53))),
+        (["--dnsServer=10.0.0.1,10.0.0.2"], "dns_servers", servers(("10.0.0.1", 53), ("10.0.0.2", 53))),
         ([BRACES], "allow_ranges", TWO_RANGES),
         (["--whitelistedRange.4={10.0.0.0/8,192.168.0.0/16}"], "allow_ranges", TWO_RANGES),
         (["--whitelistedRange.4={ '10.0.0.0/8', '192.168.0.0/16' }"], "allow_ranges", TWO_RANGES),
@@ -79,7 +91,7 @@ def typed_in(shell: str, words: str) -> list[str]:
         (["--blacklistedRange.6=fd00::/8", "--blacklistedRange.4=10.0.0.0/8"], "deny_ranges", None),
         (["--whitelistedRange.4={}"], "allow_ranges", ()),
         (["--whitelistedRange.4=[]"], "allow_ranges", ()),
-        (["--allowedDomainNames=*.example.com"], "allowed_domain_names", ("*.example.com",)),
+        (["--allowedDomainNames=*.example.com"], "allowed_domain_names", (parse_glob("*.example.com"),)),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -189,8 +201,12 @@ def test_the_config_file_may_be_named_by_a_variable(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("environ", "field", "value"),
     [
-        ({"DATADOG_TESTS_DNS_SERVER": '["8.8.8.8","1.1.1.1"]'}, "dns_servers", (("8.8.8.8", 53), ("1.1.1.1", 53))),
-        ({"DATADOG_TESTS_DNS_SERVER": "8.8.8.8, 1.1.1.1"}, "dns_servers", (("8.8.8.8", 53), ("1.1.1.1", 53))),
+        (
+            {"DATADOG_TESTS_DNS_SERVER": '["8.8.8.8","1.1.1.1"]'},
+            "dns_servers",
+            servers(("8.8.8.8", 53), ("1.1.1.1", 53)),
+        ),
+        ({"DATADOG_TESTS_DNS_SERVER": "8.8.8.8, 1.1.1.1"}, "dns_servers", servers(("8.8.8.8", 53), ("1.1.1.1", 53))),
         ({"DATADOG_DNS_USE_HOST": "True"}, "dns_use_host", True),
         ({"DATADOG_TESTS_DNS_USE_HOST": "1", "DATADOG_DNS_USE_HOST": "true"}, "dns_use_host", True),
         ({"DATADOG_TESTS_TIMEOUT": "2000"}, "max_timeout", 2.0),

@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 import pytest
 
+from tests.support.policy import policy_of
 from tests.unit.egress.addresses import EMBEDDINGS, OPERATOR_NAT64, boundaries_ipv4
 from tests.unit.egress.naive_policy import NaivePolicy, nat64_address, nat64_part, octets
 from worker.egress.embedding import NAT64_LENGTHS, embedded, translated
@@ -71,7 +72,7 @@ def test_what_an_address_embeds(address: str, inside: set[str]) -> None:
 def test_the_u_octet_hides_nothing(length: int, u_octet: int) -> None:
     address = bytearray(nat64_address(OPERATOR_NAT64[length], length, LOOPBACK))
     address[8] = u_octet
-    policy = Policy.build(nat64_prefixes=PREFIXES)
+    policy = policy_of(nat64_prefixes=PREFIXES)
     assert not policy.judge(IPv6Address(bytes(address))).allowed
 
 
@@ -80,10 +81,10 @@ def test_loopback_is_denied_in_every_form_and_by_every_policy_that_denies_it_pla
     address = IPv6Address(EMBEDDINGS[form](LOOPBACK))
     whole = ["::/0"]
     for policy in (
-        Policy.build(nat64_prefixes=PREFIXES),
-        Policy.build(nat64_prefixes=PREFIXES, allow=whole),
-        Policy.build(nat64_prefixes=PREFIXES, allow=whole, deny=["127.0.0.0/8"], block_special_purpose=False),
-        Policy.build(nat64_prefixes=PREFIXES, deny=["127.0.0.0/8"], block_special_purpose=False),
+        policy_of(nat64_prefixes=PREFIXES),
+        policy_of(nat64_prefixes=PREFIXES, allow=whole),
+        policy_of(nat64_prefixes=PREFIXES, allow=whole, deny=["127.0.0.0/8"], block_special_purpose=False),
+        policy_of(nat64_prefixes=PREFIXES, deny=["127.0.0.0/8"], block_special_purpose=False),
     ):
         assert not policy.judge(address).allowed
 
@@ -91,15 +92,15 @@ def test_loopback_is_denied_in_every_form_and_by_every_policy_that_denies_it_pla
 def policies() -> Iterator[tuple[Policy, NaivePolicy]]:
     whole = ((bytes(16), b"\xff" * 16),)
     ten = ((octets("10.0.0.0"), octets("10.255.255.255")),)
-    yield Policy.build(), NaivePolicy()
-    yield Policy.build(nat64_prefixes=PREFIXES), NaivePolicy(nat64=NAIVE_NAT64)
-    yield Policy.build(nat64_prefixes=PREFIXES, allow=["::/0"]), NaivePolicy(nat64=NAIVE_NAT64, allow=whole)
+    yield policy_of(), NaivePolicy()
+    yield policy_of(nat64_prefixes=PREFIXES), NaivePolicy(nat64=NAIVE_NAT64)
+    yield policy_of(nat64_prefixes=PREFIXES, allow=["::/0"]), NaivePolicy(nat64=NAIVE_NAT64, allow=whole)
     yield (
-        Policy.build(nat64_prefixes=PREFIXES, deny=["10.0.0.0/8"], block_special_purpose=False),
+        policy_of(nat64_prefixes=PREFIXES, deny=["10.0.0.0/8"], block_special_purpose=False),
         NaivePolicy(nat64=NAIVE_NAT64, deny=ten, block_special_purpose=False),
     )
     yield (
-        Policy.build(nat64_prefixes=[*PREFIXES, "64:ff9b:1::/56"], allow=["::/0", "10.0.0.0/8"]),
+        policy_of(nat64_prefixes=[*PREFIXES, "64:ff9b:1::/56"], allow=["::/0", "10.0.0.0/8"]),
         NaivePolicy(nat64=(*NAIVE_NAT64, (octets("64:ff9b:1::"), 56)), allow=whole + ten),
     )
 
@@ -122,7 +123,7 @@ PLAIN_FORMS = [form for form in FORMS if not form.startswith(("local-use", "Tere
 
 @pytest.mark.parametrize("form", PLAIN_FORMS)
 def test_with_the_outer_prefix_allowed_the_inside_alone_decides(form: str) -> None:
-    policy, plain = Policy.build(nat64_prefixes=PREFIXES, allow=["::/0"]), Policy.build()
+    policy, plain = policy_of(nat64_prefixes=PREFIXES, allow=["::/0"]), policy_of()
     for ipv4 in boundaries_ipv4():
         if form == "IPv4-compatible" and ipv4 in (bytes(4), b"\x00\x00\x00\x01"):
             continue  # :: and ::1
@@ -132,14 +133,14 @@ def test_with_the_outer_prefix_allowed_the_inside_alone_decides(form: str) -> No
 def test_a_named_prefix_settles_where_local_use_addresses_hold_ipv4() -> None:
     address = IPv6Address("64:ff9b:1:ffff::10.1.2.3")
     rules = ["64:ff9b:1:ffff::/96", "10.0.0.0/8"]
-    guessing = Policy.build(allow=rules).judge(address)
+    guessing = policy_of(allow=rules).judge(address)
     assert (guessing.allowed, guessing.option) == (False, "nat64Prefixes")
-    assert Policy.build(allow=rules, nat64_prefixes=["64:ff9b:1:ffff::/96"]).judge(address).allowed
-    assert not Policy.build(allow=rules, nat64_prefixes=["64:ff9b:1:fffe::/96"]).judge(address).allowed
+    assert policy_of(allow=rules, nat64_prefixes=["64:ff9b:1:ffff::/96"]).judge(address).allowed
+    assert not policy_of(allow=rules, nat64_prefixes=["64:ff9b:1:fffe::/96"]).judge(address).allowed
 
 
 def test_a_denial_inside_names_the_form_and_the_option_of_the_inside() -> None:
-    decision = Policy.build().judge(IPv6Address("64:ff9b::10.1.2.3"))
+    decision = policy_of().judge(IPv6Address("64:ff9b::10.1.2.3"))
     assert decision.embedding == "NAT64"
     assert decision.option == "whitelistedRange.4"
     assert decision.rule.startswith("embeds 10.1.2.3 (NAT64), denied by the IANA special-purpose block 10.0.0.0/8")
@@ -147,10 +148,10 @@ def test_a_denial_inside_names_the_form_and_the_option_of_the_inside() -> None:
 
 
 def test_readings_show_the_address_and_what_it_carries() -> None:
-    readings = list(Policy.build().readings(IPv6Address("2001:0:4136:e378:8000:63bf:3fff:fdd2")))
+    readings = list(policy_of().readings(IPv6Address("2001:0:4136:e378:8000:63bf:3fff:fdd2")))
     assert [(str(address), decision.embedding) for address, decision in readings] == [
         ("2001:0:4136:e378:8000:63bf:3fff:fdd2", None),
         ("65.54.227.120", "Teredo server"),
         ("192.0.2.45", "Teredo client"),
     ]
-    assert [str(address) for address, _ in Policy.build().readings(IPv6Address("::ffff:10.1.2.3"))] == ["10.1.2.3"]
+    assert [str(address) for address, _ in policy_of().readings(IPv6Address("::ffff:10.1.2.3"))] == ["10.1.2.3"]

@@ -7,10 +7,12 @@ from ipaddress import ip_address
 
 import pytest
 
+from tests.support.policy import policy_of
+from worker.egress.hosts import parse_host
 from worker.egress.policy import Kind, Policy
 from worker.errors import PolicyError
 
-DEFAULT = Policy.build()
+DEFAULT = policy_of()
 
 
 def allows(policy: Policy, address: str) -> bool:
@@ -32,7 +34,7 @@ def test_internal_addresses_are_denied_by_default(address: str) -> None:
 
 
 def test_the_allow_list_comes_before_the_deny_list_and_both_before_the_special_purpose_blocks() -> None:
-    policy = Policy.build(allow=["10.1.0.0/16"], deny=["10.1.2.0/24", "8.8.8.0/24"])
+    policy = policy_of(allow=["10.1.0.0/16"], deny=["10.1.2.0/24", "8.8.8.0/24"])
     assert policy.judge(ip_address("10.1.2.3")).kind is Kind.ALLOWED_RANGE
     assert policy.judge(ip_address("10.2.0.1")).kind is Kind.SPECIAL_PURPOSE
     assert policy.judge(ip_address("8.8.8.8")).kind is Kind.DENIED_RANGE
@@ -40,49 +42,43 @@ def test_the_allow_list_comes_before_the_deny_list_and_both_before_the_special_p
 
 
 def test_the_deny_list_works_without_the_special_purpose_blocks() -> None:
-    policy = Policy.build(deny=["10.0.0.0/8"], block_special_purpose=False)
+    policy = policy_of(deny=["10.0.0.0/8"], block_special_purpose=False)
     assert allows(policy, "127.0.0.1")
     assert not allows(policy, "10.0.0.1")
     assert not allows(policy, "2002:a00:1::")
 
 
 def test_an_allowed_outer_prefix_does_not_allow_what_is_embedded_in_it() -> None:
-    policy = Policy.build(allow=["2002::/16", "64:ff9b::/96"])
+    policy = policy_of(allow=["2002::/16", "64:ff9b::/96"])
     assert not allows(policy, "2002:a00:1::")
     assert not allows(policy, "64:ff9b::10.0.0.1")
     assert allows(policy, "2002:808:808::")
 
 
 def test_a_denied_name_stays_denied_unless_an_allow_glob_matches_it_too() -> None:
-    policy = Policy.build(allow_names=["*.example.com"], deny_names=["*"])
-    assert policy.judge_name("a.b.EXAMPLE.com.").kind is Kind.ALLOWED_NAME
-    assert policy.judge_name("example.com").kind is Kind.DENIED_NAME
-    assert policy.judge_name("8.8.8.8").kind is Kind.DENIED_NAME
+    policy = policy_of(allow_names=["*.example.com"], deny_names=["*"])
+    assert policy.judge_name(parse_host("a.b.EXAMPLE.com.")).kind is Kind.ALLOWED_NAME
+    assert policy.judge_name(parse_host("example.com")).kind is Kind.DENIED_NAME
+    assert policy.judge_name(parse_host("8.8.8.8")).kind is Kind.DENIED_NAME
 
 
 def test_a_list_of_allowed_names_alone_forbids_nothing() -> None:
-    assert Policy.build(allow_names=["*.example.com"]).judge_name("elsewhere.test").allowed
-
-
-@pytest.mark.parametrize("host", ["::ffff:127.0.0.1", "[::FFFF:7F00:1]", "0:0:0:0:0:ffff:127.0.0.1"])
-def test_globs_see_a_mapped_address_in_mixed_notation_on_every_python(host: str) -> None:
-    """RFC 5952 section 5."""
-    assert Policy.build(deny_names=["::ffff:127.*"]).judge_name(host).kind is Kind.DENIED_NAME
-    assert Policy.build(deny_names=["::ffff:7f00:*"]).judge_name(host).kind is Kind.NO_RULE
-
-
-def test_names_are_compared_as_a_labels() -> None:
-    policy = Policy.build(deny_names=["*.Bücher.example"])
-    assert not policy.judge_name("www.xn--bcher-kva.example").allowed
-    assert not policy.judge_name("www.BÜCHER.example.").allowed
+    assert policy_of(allow_names=["*.example.com"]).judge_name(parse_host("elsewhere.test")).allowed
 
 
 @pytest.mark.parametrize(
-    "host", ["", "a b", "a\0.example.com", "fe80::1%lo", "a..b", "x" * 300, "\u2603.example", "-\n"]
+    "host", ["127.0.0.1", "127.1", "::ffff:127.0.0.1", "[::FFFF:7F00:1]", "0:0:0:0:0:ffff:127.0.0.1"]
 )
-def test_what_is_neither_address_nor_host_name_is_refused(host: str) -> None:
-    decision = DEFAULT.judge_name(host)
-    assert (decision.allowed, decision.kind, decision.option) == (False, Kind.INVALID_HOST, None)
+def test_globs_see_the_address_that_is_dialled_however_it_is_written(host: str) -> None:
+    """A mapped address is dialled as IPv4, and matched as IPv4."""
+    assert policy_of(deny_names=["127.*"]).judge_name(parse_host(host)).kind is Kind.DENIED_NAME
+    assert policy_of(deny_names=["::ffff:*"]).judge_name(parse_host(host)).kind is Kind.NO_RULE
+
+
+def test_names_are_compared_as_a_labels() -> None:
+    policy = policy_of(deny_names=["*.Bücher.example"])
+    assert not policy.judge_name(parse_host("www.xn--bcher-kva.example")).allowed
+    assert not policy.judge_name(parse_host("www.BÜCHER.example.")).allowed
 
 
 def test_the_rule_names_the_block_and_the_message_the_option_that_would_allow_it() -> None:
@@ -94,7 +90,7 @@ def test_the_rule_names_the_block_and_the_message_the_option_that_would_allow_it
 
 @pytest.mark.parametrize("address", ["::1", "168.63.129.16", "64:ff9b::10.1.2.3", "9.9.9.9"])
 def test_the_message_does_not_name_the_address(address: str) -> None:
-    decision = Policy.build(deny=["9.9.9.9"]).judge(ip_address(address))
+    decision = policy_of(deny=["9.9.9.9"]).judge(ip_address(address))
     assert not decision.allowed
     assert not any(part in decision.message for part in (address, "10.1.2.3"))
 
@@ -104,5 +100,5 @@ def test_the_message_does_not_name_the_address(address: str) -> None:
 )
 def test_a_range_that_can_be_misread_is_an_error_that_names_it(rule: str) -> None:
     with pytest.raises(PolicyError) as caught:
-        Policy.build(deny=[rule])
+        policy_of(deny=[rule])
     assert caught.value.rule == rule

@@ -8,6 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.support.policy import policy_of
 from tests.unit.egress.addresses import EMBEDDINGS, OPERATOR_NAT64, boundaries_ipv4, boundaries_ipv6
 from tests.unit.egress.naive_policy import NaivePolicy
 from worker.egress.policy import Policy
@@ -49,7 +50,7 @@ fewer = settings(max_examples=50)
 
 
 def build(rules: dict[str, object]) -> Policy:
-    return Policy.build(**rules)  # type: ignore[arg-type]
+    return policy_of(**rules)  # type: ignore[arg-type]
 
 
 def naive(rules: dict[str, list[str]]) -> NaivePolicy:

@@ -6,13 +6,14 @@ from ipaddress import ip_address
 
 import pytest
 
+from tests.support.policy import policy_of
 from tests.unit.egress.addresses import boundaries_ipv4, boundaries_ipv6
 from tests.unit.egress.naive_policy import IPV4, IPV6, NaivePolicy, facts
 from tests.unit.egress.special_purpose_facts import ADDED_IPV4, ADDED_IPV6
-from worker.egress.policy import Kind, Policy
+from worker.egress.policy import Kind
 from worker.egress.special_purpose import BLOCKS
 
-DEFAULT = Policy.build()
+DEFAULT = policy_of()
 NAIVE = NaivePolicy()
 
 

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address
 
 import pytest
 
-from worker.egress.policy import Policy
+from tests.support.policy import policy_of
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ from worker.egress.policy import Policy
     ],
 )  # fmt: skip
 def test_a_rule_without_effect_is_named_with_the_reason(rules: dict[str, list[str]], warning: str) -> None:
-    assert warning in Policy.build(**rules).warnings()  # type: ignore[arg-type]
+    assert warning in policy_of(**rules).warnings()  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -73,13 +73,13 @@ def test_a_rule_without_effect_is_named_with_the_reason(rules: dict[str, list[st
     ],
 )
 def test_useful_rules_pass_without_a_word(rules: dict[str, list[str]]) -> None:
-    embedding = [line for line in Policy.build(**rules).warnings() if "embedded in it" not in line]  # type: ignore[arg-type]
+    embedding = [line for line in policy_of(**rules).warnings() if "embedded in it" not in line]  # type: ignore[arg-type]
     assert embedding == []
 
 
 def test_many_rules_are_looked_through_in_a_moment() -> None:
     rules = [str(IPv4Address(number * 1000)) for number in range(20_000, 23_000)]
-    policy = Policy.build(allow=rules, deny=rules)
+    policy = policy_of(allow=rules, deny=rules)
     began = time.process_time()
     assert len([line for line in policy.warnings() if "never matches" in line]) == 3000
     assert time.process_time() - began < 2.0

@@ -12,11 +12,11 @@ import secrets
 import socket
 from dataclasses import dataclass
 
+from worker.egress.nameserver import Nameserver
 from worker.net.dial import dial
 from worker.net.dialogue import Dialogue
 from worker.net.dns.wire import ForeignReplyError, MalformedReplyError, Question, Reply, decode_reply, encode_query
 from worker.net.failure import no_answer_within
-from worker.net.host import Address, authority
 from worker.net.readiness import readable
 from worker.net.recorder import Recorder
 from worker.net.stamps import receive_stamped, request_stamps
@@ -27,19 +27,6 @@ the loop.
 """
 
 _DATAGRAM = 65_535
-
-
-@dataclass(frozen=True, slots=True)
-class Nameserver:
-    """A DNS server: an address, never a name."""
-
-    address: Address
-    port: int = 53
-
-    def __str__(self) -> str:
-        if self.port == 53:
-            return str(self.address)
-        return authority(self.address, self.port)
 
 
 class NoReplyError(Exception):

@@ -20,10 +20,11 @@ from pathlib import Path
 import aiodns
 import pycares
 
-from worker.net.dns.query import Nameserver, NoReplyError, ask
+from worker.egress.hosts import Address, Name, unmapped
+from worker.egress.nameserver import Nameserver
+from worker.net.dns.query import NoReplyError, ask
 from worker.net.dns.wire import Question, Reply
 from worker.net.failure import DoorError, no_answer_within, of_rcode, unresolved
-from worker.net.host import Address, Name, unmapped
 from worker.net.recorder import Recorder
 from worker.outcome.failure import Failure
 

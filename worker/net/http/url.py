@@ -144,7 +144,9 @@ def _in_ascii(host: str, text: str) -> str:
     try:
         return str(parse_host(host))
     except HostError as error:
-        raise HTTPError(FailureCode.INVALID_REQUEST, f"{shown(text)}: the host is {error}") from None
+        raise HTTPError(
+            FailureCode.INVALID_REQUEST, f"{shown(text)}: the host cannot be used: {error.reason}"
+        ) from None
 
 
 def _port(port: str | None, scheme: str, text: str) -> int:

@@ -19,9 +19,9 @@ from tests.integration.net.way import recorder
 from tests.support.descriptors import open_descriptors
 from tests.support.servers.door import nameservers
 from tests.support.waiting import until
+from worker.egress.hosts import Name
 from worker.net.dns.resolver import Resolver
 from worker.net.failure import DoorError
-from worker.net.host import Name
 
 
 async def look_up(resolver: Resolver, name: str, seconds: float) -> dict[str, Any]:

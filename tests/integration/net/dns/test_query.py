@@ -16,7 +16,8 @@ from tests.support.servers import dns
 from tests.support.servers.closing import turns
 from tests.support.servers.dns import DNSServer, Query
 from tests.support.waiting import until
-from worker.net.dns.query import MAX_FOREIGN, Nameserver, NoReplyError, ask
+from worker.egress.nameserver import Nameserver
+from worker.net.dns.query import MAX_FOREIGN, NoReplyError, ask
 from worker.net.dns.wire import Question, Reply, encode_name
 
 NAME = "www.example.org"

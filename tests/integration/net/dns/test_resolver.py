@@ -15,9 +15,9 @@ from tests.support.servers.closing import turns
 from tests.support.servers.dns import DNSServer
 from tests.support.servers.door import nameservers
 from tests.support.waiting import until
+from worker.egress.hosts import Name
 from worker.net.dns.resolver import MAX_ADDRESSES, Resolver, host_nameservers
 from worker.net.failure import DoorError
-from worker.net.host import Name
 from worker.outcome.failure import FailureCode
 
 NAME = Name("www.example.org")

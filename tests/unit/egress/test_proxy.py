@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from worker.net.host import Name, parse_host
-from worker.net.proxy import Proxy
+from worker.egress.hosts import Name, parse_host
+from worker.egress.proxy import Proxy
+from worker.egress.rules import parse_glob
 from worker.secret import Secret
 
 
@@ -26,10 +29,11 @@ def test_a_proxy_is_read_from_its_url(url: str, scheme: str, port: int, shown: s
 
 def test_credentials_are_decoded_and_never_shown() -> None:
     proxy = Proxy.parse(Secret("http://d%6fmain%5Cops:p%40ss%3Aw%2Frd@proxy.example.net:3128"))
-    assert proxy.username == "domain\\ops"
+    assert proxy.username == Secret("domain\\ops")
     assert proxy.password == Secret("p@ss:w/rd")
     assert "ops" not in str(proxy)
     assert "p@ss" not in repr(proxy)
+    assert "ops" not in repr(proxy)
 
 
 @pytest.mark.parametrize(
@@ -55,7 +59,8 @@ def test_what_is_no_proxy_is_refused_without_repeating_it(url: str) -> None:
     ],
 )
 def test_the_bypass_list_is_about_hosts_as_they_are_understood(host: str, served: bool) -> None:
-    proxy = Proxy.parse(Secret("http://proxy"), bypass=["*.example.org", "bücher.example", "10.*", "2001:db8::*"])
+    globs = map(parse_glob, ["*.example.org", "bücher.example", "10.*", "2001:db8::*"])
+    proxy = replace(Proxy.parse(Secret("http://proxy")), bypass=tuple(globs))
     assert proxy.serves(parse_host(host)) is served
 
 

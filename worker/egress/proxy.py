@@ -1,0 +1,68 @@
+"""The operator's proxy, as a value: where it is, who we are to it, and which hosts are reached without it.
+
+It is never judged, and never a way around the policy: the worker still looks the names of targets up, judges the answers and
+asks for a tunnel to a judged address, unless the operator hands names over (`proxyResolve: proxy`), which makes the proxy the
+boundary.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, cast
+from urllib.parse import unquote, urlsplit
+
+from worker.egress.hosts import Host, authority, parse_host
+from worker.egress.rules import Glob
+from worker.errors import HostError
+from worker.secret import Secret
+
+Scheme = Literal["http", "https", "socks5"]
+
+_DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proxy:
+    """One proxy. The rest is about targets, and has no meaning for the control plane's proxy: *bypass* holds the hosts that are
+    reached without it; *hands_over_names*: the proxy looks names up. *verify* is about the certificate of an https proxy, never
+    of targets.
+    """
+
+    scheme: Scheme
+    host: Host
+    port: int
+    username: Secret[str] | None = None
+    password: Secret[str] | None = None
+    bypass: tuple[Glob, ...] = ()
+    hands_over_names: bool = False
+    verify: bool = True
+
+    @classmethod
+    def parse(cls, url: Secret[str]) -> Proxy:
+        """Read `scheme://USER:PASSWORD@HOST:PORT`, user and password percent-encoded. ValueError, which repeats nothing of it."""
+        parts = urlsplit(url.reveal())
+        if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
+            raise ValueError("a proxy is written http, https or socks5://HOST:PORT")
+        try:
+            host = parse_host(parts.hostname)
+        except HostError:
+            raise ValueError("the proxy's host is neither an address nor a name") from None
+        return cls(
+            scheme=cast("Scheme", parts.scheme),
+            host=host,
+            port=parts.port or _DEFAULT_PORTS[parts.scheme],
+            username=_decoded(parts.username),
+            password=_decoded(parts.password),
+        )
+
+    def serves(self, host: Host) -> bool:
+        """Tell a *host* that is reached through the proxy from one that is reached without it."""
+        return not any(glob.matches(str(host)) for glob in self.bypass)
+
+    def __str__(self) -> str:
+        """The URL without credentials: this goes into results."""
+        return f"{self.scheme}://{authority(self.host, self.port)}"
+
+
+def _decoded(text: str | None) -> Secret[str] | None:
+    return None if text is None else Secret(unquote(text))
