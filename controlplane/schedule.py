@@ -1,4 +1,4 @@
-"""When a test is due at a location, and what was missed. Arithmetic on epoch milliseconds: no clock, no IO.
+"""The schedule: the runs of a test at a location, due and missed. Arithmetic on epoch milliseconds: no clock, no IO.
 
 A test runs once in each of its periods (`tick_every`). Periods begin at the test's phase: an offset that is stable for a test and
 a location and spreads many tests over the period. A new or edited test is due at once, and then at the first phase that is at
@@ -75,7 +75,7 @@ def start_before(run: Run, timetable: Timetable) -> int:
 
 
 def settle(run: Run, timetable: Timetable, now: int) -> tuple[Run, Missed | None]:
-    """What is next at *now*, given that *run* has not been started; and what has been missed.
+    """The next run at *now*, given that *run* has not been started; and the runs that have been missed.
 
     Where *run* lies further ahead than the test's own timetable can put it, the clock was set back: start from its phase again.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ import click
 
 from controlplane.commands import locationfile
 from controlplane.commands.durations import ago
-from controlplane.commands.session import Session, run, with_session
+from controlplane.commands.session import Session, with_session
 from controlplane.service import locations
 from controlplane.service.locationfile import KeyKind
 from controlplane.service.locations import LocationHealth
@@ -49,7 +50,7 @@ output_option = click.option(
 @with_session
 def create(session: Session, name: str, key_kind: KeyKind, intake_url: str, output: Path) -> None:
     """Make a location and the config file of its workers."""
-    run(_create(session, name, key_kind, intake_url, output))
+    asyncio.run(_create(session, name, key_kind, intake_url, output))
     click.echo(f"location {name!r} is ready; its config file is {output}\n")
     click.echo(locationfile.how_to_start(output, intake_url))
 
@@ -85,7 +86,7 @@ def rotate(
     session: Session, name: str, key_kind: KeyKind, intake_url: str | None, output: Path, overlap_hours: float
 ) -> None:
     """Make a new config file with new keys; the old ones end after the overlap."""
-    url = run(_rotate(session, name, key_kind, intake_url, output, overlap_hours))
+    url = asyncio.run(_rotate(session, name, key_kind, intake_url, output, overlap_hours))
     click.echo(f"the new config file of {name!r} is {output}; older ones work for another {overlap_hours:g} h\n")
     click.echo(locationfile.how_to_start(output, url))
 
@@ -113,7 +114,7 @@ async def _rotate(
 @with_session
 def disable(session: Session, name: str) -> None:
     """Refuse the location's workers and run nothing there, until `enable`."""
-    run(_set_enabled(session, name, enabled=False))
+    asyncio.run(_set_enabled(session, name, enabled=False))
     click.echo(f"location {name!r} is disabled")
 
 
@@ -122,7 +123,7 @@ def disable(session: Session, name: str) -> None:
 @with_session
 def enable(session: Session, name: str) -> None:
     """Undo `disable`. Its tests run again, each in its own phase."""
-    run(_set_enabled(session, name, enabled=True))
+    asyncio.run(_set_enabled(session, name, enabled=True))
     click.echo(f"location {name!r} is enabled")
 
 
@@ -136,7 +137,7 @@ async def _set_enabled(session: Session, name: str, *, enabled: bool) -> None:
 @with_session
 def delete(session: Session, name: str) -> None:
     """Delete the location with its keys and what is scheduled there. Results stay until they are too old."""
-    run(_delete(session, name))
+    asyncio.run(_delete(session, name))
     click.echo(f"location {name!r} is deleted")
 
 
@@ -150,7 +151,7 @@ async def _delete(session: Session, name: str) -> None:
 @with_session
 def list_(session: Session, *, as_json: bool) -> None:
     """Show every location and how its workers are."""
-    found = run(_list(session))
+    found = asyncio.run(_list(session))
     if as_json:
         for health in found:
             click.echo(json.dumps(_as_json(health)))

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import click
 
-from controlplane.commands.session import Session, run, with_session
+from controlplane.commands.session import Session, with_session
 from controlplane.service import results as stored
 from controlplane.store.database import Database
 from controlplane.store.results import StoredResult
@@ -36,7 +36,7 @@ def results(
     limit: int,
 ) -> None:
     """Print the newest results, the newest last."""
-    run(_results(session, follow=follow, as_json=as_json, test=test, limit=limit))
+    asyncio.run(_results(session, follow=follow, as_json=as_json, test=test, limit=limit))
 
 
 async def _results(session: Session, *, follow: bool, as_json: bool, test: str | None, limit: int) -> None:

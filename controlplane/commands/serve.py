@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import click
 from aiohttp.http_exceptions import HttpProcessingError
 
 from controlplane import app
-from controlplane.commands.session import Session, run, with_session
+from controlplane.commands.session import Session, with_session
 from worker.telemetry import log
 from worker.wire import signing
 
@@ -79,7 +80,7 @@ def serve(
     """Serve workers until SIGTERM or Ctrl-C."""
     if tls_key is not None and tls_cert is None:
         raise click.UsageError("--tls-key needs --tls-cert")
-    _log_to_stderr(verbose=verbose)
+    log_to_stderr(verbose=verbose)
     host, port = listen
     settings = app.Settings(
         engine=session.engine,
@@ -91,7 +92,7 @@ def serve(
         tls_key=tls_key,
         retention_days=retention_days,
     )
-    run(app.serve(settings, session.clock, _announce))
+    asyncio.run(app.serve(settings, session.clock, _announce))
 
 
 def _announce(url: str) -> None:
@@ -108,6 +109,6 @@ def _malformed_is_a_line(record: logging.LogRecord) -> bool:
     return True
 
 
-def _log_to_stderr(*, verbose: bool) -> None:
+def log_to_stderr(*, verbose: bool) -> None:
     log.configure("pretty", DEBUG if verbose else INFO, sys.stderr, packages=("controlplane", "worker"))
     logging.getLogger("aiohttp.server").addFilter(_malformed_is_a_line)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -20,8 +19,6 @@ from controlplane.store.engines.choice import choose
 from controlplane.store.engines.engine import Engine
 from worker.clock import Clock, SystemClock
 from worker.secret import Secret
-
-T = TypeVar("T")
 
 DEFAULT_DATABASE = "controlplane.db"
 
@@ -68,7 +65,10 @@ database_option = click.option(
 
 
 def with_session(command: Callable[..., None]) -> Callable[..., None]:
-    """Give *command* a Session, and the option --database, which may stand before the command's name as well."""
+    """Give *command* a Session, and the option --database, which may stand before the command's name as well.
+
+    An error that the operator can mend ends it with one line and exit 2.
+    """
 
     @functools.wraps(command)
     def wrapped(database: str | None, **arguments: Any) -> None:
@@ -82,17 +82,12 @@ def with_session(command: Callable[..., None]) -> Callable[..., None]:
             key_file=Path(key_file) if key_file else None,
             clock=SystemClock(),
         )
-        command(session, **arguments)
+        try:
+            command(session, **arguments)
+        except ControlPlaneError as error:
+            raise UnusableInput(f"{error}{_advice(error)}") from error
 
     return database_option(wrapped)
-
-
-def run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a command's coroutine; what the operator can mend ends as one line and exit 2."""
-    try:
-        return asyncio.run(work)
-    except ControlPlaneError as error:
-        raise UnusableInput(f"{error}{_advice(error)}") from error
 
 
 def _advice(error: ControlPlaneError) -> str:

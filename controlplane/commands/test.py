@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,7 +12,7 @@ import click
 from controlplane import epoch
 from controlplane.commands import definitions
 from controlplane.commands.durations import period
-from controlplane.commands.session import Session, run, with_session
+from controlplane.commands.session import Session, with_session
 from controlplane.errors import UnusableError
 from controlplane.service import tests
 from controlplane.service.definitions import Definition
@@ -41,7 +42,7 @@ def push(session: Session, files: tuple[Path, ...], place: str) -> None:
             click.echo(mistake, err=True)
         click.echo(f"{len(mistakes)} mistakes; nothing was pushed", err=True)
         raise click.exceptions.Exit(2)
-    for pushed in run(_push(session, found, place)):
+    for pushed in asyncio.run(_push(session, found, place)):
         stored = pushed.test
         click.echo(f"{pushed.change.value:9} {stored.public_id}  {stored.name}, every {period(stored.period_ms)}")
         for note in (*(f"will end as REQUIRES_UPDATE: {lack}" for lack in pushed.requires_update), *pushed.ignored):
@@ -58,7 +59,7 @@ async def _push(session: Session, found: Sequence[Definition], place: str) -> tu
 @with_session
 def list_(session: Session, *, as_json: bool) -> None:
     """Show every test, where it runs, and when next."""
-    found = run(_list(session))
+    found = asyncio.run(_list(session))
     if as_json:
         for one in found:
             click.echo(json.dumps(_as_json(one.test, one.assignments)))
@@ -112,7 +113,7 @@ def _next(place: Assignment, now: int) -> str:
 @with_session
 def pause(session: Session, name: str) -> None:
     """Run NAME (a public id or a name) no more, until `resume`."""
-    run(_set_paused(session, name, paused=True))
+    asyncio.run(_set_paused(session, name, paused=True))
     click.echo(f"test {name!r} is paused")
 
 
@@ -121,7 +122,7 @@ def pause(session: Session, name: str) -> None:
 @with_session
 def resume(session: Session, name: str) -> None:
     """Undo `pause`; the test is due at once."""
-    run(_set_paused(session, name, paused=False))
+    asyncio.run(_set_paused(session, name, paused=False))
     click.echo(f"test {name!r} is live")
 
 
@@ -135,7 +136,7 @@ async def _set_paused(session: Session, name: str, *, paused: bool) -> None:
 @with_session
 def run_(session: Session, name: str) -> None:
     """Run NAME (a public id or a name) now, wherever it is assigned, paused or not."""
-    places = run(_run_now(session, name))
+    places = asyncio.run(_run_now(session, name))
     click.echo(f"test {name!r} is due now at {', '.join(places)}")
 
 
@@ -152,7 +153,7 @@ async def _run_now(session: Session, name: str) -> tuple[str, ...]:
 @with_session
 def delete(session: Session, name: str) -> None:
     """Delete NAME (a public id or a name). Its results stay until they are too old."""
-    run(_delete(session, name))
+    asyncio.run(_delete(session, name))
     click.echo(f"test {name!r} is deleted")
 
 

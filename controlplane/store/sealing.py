@@ -32,7 +32,7 @@ class Sealer:
     def __init__(self, key: Secret[bytes], *, origin: str) -> None:
         self._aead = AESGCM(key.reveal())
         self.origin = origin
-        """Where the key came from, for error lines."""
+        """The key's source, for error lines."""
 
     def seal(self, plain: bytes, context: str) -> bytes:
         nonce = secrets.token_bytes(NONCE_BYTES)

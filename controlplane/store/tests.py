@@ -1,4 +1,4 @@
-"""Test definitions, and where and when each is to run next. `schedule` does the arithmetic."""
+"""Test definitions and the next run of each at each of its locations. `schedule` does the arithmetic."""
 
 from __future__ import annotations
 

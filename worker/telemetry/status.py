@@ -1,6 +1,6 @@
 """The server for status probes: `GET /liveness`, `/readiness` and `/metrics`; nothing else, and no request body is read.
 
-`agent.worker` imports it only where `enableStatusProbes` asks for it: a web server is much to import.
+`start` imports it only where `enableStatusProbes` asks for it: a web server is much to import.
 """
 
 from __future__ import annotations

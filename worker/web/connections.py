@@ -128,9 +128,9 @@ class _Connections:
 class _Connection(asyncio.Protocol):
     """A protocol between a transport and aiohttp's, which hands everything on and keeps the time limits."""
 
-    def __init__(self, served: asyncio.Protocol, all_of_them: _Connections) -> None:
+    def __init__(self, served: asyncio.Protocol, connections: _Connections) -> None:
         self._served = served
-        self._all = all_of_them
+        self._connections = connections
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._idle = False
@@ -138,16 +138,16 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._served.connection_made(transport)
-        if self._all.join(transport, self):
-            self._all.wait(self)
-            self._limit(self._all.limits.head_seconds)
+        if self._connections.join(transport, self):
+            self._connections.wait(self)
+            self._limit(self._connections.limits.head_seconds)
         else:
             self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._idle:
             self._idle = False
-            self._limit(self._all.limits.head_seconds)
+            self._limit(self._connections.limits.head_seconds)
         self._served.data_received(data)
 
     def eof_received(self) -> bool | None:
@@ -167,14 +167,14 @@ class _Connection(asyncio.Protocol):
         """Stop the limits: a handler has the request, and bounds its own work."""
         self._idle = False
         self._stop_the_clock()
-        self._all.work(self)
+        self._connections.work(self)
 
     def wait(self) -> None:
         """Begin to wait: the handler has answered."""
         if self._transport is not None:
             self._idle = True
-            self._all.wait(self)
-            self._limit(self._all.limits.idle_seconds)
+            self._connections.wait(self)
+            self._limit(self._connections.limits.idle_seconds)
 
     def cut_off(self) -> None:
         """Close at once: a reply that the client has not read by now is given up."""
@@ -198,5 +198,5 @@ class _Connection(asyncio.Protocol):
     def _leave(self) -> None:
         self._stop_the_clock()
         if self._transport is not None:
-            self._all.leave(self._transport, self)
+            self._connections.leave(self._transport, self)
             self._transport = None

@@ -20,7 +20,7 @@ from controlplane.errors import DatabaseError, DatabaseTrouble
 from controlplane.store.engines.engine import READ_ONLY, Engine
 
 BUSY_MILLISECONDS = 10_000
-"""How long a writer waits for another process before it gives up; the longest transaction is a batch of some thousand rows."""
+"""The wait of a writer for another process, after which it gives up; the longest transaction is a batch of some thousand rows."""
 
 SWITCHES = 20
 """Attempts to switch a new file to its write-ahead log while others do the same: one of them succeeds in each round."""

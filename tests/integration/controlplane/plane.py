@@ -42,7 +42,7 @@ class Plane:
         return epoch.milliseconds(self.clock)
 
     def restart(self) -> None:
-        """What a new process knows: what is in the database, and that it has just started."""
+        """Start anew with what a new process knows: the database, and that it has just started."""
         self.context = Context(
             database=self.database, clock=self.clock, grace=Grace(self.now()), hosts=self.context.hosts
         )
@@ -93,7 +93,7 @@ class Plane:
         return stored
 
     async def sweep(self, *, mend: bool = False) -> None:
-        """What the running process does every second."""
+        """Do what the running process does every second."""
         now = self.now()
         expiry = self.context.grace.expiry(now)
         async with self.database.write() as connection:

@@ -328,6 +328,25 @@ def test_a_key_may_come_from_the_environment(run: Run) -> None:
     run("location", "list", env={"CONTROLPLANE_KEY_FILE": "elsewhere.key"})
 
 
+def test_serve_refuses_a_malformed_key_in_one_line(run: Run) -> None:
+    said = run("serve", "--listen", "127.0.0.1:0", code=2, env={"CONTROLPLANE_KEY": "nonsense!"}).output
+    assert said == "Error: CONTROLPLANE_KEY: not a key: expected 32 bytes in base64\n"
+
+
+def test_a_definition_with_the_name_of_several_tests_needs_an_id(run: Run, location: str) -> None:
+    push(run, location, http_test(public_id="aaa-aaa-aaa"), http_test(public_id="bbb-bbb-bbb"))
+    result = push(run, location, http_test(), code=2)
+    assert result.output == "Error: tests.json[0]: 2 tests are named 'shop'; give it a public_id\n"
+
+
+def test_the_first_steps_are_told_where_there_is_nothing_yet(run: Run, location: str) -> None:
+    run("location", "delete", location)
+    said = run("location", "disable", location, code=2).output
+    assert said == "Error: no location 'office'; there are none; `location create` makes one\n"
+    said = run("test", "delete", "home", code=2).output
+    assert said == "Error: no test 'home'; `test list` shows those that there are\n"
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

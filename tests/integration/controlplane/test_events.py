@@ -65,7 +65,7 @@ class Simulation:
         self.owner: dict[str, tuple[str, str]] = {}
         """Job → (worker, lease) as of the last pull that the control plane answered, whether or not the reply arrived."""
         self.released: Counter[str] = Counter()
-        """How often its holder gave a job back by name."""
+        """The number of times that its holder gave a job back by name."""
         self.accepted: dict[str, str] = {}
         self.deleted: set[str] = set()
         self.pushed: list[ResultItem] = []
@@ -227,7 +227,7 @@ class Simulation:
         self.check_that_every_run_is_accounted_for(next_due, ran, missed)
 
     async def check_that_nothing_is_stuck(self) -> None:
-        """When every worker has gone, every open job comes to an end; and a new worker gets a run of every live test."""
+        """After every worker has gone, every open job comes to an end; and a new worker gets a run of every live test."""
         await self.plane.let_pass(320)
         _, given, _ = await self.plane.rows(results, jobs, assignments)
         assert [job.id for job in given if job.closed is None] == []
@@ -264,7 +264,7 @@ def check_that_every_job_ends_once(kept: Sequence[Any], given: Sequence[Any]) ->
 _SATED: list[dict[str, Any]] = [{"draining": True}, {"degraded": "outbox"}]
 
 Event = tuple[str, int, int]
-"""What happens, to which worker, and a number that decides the details."""
+"""An event, the worker that it happens to, and a number that decides the details."""
 _OFTEN = ["pull"] * 8 + ["finish"] * 4 + ["push"] * 4 + ["time"] * 6
 _SELDOM = ["pull without appetite", "push again", "die", "away", "change", "change"]
 

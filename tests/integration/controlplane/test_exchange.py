@@ -1,4 +1,4 @@
-"""Who may speak, and what everybody else is told: signatures, numbers, sizes and envelopes against the running server."""
+"""Signed exchanges, and the answers to everybody else: signatures, numbers, sizes and envelopes against the running server."""
 
 from __future__ import annotations
 
@@ -220,7 +220,7 @@ async def test_too_large_a_push_that_hides_its_size_is_cut_off(
 
 
 async def test_a_compressed_body_is_not_unpacked(worker: ProtocolWorker, session: aiohttp.ClientSession) -> None:
-    """What is signed is what was sent; and nobody is made to unpack a bomb."""
+    """The signature covers the bytes that were sent; and nobody is made to unpack a bomb."""
     packed = gzip.compress(worker.pull_body())
     signed = worker.sign(PULL, packed, JSON, seq=1)
     marked = replace(signed, headers=signed.headers | {"Content-Encoding": "gzip"})

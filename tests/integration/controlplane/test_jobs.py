@@ -269,7 +269,7 @@ async def test_the_first_result_wins_whoever_held_the_lease_last(
     assert (kept.id, kept.worker, kept.lease) == (mine.result, worker.id, first.lease)
 
 
-async def test_one_push_may_hold_every_fate(
+async def test_one_push_may_hold_every_disposition(
     plane: Plane, worker: ProtocolWorker, session: aiohttp.ClientSession
 ) -> None:
     for letter in "ab":

@@ -1,4 +1,4 @@
-"""When runs are due and what is missed, against a schedule that is walked one period at a time."""
+"""The schedule: due and missed runs, against a schedule that is walked one period at a time."""
 
 from __future__ import annotations
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+
 import click
 import pytest
 
-from controlplane.commands.serve import listen_address, public_urls, serve
+from controlplane.commands.serve import listen_address, log_to_stderr, public_urls, serve
 
 CONTEXT = click.Context(serve)
 PARAMETER = serve.params[0]
@@ -36,3 +38,23 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 def test_a_public_url_is_a_url(url: str) -> None:
     with pytest.raises(click.BadParameter):
         public_urls(CONTEXT, PARAMETER, (url,))
+
+
+def test_it_logs_in_the_format_of_the_worker(capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    packages = {name: logging.getLogger(name).level for name in ("controlplane", "worker")}
+    try:
+        log_to_stderr(verbose=False)
+        logging.getLogger("controlplane.rest").info("refused: %s", "x\n\x1b[2J", extra={"action": "request_refused"})
+        logging.getLogger("worker.web.connections").warning("full", extra={"action": "connections_full"})
+        logging.getLogger("controlplane.rest").debug("silent")
+        logging.getLogger("alembic").info("silent")
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        for name, before in packages.items():
+            logging.getLogger(name).setLevel(before)
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.partition("  ")[2] == "INFO   refused: x\\u000a\\u001b[2J  action=request_refused"
+    assert second.partition("  ")[2] == "WARN   full  action=connections_full"

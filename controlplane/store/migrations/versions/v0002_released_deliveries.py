@@ -1,4 +1,4 @@
-"""How many deliveries of a job were given back. Of jobs that are open already it is not known: none."""
+"""The number of deliveries of a job that were given back. For jobs that are open already it is unknown, and counts as none."""
 
 from __future__ import annotations
 
