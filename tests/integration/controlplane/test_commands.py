@@ -336,7 +336,7 @@ def test_serve_refuses_a_malformed_key_in_one_line(run: Run) -> None:
 def test_a_definition_with_the_name_of_several_tests_needs_an_id(run: Run, location: str) -> None:
     push(run, location, http_test(public_id="aaa-aaa-aaa"), http_test(public_id="bbb-bbb-bbb"))
     result = push(run, location, http_test(), code=2)
-    assert result.output == "Error: tests.json[0]: 2 tests are named 'home'; give it a public_id\n"
+    assert result.output == "Error: tests.json[0]: 2 tests are named 'shop'; give it a public_id\n"
 
 
 def test_the_first_steps_are_told_where_there_is_nothing_yet(run: Run, location: str) -> None:
