@@ -115,7 +115,7 @@ def _check(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
 def _policy(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
     from worker.clock import SystemClock
     from worker.commands.policy import policy
-    from worker.reach import policy_of, resolver_of
+    from worker.start import policy_of, resolver_of
 
     config = _loaded(argv).config
     judge, resolver, as_json = policy_of(config), resolver_of(config), "json" in line.switches
@@ -127,7 +127,7 @@ def _policy(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
 def _loaded(argv: Sequence[str]) -> Loaded[LocalConfig]:
     """The options of a command that runs no worker. What `run` says of them when it starts is said here, too."""
     from worker.config.load import load_local
-    from worker.reach import policy_of
+    from worker.start import policy_of
 
     loaded = load_local(argv)
     _log_to_stderr(loaded)
