@@ -24,13 +24,15 @@ from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import HttpResponseParser
 
 from benchmarks.processes import running
-from worker.apitest.request import HTTPRequest
+from worker.apitest.protocols.http import HTTPRequest
 from worker.clock import SystemClock
 from worker.egress.policy import Policy
 from worker.net.dns.resolver import Resolver
 from worker.net.door import Door
+from worker.net.http.response import HTTPLimits
 from worker.net.trust import TrustStore
-from worker.probers.http import HTTPLimits, probe
+from worker.probers.http import probe
+from worker.probers.limits import ProbeLimits
 
 BODY = b'{"status":"ok","items":[{"id":1,"name":"first"},{"id":2,"name":"second"}],"version":"1.2.3"}'
 ANSWER = (
@@ -90,7 +92,7 @@ def candidates(port: int, shared: aiohttp.ClientSession) -> dict[str, Callable[[
     """One probe each, by name."""
     url = f"http://127.0.0.1:{port}/"
     request = HTTPRequest(url=url)
-    limits = HTTPLimits(max_body_bytes=5_000_000)
+    limits = ProbeLimits(http=HTTPLimits(max_body_bytes=5_000_000))
     clock = SystemClock()
     door = Door(policy=Policy.build(allow=[ip_network("127.0.0.0/8")]), resolver=Resolver(()), trust=TrustStore())
 

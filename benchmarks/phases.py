@@ -34,14 +34,16 @@ import uvloop
 from benchmarks import own_network
 from benchmarks.names import LOOPBACK, answer
 from benchmarks.processes import need, running
-from worker.apitest.request import HTTPRequest
+from worker.apitest.protocols.http import HTTPRequest
 from worker.clock import SystemClock
 from worker.egress.nameserver import Nameserver
 from worker.egress.policy import Policy
 from worker.net.dns.resolver import Resolver
 from worker.net.door import Door
+from worker.net.http.response import HTTPLimits
 from worker.net.trust import TrustStore
-from worker.probers.http import HTTPLimits, probe
+from worker.probers.http import probe
+from worker.probers.limits import ProbeLimits
 
 LOOKUP, HANDSHAKE, WAIT, DOWNLOAD = 0.01, 0.1, 0.05, 0.02
 """Seconds that the servers keep: before the name server's answer, before taking up the handshake, before the first byte, and
@@ -131,7 +133,9 @@ def serve(ports: Connection, pem: Path) -> None:
 
 async def by_prober(url: str, door: Door) -> dict[str, float]:
     """Milliseconds by phase."""
-    observation = await probe(HTTPRequest(url=url), door, SystemClock(), HTTPLimits(max_body_bytes=5_000_000))
+    observation = await probe(
+        HTTPRequest(url=url), door, SystemClock(), ProbeLimits(http=HTTPLimits(max_body_bytes=5_000_000))
+    )
     assert observation.failure is None, observation.failure
     return observation.timings.as_json()
 

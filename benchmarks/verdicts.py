@@ -31,7 +31,8 @@ from worker.apitest.assertion import (
     Operator,
     Subject,
 )
-from worker.apitest.observation import HTTPResponse, Observation
+from worker.apitest.observation import Observation
+from worker.apitest.protocols.http import HTTPResponse
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import Evidence, Limits
 from worker.clock import SystemClock

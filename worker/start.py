@@ -270,7 +270,8 @@ def running_tests_of(
         from worker.checks.evidence import Limits
         from worker.evaluators.pool import Evaluators
         from worker.net.door import Door
-        from worker.probers import HTTPLimits
+        from worker.net.http.response import HTTPLimits
+        from worker.probers.limits import ProbeLimits
         from worker.work.heap import give_back_large_buffers
         from worker.work.runner import RunLimits, Runner
 
@@ -283,7 +284,9 @@ def running_tests_of(
         evaluators=evaluators,
         clock=clock,
         limits=RunLimits(
-            max_timeout=config.max_timeout, http=HTTPLimits(max_body_bytes=config.max_body_size), checks=checks
+            max_timeout=config.max_timeout,
+            probes=ProbeLimits(http=HTTPLimits(max_body_bytes=config.max_body_size)),
+            checks=checks,
         ),
         vitals=vitals,
         worker_id=worker_id,

@@ -8,8 +8,11 @@ from typing import Any
 from tests.support.definitions import api_test
 from worker.apitest.assertion import Assertion
 from worker.apitest.definition import APITest
-from worker.apitest.observation import DNSAnswer, DNSAnswers, HTTPResponse, Observation, TCPConnection
+from worker.apitest.observation import Observation
 from worker.apitest.parse import parse
+from worker.apitest.protocols.dns import DNSAnswer, DNSAnswers
+from worker.apitest.protocols.http import HTTPResponse
+from worker.apitest.protocols.tcp import TCPConnection
 from worker.apitest.result import AssertionResult
 from worker.checks.cost import evaluate_bounded, is_bounded
 from worker.checks.evaluate import evaluate

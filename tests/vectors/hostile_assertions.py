@@ -26,7 +26,8 @@ from worker.apitest.assertion import (
     Subject,
     XPathAssertion,
 )
-from worker.apitest.observation import HTTPResponse, Observation
+from worker.apitest.observation import Observation
+from worker.apitest.protocols.http import HTTPResponse
 from worker.outcome.phases import Timings
 
 FILE = "file:///FILE"

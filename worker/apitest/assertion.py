@@ -1,4 +1,4 @@
-"""What a test demands of its response: one frozen value per shape of assertion. `checks` decides whether it holds."""
+"""Assertions, what a test demands of its response: one frozen value per shape. `checks` decides whether they hold."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 
 class Operator(Enum):
-    """Every operator of the language; which type takes which is the parser's knowledge."""
+    """Every operator of the language; `protocols` says which type takes which."""
 
     CONTAINS = "contains"
     DOES_NOT_CONTAIN = "doesNotContain"
@@ -24,8 +24,26 @@ class Operator(Enum):
     MORE_THAN_OR_EQUAL = "moreThanOrEqual"
 
 
+CONTENT_OPERATORS = (
+    Operator.CONTAINS,
+    Operator.DOES_NOT_CONTAIN,
+    Operator.IS,
+    Operator.IS_NOT,
+    Operator.MATCHES,
+    Operator.DOES_NOT_MATCH,
+)
+"""Operators on text."""
+ORDER_OPERATORS = (
+    Operator.LESS_THAN,
+    Operator.LESS_THAN_OR_EQUAL,
+    Operator.MORE_THAN,
+    Operator.MORE_THAN_OR_EQUAL,
+)
+"""Operators on numbers."""
+
+
 class Subject(Enum):
-    """What a plain comparison looks at; the values are the language's assertion types."""
+    """The subject of a plain comparison; the values are the language's assertion types."""
 
     BODY = "body"
     CONNECTION = "connection"
@@ -38,7 +56,7 @@ class Subject(Enum):
 
 
 class Elements(Enum):
-    """Which of a JSONPath's matches must satisfy the inner operator."""
+    """The matches of a JSONPath that must satisfy the inner operator."""
 
     FIRST = "firstElementMatches"
     EVERY = "everyElementMatches"

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from worker.apitest.assertion import Assertion, Comparison, Subject
+from worker.apitest.assertion import Assertion
 from worker.apitest.definition import APITest
 from worker.apitest.parse_assertion import read_assertion
-from worker.apitest.parse_request import read_request
+from worker.apitest.protocols.protocol import Protocol
+from worker.apitest.protocols.table import PROTOCOLS
 from worker.apitest.reading import Findings, Node, quote
 from worker.errors import TestError
 
@@ -20,8 +21,7 @@ MOST_ASSERTIONS = 20
 """Assertions of one test, the reference system's limit."""
 TICK_EVERY = (30, 604_800)
 """Seconds between two runs: half a minute to a week."""
-
-_RUNNABLE = ("http", "tcp", "dns")
+DEFAULT_SUBTYPE = "http"
 
 
 def parse(definition: object) -> APITest:
@@ -40,7 +40,7 @@ def _test(root: Node) -> APITest:
     kind = root["type"].label()
     if kind != "api" and not findings.mistakes:
         root["type"].mistake("is missing" if kind is None else f"must be 'api', not {quote(kind)}")
-    subtype = root["subtype"].label() or "http"
+    subtype = root["subtype"].label() or DEFAULT_SUBTYPE
     config, options = root["config"].object(required=True), root["options"].object()
     _people(root)
     _left_out(options)
@@ -52,13 +52,14 @@ def _test(root: Node) -> APITest:
         tick_every=options["tick_every"].whole(*TICK_EVERY),
         ignored=tuple(findings.ignored),
     )
-    if subtype not in _RUNNABLE:
+    protocol = PROTOCOLS.get(subtype)
+    if protocol is None:
         root["subtype"].requires(f"{quote(subtype)} tests are not there yet")
         return replace(test, requires_update=tuple(findings.missing))
-    assertions = _assertions(subtype, config)
+    assertions = _assertions(protocol, config)
     _script(config["variablesFromScript"])
     request = config["request"].object(required=config.present)
-    asked = read_request(subtype, request, options, _record_types(assertions))
+    asked = protocol.read_request(request, options, assertions)
     return replace(
         test,
         request=None if findings.missing else asked,
@@ -86,14 +87,14 @@ def _left_out(options: Node) -> None:
         options["scheduling"].ignores("not observed: the test runs at all hours, as often as tick_every says")
 
 
-def _assertions(subtype: str, config: Node) -> tuple[Assertion, ...]:
+def _assertions(protocol: Protocol, config: Node) -> tuple[Assertion, ...]:
     nodes = config["assertions"].items(required=config.present)
     if isinstance(config["assertions"].value, list) and not nodes:
         config["assertions"].mistake("must hold at least one assertion")
     if len(nodes) > MOST_ASSERTIONS:
         config["assertions"].mistake(f"must hold at most {MOST_ASSERTIONS} assertions, not {len(nodes)}")
         return ()
-    read = (read_assertion(subtype, node) for node in nodes)
+    read = (read_assertion(protocol, node) for node in nodes)
     return tuple(assertion for assertion in read if assertion is not None)
 
 
@@ -102,13 +103,3 @@ def _script(node: Node) -> None:
     code = node.label()
     if code and code.strip():
         node.requires("scripts are not there yet")
-
-
-def _record_types(assertions: tuple[Assertion, ...]) -> tuple[str, ...]:
-    """In the order in which the assertions name them, each once."""
-    asked = (
-        each.property
-        for each in assertions
-        if isinstance(each, Comparison) and each.subject in (Subject.RECORD_EVERY, Subject.RECORD_SOME)
-    )
-    return tuple(dict.fromkeys(record for record in asked if record))

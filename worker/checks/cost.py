@@ -8,16 +8,18 @@ from __future__ import annotations
 from typing import Never
 
 from worker.apitest.assertion import Assertion, BodyHashAssertion, Comparison, JSONPathAssertion, Subject
-from worker.apitest.observation import HTTPResponse, Observation
+from worker.apitest.observation import Observation
+from worker.apitest.protocols.http import HTTPResponse
 from worker.apitest.result import AssertionResult
 from worker.checks import charset
 from worker.checks.describe import unjudged
 from worker.checks.evidence import Evidence
-from worker.checks.judge import judge_comparison, judge_found, judge_hash
+from worker.checks.judge import judge_found, judge_hash
 from worker.checks.judgement import JudgementError
 from worker.checks.limits import BOUNDED_BODY
 from worker.checks.member_path import member_path, walk
 from worker.checks.operators import PATTERNS
+from worker.checks.protocols.table import JUDGES
 
 
 def is_bounded(assertion: Assertion, evidence: Evidence) -> bool:
@@ -38,7 +40,7 @@ def evaluate_bounded(assertion: Assertion, evidence: Evidence) -> AssertionResul
     try:
         match assertion:
             case Comparison():
-                return judge_comparison(assertion, evidence, _no_pattern)
+                return JUDGES[assertion.subject](assertion, evidence, _no_pattern)
             case BodyHashAssertion():
                 return judge_hash(assertion, evidence)
             case JSONPathAssertion(path=path) if (steps := member_path(path)) is not None:

@@ -22,8 +22,9 @@ from worker.checks import pattern
 from worker.checks.describe import outcome, unjudged
 from worker.checks.evidence import Evidence
 from worker.checks.jsonpath import find
-from worker.checks.judge import judge_comparison, judge_found, judge_hash
+from worker.checks.judge import judge_found, judge_hash
 from worker.checks.judgement import JudgementError
+from worker.checks.protocols.table import JUDGES
 from worker.checks.schema import violation
 from worker.checks.xpath import select
 
@@ -37,7 +38,7 @@ def evaluate(assertion: Assertion, evidence: Evidence) -> AssertionResult:
     try:
         match assertion:
             case Comparison():
-                return judge_comparison(assertion, evidence, search)
+                return JUDGES[assertion.subject](assertion, evidence, search)
             case BodyHashAssertion():
                 return judge_hash(assertion, evidence)
             case JSONPathAssertion(path=path):

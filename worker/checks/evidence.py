@@ -11,7 +11,8 @@ from typing import TypeVar, cast
 
 import orjson
 
-from worker.apitest.observation import HTTPResponse, Observation
+from worker.apitest.observation import Observation
+from worker.apitest.protocols.http import HTTPResponse
 from worker.checks import charset, content
 from worker.checks.judgement import JudgementError
 from worker.checks.values import JSON

@@ -17,4 +17,10 @@ MAX_CODINGS = 4
 BOUNDED_BODY = 64 * 1024
 """Bytes of a body that may be looked at in place: hashing, decoding and parsing that much takes well under a millisecond."""
 SHOWN = 500
-"""Characters of `actual` and `expected` in a result; what is cut ends in an ellipsis."""
+"""Characters of `actual` and `expected` in a result; text that is cut ends in an ellipsis."""
+SNIPPET = 50
+"""Characters of a body that a result keeps, and shows as `actual`, when every assertion on it holds."""
+MAX_KEPT_BODY = 64 * 1024
+"""Bytes of a body that a result keeps."""
+MAX_KEPT_ESCAPED = MAX_KEPT_BODY * 3 // 2
+"""Bytes of it as JSON, where each control character takes six: ordinary text stays well below."""

@@ -10,7 +10,7 @@ import ipaddress
 import re
 
 from worker.apitest.assertion import Comparison, Operator, Subject
-from worker.apitest.observation import DNSAnswers
+from worker.apitest.protocols.dns import DNSAnswers
 from worker.apitest.result import AssertionResult
 from worker.checks.describe import outcome, unjudged
 from worker.checks.evidence import Evidence

@@ -5,7 +5,8 @@ For a process that gives up its files before it looks at anything hostile.
 
 from __future__ import annotations
 
-from worker.apitest.observation import HTTPResponse, Observation
+from worker.apitest.observation import Observation
+from worker.apitest.protocols.http import HTTPResponse
 from worker.checks import charset, pattern
 from worker.checks.evidence import Evidence, Limits
 from worker.checks.jsonpath import find

@@ -15,7 +15,9 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 import msgspec
 
 from worker.apitest.assertion import Assertion
-from worker.apitest.observation import HTTPResponse, Observation, Response
+from worker.apitest.observation import Observation, Response
+from worker.apitest.protocols.http import HTTPResponse
+from worker.apitest.protocols.table import PROTOCOLS
 from worker.apitest.result import AssertionResult
 from worker.checks.evidence import Limits
 from worker.outcome.failure import Failure
@@ -94,7 +96,8 @@ _observations = msgspec.msgpack.Decoder(_Observation)
 _replies = msgspec.msgpack.Decoder(Reply)
 _readies = msgspec.msgpack.Decoder(Ready)
 _kinds: Final[dict[str, msgspec.msgpack.Decoder[Any]]] = {
-    kind.__name__: msgspec.msgpack.Decoder(kind) for kind in (*get_args(Assertion), *get_args(Response))
+    kind.__name__: msgspec.msgpack.Decoder(kind)
+    for kind in (*get_args(Assertion), *(protocol.response for protocol in PROTOCOLS.values()))
 }
 
 

@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import asyncio
 
-from worker.apitest.observation import DNSAnswer, DNSAnswers, Observation
-from worker.apitest.request import DNSRequest
+from worker.apitest.observation import Observation
+from worker.apitest.protocols.dns import DNSAnswer, DNSAnswers, DNSRequest
 from worker.clock import Clock
 from worker.net.door import Door
 from worker.net.failure import DoorError, of_rcode, out_of_time
 from worker.net.recorder import NANOSECONDS, Recorder
 from worker.outcome.failure import Failure
+from worker.probers.limits import ProbeLimits
 
 
-async def probe(request: DNSRequest, door: Door, clock: Clock) -> Observation:
+async def probe(request: DNSRequest, door: Door, clock: Clock, _limits: ProbeLimits) -> Observation:
     """Every answer that came is in the response, also when a later one, or its rcode, makes the run fail."""
     recorder = Recorder(clock, clock.monotonic_ns() + round(request.timeout * NANOSECONDS))
     answers: list[DNSAnswer] = []

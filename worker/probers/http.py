@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from worker import __version__
-from worker.apitest.observation import HTTPResponse, Observation
-from worker.apitest.request import BasicAuth, HTTPRequest
+from worker.apitest.observation import Observation
+from worker.apitest.protocols.http import HTTPRequest, HTTPResponse
+from worker.apitest.request import BasicAuth
 from worker.clock import Clock
 from worker.net.door import Door
 from worker.net.http.client import Client, Transfer
 from worker.net.http.credentials import Credentials
 from worker.net.http.request import Request
-from worker.net.http.response import HTTPLimits
-
-__all__ = ["HTTPLimits", "probe"]
+from worker.probers.limits import ProbeLimits
 
 DEFAULT_HEADERS = (
     ("User-Agent", f"Synthetics/{__version__}"),
@@ -21,9 +20,9 @@ DEFAULT_HEADERS = (
 )
 
 
-async def probe(request: HTTPRequest, door: Door, clock: Clock, limits: HTTPLimits) -> Observation:
+async def probe(request: HTTPRequest, door: Door, clock: Clock, limits: ProbeLimits) -> Observation:
     """Run *request*. Any complete response is an observation without a failure, whatever its status."""
-    client = Client(door, clock, limits, DEFAULT_HEADERS)
+    client = Client(door, clock, limits.http, DEFAULT_HEADERS)
     transfer = await client.send(_asked(request), request.timeout)
     return Observation(
         timings=transfer.timings,

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 
-from worker.apitest.observation import Observation, TCPConnection
-from worker.apitest.request import TCPRequest
+from worker.apitest.observation import Observation
+from worker.apitest.protocols.tcp import TCPConnection, TCPRequest
 from worker.clock import Clock
 from worker.net.door import Door, Endpoint
 from worker.net.failure import DoorError, out_of_time
 from worker.net.recorder import NANOSECONDS, Recorder
 from worker.outcome.failure import Failure, FailureCode
+from worker.probers.limits import ProbeLimits
 
 
-async def probe(request: TCPRequest, door: Door, clock: Clock) -> Observation:
+async def probe(request: TCPRequest, door: Door, clock: Clock, _limits: ProbeLimits) -> Observation:
     """Connect and hang up. A refusal and a time-out are outcomes as well as failures: a test may ask for them."""
     recorder = Recorder(clock, clock.monotonic_ns() + round(request.timeout * NANOSECONDS))
     failure = None

@@ -20,7 +20,7 @@ from worker.apitest.request import Request
 from worker.apitest.result import AssertionResult, Result, Status, Verdict
 from worker.checks.cost import evaluate_bounded, is_bounded
 from worker.checks.evidence import Evidence, Limits
-from worker.checks.report import response_as_json
+from worker.checks.protocols.table import response_as_json
 from worker.checks.verdict import conclude
 from worker.clock import Clock
 from worker.errors import EvaluationError, TestError
@@ -29,7 +29,8 @@ from worker.evaluators.task import Evaluation
 from worker.net.door import Door
 from worker.outcome.failure import Failure, FailureCode
 from worker.outcome.phases import Timings
-from worker.probers import HTTPLimits, probe
+from worker.probers.limits import ProbeLimits
+from worker.probers.table import probe
 from worker.telemetry.vitals import Vitals
 from worker.wire.messages import Job
 
@@ -46,7 +47,7 @@ class RunLimits:
     """*max_timeout* in seconds caps every test's own limit; the others are passed to whom they concern."""
 
     max_timeout: float
-    http: HTTPLimits
+    probes: ProbeLimits
     checks: Limits
 
 
@@ -117,7 +118,7 @@ class Runner:
         if test.request is None or test.requires_update:
             return self._result(test, conclude(test, _NOTHING, ()), _NOTHING, occasion, started)
         request = self._bounded(test.request)
-        observation = await probe(request, self._door, self._clock, self._limits.http)
+        observation = await probe(request, self._door, self._clock, self._limits.probes)
         verdict, trouble = await self._judge(test, request, observation)
         return self._result(test, verdict, observation, occasion, started, trouble)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from worker.apitest.protocols.table import PROTOCOLS
 from worker.apitest.result import Result
 from worker.wire.messages import Job
 from worker.work.runner import Runner
@@ -51,16 +52,12 @@ def without_body(outcome: bytes) -> bytes | None:
     return orjson.dumps(result)
 
 
-_LABELS = frozenset({"http", "tcp", "dns"})
-"""Subtypes that may be a label: a definition from outside may call itself anything."""
-
-
 def count_in(metrics: Metrics) -> Callable[[Result], None]:
     """Return a function that counts each finished run in *metrics*."""
 
     def count(result: Result) -> None:
         metrics.count_run(
-            kind=result.test_subtype if result.test_subtype in _LABELS else "other",
+            kind=result.test_subtype if result.test_subtype in PROTOCOLS else "other",
             status=result.status.value,
             code=result.failure.code.value if result.failure else "",
             seconds=result.timings.total_tenths / 10_000,

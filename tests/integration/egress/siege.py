@@ -23,17 +23,21 @@ from tests.support.servers.door import nameservers, trust_store
 from tests.support.servers.http import Seen, reply, serving
 from tests.vectors.egress import Vector, vectors
 from worker.apitest.observation import Observation
-from worker.apitest.request import DNSRequest, HTTPRequest, TCPRequest
+from worker.apitest.protocols.dns import DNSRequest
+from worker.apitest.protocols.http import HTTPRequest
+from worker.apitest.protocols.tcp import TCPRequest
 from worker.clock import SystemClock
 from worker.egress.policy import Policy
 from worker.net.dns.resolver import Resolver
 from worker.net.door import Door
+from worker.net.http.response import HTTPLimits
 from worker.probers import dns as dns_prober
 from worker.probers import http as http_prober
 from worker.probers import tcp as tcp_prober
+from worker.probers.limits import ProbeLimits
 
 CLOCK = SystemClock()
-LIMITS = http_prober.HTTPLimits(max_body_bytes=100_000)
+LIMITS = ProbeLimits(http=HTTPLimits(max_body_bytes=100_000))
 REDIRECTOR = "127.9.9.9"
 """The one address that the default policy of these tests allows: where redirects come from."""
 
@@ -99,12 +103,14 @@ class Siege:
     async def _probe(self, vector: Vector, way: str) -> Observation:
         target = vector.target.replace("{port}", str(self._port))
         if way == "tcp":
-            return await tcp_prober.probe(TCPRequest(host=target, port=self._port, timeout=5), self._door, CLOCK)
+            return await tcp_prober.probe(
+                TCPRequest(host=target, port=self._port, timeout=5), self._door, CLOCK, LIMITS
+            )
         if way == "dns server":
             # The answer of a wildcard listener may come from another of its addresses, and is then waited for in vain.
             seconds = 0.2 if vector.reaches == "public" else 5
             request = DNSRequest(host="www.outside.test", server=target, port=self._port, timeout=seconds)
-            return await dns_prober.probe(request, self._door, CLOCK)
+            return await dns_prober.probe(request, self._door, CLOCK, LIMITS)
         if way == "redirect":
             url = f"http://{REDIRECTOR}:{self.redirector.port}/"
             self._answer = redirect(

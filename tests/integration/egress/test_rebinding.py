@@ -21,7 +21,9 @@ from tests.support.servers.dns import Behaviour, DNSServer, Query, Reaction
 from tests.support.servers.door import nameservers, trust_store
 from tests.support.servers.http import reply, serving
 from worker.apitest.observation import Observation
-from worker.apitest.request import DNSRequest, HTTPRequest, TCPRequest
+from worker.apitest.protocols.dns import DNSRequest
+from worker.apitest.protocols.http import HTTPRequest
+from worker.apitest.protocols.tcp import TCPRequest
 from worker.egress.policy import Policy
 from worker.net.dns.resolver import Resolver
 from worker.net.door import Door
@@ -37,7 +39,7 @@ Probe = Callable[[Door, int], Awaitable[Observation]]
 
 
 async def by_tcp(door: Door, port: int) -> Observation:
-    return await tcp_prober.probe(TCPRequest(host=NAME, port=port, timeout=5), door, CLOCK)
+    return await tcp_prober.probe(TCPRequest(host=NAME, port=port, timeout=5), door, CLOCK, LIMITS)
 
 
 async def by_http(door: Door, port: int) -> Observation:
@@ -55,7 +57,7 @@ async def by_redirect(door: Door, port: int) -> Observation:
 async def by_dns_server(door: Door, port: int) -> Observation:
     """Passes with the code DNS: the listeners refuse every question, but they were asked."""
     request = DNSRequest(host="www.outside.example", server=NAME, port=port, timeout=5)
-    observation = await dns_prober.probe(request, door, CLOCK)
+    observation = await dns_prober.probe(request, door, CLOCK, LIMITS)
     refused = observation.failure is not None and "EREFUSED" in observation.failure.message
     return replace(observation, failure=None) if refused else observation
 
@@ -218,7 +220,7 @@ async def test_denying_every_name_denies_addresses_written_as_hosts(host: str, l
     policy = policy_of(allow=["127.0.0.0/8"], allow_names=["*.example"], deny_names=["*"])
     async with DNSServer(dns.zone({})) as server:
         request = TCPRequest(host=host, port=listeners.port, timeout=5)
-        observation = await tcp_prober.probe(request, door_to(server, policy=policy), CLOCK)
+        observation = await tcp_prober.probe(request, door_to(server, policy=policy), CLOCK, LIMITS)
         await listeners.settle()
     assert code(observation) == "DENIED"
     assert listeners.reached == []
@@ -228,7 +230,7 @@ async def test_a_dns_test_does_not_ask_for_a_denied_name(listeners: Listeners) -
     policy = policy_of(allow=["127.0.0.0/8"], deny_names=["*.secret.test"])
     async with DNSServer(dns.zone({})) as server:
         request = DNSRequest(host="db.secret.test", server=GOOD, port=listeners.port, timeout=5)
-        observation = await dns_prober.probe(request, door_to(server, policy=policy), CLOCK)
+        observation = await dns_prober.probe(request, door_to(server, policy=policy), CLOCK, LIMITS)
         await listeners.settle()
     assert code(observation) == "DENIED"
     assert (server.asked, listeners.reached) == ([], [])

@@ -13,7 +13,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from worker.apitest.assertion import Assertion, Comparison
-from worker.apitest.observation import HTTPResponse, Observation
+from worker.apitest.observation import Observation
+from worker.apitest.protocols.http import HTTPResponse
 from worker.apitest.result import AssertionResult
 from worker.checks.describe import outcome
 from worker.checks.evidence import Limits

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from worker.apitest.assertion import Comparison, Operator, Subject
-from worker.apitest.observation import HTTPResponse, Observation
+from worker.apitest.observation import Observation
+from worker.apitest.protocols.http import HTTPResponse
 from worker.checks.evidence import Limits
 from worker.clock import SystemClock
 from worker.evaluators.pool import Evaluators

@@ -24,7 +24,8 @@ import pytest
 from tests.support.waiting import until
 from tests.vectors import hostile_assertions as hostile
 from worker.apitest.assertion import Comparison, JSONPathAssertion, JSONSchemaAssertion, Operator, Subject
-from worker.apitest.observation import HTTPResponse, Observation
+from worker.apitest.observation import Observation
+from worker.apitest.protocols.http import HTTPResponse
 from worker.apitest.result import AssertionResult
 from worker.checks.evidence import Limits
 from worker.clock import SystemClock

@@ -11,14 +11,17 @@ from tests.support.servers import dns
 from tests.support.servers.dns import DNSServer
 from tests.support.servers.door import loopback_door
 from tests.support.waiting import until
-from worker.apitest.observation import DNSAnswer, DNSAnswers, Observation
-from worker.apitest.request import DNSRequest
+from worker.apitest.observation import Observation
+from worker.apitest.protocols.dns import DNSAnswer, DNSAnswers, DNSRequest
 from worker.clock import SystemClock
 from worker.net.door import Door
+from worker.net.http.response import HTTPLimits
 from worker.outcome.failure import FailureCode
 from worker.probers import dns as prober
+from worker.probers.limits import ProbeLimits
 
 NAME = "www.example.org"
+LIMITS = ProbeLimits(http=HTTPLimits(max_body_bytes=1))
 ZONE = {
     NAME: {
         "A": ["192.0.2.1", "10.0.0.1"],
@@ -42,7 +45,7 @@ async def asked(
     door: Door, host: str, *types: str, server: str | None = None, port: int = 53, limit: float = 5
 ) -> Observation:
     request = DNSRequest(host=host, record_types=types or ("A",), server=server, port=port, timeout=limit)
-    return await prober.probe(request, door, SystemClock())
+    return await prober.probe(request, door, SystemClock(), LIMITS)
 
 
 def answers(seen: Observation) -> tuple[DNSAnswer, ...]:

@@ -18,14 +18,18 @@ import pytest
 from tests.support.servers import hostile_http as servers
 from tests.support.servers.hostile_http import CHUNKED, HEAD, UNTIL_CLOSE
 from tests.support.servers.http import Conversation, Server
-from worker.apitest.observation import HTTPResponse, Observation
-from worker.apitest.request import HTTPRequest
+from worker.apitest.observation import Observation
+from worker.apitest.protocols.http import HTTPRequest, HTTPResponse
 from worker.clock import SystemClock
 from worker.net.door import Door
+from worker.net.http.response import HTTPLimits
 from worker.outcome.failure import FailureCode
-from worker.probers.http import HTTPLimits, probe
+from worker.probers.http import probe
+from worker.probers.limits import ProbeLimits
 
-LIMITS = HTTPLimits(max_body_bytes=200_000, max_head_bytes=20_000, max_header_fields=50, max_framing_bytes=20_000)
+LIMITS = ProbeLimits(
+    http=HTTPLimits(max_body_bytes=200_000, max_head_bytes=20_000, max_header_fields=50, max_framing_bytes=20_000)
+)
 QUICK = 10.0
 """Seconds within which a bound other than time must end a run: far below it in fact."""
 SHORT = 0.2
@@ -33,7 +37,7 @@ SHORT = 0.2
 
 
 async def run(
-    server: Server, door: Door, *, seconds: float = QUICK, body: bytes | None = None, limits: HTTPLimits = LIMITS
+    server: Server, door: Door, *, seconds: float = QUICK, body: bytes | None = None, limits: ProbeLimits = LIMITS
 ) -> Observation:
     method = "GET" if body is None else "POST"
     request = HTTPRequest(url=server.url("/path"), method=method, body=body, timeout=seconds)
@@ -289,7 +293,7 @@ async def test_tiny_chunks_leave_the_loop_to_others(door: Door) -> None:
             await asyncio.sleep(0)
             dearest = max(dearest, time.thread_time() - before)
 
-    limits = HTTPLimits(max_body_bytes=200_000)
+    limits = ProbeLimits(http=HTTPLimits(max_body_bytes=200_000))
     async with servers.hostile(servers.endless(b"1\r\nx\r\n" * 20_000, CHUNKED)) as server:
         ticking = asyncio.create_task(tick())
         observations = await asyncio.gather(*(run(server, door, limits=limits) for _ in range(9)))

@@ -16,16 +16,19 @@ import trustme
 from tests.support.servers.door import loopback_door
 from tests.support.servers.http import Server, read_request, reply, serving
 from worker import __version__
-from worker.apitest.observation import HTTPResponse, Observation
-from worker.apitest.request import BasicAuth, HTTPRequest
+from worker.apitest.observation import Observation
+from worker.apitest.protocols.http import HTTPRequest, HTTPResponse
+from worker.apitest.request import BasicAuth
 from worker.clock import SystemClock
 from worker.net.door import Door
+from worker.net.http.response import HTTPLimits
 from worker.outcome.failure import FailureCode
 from worker.outcome.phases import Timings
-from worker.probers.http import HTTPLimits, probe
+from worker.probers.http import probe
+from worker.probers.limits import ProbeLimits
 from worker.secret import Secret
 
-LIMITS = HTTPLimits(max_body_bytes=1_000_000)
+LIMITS = ProbeLimits(http=HTTPLimits(max_body_bytes=1_000_000))
 
 
 async def run(request: HTTPRequest, door: Door) -> Observation:

@@ -17,12 +17,14 @@ from tests.support.servers import hostile_http as servers
 from tests.support.servers.door import loopback_door
 from tests.support.servers.http import Server
 from tests.support.waiting import until
-from worker.apitest.request import HTTPRequest
+from worker.apitest.protocols.http import HTTPRequest
 from worker.clock import SystemClock
 from worker.net.door import Door
-from worker.probers.http import HTTPLimits, probe
+from worker.net.http.response import HTTPLimits
+from worker.probers.http import probe
+from worker.probers.limits import ProbeLimits
 
-LIMITS = HTTPLimits(max_body_bytes=1 << 30, max_framing_bytes=1 << 30)
+LIMITS = ProbeLimits(http=HTTPLimits(max_body_bytes=1 << 30, max_framing_bytes=1 << 30))
 
 Stage = Callable[[ssl.SSLContext], AbstractAsyncContextManager[tuple[str, asyncio.Event]]]
 """A target at which a run gets stuck: its URL, and an event that is set when the run stands there."""

@@ -13,20 +13,23 @@ from tests.support.servers.door import loopback_door
 from tests.support.servers.proxy import HTTPProxy, SOCKS5Proxy
 from tests.support.servers.tcp import Listener, blackhole, closed_port
 from tests.support.waiting import until
-from worker.apitest.observation import Observation, TCPConnection
-from worker.apitest.request import TCPRequest
+from worker.apitest.observation import Observation
+from worker.apitest.protocols.tcp import TCPConnection, TCPRequest
 from worker.clock import SystemClock
 from worker.egress.proxy import Proxy
 from worker.net.door import Door
+from worker.net.http.response import HTTPLimits
 from worker.outcome.failure import FailureCode
 from worker.probers import tcp
+from worker.probers.limits import ProbeLimits
 from worker.secret import Secret
 
 NAME = "www.example.org"
+LIMITS = ProbeLimits(http=HTTPLimits(max_body_bytes=1))
 
 
 async def probed(door: Door, host: str, port: int, limit: float = 5.0) -> Observation:
-    observation = await tcp.probe(TCPRequest(host=host, port=port, timeout=limit), door, SystemClock())
+    observation = await tcp.probe(TCPRequest(host=host, port=port, timeout=limit), door, SystemClock(), LIMITS)
     await turns()
     return observation
 

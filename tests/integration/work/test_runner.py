@@ -21,12 +21,15 @@ from worker.clock import SystemClock
 from worker.evaluators.pool import Evaluators
 from worker.net.dns.resolver import Resolver
 from worker.net.door import Door
+from worker.net.http.response import HTTPLimits
 from worker.net.trust import TrustStore
-from worker.probers import HTTPLimits
+from worker.probers.limits import ProbeLimits
 from worker.telemetry.vitals import Vitals
 from worker.work.runner import RunLimits, Runner
 
-LIMITS = RunLimits(max_timeout=5.0, http=HTTPLimits(max_body_bytes=100_000), checks=Limits(max_body_bytes=50_000))
+LIMITS = RunLimits(
+    max_timeout=5.0, probes=ProbeLimits(http=HTTPLimits(max_body_bytes=100_000)), checks=Limits(max_body_bytes=50_000)
+)
 SCHEDULED = 1_700_000_000_000
 
 

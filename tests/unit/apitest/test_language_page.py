@@ -10,7 +10,8 @@ import pytest
 from tests.support.checkout import ROOT
 from worker.apitest.assertion import Elements, Operator, Subject
 from worker.apitest.parse import MOST_ASSERTIONS, TICK_EVERY, parse
-from worker.apitest.parse_request import METHODS, RECORD_TYPES
+from worker.apitest.protocols.dns import RECORD_TYPES
+from worker.apitest.protocols.http import METHODS
 from worker.checks import limits
 from worker.checks.schema import VALIDATORS
 

@@ -23,7 +23,10 @@ from worker.apitest.assertion import (
     XPathAssertion,
 )
 from worker.apitest.parse import parse
-from worker.apitest.request import BasicAuth, DNSRequest, HTTPRequest, TCPRequest
+from worker.apitest.protocols.dns import DNSRequest
+from worker.apitest.protocols.http import HTTPRequest
+from worker.apitest.protocols.tcp import TCPRequest
+from worker.apitest.request import BasicAuth
 from worker.errors import TestError
 from worker.secret import Secret
 
@@ -396,7 +399,7 @@ def test_a_schema_that_is_no_json_is_a_mistake() -> None:
     (mistake,) = mistakes(
         with_assertion({"type": "body", "operator": "validatesJSONSchema", "target": {"jsonSchema": "{"}})
     )
-    assert mistake.startswith("config.assertions[0].target.jsonSchema: is no JSON: ")
+    assert mistake.startswith("config.assertions[0].target.jsonSchema: is not valid JSON: ")
 
 
 def test_all_mistakes_are_told_at_once() -> None:

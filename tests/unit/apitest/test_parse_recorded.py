@@ -10,7 +10,9 @@ import pytest
 
 from tests.support.shared import SHARED, needs_shared
 from worker.apitest.parse import parse
-from worker.apitest.request import DNSRequest, HTTPRequest, TCPRequest
+from worker.apitest.protocols.dns import DNSRequest
+from worker.apitest.protocols.http import HTTPRequest
+from worker.apitest.protocols.tcp import TCPRequest
 from worker.errors import TestError
 
 INVALID = {

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from tests.support.shared import SHARED, needs_shared
-from worker.apitest.observation import HTTPResponse, Observation
+from worker.apitest.observation import Observation
 from worker.apitest.parse import parse
+from worker.apitest.protocols.http import HTTPResponse
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import Evidence, Limits
 from worker.checks.verdict import conclude

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from tests.support.observed import dns, http, parsed_test, tcp
-from worker.apitest.observation import HTTPResponse, Observation
+from worker.apitest.observation import Observation
+from worker.apitest.protocols.http import HTTPResponse
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import Evidence, Limits
-from worker.checks.report import MAX_BODY, response_as_json
+from worker.checks.limits import MAX_KEPT_BODY
+from worker.checks.protocols.table import response_as_json
 from worker.checks.verdict import conclude
 from worker.outcome.hop import Hop
 from worker.outcome.phases import Timings
@@ -51,26 +53,26 @@ def test_fifty_characters_are_kept_when_all_body_assertions_hold() -> None:
 
 
 def test_the_body_is_kept_to_its_bound_when_one_fails() -> None:
-    whole = reported(http(b"x" * MAX_BODY), HOLDS, FAILS)
-    assert (len(whole["body"]), whole["is_body_truncated"]) == (MAX_BODY, False)
-    more = reported(http(b"x" * (MAX_BODY + 1)), HOLDS, FAILS)
-    assert (len(more["body"]), more["is_body_truncated"]) == (MAX_BODY, True)
+    whole = reported(http(b"x" * MAX_KEPT_BODY), HOLDS, FAILS)
+    assert (len(whole["body"]), whole["is_body_truncated"]) == (MAX_KEPT_BODY, False)
+    more = reported(http(b"x" * (MAX_KEPT_BODY + 1)), HOLDS, FAILS)
+    assert (len(more["body"]), more["is_body_truncated"]) == (MAX_KEPT_BODY, True)
 
 
 def test_a_compressed_body_is_kept_readable() -> None:
     page = http(gzip.compress(b"x" * 1_000_000), encodings=("gzip",))
     kept = reported(page, FAILS)
-    assert (kept["body"], kept["is_body_truncated"]) == ("x" * MAX_BODY, True)
+    assert (kept["body"], kept["is_body_truncated"]) == ("x" * MAX_KEPT_BODY, True)
     broken = http(b"no gzip", encodings=("gzip",))
     assert "body" not in reported(broken, FAILS)
 
 
-@pytest.mark.parametrize("body", [bytes(MAX_BODY), b"x" * (MAX_BODY // 2) + bytes(MAX_BODY // 2)])
+@pytest.mark.parametrize("body", [bytes(MAX_KEPT_BODY), b"x" * (MAX_KEPT_BODY // 2) + bytes(MAX_KEPT_BODY // 2)])
 def test_a_body_of_control_characters_is_bounded_as_it_is_written(body: bytes) -> None:
     kept = reported(http(body), FAILS)
     assert kept["is_body_truncated"] is True
     assert body.startswith(kept["body"].encode())
-    assert MAX_BODY // 4 < len(json.dumps(kept["body"])) <= 1.5 * MAX_BODY + 2
+    assert MAX_KEPT_BODY // 4 < len(json.dumps(kept["body"])) <= 1.5 * MAX_KEPT_BODY + 2
 
 
 def test_a_test_that_says_so_keeps_no_body_at_all() -> None:

@@ -21,14 +21,11 @@ from worker.apitest.assertion import (
     UnknownAssertion,
     XPathAssertion,
 )
-from worker.apitest.observation import (
-    DNSAnswer,
-    DNSAnswers,
-    HTTPResponse,
-    Observation,
-    Response,
-    TCPConnection,
-)
+from worker.apitest.observation import Observation, Response
+from worker.apitest.protocols.dns import DNSAnswer, DNSAnswers
+from worker.apitest.protocols.http import HTTPResponse
+from worker.apitest.protocols.table import PROTOCOLS
+from worker.apitest.protocols.tcp import TCPConnection
 from worker.apitest.result import AssertionResult
 from worker.evaluators import protocol
 from worker.outcome.failure import Failure, FailureCode
@@ -73,7 +70,7 @@ def cross(assertions: tuple[Assertion, ...], observation: Observation) -> tuple[
 
 def test_the_samples_cover_every_kind() -> None:
     assert {type(a) for a in ASSERTIONS} == set(get_args(Assertion))
-    assert {type(r) for r in RESPONSES if r is not None} == set(get_args(Response))
+    assert {type(r) for r in RESPONSES if r is not None} == {protocol.response for protocol in PROTOCOLS.values()}
 
 
 @pytest.mark.parametrize("response", RESPONSES, ids=lambda r: type(r).__name__)

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from worker.apitest.assertion import Assertion, Comparison, Operator, Subject
-from worker.apitest.observation import HTTPResponse, Observation
+from worker.apitest.observation import Observation
+from worker.apitest.protocols.http import HTTPResponse
 from worker.apitest.result import AssertionResult
 from worker.evaluators import protocol
 from worker.evaluators.exit_cause import STARVED, Cause

@@ -1,0 +1,162 @@
+"""HTTP tests: the request, the response, and the assertions on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from worker.apitest.assertion import (
+    CONTENT_OPERATORS,
+    ORDER_OPERATORS,
+    Assertion,
+    JavaScriptAssertion,
+    Operator,
+    Scalar,
+)
+from worker.apitest.observation import Response
+from worker.apitest.parse_body import BODY_OPERATORS, HASH_OPERATORS
+from worker.apitest.parse_request import read_basic_auth, read_headers, read_switch, read_timeout
+from worker.apitest.parse_target import read_scalar
+from worker.apitest.protocols.protocol import RESPONSE_TIME, AssertionType, Protocol
+from worker.apitest.reading import Node, quote
+from worker.apitest.request import BasicAuth, Request
+from worker.outcome.hop import Hop
+
+METHODS = ("GET", "POST", "PATCH", "PUT", "HEAD", "DELETE", "OPTIONS")
+
+_CONTENT_TYPES = {
+    "text/plain": "text/plain",
+    "application/json": "application/json",
+    "text/xml": "text/xml",
+    "text/html": "text/html",
+    "application/x-www-form-urlencoded": "application/x-www-form-urlencoded",
+    "application/octet-stream": "application/octet-stream",
+    "graphql": "application/json",
+}
+"""`bodyType` → the Content-Type that goes with it; a GraphQL body is the JSON object of the query (GraphQL over HTTP)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HTTPRequest(Request):
+    """One HTTP exchange, redirects included. *timeout* from look-up to last byte over all hops."""
+
+    url: str
+    method: str = "GET"
+    headers: tuple[tuple[str, str], ...] = ()
+    query: tuple[tuple[str, str], ...] = ()
+    body: bytes | None = None
+    content_type: str | None = None
+    """From `bodyType`; a Content-Type among *headers* wins over it."""
+    basic_auth: BasicAuth | None = None
+    follow_redirects: bool = False
+    allow_insecure: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HTTPResponse(Response):
+    """The last response. *body* is as it came from the wire, still encoded by *content_encodings* (innermost first)."""
+
+    url: str
+    status: int
+    http_version: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+    content_encodings: tuple[str, ...] = ()
+    hops: tuple[Hop, ...] = ()
+
+
+def read_request(request: Node, options: Node, _assertions: Sequence[Assertion]) -> HTTPRequest | None:
+    url = request["url"].text(required=request.present)
+    method = _method(request["method"], required=request.present)
+    _note_missing(request, options)
+    body = request["body"].text()
+    parsed = HTTPRequest(
+        url=url or "",
+        method=method or "GET",
+        headers=read_headers(request["headers"].object()),
+        query=_query(request["query"].object()),
+        body=body.encode() if body else None,
+        content_type=_content_type(request["bodyType"]) if body else None,
+        basic_auth=read_basic_auth(request["basicAuth"].object()),
+        follow_redirects=read_switch(options["follow_redirects"], request["follow_redirects"]),
+        allow_insecure=read_switch(options["allow_insecure"], request["allow_insecure"]),
+        timeout=read_timeout(request["timeout"]),
+    )
+    return parsed if url and method else None
+
+
+def _note_missing(request: Node, options: Node) -> None:
+    """Members that a web request may have and that change what is sent, but that nothing here can send yet."""
+    for member, what in (
+        ("certificate", "client certificates are not there yet"),
+        ("proxy", "a proxy of the test's own is not there yet"),
+        ("files", "file uploads are not there yet"),
+        ("form", "multipart forms are not there yet"),
+    ):
+        if request[member].value not in (None, {}, []):
+            request[member].requires(what)
+    for version in (options["httpVersion"], request["httpVersion"]):
+        name = version.label()
+        if name == "http2":
+            version.requires("HTTP/2 is not there yet")
+        elif name not in (None, "", "http1", "any"):
+            version.requires(f"the HTTP version {quote(name)} is not known")
+
+
+def _method(node: Node, *, required: bool) -> str | None:
+    method = node.text(required=required)
+    if method and method not in METHODS:
+        node.mistake(f"must be one of {', '.join(METHODS)}, not {quote(method)}")
+        return None
+    return method
+
+
+def _query(node: Node) -> tuple[tuple[str, str], ...]:
+    """A list as a value repeats its name."""
+    pairs: list[tuple[str, str]] = []
+    for name, member in node.members():
+        values = member.items() if isinstance(member.value, list) else [member]
+        pairs.extend((name, text) for text in (value.texts() for value in values) if text is not None)
+    return tuple(pairs)
+
+
+def _content_type(node: Node) -> str | None:
+    name = node.label()
+    if not name:
+        return None
+    if name not in _CONTENT_TYPES:
+        node.requires(f"the body type {quote(name)} is not there yet")
+    return _CONTENT_TYPES.get(name)
+
+
+def _header_name(node: Node) -> str | None:
+    return node.text(required=True)
+
+
+def _status(node: Node, operator: Operator) -> Scalar:
+    return read_scalar(node, numeric=operator in (Operator.IS, Operator.IS_NOT))
+
+
+def _javascript(node: Node) -> JavaScriptAssertion:
+    node.requires("JavaScript assertions are not there yet")
+    return JavaScriptAssertion(code=node["code"].label() or "")
+
+
+PROTOCOL = Protocol(
+    name="http",
+    request=HTTPRequest,
+    response=HTTPResponse,
+    read_request=read_request,
+    assertions={
+        "body": AssertionType(operators=CONTENT_OPERATORS, composed=BODY_OPERATORS),
+        "bodyHash": AssertionType(composed=HASH_OPERATORS),
+        "header": AssertionType(
+            operators=(*CONTENT_OPERATORS, Operator.DOES_NOT_EXIST, *ORDER_OPERATORS), read_property=_header_name
+        ),
+        "javascript": AssertionType(read_whole=_javascript),
+        "responseTime": RESPONSE_TIME,
+        "statusCode": AssertionType(
+            operators=(Operator.IS, Operator.IS_NOT, Operator.MATCHES, Operator.DOES_NOT_MATCH), read_target=_status
+        ),
+    },
+)

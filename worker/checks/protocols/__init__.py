@@ -1,0 +1,1 @@
+"""Judging and reporting of each protocol's response, one file a protocol, and the table of them. As pure as `checks` is."""

@@ -1,0 +1,48 @@
+"""The table of probers: one row a protocol, and one signature.
+
+HTTP, TCP and DNS are imported with this table, in the thread in which a start imports what runs tests. A prober whose imports
+cost something is imported on its first run instead: its row gets a function that imports its module and calls it, so that a
+worker which never sees such a test loads nothing for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from worker.apitest.observation import Observation
+from worker.apitest.protocols.dns import DNSRequest
+from worker.apitest.protocols.http import HTTPRequest
+from worker.apitest.protocols.tcp import TCPRequest
+from worker.apitest.request import Request
+from worker.clock import Clock
+from worker.net.door import Door
+from worker.probers import dns, http, tcp
+from worker.probers.limits import ProbeLimits
+
+R = TypeVar("R", bound=Request)
+Probe: TypeAlias = Callable[[R, Door, Clock, ProbeLimits], Awaitable[Observation]]
+"""Raises nothing that a target or a definition can cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prober(Generic[R]):
+    """The class of the requests that *probe* takes: that of a row in the table of protocols."""
+
+    request: type[R]
+    probe: Probe[R]
+
+
+PROBERS: tuple[Prober[Any], ...] = (
+    Prober(HTTPRequest, http.probe),
+    Prober(TCPRequest, tcp.probe),
+    Prober(DNSRequest, dns.probe),
+)
+
+_PROBES = {prober.request: prober.probe for prober in PROBERS}
+
+
+def probe(request: Request, door: Door, clock: Clock, limits: ProbeLimits) -> Awaitable[Observation]:
+    """Run *request* with its protocol's prober. Raises nothing that a target or a definition can cause."""
+    return _PROBES[type(request)](request, door, clock, limits)
