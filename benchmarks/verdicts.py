@@ -34,7 +34,7 @@ from worker.apitest.assertion import (
 from worker.apitest.observation import Observation
 from worker.apitest.protocols.http import HTTPResponse
 from worker.checks.evaluate import evaluate
-from worker.checks.evidence import Evidence, Limits
+from worker.checks.evidence import AssertionLimits, Evidence
 from worker.clock import SystemClock
 from worker.evaluators.pool import Evaluators
 from worker.outcome.phases import Timings
@@ -114,7 +114,7 @@ async def one_round(run: Callable[[], Awaitable[None]], at_once: int) -> tuple[f
 
 async def costs() -> None:
     """One line for each size of body."""
-    limits = Limits(pattern_seconds=2.0)
+    limits = AssertionLimits(pattern_seconds=2.0)
     print(f"{'':8}{'in place':>22}{'evaluator':>32}{f'pool of {SIZE}':>22}{'ratio':>8}")
     print(f"{'':8}" + f"{'tests/s':>11}{'CPU ms':>11}" * 2 + f"{'loop ms':>10}{'tests/s':>11}{'CPU ms':>11}{'CPU':>8}")
     async with Evaluators(SIZE, limits, SystemClock()) as pool:
@@ -122,7 +122,7 @@ async def costs() -> None:
             await cost_of(name, observation_of(size), pool, limits)
 
 
-async def cost_of(name: str, observation: Observation, pool: Evaluators, limits: Limits) -> None:
+async def cost_of(name: str, observation: Observation, pool: Evaluators, limits: AssertionLimits) -> None:
     keys = map(str, count())
 
     async def in_place() -> None:
@@ -189,7 +189,7 @@ class Siege:
 
 
 async def attacked(seconds: float) -> None:
-    async with Evaluators(SIZE, Limits(), SystemClock()) as pool:
+    async with Evaluators(SIZE, AssertionLimits(), SystemClock()) as pool:
         await pool.evaluate("warm", ASSERTIONS, observation_of(1_000))
         for attackers in (0, ATTACKERS):
             await Siege(pool, attackers, seconds).run()

@@ -267,7 +267,7 @@ def running_tests_of(
     Its imports are half of what a start takes.
     """
     with without_collections():
-        from worker.checks.evidence import Limits
+        from worker.checks.evidence import AssertionLimits
         from worker.evaluators.pool import Evaluators
         from worker.net.door import Door
         from worker.net.http.response import HTTPLimits
@@ -277,7 +277,7 @@ def running_tests_of(
 
     give_back_large_buffers()
     door = Door(policy=egress.policy, resolver=resolver_of(config), trust=egress.trust, proxy=egress.proxy)
-    checks = Limits(max_body_bytes=config.max_body_size_if_processed, pattern_seconds=config.regex_timeout)
+    checks = AssertionLimits(max_body_bytes=config.max_body_size_if_processed, pattern_seconds=config.regex_timeout)
     evaluators = Evaluators(config.evaluators, checks, clock)
     runner = Runner(
         door=door,

@@ -16,10 +16,10 @@ from worker.apitest.protocols.tcp import TCPConnection
 from worker.apitest.result import AssertionResult
 from worker.checks.cost import evaluate_bounded, is_bounded
 from worker.checks.evaluate import evaluate
-from worker.checks.evidence import Evidence, Limits
+from worker.checks.evidence import AssertionLimits, Evidence
 from worker.outcome.phases import Timings
 
-LIMITS = Limits()
+LIMITS = AssertionLimits()
 TIMINGS = Timings((("dns", 109), ("tcp", 24), ("ssl", 180), ("firstByte", 212), ("download", 2)))
 """52.7 ms, 41.8 without the look-up."""
 
@@ -71,7 +71,7 @@ def dns(**answers: tuple[str, ...]) -> Observation:
     )
 
 
-def judged(observation: Observation, assertion: dict[str, Any], limits: Limits = LIMITS) -> AssertionResult:
+def judged(observation: Observation, assertion: dict[str, Any], limits: AssertionLimits = LIMITS) -> AssertionResult:
     """The result of *assertion*, the same in place where it may be judged there."""
     subtype = {HTTPResponse: "http", TCPConnection: "tcp", DNSAnswers: "dns"}[type(observation.response)]
     parsed = assertion_of(subtype, assertion)

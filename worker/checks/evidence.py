@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class AssertionLimits:
     """*max_body_bytes* is `maxBodySizeIfProcessed`, after decompression; *pattern_seconds* is `regexTimeout`, in CPU time."""
 
     max_body_bytes: int = 5_000_000
@@ -33,7 +33,7 @@ class Evidence:
 
     __slots__ = ("_made", "limits", "observation")
 
-    def __init__(self, observation: Observation, limits: Limits) -> None:
+    def __init__(self, observation: Observation, limits: AssertionLimits) -> None:
         self.observation = observation
         self.limits = limits
         self._made: dict[str, object] = {}

@@ -1,4 +1,4 @@
-"""The fixed bounds on what an assertion may cost, each with its reason. What an operator sets is `evidence.Limits`."""
+"""The fixed bounds on what an assertion may cost, each with its reason. What an operator sets is `evidence.AssertionLimits`."""
 
 from __future__ import annotations
 

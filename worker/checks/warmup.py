@@ -8,14 +8,14 @@ from __future__ import annotations
 from worker.apitest.observation import Observation
 from worker.apitest.protocols.http import HTTPResponse
 from worker.checks import charset, pattern
-from worker.checks.evidence import Evidence, Limits
+from worker.checks.evidence import AssertionLimits, Evidence
 from worker.checks.jsonpath import find
 from worker.checks.schema import VALIDATORS, violation
 from worker.checks.xpath import select
 from worker.outcome.phases import Timings
 
 
-def warm_up(limits: Limits) -> None:
+def warm_up(limits: AssertionLimits) -> None:
     """Run every engine once, on nothing."""
     charset.load()
     pattern.search("a", "a", limits.pattern_seconds)

@@ -7,12 +7,12 @@ from functools import partial
 
 from worker.apitest.observation import Observation
 from worker.checks.evaluate import evaluate
-from worker.checks.evidence import Evidence, Limits
+from worker.checks.evidence import AssertionLimits, Evidence
 from worker.checks.warmup import warm_up
 from worker.evaluators.loop import Judge, main
 
 
-def prepare(observation: Observation, limits: Limits) -> Judge:
+def prepare(observation: Observation, limits: AssertionLimits) -> Judge:
     """Share what is decoded and parsed for one assertion with the task's other assertions."""
     return partial(evaluate, evidence=Evidence(observation, limits))
 

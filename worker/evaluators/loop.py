@@ -16,7 +16,7 @@ from worker.apitest.assertion import Assertion, Comparison, JSONPathAssertion, X
 from worker.apitest.observation import Observation
 from worker.apitest.result import AssertionResult
 from worker.checks.describe import unjudged
-from worker.checks.evidence import Limits
+from worker.checks.evidence import AssertionLimits
 from worker.checks.operators import PATTERNS
 from worker.evaluators import protocol
 from worker.evaluators.bounds import FOR_ENGINES, FOR_PATTERNS, NICENESS
@@ -30,11 +30,11 @@ FLUSH_SECONDS: Final = 0.005
 """Results go out together, unless they took this long: it bounds what a death makes the next evaluator do again."""
 
 Judge: TypeAlias = Callable[[Assertion], AssertionResult]
-Prepare: TypeAlias = Callable[[Observation, Limits], Judge]
+Prepare: TypeAlias = Callable[[Observation, AssertionLimits], Judge]
 """From one task's observation to the function that judges its assertions; what it parses lives as long as the task."""
 
 
-def main(argv: list[str], prepare: Prepare, warm_up: Callable[[Limits], None]) -> None:
+def main(argv: list[str], prepare: Prepare, warm_up: Callable[[AssertionLimits], None]) -> None:
     """Become an evaluator: be bound to the worker, warm up, be confined, say so, serve until the worker hangs up."""
     worker = attach(argv)
     settings = protocol.decode_settings(*worker.arguments)

@@ -17,7 +17,7 @@ from typing import Final, Self
 
 from worker.apitest.assertion import Assertion
 from worker.apitest.observation import Observation
-from worker.checks.evidence import Limits
+from worker.checks.evidence import AssertionLimits
 from worker.clock import Clock
 from worker.errors import EvaluationError
 from worker.evaluators.bounds import MEMORY_BYTES, RECYCLE_BYTES, TURN_SECONDS, longest_turn
@@ -47,7 +47,7 @@ class Evaluators:
     """
 
     def __init__(
-        self, size: int, limits: Limits, clock: Clock, *, program: str = "worker.evaluators.evaluator"
+        self, size: int, limits: AssertionLimits, clock: Clock, *, program: str = "worker.evaluators.evaluator"
     ) -> None:
         self.killed = self.recycled = 0
         self._size = size

@@ -19,7 +19,7 @@ from worker.apitest.observation import Observation, Response
 from worker.apitest.protocols.http import HTTPResponse
 from worker.apitest.protocols.table import PROTOCOLS
 from worker.apitest.result import AssertionResult
-from worker.checks.evidence import Limits
+from worker.checks.evidence import AssertionLimits
 from worker.outcome.failure import Failure
 from worker.outcome.phases import Timings
 from worker.outcome.resolution import Resolution
@@ -40,7 +40,7 @@ State: TypeAlias = Literal["more", "paused", "done", "recycle"]
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of an evaluator, one argument of its command line. Seconds and bytes."""
 
-    limits: Limits
+    limits: AssertionLimits
     """`pattern_seconds` is the CPU time of every assertion, whatever its kind."""
     turn_seconds: float
     """CPU after which the evaluator offers, between two assertions, to turn to another test."""

@@ -19,7 +19,7 @@ from worker.apitest.parse import parse
 from worker.apitest.request import Request
 from worker.apitest.result import AssertionResult, Result, Status, Verdict
 from worker.checks.cost import evaluate_bounded, is_bounded
-from worker.checks.evidence import Evidence, Limits
+from worker.checks.evidence import AssertionLimits, Evidence
 from worker.checks.protocols.table import response_as_json
 from worker.checks.verdict import conclude
 from worker.clock import Clock
@@ -48,7 +48,7 @@ class RunLimits:
 
     max_timeout: float
     probes: ProbeLimits
-    checks: Limits
+    checks: AssertionLimits
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,11 +11,11 @@ from tests.support.definitions import json_path, json_schema, xpath
 from tests.support.observed import http, parsed_test
 from worker.apitest.observation import Observation
 from worker.checks.evaluate import evaluate
-from worker.checks.evidence import Evidence, Limits
+from worker.checks.evidence import AssertionLimits, Evidence
 from worker.clock import SystemClock
 from worker.evaluators.pool import Evaluators
 
-LIMITS = Limits(pattern_seconds=5.0)
+LIMITS = AssertionLimits(pattern_seconds=5.0)
 
 CASES: list[tuple[str, Observation, list[dict[str, Any]]]] = [
     (

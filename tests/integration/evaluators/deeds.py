@@ -17,7 +17,7 @@ from worker.apitest.observation import Observation
 from worker.apitest.protocols.http import HTTPResponse
 from worker.apitest.result import AssertionResult
 from worker.checks.describe import outcome
-from worker.checks.evidence import Limits
+from worker.checks.evidence import AssertionLimits
 from worker.evaluators.loop import Judge, main
 
 KEPT: list[bytearray] = []
@@ -116,7 +116,7 @@ DEEDS = {
 }
 
 
-def prepare(observation: Observation, _limits: Limits) -> Judge:
+def prepare(observation: Observation, _limits: AssertionLimits) -> Judge:
     response = observation.response
     body = response.body if isinstance(response, HTTPResponse) else b""
 

@@ -16,7 +16,7 @@ from tests.support.jobs import job
 from tests.support.policy import policy_of
 from tests.support.servers.target import Target, running_target
 from worker.apitest.result import Result, Status
-from worker.checks.evidence import Limits
+from worker.checks.evidence import AssertionLimits
 from worker.clock import SystemClock
 from worker.evaluators.pool import Evaluators
 from worker.net.dns.resolver import Resolver
@@ -28,7 +28,9 @@ from worker.telemetry.vitals import Vitals
 from worker.work.runner import RunLimits, Runner
 
 LIMITS = RunLimits(
-    max_timeout=5.0, probes=ProbeLimits(http=HTTPLimits(max_body_bytes=100_000)), checks=Limits(max_body_bytes=50_000)
+    max_timeout=5.0,
+    probes=ProbeLimits(http=HTTPLimits(max_body_bytes=100_000)),
+    checks=AssertionLimits(max_body_bytes=50_000),
 )
 SCHEDULED = 1_700_000_000_000
 

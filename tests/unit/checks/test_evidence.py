@@ -5,7 +5,7 @@ import weakref
 import pytest
 
 from worker.apitest.observation import Observation
-from worker.checks.evidence import Evidence, Limits
+from worker.checks.evidence import AssertionLimits, Evidence
 from worker.checks.judgement import JudgementError
 from worker.outcome.failure import FailureCode
 from worker.outcome.phases import Timings
@@ -17,7 +17,7 @@ class Large:
 
 def test_an_attempt_that_failed_is_remembered_without_what_it_held() -> None:
     """A traceback holds the frames, and thereby the bodies, of whoever raised: nine brotli bombs made 200 MiB of an evaluator."""
-    evidence = Evidence(Observation(timings=Timings()), Limits())
+    evidence = Evidence(Observation(timings=Timings()), AssertionLimits())
     held: list[weakref.ref[Large]] = []
 
     def decode() -> None:
