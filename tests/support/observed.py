@@ -12,6 +12,7 @@ from worker.apitest.observation import Observation
 from worker.apitest.parse import parse
 from worker.apitest.protocols.dns import DNSAnswer, DNSAnswers
 from worker.apitest.protocols.http import HTTPResponse
+from worker.apitest.protocols.table import PROTOCOLS
 from worker.apitest.protocols.tcp import TCPConnection
 from worker.apitest.result import AssertionResult
 from worker.checks.cost import evaluate_bounded, is_bounded
@@ -71,9 +72,17 @@ def dns(**answers: tuple[str, ...]) -> Observation:
     )
 
 
+EXAMPLES: dict[str, Observation] = {
+    "http": http(b"{}"),
+    "tcp": tcp("established"),
+    "dns": dns(A=("192.0.2.1",), AAAA=()),
+}
+"""One observation of each protocol."""
+
+
 def judged(observation: Observation, assertion: dict[str, Any], limits: AssertionLimits = LIMITS) -> AssertionResult:
     """The result of *assertion*, the same in place where it may be judged there."""
-    subtype = {HTTPResponse: "http", TCPConnection: "tcp", DNSAnswers: "dns"}[type(observation.response)]
+    (subtype,) = (name for name, each in PROTOCOLS.items() if isinstance(observation.response, each.response))
     parsed = assertion_of(subtype, assertion)
     result = evaluate(parsed, Evidence(observation, limits))
     if is_bounded(parsed, Evidence(observation, limits)):

@@ -7,6 +7,7 @@ import pytest
 from worker.apitest.observation import Observation
 from worker.checks.evidence import AssertionLimits, Evidence
 from worker.checks.judgement import JudgementError
+from worker.config.options import OPTIONS
 from worker.outcome.failure import FailureCode
 from worker.outcome.phases import Timings
 
@@ -30,3 +31,10 @@ def test_an_attempt_that_failed_is_remembered_without_what_it_held() -> None:
             evidence.once("body", decode)
         assert caught.value.code is FailureCode.BODY_TOO_LARGE
     assert [reference() for reference in held] == [None]
+
+
+def test_the_defaults_are_those_of_the_options() -> None:
+    default = {option.field: option.default for option in OPTIONS}
+    limits = AssertionLimits()
+    assert limits.max_body_bytes == default["max_body_size_if_processed"]
+    assert limits.pattern_seconds * 1000 == default["regex_timeout"]
