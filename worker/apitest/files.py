@@ -1,6 +1,6 @@
 """The bytes of a definition file → the definitions in it: a JSON object, an array, or JSON lines.
 
-It opens nothing, and does not ask what a definition means: that is `parse`'s knowledge.
+It opens nothing, and does not ask what a definition means: `parse` does.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Unusable:
 
 
 def read(file: str, data: bytes) -> Iterator[Definition | Unusable]:
-    """Everything that *data*, the content of *file*, holds, in order. What cannot be used is among the answers, not an error."""
+    """Yield everything that *data*, the content of *file*, holds, in order; an `Unusable` for what cannot be used."""
     found = list(_read(file, data.removeprefix(b"\xef\xbb\xbf")))
     yield from found or [Unusable(file=file, reason="holds no definition")]
 
@@ -73,7 +73,7 @@ def _read(file: str, data: bytes) -> Iterator[Definition | Unusable]:
 
 
 def _is_json_lines(data: bytes) -> bool:
-    """Whether the first line with anything in it is a whole JSON object, and there is more behind it."""
+    """True when the first line with anything in it is a whole JSON object, and there is more behind it."""
     first, _, rest = data.lstrip().partition(b"\n")
     try:
         return bool(rest.strip()) and isinstance(orjson.loads(first), dict)
@@ -94,4 +94,4 @@ def _lines(file: str, data: bytes) -> Iterator[Definition | Unusable]:
 
 
 def _not_json(error: orjson.JSONDecodeError, line: int = 0) -> str:
-    return f"is no valid JSON: {error.msg} at line {line or error.lineno}, column {error.colno}"
+    return f"is not valid JSON: {error.msg} at line {line or error.lineno}, column {error.colno}"

@@ -78,7 +78,7 @@ def _people(root: Node) -> None:
 
 
 def _left_out(options: Node) -> None:
-    """When a test is run besides its period: each run says the truth without it, but there may be more or fewer of them."""
+    """Options that add or remove runs: each run says the truth without them, but there may be more or fewer of them."""
     retry = options["retry"].object()
     retry["interval"].number()
     if (retry["count"].number() or 0) > 0:

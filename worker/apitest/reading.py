@@ -2,7 +2,7 @@
 
 Nothing here knows the test language, and nothing raises: a value of the wrong kind is noted and its default returned.
 JSON null counts as absent. Text that would be executed is read with `text`, which notes templates as not understood yet;
-text for people is read with `label`, where a template is nobody's business.
+text for people is read with `label`, which leaves templates alone.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _MOST = 100
 
 @dataclass(slots=True)
 class Findings:
-    """What is wrong (*mistakes*), what is right but not there yet (*missing*), and what a run does without (*ignored*).
+    """Mistakes, parts that are right but not there yet (*missing*), and parts that a run does without (*ignored*).
 
     All are sentences that begin with a JSON path.
     """
@@ -50,7 +50,7 @@ class Node:
     findings: Findings
 
     def __getitem__(self, key: str) -> Node:
-        """The member *key*; absent where this is no object or has no such member."""
+        """The member *key*; absent where this is not an object or has no such member."""
         value = self.value.get(key) if isinstance(self.value, Mapping) else None
         return Node(value, key if self.path == "$" else f"{self.path}.{key}", self.findings)
 
@@ -74,7 +74,7 @@ class Node:
         if isinstance(self.value, Mapping):
             return self
         if self.present:
-            self.mistake(f"must be an object, not {kind(self.value)}")
+            self.mistake(f"must be an object, not {json_type(self.value)}")
         elif required:
             self.mistake("is missing")
         return Node(None, self.path, self.findings)
@@ -85,7 +85,7 @@ class Node:
                 self.mistake("is missing")
             return []
         if not isinstance(self.value, list | tuple):
-            self.mistake(f"must be a list, not {kind(self.value)}")
+            self.mistake(f"must be a list, not {json_type(self.value)}")
             return []
         return [Node(item, f"{self.path}[{index}]", self.findings) for index, item in enumerate(self.value)]
 
@@ -94,7 +94,7 @@ class Node:
             return
         for key, value in self.value.items():
             if not isinstance(key, str) or not _encodable(key):
-                self.mistake("has a member whose name is no text")
+                self.mistake("has a member whose name is not text")
                 continue
             node = Node(value, f"{self.path}.{printable(key, _SHOWN)}", self.findings)
             node.note_templates(key)
@@ -105,10 +105,10 @@ class Node:
         if not self.present:
             return None
         if not isinstance(self.value, str):
-            self.mistake(f"must be text, not {kind(self.value)}")
+            self.mistake(f"must be text, not {json_type(self.value)}")
             return None
         if not _encodable(self.value):
-            self.mistake("holds half a surrogate pair, which no UTF-8 text can")
+            self.mistake("holds half a surrogate pair, which UTF-8 text cannot")
             return None
         return self.value
 
@@ -135,7 +135,7 @@ class Node:
         if not self.present:
             return None
         if isinstance(self.value, bool) or not isinstance(self.value, int | float):
-            self.mistake(f"must be a number, not {kind(self.value)}")
+            self.mistake(f"must be a number, not {json_type(self.value)}")
         elif not _finite(self.value):
             self.mistake("must be a finite number of sensible size")
         else:
@@ -154,7 +154,7 @@ class Node:
 
     def flag(self) -> bool | None:
         if self.present and not isinstance(self.value, bool):
-            self.mistake(f"must be true or false, not {kind(self.value)}")
+            self.mistake(f"must be true or false, not {json_type(self.value)}")
         return self.value if isinstance(self.value, bool) else None
 
     def scalar(self) -> str | int | float | bool | None:
@@ -165,7 +165,7 @@ class Node:
             return self.number()
         if isinstance(self.value, str) or not self.present:
             return self.text()
-        self.mistake(f"must be text or a number, not {kind(self.value)}")
+        self.mistake(f"must be text or a number, not {json_type(self.value)}")
         return None
 
     def note_templates(self, text: str) -> None:
@@ -184,8 +184,8 @@ def quote(value: str) -> str:
     return f"'{printable(value, _SHOWN)}'"
 
 
-def kind(value: object) -> str:
-    """What a value is in JSON's words."""
+def json_type(value: object) -> str:
+    """The name of a value's JSON type."""
     match value:
         case None:
             return "null"

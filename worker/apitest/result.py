@@ -53,7 +53,7 @@ class AssertionResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What an observation means: assertion by assertion, and the failure that decides."""
+    """The meaning of an observation: assertion by assertion, and the failure that decides."""
 
     failure: Failure | None
     assertions: tuple[AssertionResult, ...] = ()

@@ -43,7 +43,7 @@ _BUILT_IN = frozenset(("utf-8", "cp1252"))
 
 
 def declared(content_type: str) -> str | None:
-    """The codec of a Content-Type's charset parameter (RFC 9110 §8.3.1), None where there is none that is known."""
+    """The codec of a Content-Type's charset parameter (RFC 9110 §8.3.1), None where it has no known one."""
     for parameter in content_type.split(";")[1:]:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset":
@@ -52,7 +52,7 @@ def declared(content_type: str) -> str | None:
 
 
 def decode(body: bytes, content_type: str) -> str:
-    """The text of *body*; a byte-order mark wins over the label and is no part of the text."""
+    """The text of *body*; a byte-order mark wins over the label and is not part of the text."""
     for mark, codec in _BOMS:
         if body.startswith(mark):
             return body[len(mark) :].decode(codec, "replace")
@@ -65,8 +65,8 @@ def decode(body: bytes, content_type: str) -> str:
         return body.decode("cp1252", "replace")
 
 
-def is_bounded(content_type: str) -> bool:
-    """Whether the codec is always at hand: the first use of another one reads a module from disk."""
+def is_built_in(content_type: str) -> bool:
+    """True when the codec is built in: the first use of another one reads a module from disk."""
     return declared(content_type) in (None, *_BUILT_IN)
 
 

@@ -91,7 +91,7 @@ def _undone(name: str, body: bytes, size: int) -> Iterator[bytes]:
     try:
         yield from undo(body, size)
     except (zlib.error, brotli.error, zstd.ZstdError, EOFError, ValueError) as error:
-        raise JudgementError(f"the body is no valid {name}: {str(error)[:100]}") from error
+        raise JudgementError(f"the body is not valid {name}: {str(error)[:100]}") from error
 
 
 def _gzip(body: bytes, size: int) -> Iterator[bytes]:

@@ -1,4 +1,4 @@
-"""What may be judged in place, on the event loop: work whose cost is bounded by a small input, and none of it in an engine.
+"""Assertions that may be judged in place, on the event loop: their cost is bounded by a small input, and none needs an engine.
 
 Patterns never are: neither compiling nor matching one is bounded by its length. Nothing is decompressed here either.
 """
@@ -61,7 +61,7 @@ def _is_small(observation: Observation) -> bool:
         return True
     if response.content_encodings or len(response.body) > BOUNDED_BODY:
         return False
-    return all(charset.is_bounded(value) for name, value in response.headers if name.lower() == "content-type")
+    return all(charset.is_built_in(value) for name, value in response.headers if name.lower() == "content-type")
 
 
 def _no_pattern(_pattern: str, _text: str) -> Never:

@@ -24,7 +24,7 @@ _LONGEST_REASON = 1_000
 """Characters of an error message, whatever a library put into it."""
 
 
-def outcome(
+def result_of(
     assertion: Assertion,
     *,
     valid: bool,
@@ -70,8 +70,8 @@ def outcome(
 
 
 def unjudged(assertion: Assertion, reason: str, code: FailureCode | None = None) -> AssertionResult:
-    """The result of an assertion that nobody could judge: it does not hold, for *reason*."""
-    return outcome(assertion, valid=False, reason=reason, code=code)
+    """The result of an assertion that could not be judged: it does not hold, for *reason*."""
+    return result_of(assertion, valid=False, reason=reason, code=code)
 
 
 def target_of(assertion: Assertion) -> JSON:

@@ -19,7 +19,7 @@ from worker.apitest.assertion import (
 )
 from worker.apitest.result import AssertionResult
 from worker.checks import pattern
-from worker.checks.describe import outcome, unjudged
+from worker.checks.describe import result_of, unjudged
 from worker.checks.evidence import Evidence
 from worker.checks.jsonpath import find
 from worker.checks.judge import judge_found, judge_hash
@@ -47,7 +47,7 @@ def evaluate(assertion: Assertion, evidence: Evidence) -> AssertionResult:
                 return judge_found(assertion, select(path, evidence), search)
             case JSONSchemaAssertion(schema=schema, meta_schema=dialect):
                 reason = violation(schema, dialect, evidence.json())
-                return outcome(assertion, valid=reason is None, reason=reason)
+                return result_of(assertion, valid=reason is None, reason=reason)
             case JavaScriptAssertion():
                 return unjudged(assertion, "JavaScript assertions are not there yet")
             case UnknownAssertion():

@@ -1,4 +1,4 @@
-"""What a run's assertions look at: the observation, and its body decoded, as text and as JSON, each made once and on demand.
+"""The evidence that a run's assertions look at: the observation, and its body decoded, as text and as JSON, each made once.
 
 An attempt that failed is remembered too, so that twenty assertions on a broken body cost one decoding.
 """
@@ -39,7 +39,7 @@ class Evidence:
         self._made: dict[str, object] = {}
 
     def once(self, name: str, make: Callable[[], T]) -> T:
-        """What *make* returned the first time that *name* was asked for, or the JudgementError that it raised."""
+        """Return what *make* returned the first time that *name* was asked for, or raise the JudgementError that it raised."""
         if name not in self._made:
             try:
                 self._made[name] = make()
@@ -93,6 +93,6 @@ class Evidence:
         try:
             value: JSON = orjson.loads(text)
         except orjson.JSONDecodeError as error:
-            reason = "the body is empty, not JSON" if not text.strip() else f"the body is no JSON: {error}"
+            reason = "the body is empty, not JSON" if not text.strip() else f"the body is not valid JSON: {error}"
             raise JudgementError(reason) from error
         return value

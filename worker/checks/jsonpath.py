@@ -25,7 +25,7 @@ _LENGTH = ".length"
 
 
 def find(expression: str, document: JSON) -> list[JSON]:
-    """The values that *expression* leads to, in order. Raises JudgementError for no JSONPath, or where evaluating it fails."""
+    """The values that *expression* leads to, in order. Raises JudgementError where it is not valid or fails."""
     steps = member_path(expression)
     if steps is not None:
         return walk(steps, document)
@@ -58,8 +58,8 @@ def _compiled(expression: str) -> Callable[[JSON], list[JSON]]:
             return lambda document: [match.value for match in extended.find(document)]
     try:
         compiled = rfc9535.compile(expression)
-    except Exception as error:  # whatever it is, this is no JSONPath
-        raise JudgementError(f"this is no JSONPath: {_first_line(error)}") from error
+    except Exception as error:  # whatever it is, this is not a JSONPath
+        raise JudgementError(f"this is not a valid JSONPath: {_first_line(error)}") from error
     return lambda document: cast("list[JSON]", compiled.findall(document))
 
 

@@ -20,7 +20,7 @@ from worker.apitest.assertion import (
     XPathAssertion,
 )
 from worker.apitest.result import AssertionResult
-from worker.checks.describe import outcome, unjudged
+from worker.checks.describe import result_of, unjudged
 from worker.checks.evidence import Evidence
 from worker.checks.judgement import JudgementError
 from worker.checks.operators import Search, complaint, holds, spoken
@@ -37,7 +37,7 @@ def judge_hash(assertion: BodyHashAssertion, evidence: Evidence) -> AssertionRes
     digest = hashlib.new(assertion.algorithm, evidence.body(), usedforsecurity=False).hexdigest()
     valid = digest == assertion.target.strip().lower()
     reason = f"the body's {assertion.algorithm} is {digest}, not {spoken(assertion.target)}"
-    return outcome(assertion, valid=valid, actual=digest, reason=None if valid else reason)
+    return result_of(assertion, valid=valid, actual=digest, reason=None if valid else reason)
 
 
 def judge_found(assertion: JSONPathAssertion | XPathAssertion, found: list[JSON], search: Search) -> AssertionResult:
@@ -46,7 +46,7 @@ def judge_found(assertion: JSONPathAssertion | XPathAssertion, found: list[JSON]
     where = spoken(assertion.path).strip("'")
     if assertion.operator is Operator.IS_UNDEFINED:
         reason = f"{where} is there" if found else None
-        return outcome(assertion, valid=not found, actual=found[0] if found else None, reason=reason)
+        return result_of(assertion, valid=not found, actual=found[0] if found else None, reason=reason)
     if elements is Elements.SERIALIZATION:
         return judge_value(assertion, f"what {where} finds, as JSON,", found, search)
     if not found:
@@ -78,11 +78,11 @@ def held(assertion: Compared, actual: JSON, search: Search) -> Held:
 def settle(assertion: Compared, subject: str, actual: JSON, satisfied: Held) -> AssertionResult:
     """The result of a value for which `held` returned *satisfied*. *subject* begins the sentence that says why not."""
     if isinstance(satisfied, JudgementError):
-        return outcome(
+        return result_of(
             assertion, valid=False, actual=actual, reason=f"{subject}: {satisfied.reason}", code=satisfied.code
         )
     reason = None if satisfied else complaint(subject, assertion.operator, actual, assertion.target)
-    return outcome(assertion, valid=satisfied, actual=actual, reason=reason)
+    return result_of(assertion, valid=satisfied, actual=actual, reason=reason)
 
 
 def _every(assertion: Compared, where: str, found: list[JSON], search: Search) -> AssertionResult:
@@ -90,7 +90,7 @@ def _every(assertion: Compared, where: str, found: list[JSON], search: Search) -
         satisfied = held(assertion, value, search)
         if satisfied is not True:
             return settle(assertion, f"value {index + 1} of {len(found)} at {where}", value, satisfied)
-    return outcome(assertion, valid=True, actual=found)
+    return result_of(assertion, valid=True, actual=found)
 
 
 def _at_least_one(assertion: Compared, where: str, found: list[JSON], search: Search) -> AssertionResult:
@@ -101,7 +101,7 @@ def _at_least_one(assertion: Compared, where: str, found: list[JSON], search: Se
             return settle(assertion, f"the value at {where}", value, satisfied)
     first = settle(assertion, f"the value at {where}", found[0], held(assertion, found[0], search))
     reason = f"none of {len(found)}: {first.error_message}" if len(found) > 1 else first.error_message
-    return outcome(assertion, valid=False, actual=found, reason=reason)
+    return result_of(assertion, valid=False, actual=found, reason=reason)
 
 
 def judge_response_time(assertion: Comparison, evidence: Evidence, search: Search) -> AssertionResult:

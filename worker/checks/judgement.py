@@ -1,4 +1,4 @@
-"""Why an assertion could be judged neither way. Its result says so then; nothing outside sees this error."""
+"""The error of an assertion that could be judged neither way. Its result says why; nothing outside `checks` sees the error."""
 
 from __future__ import annotations
 

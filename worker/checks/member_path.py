@@ -1,7 +1,7 @@
 """JSONPaths that only name members and indices (`$.a.b[0]['c d']`), walked directly: what they cost is bounded by their length.
 
 They mean here what jsonpath-ng makes of them. Everything else — wildcards, filters, slices, negative indices, reserved words —
-is no member path and goes to `jsonpath`.
+is not a member path and goes to `jsonpath`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LONGEST = 500
 
 @lru_cache(maxsize=1024)
 def member_path(expression: str) -> MemberPath | None:
-    """The steps of *expression*, or None where it is no member path."""
+    """The steps of *expression*, or None where it is not a member path."""
     if len(expression) > _LONGEST:
         return None
     text = expression.strip()

@@ -44,7 +44,7 @@ _SHOWN = 80
 
 
 def holds(operator: Operator, actual: JSON, target: Scalar, search: Search) -> bool:
-    """Whether *actual* satisfies *operator* with *target*. Raises JudgementError where it cannot be told."""
+    """True when *actual* satisfies *operator* with *target*. Raises JudgementError where that cannot be told."""
     match operator:
         case Operator.IS:
             return _same(actual, target)
@@ -61,7 +61,7 @@ def holds(operator: Operator, actual: JSON, target: Scalar, search: Search) -> b
 
 
 def complaint(subject: str, operator: Operator, actual: JSON, target: Scalar) -> str:
-    """Why it does not hold. *subject* is what was looked at, as the beginning of a sentence."""
+    """The sentence that says why it does not hold; *subject*, what was looked at, begins it."""
     return _COMPLAINTS[operator].format(subject=subject, actual=spoken(actual), target=spoken(target))
 
 
@@ -89,7 +89,7 @@ def _same(actual: JSON, target: Scalar) -> bool:
 def _ordered(operator: Operator, actual: JSON, target: Scalar) -> bool:
     left, right = number_of(actual), number_of(target)
     if left is None or right is None:
-        raise JudgementError(f"{spoken(actual if left is None else target)} is no number to compare")
+        raise JudgementError(f"{spoken(actual if left is None else target)} is not a number")
     match operator:
         case Operator.LESS_THAN:
             return left < right

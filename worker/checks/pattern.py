@@ -29,7 +29,7 @@ _SEARCH = """(source, text) => {
 
 
 def search(pattern: str, text: str, seconds: float) -> bool:
-    """Whether *pattern* is found in *text*. Raises JudgementError for no pattern, or at a limit."""
+    """True when *pattern* is found in *text*. Raises JudgementError where it is not valid, or at a limit."""
     if len(pattern) > MAX_PATTERN:
         raise JudgementError(f"the pattern has {len(pattern)} characters, more than {MAX_PATTERN}")
     try:
@@ -38,7 +38,7 @@ def search(pattern: str, text: str, seconds: float) -> bool:
         _engine.cache_clear()
         raise _limit_hit(str(error), seconds) from error
     if isinstance(found, str):
-        raise JudgementError(f"the pattern is no JavaScript regular expression: {found}")
+        raise JudgementError(f"the pattern is not a valid JavaScript regular expression: {found}")
     return bool(found)
 
 

@@ -12,7 +12,7 @@ import re
 from worker.apitest.assertion import Comparison, Operator, Subject
 from worker.apitest.protocols.dns import DNSAnswers
 from worker.apitest.result import AssertionResult
-from worker.checks.describe import outcome, unjudged
+from worker.checks.describe import result_of, unjudged
 from worker.checks.evidence import Evidence
 from worker.checks.judgement import JudgementError
 from worker.checks.operators import Search, complaint, holds
@@ -36,7 +36,7 @@ def judge_records(assertion: Comparison, evidence: Evidence, search: Search) -> 
     wrong = [record for record in records if not _holds(assertion, kind, record, search)]
     every = assertion.subject is Subject.RECORD_EVERY
     valid = not wrong if every else len(wrong) < len(records)
-    return outcome(
+    return result_of(
         assertion,
         valid=valid,
         actual=", ".join(records),

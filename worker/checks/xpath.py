@@ -27,7 +27,7 @@ _STRING = etree.XPath("string()", smart_strings=False, regexp=False)
 
 
 def select(expression: str, evidence: Evidence) -> list[JSON]:
-    """What *expression* yields: nodes as their text, in document order; or one number, text or boolean. Raises JudgementError."""
+    """The result of *expression*: nodes as text, in document order; or one number, text or boolean. Raises JudgementError."""
     if len(expression) > MAX_PATH:
         raise JudgementError(f"the XPath has {len(expression)} characters, more than {MAX_PATH}")
     root = evidence.once("xml", lambda: _document(evidence))
@@ -90,9 +90,9 @@ def _parsed(body: bytes, parser: Any, kind: str) -> etree._Element:
     try:
         root: etree._Element | None = etree.fromstring(body, parser)
     except (etree.LxmlError, ValueError, AssertionError) as error:
-        raise JudgementError(f"the body is no {kind}: {error}") from error
+        raise JudgementError(f"the body is not valid {kind}: {error}") from error
     if root is None:
-        raise JudgementError(f"the body is no {kind}: it has no element")
+        raise JudgementError(f"the body is not valid {kind}: it has no element")
     return root
 
 

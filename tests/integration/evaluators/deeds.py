@@ -16,7 +16,7 @@ from worker.apitest.assertion import Assertion, Comparison
 from worker.apitest.observation import Observation
 from worker.apitest.protocols.http import HTTPResponse
 from worker.apitest.result import AssertionResult
-from worker.checks.describe import outcome
+from worker.checks.describe import result_of
 from worker.checks.evidence import AssertionLimits
 from worker.evaluators.loop import Judge, main
 
@@ -134,10 +134,10 @@ def prepare(observation: Observation, _limits: AssertionLimits) -> Judge:
         elif deed.startswith("say "):
             said = deed[4:]
         elif deed.startswith("shout "):
-            return replace(outcome(assertion, valid=True), actual="x" * int(deed[6:]))
+            return replace(result_of(assertion, valid=True), actual="x" * int(deed[6:]))
         else:
             said = DEEDS[deed]()
-        return outcome(assertion, valid=True, actual=said)
+        return result_of(assertion, valid=True, actual=said)
 
     return judge
 

@@ -33,14 +33,14 @@ def test_definitions_are_found_where_they_stand(name: str, content: bytes, place
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("t.json", b"", "is no valid JSON"),
+        ("t.json", b"", "is not valid JSON"),
         ("t.json", b"[]", "holds no definition"),
         ("t.jsonl", b"\n\n", "holds no definition"),
         ("t.json", b"7", "holds neither a JSON object nor an array of them"),
         ("t.json", b'{\n  "a": 1,\n}', "at line 2, column 9"),
         ("t.json", b'{"a": NaN}', "at line 1, column 7"),
-        ("t.json", b"\xff\xfe", "is no valid JSON"),
-        ("t.json", b"[" * 5000, "is no valid JSON"),
+        ("t.json", b"\xff\xfe", "is not valid JSON"),
+        ("t.json", b"[" * 5000, "is not valid JSON"),
     ],
 )
 def test_a_file_without_definitions_is_unusable_and_says_why(name: str, content: bytes, words: str) -> None:
@@ -54,7 +54,7 @@ def test_a_broken_line_costs_only_itself() -> None:
     assert isinstance(good, Definition)
     assert isinstance(last, Definition)
     assert (good.line, last.line) == (1, 3)
-    assert str(bad).startswith("t.jsonl:2: is no valid JSON: ")
+    assert str(bad).startswith("t.jsonl:2: is not valid JSON: ")
 
 
 def test_a_file_beyond_all_measure_is_not_looked_into() -> None:

@@ -256,7 +256,7 @@ METHODS = "GET, POST, PATCH, PUT, HEAD, DELETE, OPTIONS"
         (definition() | {"type": None}, "type: is missing"),
         (definition() | {"type": 5}, "type: must be text, not a number"),
         (definition() | {"name": 5}, "name: must be text, not a number"),
-        (definition() | {"name": "\ud800"}, "name: holds half a surrogate pair, which no UTF-8 text can"),
+        (definition() | {"name": "\ud800"}, "name: holds half a surrogate pair, which UTF-8 text cannot"),
         (definition() | {"tags": "a:b"}, "tags: must be a list, not text"),
         (definition() | {"locations": [5]}, "locations[0]: must be text, not a number"),
         (definition() | {"message": {}}, "message: must be text, not an object"),

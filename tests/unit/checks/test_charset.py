@@ -54,6 +54,6 @@ def test_every_codec_of_the_table_exists_and_decodes() -> None:
 
 
 def test_only_codecs_that_are_always_loaded_are_for_the_event_loop() -> None:
-    assert charset.is_bounded("text/plain")
-    assert charset.is_bounded("text/plain; charset=latin1")
-    assert not charset.is_bounded("text/plain; charset=big5")
+    assert charset.is_built_in("text/plain")
+    assert charset.is_built_in("text/plain; charset=latin1")
+    assert not charset.is_built_in("text/plain; charset=big5")

@@ -107,7 +107,7 @@ FAILS: list[tuple[Observation, dict[str, Any], object, str]] = [
         "1234",
         "header content-length is '1234', less than 1235",
     ),
-    (PAGE, header("server", "lessThan", 5), "nginx/1.25", "header server: 'nginx/1.25' is no number to compare"),
+    (PAGE, header("server", "lessThan", 5), "nginx/1.25", "header server: 'nginx/1.25' is not a number"),
     (PAGE, header("set-cookie", "is", "c=3"), "a=1, b=2", "header set-cookie is 'a=1, b=2', not 'c=3'"),
     (PAGE, header("set-cookie", "isNot", "b=2"), "b=2", "header set-cookie is 'b=2', which it must not be"),
     (PAGE, header("set-cookie", "doesNotContain", "b"), "a=1, b=2", "header set-cookie contains 'b'"),

@@ -113,6 +113,6 @@ def test_a_body_that_cannot_be_read_is_tried_once_for_all_assertions() -> None:
     results = [evaluate_bounded(assertion_of("http", MEMBER), evidence) for _ in range(3)]
     assert len({result.error_message for result in results}) == 1
     for _ in range(3):
-        with pytest.raises(Exception, match="the body is no JSON"):
+        with pytest.raises(Exception, match="the body is not valid JSON"):
             evidence.once("tried", make)
     assert calls == [1]

@@ -113,8 +113,8 @@ def test_a_path_that_satisfies(assertion: dict[str, Any]) -> None:
         (json_path("$.price", "moreThan", 9.5), 9.5, "the value at $.price is 9.5, not more than 9.5"),
         (json_path("$.price", "lessThanOrEqual", 9), 9.5, "the value at $.price is 9.5, more than 9"),
         (json_path("$.price", "moreThanOrEqual", 10), 9.5, "the value at $.price is 9.5, less than 10"),
-        (json_path("$.status", "moreThan", 1), "ok", "the value at $.status: 'ok' is no number to compare"),
-        (json_path("$.ready", "moreThan", 0), True, "the value at $.ready: true is no number to compare"),
+        (json_path("$.status", "moreThan", 1), "ok", "the value at $.status: 'ok' is not a number"),
+        (json_path("$.ready", "moreThan", 0), True, "the value at $.ready: true is not a number"),
         (json_path("$.status", "isUndefined"), "ok", "$.status is there"),
         (json_path("$.none", "isUndefined"), None, "$.none is there"),
         (json_path("$.gone", "isNot", "x"), None, "$.gone finds nothing"),
@@ -148,10 +148,10 @@ def test_a_path_that_does_not_says_why(assertion: dict[str, Any], actual: object
     [
         (b"", "the body is empty, not JSON"),
         (b"  \n", "the body is empty, not JSON"),
-        (b"<html>", "the body is no JSON: "),
-        (b'{"a": NaN}', "the body is no JSON: "),
-        (b'{"a": 1', "the body is no JSON: "),
-        (b"[" * 100_000, "the body is no JSON: "),
+        (b"<html>", "the body is not valid JSON: "),
+        (b'{"a": NaN}', "the body is not valid JSON: "),
+        (b'{"a": 1', "the body is not valid JSON: "),
+        (b"[" * 100_000, "the body is not valid JSON: "),
     ],
 )
 def test_a_body_that_is_no_json_satisfies_no_path(body: bytes, reason: str) -> None:
@@ -222,7 +222,9 @@ def test_what_people_write_finds_what_they_mean(expression: str, found: list[obj
     "expression", ["$.", "$[", "$.items[?(@.id ===1)]", "$..", "length($)", "$.a[?(", "\x00", "a b c", "$" * 9]
 )
 def test_what_is_no_jsonpath_says_so_in_one_line(expression: str) -> None:
-    with pytest.raises(JudgementError, match=r"\A(this is no JSONPath|the JSONPath cannot be evaluated here): .+\Z"):
+    with pytest.raises(
+        JudgementError, match=r"\A(this is not a valid JSONPath|the JSONPath cannot be evaluated here): .+\Z"
+    ):
         find(expression, DOCUMENT)
 
 

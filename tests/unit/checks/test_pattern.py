@@ -18,7 +18,7 @@ from worker.checks.judgement import JudgementError
 from worker.checks.pattern import search
 from worker.outcome.failure import FailureCode
 
-SYNTAX = r"\Athe pattern is no JavaScript regular expression: .+\Z"
+SYNTAX = r"\Athe pattern is not a valid JavaScript regular expression: .+\Z"
 
 
 def found(pattern: str, text: str) -> bool | None:
@@ -115,7 +115,7 @@ def test_a_pattern_that_is_out_of_time_or_wrong_fails_even_where_the_operator_is
     assert slow.error_message == "the body: the pattern was not done within 50 ms"
     wrong = judged(page, {"type": "body", "operator": "doesNotMatch", "target": "(?i)x"}, limits)
     assert (wrong.valid, wrong.code) == (False, None)
-    assert str(wrong.error_message).startswith("the body: the pattern is no JavaScript regular expression: ")
+    assert str(wrong.error_message).startswith("the body: the pattern is not a valid JavaScript regular expression: ")
 
 
 def test_a_pattern_that_needs_too_much_memory_says_so_and_the_next_one_works() -> None:

@@ -59,7 +59,7 @@ async def test_results_come_in_the_order_of_the_definitions_the_invalid_ones_amo
     ]
     assert shown[1]["failure"]["code"] == "INVALID_TEST"
     assert "config.request: is missing" in shown[1]["failure"]["message"]
-    assert complaints == ["b.json: is no valid JSON"]
+    assert complaints == ["b.json: is not valid JSON"]
 
 
 async def test_what_a_test_is_run_without_is_told_beside_its_result() -> None:

@@ -37,7 +37,7 @@ def test_each_definition_is_one_line_and_unusable_input_a_complaint() -> None:
     assert valid == "✓ valid    a.json[0]  front page"
     assert invalid.startswith("✗ invalid  a.jsonl:7  front page: config.")
     assert later.startswith("✓ valid    a.json[1]  front page: needs a newer worker: ")
-    assert complaints == ["b.json: is no valid JSON"]
+    assert complaints == ["b.json: is not valid JSON"]
 
 
 def test_what_a_test_is_run_without_is_told_and_does_not_make_it_invalid() -> None:

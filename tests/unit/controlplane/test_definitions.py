@@ -44,10 +44,10 @@ def test_an_object_over_several_lines_is_one_definition(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "is no valid JSON"),
+        ("", "is not valid JSON"),
         ("[]", "holds no definition"),
-        ('[{"name": "lone \\ud800"}]', "is no valid JSON"),
-        ('{"extra": 1e999}', "is no valid JSON"),
+        ('[{"name": "lone \\ud800"}]', "is not valid JSON"),
+        ('{"extra": 1e999}', "is not valid JSON"),
     ],
 )
 def test_a_malformed_file_is_named(tmp_path: Path, text: str | bytes, said: str) -> None:
@@ -65,7 +65,7 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
 
 def test_a_malformed_line_is_named_by_its_number(tmp_path: Path) -> None:
     path = written(tmp_path, json.dumps(http_test()) + "\n{]}\n")
-    assert read_all([path])[1][0].startswith(f"{path}:2: is no valid JSON")
+    assert read_all([path])[1][0].startswith(f"{path}:2: is not valid JSON")
 
 
 @pytest.mark.parametrize(

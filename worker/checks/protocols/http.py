@@ -17,7 +17,7 @@ from worker.apitest.protocols import http
 from worker.apitest.protocols.http import HTTPResponse
 from worker.apitest.result import AssertionResult, Verdict
 from worker.checks import charset, content
-from worker.checks.describe import outcome, unjudged
+from worker.checks.describe import result_of, unjudged
 from worker.checks.evidence import Evidence
 from worker.checks.judge import held, judge_response_time, judge_value, settle
 from worker.checks.judgement import JudgementError
@@ -72,7 +72,7 @@ def _judge_header(assertion: Comparison, evidence: Evidence, search: Search) -> 
     if assertion.operator is Operator.DOES_NOT_EXIST:
         actual = None if values is None else ", ".join(values)
         reason = None if values is None else f"{subject} is there: {spoken(actual)}"
-        return outcome(assertion, valid=values is None, actual=actual, reason=reason)
+        return result_of(assertion, valid=values is None, actual=actual, reason=reason)
     if values is None:
         return unjudged(assertion, f"there is no header {name}")
     if len(values) == 1:
@@ -87,7 +87,7 @@ def _judge_body(assertion: Comparison, evidence: Evidence, search: Search) -> As
     text = evidence.text()
     satisfied = held(assertion, text, search)
     if satisfied is True and len(text) > SNIPPET:
-        return outcome(assertion, valid=True, actual=text[: SNIPPET - 1] + "…")
+        return result_of(assertion, valid=True, actual=text[: SNIPPET - 1] + "…")
     return settle(assertion, "the body", text, satisfied)
 
 

@@ -13,7 +13,7 @@ from worker.apitest.result import AssertionResult, Verdict
 from worker.checks.evidence import Evidence
 from worker.checks.operators import Search
 
-Judge: TypeAlias = Callable[[Comparison, Evidence, Search], AssertionResult]
+ComparisonJudge: TypeAlias = Callable[[Comparison, Evidence, Search], AssertionResult]
 """Judges a plain comparison. Raises JudgementError."""
 
 
@@ -25,5 +25,5 @@ class ProtocolChecks:
     """
 
     protocol: Protocol
-    judges: Mapping[Subject, Judge]
+    judges: Mapping[Subject, ComparisonJudge]
     report: Callable[[APITest, Any, Verdict], dict[str, Any]]

@@ -11,11 +11,11 @@ from worker.apitest.definition import APITest
 from worker.apitest.observation import Observation
 from worker.apitest.result import Verdict
 from worker.checks.protocols import dns, http, tcp
-from worker.checks.protocols.protocol import Judge, ProtocolChecks
+from worker.checks.protocols.protocol import ComparisonJudge, ProtocolChecks
 
 CHECKS: tuple[ProtocolChecks, ...] = (http.CHECKS, tcp.CHECKS, dns.CHECKS)
 
-JUDGES: Mapping[Subject, Judge] = MappingProxyType(
+JUDGES: Mapping[Subject, ComparisonJudge] = MappingProxyType(
     {subject: judge for checks in CHECKS for subject, judge in checks.judges.items()}
 )
 """A subject means the same in every protocol that has it."""
