@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from worker.apitest.assertion import Assertion
-from worker.apitest.request import Request
+from worker.apitest.request import ProbeRequest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class APITest:
     subtype: str
     public_id: str = ""
     version: int = 1
-    request: Request | None = None
+    request: ProbeRequest | None = None
     assertions: tuple[Assertion, ...] = ()
     tick_every: int | None = None
     save_response_body: bool = True

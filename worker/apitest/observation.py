@@ -11,7 +11,7 @@ from worker.outcome.resolution import Resolution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
+class ProbeResponse:
     """The base of each protocol's response; their classes stand in `protocols`."""
 
 
@@ -25,7 +25,7 @@ class Observation:
     timings: Timings
     failure: Failure | None = None
     resolution: Resolution | None = None
-    response: Response | None = None
+    response: ProbeResponse | None = None
 
     def resolution_as_json(self) -> dict[str, Any] | None:
         """The `dns_resolution` object of a result, or None when nothing was looked up or dialled."""

@@ -11,7 +11,7 @@ DEFAULT_TIMEOUT = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class ProbeRequest:
     """The base of each protocol's request. *timeout* in seconds, over everything that the request sets off."""
 
     timeout: float = DEFAULT_TIMEOUT

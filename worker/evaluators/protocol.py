@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 import msgspec
 
 from worker.apitest.assertion import Assertion
-from worker.apitest.observation import Observation, Response
+from worker.apitest.observation import Observation, ProbeResponse
 from worker.apitest.protocols.http import HTTPResponse
 from worker.apitest.protocols.table import PROTOCOLS
 from worker.apitest.result import AssertionResult
@@ -139,7 +139,7 @@ def decode_task(message: bytes, body: bytes) -> tuple[tuple[Assertion, ...], Obs
     """The evaluator's side of `encode_task`. Raises msgspec.DecodeError: the worker and its evaluator are of one version."""
     task = _tasks.decode(message)
     head = _observations.decode(task.observation)
-    response: Response | None = None if head.response is None else _untag(head.response)
+    response: ProbeResponse | None = None if head.response is None else _untag(head.response)
     if isinstance(response, HTTPResponse):
         response = replace(response, body=body)
     observation = Observation(timings=head.timings, failure=head.failure, resolution=head.resolution, response=response)
@@ -164,7 +164,7 @@ def decode_reply(message: bytes) -> Reply:
     return _replies.decode(message)
 
 
-def _tag(value: Assertion | Response) -> Tagged:
+def _tag(value: Assertion | ProbeResponse) -> Tagged:
     return Tagged(type(value).__name__, msgspec.Raw(_pack(value)))
 
 

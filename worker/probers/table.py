@@ -15,13 +15,13 @@ from worker.apitest.observation import Observation
 from worker.apitest.protocols.dns import DNSRequest
 from worker.apitest.protocols.http import HTTPRequest
 from worker.apitest.protocols.tcp import TCPRequest
-from worker.apitest.request import Request
+from worker.apitest.request import ProbeRequest
 from worker.clock import Clock
 from worker.net.door import Door
 from worker.probers import dns, http, tcp
 from worker.probers.limits import ProbeLimits
 
-R = TypeVar("R", bound=Request)
+R = TypeVar("R", bound=ProbeRequest)
 Probe: TypeAlias = Callable[[R, Door, Clock, ProbeLimits], Awaitable[Observation]]
 """Raises nothing that a target or a definition can cause."""
 
@@ -43,6 +43,6 @@ PROBERS: tuple[Prober[Any], ...] = (
 _PROBES = {prober.request: prober.probe for prober in PROBERS}
 
 
-def probe(request: Request, door: Door, clock: Clock, limits: ProbeLimits) -> Awaitable[Observation]:
+def probe(request: ProbeRequest, door: Door, clock: Clock, limits: ProbeLimits) -> Awaitable[Observation]:
     """Run *request* with its protocol's prober. Raises nothing that a target or a definition can cause."""
     return _PROBES[type(request)](request, door, clock, limits)

@@ -16,7 +16,7 @@ from worker.apitest.assertion import Assertion
 from worker.apitest.definition import APITest
 from worker.apitest.observation import Observation
 from worker.apitest.parse import parse
-from worker.apitest.request import Request
+from worker.apitest.request import ProbeRequest
 from worker.apitest.result import AssertionResult, Result, Status, Verdict
 from worker.checks.cost import evaluate_bounded, is_bounded
 from worker.checks.evidence import AssertionLimits, Evidence
@@ -153,7 +153,9 @@ class Runner:
             worker_version=self._version,
         )
 
-    async def _judge(self, test: APITest, request: Request, observation: Observation) -> tuple[Verdict, str | None]:
+    async def _judge(
+        self, test: APITest, request: ProbeRequest, observation: Observation
+    ) -> tuple[Verdict, str | None]:
         """The verdict, and the trouble that the worker had in reaching it: that is not the target's."""
         if observation.response is None:
             return conclude(test, observation, ()), None
@@ -180,7 +182,7 @@ class Runner:
             trouble = _shortage(evaluation)
         return conclude(test, observation, [results[index] for index in range(len(test.assertions))]), trouble
 
-    def _bounded(self, request: Request) -> Request:
+    def _bounded(self, request: ProbeRequest) -> ProbeRequest:
         cap = self._limits.max_timeout
         return request if request.timeout <= cap else replace(request, timeout=cap)
 

@@ -21,7 +21,7 @@ from worker.apitest.assertion import (
     UnknownAssertion,
     XPathAssertion,
 )
-from worker.apitest.observation import Observation, Response
+from worker.apitest.observation import Observation, ProbeResponse
 from worker.apitest.protocols.dns import DNSAnswer, DNSAnswers
 from worker.apitest.protocols.http import HTTPResponse
 from worker.apitest.protocols.table import PROTOCOLS
@@ -46,7 +46,7 @@ ASSERTIONS: tuple[Assertion, ...] = (
     UnknownAssertion(type="new", operator=None),
 )
 TIMINGS = Timings((("dns", 12), ("tcp", 3)))
-RESPONSES: tuple[Response | None, ...] = (
+RESPONSES: tuple[ProbeResponse | None, ...] = (
     None,
     HTTPResponse(
         url="http://a/",
@@ -74,7 +74,7 @@ def test_the_samples_cover_every_kind() -> None:
 
 
 @pytest.mark.parametrize("response", RESPONSES, ids=lambda r: type(r).__name__)
-def test_an_evaluator_reads_what_the_worker_wrote(response: Response | None) -> None:
+def test_an_evaluator_reads_what_the_worker_wrote(response: ProbeResponse | None) -> None:
     observation = Observation(
         timings=TIMINGS,
         failure=Failure(FailureCode.CONNREFUSED, "refused"),

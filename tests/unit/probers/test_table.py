@@ -12,10 +12,10 @@ import pytest
 
 from tests.support.observed import EXAMPLES, parsed_test
 from worker.apitest.assertion import Subject
-from worker.apitest.observation import Response
+from worker.apitest.observation import ProbeResponse
 from worker.apitest.protocols.protocol import Protocol
 from worker.apitest.protocols.table import PROTOCOLS
-from worker.apitest.request import Request
+from worker.apitest.request import ProbeRequest
 from worker.apitest.result import Verdict
 from worker.checks.protocols.table import CHECKS, JUDGES, response_as_json
 from worker.probers.table import PROBERS
@@ -32,7 +32,7 @@ def test_no_two_rows_share_a_name_or_a_class() -> None:
     assert [protocol.name for protocol in rows] == list(PROTOCOLS)
     classes = Counter(kind for protocol in rows for kind in (protocol.request, protocol.response))
     assert set(classes.values()) == {1}
-    assert {Request, Response}.isdisjoint(classes)
+    assert {ProbeRequest, ProbeResponse}.isdisjoint(classes)
 
 
 @each_protocol

@@ -6,18 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from worker.apitest.assertion import Assertion, Comparison, Operator, Subject
-from worker.apitest.observation import Response
+from worker.apitest.observation import ProbeResponse
 from worker.apitest.parse_request import read_port, read_timeout
 from worker.apitest.protocols.protocol import RESPONSE_TIME, AssertionType, Protocol
 from worker.apitest.reading import Node, quote, template
-from worker.apitest.request import Request
+from worker.apitest.request import ProbeRequest
 
 RECORD_TYPES = ("A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT")
 DEFAULT_PORT = 53
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DNSRequest(Request):
+class DNSRequest(ProbeRequest):
     """Look-ups of one name, one per record type that the assertions ask about. *timeout* over all of them.
 
     Without *server* the worker's own resolution order is used and nothing is judged but the answer; with it, the server is a
@@ -42,7 +42,7 @@ class DNSAnswer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DNSAnswers(Response):
+class DNSAnswers(ProbeResponse):
     answers: tuple[DNSAnswer, ...]
 
 

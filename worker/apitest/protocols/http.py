@@ -13,13 +13,13 @@ from worker.apitest.assertion import (
     Operator,
     Scalar,
 )
-from worker.apitest.observation import Response
+from worker.apitest.observation import ProbeResponse
 from worker.apitest.parse_body import BODY_OPERATORS, HASH_OPERATORS
 from worker.apitest.parse_request import read_basic_auth, read_headers, read_switch, read_timeout
 from worker.apitest.parse_target import read_scalar
 from worker.apitest.protocols.protocol import RESPONSE_TIME, AssertionType, Protocol
 from worker.apitest.reading import Node, quote
-from worker.apitest.request import BasicAuth, Request
+from worker.apitest.request import BasicAuth, ProbeRequest
 from worker.outcome.hop import Hop
 
 METHODS = ("GET", "POST", "PATCH", "PUT", "HEAD", "DELETE", "OPTIONS")
@@ -37,7 +37,7 @@ _CONTENT_TYPES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HTTPRequest(Request):
+class HTTPRequest(ProbeRequest):
     """One HTTP exchange, redirects included. *timeout* from look-up to last byte over all hops."""
 
     url: str
@@ -53,7 +53,7 @@ class HTTPRequest(Request):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HTTPResponse(Response):
+class HTTPResponse(ProbeResponse):
     """The last response. *body* is as it came from the wire, still encoded by *content_encodings* (innermost first)."""
 
     url: str

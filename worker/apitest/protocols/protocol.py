@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from worker.apitest.assertion import Assertion, Operator, Scalar
-from worker.apitest.observation import Response
+from worker.apitest.observation import ProbeResponse
 from worker.apitest.parse_target import read_target
 from worker.apitest.reading import Node
-from worker.apitest.request import Request
+from worker.apitest.request import ProbeRequest
 
 
 def no_property(_node: Node) -> None:
@@ -45,7 +45,7 @@ class Protocol:
     """
 
     name: str
-    request: type[Request]
-    response: type[Response]
-    read_request: Callable[[Node, Node, Sequence[Assertion]], Request | None]
+    request: type[ProbeRequest]
+    response: type[ProbeResponse]
+    read_request: Callable[[Node, Node, Sequence[Assertion]], ProbeRequest | None]
     assertions: Mapping[str, AssertionType]

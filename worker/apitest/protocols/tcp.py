@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from worker.apitest.assertion import ORDER_OPERATORS, Assertion, Operator, Scalar
-from worker.apitest.observation import Response
+from worker.apitest.observation import ProbeResponse
 from worker.apitest.parse_request import read_port, read_timeout
 from worker.apitest.parse_target import read_scalar, read_target
 from worker.apitest.protocols.protocol import RESPONSE_TIME, AssertionType, Protocol
 from worker.apitest.reading import Node, quote
-from worker.apitest.request import Request
+from worker.apitest.request import ProbeRequest
 
 DEFAULT_PORT = 443
 OUTCOMES = ("established", "refused", "timeout")
@@ -19,7 +19,7 @@ _NO_HOPS = "network hops are not there yet"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TCPRequest(Request):
+class TCPRequest(ProbeRequest):
     """A connection attempt."""
 
     host: str
@@ -27,7 +27,7 @@ class TCPRequest(Request):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TCPConnection(Response):
+class TCPConnection(ProbeResponse):
     """The end of the connection attempt: one of OUTCOMES."""
 
     outcome: str
