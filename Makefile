@@ -12,7 +12,7 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' worker/__init__.py)
 WORKERS := -n logical --dist worksteal -q
 PYTEST_ARGS ?= $(WORKERS) -m 'not deploy'
 
-.PHONY: run test unit test-one check bench image lock help
+.PHONY: run test unit test-one check bench image lock help generate
 
 help:
 	@echo "make run    a control plane, a worker and a target on this machine; results as they come"
@@ -20,6 +20,7 @@ help:
 	@echo "make unit   the tests without servers and processes, in less than a minute"
 	@echo "make test-one K=NAME  the tests whose names contain NAME"
 	@echo "make check  style, types, layers"
+	@echo "make generate  the schema, the reference and the drawing of the layers, written again"
 	@echo "make bench  every figure of docs/figures.md, measured again"
 	@echo "make image  the images of worker and control plane; ENGINE=podman works too"
 	@echo "make lock   the images' dependencies, resolved and pinned again"
@@ -41,6 +42,9 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+generate: $(READY)
+	$(BIN)/python -m docs.generate
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

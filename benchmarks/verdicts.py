@@ -15,13 +15,14 @@ import platform
 import statistics
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 
 import orjson
 import psutil
 import uvloop
 
+from tests.support.observed import LIMITS
 from tests.vectors.hostile_assertions import ATTACKS
 from worker.apitest.assertion import (
     Assertion,
@@ -114,7 +115,7 @@ async def one_round(run: Callable[[], Awaitable[None]], at_once: int) -> tuple[f
 
 async def costs() -> None:
     """One line for each size of body."""
-    limits = AssertionLimits(pattern_seconds=2.0)
+    limits = replace(LIMITS, pattern_seconds=2.0)
     print(f"{'':8}{'in place':>22}{'evaluator':>32}{f'pool of {SIZE}':>22}{'ratio':>8}")
     print(f"{'':8}" + f"{'tests/s':>11}{'CPU ms':>11}" * 2 + f"{'loop ms':>10}{'tests/s':>11}{'CPU ms':>11}{'CPU':>8}")
     async with Evaluators(SIZE, limits, SystemClock()) as pool:
@@ -189,7 +190,7 @@ class Siege:
 
 
 async def attacked(seconds: float) -> None:
-    async with Evaluators(SIZE, AssertionLimits(), SystemClock()) as pool:
+    async with Evaluators(SIZE, LIMITS, SystemClock()) as pool:
         await pool.evaluate("warm", ASSERTIONS, observation_of(1_000))
         for attackers in (0, ATTACKERS):
             await Siege(pool, attackers, seconds).run()

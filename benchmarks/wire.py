@@ -15,7 +15,7 @@ from functools import partial
 from worker.secret import Secret
 from worker.wire import envelope, keys, signing
 from worker.wire.keys import PrivateKey
-from worker.wire.signing import Credentials, ReceivedRequest, Request
+from worker.wire.signing import Credentials, ReceivedRequest, UnsignedRequest
 
 LOCATION = "pl:benchmark"
 HOST = "intake.example.com"
@@ -59,7 +59,7 @@ def envelopes(key: PrivateKey) -> None:
 def signatures() -> None:
     now = datetime.now(UTC)
     credentials = Credentials("benchmark", Secret("benchmark"), LOCATION)
-    request = Request(
+    request = UnsignedRequest(
         method="POST",
         path="/worker/v1/pull",
         host=HOST,

@@ -40,7 +40,7 @@ _EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - names to recognise, not to l
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class ServeSettings:
     """The options of `serve`. *public_urls* are the URLs by which workers reach it; empty means the listen address."""
 
     engine: Engine
@@ -53,7 +53,7 @@ class Settings:
     retention_days: float
 
 
-async def serve(settings: Settings, clock: Clock, announce: Callable[[str], None]) -> None:
+async def serve(settings: ServeSettings, clock: Clock, announce: Callable[[str], None]) -> None:
     """Run until SIGTERM or SIGINT. *announce* is told the URL really listened on. Raises ControlPlaneError."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -114,7 +114,7 @@ async def _keep_up(context: Context, retention_days: float) -> None:
         sweeps += 1
 
 
-def _tls(settings: Settings) -> ssl.SSLContext | None:
+def _tls(settings: ServeSettings) -> ssl.SSLContext | None:
     if settings.tls_cert is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -65,7 +65,7 @@ class Grace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class LeasedJob:
     """An open job as it stands: its *delivery* is the newest, and *released* of them all were given back by name.
 
     *worker* is None where nobody has it; *worker_seen* is its last pull, if known.
@@ -88,7 +88,7 @@ class JobState(Enum):
     MISSED = "missed"
 
 
-def state(job: Job, *, now: int, expiry: int) -> JobState:
+def state(job: LeasedJob, *, now: int, expiry: int) -> JobState:
     """Decide the state of *job*. *expiry* is `Grace.expiry`: a worker that was seen at or after it holds what it has."""
     if job.worker is not None and job.worker_seen is not None and job.worker_seen >= expiry:
         return JobState.HELD

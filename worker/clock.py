@@ -20,7 +20,7 @@ class Clock(Protocol):
         ...
 
     def age_ns(self, stamp: int) -> int:
-        """How long ago *stamp* was, nanoseconds of wall time that the kernel wrote down. Wall time may have been set since: take
+        """The age of *stamp* in nanoseconds of wall time that the kernel wrote down. Wall time may have been set since: take
         it for what can be true.
         """
         ...

@@ -3,16 +3,30 @@
     SyntheticsError
     ├── ConfigError        the operator's to mend: one line, exit 2, before anything starts
     │   └── ConfigErrors       every mistake that was found, one line each
+    ├── Mistake            (config.mistake) a written value that cannot be used; option and place make it a ConfigError
+    │   └── AbsentFile         a file that is not there
     ├── PolicyError        an egress rule that cannot be used; the reader of options makes it a ConfigError
     ├── HostError          a host that is neither an address nor a name; becomes an INVALID_REQUEST result, or a ConfigError
     ├── WireError          the peer's bytes are wrong: refused, counted, survived
     │   ├── SignatureError     a request or reply that does not prove who sent it
+    │   │   └── AuthenticRequestError  (wire.signing) a request that proves it, refused for its date, host or number
     │   ├── EnvelopeError      a JWE that is malformed, of a foreign kind, or not for our keys
     │   └── MessageError       decrypted or signed, and still not a message of this protocol
+    ├── IntakeError        (intake.client) an exchange with the control plane without a usable answer
+    │   └── UnreadableBatch    a signed batch that cannot be opened or read
     ├── EvaluationError    no evaluator could be had for a test's assertions; becomes an INTERNAL_ERROR result
-    └── TestError          a definition that is no API test; becomes an INVALID_TEST result
+    ├── JudgementError     (checks.judgement) an assertion that cannot be judged; becomes its result
+    ├── TestError          a definition that is not a valid API test; becomes an INVALID_TEST result
+    ├── DoorError          (net.failure) the way to a target did not open; becomes the failure of the run
+    │   └── UnreachableError   (net.attempts) one address cannot be reached; the next is tried
+    ├── HTTPError          (net.http.error) a request or response that ends an HTTP exchange; becomes the failure of the run
+    ├── NoReplyError       (net.dns.query) a name server without a usable answer; the next is asked
+    ├── ForeignReplyError  (net.dns.wire) a datagram that answers something else; passed over
+    ├── MalformedReplyError    (net.dns.wire) an answer that is not DNS
+    └── QuestionError      (net.dns.wire) a name or type that cannot be asked
 
-Errors carry fields; nobody parses their text.
+An error that only one room raises and catches is defined there; the room stands in parentheses. Errors carry fields; nobody
+parses their text. The control plane's errors are a branch of their own: controlplane/errors.py.
 """
 
 from __future__ import annotations
@@ -42,7 +56,7 @@ class ConfigError(SyntheticsError):
     """A setting that cannot be used.
 
     *option* is the name as a person writes it, *place* where the value came from ("flag", "environment DATADOG_SITE",
-    "file /etc/…"). The value itself is in the text only where it is no secret; the raiser decides.
+    "file /etc/…"). The value itself is in the text only where it is not a secret; the raiser decides.
     """
 
     def __init__(self, reason: str, *, option: str = "", place: str = "") -> None:
@@ -102,7 +116,7 @@ class MessageError(WireError):
 
 
 class TestError(SyntheticsError):
-    """A definition that is no API test. *errors* holds one sentence per mistake, each beginning with the JSON path."""
+    """A definition that is not a valid API test. *errors* holds one sentence per mistake, each beginning with the JSON path."""
 
     __test__ = False  # the name begins with Test: keep pytest from collecting it
 

@@ -1,4 +1,4 @@
-"""What late imports have in common: they make objects that stay.
+"""Pause garbage collection during imports and freeze what they created: it stays.
 
 A start takes as long as its imports, so `cli`, `app`, `egress` and `serving` import parts where their turn comes. All other
 modules import at their top.

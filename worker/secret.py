@@ -1,4 +1,4 @@
-"""A value that does not print itself. It is no str on purpose: a str subclass still leaks through json.dumps and "".join."""
+"""A value that does not print itself. It is not a str on purpose: a str subclass still leaks through json.dumps and "".join."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Secret(Generic[T]):
             return NotImplemented
         return hmac.compare_digest(_bytes(self._value), _bytes(other._value))
 
-    __hash__ = None  # type: ignore[assignment]  # a secret is no dictionary key
+    __hash__ = None  # type: ignore[assignment]  # a secret is not a dictionary key
 
     def __bool__(self) -> bool:
         return bool(self._value)

@@ -253,7 +253,7 @@ def serving_of(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunningTests:
-    """What runs tests: the runner, and the evaluators that it needs."""
+    """The runner of tests and the evaluators that it needs."""
 
     runner: Runner
     evaluators: Evaluators
@@ -299,7 +299,7 @@ def running_tests_of(
 async def _running_tests(
     config: LocalConfig, egress: Egress, clock: Clock, vitals: Vitals, *, worker_id: str
 ) -> AsyncIterator[RunningTests]:
-    """What runs tests, made in a thread: the loop goes on, and with it the first pull."""
+    """The runner of tests, made in a thread: the loop goes on, and with it the first pull."""
     made = await asyncio.to_thread(running_tests_of, config, egress, clock, vitals, worker_id=worker_id)
     async with made.evaluators:
         yield made

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from controlplane.service import definitions
-from controlplane.service.definitions import Definition
+from controlplane.service.definitions import CheckedDefinition
 from worker.apitest import files
 from worker.errors import TestError
 
 
-def read_all(paths: Sequence[Path]) -> tuple[list[Definition], list[str]]:
+def read_all(paths: Sequence[Path]) -> tuple[list[CheckedDefinition], list[str]]:
     """Every valid definition in the files, and a line for every mistake."""
-    found: list[Definition] = []
+    found: list[CheckedDefinition] = []
     mistakes: list[str] = []
     for path in paths:
         for entry in _entries(path):

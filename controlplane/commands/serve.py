@@ -82,7 +82,7 @@ def serve(
         raise click.UsageError("--tls-key needs --tls-cert")
     log_to_stderr(verbose=verbose)
     host, port = listen
-    settings = app.Settings(
+    settings = app.ServeSettings(
         engine=session.engine,
         keyring=session.keyring(),
         host=host,

@@ -15,7 +15,7 @@ from controlplane.commands.durations import period
 from controlplane.commands.session import Session, with_session
 from controlplane.errors import UnusableError
 from controlplane.service import tests
-from controlplane.service.definitions import Definition
+from controlplane.service.definitions import CheckedDefinition
 from controlplane.service.tests import AssignedTest, Pushed
 from controlplane.store.tests import Assignment, StoredTest
 from worker.text import table
@@ -49,7 +49,7 @@ def push(session: Session, files: tuple[Path, ...], place: str) -> None:
             click.echo(f"          note: {note}")
 
 
-async def _push(session: Session, found: Sequence[Definition], place: str) -> tuple[Pushed, ...]:
+async def _push(session: Session, found: Sequence[CheckedDefinition], place: str) -> tuple[Pushed, ...]:
     async with session.open() as database:
         return await tests.push(database, session.clock, found, location=place)
 

@@ -18,7 +18,7 @@ PUBLIC_ID_ALPHABET = "abcdefghijklmnopqrstuvwxyz23456789"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Definition:
+class CheckedDefinition:
     """A valid definition. *place* is its origin, for error lines."""
 
     place: str
@@ -26,7 +26,7 @@ class Definition:
     parsed: APITest
 
 
-def check(place: str, content: object) -> Definition:
+def check(place: str, content: object) -> CheckedDefinition:
     """Read the decoded JSON *content* of a definition. Raises TestError with every mistake in it."""
     parsed = parse(content)
     mistakes = []
@@ -41,7 +41,7 @@ def check(place: str, content: object) -> Definition:
     if mistakes:
         raise TestError(mistakes)
     assert isinstance(content, dict)
-    return Definition(place=place, content=content, parsed=parsed)
+    return CheckedDefinition(place=place, content=content, parsed=parsed)
 
 
 def public_id() -> str:

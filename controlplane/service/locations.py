@@ -14,7 +14,7 @@ from controlplane.service.locationfile import KeyKind, NewFile
 from controlplane.store import locations, tests, workers
 from controlplane.store.database import Database
 from controlplane.store.locations import Location
-from controlplane.store.workers import Worker
+from controlplane.store.workers import SeenWorker
 from worker.clock import Clock
 from worker.secret import Secret
 
@@ -32,7 +32,7 @@ class LocationHealth:
 
     location: Location
     tests: int
-    alive: tuple[Worker, ...]
+    alive: tuple[SeenWorker, ...]
     last_seen: int | None
     now: int
 
@@ -139,7 +139,7 @@ async def list_all(database: Database, clock: Clock) -> tuple[LocationHealth, ..
     )
 
 
-def _health(location: Location, processes: list[Worker], counts: dict[str, int], now: int) -> LocationHealth:
+def _health(location: Location, processes: list[SeenWorker], counts: dict[str, int], now: int) -> LocationHealth:
     return LocationHealth(
         location=location,
         tests=counts.get(location.id, 0),

@@ -31,7 +31,7 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class HandedOut:
     """The outcome of a pull at the moment *now*: *leases* given out, and whether there is *more*.
 
     *cancel* are leases that nobody waits for any more, *unanswered* jobs that the worker was given and does not hold. *job_key*
@@ -53,7 +53,7 @@ async def access(database: Database, clock: Clock, *, access_key: str, location:
     return found if found is not None and found.location.id == location else None
 
 
-async def pull(database: Database, clock: Clock, grace: Grace, caller: Caller, message: Pull) -> Given:
+async def pull(database: Database, clock: Clock, grace: Grace, caller: Caller, message: Pull) -> HandedOut:
     """Record the heartbeat, take back what the worker no longer holds, and lease it what is due. Raises SequenceError."""
     now = epoch.milliseconds(clock)
     expiry = grace.expiry(now)
@@ -76,7 +76,7 @@ async def pull(database: Database, clock: Clock, grace: Grace, caller: Caller, m
             characters=MAX_DEFINITION_CHARACTERS,
         )
         leases, more = await dispatch.give_out(connection, taker, now=now, expiry=expiry)
-    return Given(now=now, leases=leases, more=more, cancel=cancel, unanswered=back.unanswered, job_key=key)
+    return HandedOut(now=now, leases=leases, more=more, cancel=cancel, unanswered=back.unanswered, job_key=key)
 
 
 def _wanted(message: Pull) -> int:

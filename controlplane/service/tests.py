@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane import epoch
 from controlplane.errors import ConflictError
 from controlplane.service import definitions
-from controlplane.service.definitions import Definition
+from controlplane.service.definitions import CheckedDefinition
 from controlplane.store import locations, tests
 from controlplane.store.database import Database
 from controlplane.store.locations import Location
@@ -52,7 +52,9 @@ class AssignedTest:
     assignments: tuple[Assignment, ...]
 
 
-async def push(database: Database, clock: Clock, pushed: Sequence[Definition], *, location: str) -> tuple[Pushed, ...]:
+async def push(
+    database: Database, clock: Clock, pushed: Sequence[CheckedDefinition], *, location: str
+) -> tuple[Pushed, ...]:
     """Add or update tests and assign them to a location, by its name or id.
 
     A bounded number at a time: who serves workers waits for the same lock. Raises NotFoundError, and ConflictError where a
@@ -102,7 +104,7 @@ async def delete(database: Database, clock: Clock, name: str) -> None:
         await tests.remove(connection, await tests.get(connection, name), now=epoch.milliseconds(clock))
 
 
-async def _put(connection: AsyncConnection, definition: Definition, location: Location, *, now: int) -> Pushed:
+async def _put(connection: AsyncConnection, definition: CheckedDefinition, location: Location, *, now: int) -> Pushed:
     known = await _known(connection, definition)
     stored = _to_store(definition, known, now)
     change = Change.ADDED
@@ -120,7 +122,7 @@ async def _put(connection: AsyncConnection, definition: Definition, location: Lo
     )
 
 
-async def _known(connection: AsyncConnection, definition: Definition) -> StoredTest | None:
+async def _known(connection: AsyncConnection, definition: CheckedDefinition) -> StoredTest | None:
     """The test that a definition updates: the one with its public id, or, if it has none, the one with its name."""
     public_id, name = definition.parsed.public_id, definition.parsed.name
     if public_id:
@@ -131,7 +133,7 @@ async def _known(connection: AsyncConnection, definition: Definition) -> StoredT
     return named[0] if named else None
 
 
-def _to_store(definition: Definition, known: StoredTest | None, now: int) -> StoredTest:
+def _to_store(definition: CheckedDefinition, known: StoredTest | None, now: int) -> StoredTest:
     """With its public id and the next version inside, so that results name what was run."""
     parsed, content = definition.parsed, definition.content
     public_id = known.public_id if known else parsed.public_id or definitions.public_id()
@@ -149,7 +151,7 @@ def _to_store(definition: Definition, known: StoredTest | None, now: int) -> Sto
     )
 
 
-def _tick_every(definition: Definition) -> int:
+def _tick_every(definition: CheckedDefinition) -> int:
     seconds = definition.parsed.tick_every
     assert seconds is not None, "check lets no definition through without it"
     return seconds

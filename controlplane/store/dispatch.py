@@ -150,9 +150,9 @@ async def _unheld(connection: AsyncConnection, location: str, expiry: int) -> Se
     return rows.all()
 
 
-def open_job(row: Any) -> leases.Job:
+def open_job(row: Any) -> leases.LeasedJob:
     """A row of `jobs`, joined with the `last_seen` of its worker."""
-    return leases.Job(
+    return leases.LeasedJob(
         id=row.id,
         until=row.until,
         delivery=row.delivery,

@@ -1,4 +1,4 @@
-"""Worker processes: the numbers of their requests, their last pull, and their reports of themselves."""
+"""SeenWorker processes: the numbers of their requests, their last pull, and their reports of themselves."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from worker.wire.messages import Pull
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Worker:
+class SeenWorker:
     location: str
     id: str
     last_seen: int
@@ -79,10 +79,10 @@ async def _advance(
     return last
 
 
-async def list_all(connection: AsyncConnection) -> Sequence[Worker]:
+async def list_all(connection: AsyncConnection) -> Sequence[SeenWorker]:
     rows = await connection.execute(select(workers).order_by(workers.c.location_id, workers.c.first_seen))
     return [
-        Worker(
+        SeenWorker(
             location=row.location_id,
             id=row.id,
             last_seen=row.last_seen,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from tests.support.definitions import api_test
 from worker.apitest.assertion import Assertion
@@ -18,9 +18,14 @@ from worker.apitest.result import AssertionResult
 from worker.checks.cost import evaluate_bounded, is_bounded
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import AssertionLimits, Evidence
+from worker.config.options import NAMES
 from worker.outcome.phases import Timings
 
-LIMITS = AssertionLimits()
+LIMITS = AssertionLimits(
+    max_body_bytes=cast("int", NAMES["maxBodySizeIfProcessed"].option.default),
+    pattern_seconds=cast("int", NAMES["regexTimeout"].option.default) / 1000,
+)
+"""The options' own defaults."""
 TIMINGS = Timings((("dns", 109), ("tcp", 24), ("ssl", 180), ("firstByte", 212), ("download", 2)))
 """52.7 ms, 41.8 without the look-up."""
 

@@ -71,7 +71,7 @@ class ProtocolWorker:
         return replace(self, id=str(uuid.uuid4()), seq={PULL: 0, RESULTS: 0})
 
     def sign(self, path: str, body: bytes, content_type: str, *, seq: int) -> signing.SignedRequest:
-        request = signing.Request(
+        request = signing.UnsignedRequest(
             method="POST",
             path=urlsplit(self.url).path + path,
             host=self.host or signing.authority(self.url),

@@ -37,7 +37,7 @@ MAX_WAITING_ITEMS = 10_000
 
 
 class Pusher(Protocol):
-    """What this module needs of the intake."""
+    """The part of the intake that this module needs."""
 
     async def push(self, items: Sequence[ResultItem]) -> ResultsReply: ...
 

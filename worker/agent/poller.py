@@ -30,7 +30,7 @@ UNREADABLE_PAUSE = 5.0
 
 
 class Puller(Protocol):
-    """What this module needs of the intake."""
+    """The part of the intake that this module needs."""
 
     async def pull(self, message: Pull) -> Jobs: ...
 
@@ -45,7 +45,7 @@ class Cadence:
 
 @dataclass(slots=True)
 class PullCounts:
-    """What became of pulls since the start, for `/metrics`."""
+    """Counts of pulls since the start, by their end, for `/metrics`."""
 
     answered: int = 0
     failed: int = 0
@@ -142,7 +142,7 @@ class Poller:
             self._slots.release(taken - used)
 
     def _wanted(self) -> tuple[int, str | None]:
-        """How many jobs to ask for, and why none if it is none."""
+        """The number of jobs to ask for, and the reason if it is none."""
         if self._draining:
             return 0, None
         trouble = "outbox" if self._outbox.is_full else self._trouble()

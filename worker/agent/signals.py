@@ -1,4 +1,4 @@
-"""What a person or an orchestrator asks of the process: the first SIGTERM or SIGINT stops in order, a second SIGINT hurries."""
+"""Signals to the process: the first SIGTERM or SIGINT stops in order, a second SIGINT hurries."""
 
 from __future__ import annotations
 

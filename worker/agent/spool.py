@@ -1,4 +1,4 @@
-"""What the control plane will not take is set aside on disk, sealed as it would have travelled, and never read again here."""
+"""Results that the control plane rejects, set aside on disk, sealed as they would have travelled, and never read again here."""
 
 from __future__ import annotations
 

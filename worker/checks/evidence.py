@@ -24,8 +24,8 @@ T = TypeVar("T")
 class AssertionLimits:
     """*max_body_bytes* is `maxBodySizeIfProcessed`, after decompression; *pattern_seconds* is `regexTimeout`, in CPU time."""
 
-    max_body_bytes: int = 5_000_000
-    pattern_seconds: float = 0.5
+    max_body_bytes: int
+    pattern_seconds: float
 
 
 class Evidence:

@@ -1,1 +1,1 @@
-"""What the commands do besides serving: one module each, all of them over the same parts as the worker."""
+"""The commands besides serving: one module each, all of them over the same parts as the worker."""

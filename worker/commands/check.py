@@ -28,8 +28,8 @@ async def check(
 ) -> int:
     """Hand each result's JSON to *show*, in the order of the definitions; the exit code.
 
-    A definition that is no API test is an INVALID_TEST result; input that is no definition goes to *complain*, and what a test is
-    run without does, too.
+    A definition that is not a valid API test is an INVALID_TEST result; input that is not a definition
+    goes to *complain*, and so do the parts of a definition that a test is run without.
     """
     exit_code = ExitCode.DONE
     tests: list[APITest | Result] = []

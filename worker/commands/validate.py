@@ -23,7 +23,7 @@ def validate(
     show: Callable[[str], None],
     complain: Callable[[str], None],
 ) -> int:
-    """Judge each definition, one line each; the exit code. Input that is no definition at all goes to *complain* instead."""
+    """Judge each definition, one line each; the exit code. Input that is not a definition at all goes to *complain* instead."""
     worst = ExitCode.DONE
     for one in found:
         if isinstance(one, Unusable):

@@ -15,7 +15,7 @@ from worker.config.kinds import meaning
 from worker.config.mistake import Mistake
 from worker.config.option import Option, Source, ValueKind, Written
 from worker.config.options import DEFAULT_CONFIG, OPTIONS
-from worker.config.sources import OWN_SWITCHES, Findings, Given, read_command_line, read_config, read_environment
+from worker.config.sources import OWN_SWITCHES, Given, SourceFindings, read_command_line, read_config, read_environment
 from worker.config.written import from_json, from_text
 from worker.errors import ConfigError
 
@@ -70,7 +70,7 @@ def merge(argv: Sequence[str], environ: Mapping[str, str]) -> Merged:
     )
 
 
-def _config_path(flags: Findings, variables: Findings) -> tuple[str, bool]:
+def _config_path(flags: SourceFindings, variables: SourceFindings) -> tuple[str, bool]:
     """The path of the config file, and whether someone chose it. A disagreement about it is found later, as any other."""
     for findings in (flags, variables):
         for given in findings.given:

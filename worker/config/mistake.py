@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from worker.errors import SyntheticsError
 
-class Mistake(ValueError):  # noqa: N818  # made by a person, not by the program
+
+class Mistake(SyntheticsError):  # noqa: N818  # made by a person, not by the program
     """A value that cannot be used: the reason alone. The caller, who knows option and place, makes a ConfigError of it."""
 
 

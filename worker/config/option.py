@@ -123,7 +123,7 @@ class Option:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Name:
+class OptionName:
     """One of the names under which an option can be given. *of_file*: the value is a path to the value."""
 
     text: str
@@ -157,10 +157,10 @@ def variable(name: str) -> str:
     return f"SYNTHETICS_{words.upper()}"
 
 
-def every_name(options: tuple[Option, ...]) -> Mapping[str, Name]:
+def every_name(options: tuple[Option, ...]) -> Mapping[str, OptionName]:
     """Each name to its option: primary, aliases and `…File` names. Abbreviations are flags' own and are not here."""
-    names = [Name(text=text, option=option) for option in options for text in option.names]
-    names += [Name(text=option.file_name, option=option, of_file=True) for option in options if option.file_name]
+    names = [OptionName(text=text, option=option) for option in options for text in option.names]
+    names += [OptionName(text=option.file_name, option=option, of_file=True) for option in options if option.file_name]
     table = {name.text: name for name in names}
     assert len(table) == len(names), "two options share a name"
     return MappingProxyType(table)

@@ -15,7 +15,7 @@ from typing import Any
 
 from worker.config.files import read_file
 from worker.config.mistake import AbsentFile, Mistake
-from worker.config.option import Name, Source, Unused, ValueKind, variable
+from worker.config.option import OptionName, Source, Unused, ValueKind, variable
 from worker.config.options import NAMES, OPTIONS, UNUSED_BY_NAME
 from worker.config.written import from_text
 from worker.errors import ConfigError
@@ -34,14 +34,14 @@ SCHEMA_KEY = "$schema"
 class Given:
     """One value as it was found: text, or from the file any JSON value. *place* is what a message says of where."""
 
-    name: Name
+    name: OptionName
     source: Source
     place: str
     value: object
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Findings:
+class SourceFindings:
     """All that one source holds, mistakes and warnings included. *absent*: a config file that nobody named does not exist."""
 
     given: tuple[Given, ...] = ()
@@ -57,7 +57,7 @@ class CommandLine:
     command: str
     operands: tuple[str, ...]
     switches: frozenset[str]
-    findings: Findings
+    findings: SourceFindings
 
 
 def read_command_line(argv: Sequence[str]) -> CommandLine:
@@ -69,7 +69,7 @@ def read_command_line(argv: Sequence[str]) -> CommandLine:
         command=reader.command or "run",
         operands=tuple(reader.operands),
         switches=frozenset(reader.switches),
-        findings=Findings(
+        findings=SourceFindings(
             given=tuple(reader.given), mistakes=tuple(reader.mistakes), warnings=tuple(dict.fromkeys(reader.warnings))
         ),
     )
@@ -200,7 +200,7 @@ OWN_SWITCHES = frozenset({"help", "version", "dumpConfig", "json"})
 """Switches that a command obeys by itself, before any config is read."""
 
 
-def read_environment(environ: Mapping[str, str]) -> Findings:
+def read_environment(environ: Mapping[str, str]) -> SourceFindings:
     """Look up every variable of every option. An empty one is not given: compose files and charts leave such behind."""
     given = []
     for text, name in NAMES.items():
@@ -211,22 +211,22 @@ def read_environment(environ: Mapping[str, str]) -> Findings:
             value = environ.get(key, "").strip()
             if value:
                 given.append(Given(name=name, source=Source.ENVIRONMENT, place=f"environment {key}", value=value))
-    return Findings(given=tuple(given), warnings=tuple(_near_misses(environ)))
+    return SourceFindings(given=tuple(given), warnings=tuple(_near_misses(environ)))
 
 
-def read_config(path: str, *, must_exist: bool) -> Findings:
+def read_config(path: str, *, must_exist: bool) -> SourceFindings:
     """Read the config file. Never raises: an unreadable file is a mistake like another."""
     place = f"file {path if path.isprintable() else quoted(path)}"
     try:
         text = read_file(path, called=quoted(path))
     except Mistake as mistake:
         if isinstance(mistake, AbsentFile) and not must_exist:
-            return Findings(absent=True)
-        return Findings(mistakes=(ConfigError(str(mistake), option="config"),))
+            return SourceFindings(absent=True)
+        return SourceFindings(mistakes=(ConfigError(str(mistake), option="config"),))
     try:
         content = _parse(text)
     except Mistake as mistake:
-        return Findings(mistakes=(ConfigError(f"{quoted(path)} {mistake}", option="config"),))
+        return SourceFindings(mistakes=(ConfigError(f"{quoted(path)} {mistake}", option="config"),))
     given: list[Given] = []
     mistakes: list[ConfigError] = []
     warnings: list[str] = []
@@ -242,7 +242,7 @@ def read_config(path: str, *, must_exist: bool) -> Findings:
             mistakes.append(ConfigError("cannot be set in the config file", option=key, place=place))
         elif key != SCHEMA_KEY:
             mistakes.append(ConfigError(f"unknown key {quoted(key)}{_nearest(key, Source.FILE)}", place=place))
-    return Findings(given=tuple(given), mistakes=tuple(mistakes), warnings=tuple(warnings))
+    return SourceFindings(given=tuple(given), mistakes=tuple(mistakes), warnings=tuple(warnings))
 
 
 def _parse(text: str) -> dict[str, Any]:

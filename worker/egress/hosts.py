@@ -23,6 +23,9 @@ from worker.errors import HostError
 
 Address: TypeAlias = IPv4Address | IPv6Address
 
+WEB_PORTS = {"http": 80, "https": 443}
+"""The port of each scheme where a URL names none."""
+
 _LABELS = re.compile(r"[a-z0-9_-]{1,63}(?:\.[a-z0-9_-]{1,63})*", re.ASCII)
 _NUMBER = re.compile(r"0x([0-9a-f]*)|(0[0-9]*)|([1-9][0-9]*)")
 """A part of an IPv4 address as `inet_aton` reads it: hexadecimal, octal or decimal."""

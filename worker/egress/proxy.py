@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Literal, cast
 from urllib.parse import unquote, urlsplit
 
-from worker.egress.hosts import Host, authority, parse_host
+from worker.egress.hosts import WEB_PORTS, Host, authority, parse_host
 from worker.egress.rules import Glob
 from worker.errors import HostError
 from worker.secret import Secret
 
 Scheme = Literal["http", "https", "socks5"]
 
-_DEFAULT_PORTS = {"http": 80, "https": 443, "socks5": 1080}
+_DEFAULT_PORTS = WEB_PORTS | {"socks5": 1080}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-from worker.sandbox.confinement import WALL_FACTOR, Grace
+from worker.sandbox.confinement import WALL_FACTOR, CPUGrace
 
-FOR_PATTERNS: Final = Grace(soft=0.05, hard=0.1)
+FOR_PATTERNS: Final = CPUGrace(soft=0.05, hard=0.1)
 """Their engine keeps the limit by itself, within 0.07 s, unless it is still compiling."""
-FOR_ENGINES: Final = Grace(soft=0.0, hard=0.3)
+FOR_ENGINES: Final = CPUGrace(soft=0.0, hard=0.3)
 """The soft limit is on user time, the hard one on all of it: where much memory is used, a third is the kernel's."""
 
 TURN_SECONDS: Final = 0.25

@@ -21,10 +21,10 @@ from worker.checks.operators import PATTERNS
 from worker.evaluators import protocol
 from worker.evaluators.bounds import FOR_ENGINES, FOR_PATTERNS, NICENESS
 from worker.evaluators.exit_cause import out_of_time
-from worker.evaluators.protocol import Settings
+from worker.evaluators.protocol import EvaluatorSettings
 from worker.outcome.failure import FailureCode
-from worker.sandbox.child import Connection, attach, resident_size
-from worker.sandbox.confinement import Grace, Interrupted, IntervalTimers
+from worker.sandbox.child import ParentChannel, attach, resident_size
+from worker.sandbox.confinement import CPUGrace, Interrupted, IntervalTimers
 
 FLUSH_SECONDS: Final = 0.005
 """Results go out together, unless they took this long: it bounds what a death makes the next evaluator do again."""
@@ -55,7 +55,7 @@ class _Loop:
     """The loop over tasks, and what it needs on the way."""
 
     def __init__(
-        self, prepare: Prepare, settings: Settings, worker: Connection, resident_bytes: Callable[[], int]
+        self, prepare: Prepare, settings: EvaluatorSettings, worker: ParentChannel, resident_bytes: Callable[[], int]
     ) -> None:
         self._prepare = prepare
         self._settings = settings
@@ -112,10 +112,10 @@ class _Loop:
         return result
 
     def _send(self, results: list[AssertionResult], state: protocol.State) -> None:
-        self._worker.write(protocol.encode_reply(protocol.Reply(results=tuple(results), state=state)))
+        self._worker.write(protocol.encode_reply(protocol.EvaluatorReply(results=tuple(results), state=state)))
 
 
-def _grace(assertion: Assertion) -> Grace:
+def _grace(assertion: Assertion) -> CPUGrace:
     match assertion:
         case Comparison(operator=operator) | JSONPathAssertion(operator=operator) | XPathAssertion(operator=operator):
             return FOR_PATTERNS if operator in PATTERNS else FOR_ENGINES

@@ -22,7 +22,7 @@ from worker.clock import Clock
 from worker.errors import EvaluationError
 from worker.evaluators.bounds import MEMORY_BYTES, RECYCLE_BYTES, TURN_SECONDS, longest_turn
 from worker.evaluators.exit_cause import REJECTED, STARVED, Cause, cause_of_exit
-from worker.evaluators.protocol import FORGET, RESUME, Reply, Settings, encode_settings
+from worker.evaluators.protocol import FORGET, RESUME, EvaluatorReply, EvaluatorSettings, encode_settings
 from worker.evaluators.supervisor import Supervisor
 from worker.evaluators.task import Evaluation, Task
 from worker.sandbox.fair_queue import FairQueue
@@ -54,7 +54,7 @@ class Evaluators:
         self._clock = clock
         self._cpu_seconds = limits.pattern_seconds
         self._longest_turn_s = longest_turn(limits.pattern_seconds)
-        settings = Settings(
+        settings = EvaluatorSettings(
             limits=limits, turn_seconds=TURN_SECONDS, memory_bytes=MEMORY_BYTES, recycle_bytes=RECYCLE_BYTES
         )
         command = python_module(program, encode_settings(settings))
@@ -148,7 +148,7 @@ class Evaluators:
             self._reserve = SPARES
         self._dispatch()
 
-    def on_reply(self, process: Process, reply: Reply) -> bool:
+    def on_reply(self, process: Process, reply: EvaluatorReply) -> bool:
         task = self._working.get(process)
         whole = reply.state in {"done", "recycle"}
         if task is None or not task.accept(reply.results) or whole != (task.outstanding == 0):

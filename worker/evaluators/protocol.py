@@ -1,7 +1,7 @@
 """The protocol between the worker and an evaluator, both directions, as payloads of `sandbox.framing`. No IO here.
 
-To the evaluator: a task in MessagePack, then the body's bytes as they came from the wire; RESUME or FORGET after a pause. From
-the evaluator: one `Ready`, then one or more `Reply` for each task. The evaluator has read hostile input, so its messages are
+To the evaluator: a task in MessagePack, then the body's bytes as they came from the wire; RESUME or FORGET after a pause.
+From the evaluator: one `Ready`, then one or more replies for each task. The evaluator has read hostile input, so its messages are
 decoded into typed values of bounded size, and nothing in them is ever executed, unpickled or used as a name. Assertions and
 responses travel with the name of their dataclass, so that a new kind needs nothing here.
 """
@@ -37,7 +37,7 @@ FORGET: Final = b"\0"
 State: TypeAlias = Literal["more", "paused", "done", "recycle"]
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True):
+class EvaluatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of an evaluator, one argument of its command line. Seconds and bytes."""
 
     limits: AssertionLimits
@@ -56,7 +56,7 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[Annotated[str, msgspec.Meta(max_length=100)], ...] = ()
 
 
-class Reply(msgspec.Struct, frozen=True, kw_only=True):
+class EvaluatorReply(msgspec.Struct, frozen=True, kw_only=True):
     """Results of consecutive assertions of the task, beginning where the reply before it ended.
 
     `more` follow; `paused`: the turn is over and the evaluator waits for RESUME or FORGET; `done`; `recycle`: done, and the
@@ -93,7 +93,7 @@ class _Task(msgspec.Struct, frozen=True, kw_only=True):
 _encode = msgspec.msgpack.Encoder().encode
 _tasks = msgspec.msgpack.Decoder(_Task)
 _observations = msgspec.msgpack.Decoder(_Observation)
-_replies = msgspec.msgpack.Decoder(Reply)
+_replies = msgspec.msgpack.Decoder(EvaluatorReply)
 _readies = msgspec.msgpack.Decoder(Ready)
 _kinds: Final[dict[str, msgspec.msgpack.Decoder[Any]]] = {
     kind.__name__: msgspec.msgpack.Decoder(kind)
@@ -101,13 +101,13 @@ _kinds: Final[dict[str, msgspec.msgpack.Decoder[Any]]] = {
 }
 
 
-def encode_settings(settings: Settings) -> str:
+def encode_settings(settings: EvaluatorSettings) -> str:
     """Encode as one argument of a command line."""
     return msgspec.json.encode(settings).decode()
 
 
-def decode_settings(text: str) -> Settings:
-    return msgspec.json.decode(text, type=Settings)
+def decode_settings(text: str) -> EvaluatorSettings:
+    return msgspec.json.decode(text, type=EvaluatorSettings)
 
 
 def encode_assertion(assertion: Assertion) -> Tagged:
@@ -146,7 +146,7 @@ def decode_task(message: bytes, body: bytes) -> tuple[tuple[Assertion, ...], Obs
     return tuple(_untag(tagged) for tagged in task.assertions), observation
 
 
-def encode_reply(reply: Reply | Ready) -> bytes:
+def encode_reply(reply: EvaluatorReply | Ready) -> bytes:
     return _pack(reply)
 
 
@@ -159,7 +159,7 @@ def decode_ready(message: bytes) -> Ready:
     return _readies.decode(message)
 
 
-def decode_reply(message: bytes) -> Reply:
+def decode_reply(message: bytes) -> EvaluatorReply:
     """Raises msgspec.DecodeError."""
     return _replies.decode(message)
 

@@ -14,7 +14,7 @@ from typing import Final, Protocol
 import msgspec
 
 from worker.clock import Clock
-from worker.evaluators.protocol import MAX_REPLY_BYTES, Ready, Reply, decode_ready, decode_reply
+from worker.evaluators.protocol import MAX_REPLY_BYTES, EvaluatorReply, Ready, decode_ready, decode_reply
 from worker.sandbox.process import Command, Process
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class User(Protocol):
 
     def on_ready(self, process: Process) -> None: ...
 
-    def on_reply(self, process: Process, reply: Reply) -> bool:
+    def on_reply(self, process: Process, reply: EvaluatorReply) -> bool:
         """Take a reply. False if it answers nothing that was asked: the process is killed."""
         ...
 

@@ -1,4 +1,4 @@
-"""How long to wait after a failure: exponential with full jitter. A duration is returned; nobody sleeps here."""
+"""The time to wait after a failure: exponential with full jitter. A duration is returned; nobody sleeps here."""
 
 from __future__ import annotations
 

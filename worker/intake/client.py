@@ -59,7 +59,7 @@ class IntakeError(SyntheticsError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """Where the control plane is and how to reach it. *tls* serves the proxy's own TLS too."""
+    """The address of the control plane and the way to it. *tls* serves the proxy's own TLS too."""
 
     url: str
     tls: ssl.SSLContext | bool = True
@@ -68,7 +68,7 @@ class Peer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Who this worker is. *worker* is a UUID, new at each process start."""
+    """The identity of this worker. *worker* is a UUID, new at each process start."""
 
     credentials: signing.Credentials
     worker: str
@@ -169,7 +169,7 @@ class Intake:
         path = self._prefix + endpoint
         signed = signing.sign_request(
             self._identity.credentials,
-            signing.Request(
+            signing.UnsignedRequest(
                 method="POST",
                 path=path,
                 host=self._host,
@@ -244,7 +244,7 @@ async def _read_capped(stream: aiohttp.StreamReader) -> bytes:
 
 
 def offset_of(difference: timedelta) -> timedelta:
-    """What to correct our clock by: nothing as long as the difference may come from a date in whole seconds and its way here."""
+    """The correction of our clock: nothing as long as the difference may come from a date in whole seconds and its way here."""
     return timedelta() if abs(difference) <= CLOCK_TOLERANCE else difference
 
 

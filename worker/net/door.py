@@ -20,7 +20,7 @@ from worker.errors import HostError
 from worker.net.attempts import first_reached
 from worker.net.dial import dial
 from worker.net.dns.resolver import Resolver, consult
-from worker.net.dns.wire import Question, Reply
+from worker.net.dns.wire import DNSReply, Question
 from worker.net.failure import DoorError, door_error, of_handshake_error, unresolved
 from worker.net.recorder import Recorder
 from worker.net.stream import Stream
@@ -112,7 +112,7 @@ class Door:
         finally:
             recorder.stop()
 
-    async def query(self, servers: Sequence[Nameserver], host: str, record_type: str, recorder: Recorder) -> Reply:
+    async def query(self, servers: Sequence[Nameserver], host: str, record_type: str, recorder: Recorder) -> DNSReply:
         """Look up one record set of *host*: the reply of the first of *servers* that gives a final one, whatever its
         rcode; an address is asked by its reverse name. Raises DoorError when nobody answers.
         """

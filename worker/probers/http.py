@@ -9,7 +9,7 @@ from worker.apitest.request import BasicAuth
 from worker.clock import Clock
 from worker.net.door import Door
 from worker.net.http.client import Client, Transfer
-from worker.net.http.credentials import Credentials
+from worker.net.http.credentials import BasicCredentials
 from worker.net.http.request import Request
 from worker.probers.limits import ProbeLimits
 
@@ -46,8 +46,8 @@ def _asked(request: HTTPRequest) -> Request:
     )
 
 
-def _credentials(auth: BasicAuth) -> Credentials:
-    return Credentials(username=auth.username, password=auth.password)
+def _credentials(auth: BasicAuth) -> BasicCredentials:
+    return BasicCredentials(username=auth.username, password=auth.password)
 
 
 def _response(transfer: Transfer) -> HTTPResponse | None:

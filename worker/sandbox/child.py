@@ -14,7 +14,7 @@ from worker.sandbox.framing import encode_frame, read_frame
 from worker.sandbox.position import Position
 
 
-class Connection:
+class ParentChannel:
     """Frames from and to the parent, and the position. *arguments* are the program's own, without those of the sandbox."""
 
     def __init__(self, channel: socket.socket, position: Position, arguments: Sequence[str], *, bound: bool) -> None:
@@ -39,18 +39,18 @@ class Connection:
         return missing if self._bound else (*missing, "death with the worker")
 
 
-def attach(argv: Sequence[str]) -> Connection:
+def attach(argv: Sequence[str]) -> ParentChannel:
     """Connect with the parent, which has put two arguments of its own at the end of *argv*; ignore signals; die with it."""
     *arguments, parent, page = argv[1:]
     ignore_signals()
     bound = die_with(int(parent))
     position = Position(int(page))
     os.close(int(page))
-    return Connection(socket.socket(fileno=os.dup(0)), position, arguments, bound=bound)
+    return ParentChannel(socket.socket(fileno=os.dup(0)), position, arguments, bound=bound)
 
 
 def resident_size() -> Callable[[], int]:
-    """A function for the process's resident bytes that opens nothing when it is called. Make it before `Connection.confine`.
+    """A function for the process's resident bytes that opens nothing when it is called. Make it before `ParentChannel.confine`.
 
     Not getrusage where /proc exists: its maximum begins with the size of the worker that started this process.
     """

@@ -28,7 +28,7 @@ WALL_FACTOR: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Grace:
+class CPUGrace:
     """Seconds of CPU beyond the limit until an exception interrupts, and until the kernel kills."""
 
     soft: float
@@ -54,7 +54,7 @@ class IntervalTimers:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.signal(signal.SIGVTALRM, self._expire)
 
-    def run(self, work: Callable[[], T], grace: Grace) -> T:
+    def run(self, work: Callable[[], T], grace: CPUGrace) -> T:
         """Do *work* within the limits. Raises Interrupted, or does not return at all. `stop` before waiting for anything."""
         hard = self._cpu_seconds + grace.hard
         self._arm(self._cpu_seconds + grace.soft, hard, hard * WALL_FACTOR)

@@ -1,4 +1,4 @@
-"""What the worker says of itself: logs, metrics, health, vitals.
+"""Logs, metrics, health and vitals: the worker's reports on itself.
 
 It measures and reports; it decides nothing.
 """

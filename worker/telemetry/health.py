@@ -1,4 +1,4 @@
-"""What an orchestrator may ask of the process: is it alive, is it ready.
+"""Answers to an orchestrator: is the process alive, is it ready.
 
 Alive means that the poller makes progress, backing off included: it says nothing of the control plane, so an outage there
 does not restart every worker. Ready means that a signed reply came within the last 30 s.

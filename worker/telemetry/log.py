@@ -1,4 +1,4 @@
-"""How records look: `pretty` for people, `json` for collectors, one record a line in both.
+"""The format of log records: `pretty` for people, `json` for collectors, one record a line in both.
 
 Every record carries the stable name of what happened (`action`) and its details as extras. What comes from targets and peers
 may stand in any of them, so control characters are escaped and nothing can begin a line of its own. Decides nothing about what
@@ -117,7 +117,7 @@ def _exception(formatter: logging.Formatter, record: logging.LogRecord) -> str:
 
 
 def _plain(value: object) -> Any:
-    """What JSON can say: containers of texts, numbers and null; everything else by its own text, as a Secret's."""
+    """A value that JSON can say: containers of texts, numbers and null; everything else by its own text, as a Secret's."""
     match value:
         case None | bool() | float():
             return value

@@ -53,7 +53,7 @@ class Vitals:
         return max(self._lags)
 
     def trouble_since(self, monotonic_ns: int) -> str | None:
-        """What was wrong with this worker since then, in words; the first thing if there were several."""
+        """The trouble of this worker since then, in words; the first one if there were several."""
         for when, what in self._troubles:
             if when >= monotonic_ns:
                 return what

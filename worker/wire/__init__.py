@@ -1,1 +1,1 @@
-"""What both sides agree on: signing, envelope, messages. One implementation for both of them, no IO inside."""
+"""The protocol that both sides agree on: signing, envelope, messages. One implementation for both of them, no IO inside."""

@@ -1,7 +1,7 @@
-"""For whose eyes: sealing and opening JWE (RFC 7516, compact serialization) under exactly one shape of header.
+"""Sealing and opening of JWE (RFC 7516, compact serialization) under exactly one shape of header.
 
-The cryptography is joserfc's. What this module adds is distrust: size, segments, the header's exact set of names and
-each value are checked here before the library sees the token, so that what a JWE may say in general (compression,
+The cryptography is joserfc's. Size, segments, the header's exact set of names and each value are checked here before the
+library sees the token, so that what a JWE may say in general (compression,
 critical headers, other algorithms, keys by value) has no way in. One kid, one key, one attempt: nothing is tried.
 Every failure is an EnvelopeError that says what was wrong with the token's form, and nothing about what is inside or
 about the key.

@@ -49,7 +49,7 @@ _UNREADABLE = (ValueError, TypeError, UnsupportedAlgorithm, InternalError)
 
 @dataclass(frozen=True, slots=True)
 class PublicKey:
-    """What seals. *pem* is its SubjectPublicKeyInfo; *kid* its fingerprint, or the foreign name that it came with."""
+    """A key that seals. *pem* is its SubjectPublicKeyInfo; *kid* its fingerprint, or the foreign name that it came with."""
 
     kid: str
     pem: str
@@ -72,7 +72,7 @@ class PublicKey:
 
 @dataclass(frozen=True, slots=True)
 class PrivateKey:
-    """What opens. *pem* is its PKCS#8."""
+    """A key that opens. *pem* is its PKCS#8."""
 
     kid: str
     public: PublicKey

@@ -100,7 +100,7 @@ class ResultsReply(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Refusal(msgspec.Struct, frozen=True, kw_only=True):
-    """The body of every signed reply that is no success: a stable code and a sentence. 409 `sequence` adds `last`."""
+    """The body of every signed reply that is not a success: a stable code and a sentence. 409 `sequence` adds `last`."""
 
     error: Identifier
     message: Annotated[str, msgspec.Meta(max_length=1000)] = ""

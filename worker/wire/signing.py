@@ -1,4 +1,4 @@
-"""Who sent this: signatures of requests and of replies, for both sides.
+"""Signatures of requests and of replies, for both sides.
 
 A request proves its location (the HMAC key), its worker and its number; a reply proves that it answers exactly that
 request. Everything below is checked before a body is opened or a state is changed. The arithmetic is `sigv4`'s; this
@@ -56,7 +56,7 @@ _AUTHORITY = re.compile(r"(?:[a-z0-9._-]{1,255}|\[[0-9a-f:.]{2,45}\])(?::[0-9]{1
 
 
 class Reason(StrEnum):
-    """Why a signed message is refused. The codes are part of the protocol: `Refusal.error` and logs carry them."""
+    """The code of a refused message. The codes are part of the protocol: `Refusal.error` and logs carry them."""
 
     AUTHORIZATION = "authorization"
     SIGNED_HEADERS = "signed_headers"
@@ -75,7 +75,10 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a worker signs with. Raises ValueError for an access key or location that cannot stand in a header."""
+    """The key, secret and location that a worker signs with.
+
+    Raises ValueError for an access key or location that cannot stand in a header.
+    """
 
     access_key: str
     secret_key: Secret[str]
@@ -90,8 +93,8 @@ class Credentials:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What a worker is about to send. *path* is the request target, *host* the authority of the intake's URL."""
+class UnsignedRequest:
+    """A request that a worker is about to send. *path* is the request target, *host* the authority of the intake's URL."""
 
     method: str
     path: str
@@ -113,7 +116,7 @@ class SignedRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """What an Authorization header says, unproven: enough to look up the secret."""
+    """The content of an Authorization header, unproven: enough to look up the secret."""
 
     access_key: str
     location: str
@@ -163,7 +166,7 @@ def authority(text: str) -> str:
     return found
 
 
-def sign_request(credentials: Credentials, request: Request, now: datetime) -> SignedRequest:
+def sign_request(credentials: Credentials, request: UnsignedRequest, now: datetime) -> SignedRequest:
     """Sign one request. *now* is aware, and corrected by what signed replies said.
 
     Raises ValueError for what no control plane would accept.
@@ -305,7 +308,7 @@ def _signed_headers(headers: Mapping[str, str]) -> dict[str, str]:
     try:
         found["Host"] = authority(found["Host"])
     except ValueError as error:
-        raise SignatureError(Reason.HEADER, "Host is no host") from error
+        raise SignatureError(Reason.HEADER, "the Host header is malformed") from error
     return found
 
 

@@ -48,7 +48,7 @@ PL1 = Scheme(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """What a derived key is good for: one day (yyyymmdd, UTC) and one region (for us: a location id)."""
+    """The scope of a derived key: one day (yyyymmdd, UTC) and one region (for us: a location id)."""
 
     day: str
     region: str

@@ -1,4 +1,4 @@
-"""What large buffers took goes back to the system when they are dropped: one bad hour does not set a worker's size for good.
+"""Set malloc thresholds so that freed buffers above 256 KiB return to the system: one bad hour sets no size for good.
 
 glibc decides by what it has seen what it maps apart and what it puts on the heap, which does not shrink below anything
 that lives on (mallopt(3), "M_MMAP_THRESHOLD"). Here the limit stands still. Other C libraries keep their own ways.

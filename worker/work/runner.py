@@ -53,7 +53,7 @@ class RunLimits:
 
 @dataclass(frozen=True, slots=True)
 class _Occasion:
-    """When the run was due and when this worker got it; both None for a run at the command line."""
+    """The times at which the run was due and this worker got it; both None for a run at the command line."""
 
     scheduled_at: datetime | None
     leased_at: datetime | None

@@ -12,7 +12,7 @@ from aiohttp import web
 from controlplane.errors import RefusedError
 from controlplane.leases import LEASE_TTL
 from controlplane.rest.context import Context
-from controlplane.rest.worker.exchange import Answer, Asked, exchange
+from controlplane.rest.worker.exchange import Asked, HandlerReply, exchange
 from controlplane.service import pulls, results
 from controlplane.store.dispatch import Lease
 from controlplane.store.results import Disposition, Kept
@@ -33,7 +33,7 @@ def routes(prefix: str = "") -> list[web.RouteDef]:
     return [web.post(prefix + PULL, pull_handler), web.post(prefix + RESULTS, push_handler)]
 
 
-async def pull(context: Context, asked: Asked) -> Answer:
+async def pull(context: Context, asked: Asked) -> HandlerReply:
     """The heartbeat; and work, where the worker has room for it and is well."""
     message = messages.decode(Pull, asked.body)
     given = await pulls.pull(context.database, context.clock, context.grace, asked.caller, message)
@@ -45,14 +45,14 @@ async def pull(context: Context, asked: Asked) -> Answer:
             403, "keys", "none of the worker's private keys is one of this location: an old config file?"
         )
     if not given.leases and not given.cancel:
-        return Answer(status=204)
+        return HandlerReply(status=204)
     reply = Jobs(jobs=tuple(_job(lease, given.now) for lease in given.leases), more=given.more, cancel=given.cancel)
     key, location = _public_key(given.job_key), asked.caller.access.location.id
     token = envelope.seal(messages.encode(reply), key, typ=envelope.JOBS, location=location)
-    return Answer(status=200, content_type="application/jose", body=token)
+    return HandlerReply(status=200, content_type="application/jose", body=token)
 
 
-async def push(context: Context, asked: Asked) -> Answer:
+async def push(context: Context, asked: Asked) -> HandlerReply:
     """Store results. They are on disk before the reply says so."""
     payload = envelope.unseal(
         asked.body,
@@ -75,7 +75,7 @@ async def push(context: Context, asked: Asked) -> Answer:
             Rejection(result=one.result, reason=one.reason) for one in kept if one.disposition is Disposition.REJECTED
         ),
     )
-    return Answer(status=200, content_type="application/json", body=messages.encode(reply))
+    return HandlerReply(status=200, content_type="application/json", body=messages.encode(reply))
 
 
 def _with(disposition: Disposition, kept: Sequence[Kept]) -> tuple[str, ...]:

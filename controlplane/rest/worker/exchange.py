@@ -32,7 +32,7 @@ RETRY_SECONDS = "1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class HandlerReply:
     status: int
     content_type: str | None = None
     body: bytes = b""
@@ -47,7 +47,7 @@ class Asked:
     body: bytes
 
 
-Endpoint = Callable[[Context, Asked], Awaitable[Answer]]
+Endpoint = Callable[[Context, Asked], Awaitable[HandlerReply]]
 
 
 def exchange(
@@ -127,7 +127,7 @@ def _misplaced(request: web.Request, location: Location, content_type: str) -> R
     return None
 
 
-async def _answer(context: Context, endpoint: Endpoint, asked: Asked) -> Answer:
+async def _answer(context: Context, endpoint: Endpoint, asked: Asked) -> HandlerReply:
     location = asked.caller.access.location
     sender = {"worker": asked.caller.worker, "location": location.id}
     try:
@@ -151,13 +151,13 @@ async def _answer(context: Context, endpoint: Endpoint, asked: Asked) -> Answer:
         return _refusal(RefusedError(500, "internal", "the control plane failed"), retry_after=RETRY_SECONDS)
 
 
-def _refusal(refused: RefusedError, *, retry_after: str | None = None) -> Answer:
+def _refusal(refused: RefusedError, *, retry_after: str | None = None) -> HandlerReply:
     refusal = Refusal(error=refused.code, message=str(refused)[:1000], last=refused.last)
     body = messages.encode(refusal)
-    return Answer(status=refused.status, content_type="application/json", body=body, retry_after=retry_after)
+    return HandlerReply(status=refused.status, content_type="application/json", body=body, retry_after=retry_after)
 
 
-def _signed(context: Context, verified: VerifiedRequest, answer: Answer) -> web.Response:
+def _signed(context: Context, verified: VerifiedRequest, answer: HandlerReply) -> web.Response:
     headers = signing.sign_reply(
         verified,
         status=answer.status,

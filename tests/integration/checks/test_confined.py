@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from tests.support.definitions import json_path, json_schema, xpath
+from tests.support.observed import LIMITS as DEFAULTS
 from tests.support.observed import http, parsed_test
 from worker.apitest.observation import Observation
 from worker.checks.evaluate import evaluate
-from worker.checks.evidence import AssertionLimits, Evidence
+from worker.checks.evidence import Evidence
 from worker.clock import SystemClock
 from worker.evaluators.pool import Evaluators
 
-LIMITS = AssertionLimits(pattern_seconds=5.0)
+LIMITS = replace(DEFAULTS, pattern_seconds=5.0)
 
 CASES: list[tuple[str, Observation, list[dict[str, Any]]]] = [
     (

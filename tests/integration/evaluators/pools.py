@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from tests.support.observed import LIMITS
 from worker.apitest.assertion import Comparison, Operator, Subject
 from worker.apitest.observation import Observation
 from worker.apitest.protocols.http import HTTPResponse
-from worker.checks.evidence import AssertionLimits
 from worker.clock import SystemClock
 from worker.evaluators.pool import Evaluators
 from worker.outcome.phases import Timings
@@ -24,4 +26,4 @@ def seen(body: bytes = b"") -> Observation:
 
 
 def pool_of(size: int) -> Evaluators:
-    return Evaluators(size, AssertionLimits(pattern_seconds=LIMIT), SystemClock(), program=PROGRAM)
+    return Evaluators(size, replace(LIMITS, pattern_seconds=LIMIT), SystemClock(), program=PROGRAM)

@@ -21,13 +21,13 @@ from typing import Any, Self
 import psutil
 import pytest
 
+from tests.support.observed import LIMITS
 from tests.support.waiting import until
 from tests.vectors import hostile_assertions as hostile
 from worker.apitest.assertion import Comparison, JSONPathAssertion, JSONSchemaAssertion, Operator, Subject
 from worker.apitest.observation import Observation
 from worker.apitest.protocols.http import HTTPResponse
 from worker.apitest.result import AssertionResult
-from worker.checks.evidence import AssertionLimits
 from worker.clock import SystemClock
 from worker.evaluators.pool import Evaluators
 from worker.outcome.phases import Timings
@@ -174,7 +174,7 @@ async def siege(folder: Path) -> Report:
     try:
         async with Caller() as caller:
             attacks = [aimed(attack, str(canary.path), caller.address) for attack in hostile.ATTACKS]
-            async with Evaluators(SIZE, AssertionLimits(pattern_seconds=LIMIT), SystemClock()) as pool:
+            async with Evaluators(SIZE, replace(LIMITS, pattern_seconds=LIMIT), SystemClock()) as pool:
                 await besiege(pool, attacks, report)
                 await until(lambda: pool.idle == SIZE + 1)
                 children = psutil.Process().children()

@@ -17,8 +17,8 @@ import uvloop
 from tests.integration.evaluators.pools import deeds, pool_of, seen
 from tests.support.clock import FakeClock
 from tests.support.descriptors import open_descriptors
+from tests.support.observed import LIMITS
 from tests.support.waiting import until
-from worker.checks.evidence import AssertionLimits
 from worker.clock import SystemClock
 from worker.errors import EvaluationError
 from worker.evaluators.pool import Evaluators
@@ -278,7 +278,7 @@ async def test_a_protection_that_the_system_lacks_is_logged_once(caplog: pytest.
 
 async def test_what_waits_for_too_long_is_given_up_by_name() -> None:
     clock = FakeClock()
-    async with Evaluators(1, AssertionLimits(), clock, program="no.such.module") as pool:
+    async with Evaluators(1, LIMITS, clock, program="no.such.module") as pool:
         waiting = asyncio.create_task(do(pool, "say x"))
         await until(lambda: pool.waiting == 1)
         while not waiting.done():
@@ -318,7 +318,7 @@ def test_the_pool_works_on_uvloop() -> None:
 
 
 async def test_evaluators_that_die_at_once_are_started_ever_more_slowly() -> None:
-    async with Evaluators(1, AssertionLimits(), SystemClock(), program="no.such.module") as pool:
+    async with Evaluators(1, LIMITS, SystemClock(), program="no.such.module") as pool:
         await until(lambda: pool.crashed == 3)
         assert 3 <= pool.started <= 4
 

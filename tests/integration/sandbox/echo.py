@@ -6,15 +6,15 @@ import json
 import os
 import sys
 
-from worker.sandbox.child import Connection, attach
+from worker.sandbox.child import ParentChannel, attach
 
 
-def introduction(parent: Connection, missing: tuple[str, ...]) -> bytes:
+def introduction(parent: ParentChannel, missing: tuple[str, ...]) -> bytes:
     ours = sorted(name for name in sys.modules if name.startswith("worker."))
     return json.dumps({"arguments": parent.arguments, "missing": missing, "modules": ours}).encode()
 
 
-def serve(parent: Connection) -> None:
+def serve(parent: ParentChannel) -> None:
     while (payload := parent.read()) is not None:
         parent.position.write(len(payload))
         if payload == b"crash":

@@ -13,10 +13,10 @@ import pytest
 
 from tests.support.definitions import STATUS, api_test
 from tests.support.jobs import job
+from tests.support.observed import LIMITS as DEFAULTS
 from tests.support.policy import policy_of
 from tests.support.servers.target import Target, running_target
 from worker.apitest.result import Result, Status
-from worker.checks.evidence import AssertionLimits
 from worker.clock import SystemClock
 from worker.evaluators.pool import Evaluators
 from worker.net.dns.resolver import Resolver
@@ -30,7 +30,7 @@ from worker.work.runner import RunLimits, Runner
 LIMITS = RunLimits(
     max_timeout=5.0,
     probes=ProbeLimits(http=HTTPLimits(max_body_bytes=100_000)),
-    checks=AssertionLimits(max_body_bytes=50_000),
+    checks=replace(DEFAULTS, max_body_bytes=50_000),
 )
 SCHEDULED = 1_700_000_000_000
 

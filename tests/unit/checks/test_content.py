@@ -8,13 +8,13 @@ import sys
 import tracemalloc
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 
 import brotli  # type: ignore[import-untyped]
 import pytest
 
-from tests.support.observed import http, judged
+from tests.support.observed import LIMITS, http, judged
 from worker.checks.content import decode, preview
-from worker.checks.evidence import AssertionLimits
 from worker.checks.judgement import JudgementError
 from worker.outcome.failure import FailureCode
 
@@ -140,7 +140,7 @@ def test_a_window_larger_than_a_content_coding_may_have_is_refused() -> None:
 
 def test_a_body_beyond_the_limit_has_its_own_code_for_every_assertion_that_reads_it_and_only_for_those() -> None:
     page = http(b"x" * 11)
-    limits = AssertionLimits(max_body_bytes=10)
+    limits = replace(LIMITS, max_body_bytes=10)
     for assertion in (
         {"type": "body", "operator": "doesNotContain", "target": "y"},
         {"type": "bodyHash", "operator": "md5", "target": "a"},

@@ -34,7 +34,7 @@ from worker.apitest.observation import Observation
 from worker.apitest.result import AssertionResult
 from worker.checks.cost import evaluate_bounded, is_bounded
 from worker.checks.evaluate import evaluate
-from worker.checks.evidence import AssertionLimits, Evidence
+from worker.checks.evidence import Evidence
 from worker.checks.verdict import conclude
 from worker.outcome.phases import Timings
 
@@ -132,11 +132,11 @@ OBSERVATIONS = st.one_of(
 def test_any_assertion_on_anything_ends_in_a_result_that_travels_and_is_the_same_in_place(
     assertion: Assertion, observation: Observation
 ) -> None:
-    result = evaluate(assertion, Evidence(observation, AssertionLimits()))
+    result = evaluate(assertion, Evidence(observation, LIMITS))
     assert result.valid is (result.error_message is None)
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(result), type=AssertionResult) == result
-    if is_bounded(assertion, Evidence(observation, AssertionLimits())):
-        assert evaluate_bounded(assertion, Evidence(observation, AssertionLimits())) == result
+    if is_bounded(assertion, Evidence(observation, LIMITS)):
+        assert evaluate_bounded(assertion, Evidence(observation, LIMITS)) == result
 
 
 def test_importing_has_no_side_effects_and_warming_up_leaves_nothing_to_load() -> None:
@@ -146,14 +146,14 @@ from worker.checks.evidence import Evidence, AssertionLimits
 from worker.checks.evaluate import evaluate
 from worker.checks.warmup import warm_up
 assert threading.active_count() == 1
-warm_up(AssertionLimits())
+warm_up(AssertionLimits(max_body_bytes=5_000_000, pattern_seconds=0.5))
 from tests.support.observed import http, parsed_test
 from tests.unit.checks.one_of_each import ONE_OF_EACH
 test = parsed_test("http", *ONE_OF_EACH)
 opened = []
 sys.addaudithook(lambda event, args: opened.append((event, args)) if event in ("open", "import", "socket.connect") else None)
 for page in (http(b'{"a": 1}'), http(b"<a>1</a>", "text/xml"), http("<p>\u0436".encode("koi8-r"), "text/html; charset=koi8-r")):
-    evidence = Evidence(page, AssertionLimits())
+    evidence = Evidence(page, LIMITS)
     for assertion in test.assertions:
         evaluate(assertion, evidence)
 assert opened == [], opened

@@ -4,8 +4,9 @@ import weakref
 
 import pytest
 
+from tests.support.observed import LIMITS
 from worker.apitest.observation import Observation
-from worker.checks.evidence import AssertionLimits, Evidence
+from worker.checks.evidence import Evidence
 from worker.checks.judgement import JudgementError
 from worker.config.options import OPTIONS
 from worker.outcome.failure import FailureCode
@@ -18,7 +19,7 @@ class Large:
 
 def test_an_attempt_that_failed_is_remembered_without_what_it_held() -> None:
     """A traceback holds the frames, and thereby the bodies, of whoever raised: nine brotli bombs made 200 MiB of an evaluator."""
-    evidence = Evidence(Observation(timings=Timings()), AssertionLimits())
+    evidence = Evidence(Observation(timings=Timings()), LIMITS)
     held: list[weakref.ref[Large]] = []
 
     def decode() -> None:
@@ -35,6 +36,6 @@ def test_an_attempt_that_failed_is_remembered_without_what_it_held() -> None:
 
 def test_the_defaults_are_those_of_the_options() -> None:
     default = {option.field: option.default for option in OPTIONS}
-    limits = AssertionLimits()
+    limits = LIMITS
     assert limits.max_body_bytes == default["max_body_size_if_processed"]
     assert limits.pattern_seconds * 1000 == default["regex_timeout"]

@@ -7,13 +7,13 @@ import random
 import re
 import time
 from contextlib import suppress
+from dataclasses import replace
 
 import pytest
 
 from tests.support.node import found_by_node, needs_node
-from tests.support.observed import http, judged
+from tests.support.observed import LIMITS, http, judged
 from tests.unit.checks.dialect import CASES
-from worker.checks.evidence import AssertionLimits
 from worker.checks.judgement import JudgementError
 from worker.checks.pattern import search
 from worker.outcome.failure import FailureCode
@@ -109,7 +109,7 @@ def test_a_pattern_that_would_go_on_for_ages_ends_at_the_limit_with_its_own_code
 
 
 def test_a_pattern_that_is_out_of_time_or_wrong_fails_even_where_the_operator_is_negative() -> None:
-    page, limits = http(b"a" * 40), AssertionLimits(pattern_seconds=0.05)
+    page, limits = http(b"a" * 40), replace(LIMITS, pattern_seconds=0.05)
     slow = judged(page, {"type": "body", "operator": "doesNotMatch", "target": "(a+)+b"}, limits)
     assert (slow.valid, slow.code) == (False, FailureCode.TIMEOUT)
     assert slow.error_message == "the body: the pattern was not done within 50 ms"

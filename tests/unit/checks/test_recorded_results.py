@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from tests.support.observed import LIMITS
 from tests.support.shared import SHARED, needs_shared
 from worker.apitest.observation import Observation
 from worker.apitest.parse import parse
 from worker.apitest.protocols.http import HTTPResponse
 from worker.checks.evaluate import evaluate
-from worker.checks.evidence import AssertionLimits, Evidence
+from worker.checks.evidence import Evidence
 from worker.checks.verdict import conclude
 from worker.outcome.failure import Failure, FailureCode
 from worker.outcome.phases import Timings
@@ -61,7 +62,7 @@ def test_recorded_assertion_results_are_reached_again() -> None:
     for recording in full:
         result, test = recording["result"], parse(recording["check"])
         observation = observed(result)
-        evidence = Evidence(observation, AssertionLimits())
+        evidence = Evidence(observation, LIMITS)
         judged = [evaluate(assertion, evidence) for assertion in test.assertions] if observation.response else []
         assert [one.as_json() for one in judged] == result.get("assertionResults", [])
         verdict = conclude(test, observation, judged)
@@ -86,5 +87,5 @@ def test_recorded_response_times_are_compared_to_the_printed_tenth(margin: float
                 },
             }
         )
-        result = evaluate(test.assertions[0], Evidence(observed(summary), AssertionLimits()))
+        result = evaluate(test.assertions[0], Evidence(observed(summary), LIMITS))
         assert (result.actual, result.valid) == (total, margin > 0)

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from tests.support.observed import dns, http, parsed_test, tcp
+from tests.support.observed import LIMITS, dns, http, parsed_test, tcp
 from worker.apitest.observation import Observation
 from worker.apitest.protocols.http import HTTPResponse
 from worker.checks.evaluate import evaluate
-from worker.checks.evidence import AssertionLimits, Evidence
+from worker.checks.evidence import Evidence
 from worker.checks.limits import MAX_KEPT_BODY
 from worker.checks.protocols.table import response_as_json
 from worker.checks.verdict import conclude
@@ -28,7 +28,7 @@ def reported(
     observation: Observation, *assertions: dict[str, Any], subtype: str = "http", **request: Any
 ) -> dict[str, Any]:
     test = parsed_test(subtype, *assertions, **request)
-    evidence = Evidence(observation, AssertionLimits())
+    evidence = Evidence(observation, LIMITS)
     verdict = conclude(test, observation, [evaluate(assertion, evidence) for assertion in test.assertions])
     response = response_as_json(test, observation, verdict)
     assert response is not None
@@ -107,7 +107,7 @@ def test_no_response_is_none() -> None:
         response_as_json(
             test,
             observation,
-            conclude(test, http(), [evaluate(test.assertions[0], Evidence(http(), AssertionLimits()))]),
+            conclude(test, http(), [evaluate(test.assertions[0], Evidence(http(), LIMITS))]),
         )
         is None
     )

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 
 from tests.support.definitions import api_test, json_path, json_schema, xpath
-from tests.support.observed import TIMINGS, http, parsed_test, tcp
+from tests.support.observed import LIMITS, TIMINGS, http, parsed_test, tcp
 from worker.apitest.observation import Observation
 from worker.apitest.parse import parse
 from worker.apitest.protocols.http import HTTPResponse
@@ -29,7 +30,7 @@ def verdict(
 ) -> Verdict:
     subtype = "tcp" if isinstance(observation.response, TCPConnection) else "http"
     test = parsed_test(subtype, *assertions, **request)
-    evidence = Evidence(observation, limits or AssertionLimits())
+    evidence = Evidence(observation, limits or LIMITS)
     return conclude(test, observation, [evaluate(assertion, evidence) for assertion in test.assertions])
 
 
@@ -130,20 +131,20 @@ def test_a_name_that_was_not_found_is_no_outcome_of_a_connection() -> None:
 
 
 def test_a_limit_has_its_own_code_when_nothing_else_failed() -> None:
-    large = verdict(http(b"ok" * 10), STATUS, BODY, limits=AssertionLimits(max_body_bytes=10))
+    large = verdict(http(b"ok" * 10), STATUS, BODY, limits=replace(LIMITS, max_body_bytes=10))
     assert large.failure == Failure(
         FailureCode.BODY_TOO_LARGE, "the body is larger than the 10 bytes that an assertion may look at"
     )
     slow = verdict(
         http(b"a" * 40),
         {"type": "body", "operator": "matches", "target": "(a+)+b"},
-        limits=AssertionLimits(pattern_seconds=0.05),
+        limits=replace(LIMITS, pattern_seconds=0.05),
     )
     assert slow.failure == Failure(FailureCode.TIMEOUT, "the body: the pattern was not done within 50 ms")
 
 
 def test_an_assertion_that_does_not_hold_counts_more_than_a_limit() -> None:
-    members = listed(verdict(http(b"ok" * 10, status=500), BODY, STATUS, limits=AssertionLimits(max_body_bytes=10)))
+    members = listed(verdict(http(b"ok" * 10, status=500), BODY, STATUS, limits=replace(LIMITS, max_body_bytes=10)))
     assert [member["errorMessage"] for member in members] == [
         "the body is larger than the 10 bytes that an assertion may look at",
         "the status is 500, not 200",
@@ -151,7 +152,7 @@ def test_an_assertion_that_does_not_hold_counts_more_than_a_limit() -> None:
 
 
 def test_a_body_beyond_the_limit_matters_only_to_assertions_that_read_it() -> None:
-    assert verdict(http(b"ok" * 10), STATUS, limits=AssertionLimits(max_body_bytes=10)).passed
+    assert verdict(http(b"ok" * 10), STATUS, limits=replace(LIMITS, max_body_bytes=10)).passed
 
 
 def test_a_test_that_needs_a_newer_version_ends_so_and_names_what_is_missing() -> None:
@@ -178,7 +179,7 @@ def test_a_test_that_keeps_the_body_to_itself_shows_nothing_of_it() -> None:
     assert "s3cret" not in judged.failure.message + repr(judged.assertions)
     assert [result.valid for result in judged.assertions] == [True, False, True, True]
     assert judged.assertions[3].actual == 200
-    large = verdict(page, BODY, limits=AssertionLimits(max_body_bytes=3), noSavingResponseBody=True)
+    large = verdict(page, BODY, limits=replace(LIMITS, max_body_bytes=3), noSavingResponseBody=True)
     assert large.failure is not None
     assert large.failure.code is FailureCode.BODY_TOO_LARGE
 

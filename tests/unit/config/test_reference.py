@@ -1,7 +1,4 @@
-"""What is told about the options is what they are: help, schema and reference against the table, the loader and each other.
-
-`python -m tests.unit.config.test_reference` writes the schema and the reference anew.
-"""
+"""What is told about the options is what they are: help, schema and reference against the table, the loader and each other."""
 
 from __future__ import annotations
 
@@ -12,17 +9,12 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from tests.support.checkout import ROOT
 from tests.unit.config.mistake_files import MISTAKES, sections
 from worker.config.option import Source
 from worker.config.options import NAMES, OPTIONS, UNUSED
 from worker.config.reference import help_text, schema, table
 from worker.wire.keys import generate
 
-SCHEMA = ROOT / "worker-config.schema.json"
-OPERATING = ROOT / "docs" / "operating.md"
-BEGIN = "<!-- reference: generated from worker/config/options.py by `python -m tests.unit.config.test_reference` -->\n"
-END = "<!-- end of reference -->\n"
 KEY = generate("x25519")
 
 SHAPES = {
@@ -64,15 +56,6 @@ def generated_file() -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def validator() -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(json.loads(schema()))
-
-
-def test_the_committed_schema_is_the_generated_one() -> None:
-    assert SCHEMA.read_text() == schema(), "run python -m tests.unit.config.test_reference"
-
-
-def test_the_committed_reference_is_the_generated_one() -> None:
-    inside = OPERATING.read_text().partition(BEGIN)[2].partition(END)[0]
-    assert inside == table(), "run python -m tests.unit.config.test_reference"
 
 
 def test_the_schema_is_one_of_draft_2020_12(validator: jsonschema_rs.Draft202012Validator) -> None:
@@ -129,14 +112,3 @@ def test_the_reference_names_everything() -> None:
         assert f"`{name}`" in text
     for unused in UNUSED:
         assert f"`{unused.name}`" in text
-
-
-def write() -> None:
-    SCHEMA.write_text(schema())
-    text = OPERATING.read_text()
-    before, _, rest = text.partition(BEGIN)
-    OPERATING.write_text(before + BEGIN + table() + END + rest.partition(END)[2])
-
-
-if __name__ == "__main__":
-    write()

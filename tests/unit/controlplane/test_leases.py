@@ -15,8 +15,8 @@ from controlplane.leases import (
     MAX_FAILED,
     STALL,
     Grace,
-    Job,
     JobState,
+    LeasedJob,
     is_lease_of,
     lease_of,
     read_lease,
@@ -36,8 +36,8 @@ def job(
     released: int = 0,
     worker: str | None = "w",
     seen: int | None = NOW,
-) -> Job:
-    return Job(id=JOB, until=until, delivery=delivery, released=released, worker=worker, worker_seen=seen)
+) -> LeasedJob:
+    return LeasedJob(id=JOB, until=until, delivery=delivery, released=released, worker=worker, worker_seen=seen)
 
 
 @given(st.text(min_size=1), st.integers(1, 999))

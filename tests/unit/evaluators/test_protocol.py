@@ -134,6 +134,8 @@ def test_half_a_surrogate_pair_and_a_giant_integer_travel_as_near_as_can_be() ->
 
 
 def test_a_result_with_an_actual_that_cannot_be_packed_is_still_a_reply() -> None:
-    reply = protocol.Reply(results=(replace(RESULT, actual=-(10**400)), replace(RESULT, actual="\ud800")), state="done")
+    reply = protocol.EvaluatorReply(
+        results=(replace(RESULT, actual=-(10**400)), replace(RESULT, actual="\ud800")), state="done"
+    )
     decoded = protocol.decode_reply(protocol.encode_reply(reply))
     assert [result.actual for result in decoded.results] == ["-1" + "0" * 400, "?"]

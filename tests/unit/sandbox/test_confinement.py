@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from worker.sandbox.confinement import Grace, Interrupted, IntervalTimers
+from worker.sandbox.confinement import CPUGrace, Interrupted, IntervalTimers
 
-GRACE = Grace(soft=0.0, hard=0.3)
+GRACE = CPUGrace(soft=0.0, hard=0.3)
 SIGNALS = (signal.SIGPROF, signal.SIGALRM, signal.SIGVTALRM)
 
 

@@ -20,13 +20,13 @@ from worker.errors import EnvelopeError, MessageError, SignatureError
 from worker.secret import Secret
 from worker.wire import envelope, keys, messages, signing
 from worker.wire.keys import PrivateKey, PublicKey
-from worker.wire.signing import Credentials, ReceivedRequest, Request
+from worker.wire.signing import Credentials, ReceivedRequest, UnsignedRequest
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 HOST = "intake.example.com"
 LOCATION = "pl:office-0123456789abcdef"
 CREDENTIALS = Credentials("0123456789abcdef", Secret("a test's secret"), LOCATION)
-REQUEST = Request(
+REQUEST = UnsignedRequest(
     method="POST",
     path="/worker/v1/pull",
     host=HOST,

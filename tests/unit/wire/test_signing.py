@@ -13,14 +13,21 @@ from multidict import CIMultiDict
 from worker.errors import SignatureError
 from worker.secret import Secret
 from worker.wire import signing, sigv4
-from worker.wire.signing import AuthenticRequestError, Credentials, Reason, ReceivedRequest, Request, SignedRequest
+from worker.wire.signing import (
+    AuthenticRequestError,
+    Credentials,
+    Reason,
+    ReceivedRequest,
+    SignedRequest,
+    UnsignedRequest,
+)
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 WORKER = "3f2a8a3e-6d0c-4a53-9b0e-1f2d3c4b5a69"
 HOST = "intake.example.com"
 SECRET = Secret("not-a-secret-but-a-test-value")
 CREDENTIALS = Credentials("0123456789abcdef0123456789abcdef", SECRET, "pl:office-0123456789abcdef")
-REQUEST = Request(
+REQUEST = UnsignedRequest(
     method="POST",
     path="/worker/v1/pull",
     host=HOST,
@@ -31,7 +38,7 @@ REQUEST = Request(
 )
 
 
-def received(signed: SignedRequest, request: Request = REQUEST, host: str | None = None) -> ReceivedRequest:
+def received(signed: SignedRequest, request: UnsignedRequest = REQUEST, host: str | None = None) -> ReceivedRequest:
     headers = CIMultiDict(signed.headers)
     headers["Host"] = host or request.host
     return ReceivedRequest(method=request.method, path=request.path, headers=headers, body=request.body)

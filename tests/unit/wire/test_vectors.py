@@ -16,7 +16,14 @@ from worker.errors import EnvelopeError, SignatureError
 from worker.secret import Secret
 from worker.wire import envelope, signing, sigv4
 from worker.wire.keys import PrivateKey, PublicKey
-from worker.wire.signing import AuthenticRequestError, Credentials, Reason, ReceivedRequest, Request, VerifiedRequest
+from worker.wire.signing import (
+    AuthenticRequestError,
+    Credentials,
+    Reason,
+    ReceivedRequest,
+    UnsignedRequest,
+    VerifiedRequest,
+)
 
 VECTORS = ROOT / "tests" / "vectors"
 SIGNING = json.loads((VECTORS / "signing.json").read_text())
@@ -65,7 +72,7 @@ def test_a_request_of_the_vectors_is_signed_in_these_steps(case: dict[str, Any])
     scope = sigv4.Scope(day=date[:8], region=CREDENTIALS.location)
     assert canonical == case["canonical_request"]
     assert sigv4.string_to_sign(sigv4.PL1, scope, date, canonical) == case["string_to_sign"]
-    request = Request(
+    request = UnsignedRequest(
         method=case["method"],
         path=target,
         host=headers["Host"],

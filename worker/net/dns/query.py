@@ -13,9 +13,17 @@ import socket
 from dataclasses import dataclass
 
 from worker.egress.nameserver import Nameserver
+from worker.errors import SyntheticsError
 from worker.net.dial import dial
 from worker.net.dialogue import Dialogue
-from worker.net.dns.wire import ForeignReplyError, MalformedReplyError, Question, Reply, decode_reply, encode_query
+from worker.net.dns.wire import (
+    DNSReply,
+    ForeignReplyError,
+    MalformedReplyError,
+    Question,
+    decode_dns_reply,
+    encode_query,
+)
 from worker.net.failure import no_answer_within
 from worker.net.readiness import readable
 from worker.net.recorder import Recorder
@@ -29,7 +37,7 @@ the loop.
 _DATAGRAM = 65_535
 
 
-class NoReplyError(Exception):
+class NoReplyError(SyntheticsError):
     """The server gave no usable answer. *code* is what resolvers call it (ETIMEOUT, ECONNREFUSED, EBADRESP)."""
 
     def __init__(self, code: str, reason: str) -> None:
@@ -38,14 +46,14 @@ class NoReplyError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TimedReply:
     """*arrived* is when the kernel had it, in nanoseconds of wall time, where that is known."""
 
-    reply: Reply
+    reply: DNSReply
     arrived: int | None
 
 
-async def ask(server: Nameserver, question: Question, seconds: float, recorder: Recorder) -> Answer:
+async def ask(server: Nameserver, question: Question, seconds: float, recorder: Recorder) -> TimedReply:
     """The server's answer, whatever its rcode, within *seconds*, TCP included. Raises NoReplyError."""
     try:
         async with asyncio.timeout(seconds):
@@ -61,7 +69,7 @@ async def ask(server: Nameserver, question: Question, seconds: float, recorder: 
         raise NoReplyError("EBADRESP", f"a malformed answer: {error}") from None
 
 
-async def _ask_udp(server: Nameserver, question: Question) -> Answer:
+async def _ask_udp(server: Nameserver, question: Question) -> TimedReply:
     query_id = secrets.randbits(16)
     family = socket.AF_INET if server.address.version == 4 else socket.AF_INET6
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
@@ -72,7 +80,7 @@ async def _ask_udp(server: Nameserver, question: Question) -> Answer:
         for _ in range(MAX_FOREIGN):
             datagram, arrived = await _receive(sock)
             try:
-                return Answer(decode_reply(datagram, question, query_id), arrived)
+                return TimedReply(decode_dns_reply(datagram, question, query_id), arrived)
             except ForeignReplyError:
                 continue
     raise MalformedReplyError("a flood of datagrams that answer something else")
@@ -87,7 +95,7 @@ async def _receive(sock: socket.socket) -> tuple[bytes, int | None]:
             continue
 
 
-async def _ask_tcp(server: Nameserver, question: Question, recorder: Recorder) -> Answer:
+async def _ask_tcp(server: Nameserver, question: Question, recorder: Recorder) -> TimedReply:
     query_id = secrets.randbits(16)
     query = encode_query(question, query_id)
     stream = await dial(server.address, server.port, recorder)
@@ -95,11 +103,11 @@ async def _ask_tcp(server: Nameserver, question: Question, recorder: Recorder) -
         dialogue = Dialogue(stream)
         dialogue.send(len(query).to_bytes(2, "big") + query)
         size = int.from_bytes(await dialogue.receive_exactly(2), "big")
-        reply = decode_reply(await dialogue.receive_exactly(size), question, query_id)
+        reply = decode_dns_reply(await dialogue.receive_exactly(size), question, query_id)
     except ForeignReplyError as error:
         raise MalformedReplyError(str(error)) from None
     finally:
         stream.close()
     if reply.truncated:
         raise MalformedReplyError("truncated over TCP as well")
-    return Answer(reply, stream.arrived)
+    return TimedReply(reply, stream.arrived)

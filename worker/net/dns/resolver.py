@@ -23,7 +23,7 @@ import pycares
 from worker.egress.hosts import Address, Name, unmapped
 from worker.egress.nameserver import Nameserver
 from worker.net.dns.query import NoReplyError, ask
-from worker.net.dns.wire import Question, Reply
+from worker.net.dns.wire import DNSReply, Question
 from worker.net.failure import DoorError, no_answer_within, of_rcode, unresolved
 from worker.net.recorder import Recorder
 from worker.outcome.failure import Failure
@@ -56,7 +56,7 @@ class Consultation:
     """The result of asking servers in order. *reply* is None when nobody answered; then *code* and *trouble* say why."""
 
     server: Nameserver | None = None
-    reply: Reply | None = None
+    reply: DNSReply | None = None
     arrived: int | None = None
     code: str = ""
     trouble: str = ""

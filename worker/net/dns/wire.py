@@ -14,6 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import IPv6Address
 
+from worker.errors import SyntheticsError
+
 RECORD_TYPES = {
     "A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "SRV": 33, "CAA": 257,
 }  # fmt: skip
@@ -41,15 +43,15 @@ _RECURSION_DESIRED = 0x0100
 _TRUNCATED = 0x0200
 
 
-class ForeignReplyError(ValueError):
+class ForeignReplyError(SyntheticsError):
     """Not an answer to this question: another id, another question, or no answer at all. Wait for the real one."""
 
 
-class MalformedReplyError(ValueError):
+class MalformedReplyError(SyntheticsError):
     """An answer to this question that breaks the format or a bound."""
 
 
-class QuestionError(ValueError):
+class QuestionError(SyntheticsError):
     """A name that cannot be put on the wire."""
 
 
@@ -62,7 +64,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class DNSReply:
     """*records* are those that the CNAME chain leads to; *ttl* in seconds is the smallest on the way, None without
     records.
     """
@@ -96,7 +98,7 @@ def encode_name(name: str) -> bytes:
     return b"".join(bytes((len(label),)) + label for label in labels) + b"\0"
 
 
-def decode_reply(wire: bytes, question: Question, query_id: int) -> Reply:
+def decode_dns_reply(wire: bytes, question: Question, query_id: int) -> DNSReply:
     """Read the answer to *question*. Raises ForeignReplyError or MalformedReplyError."""
     if len(wire) < _HEADER.size:
         raise ForeignReplyError("shorter than a DNS header")
@@ -109,7 +111,7 @@ def decode_reply(wire: bytes, question: Question, query_id: int) -> Reply:
     try:
         if questions != 1:
             if questions == 0 and bits & 15:  # servers that do not understand the question may leave it out
-                return Reply(rcode=rcode, flags=flags, truncated=False)
+                return DNSReply(rcode=rcode, flags=flags, truncated=False)
             raise ForeignReplyError("not exactly one question")
         name, at = reader.name(_HEADER.size)
         if (name.lower(), *struct.unpack_from("!HH", wire, at)) != (
@@ -119,11 +121,11 @@ def decode_reply(wire: bytes, question: Question, query_id: int) -> Reply:
         ):
             raise ForeignReplyError("another question")
         if bits & _TRUNCATED:
-            return Reply(rcode=rcode, flags=flags, truncated=True)
+            return DNSReply(rcode=rcode, flags=flags, truncated=True)
         records, ttl = _follow(reader.answers(at + 4, answers), question)
     except (struct.error, IndexError):
         raise MalformedReplyError("the answer ends too early") from None
-    return Reply(rcode=rcode, flags=flags, truncated=False, records=records, ttl=ttl)
+    return DNSReply(rcode=rcode, flags=flags, truncated=False, records=records, ttl=ttl)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from worker.secret import Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
+class BasicCredentials:
     """Sent to the origin for which they were given and to no other."""
 
     username: str

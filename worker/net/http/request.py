@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from msgspec import Struct
 
-from worker.net.http.credentials import Credentials
+from worker.net.http.credentials import BasicCredentials
 from worker.net.http.error import HTTPError
 from worker.net.http.fields import Fields, first_value
 from worker.net.http.url import Target, parse, shown
@@ -44,7 +44,7 @@ class Request(Struct, frozen=True, kw_only=True):
     body: bytes | None = None
     content_type: str | None = None
     """Of *body*; a Content-Type among *headers* wins over it."""
-    credentials: Credentials | None = None
+    credentials: BasicCredentials | None = None
     """They win over those in *url*."""
     follow_redirects: bool = False
     verify: bool = True
@@ -59,7 +59,7 @@ class Outgoing:
     headers: Fields = ()
     body: bytes | None = None
     content_type: str | None = None
-    credentials: Credentials | None = None
+    credentials: BasicCredentials | None = None
 
 
 def prepare(request: Request) -> Outgoing:

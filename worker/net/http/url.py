@@ -12,14 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote, urljoin
 
-from worker.egress.hosts import parse_host
+from worker.egress.hosts import WEB_PORTS, parse_host
 from worker.errors import HostError
-from worker.net.http.credentials import Credentials
+from worker.net.http.credentials import BasicCredentials
 from worker.net.http.error import HTTPError
 from worker.outcome.failure import FailureCode
 from worker.secret import Secret
-
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(\?[^#]*)?", re.ASCII)
 """RFC 3986 appendix B, of an absolute URL with an authority; the fragment is left out, it is never sent."""
@@ -48,7 +46,7 @@ class Target:
     host: str
     port: int
     path: str
-    credentials: Credentials | None = None
+    credentials: BasicCredentials | None = None
 
     @property
     def secure(self) -> bool:
@@ -58,7 +56,7 @@ class Target:
     def authority(self) -> str:
         """The Host header's value (RFC 9110 §7.2): the port only where it is not the scheme's own."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
+        return host if self.port == WEB_PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def origin(self) -> tuple[str, str, int]:
@@ -77,7 +75,7 @@ def parse(text: str, query: Sequence[tuple[str, str]] = ()) -> Target:
         raise HTTPError(FailureCode.INVALID_REQUEST, f"{shown(text)} is not a URL of the form http://host/path")
     scheme, authority, path, own_query = match.groups()
     scheme = scheme.lower()
-    if scheme not in _DEFAULT_PORTS:
+    if scheme not in WEB_PORTS:
         raise HTTPError(FailureCode.INVALID_REQUEST, f"{shown(text)}: the scheme {scheme} is neither http nor https")
     parts = _AUTHORITY.fullmatch(authority)
     if parts is None:
@@ -151,13 +149,13 @@ def _in_ascii(host: str, text: str) -> str:
 
 def _port(port: str | None, scheme: str, text: str) -> int:
     if not port:
-        return _DEFAULT_PORTS[scheme]
+        return WEB_PORTS[scheme]
     number = int(port) if len(port) <= len("65535") else 0
     if not 0 < number <= 65535:
         raise HTTPError(FailureCode.INVALID_REQUEST, f"{shown(text)}: {port[:20]} is not a valid port number")
     return number
 
 
-def _credentials(userinfo: str) -> Credentials:
+def _credentials(userinfo: str) -> BasicCredentials:
     username, _, password = userinfo.partition(":")
-    return Credentials(username=unquote(username), password=Secret(unquote(password)))
+    return BasicCredentials(username=unquote(username), password=Secret(unquote(password)))

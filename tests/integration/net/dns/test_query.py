@@ -18,7 +18,7 @@ from tests.support.servers.dns import DNSServer, Query
 from tests.support.waiting import until
 from worker.egress.nameserver import Nameserver
 from worker.net.dns.query import MAX_FOREIGN, NoReplyError, ask
-from worker.net.dns.wire import Question, Reply, encode_name
+from worker.net.dns.wire import DNSReply, Question, encode_name
 
 NAME = "www.example.org"
 ASKED = Question(NAME, "A")
@@ -26,7 +26,7 @@ HONEST = dns.zone({NAME: {"A": ["192.0.2.1"], "TXT": ['"' + "x" * 250 + '"' for 
 MANY = dns.zone({NAME: {"A": [f"192.0.2.{number}" for number in range(1, 201)]}})
 
 
-async def asked(server: Nameserver, question: Question, seconds: float) -> Reply:
+async def asked(server: Nameserver, question: Question, seconds: float) -> DNSReply:
     return (await ask(server, question, seconds, recorder())).reply
 
 

@@ -6,7 +6,7 @@ from tests.integration.net.way import CLOCK
 from tests.support.servers.door import loopback_door
 from tests.support.servers.http import Seen, reply, serving
 from worker.net.http.client import Client
-from worker.net.http.credentials import Credentials
+from worker.net.http.credentials import BasicCredentials
 from worker.net.http.request import Request
 from worker.net.http.response import HTTPLimits
 from worker.outcome.failure import FailureCode
@@ -64,5 +64,5 @@ async def test_what_cannot_be_sent_is_a_value_too() -> None:
 
 
 def test_credentials_are_never_shown() -> None:
-    request = Request(url="http://h/", credentials=Credentials(username="u", password=Secret("hunter2")))
+    request = Request(url="http://h/", credentials=BasicCredentials(username="u", password=Secret("hunter2")))
     assert "hunter2" not in repr(request)

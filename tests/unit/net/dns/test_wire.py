@@ -24,12 +24,12 @@ from worker.net.dns.wire import (
     MAX_CHAIN,
     MAX_RECORDS,
     RECORD_TYPES,
+    DNSReply,
     ForeignReplyError,
     MalformedReplyError,
     Question,
     QuestionError,
-    Reply,
-    decode_reply,
+    decode_dns_reply,
     encode_name,
     encode_query,
 )
@@ -46,9 +46,9 @@ def response(records: list[tuple[str, str, list[str]]], asked: Question, *, ttl:
     return made
 
 
-def read(records: list[tuple[str, str, list[str]]], kind: str, name: str = NAME) -> Reply:
+def read(records: list[tuple[str, str, list[str]]], kind: str, name: str = NAME) -> DNSReply:
     asked = Question(name, kind)
-    return decode_reply(response(records, asked).to_wire(max_size=65_535), asked, ID)
+    return decode_dns_reply(response(records, asked).to_wire(max_size=65_535), asked, ID)
 
 
 def test_a_query_is_what_dnspython_reads_back() -> None:
@@ -100,7 +100,7 @@ def test_a_cname_chain_is_followed_and_the_smallest_ttl_counts() -> None:
     made = response([("c.example.net.", "A", ["192.0.2.7"])], asked, ttl=300)
     made.answer.insert(0, dns.rrset.from_text("B.example.org.", 20, "IN", "CNAME", "c.example.net."))
     made.answer.insert(0, dns.rrset.from_text("a.example.org.", 90, "IN", "CNAME", "b.EXAMPLE.org."))
-    reply = decode_reply(made.to_wire(), asked, ID)
+    reply = decode_dns_reply(made.to_wire(), asked, ID)
     assert (reply.records, reply.ttl) == (("192.0.2.7",), 20)
 
 
@@ -138,19 +138,19 @@ def test_the_rcode_is_named(rcode: str, name: str) -> None:
     asked = Question(NAME, "A")
     made = response([], asked)
     made.set_rcode(dns.rcode.from_text(rcode))
-    assert decode_reply(made.to_wire(), asked, ID).rcode == name
+    assert decode_dns_reply(made.to_wire(), asked, ID).rcode == name
 
 
 def test_an_error_without_a_question_is_an_answer() -> None:
     wire = struct.pack("!HHHHHH", ID, 0x8180 | 1, 0, 0, 0, 0)
-    assert decode_reply(wire, Question(NAME, "A"), ID).rcode == "FORMERR"
+    assert decode_dns_reply(wire, Question(NAME, "A"), ID).rcode == "FORMERR"
 
 
 def test_a_truncated_answer_says_so_and_its_records_are_not_read() -> None:
     asked = Question(NAME, "A")
     made = response([(NAME + ".", "A", ["192.0.2.1"])], asked)
     made.flags |= dns.flags.TC
-    reply = decode_reply(made.to_wire()[:-3], asked, ID)
+    reply = decode_dns_reply(made.to_wire()[:-3], asked, ID)
     assert (reply.truncated, reply.records) == (True, ())
 
 
@@ -175,12 +175,12 @@ def honest() -> bytes:
 )
 def test_what_does_not_answer_the_question_is_foreign(lie: Callable[[bytes], bytes]) -> None:
     with pytest.raises(ForeignReplyError):
-        decode_reply(lie(honest()), Question(NAME, "A"), ID)
+        decode_dns_reply(lie(honest()), Question(NAME, "A"), ID)
 
 
 def test_the_question_is_compared_without_regard_to_case() -> None:
     wire = honest().replace(b"\3www\7example", b"\3WwW\7eXample")
-    assert decode_reply(wire, Question(NAME, "A"), ID).records == ("192.0.2.1",)
+    assert decode_dns_reply(wire, Question(NAME, "A"), ID).records == ("192.0.2.1",)
 
 
 def crafted(answers: bytes, *, count: int = 1, kind: str = "A") -> bytes:
@@ -223,7 +223,7 @@ FIRST_ANSWER = len(crafted(b""))
 )
 def test_a_broken_answer_is_malformed(kind: str, answers: bytes) -> None:
     with pytest.raises(MalformedReplyError):
-        decode_reply(crafted(answers, kind=kind), Question(NAME, kind), ID)
+        decode_dns_reply(crafted(answers, kind=kind), Question(NAME, kind), ID)
 
 
 def test_pointers_may_not_add_up_to_a_longer_name() -> None:
@@ -235,15 +235,15 @@ def test_pointers_may_not_add_up_to_a_longer_name() -> None:
         answers += one
         previous, at = at, at + len(one)
     with pytest.raises(MalformedReplyError, match="255"):
-        decode_reply(crafted(answers, count=300), Question(NAME, "A"), ID)
+        decode_dns_reply(crafted(answers, count=300), Question(NAME, "A"), ID)
 
 
 def test_more_records_than_the_bound_are_refused() -> None:
     one = record(POINTER, "A", b"\x7f\0\0\1")
     asked = Question(NAME, "A")
-    assert len(decode_reply(crafted(one * MAX_RECORDS, count=MAX_RECORDS), asked, ID).records) == MAX_RECORDS
+    assert len(decode_dns_reply(crafted(one * MAX_RECORDS, count=MAX_RECORDS), asked, ID).records) == MAX_RECORDS
     with pytest.raises(MalformedReplyError, match="records"):
-        decode_reply(crafted(one * (MAX_RECORDS + 1), count=MAX_RECORDS + 1), asked, ID)
+        decode_dns_reply(crafted(one * (MAX_RECORDS + 1), count=MAX_RECORDS + 1), asked, ID)
 
 
 def test_a_long_chain_of_pointers_is_no_deep_recursion() -> None:
@@ -253,7 +253,7 @@ def test_a_long_chain_of_pointers_is_no_deep_recursion() -> None:
     hidden = POINTER + struct.pack("!HHIH", 99, 1, 60, len(chain)) + chain
     owner = struct.pack("!H", 0xC000 | at + 2 * 4999)
     wire = crafted(hidden + record(owner, "A", b"\x7f\0\0\1"), count=2)
-    assert decode_reply(wire, Question(NAME, "A"), ID).records == ("127.0.0.1",)
+    assert decode_dns_reply(wire, Question(NAME, "A"), ID).records == ("127.0.0.1",)
 
 
 def test_the_dearest_answer_is_read_in_milliseconds() -> None:
@@ -263,7 +263,7 @@ def test_the_dearest_answer_is_read_in_milliseconds() -> None:
     one = record(POINTER, "MX", b"\0\1" + POINTER)
     wire = struct.pack("!HHHHHH", ID, 0x8180, 1, MAX_RECORDS, 0, 0) + question + one * MAX_RECORDS
     began = time.process_time()
-    reply = decode_reply(wire, Question(".".join("a" * 127), "MX"), ID)
+    reply = decode_dns_reply(wire, Question(".".join("a" * 127), "MX"), ID)
     assert time.process_time() - began < 0.1
     assert len(reply.records) == MAX_RECORDS
 
@@ -272,7 +272,7 @@ def test_the_dearest_answer_is_read_in_milliseconds() -> None:
 def test_any_bytes_are_an_answer_or_refused(noise: bytes) -> None:
     for wire in (noise, crafted(noise, count=3), honest() + noise):
         try:
-            decode_reply(wire, Question(NAME, "A"), ID)
+            decode_dns_reply(wire, Question(NAME, "A"), ID)
         except (ForeignReplyError, MalformedReplyError):
             continue
 
@@ -284,10 +284,10 @@ def test_one_changed_octet_never_escapes_the_decoder(data: st.DataObject) -> Non
     )
     wire[data.draw(st.integers(0, len(wire) - 1))] = data.draw(st.integers(0, 255))
     try:
-        reply = decode_reply(bytes(wire), Question(NAME, "MX"), ID)
+        reply = decode_dns_reply(bytes(wire), Question(NAME, "MX"), ID)
     except (ForeignReplyError, MalformedReplyError):
         return
-    assert isinstance(reply, Reply)
+    assert isinstance(reply, DNSReply)
 
 
 labels = st.text("abcdefghijklmnopqrstuvwxyzABC0123456789-_", min_size=1, max_size=20)
@@ -302,7 +302,7 @@ def test_names_are_written_as_dnspython_writes_them(name: str, target: list[byte
     owner = dns.name.from_text(name)
     other = dns.name.Name([*target, b""])
     made.answer.append(dns.rrset.from_rdata(owner, 60, dns.rdata.from_text("IN", "CNAME", other.to_text())))
-    assert decode_reply(made.to_wire(), asked, ID).records == (other.to_text(omit_final_dot=True),)
+    assert decode_dns_reply(made.to_wire(), asked, ID).records == (other.to_text(omit_final_dot=True),)
 
 
 @given(
@@ -312,7 +312,7 @@ def test_names_are_written_as_dnspython_writes_them(name: str, target: list[byte
 def test_addresses_keep_their_order(four: list[IPv4Address], six: list[IPv6Address]) -> None:
     for kind, addresses in (("A", four), ("AAAA", six)):
         packed = b"".join(record(POINTER, kind, address.packed) for address in addresses)
-        reply = decode_reply(crafted(packed, count=len(addresses), kind=kind), Question(NAME, kind), ID)
+        reply = decode_dns_reply(crafted(packed, count=len(addresses), kind=kind), Question(NAME, kind), ID)
         assert reply.records == tuple(map(str, addresses))
 
 
@@ -324,4 +324,4 @@ def test_a_name_that_does_not_fit_the_wire_is_refused(name: str) -> None:
 
 def test_a_negative_ttl_is_zero() -> None:
     wire = crafted(POINTER + struct.pack("!HHIH", 1, 1, 1 << 31, 4) + b"\x7f\0\0\1")
-    assert decode_reply(wire, Question(NAME, "A"), ID).ttl == 0
+    assert decode_dns_reply(wire, Question(NAME, "A"), ID).ttl == 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from worker.net.http.credentials import Credentials
+from worker.net.http.credentials import BasicCredentials
 from worker.net.http.redirect import is_redirect, method_after, next_hop
 from worker.net.http.request import Outgoing, Request, encode, prepare
 from worker.net.http.url import parse
@@ -52,7 +52,7 @@ def sent(url: str = "http://a/1") -> Outgoing:
             headers=headers,
             body=b"body",
             content_type="text/plain",
-            credentials=Credentials(username="u", password=Secret("p")),
+            credentials=BasicCredentials(username="u", password=Secret("p")),
         )
     )
 

@@ -11,7 +11,7 @@ from aiohttp.http import HttpRequestParser, RawRequestMessage
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.net.http.credentials import Credentials
+from worker.net.http.credentials import BasicCredentials
 from worker.net.http.error import HTTPError
 from worker.net.http.request import Request, encode, prepare, tls_name
 from worker.outcome.failure import FailureCode
@@ -85,7 +85,7 @@ def test_a_chunked_body_that_the_author_asked_for_is_framed_so() -> None:
 
 
 def test_credentials_come_from_the_test_then_from_the_url() -> None:
-    written = Credentials(username="Aladdin", password=Secret("open sesame"))  # RFC 7617 §2
+    written = BasicCredentials(username="Aladdin", password=Secret("open sesame"))  # RFC 7617 §2
     both = Request(url="http://u:p@h", credentials=written)
     assert b"\r\nAuthorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==\r\n" in encode(prepare(both))
     assert b"\r\nAuthorization: Basic dTpw\r\n" in encode(prepare(Request(url="http://u:p@h")))
