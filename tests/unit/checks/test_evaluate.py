@@ -142,12 +142,12 @@ def test_any_assertion_on_anything_ends_in_a_result_that_travels_and_is_the_same
 def test_importing_has_no_side_effects_and_warming_up_leaves_nothing_to_load() -> None:
     program = """
 import sys, threading
-from worker.checks.evidence import Evidence, AssertionLimits
+from worker.checks.evidence import Evidence
 from worker.checks.evaluate import evaluate
 from worker.checks.warmup import warm_up
 assert threading.active_count() == 1
-warm_up(AssertionLimits(max_body_bytes=5_000_000, pattern_seconds=0.5))
-from tests.support.observed import http, parsed_test
+from tests.support.observed import LIMITS, http, parsed_test
+warm_up(LIMITS)
 from tests.unit.checks.one_of_each import ONE_OF_EACH
 test = parsed_test("http", *ONE_OF_EACH)
 opened = []
