@@ -32,7 +32,11 @@ from worker.clock import SystemClock
 from worker.evaluators.pool import Evaluators
 from worker.outcome.phases import Timings
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the kernel limits and the canary are Linux's")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="the kernel limits and the canary are Linux's"),
+    # Evaluators are nice: beside four busy loops they have a twentieth of the processors, and the siege takes minutes.
+    pytest.mark.timeout(1800),
+]
 
 LIMIT = 0.1
 ATTACKERS = 4
@@ -176,7 +180,7 @@ async def siege(folder: Path) -> Report:
             attacks = [aimed(attack, str(canary.path), caller.address) for attack in hostile.ATTACKS]
             async with Evaluators(SIZE, replace(LIMITS, pattern_seconds=LIMIT), SystemClock()) as pool:
                 await besiege(pool, attacks, report)
-                await until(lambda: pool.idle == SIZE + 1)
+                await until(lambda: pool.idle == SIZE + 1, seconds=300)
                 children = psutil.Process().children()
                 report.processes = len(children)
                 report.resident_mb = sum(child.memory_full_info().pss for child in children) / 1024**2
