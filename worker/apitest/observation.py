@@ -26,6 +26,8 @@ class Observation:
     failure: Failure | None = None
     resolution: Resolution | None = None
     response: ProbeResponse | None = None
+    trouble: str | None = None
+    """The worker's own trouble while it probed, in words: then a failure is not the target's."""
 
     def resolution_as_json(self) -> dict[str, Any] | None:
         """The `dns_resolution` object of a result, or None when nothing was looked up or dialled."""

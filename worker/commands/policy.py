@@ -11,9 +11,10 @@ from worker.egress.explain import Explanation, explain, unreadable
 from worker.egress.hosts import Address, Host, Name, parse_host
 from worker.egress.policy import Policy
 from worker.errors import ExitCode, HostError
+from worker.net.deadline import Deadline
 from worker.net.dns.resolver import Resolver
 from worker.net.failure import DoorError
-from worker.net.recorder import NANOSECONDS, Recorder
+from worker.net.recorder import Recorder
 
 LOOKUP_SECONDS = 10
 """Longest look-up of one host: every server has had its turn by then."""
@@ -58,5 +59,4 @@ async def _answers(host: Host, judge: Policy, resolver: Resolver, clock: Clock) 
     """Look a name up; nothing for a denied one, which is not asked of anybody. Raises DoorError."""
     if not isinstance(host, Name) or not judge.judge_name(host).allowed:
         return ()
-    deadline = clock.monotonic_ns() + LOOKUP_SECONDS * NANOSECONDS
-    return await resolver.resolve(host, Recorder(clock, deadline))
+    return await resolver.resolve(host, Recorder(clock, Deadline(clock, LOOKUP_SECONDS)))

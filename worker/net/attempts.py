@@ -34,7 +34,7 @@ async def first_reached(
             if position == last:
                 reached = await reach(address)
             else:
-                async with asyncio.timeout(recorder.remaining() / (last - position + 1)):
+                async with recorder.limit(recorder.remaining() / (last - position + 1)):
                     reached = await reach(address)
         except (OSError, DoorError, asyncio.CancelledError) as error:
             failure = _failure(error, address, port)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from worker.net.recorder import Recorder
 from worker.net.stream import Stream
 
 MAX_HEAD = 16_384
@@ -11,8 +12,9 @@ MAX_HEAD = 16_384
 class Dialogue:
     """Reads replies of known length or known end. Raises OSError when the peer hangs up or says too much."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, recorder: Recorder) -> None:
         self._stream = stream
+        self._recorder = recorder
         self._received = bytearray()
 
     def send(self, data: bytes) -> None:
@@ -47,4 +49,5 @@ class Dialogue:
         data = await self._stream.receive()
         if not data:
             raise ConnectionResetError("it hung up")
+        self._recorder.exclude(self._stream.arrived)
         self._received += data

@@ -3,7 +3,7 @@
 Resolve once, judge every answer, dial a judged address, compare the peer, shake hands: in this order, each step timed
 as a phase of the recorder (`dns`, `tcp`, `ssl`). Addresses are tried one after another in the resolver's order and
 each attempt is recorded; there is no racing. The caller bounds the whole by the deadline that its recorder knows
-(`asyncio.timeout`); a cancellation at any await closes what was opened.
+(`Deadline.limit`); a cancellation at any await closes what was opened.
 """
 
 from __future__ import annotations

@@ -2,26 +2,25 @@
 
 One recorder belongs to one hop. Phases follow one another without gaps unless `stop` is called; none ever overlap.
 What is measured is the network and the target: the worker's own lateness, between the arrival of an answer and the
-turn in which a busy loop reads it, is in no phase (`exclude`, *arrived*). The recorder knows when the test's time is
-over, so that every bound on the way can be cut from what is left; lateness counts there.
+turn in which a busy loop reads it, is in no phase (`exclude`, *arrived*), and the deadline hears of it. The recorder knows
+the deadline, so that every bound on the way can be cut from what is left.
 """
 
 from __future__ import annotations
 
 from worker.clock import Clock
 from worker.egress.hosts import Address
+from worker.net.deadline import Deadline, TimeLimit
 from worker.outcome.phases import NANOSECONDS_PER_TENTH, Timings
 from worker.outcome.resolution import Attempt, Resolution
 
-NANOSECONDS = 1_000_000_000
-
 
 class Recorder:
-    """Mutable, for one hop. *deadline_ns* is a moment of `clock.monotonic_ns()`."""
+    """Mutable, for one hop. The *deadline* is the run's."""
 
     __slots__ = (
         "_clock",
-        "_deadline_ns",
+        "_deadline",
         "_excluded_ns",
         "_since",
         "address",
@@ -33,9 +32,9 @@ class Recorder:
         "server",
     )
 
-    def __init__(self, clock: Clock, deadline_ns: int) -> None:
+    def __init__(self, clock: Clock, deadline: Deadline) -> None:
         self._clock = clock
-        self._deadline_ns = deadline_ns
+        self._deadline = deadline
         self._excluded_ns = 0
         self._since = 0
         self.running: str | None = None
@@ -67,14 +66,23 @@ class Recorder:
 
     def exclude_ns(self, nanoseconds: int) -> None:
         """Leave the last *nanoseconds* of the running phase out of it."""
-        self._excluded_ns += min(max(0, nanoseconds), self.now_ns() - self._since)
+        late = min(max(0, nanoseconds), self.now_ns() - self._since)
+        self._excluded_ns += late
+        self._deadline.excuse_ns(late)
+
+    def excuse(self, arrived: int | None) -> None:
+        """Tell the deadline that what the kernel had *arrived* then was read just now; the phase goes on."""
+        if arrived is not None:
+            self._deadline.excuse_ns(self._clock.age_ns(arrived))
 
     def _moment(self, arrived: int | None) -> int:
         """Not before the phase that runs: wall time may have been set since *arrived* was written down."""
         now = self.now_ns()
         if arrived is None:
             return now
-        return min(now, max(self._since, now - self._clock.age_ns(arrived)))
+        age = self._clock.age_ns(arrived)
+        self._deadline.excuse_ns(age)
+        return min(now, max(self._since, now - age))
 
     def _end(self, now: int) -> None:
         if self.running is not None:
@@ -83,11 +91,15 @@ class Recorder:
 
     def detached(self) -> Recorder:
         """A recorder with the same deadline, for what happens on the way and is not about the target."""
-        return Recorder(self._clock, self._deadline_ns)
+        return Recorder(self._clock, self._deadline)
 
     def remaining(self) -> float:
         """Seconds until the test's time is over; negative afterwards."""
-        return (self._deadline_ns - self._clock.monotonic_ns()) / NANOSECONDS
+        return self._deadline.remaining()
+
+    def limit(self, seconds: float) -> TimeLimit:
+        """Bound a part of the way to *seconds*, in which the worker's lateness does not count."""
+        return self._deadline.limit(seconds)
 
     def now_ns(self) -> int:
         """A moment of the recorder's own time, which stands still while the worker is late."""

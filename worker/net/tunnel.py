@@ -69,12 +69,11 @@ class Tunnels:
         try:
             if self.proxy.scheme == "https":
                 stream = await self._secure(stream, recorder)
-            dialogue = Dialogue(stream)
+            dialogue = Dialogue(stream, recorder)
             if self.proxy.scheme == "socks5":
                 await self._socks(dialogue, target, port)
             else:
                 await self._connect(dialogue, target, port)
-            recorder.exclude(stream.arrived)
             return dialogue.release()
         except BaseException as error:
             stream.close()

@@ -7,25 +7,25 @@ own name included.
 
 from __future__ import annotations
 
-import asyncio
-
 from worker.apitest.observation import Observation
 from worker.apitest.protocols.dns import DNSAnswer, DNSAnswers, DNSRequest
 from worker.clock import Clock
+from worker.net.deadline import Deadline
 from worker.net.door import Door
 from worker.net.failure import DoorError, of_rcode, out_of_time
-from worker.net.recorder import NANOSECONDS, Recorder
+from worker.net.recorder import Recorder
 from worker.outcome.failure import Failure
 from worker.probers.limits import ProbeLimits
 
 
 async def probe(request: DNSRequest, door: Door, clock: Clock, _limits: ProbeLimits) -> Observation:
     """Every answer that came is in the response, also when a later one, or its rcode, makes the run fail."""
-    recorder = Recorder(clock, clock.monotonic_ns() + round(request.timeout * NANOSECONDS))
+    deadline = Deadline(clock, request.timeout)
+    recorder = Recorder(clock, deadline)
     answers: list[DNSAnswer] = []
     failure = None
     try:
-        async with asyncio.timeout(request.timeout):
+        async with deadline.limit():
             servers = await door.nameservers(request.server, request.port, recorder)
             for record_type in request.record_types:
                 reply = await door.query(servers, request.host, record_type, recorder)
@@ -46,6 +46,7 @@ async def probe(request: DNSRequest, door: Door, clock: Clock, _limits: ProbeLim
         timings=recorder.timings(),
         failure=failure or _refusal(request.host, answers, recorder),
         resolution=recorder.resolution(),
+        trouble=deadline.trouble,
         response=DNSAnswers(answers=tuple(answers)) if answers else None,
     )
 

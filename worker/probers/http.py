@@ -29,6 +29,7 @@ async def probe(request: HTTPRequest, door: Door, clock: Clock, limits: ProbeLim
         failure=transfer.failure,
         resolution=transfer.resolution,
         response=_response(transfer),
+        trouble=transfer.trouble,
     )
 
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from worker.apitest.observation import Observation
 from worker.apitest.protocols.tcp import TCPConnection, TCPRequest
 from worker.clock import Clock
+from worker.net.deadline import Deadline
 from worker.net.door import Door, Endpoint
 from worker.net.failure import DoorError, out_of_time
-from worker.net.recorder import NANOSECONDS, Recorder
+from worker.net.recorder import Recorder
 from worker.outcome.failure import Failure, FailureCode
 from worker.probers.limits import ProbeLimits
 
 
 async def probe(request: TCPRequest, door: Door, clock: Clock, _limits: ProbeLimits) -> Observation:
     """Connect and hang up. A refusal and a time-out are outcomes as well as failures: a test may ask for them."""
-    recorder = Recorder(clock, clock.monotonic_ns() + round(request.timeout * NANOSECONDS))
+    deadline = Deadline(clock, request.timeout)
+    recorder = Recorder(clock, deadline)
     failure = None
     try:
-        async with asyncio.timeout(request.timeout):
+        async with deadline.limit():
             stream = await door.open(Endpoint(host=request.host, port=request.port), recorder)
         stream.close()
     except DoorError as error:
@@ -30,6 +30,7 @@ async def probe(request: TCPRequest, door: Door, clock: Clock, _limits: ProbeLim
         timings=recorder.timings(),
         failure=failure,
         resolution=recorder.resolution(),
+        trouble=deadline.trouble,
         response=_connection(failure, recorder),
     )
 

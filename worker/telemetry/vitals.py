@@ -1,7 +1,8 @@
 """The worker's own condition while runs go on, so that probe trouble is never reported as target trouble.
 
 It notices an event loop that was late, a wall clock that stepped, and file descriptors that run out, and remembers each for
-as long as a run can last. It judges nothing: a run asks `trouble_since` and is marked `unhealthy` with the answer.
+as long as a run can last. It judges nothing: a run asks `trouble_since` and is marked `unhealthy` with the answer. A loop that
+was held may end a run before it comes to look again, so the present is compared with the last look, too.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import os
 import resource
 from collections import deque
 from collections.abc import Callable
+from datetime import datetime
+from typing import TypeAlias
 
 from worker.clock import Clock
 
@@ -25,6 +28,9 @@ REMEMBERED = 1000
 """Troubles kept; at one a tick that is 100 s of uninterrupted trouble."""
 DESCRIPTORS_EVERY = 10
 """Ticks between counts of file descriptors: a directory listing, not free."""
+
+Look: TypeAlias = tuple[int, datetime]
+"""Both clocks at one moment: monotonic, in nanoseconds, and wall."""
 
 
 def open_descriptors() -> tuple[int, int]:
@@ -44,6 +50,7 @@ class Vitals:
         self._descriptors = descriptors
         self._troubles: deque[tuple[int, str]] = deque(maxlen=REMEMBERED)
         self._lags: deque[float] = deque([0.0], maxlen=round(10 / TICK))
+        self._looked: Look | None = None
         self.shortage: str | None = None
         """A word for why no more work should be taken on just now, or None."""
 
@@ -57,33 +64,55 @@ class Vitals:
         for when, what in self._troubles:
             if when >= monotonic_ns:
                 return what
-        return None
+        return self._trouble_now(monotonic_ns)
 
     async def run(self) -> None:
         """Watch until cancelled."""
         ticks = 0
         while True:
-            before_ns, before_wall = self._clock.monotonic_ns(), self._clock.now()
+            before = self._look()
             await self._clock.sleep(TICK)
-            after_ns, after_wall = self._clock.monotonic_ns(), self._clock.now()
-            passed = (after_ns - before_ns) / 1e9
-            late = max(0.0, passed - TICK)
-            self._lags.append(late)
-            if late > LAG:
-                self._remember(after_ns, f"the worker's event loop was {late * 1000:.0f} ms late")
-            step = (after_wall - before_wall).total_seconds() - passed
-            if abs(step) > STEP:
-                self._remember(after_ns, f"the worker's clock stepped by {step:.1f} s")
+            after = self._look()
+            late = _passed(before, after) - TICK
+            self._lags.append(max(0.0, late))
+            self._note(after[0], _lateness(late))
+            self._note(after[0], _step(before, after))
             ticks += 1
             if ticks % DESCRIPTORS_EVERY == 0:
-                self._count_descriptors(after_ns)
+                self._count_descriptors(after[0])
+
+    def _look(self) -> Look:
+        self._looked = self._clock.monotonic_ns(), self._clock.now()
+        return self._looked
+
+    def _trouble_now(self, since_ns: int) -> str | None:
+        """What the next tick will find, as far as it concerns a run that began at *since_ns*."""
+        if self._looked is None:
+            return None
+        now = self._clock.monotonic_ns(), self._clock.now()
+        late = min(_passed(self._looked, now) - TICK, (now[0] - since_ns) / 1e9)
+        return _lateness(late) or _step(self._looked, now)
 
     def _count_descriptors(self, now_ns: int) -> None:
         used, limit = self._descriptors()
         short = limit > 0 and used > limit * DESCRIPTORS
         self.shortage = "file descriptors" if short else None
         if short:
-            self._remember(now_ns, f"the worker has {used} of {limit} file descriptors in use")
+            self._note(now_ns, f"the worker has {used} of {limit} file descriptors in use")
 
-    def _remember(self, when_ns: int, what: str) -> None:
-        self._troubles.append((when_ns, what))
+    def _note(self, when_ns: int, trouble: str | None) -> None:
+        if trouble is not None:
+            self._troubles.append((when_ns, trouble))
+
+
+def _passed(before: Look, after: Look) -> float:
+    return (after[0] - before[0]) / 1e9
+
+
+def _lateness(seconds: float) -> str | None:
+    return f"the worker's event loop was {seconds * 1000:.0f} ms late" if seconds > LAG else None
+
+
+def _step(before: Look, after: Look) -> str | None:
+    seconds = (after[1] - before[1]).total_seconds() - _passed(before, after)
+    return f"the worker's clock stepped by {seconds:.1f} s" if abs(seconds) > STEP else None

@@ -120,7 +120,7 @@ class Runner:
         request = self._bounded(test.request)
         observation = await probe(request, self._door, self._clock, self._limits.probes)
         verdict, trouble = await self._judge(test, request, observation)
-        return self._result(test, verdict, observation, occasion, started, trouble)
+        return self._result(test, verdict, observation, occasion, started, observation.trouble or trouble)
 
     def _result(
         self,

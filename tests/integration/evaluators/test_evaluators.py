@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator
 from math import inf
 from pathlib import Path
@@ -156,6 +157,19 @@ async def test_a_deadline_ends_the_test_and_frees_the_place(pool: Evaluators) ->
     assert evaluation.results[-1].code is FailureCode.TIMEOUT
     assert "time was up" in str(evaluation.results[-1].error_message)
     assert (await do(pool, "say after")).results[0].actual == "after"
+
+
+def test_a_reply_that_came_while_the_loop_was_held_is_in_time() -> None:
+    async def scenario() -> None:
+        async with pool_of(1) as pool:
+            await do(pool, "say warm")
+            judging = asyncio.create_task(pool.evaluate("key", deeds("say in time"), seen(), 0.2))
+            await asyncio.sleep(0)
+            assert pool.working == 1
+            time.sleep(0.6)  # noqa: ASYNC251  # the evaluator answers meanwhile, and the deadline passes
+            assert [result.actual for result in (await judging).results] == ["in time"]
+
+    uvloop.run(scenario())
 
 
 async def test_a_deadline_that_is_over_already_costs_no_evaluator(pool: Evaluators) -> None:

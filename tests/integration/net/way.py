@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from worker.clock import SystemClock
+from worker.net.deadline import Deadline
 from worker.net.recorder import Recorder
 from worker.net.stamps import keep_stamping
 
@@ -12,4 +13,4 @@ CLOCK = SystemClock()
 
 
 def recorder(seconds: float = 5.0) -> Recorder:
-    return Recorder(CLOCK, CLOCK.monotonic_ns() + round(seconds * 1e9))
+    return Recorder(CLOCK, Deadline(CLOCK, seconds))

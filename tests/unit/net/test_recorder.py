@@ -7,6 +7,7 @@ from ipaddress import ip_address
 import pytest
 
 from tests.support.clock import FakeClock
+from worker.net.deadline import Deadline
 from worker.net.recorder import Recorder
 from worker.outcome.resolution import Attempt, Resolution
 
@@ -14,7 +15,7 @@ SECOND = 1_000_000_000
 
 
 def at(clock: FakeClock, seconds: float = 10) -> Recorder:
-    return Recorder(clock, clock.monotonic_ns() + round(seconds * SECOND))
+    return Recorder(clock, Deadline(clock, seconds))
 
 
 async def test_phases_follow_one_another_without_a_gap() -> None:
@@ -79,7 +80,7 @@ async def test_lateness_within_a_phase_is_in_none() -> None:
     await clock.advance(0.5)
     seen.stop()
     assert seen.phases == {"ssl": 2 * SECOND, "firstByte": SECOND // 2}
-    assert seen.remaining() == 10 - 2.75
+    assert seen.remaining() == 10 - 2.5
 
 
 async def test_without_a_stamp_arrival_is_when_it_was_read() -> None:

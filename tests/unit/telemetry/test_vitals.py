@@ -63,3 +63,27 @@ async def test_descriptors_that_run_out_are_noticed() -> None:
 def test_the_real_count_of_descriptors_is_plausible() -> None:
     used, limit = open_descriptors()
     assert 0 <= used < limit
+
+
+async def test_a_run_that_ends_before_the_next_look_hears_of_a_held_loop() -> None:
+    clock = FakeClock()
+    async with watching(clock) as vitals:
+        await clock.advance(1)
+        began = clock.monotonic_ns()
+        clock.stall(0.4)
+        assert vitals.trouble_since(began) == "the worker's event loop was 300 ms late"
+        assert vitals.trouble_since(clock.monotonic_ns()) is None, "it began afterwards"
+
+
+async def test_a_run_that_ends_before_the_next_look_hears_of_a_stepped_clock() -> None:
+    clock = FakeClock()
+    async with watching(clock) as vitals:
+        clock.step_wall(3600)
+        assert vitals.trouble_since(0) == "the worker's clock stepped by 3600.0 s"
+
+
+def test_vitals_that_have_not_looked_yet_know_of_no_trouble() -> None:
+    clock = FakeClock()
+    vitals = Vitals(clock)
+    clock.stall(60)
+    assert vitals.trouble_since(0) is None

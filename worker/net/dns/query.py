@@ -7,7 +7,6 @@ and gives each question a random port of its own. The caller has judged the serv
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import socket
 from dataclasses import dataclass
@@ -56,8 +55,8 @@ class TimedReply:
 async def ask(server: Nameserver, question: Question, seconds: float, recorder: Recorder) -> TimedReply:
     """The server's answer, whatever its rcode, within *seconds*, TCP included. Raises NoReplyError."""
     try:
-        async with asyncio.timeout(seconds):
-            answer = await _ask_udp(server, question)
+        async with recorder.limit(seconds):
+            answer = await _ask_udp(server, question, recorder)
             return await _ask_tcp(server, question, recorder.detached()) if answer.reply.truncated else answer
     except TimeoutError:
         raise NoReplyError("ETIMEOUT", no_answer_within(seconds)) from None
@@ -69,7 +68,7 @@ async def ask(server: Nameserver, question: Question, seconds: float, recorder: 
         raise NoReplyError("EBADRESP", f"a malformed answer: {error}") from None
 
 
-async def _ask_udp(server: Nameserver, question: Question) -> TimedReply:
+async def _ask_udp(server: Nameserver, question: Question, recorder: Recorder) -> TimedReply:
     query_id = secrets.randbits(16)
     family = socket.AF_INET if server.address.version == 4 else socket.AF_INET6
     with socket.socket(family, socket.SOCK_DGRAM) as sock:
@@ -79,6 +78,7 @@ async def _ask_udp(server: Nameserver, question: Question) -> TimedReply:
         sock.send(encode_query(question, query_id))
         for _ in range(MAX_FOREIGN):
             datagram, arrived = await _receive(sock)
+            recorder.excuse(arrived)
             try:
                 return TimedReply(decode_dns_reply(datagram, question, query_id), arrived)
             except ForeignReplyError:
@@ -100,7 +100,7 @@ async def _ask_tcp(server: Nameserver, question: Question, recorder: Recorder) -
     query = encode_query(question, query_id)
     stream = await dial(server.address, server.port, recorder)
     try:
-        dialogue = Dialogue(stream)
+        dialogue = Dialogue(stream, recorder)
         dialogue.send(len(query).to_bytes(2, "big") + query)
         size = int.from_bytes(await dialogue.receive_exactly(2), "big")
         reply = decode_dns_reply(await dialogue.receive_exactly(size), question, query_id)

@@ -116,7 +116,7 @@ class Resolver:
         # A fresh channel each: one that lives longer learns to time out early and to reorder its servers.
         resolver = aiodns.DNSResolver()
         try:
-            async with asyncio.timeout(seconds):
+            async with recorder.limit(seconds):
                 result = await resolver.getaddrinfo(
                     name.text + "." * name.absolute,
                     family=socket.AF_UNSPEC if len(self._types) > 1 else socket.AF_INET,

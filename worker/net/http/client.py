@@ -7,11 +7,10 @@ the last. `firstByte` runs from the connection being there to the first byte of 
 
 from __future__ import annotations
 
-import asyncio
-
 from msgspec import Struct
 
 from worker.clock import Clock
+from worker.net.deadline import Deadline
 from worker.net.door import Door, Endpoint, TLSSettings
 from worker.net.failure import DoorError, out_of_time, still_waiting
 from worker.net.http.cookies import Cookies
@@ -22,7 +21,7 @@ from worker.net.http.redirect import MAX_REDIRECTS, is_redirect, next_hop
 from worker.net.http.request import Outgoing, Request, encode, prepare, tls_name
 from worker.net.http.response import HTTPLimits, Response
 from worker.net.http.url import resolve, shown
-from worker.net.recorder import NANOSECONDS, Recorder
+from worker.net.recorder import Recorder
 from worker.outcome.failure import Failure, FailureCode
 from worker.outcome.hop import Hop
 from worker.outcome.phases import Timings
@@ -40,6 +39,8 @@ class Transfer(Struct, frozen=True):
     resolution: Resolution | None
     response: Response | None
     hops: tuple[Hop, ...]
+    trouble: str | None = None
+    """The worker's own trouble on the way, in words: then a failure is not the target's."""
 
 
 class Client:
@@ -64,7 +65,7 @@ class Client:
         """
         chain = _Chain(self, request, seconds)
         try:
-            async with asyncio.timeout(seconds):
+            async with chain.deadline.limit():
                 return await chain.follow(prepare(request))
         except TimeoutError:
             return chain.timed_out()
@@ -79,7 +80,7 @@ class _Chain:
         self._client = client
         self._request = request
         self._seconds = seconds
-        self._deadline_ns = client.clock.monotonic_ns() + round(seconds * NANOSECONDS)
+        self.deadline = Deadline(client.clock, seconds)
         self._hops: list[Hop] = []
         self._cookies: Cookies | None = None
         self._sent: Outgoing | None = None
@@ -126,13 +127,13 @@ class _Chain:
             place = f" (redirect {len(self._hops)})" if self._hops else ""
             failure = Failure(failure.code, f"{self._sent.target.url}{place}: {failure.message}")
         hops = tuple(self._hops)
-        return Transfer(_with_redirects(timings, hops), failure, resolution, None, hops)
+        return Transfer(_with_redirects(timings, hops), failure, resolution, None, hops, self.deadline.trouble)
 
     async def _hop(self, outgoing: Outgoing) -> Response:
         """One exchange over a connection of its own. Raises HTTPError and DoorError."""
         client = self._client
         self._sent = outgoing
-        self._recorder = recorder = Recorder(client.clock, self._deadline_ns)
+        self._recorder = recorder = Recorder(client.clock, self.deadline)
         self._exchange = None
         target = outgoing.target
         tls = None
@@ -162,7 +163,8 @@ class _Chain:
 
     def _completed(self, response: Response, failure: Failure | None) -> Transfer:
         hops = tuple(self._hops)
-        return Transfer(_with_redirects(hops[-1].timings, hops[:-1]), failure, self._resolution, response, hops)
+        timings, trouble = _with_redirects(hops[-1].timings, hops[:-1]), self.deadline.trouble
+        return Transfer(timings, failure, self._resolution, response, hops, trouble)
 
     def _take_cookies(self, outgoing: Outgoing, response: Response) -> None:
         set_cookie = [value for name, value in response.headers if name.lower() == "set-cookie"]

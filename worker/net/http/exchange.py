@@ -47,6 +47,7 @@ class Exchange:
                     recorder.stop(stream.arrived)
                     return outcome
                 data = await stream.receive()
+                recorder.excuse(stream.arrived)
         except OSError as error:
             recorder.stop()
             return of_broken_connection(error, self._reader.stage)
