@@ -24,7 +24,7 @@ from worker.egress.policy import Policy
 from worker.egress.proxy import Proxy
 from worker.errors import ConfigError, ExitCode
 from worker.loading import without_collections
-from worker.net.trust import TrustStore
+from worker.net.trust import TrustStore, intake_context
 from worker.telemetry.vitals import Vitals
 
 if TYPE_CHECKING:
@@ -51,13 +51,17 @@ async def run(config: Config, warnings: Sequence[str] = ()) -> ExitCode:
     vitals = Vitals(clock)
     with caught() as signals:
         # OpenSSL reads authorities without the interpreter's lock, so imports go on meanwhile.
-        reading = asyncio.get_running_loop().run_in_executor(None, trust_of, config)
+        loop = asyncio.get_running_loop()
+        reading = asyncio.gather(
+            loop.run_in_executor(None, trust_of, config), loop.run_in_executor(None, intake_tls_of, config)
+        )
         import_agent()
-        egress = egress_of(config, await reading)
+        trust, intake_tls = await reading
+        egress = egress_of(config, trust)
         _announce(config, worker_id, (*warnings, *egress.warnings()))
         metrics = _metrics_of(config)
-        work: asyncio.Future[Work] = asyncio.get_running_loop().create_future()
-        async with intake_of(config, egress.trust, clock, worker_id=worker_id) as intake:
+        work: asyncio.Future[Work] = loop.create_future()
+        async with intake_of(config, intake_tls, clock, worker_id=worker_id) as intake:
             try:
                 async with asyncio.TaskGroup() as group:
                     serving = serving_of(config, clock, group, intake=intake, vitals=vitals, metrics=metrics, work=work)
@@ -134,7 +138,19 @@ def trust_of(config: LocalConfig) -> TrustStore:
     try:
         return TrustStore(config.ca_files)
     except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"cannot be read as certificates: {error}", option="caFile") from error
+        raise _unreadable(error) from error
+
+
+def intake_tls_of(config: Config) -> ssl.SSLContext:
+    """TLS to the control plane and to the proxy before it; takes as long as `trust_of`. Raises ConfigError."""
+    try:
+        return intake_context(config.ca_files, verify=not (config.proxy and config.proxy_ignore_ssl_errors))
+    except (OSError, ssl.SSLError) as error:
+        raise _unreadable(error) from error
+
+
+def _unreadable(error: OSError) -> ConfigError:
+    return ConfigError(f"cannot be read as certificates: {error}", option="caFile")
 
 
 def _proxy_of(config: LocalConfig) -> Proxy | None:
@@ -155,12 +171,11 @@ def _boundary(proxy: Proxy | None) -> tuple[str, ...]:
     return (f"proxyResolve=proxy: {proxy} looks names up and is the boundary now; addresses are not judged here",)
 
 
-def intake_of(config: Config, trust: TrustStore, clock: Clock, *, worker_id: str) -> Intake:
+def intake_of(config: Config, tls: ssl.SSLContext, clock: Clock, *, worker_id: str) -> Intake:
     """The way to the control plane, not yet open."""
     from worker.intake.client import Identity, Intake, Peer
     from worker.wire.signing import Credentials
 
-    tls = trust.context(verify=not (config.proxy and config.proxy_ignore_ssl_errors))
     identity = Identity(
         credentials=Credentials(config.access_key, config.secret_access_key, config.location_id),
         worker=worker_id,

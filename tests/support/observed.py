@@ -19,6 +19,7 @@ from worker.checks.cost import evaluate_bounded, is_bounded
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import AssertionLimits, Evidence
 from worker.config.options import NAMES
+from worker.outcome.handshake import Handshake
 from worker.outcome.phases import Timings
 
 LIMITS = AssertionLimits(
@@ -45,6 +46,7 @@ def http(
     status: int = 200,
     headers: Iterable[tuple[str, str]] = (),
     encodings: tuple[str, ...] = (),
+    handshake: Handshake | None = None,
 ) -> Observation:
     typed = () if content_type is None else (("Content-Type", content_type),)
     return Observation(
@@ -56,6 +58,7 @@ def http(
             headers=(*typed, *headers),
             body=body,
             content_encodings=encodings,
+            handshake=handshake,
         ),
     )
 

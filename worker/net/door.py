@@ -25,7 +25,7 @@ from worker.net.failure import DoorError, door_error, of_handshake_error, unreso
 from worker.net.recorder import Recorder
 from worker.net.stream import Stream
 from worker.net.tls import SecureStream
-from worker.net.trust import TrustStore
+from worker.net.trust import TrustStore, agreed
 from worker.net.tunnel import Tunnels
 from worker.outcome.failure import FailureCode
 
@@ -99,9 +99,11 @@ class Door:
         recorder.start("ssl")
         name = tls.server_name.removesuffix(".")  # neither SNI (RFC 6066 §3) nor certificates have the last dot
         try:
-            return await self._trust.secure(stream, name, verify=tls.verify, recorder=recorder)
+            secured = await self._trust.secure(stream, name, verify=tls.verify, recorder=recorder)
         except OSError as error:
             raise DoorError(of_handshake_error(error, name)) from error
+        recorder.handshake = agreed(secured)
+        return secured
 
     async def nameservers(self, host: str | None, port: int, recorder: Recorder) -> tuple[Nameserver, ...]:
         """Name servers for a DNS test: its own (judged like any target), else the worker's in their order."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from worker.clock import Clock
 from worker.egress.hosts import Address
 from worker.net.deadline import Deadline, TimeLimit
+from worker.outcome.handshake import Handshake
 from worker.outcome.phases import NANOSECONDS_PER_TENTH, Timings
 from worker.outcome.resolution import Attempt, Resolution
 
@@ -25,6 +26,7 @@ class Recorder:
         "_since",
         "address",
         "attempts",
+        "handshake",
         "latest",
         "phases",
         "port",
@@ -44,6 +46,8 @@ class Recorder:
         self.phases: dict[str, int] = {}
         """Nanoseconds by phase, in the order in which they first ran."""
         self.attempts: list[Attempt] = []
+        self.handshake: Handshake | None = None
+        """The outcome of TLS with the target; that with a proxy is not written down."""
         self.server: str | None = None
         self.address: str | None = None
         self.port: int | None = None

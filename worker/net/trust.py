@@ -10,41 +10,86 @@ import ssl
 from collections.abc import Iterable
 from pathlib import Path
 
+from worker.net.certificate_name import compare, is_left_to_us
 from worker.net.recorder import Recorder
 from worker.net.stream import Stream
 from worker.net.tls import SecureStream
+from worker.outcome.handshake import Handshake
+
+_CIPHERS = "DEFAULT:@SECLEVEL=1"
+"""OpenSSL's own list, at the level of OpenSSL 3.0 and Node. Python's list lacks RSA key exchange and SHA-1 MACs, and distributors
+raise the level: a target is watched as it is, and the result says what was agreed.
+"""
+
+_ANY_CIPHERS = "DEFAULT:@SECLEVEL=0"
+"""The same with keys of any size and SHA-1 signatures, without which there is no TLS 1.0 and 1.1."""
 
 
 class TrustStore:
     """*ca_files* are PEM files. Raises OSError or ssl.SSLError, naming nothing: the caller knows the option."""
 
     def __init__(self, ca_files: Iterable[Path] = ()) -> None:
-        self._verifying = _context()
-        self._verifying.load_default_certs()
-        for path in ca_files:
-            self._verifying.load_verify_locations(cafile=path)
-        self._trusting = _context()
-        self._trusting.check_hostname = False
-        self._trusting.verify_mode = ssl.CERT_NONE
+        self._verifying = _context(ssl.TLSVersion.TLSv1_2, _CIPHERS)
+        _believe(self._verifying, ca_files)
+        # MINIMUM_SUPPORTED is TLS 1.0, for no context of Python has SSL 3.
+        self._trusting = _context(ssl.TLSVersion.MINIMUM_SUPPORTED, _ANY_CIPHERS)
+        _accept_any_certificate(self._trusting)
 
     def context(self, *, verify: bool) -> ssl.SSLContext:
         return self._verifying if verify else self._trusting
 
     async def secure(self, stream: Stream, server_name: str, *, verify: bool, recorder: Recorder) -> SecureStream:
         """Shake hands over *stream*. Raises OSError; then, and when cancelled, the stream is closed."""
-        secured = SecureStream(stream, self.context(verify=verify), server_name)
+        compared_here = verify and is_left_to_us(server_name)
+        context = self.context(verify=verify)
+        context.check_hostname = verify and not compared_here  # read once, when a session begins
+        secured = SecureStream(stream, context, server_name)
         try:
             await secured.shake_hands(recorder)
+            if compared_here:
+                compare(secured.session.getpeercert() or {}, server_name)
         except BaseException:
             stream.close()
             raise
         return secured
 
 
-def _context() -> ssl.SSLContext:
+def intake_context(ca_files: Iterable[Path], *, verify: bool) -> ssl.SSLContext:
+    """Make a context for the control plane, which is no target: Python's own cipher list. Raises as `TrustStore` does."""
+    context = _context(ssl.TLSVersion.TLSv1_2)
+    if verify:
+        _believe(context, ca_files)
+    else:
+        _accept_any_certificate(context)
+    return context
+
+
+def agreed(stream: SecureStream) -> Handshake | None:
+    """The outcome of the handshake of *stream*; None before it."""
+    cipher, protocol = stream.session.cipher(), stream.session.version()
+    return None if cipher is None or protocol is None else Handshake(protocol=protocol, cipher=cipher[0])
+
+
+def _context(minimum: ssl.TLSVersion, ciphers: str | None = None) -> ssl.SSLContext:
     """The same on every Python: `ssl.create_default_context` of 3.13 refuses what many internal authorities issue
-    (VERIFY_X509_STRICT), so a test would pass or fail by the worker's Python.
+    (VERIFY_X509_STRICT), so a test would pass or fail by the worker's Python. A certificate that was added as trusted is an
+    anchor, be it a leaf or an intermediate one (VERIFY_X509_PARTIAL_CHAIN).
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = minimum
+    if ciphers is not None:
+        context.set_ciphers(ciphers)
     context.set_alpn_protocols(["http/1.1"])
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context
+
+
+def _believe(context: ssl.SSLContext, ca_files: Iterable[Path]) -> None:
+    context.load_default_certs()
+    for path in ca_files:
+        context.load_verify_locations(cafile=path)
+
+
+def _accept_any_certificate(context: ssl.SSLContext) -> None:
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE

@@ -59,6 +59,7 @@ def _response(transfer: Transfer) -> HTTPResponse | None:
         url=transfer.hops[-1].url,
         status=seen.status,
         http_version=seen.http_version,
+        handshake=transfer.handshake,
         headers=seen.headers,
         body=seen.body,
         content_encodings=seen.content_encodings,

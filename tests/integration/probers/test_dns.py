@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from tests.support.observed import judged
 from tests.support.servers import dns
 from tests.support.servers.dns import DNSServer
 from tests.support.servers.door import loopback_door
@@ -80,6 +81,23 @@ async def test_each_type_is_asked_of_the_server_that_the_test_names(
     assert [name for name, _ in seen.timings.tenths] == ["dns"]
     assert seen.resolution is not None
     assert seen.resolution.server == server.address
+
+
+@pytest.mark.parametrize(
+    ("written", "passes"),
+    [
+        ('"v=DKIM1; k=rsa; " "p=MIIB"', True),
+        (r'"v=DKIM1\; k=rsa; p=MIIB"', True),  # as zone files write a semicolon
+        (r'"v=DKIM1\\; k=rsa; p=MIIB"', False),  # pasted into a form that escapes by itself
+        (r'"\"v=DKIM1; k=rsa; p=MIIB\""', False),
+    ],
+)
+async def test_only_a_sound_dkim_record_passes(written: str, passes: bool) -> None:
+    """What a zone says, read by dnspython, sent over the wire and judged: its data are unescaped once, by the zone's reader."""
+    assertion = {"type": "recordEvery", "property": "TXT", "operator": "is", "target": "v=DKIM1; k=rsa; p=MIIB"}
+    async with DNSServer(dns.zone({NAME: {"TXT": [written]}})) as server:
+        seen = await asked(loopback_door(server.address), NAME, "TXT")
+    assert judged(seen, assertion).valid is passes
 
 
 async def test_several_types_are_asked_in_order_and_the_time_is_all_of_it() -> None:

@@ -16,6 +16,7 @@ from worker.checks.evidence import Evidence
 from worker.checks.limits import MAX_KEPT_BODY
 from worker.checks.protocols.table import response_as_json
 from worker.checks.verdict import conclude
+from worker.outcome.handshake import Handshake
 from worker.outcome.hop import Hop
 from worker.outcome.phases import Timings
 
@@ -44,6 +45,11 @@ def test_a_response_without_body_assertions_keeps_no_body() -> None:
         "redirects": [],
         "body_size": 100,
     }
+
+
+def test_what_tls_agreed_on_is_kept() -> None:
+    page = http(b"x", handshake=Handshake(protocol="TLSv1.2", cipher="AES256-SHA"))
+    assert reported(page, STATUS)["handshake"] == {"protocol": "TLSv1.2", "cipher": "AES256-SHA"}
 
 
 def test_fifty_characters_are_kept_when_all_body_assertions_hold() -> None:

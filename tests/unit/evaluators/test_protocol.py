@@ -29,6 +29,7 @@ from worker.apitest.protocols.tcp import TCPConnection
 from worker.apitest.result import AssertionResult
 from worker.evaluators import protocol
 from worker.outcome.failure import Failure, FailureCode
+from worker.outcome.handshake import Handshake
 from worker.outcome.hop import Hop
 from worker.outcome.phases import Timings
 from worker.outcome.resolution import Attempt, Resolution
@@ -56,6 +57,7 @@ RESPONSES: tuple[ProbeResponse | None, ...] = (
         body=bytes(range(256)),
         content_encodings=("gzip",),
         hops=(Hop(url="http://b/", status=302, address="127.0.0.1", timings=TIMINGS),),
+        handshake=Handshake(protocol="TLSv1.3", cipher="TLS_AES_256_GCM_SHA384"),
     ),
     TCPConnection(outcome="refused"),
     DNSAnswers(answers=(DNSAnswer(record_type="A", records=("127.0.0.1",), rcode="NOERROR", flags=("AA",), ttl=5),)),

@@ -20,6 +20,7 @@ from worker.apitest.parse_target import read_scalar
 from worker.apitest.protocols.protocol import RESPONSE_TIME, AssertionType, Protocol
 from worker.apitest.reading import Node, quote
 from worker.apitest.request import BasicAuth, ProbeRequest
+from worker.outcome.handshake import Handshake
 from worker.outcome.hop import Hop
 
 METHODS = ("GET", "POST", "PATCH", "PUT", "HEAD", "DELETE", "OPTIONS")
@@ -63,6 +64,8 @@ class HTTPResponse(ProbeResponse):
     body: bytes
     content_encodings: tuple[str, ...] = ()
     hops: tuple[Hop, ...] = ()
+    handshake: Handshake | None = None
+    """None without TLS."""
 
 
 def read_request(request: Node, options: Node, _assertions: Sequence[Assertion]) -> HTTPRequest | None:

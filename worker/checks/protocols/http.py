@@ -32,9 +32,11 @@ def report(test: APITest, response: HTTPResponse, verdict: Verdict) -> dict[str,
         known = headers.get(name.lower())
         headers[name.lower()] = value if known is None else f"{known}, {value}"
     hops = response.hops
+    handshake = response.handshake
     return {
         "status_code": response.status,
         "http_version": response.http_version,
+        **({} if handshake is None else {"handshake": handshake.as_json()}),
         "headers": headers,
         "redirects": [{"status_code": hop.status, "location": after.url} for hop, after in pairwise(hops)],
         "body_size": len(response.body),

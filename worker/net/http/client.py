@@ -23,6 +23,7 @@ from worker.net.http.response import HTTPLimits, Response
 from worker.net.http.url import resolve, shown
 from worker.net.recorder import Recorder
 from worker.outcome.failure import Failure, FailureCode
+from worker.outcome.handshake import Handshake
 from worker.outcome.hop import Hop
 from worker.outcome.phases import Timings
 from worker.outcome.resolution import Resolution
@@ -41,6 +42,8 @@ class Transfer(Struct, frozen=True):
     hops: tuple[Hop, ...]
     trouble: str | None = None
     """The worker's own trouble on the way, in words: then a failure is not the target's."""
+    handshake: Handshake | None = None
+    """That of *response*; None without TLS."""
 
 
 class Client:
@@ -86,6 +89,7 @@ class _Chain:
         self._sent: Outgoing | None = None
         self._recorder: Recorder | None = None
         self._resolution: Resolution | None = None
+        self._handshake: Handshake | None = None
         self._exchange: Exchange | None = None
 
     async def follow(self, outgoing: Outgoing) -> Transfer:
@@ -142,7 +146,7 @@ class _Chain:
         endpoint = Endpoint(host=target.host, port=target.port, tls=tls)
         stream = await client.door.open(endpoint, recorder)
         try:
-            self._resolution = recorder.resolution()
+            self._resolution, self._handshake = recorder.resolution(), recorder.handshake
             self._exchange = exchange = Exchange(stream, outgoing.method, client.limits, client.clock, recorder)
             outcome = await exchange.answer(encode(outgoing, client.default_headers, self._cookie(outgoing)))
         finally:
@@ -163,8 +167,15 @@ class _Chain:
 
     def _completed(self, response: Response, failure: Failure | None) -> Transfer:
         hops = tuple(self._hops)
-        timings, trouble = _with_redirects(hops[-1].timings, hops[:-1]), self.deadline.trouble
-        return Transfer(timings, failure, self._resolution, response, hops, trouble)
+        return Transfer(
+            timings=_with_redirects(hops[-1].timings, hops[:-1]),
+            failure=failure,
+            resolution=self._resolution,
+            response=response,
+            hops=hops,
+            trouble=self.deadline.trouble,
+            handshake=self._handshake,
+        )
 
     def _take_cookies(self, outgoing: Outgoing, response: Response) -> None:
         set_cookie = [value for name, value in response.headers if name.lower() == "set-cookie"]

@@ -1,0 +1,16 @@
+"""The outcome of a TLS handshake: the agreed protocol and cipher, so that a weak choice shows in the result."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handshake:
+    """*protocol* (`TLSv1.2`) and *cipher* (`AES256-SHA`, `TLS_AES_256_GCM_SHA384`) under OpenSSL's names."""
+
+    protocol: str
+    cipher: str
+
+    def as_json(self) -> dict[str, str]:
+        return {"protocol": self.protocol, "cipher": self.cipher}
