@@ -1,6 +1,6 @@
 """A small company network on loopback for the demo to watch: a shop over HTTP and HTTPS, a TCP service, and a DNS server.
 
-Five ports from a base port on: HTTP, HTTPS, TCP, DNS (and the fifth for the demo's control plane). The certificate comes from a
+Four ports: HTTP, HTTPS, TCP, DNS (a fifth is for the demo's control plane). The certificate comes from a
 CA made at start; its public half is written where the worker can be told to trust it.
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import asyncio
 import ssl
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import cast
 
@@ -20,6 +22,7 @@ import trustme
 from aiohttp import web
 
 NAMES = ("shop.demo.internal", "127.0.0.1")
+LOOPBACK = "127.0.0.1"
 HTTP, HTTPS, TCP, DNS, INTAKE = range(5)
 
 
@@ -58,7 +61,8 @@ async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     writer.close()
 
 
-async def serve(base_port: int, ca_file: Path) -> None:
+async def serve(ports: Sequence[int], ca_file: Path) -> None:
+    """Serve on *ports*, 0 taking a free one, and say on which once all are open. Raises OSError for one that is taken."""
     ca = trustme.CA()
     ca.cert_pem.write_to_path(str(ca_file))
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -67,20 +71,26 @@ async def serve(base_port: int, ca_file: Path) -> None:
     application.add_routes([web.get("/", front_page), web.get("/health", health), web.get("/checkout", checkout)])
     runner = web.AppRunner(application)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", base_port + HTTP).start()
-    await web.TCPSite(runner, "127.0.0.1", base_port + HTTPS, ssl_context=tls).start()
-    await asyncio.start_server(greet, "127.0.0.1", base_port + TCP)
-    await asyncio.get_running_loop().create_datagram_endpoint(Zone, local_addr=("127.0.0.1", base_port + DNS))
-    print("ready", flush=True)
+    await web.TCPSite(runner, LOOPBACK, ports[HTTP]).start()
+    await web.TCPSite(runner, LOOPBACK, ports[HTTPS], ssl_context=tls).start()
+    mail = await asyncio.start_server(greet, LOOPBACK, ports[TCP])
+    zone, _ = await asyncio.get_running_loop().create_datagram_endpoint(Zone, local_addr=(LOOPBACK, ports[DNS]))
+    listening = [*runner.addresses, mail.sockets[0].getsockname(), zone.get_extra_info("sockname")]
+    print("ready", *(address[1] for address in listening), flush=True)
     await asyncio.Event().wait()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--base-port", type=int, default=18080)
+    parser.add_argument(
+        "--ports", type=int, nargs=4, required=True, metavar="PORT", help="for HTTP, HTTPS, TCP and DNS"
+    )
     parser.add_argument("--ca-file", type=Path, required=True)
     arguments = parser.parse_args()
-    asyncio.run(serve(arguments.base_port, arguments.ca_file))
+    try:
+        asyncio.run(serve(arguments.ports, arguments.ca_file))
+    except (OSError, OverflowError) as error:
+        sys.exit(f"the ports {arguments.ports} cannot all be listened on: {getattr(error, 'strerror', None) or error}")
 
 
 if __name__ == "__main__":

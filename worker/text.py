@@ -25,6 +25,11 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def counted(number: int, noun: str) -> str:
+    """*number* with *noun* in its plural, which ends in s: `1 mistake`, `2 mistakes`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def printable(text: str, limit: int | None = None) -> str:
     """Keep *text* on one line: escape what a terminal would obey, or hide; with *limit*, cut it there."""
     shown = text[: limit and limit + 1]

@@ -19,6 +19,7 @@ from worker.agent.slots import Slots
 from worker.clock import Clock
 from worker.intake.backoff import Backoff
 from worker.intake.client import MAX_SIGNINGS, TIMEOUT, IntakeError, UnreadableBatch
+from worker.text import counted
 from worker.wire.messages import VERSION, Jobs, Pull
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,8 @@ class Poller:
         self._trouble = trouble
         self._unreadable_until_ns = 0
         self._starting = 0.0
+        self._connected = False
+        self._failing_since_ns = 0
         self._draining = False
         self._drain_begins = asyncio.Event()
         self.counts = PullCounts()
@@ -107,6 +110,7 @@ class Poller:
             except IntakeError as error:
                 await self._wait_after(error)
             else:
+                self._say_connected()
                 self._backoff.reset()
                 await self._wait_for_next(started_ns, more=more)
 
@@ -187,8 +191,24 @@ class Poller:
         else:
             await self._pause(pause)
 
+    def _say_connected(self) -> None:
+        """One line at the first answer, and one when answers come again: silence otherwise looks like neither."""
+        failures = self._backoff.failures
+        if self._connected and not failures:
+            return
+        seconds = (self._clock.monotonic_ns() - self._failing_since_ns) / 1e9
+        log.info(
+            "connected%s: the control plane answers, and its signature holds%s",
+            " again" if self._connected else "",
+            f" (after {counted(failures, 'failed pull')} in {seconds:.0f} s)" if failures else "",
+            extra={"action": "reconnected" if self._connected else "connected", "failures": failures},
+        )
+        self._connected = True
+
     async def _wait_after(self, error: IntakeError) -> None:
         self.counts.failed += 1
+        if not self._backoff.failures:
+            self._failing_since_ns = self._clock.monotonic_ns()
         wait = self._backoff.next(error.retry_after, at_least=error.wait_at_least)
         log.warning(
             "cannot pull: %s; trying again in %.1f s",

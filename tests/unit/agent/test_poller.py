@@ -324,3 +324,49 @@ async def test_a_default_batch_starts_at_once() -> None:
         bench.intake.jobs.append(Jobs(jobs=tuple(job(name) for name in "abcdefghij")))
         await bench.clock.advance(1)
         assert set(bench.delays.values()) == {0}
+
+
+def connections(caplog: pytest.LogCaptureFixture) -> list[tuple[str, str]]:
+    found = [(getattr(record, "action", ""), record.getMessage()) for record in caplog.records]
+    return [(action, text) for action, text in found if action in ("connected", "reconnected")]
+
+
+async def test_the_first_answer_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "worker")
+    async with polling() as bench:
+        await bench.clock.advance(5)
+    assert connections(caplog) == [("connected", "connected: the control plane answers, and its signature holds")]
+
+
+async def test_an_answer_after_failures_is_told_once_with_how_long_it_took(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "worker")
+    async with polling() as bench:
+        bench.intake.jobs.extend([IntakeError("down", reaction=Reaction.RETRY)] * 3)
+        await bench.clock.advance(20)
+    first, again = connections(caplog)
+    assert first[0] == "connected"
+    assert again == (
+        "reconnected",
+        "connected again: the control plane answers, and its signature holds (after 3 failed pulls in 7 s)",
+    )
+
+
+async def test_a_first_answer_after_failures_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "worker")
+    async with asyncio.TaskGroup() as group:
+        bench = Bench(group)
+        bench.intake.jobs.append(IntakeError("down", reaction=Reaction.RETRY))
+        task = group.create_task(bench.poller.run())
+        await bench.clock.advance(5)
+        task.cancel()
+    ((action, text),) = connections(caplog)
+    assert action == "connected"
+    assert text.endswith("(after 1 failed pull in 1 s)")
+
+
+async def test_a_batch_that_cannot_be_opened_is_an_answer_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO", "worker")
+    async with polling() as bench:
+        bench.intake.jobs.append(EnvelopeError("unknown kid"))
+        await bench.clock.advance(3)
+    assert [action for action, _ in connections(caplog)] == ["connected"]

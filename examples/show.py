@@ -1,0 +1,165 @@
+"""The demo itself, which `examples.demo` starts: a target on loopback, a control plane on a SQLite file, a location, a worker.
+
+Results are printed as they come. Nothing leaves loopback, so it needs no internet. The first Ctrl-C drains the worker and stops
+everything, the second one stops it at once; so does the end of whoever started this. Every file is in a temporary folder that
+goes with it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import re
+import signal
+import sys
+import sysconfig
+import tempfile
+import threading
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from examples.processes import HERE, EndedError, Processes, shown
+from examples.target import DNS, INTAKE
+
+WRITTEN_BASE = 18080
+"""The base port that the definitions in this folder are written for."""
+LOOPBACK = "127.0.0.1"
+BIN = Path(sysconfig.get_path("scripts"))
+INTERRUPTED = 130
+"""The exit code of what Ctrl-C cut short."""
+
+
+def say(text: str) -> None:
+    with contextlib.suppress(OSError):  # the terminal may have gone; what was started is stopped all the same
+        print(text, flush=True)
+
+
+def definitions(folder: Path, ports: Sequence[int]) -> list[str]:
+    """The examples; copied with their ports replaced where others are listened on."""
+    paths = sorted(HERE.glob("[0-9]-*.json"))
+    listening = {str(WRITTEN_BASE + offset): str(port) for offset, port in enumerate(ports)}
+    if all(written == port for written, port in listening.items()):
+        return [str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path) for path in paths]
+    moved = []
+    for path in paths:
+        copy = folder / path.name
+        copy.write_text(re.sub("|".join(listening), lambda found: listening[found[0]], path.read_text()))
+        moved.append(str(copy))
+    return moved
+
+
+def start_target(processes: Processes, folder: Path, ports: Sequence[int]) -> list[int]:
+    """The ports that the target listens on: *ports*, where 0 takes a free one. Raises EndedError."""
+    command = [sys.executable, "-m", "examples.target", "--ca-file", str(folder / "ca.pem"), "--ports"]
+    line = processes.start_until("ready", [*command, *map(str, ports)], log=folder / "target.log")
+    return [int(word) for word in line.split()[1:]]
+
+
+def start_control_plane(processes: Processes, folder: Path, database: Sequence[str], ports: Sequence[int]) -> list[int]:
+    """The port that the control plane listens on: the one of *ports*, where 0 takes a free one. Raises EndedError."""
+    serve = [str(BIN / "synthetics-controlplane"), "serve", *database, "--listen", f"{LOOPBACK}:{ports[0]}"]
+    say(shown(serve) + " &")
+    line = processes.start_until(f"http://{LOOPBACK}:", serve, log=folder / "controlplane.log")
+    return [int(line.rpartition(":")[2])]
+
+
+def start_servers(processes: Processes, folder: Path, database: Sequence[str], base_port: int | None) -> list[int]:
+    """Start target and control plane and return their ports. Raises EndedError."""
+    base = WRITTEN_BASE if base_port is None else base_port
+    wanted = list(range(base, base + INTAKE + 1))
+
+    def on_ports(start: Callable[[Sequence[int]], list[int]], ports: Sequence[int]) -> list[int]:
+        try:
+            return start(ports)
+        except EndedError as error:
+            if base_port is not None:
+                reason = f"{error}\n(--base-port chooses the first of five ports; without it, free ones are found)"
+                raise EndedError(reason) from error
+        say(f"  (of the usual ports {wanted[0]} to {wanted[-1]} one is taken: others are used)")
+        return start([0] * len(ports))
+
+    target = on_ports(partial(start_target, processes, folder), wanted[:INTAKE])
+    return [*target, *on_ports(partial(start_control_plane, processes, folder, database), wanted[INTAKE:])]
+
+
+def demo(base_port: int | None, folder: Path, processes: Processes) -> None:
+    """Start everything and print results until a signal. Raises EndedError."""
+    controlplane, worker = str(BIN / "synthetics-controlplane"), str(BIN / "synthetics-worker")
+    database = ["--database", str(folder / "controlplane.db")]
+    config = str(folder / "worker-config.json")
+    ports = start_servers(processes, folder, database, base_port)
+    url = f"http://{LOOPBACK}:{ports[INTAKE]}"
+    for command in (
+        [controlplane, "location", "create", "demo", *database, "--intake-url", url, "--output", config],
+        [controlplane, "test", "push", *definitions(folder, ports), "--location", "demo", *database],
+    ):
+        say(shown(command))
+        processes.run(command, log=folder / "command.log")
+    agent = [
+        worker,
+        f"--config={config}",
+        f"--dnsServer={LOOPBACK}:{ports[DNS]}",
+        f"--caFile={folder / 'ca.pem'}",
+        f"--livenessFile={folder / 'liveness.date'}",
+        f"--whitelistedRange.4={LOOPBACK}/32",
+    ]
+    say(shown(agent) + " &")
+    say(
+        "  (loopback is denied like every special-purpose range; --whitelistedRange.4 is the rule that this demo needs)"
+    )
+    processes.start(agent, log=folder / "worker.telemetry.log")
+    follow = [controlplane, "results", "--follow", *database]
+    say(shown(follow) + "\n")
+    processes.start(follow, log=folder / "results.log").wait()
+    raise EndedError(f"results are no longer shown: {(folder / 'results.log').read_text().strip()}")
+
+
+def run(base_port: int | None, folder: Path) -> int:
+    """The exit code of a demo in *folder*."""
+    processes = Processes()
+    try:
+        with processes:
+            try:
+                demo(base_port, folder, processes)
+            except KeyboardInterrupt:
+                say("\ndraining the worker, then stopping everything (again Ctrl-C: at once)")
+    except KeyboardInterrupt:  # so early that nothing runs
+        return INTERRUPTED
+    except EndedError as error:
+        say(f"the demo cannot go on: {error}")
+        return 1
+    if processes.killed:
+        say("stopped at once")
+        return INTERRUPTED
+    say("drained and clean")
+    return 0
+
+
+def stop_with_the_starter() -> None:
+    """End as by a signal once the starter is gone: it holds the other end of standard input and writes nothing."""
+
+    def wait() -> None:
+        os.read(0, 1)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="examples.demo", description="The whole thing on one machine.")
+    parser.add_argument(
+        "--base-port",
+        type=int,
+        help=f"first of five ports (default: {WRITTEN_BASE}, or any free ports where one of the five is taken)",
+    )
+    arguments = parser.parse_args()
+    stop_with_the_starter()
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    with tempfile.TemporaryDirectory(prefix="synthetics-demo-") as folder:
+        sys.exit(run(arguments.base_port, Path(folder)))
+
+
+if __name__ == "__main__":
+    main()
