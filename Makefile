@@ -12,7 +12,7 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' worker/__init__.py)
 WORKERS := -n logical --dist worksteal -q
 PYTEST_ARGS ?= $(WORKERS) -m 'not deploy'
 
-.PHONY: run test unit test-one check bench image lock help generate
+.PHONY: run test unit test-one check bench image lock help generate fix
 
 help:
 	@echo "make run    a control plane, a worker and a target on this machine; results as they come"
@@ -20,6 +20,7 @@ help:
 	@echo "make unit   the tests without servers and processes, in less than a minute"
 	@echo "make test-one K=NAME  the tests whose names contain NAME"
 	@echo "make check  style, types, layers"
+	@echo "make fix    formats the code and sorts its imports"
 	@echo "make generate  the schema, the reference and the drawing of the layers, written again"
 	@echo "make bench  every figure of docs/figures.md, measured again"
 	@echo "make image  the images of worker and control plane; ENGINE=podman works too"
@@ -42,6 +43,10 @@ check: $(READY)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fix: $(READY)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
 
 generate: $(READY)
 	$(BIN)/python -m docs.generate
