@@ -11,6 +11,7 @@ import click
 
 from controlplane.commands.session import database_option
 from worker import __version__
+from worker.hardening import protect_memory
 
 _COMMANDS = ("serve", "location", "test", "results")
 """Each in the module of its name, under its name."""
@@ -33,9 +34,10 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 @database_option
-def main(database: str | None) -> None:
+def main(database: str | None) -> None:  # noqa: ARG001 - the commands find it in the context
     """The control plane that workers of private locations pull from: tests, schedules, results.
 
     Secrets in the database are sealed with a key that lies beside it (DATABASE.key), or in the file that
     CONTROLPLANE_KEY_FILE names, or in CONTROLPLANE_KEY (32 bytes in base64).
     """
+    protect_memory()  # before there is a secret in it

@@ -83,9 +83,17 @@ def _prepared(argv: Sequence[str], serve: Serve | None) -> Callable[[], int]:
 
 def _serve(argv: Sequence[str], serve: Serve | None) -> Callable[[], int]:
     from worker.config.load import load
+    from worker.hardening import protect_memory
 
+    missing = protect_memory()  # before there is a secret in it
     loaded = load(argv)
     _log_to_stderr(loaded)
+    for protection in missing:
+        log.warning(
+            "This system does not give the worker %s",
+            protection,
+            extra={"action": "protection_missing", "protection": protection},
+        )
     if serve is not None:
         return lambda: _run(serve(loaded.config, loaded.warnings))
     from worker import start
@@ -127,8 +135,10 @@ def _policy(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
 def _loaded(argv: Sequence[str]) -> Loaded[LocalConfig]:
     """The options of a command that runs no worker. What `run` says of them when it starts is said here, too."""
     from worker.config.load import load_local
+    from worker.hardening import protect_memory
     from worker.start import policy_of
 
+    protect_memory()
     loaded = load_local(argv)
     _log_to_stderr(loaded)
     for warning in (*loaded.warnings, *policy_of(loaded.config).warnings()):

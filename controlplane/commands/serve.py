@@ -12,6 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from controlplane import app
 from controlplane.commands.session import Session, with_session
+from worker.hardening import protect_memory
 from worker.telemetry import log
 from worker.wire import signing
 
@@ -81,6 +82,12 @@ def serve(
     if tls_key is not None and tls_cert is None:
         raise click.UsageError("--tls-key needs --tls-cert")
     log_to_stderr(verbose=verbose)
+    for protection in protect_memory():  # asked once more, now that there is a log for the answer
+        logging.getLogger(__name__).warning(
+            "This system does not give the control plane %s",
+            protection,
+            extra={"action": "protection_missing", "protection": protection},
+        )
     host, port = listen
     settings = app.ServeSettings(
         engine=session.engine,
