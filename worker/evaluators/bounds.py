@@ -19,9 +19,29 @@ NICENESS: Final = 10
 """Judging can wait, timing cannot: where processors are short, the worker's event loop comes first, nine to one."""
 
 MEMORY_BYTES: Final = 1024**3
-"""Address space of one evaluator: 5 MB of XML or of small JSON arrays take 180 MB of it, a bomb must not take the machine's."""
+"""Resident size of one evaluator where nothing limits all of them: a bomb must not take the machine's memory."""
+MIN_MEMORY_BYTES: Final = 64 * 1024**2
+"""The least that is any use: an evaluator starts with 38 MiB, most of them libraries that all share."""
+WORKER_BYTES: Final = 96 * 1024**2
+"""Resident size of the worker without bodies: twice what it starts with."""
 RECYCLE_BYTES: Final = 200 * 1024**2
 """Resident size after a task at which an evaluator is replaced: six times what it starts with."""
+
+
+def share_of_memory(limit_bytes: int | None, evaluators: int, body_bytes: int) -> int:
+    """Bytes for each of so many *evaluators* where all processes together have *limit_bytes*, and bodies take *body_bytes*.
+
+    Whatever they judge, all of them and the worker stay below the limit, unless it leaves each less than MIN_MEMORY_BYTES.
+    """
+    if limit_bytes is None:
+        return MEMORY_BYTES
+    share = (limit_bytes - WORKER_BYTES - body_bytes) // evaluators
+    return max(MIN_MEMORY_BYTES, min(MEMORY_BYTES, share))
+
+
+def recycle_size(memory_bytes: int) -> int:
+    """Resident size at which an evaluator that may take *memory_bytes* is replaced: half of it has to be free for a task."""
+    return min(RECYCLE_BYTES, memory_bytes // 2)
 
 
 def longest_turn(cpu_seconds: float) -> float:

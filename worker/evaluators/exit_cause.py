@@ -26,6 +26,7 @@ def out_of_time(cpu_seconds: float) -> Cause:
 _NAMES = {int(number): number.name for number in signal.Signals}
 
 STARVED = Cause(reason="this worker's machine was too busy to judge it", starved=True)
+FORBIDDEN = Cause(reason="its evaluator made a system call that evaluators may not make")
 REJECTED = Cause(reason="its evaluator sent something that is not a valid result")
 
 
@@ -35,6 +36,8 @@ def cause_of_exit(exit_code: int | None, cpu_seconds: float) -> Cause:
         return out_of_time(cpu_seconds)
     if exit_code == -signal.SIGALRM:
         return STARVED
+    if exit_code == -signal.SIGSYS:
+        return FORBIDDEN
     if exit_code == -signal.SIGKILL:  # by a person, or to save the machine's memory
         return Cause(reason="its evaluator was killed from outside, perhaps for its memory", external=True)
     if exit_code is not None and exit_code < 0:

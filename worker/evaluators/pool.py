@@ -20,7 +20,7 @@ from worker.apitest.observation import Observation
 from worker.checks.evidence import AssertionLimits
 from worker.clock import Clock
 from worker.errors import EvaluationError
-from worker.evaluators.bounds import MEMORY_BYTES, RECYCLE_BYTES, TURN_SECONDS, longest_turn
+from worker.evaluators.bounds import MEMORY_BYTES, TURN_SECONDS, longest_turn, recycle_size
 from worker.evaluators.exit_cause import REJECTED, STARVED, Cause, cause_of_exit
 from worker.evaluators.protocol import FORGET, RESUME, EvaluatorReply, EvaluatorSettings, encode_settings
 from worker.evaluators.supervisor import Supervisor
@@ -42,12 +42,20 @@ SWEEP_SECONDS: Final = 1.0
 class Evaluators:
     """*size* evaluators and a spare, for the life of an `async with`; entering it waits for none of them.
 
+    Each may take *memory_bytes* of resident memory.
+
     The counters are for the metrics. Since the start: `started`; `killed`, ended with an assertion in hand (limit, crash);
     `recycled`, replaced for their size; `crashed`, ended without any work. At present: `waiting`, `working`, `idle`.
     """
 
     def __init__(
-        self, size: int, limits: AssertionLimits, clock: Clock, *, program: str = "worker.evaluators.evaluator"
+        self,
+        size: int,
+        limits: AssertionLimits,
+        clock: Clock,
+        *,
+        memory_bytes: int = MEMORY_BYTES,
+        program: str = "worker.evaluators.evaluator",
     ) -> None:
         self.killed = self.recycled = 0
         self._size = size
@@ -55,7 +63,10 @@ class Evaluators:
         self._cpu_seconds = limits.pattern_seconds
         self._longest_turn_s = longest_turn(limits.pattern_seconds)
         settings = EvaluatorSettings(
-            limits=limits, turn_seconds=TURN_SECONDS, memory_bytes=MEMORY_BYTES, recycle_bytes=RECYCLE_BYTES
+            limits=limits,
+            turn_seconds=TURN_SECONDS,
+            memory_bytes=memory_bytes,
+            recycle_bytes=recycle_size(memory_bytes),
         )
         command = python_module(program, encode_settings(settings))
         self._supervisor = Supervisor(self, size + SPARES, command, clock)

@@ -45,7 +45,7 @@ class EvaluatorSettings(msgspec.Struct, frozen=True, kw_only=True):
     turn_seconds: float
     """CPU after which the evaluator offers, between two assertions, to turn to another test."""
     memory_bytes: int
-    """Address space of the process."""
+    """Resident memory of the process."""
     recycle_bytes: int
     """Resident size after a task beyond which the process asks to be replaced."""
 

@@ -1,8 +1,8 @@
 """Kernel limits on a process, set from inside it. They hold when native code never returns and the parent hangs.
 
 Nothing here trusts the code that is confined, and nothing is promised that was not tried: `confine` tests each lasting limit
-after setting it and names the ones that do not hold on this system, so that the worker can say so. There is no sandbox against a
-bug that runs foreign machine code; the limits are against cost, and against reading files and reaching the network.
+after setting it and names the ones that do not hold on this system, so that the worker can say so. The limits are against cost,
+and against what foreign machine code, run by way of a bug, would want next: files, the network, the parent's memory.
 """
 
 from __future__ import annotations
@@ -14,9 +14,17 @@ import resource
 import signal
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import Final, TypeVar
+
+from worker.hardening import protect_memory
+from worker.sandbox.landlock import restrict
+from worker.sandbox.memory import bound_memory, go_first
+from worker.sandbox.seccomp import install
 
 T = TypeVar("T")
 
@@ -96,28 +104,32 @@ def die_with(parent: int) -> bool:
 
 
 def confine(memory_bytes: int) -> tuple[str, ...]:
-    """Give up files, sockets, core dumps and memory beyond *memory_bytes* of address space, for good.
+    """Give up files, sockets, other processes, and memory beyond *memory_bytes* resident, for good; most system calls, too.
 
     Call it after everything lazy has been imported. Returns what does not hold here, in words for the log.
     """
-    missing = []
-    if not _prctl(_PR_SET_NO_NEW_PRIVS, 1):
-        missing.append("no new privileges")
-    for limit in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE):
-        _limit(limit, 0)
-    _limit(resource.RLIMIT_AS, memory_bytes)
+    held = {
+        "no new privileges": _prctl(_PR_SET_NO_NEW_PRIVS, 1),
+        "an end before the worker's when memory runs out": go_first(),
+        "no way to files by name (Landlock)": restrict() and _refused(lambda: next(Path("/").iterdir())),
+    }
+    missing = [words for words, holds in held.items() if not holds]
+    missing += protect_memory()
+    _attempt(lambda: bound_memory(memory_bytes))
+    for limit in (resource.RLIMIT_FSIZE, resource.RLIMIT_NOFILE):
+        _attempt(partial(resource.setrlimit, limit, (0, 0)))
     if not _refused(lambda: os.close(os.dup(0))):
         missing.append("no files, no network")
     if not _refused(lambda: mmap.mmap(-1, memory_bytes).close()):
         missing.append("bounded memory")
+    if not (install() and _refused(Path("/").stat)):
+        missing.append("a filter of system calls (seccomp)")
     return tuple(missing)
 
 
-def _limit(kind: int, value: int) -> None:
-    try:
-        resource.setrlimit(kind, (value, value))
-    except (OSError, ValueError):
-        return  # the tests at the end of `confine` find out what that means
+def _attempt(work: Callable[[], object]) -> None:
+    with suppress(OSError, ValueError):  # the tests at the end of `confine` find out what that means
+        work()
 
 
 def _refused(attempt: Callable[[], object]) -> bool:

@@ -76,6 +76,10 @@ def reach_the_network() -> str:
         return "connected"
 
 
+def fork() -> None:
+    os._exit(0) if os.fork() == 0 else os.wait()
+
+
 def babble() -> None:
     """Speak on the socket out of turn; every descriptor is tried, since which one it is belongs to the evaluator."""
     for descriptor in range(3, 20):
@@ -109,6 +113,7 @@ DEEDS = {
     "swallow": swallow,
     "read": read_a_file,
     "connect": reach_the_network,
+    "fork": fork,
     "babble": babble,
     "print": print_something,
     "fail": fail,

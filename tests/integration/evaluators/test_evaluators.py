@@ -19,6 +19,7 @@ from tests.integration.evaluators.pools import deeds, pool_of, seen
 from tests.support.clock import FakeClock
 from tests.support.descriptors import open_descriptors
 from tests.support.observed import LIMITS
+from tests.support.sandbox import MAY_BE_MISSING
 from tests.support.waiting import until
 from worker.clock import SystemClock
 from worker.errors import EvaluationError
@@ -112,7 +113,25 @@ async def test_an_evaluator_that_says_something_else_is_not_listened_to(pool: Ev
 async def test_an_evaluator_opens_no_file_and_no_socket(pool: Evaluators) -> None:
     evaluation = await do(pool, "read", "connect")
     assert [result.valid for result in evaluation.results] == [False, False]
-    assert pool.missing_protections == ()
+    assert pool.missing_protections is not None
+    assert {*pool.missing_protections} <= MAY_BE_MISSING
+
+
+@LINUX
+async def test_a_forbidden_system_call_costs_one_assertion(pool: Evaluators, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO"):
+        evaluation = await do(pool, "say before", "fork", "say between", "fork", "say after")
+    forbidden = "its evaluator made a system call that evaluators may not make"
+    assert reasons(evaluation) == [None, forbidden, None, forbidden, None]
+    assert [result.code for result in evaluation.results] == [
+        None,
+        FailureCode.INTERNAL_ERROR,
+        None,
+        FailureCode.INTERNAL_ERROR,
+        None,
+    ]
+    assert pool.killed == 2
+    assert [getattr(record, "reason", "") for record in caplog.records].count(forbidden) == 2
 
 
 async def test_what_a_library_prints_reaches_nobody(pool: Evaluators, capfd: pytest.CaptureFixture[str]) -> None:

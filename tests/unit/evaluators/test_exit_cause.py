@@ -24,6 +24,13 @@ def test_a_kill_from_outside_may_have_nothing_to_do_with_the_assertion() -> None
     assert cause_of_exit(-signal.SIGKILL, 0.5).external
 
 
+def test_a_forbidden_system_call_is_told_by_its_signal() -> None:
+    cause = cause_of_exit(-signal.SIGSYS, 0.5)
+    assert "system call" in cause.reason
+    assert cause.code is FailureCode.INTERNAL_ERROR
+    assert not cause.external
+
+
 @pytest.mark.parametrize(
     ("exit_code", "named"), [(-signal.SIGSEGV, "SIGSEGV"), (-signal.SIGABRT, "SIGABRT"), (0, "code 0"), (1, "code 1")]
 )
