@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from worker.file import replace_file
+
 MAX_FILES = 1000
 """A control plane that rejects everything must not fill the disk: beyond this many files nothing more is written."""
 
@@ -14,8 +16,5 @@ def set_aside(directory: Path, name: str, sealed: bytes) -> Path | None:
     if sum(1 for _ in directory.glob("*.jwe")) >= MAX_FILES:
         return None
     path = directory / f"{name}.jwe"
-    partial = path.with_suffix(".part")
-    partial.touch(mode=0o600, exist_ok=True)
-    partial.write_bytes(sealed)
-    partial.replace(path)
+    replace_file(path, sealed, 0o600)
     return path

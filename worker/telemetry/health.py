@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from worker.clock import Clock
+from worker.errors import ConfigError
+from worker.file import in_the_way, replace_file
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +23,15 @@ PATIENCE = 30.0
 """Seconds beyond the planned silence of the poller before it counts as hanging."""
 TICK = 1.0
 """Seconds between writes of the liveness file."""
+LIVENESS_MODE = 0o666
+"""Whoever probes may be another user than the worker; the umask says which others there are."""
+
+
+def check_liveness_file(path: Path) -> None:
+    """Raise ConfigError if something stands at *path* that the liveness file must not replace."""
+    other = in_the_way(path)
+    if other is not None:
+        raise ConfigError(f"{path} is {other}, not a regular file", option="livenessFile")
 
 
 class Health:
@@ -48,7 +59,8 @@ class Health:
         while True:
             if self.alive:
                 try:
-                    await asyncio.to_thread(_write_atomically, path, str(round(self._clock.now().timestamp() * 1000)))
+                    now = str(round(self._clock.now().timestamp() * 1000))
+                    await asyncio.to_thread(replace_file, path, now.encode(), LIVENESS_MODE)
                     failing = False
                 except OSError as error:
                     if not failing:
@@ -60,10 +72,3 @@ class Health:
                         )
                     failing = True
             await self._clock.sleep(TICK)
-
-
-def _write_atomically(path: Path, text: str) -> None:
-    """A probe that reads between truncation and write would see an empty file and restart a healthy pod."""
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(text)
-    partial.replace(path)

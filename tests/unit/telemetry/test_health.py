@@ -82,6 +82,31 @@ async def test_a_liveness_file_that_cannot_be_written_is_logged_once(
     assert [getattr(record, "action", "") for record in caplog.records] == ["liveness_failed"]
 
 
+@pytest.mark.parametrize("other", ["/dev/null", "file"])
+async def test_a_link_that_takes_its_place_later_is_said_once_and_not_followed(
+    other: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, readings, path = FakeClock(), Readings(), tmp_path / "liveness"
+    readings.quiet_until_ns = 100_000_000_000
+    (tmp_path / "file").write_text("as it was")
+    task = asyncio.ensure_future(health_of(clock, readings).keep_liveness_file(path))
+    await until_sleeping(clock)
+    assert path.read_text().isdecimal()
+    path.unlink()
+    path.symlink_to(tmp_path / other)
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            await clock.advance(1)
+            await until_sleeping(clock)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert [record.getMessage() for record in caplog.records] == [
+        f"cannot write the liveness file {path}: it is a link, not a regular file"
+    ]
+    assert path.is_symlink()
+    assert (tmp_path / "file").read_text() == "as it was"
+
+
 async def test_the_status_server_answers_orchestrators() -> None:
     clock, readings = FakeClock(), Readings()
     metrics = Metrics("1.2.3")
