@@ -32,6 +32,7 @@ ALL = (
     Benchmark("footprint", "memory, and time to the first pull", ("--rounds=1", "--starts=3")),
     Benchmark("sizing", "memory and CPU that the operating guide sizes with", ("--rounds=1",)),
     Benchmark("verdicts", "cost of verdicts, and the loop's lag under attack", ("--attack-seconds=4",)),
+    Benchmark("filter", "what the filter of system calls costs an evaluator", ("--rounds=10",)),
     Benchmark("bystanders", "timing of the others under hostile assertions", ("--rounds=1", "--seconds=5")),
     Benchmark(
         "hostile_http",

@@ -110,10 +110,10 @@ class Size:
 
 
 def size(pid: int) -> Size:
-    """The size of *pid* alone; of nothing once it has ended."""
+    """The size of *pid* alone; of nothing once it has ended. PermissionError: of a worker only root may ask."""
     try:
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-    except OSError:
+    except (FileNotFoundError, ProcessLookupError):
         return Size()
     kilobytes = dict(line.split()[:2] for line in rollup.splitlines()[1:])
     return Size(int(kilobytes["Pss:"]) * 1024, int(kilobytes["Pss_Anon:"]) * 1024)

@@ -211,7 +211,7 @@ def serving_of(
     from worker.agent.slots import Slots
     from worker.agent.worker import Worker
     from worker.intake.backoff import Backoff
-    from worker.telemetry.health import Health
+    from worker.telemetry.health import Health, check_liveness_file
 
     slots = Slots(config.concurrency)
     outbox = Outbox(
@@ -254,6 +254,7 @@ def serving_of(
     loops = {"vitals": vitals.run}
     liveness_file = config.liveness_file
     if liveness_file is not None:
+        check_liveness_file(liveness_file)
         loops["liveness"] = lambda: health.keep_liveness_file(liveness_file)
     worker = Worker(
         poller=poller,
@@ -293,7 +294,7 @@ def running_tests_of(
     give_back_large_buffers()
     door = Door(policy=egress.policy, resolver=resolver_of(config), trust=egress.trust, proxy=egress.proxy)
     checks = AssertionLimits(max_body_bytes=config.max_body_size_if_processed, pattern_seconds=config.regex_timeout)
-    evaluators = Evaluators(config.evaluators, checks, clock)
+    evaluators = Evaluators(config.evaluators, checks, clock, memory_bytes=_memory_of_evaluators(config))
     runner = Runner(
         door=door,
         evaluators=evaluators,
@@ -308,6 +309,25 @@ def running_tests_of(
         version=__version__,
     )
     return RunningTests(runner=runner, evaluators=evaluators)
+
+
+def _memory_of_evaluators(config: LocalConfig) -> int:
+    """Bytes for each evaluator: what the control group has, less the worker's own and each slot's body, raw and decompressed."""
+    from worker.evaluators.bounds import MIN_MEMORY_BYTES, share_of_memory
+    from worker.evaluators.pool import SPARES
+    from worker.sandbox.memory import memory_limit
+
+    limit = memory_limit()
+    bodies = config.concurrency * 2 * config.max_body_size
+    share = share_of_memory(limit, config.evaluators + SPARES, bodies)
+    if share == MIN_MEMORY_BYTES:
+        log.warning(
+            "%d MiB of memory are too few for the worker, %d evaluators and a spare: the kernel may end some of them",
+            (limit or 0) // 1024**2,
+            config.evaluators,
+            extra={"action": "memory_short", "limit_bytes": limit},
+        )
+    return share
 
 
 @asynccontextmanager

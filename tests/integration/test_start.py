@@ -74,6 +74,18 @@ async def test_a_port_that_is_taken_ends_the_start_before_anything_is_pulled(
     assert control_plane.seen == []
 
 
+async def test_a_link_in_the_place_of_the_liveness_file_ends_the_start_and_stays(
+    control_plane: ProtocolServer, tmp_path: Path
+) -> None:
+    link = tmp_path / "liveness"
+    link.symlink_to("/dev/null")
+    with pytest.raises(BaseExceptionGroup) as raised:
+        await start.run(config_of(control_plane, tmp_path, f"--livenessFile={link}"))
+    assert mistaken(raised.value) == ["livenessFile"]
+    assert control_plane.seen == []
+    assert link.readlink() == Path("/dev/null")
+
+
 async def test_a_worker_that_is_stopped_at_once_stops_in_order(control_plane: ProtocolServer, tmp_path: Path) -> None:
     running = asyncio.create_task(start.run(config_of(control_plane, tmp_path)))
     await until(lambda: control_plane.seen)

@@ -230,7 +230,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         name="livenessFile", kind=ValueKind.PATH, group=Group.LOGS, field="liveness_file", default="/tmp/liveness.date",  # noqa: S108
         help="File that is given the time in epoch milliseconds every second while the worker makes progress; empty"
-        " writes none. The default is where existing probes look.",
+        " writes none. Only a regular file is replaced. The default is where existing probes look.",
     ),
     Option(
         name="enableStatusProbes", kind=ValueKind.BOOLEAN, group=Group.LOGS, field="enable_status_probes", default=False,

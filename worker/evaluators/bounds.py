@@ -31,11 +31,13 @@ RECYCLE_BYTES: Final = 200 * 1024**2
 def share_of_memory(limit_bytes: int | None, evaluators: int, body_bytes: int) -> int:
     """Bytes for each of so many *evaluators* where all processes together have *limit_bytes*, and bodies take *body_bytes*.
 
-    Whatever they judge, all of them and the worker stay below the limit, unless it leaves each less than MIN_MEMORY_BYTES.
+    Whatever they judge, all of them and the worker stay below the limit, unless it leaves each less than MIN_MEMORY_BYTES. Half
+    is for bodies at most: beyond that the operator has counted on their not being all that large at once.
     """
     if limit_bytes is None:
         return MEMORY_BYTES
-    share = (limit_bytes - WORKER_BYTES - body_bytes) // evaluators
+    left = limit_bytes - WORKER_BYTES
+    share = (left - min(body_bytes, left // 2)) // evaluators
     return max(MIN_MEMORY_BYTES, min(MEMORY_BYTES, share))
 
 

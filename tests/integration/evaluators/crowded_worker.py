@@ -8,12 +8,13 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+from tests.support.observed import LIMITS
 from worker.apitest.assertion import Comparison, JSONPathAssertion, Operator, Subject
 from worker.apitest.observation import Observation
 from worker.apitest.protocols.http import HTTPResponse
-from worker.checks.evidence import AssertionLimits
 from worker.clock import SystemClock
 from worker.evaluators.bounds import MEMORY_BYTES, share_of_memory
 from worker.evaluators.pool import SPARES, Evaluators
@@ -33,7 +34,7 @@ async def main(procs: str, share: str, tests: int) -> None:
     memory = share_of_memory(memory_limit(), SIZE + SPARES, 0) if share == "followed" else MEMORY_BYTES
     response = HTTPResponse(url="http://a/", status=200, http_version="1.1", headers=(), body=BODY)
     observation = Observation(timings=Timings(), response=response)
-    async with Evaluators(SIZE, AssertionLimits(pattern_seconds=5.0), SystemClock(), memory_bytes=memory) as pool:
+    async with Evaluators(SIZE, replace(LIMITS, pattern_seconds=5.0), SystemClock(), memory_bytes=memory) as pool:
         evaluations = await asyncio.gather(
             *(pool.evaluate(f"test {number}", ASSERTIONS, observation) for number in range(tests))
         )

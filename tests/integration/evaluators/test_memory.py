@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.control_group import ControlGroup, limited_memory
+from tests.support.observed import LIMITS
+from worker.apitest.assertion import Assertion, JSONPathAssertion, Operator, XPathAssertion
+from worker.apitest.observation import Observation
+from worker.apitest.protocols.http import HTTPResponse
+from worker.clock import SystemClock
+from worker.evaluators.bounds import share_of_memory
+from worker.evaluators.pool import Evaluators
+from worker.outcome.phases import Timings
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="control groups are Linux's")
 
@@ -42,6 +50,40 @@ def served(group: ControlGroup, share: str) -> Report:
     return Report(**report)
 
 
+@pytest.mark.parametrize(
+    ("content_type", "body", "assertion"),
+    [
+        (
+            "application/json",
+            b"[1," + b"{}," * 1_630_000 + b"{}]",
+            JSONPathAssertion(path="$[0]", operator=Operator.IS, target=1),
+        ),
+        (
+            "application/json",
+            b"[" + b'{"a":1},' * 610_000 + b"{}]",
+            JSONPathAssertion(path="$[0].a", operator=Operator.IS, target=1),
+        ),
+        (
+            "application/xml",
+            b"<r>" + b"<a/>" * 1_220_000 + b"</r>",
+            XPathAssertion(path="count(//a)", operator=Operator.IS, target=1_220_000),
+        ),
+        ("text/html", b"<a>x</a>" * 610_000, XPathAssertion(path="count(//a)", operator=Operator.IS, target=610_000)),
+    ],
+    ids=["JSON", "JSON with members", "XML", "HTML"],
+)
+async def test_bodies_at_their_bound_fit_into_the_share_of_a_container_of_one_gibibyte(
+    content_type: str, body: bytes, assertion: Assertion
+) -> None:
+    memory = share_of_memory(1024 * MIB, 3, 10 * 2 * 5_000_000)
+    headers = (("content-type", content_type),)
+    response = HTTPResponse(url="http://a/", status=200, http_version="1.1", headers=headers, body=body)
+    limits = replace(LIMITS, pattern_seconds=10.0)
+    async with Evaluators(1, limits, SystemClock(), memory_bytes=memory) as pool:
+        evaluation = await pool.evaluate("a", (assertion,), Observation(timings=Timings(), response=response))
+    assert [result.error_message for result in evaluation.results] == [None]
+
+
 def test_evaluators_that_follow_the_limit_fail_to_allocate_and_nobody_is_killed() -> None:
     with limited_memory(512 * MIB) as group:
         report = served(group, "followed")
@@ -63,3 +105,23 @@ def test_where_memory_runs_out_an_evaluator_goes_first_and_its_assertion_says_so
     for bomb, honest in report.reasons:
         assert bomb == ENDED
         assert honest is None
+
+
+def test_a_start_tells_evaluators_what_they_may_take_in_its_group_and_says_where_it_is_too_little() -> None:
+    root = Path(__file__).parents[3]
+    code = (
+        "import logging, sys; from pathlib import Path; Path(sys.argv[1]).write_text('0')\n"
+        "logging.basicConfig(stream=sys.stdout, format='%(action)s')\n"
+        "from worker.config.load import load_local; from worker import start\n"
+        "print(start._memory_of_evaluators(load_local([], {}).config) // 1024**2)"
+    )
+
+    def told(limit: int) -> list[str]:
+        with limited_memory(limit) as group:
+            command = [sys.executable, "-c", code, str(group.procs)]
+            return subprocess.run(
+                command, cwd=root, stdout=subprocess.PIPE, text=True, timeout=60, check=True
+            ).stdout.split()
+
+    assert told(1024 * MIB) == ["277"]
+    assert told(256 * MIB) == ["memory_short", "64"]

@@ -21,7 +21,7 @@ from typing import Any
 
 import pytest
 
-from tests.integration.sandbox.test_process import started
+from tests.integration.sandbox.processes import started
 from tests.support.sandbox import MAY_BE_MISSING
 from worker.sandbox import landlock
 from worker.sandbox.process import python_module

@@ -11,7 +11,7 @@ MIB = 1024 * 1024
 
 
 def test_a_pod_of_one_gibibyte_leaves_room_for_bodies_at_their_bound() -> None:
-    """5 MB of XML, HTML or small JSON values take up to 220 MiB (docs/figures.md). Two evaluators and a spare, ten slots."""
+    """Two evaluators and a spare, ten slots. That it suffices is tried in tests/integration/evaluators."""
     share = share_of_memory(1024 * MIB, evaluators=3, body_bytes=10 * 2 * 5_000_000)
     assert 260 * MIB < share < 290 * MIB
 
@@ -30,7 +30,13 @@ def test_the_shares_stay_below_the_limit_unless_they_are_of_no_use(
 ) -> None:
     share = share_of_memory(limit, evaluators, body_bytes)
     assert MIN_MEMORY_BYTES <= share <= MEMORY_BYTES
-    assert evaluators * share + body_bytes + WORKER_BYTES <= limit or share == MIN_MEMORY_BYTES
+    bodies = min(body_bytes, (limit - WORKER_BYTES) // 2)
+    assert evaluators * share + bodies + WORKER_BYTES <= limit or share == MIN_MEMORY_BYTES
+
+
+def test_many_slots_leave_half_of_the_memory_to_evaluators() -> None:
+    share = share_of_memory(3 * 1024 * MIB + WORKER_BYTES, evaluators=3, body_bytes=1000 * 2 * 5_000_000)
+    assert share == 512 * MIB
 
 
 @given(st.integers(MIN_MEMORY_BYTES, MEMORY_BYTES))
