@@ -6,8 +6,10 @@ import asyncio
 import base64
 import json
 import re
+import sqlite3
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -284,6 +286,30 @@ def test_results_come_as_json_with_everything(run: Run, location: str) -> None:
     (one,) = [json.loads(line) for line in run("results", "--json", "--test", "shop").output.splitlines()]
     assert one["outcome"] == sent
     assert (one["status"], one["origin"], one["test_name"], one["job"]) == ("passed", "worker", "shop", "shop-0")
+
+
+def spoil(job: str, text: str) -> None:
+    """What an older version may have stored."""
+    with closing(sqlite3.connect("controlplane.db")) as connection, connection:
+        connection.execute("UPDATE results SET outcome = ? WHERE job_id = ?", (text, job))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1" + "0" * 399, "1" + "0" * 4999, "1e400", "[" * 100_000, '"\\ud800"', "nothing", ""],
+    ids=["400 digits", "5000 digits", "an exponent", "levels", "half a surrogate pair", "not JSON", "empty"],
+)
+def test_a_bad_row_costs_itself_alone(run: Run, location: str, text: str) -> None:
+    push(run, location, http_test())
+    store([outcome(), outcome(), outcome()])
+    spoil("shop-1", f'{{"status":"passed","timings":{{"total":{text}}}}}')
+    first, bad, last = run("results").output.splitlines()
+    assert "1.5 ms" in first
+    assert "1.5 ms" in last
+    assert "the stored outcome cannot be read" in bad
+    rows = [json.loads(line) for line in run("results", "--json").output.splitlines()]
+    assert [row["outcome"] is None for row in rows] == [False, True, False]
+    assert rows[1]["unreadable"] == "the stored outcome cannot be read"
 
 
 def test_the_newest_results_come_last_and_their_number_is_bounded(run: Run, location: str) -> None:
