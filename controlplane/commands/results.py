@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import sys
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from controlplane.service import results as stored
 from controlplane.store.database import Database
 from controlplane.store.results import StoredResult
 from worker.apitest import summary
+from worker.text import json_line
 
 FOLLOW_SECONDS = 0.2
 FOLLOW_BATCH = 500
@@ -84,7 +84,7 @@ async def _pause(session: Session, stop: asyncio.Event) -> None:
 def _print(found: Sequence[StoredResult], *, as_json: bool) -> None:
     colour = sys.stdout.isatty()
     for result in found:
-        click.echo(json_line(result) if as_json else describe(result, colour=colour))
+        click.echo(as_line(result) if as_json else describe(result, colour=colour))
 
 
 def describe(result: StoredResult, *, colour: bool) -> str:
@@ -98,8 +98,8 @@ def describe(result: StoredResult, *, colour: bool) -> str:
     return f"{moment:%H:%M:%S}  {summary.line(outcome | {'test': {'name': result.test_name}}, colour=colour)}"
 
 
-def json_line(result: StoredResult) -> str:
-    """Everything that is stored, as one line of ASCII; an outcome that cannot be read is null, and `unreadable` says why."""
+def as_line(result: StoredResult) -> str:
+    """Everything that is stored, on one line; an outcome that cannot be read is null, and `unreadable` says why."""
     columns = {
         "id": result.id,
         "job": result.job,
@@ -114,14 +114,14 @@ def json_line(result: StoredResult) -> str:
         "stored_at": result.stored_at,
     }
     outcome = _outcome(result)
-    return json.dumps(columns | {"outcome": outcome} | ({"unreadable": UNREADABLE} if outcome is None else {}))
+    return json_line(columns | {"outcome": outcome} | ({"unreadable": UNREADABLE} if outcome is None else {}))
 
 
 def _outcome(result: StoredResult) -> dict[str, Any] | None:
     """The outcome as JSON; None where an older version has stored what nobody can print."""
     try:
         value = orjson.loads(result.outcome)
-        json.dumps(value)
-    except (ValueError, RecursionError):
+        orjson.dumps(value)  # deeper than anything can be written, it could be read
+    except (ValueError, TypeError):
         return None
     return value if isinstance(value, dict) else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from controlplane.leases import Grace
-from controlplane.rest.worker.bodies import BodyBudget
+from controlplane.rest.bodies import BodyBudget
 from controlplane.store.database import Database
 from worker.clock import Clock
 

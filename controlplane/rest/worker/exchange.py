@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from controlplane.errors import DatabaseError, RefusedError, SequenceError, StatementError
+from controlplane.rest.bodies import body_of
 from controlplane.rest.context import CONTEXT, Context
-from controlplane.rest.worker.bodies import body_of
 from controlplane.service import pulls
 from controlplane.service.pulls import Caller
 from controlplane.store.locations import Access, Location

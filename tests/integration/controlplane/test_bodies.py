@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
-from controlplane.rest.worker.bodies import BUDGET_BYTES, SHARE, BodyBudget
+from controlplane.rest.bodies import BUDGET_BYTES, SHARE, BodyBudget
 from tests.integration.controlplane.plane import Plane
 from tests.support.protocol import PULL, RESULTS, ProtocolWorker
 from tests.support.waiting import until

@@ -396,3 +396,18 @@ def test_bad_usage_is_exit_2_without_a_traceback(run: Run, arguments: tuple[str,
     assert "Traceback" not in result.output
     assert result.output.splitlines()[-1].startswith("Error: ")
     assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a\x1b[2J\u202eb", "a\x9b31mb", "a\u2066b\u2069", "a\x7fb"])
+def test_what_a_definition_holds_cannot_command_the_terminal(run: Run, location: str, name: str) -> None:
+    told = [
+        push(run, location, http_test(name=name, options={"tick_every": 60, "retry": {"count": 1}})).output,
+        *(run(what, "list").output for what in ("test", "location")),
+        *(run(*what, "--json").output for what in (("test", "list"), ("results",))),
+    ]
+    invalid = Path(f"bad {name}.json")
+    invalid.write_text(json.dumps({"name": name, name: 1}))
+    told.append(run("test", "push", str(invalid), "--location", "office", code=2).output)
+    for output in told:
+        assert all(line.isprintable() for line in output.splitlines()), output
+    assert json.loads(run("test", "list", "--json").output)["name"] == name
