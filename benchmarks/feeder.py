@@ -24,6 +24,7 @@ from aiohttp import web
 
 from benchmarks.supply import Seats, Steady
 from tests.support.jobs import job
+from tests.support.received import ReceivedRequest, verify_request
 from worker.secret import Secret
 from worker.wire import envelope, messages, signing
 from worker.wire.keys import generate
@@ -116,12 +117,10 @@ class Feeder:
 
     async def _verified(self, request: web.Request) -> tuple[signing.VerifiedRequest, bytes]:
         body = await request.read()
-        received = signing.ReceivedRequest(
-            method=request.method, path=request.path_qs, headers=request.headers, body=body
-        )
+        received = ReceivedRequest(method=request.method, path=request.path_qs, headers=request.headers, body=body)
         claim = signing.read_claim(request.headers)
         hosts = [request.headers["Host"]]
-        return signing.verify_request(claim, SECRET, received, hosts=hosts, now=datetime.now(UTC)), body
+        return verify_request(claim, SECRET, received, hosts=hosts, now=datetime.now(UTC)), body
 
     @staticmethod
     def _signed(verified: signing.VerifiedRequest, status: int, body: bytes) -> web.Response:

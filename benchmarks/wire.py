@@ -12,10 +12,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 
+from tests.support.received import ReceivedRequest, verify_request
 from worker.secret import Secret
 from worker.wire import envelope, keys, signing
 from worker.wire.keys import PrivateKey
-from worker.wire.signing import Credentials, ReceivedRequest, UnsignedRequest
+from worker.wire.signing import Credentials, UnsignedRequest
 
 LOCATION = "pl:benchmark"
 HOST = "intake.example.com"
@@ -75,7 +76,7 @@ def signatures() -> None:
 
     def verify() -> signing.VerifiedRequest:
         claim = signing.read_claim(received.headers)
-        return signing.verify_request(claim, credentials.secret_key, received, hosts=(HOST,), now=now)
+        return verify_request(claim, credentials.secret_key, received, hosts=(HOST,), now=now)
 
     verified = verify()
     body = b"x" * 10_000

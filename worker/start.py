@@ -301,7 +301,11 @@ def running_tests_of(
         clock=clock,
         limits=RunLimits(
             max_timeout=config.max_timeout,
-            probes=ProbeLimits(http=HTTPLimits(max_body_bytes=config.max_body_size)),
+            probes=ProbeLimits(
+                http=HTTPLimits(
+                    max_body_bytes=config.max_body_size, headers_to_all_hosts=config.redirect_headers == "all"
+                )
+            ),
             checks=checks,
         ),
         vitals=vitals,

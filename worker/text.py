@@ -38,6 +38,17 @@ def printable(text: str, limit: int | None = None) -> str:
     return shown if limit is None else cut(shown, limit)
 
 
+def json_line(value: object) -> str:
+    """JSON on one line, in which a terminal finds nothing to obey or to hide: such characters are escaped as JSON has it."""
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return text if text.isprintable() else "".join(c if c.isprintable() else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    units = character.encode("utf-16-be", "surrogatepass")
+    return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))
+
+
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Columns as wide as their widest cell, cells made printable; the last column is not padded."""
     cells = [tuple(headings), *(tuple(printable(cell) for cell in row) for row in rows)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from functools import partial
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from controlplane.commands.session import Session, with_session
 from controlplane.service import locations
 from controlplane.service.locationfile import KeyKind
 from controlplane.service.locations import LocationHealth
-from worker.text import table
+from worker.text import json_line, table
 
 DEFAULT_INTAKE_URL = "http://127.0.0.1:8080"
 
@@ -154,7 +153,7 @@ def list_(session: Session, *, as_json: bool) -> None:
     found = asyncio.run(_list(session))
     if as_json:
         for health in found:
-            click.echo(json.dumps(_as_json(health)))
+            click.echo(json_line(_as_json(health)))
         return
     headings = ("NAME", "STATE", "WORKERS", "FREE SLOTS", "LAST PULL", "TESTS", "AGENT", "TROUBLE")
     click.echo(table(headings, [_row(health) for health in found]))

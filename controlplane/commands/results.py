@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import signal
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 import click
+import orjson
 
 from controlplane.commands.session import Session, with_session
 from controlplane.service import results as stored
 from controlplane.store.database import Database
 from controlplane.store.results import StoredResult
 from worker.apitest import summary
+from worker.text import json_line
 
 FOLLOW_SECONDS = 0.2
 FOLLOW_BATCH = 500
+UNREADABLE = "the stored outcome cannot be read"
 
 
 @click.command()
@@ -81,21 +84,23 @@ async def _pause(session: Session, stop: asyncio.Event) -> None:
 def _print(found: Sequence[StoredResult], *, as_json: bool) -> None:
     colour = sys.stdout.isatty()
     for result in found:
-        click.echo(json.dumps(_as_json(result)) if as_json else describe(result, colour=colour))
+        click.echo(as_line(result) if as_json else describe(result, colour=colour))
 
 
 def describe(result: StoredResult, *, colour: bool) -> str:
     """One line: the local time at which the result came in; then what both programs say of a result.
 
-    The test's name is the one that it was stored under, whatever the worker calls it.
+    The test's name is the one that it was stored under, whatever the worker calls it. A result that cannot be read costs nobody
+    but itself: its line says so.
     """
     moment = datetime.fromtimestamp(result.stored_at / 1000, UTC).astimezone()
-    outcome = json.loads(result.outcome) | {"test": {"name": result.test_name}}
-    return f"{moment:%H:%M:%S}  {summary.line(outcome, colour=colour)}"
+    outcome = _outcome(result) or {"status": result.status, "unhealthy": UNREADABLE}
+    return f"{moment:%H:%M:%S}  {summary.line(outcome | {'test': {'name': result.test_name}}, colour=colour)}"
 
 
-def _as_json(result: StoredResult) -> dict[str, object]:
-    return {
+def as_line(result: StoredResult) -> str:
+    """Everything that is stored, on one line; an outcome that cannot be read is null, and `unreadable` says why."""
+    columns = {
         "id": result.id,
         "job": result.job,
         "origin": result.origin,
@@ -107,5 +112,16 @@ def _as_json(result: StoredResult) -> dict[str, object]:
         "runs": result.runs,
         "scheduled_at": result.scheduled_at,
         "stored_at": result.stored_at,
-        "outcome": json.loads(result.outcome),
     }
+    outcome = _outcome(result)
+    return json_line(columns | {"outcome": outcome} | ({"unreadable": UNREADABLE} if outcome is None else {}))
+
+
+def _outcome(result: StoredResult) -> dict[str, Any] | None:
+    """The outcome as JSON; None where an older version has stored what nobody can print."""
+    try:
+        value = orjson.loads(result.outcome)
+        orjson.dumps(value)  # deeper than anything can be written, it could be read
+    except (ValueError, TypeError):
+        return None
+    return value if isinstance(value, dict) else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from controlplane.service import tests
 from controlplane.service.definitions import CheckedDefinition
 from controlplane.service.tests import AssignedTest, Pushed
 from controlplane.store.tests import Assignment, StoredTest
-from worker.text import table
+from worker.text import json_line, printable, table
 
 
 @click.group()
@@ -39,14 +38,16 @@ def push(session: Session, files: tuple[Path, ...], place: str) -> None:
     found, mistakes = definitions.read_all(files)
     if mistakes:
         for mistake in mistakes:
-            click.echo(mistake, err=True)
+            click.echo(printable(mistake), err=True)
         click.echo(f"{len(mistakes)} mistakes; nothing was pushed", err=True)
         raise click.exceptions.Exit(2)
     for pushed in asyncio.run(_push(session, found, place)):
         stored = pushed.test
-        click.echo(f"{pushed.change.value:9} {stored.public_id}  {stored.name}, every {period(stored.period_ms)}")
+        click.echo(
+            f"{pushed.change.value:9} {stored.public_id}  {printable(stored.name)}, every {period(stored.period_ms)}"
+        )
         for note in (*(f"will end as REQUIRES_UPDATE: {lack}" for lack in pushed.requires_update), *pushed.ignored):
-            click.echo(f"          note: {note}")
+            click.echo(f"          note: {printable(note)}")
 
 
 async def _push(session: Session, found: Sequence[CheckedDefinition], place: str) -> tuple[Pushed, ...]:
@@ -62,7 +63,7 @@ def list_(session: Session, *, as_json: bool) -> None:
     found = asyncio.run(_list(session))
     if as_json:
         for one in found:
-            click.echo(json.dumps(_as_json(one.test, one.assignments)))
+            click.echo(json_line(_as_json(one.test, one.assignments)))
         return
     now = epoch.milliseconds(session.clock)
     rows = [

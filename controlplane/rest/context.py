@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from aiohttp import web
 
 from controlplane.leases import Grace
+from controlplane.rest.bodies import BodyBudget
 from controlplane.store.database import Database
 from worker.clock import Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """*hosts* are the authorities that requests may be signed for: the public URLs' own."""
+    """*hosts* are the authorities that requests may be signed for: the public URLs' own. *bodies* bounds what is read."""
 
     database: Database
     clock: Clock
     grace: Grace
     hosts: Collection[str]
+    bodies: BodyBudget = field(default_factory=BodyBudget)
 
 
 CONTEXT = web.AppKey("context", Context)

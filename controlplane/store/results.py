@@ -6,18 +6,15 @@ import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Literal
+from typing import Any
 
-import msgspec
 from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controlplane import leases
+from controlplane import leases, outcomes
+from controlplane.outcomes import Outcome
 from controlplane.store.tables import assignments, jobs, results, tests
 from worker.wire.messages import ResultItem
-
-MAX_OUTCOME_BYTES = 1024 * 1024
-"""One result. A stored body has at most 64 KiB, six times that when every byte needs an escape; the rest is headers."""
 
 
 class Disposition(Enum):
@@ -36,18 +33,6 @@ class Kept:
     result: str
     disposition: Disposition
     reason: str = ""
-
-
-class _Failure(msgspec.Struct, frozen=True):
-    code: str
-    message: str
-
-
-class _Outcome(msgspec.Struct, frozen=True):
-    """The members that an outcome must have to be stored; all else is kept as it came."""
-
-    status: Literal["passed", "failed", "missed"]
-    failure: _Failure | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +62,10 @@ async def keep(
     stored = await _stored(connection, {item.result for item in items})
     kept, accepted = [], []
     for item in items:
-        decision = _judge(item, known.get(item.job), stored)
-        if decision.disposition is Disposition.ACCEPTED:
-            accepted.append(_row(item, known[item.job], worker=worker, now=now))
+        outcome = outcomes.read(bytes(item.outcome))
+        decision = _judge(item, known.get(item.job), stored, outcome)
+        if isinstance(outcome, Outcome) and decision.disposition is Disposition.ACCEPTED:
+            accepted.append(_row(item, known[item.job], outcome, worker=worker, now=now))
             stored[item.result] = item.job
             known[item.job]["closed"] = "result"
         kept.append(decision)
@@ -88,7 +74,7 @@ async def keep(
     return tuple(kept)
 
 
-def _judge(item: ResultItem, job: dict[str, Any] | None, stored: dict[str, str | None]) -> Kept:
+def _judge(item: ResultItem, job: dict[str, Any] | None, stored: dict[str, str | None], outcome: Outcome | str) -> Kept:
     def decided(disposition: Disposition, reason: str = "") -> Kept:
         return Kept(result=item.result, disposition=disposition, reason=reason)
 
@@ -104,19 +90,7 @@ def _judge(item: ResultItem, job: dict[str, Any] | None, stored: dict[str, str |
         return decided(Disposition.REJECTED, "the lease was never given out for this job")
     if job["closed"] in ("result", "cancelled"):
         return decided(Disposition.SUPERSEDED)
-    mistake = _mistake(item.outcome)
-    return decided(Disposition.REJECTED, mistake) if mistake else decided(Disposition.ACCEPTED)
-
-
-def _mistake(outcome: msgspec.Raw) -> str | None:
-    if len(bytes(outcome)) > MAX_OUTCOME_BYTES:
-        return f"the outcome is larger than {MAX_OUTCOME_BYTES} bytes"
-    try:
-        msgspec.json.decode(outcome, type=_Outcome)
-        bytes(outcome).decode()
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        return f"not an outcome: {str(error)[:200]}"
-    return None
+    return decided(Disposition.REJECTED, outcome) if isinstance(outcome, str) else decided(Disposition.ACCEPTED)
 
 
 async def _known_jobs(connection: AsyncConnection, location: str, ids: set[str]) -> dict[str, dict[str, Any]]:
@@ -147,7 +121,7 @@ def _portions(ids: Collection[str], size: int = 500) -> list[list[str]]:
     return [ordered[start : start + size] for start in range(0, len(ordered), size)]
 
 
-def _row(item: ResultItem, job: dict[str, Any], *, worker: str, now: int) -> dict[str, Any]:
+def _row(item: ResultItem, job: dict[str, Any], outcome: Outcome, *, worker: str, now: int) -> dict[str, Any]:
     return {
         "id": item.result,
         "job_id": item.job,
@@ -157,11 +131,11 @@ def _row(item: ResultItem, job: dict[str, Any], *, worker: str, now: int) -> dic
         "test_name": job["test_name"],
         "location_id": job["location_id"],
         "worker": worker,
-        "status": msgspec.json.decode(item.outcome, type=_Outcome).status,
+        "status": outcome.status,
         "runs": 1,
         "scheduled_at": job["scheduled_at"],
         "stored_at": now,
-        "outcome": bytes(item.outcome).decode(),
+        "outcome": outcome.text,
     }
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.text import cut, printable, quoted, table
+from worker.text import cut, json_line, printable, quoted, table
 
 
 @pytest.mark.parametrize(("text", "expected"), [("", ""), ("abc", "abc"), ("abcd", "abcd"), ("abcde", "abc…")])
@@ -56,3 +58,27 @@ def test_what_a_terminal_would_obey_is_shown_instead() -> None:
 @given(st.text())
 def test_printable_text_is_one_printable_line(text: str) -> None:
     assert printable(text).isprintable()
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(json_values)
+def test_json_on_a_line_means_the_same_and_steers_no_terminal(value: object) -> None:
+    line = json_line(value)
+    assert line.isprintable()
+    assert json.loads(line) == value
+
+
+@pytest.mark.parametrize("character", ["\x1b", "\x7f", "\x9b", "\u202e", "\u2066", "\u2028", "\U000e0041", "\udcff"])
+def test_json_escapes_what_a_terminal_obeys_or_hides(character: str) -> None:
+    assert json.loads(json_line({character: character})) == {character: character}
+    assert character not in json_line({character: character})
+
+
+def test_json_leaves_letters_of_all_languages_as_they_are() -> None:
+    assert json_line({"größe": "☃🌙"}) == '{"größe":"☃🌙"}'

@@ -20,7 +20,7 @@ from worker.clock import Clock
 from worker.intake.backoff import Backoff
 from worker.intake.client import MAX_SIGNINGS, TIMEOUT, IntakeError, UnreadableBatch
 from worker.text import counted
-from worker.wire.messages import VERSION, Jobs, Pull
+from worker.wire.messages import MAX_JOBS, VERSION, Jobs, Pull
 
 log = logging.getLogger(__name__)
 
@@ -121,7 +121,7 @@ class Poller:
         wanted, degraded = self._wanted()
         taken = self._slots.take(wanted)
         used = 0
-        release = self._inflight.given_back
+        release = self._inflight.given_back[:MAX_JOBS]
         message = Pull(
             version=VERSION,
             agent=self._agent,

@@ -86,7 +86,10 @@ class Result:
     worker_version: str = ""
 
     def as_json(self) -> dict[str, Any]:
-        """The `outcome` of a result message: every key present, times as epoch milliseconds or null."""
+        """The `outcome` of a result message: every key present, times as epoch milliseconds or null.
+
+        It is as large as what it tells; `bounds` cuts it to what is sent, and names in `cut` what that shortened.
+        """
         return {
             "test": {
                 "public_id": self.test_public_id,
@@ -106,6 +109,7 @@ class Result:
             "finished_at": epoch_milliseconds(self.finished_at),
             "unhealthy": self.unhealthy,
             "location": {"worker_id": self.worker_id, "version": self.worker_version},
+            "cut": [],
         }
 
 

@@ -7,6 +7,7 @@ characters are escaped, everything is cut, and nothing in it can raise.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -16,6 +17,10 @@ from worker.text import printable
 MAX_REASON = 300
 """Characters of a reason: what fits three lines of a terminal."""
 NAME_WIDTH = 34
+MAX_PHASES = 12
+"""Phases of one line; a run of ours has eight at most."""
+_FAR = 1e12
+"""Milliseconds that no run has taken: thirty years."""
 
 _MARKS = {"passed": "✓", "failed": "✗", "missed": "○"}
 _COLOURS = {"passed": "32", "failed": "31", "missed": "33"}
@@ -43,11 +48,17 @@ def phases(timings: object) -> str:
     """`dns 0.4 · tcp 0.1 = 0.5 ms`, or nothing where no phase ran."""
     if not isinstance(timings, Mapping):
         return ""
-    numbers = {str(name): value for name, value in timings.items() if isinstance(value, int | float)}
+    numbers = {str(name): _milliseconds(value) for name, value in timings.items() if isinstance(value, int | float)}
     total = numbers.pop("total", None)
     if total is None or not numbers:
         return ""
-    return " · ".join(f"{printable(name, 20)} {value:.1f}" for name, value in numbers.items()) + f" = {total:.1f} ms"
+    shown = [f"{printable(name, 20)} {value}" for name, value in islice(numbers.items(), MAX_PHASES)]
+    more = " · …" if len(numbers) > MAX_PHASES else ""
+    return " · ".join(shown) + f"{more} = {total} ms"
+
+
+def _milliseconds(value: float) -> str:
+    return f"{value:.1f}" if 0 <= value < _FAR else "?"
 
 
 def failure(value: object) -> str:

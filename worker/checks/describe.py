@@ -15,7 +15,7 @@ from worker.apitest.assertion import (
     XPathAssertion,
 )
 from worker.apitest.result import AssertionResult
-from worker.checks.limits import SHOWN
+from worker.checks.limits import MAX_PATH, SHOWN
 from worker.checks.values import JSON, shown, text_of
 from worker.outcome.failure import FailureCode
 from worker.text import cut
@@ -46,7 +46,7 @@ def result_of(
                 expected=cut(text_of(target), SHOWN),
                 actual=seen,
                 valid=valid,
-                property=asked,
+                property=None if asked is None else cut(asked, SHOWN),
                 error_message=reason,
                 code=code,
             )
@@ -62,7 +62,7 @@ def result_of(
         expected=cut(expected, SHOWN),
         actual=seen,
         valid=valid,
-        target_path=path,
+        target_path=None if path is None else cut(path, MAX_PATH),
         target_path_operator=inner,
         error_message=reason,
         code=code,

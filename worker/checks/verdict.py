@@ -22,6 +22,8 @@ from worker.text import cut
 
 _LONGEST_MESSAGE = 4_000
 """Characters of a message that lists what a test needs."""
+_LONGEST_LIST = 28_000
+"""Bytes of the assertions that a message lists, each of them some thousand; within a result they take up to twice as many."""
 
 
 def conclude(test: APITest, observation: Observation, results: Sequence[AssertionResult]) -> Verdict:
@@ -52,8 +54,21 @@ def _failure(assertions: Sequence[Assertion], results: Sequence[AssertionResult]
     if all(result.code is not None for _, result in failed):
         assert limited.code is not None
         return Failure(limited.code, limited.error_message or "")
-    members = [_as_json(assertion, result) for assertion, result in failed]
-    return Failure(FailureCode.INCORRECT_ASSERTION, orjson.dumps(members).decode())
+    return Failure(FailureCode.INCORRECT_ASSERTION, _listed([_as_json(*each) for each in failed]))
+
+
+def _listed(members: Sequence[dict[str, JSON]]) -> str:
+    """The failed assertions as JSON, as many as fit; the last one listed says how many more there are."""
+    listed: list[dict[str, JSON]] = []
+    size = 0
+    for member in members:
+        size += len(orjson.dumps(member))
+        if listed and size > _LONGEST_LIST:
+            said = f"{listed[-1].get('errorMessage') or 'it does not hold'} (and {len(members) - len(listed)} more do not hold)"
+            listed[-1] |= {"errorMessage": said}
+            break
+        listed.append(member)
+    return orjson.dumps(listed).decode()
 
 
 def _as_json(assertion: Assertion, result: AssertionResult) -> dict[str, JSON]:

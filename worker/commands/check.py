@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any
 
-import orjson
-
 from worker import __version__
 from worker.apitest.definition import APITest
 from worker.apitest.files import Definition, Unusable
@@ -18,6 +16,7 @@ from worker.apitest.result import Result, Status
 from worker.apitest.summary import line
 from worker.errors import ExitCode, TestError
 from worker.outcome.failure import Failure, FailureCode
+from worker.text import json_line, printable
 
 Run = Callable[[Sequence[APITest]], AsyncIterator[Result]]
 """Runs tests and yields their results in order: `start.check` with a config."""
@@ -35,14 +34,14 @@ async def check(
     tests: list[APITest | Result] = []
     for one in found:
         if isinstance(one, Unusable):
-            complain(str(one))
+            complain(printable(str(one)))
             exit_code = ExitCode.UNUSABLE
         else:
             test = _test(one)
             tests.append(test)
             if isinstance(test, APITest):
                 for entry in test.ignored:
-                    complain(f"{one.place}: {entry}")
+                    complain(printable(f"{one.place}: {entry}"))
     runnable = [test for test in tests if isinstance(test, APITest)]
     results = run(runnable) if runnable else None
     for each in tests:
@@ -60,7 +59,7 @@ async def check(
 
 
 def as_line(outcome: Any, *, as_json: bool, colour: bool) -> str:
-    return orjson.dumps(outcome).decode() if as_json else line(outcome, colour=colour)
+    return json_line(outcome) if as_json else line(outcome, colour=colour)
 
 
 def _test(definition: Definition) -> APITest | Result:

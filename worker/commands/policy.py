@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-import orjson
-
 from worker.clock import Clock
 from worker.egress.explain import Explanation, explain, unreadable
 from worker.egress.hosts import Address, Host, Name, parse_host
@@ -15,6 +13,7 @@ from worker.net.deadline import Deadline
 from worker.net.dns.resolver import Resolver
 from worker.net.failure import DoorError
 from worker.net.recorder import Recorder
+from worker.text import json_line
 
 LOOKUP_SECONDS = 10
 """Longest look-up of one host: every server has had its turn by then."""
@@ -34,7 +33,7 @@ async def policy(
     exit_code = ExitCode.DONE
     for text in hosts:
         explanation = await _explained(text, judge, resolver, clock, complain)
-        show(orjson.dumps(explanation.as_json()).decode() if as_json else explanation.as_text())
+        show(json_line(explanation.as_json()) if as_json else explanation.as_text())
         if not explanation.reachable:
             exit_code = ExitCode.FAILED
     return exit_code

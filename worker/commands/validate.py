@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-import orjson
-
 from worker.apitest.files import Definition, Unusable
 from worker.apitest.parse import parse
 from worker.errors import ExitCode, TestError
-from worker.text import printable
+from worker.text import json_line, printable
 
 NAME_CHARACTERS = 60
 LINE_CHARACTERS = 2000
@@ -27,11 +25,11 @@ def validate(
     worst = ExitCode.DONE
     for one in found:
         if isinstance(one, Unusable):
-            complain(str(one))
+            complain(printable(str(one)))
             worst = ExitCode.UNUSABLE
             continue
         verdict = judge(one)
-        show(orjson.dumps(verdict).decode() if as_json else _line(one, verdict))
+        show(json_line(verdict) if as_json else _line(one, verdict))
         if not verdict["ok"]:
             worst = max(worst, ExitCode.FAILED)
     return worst
@@ -63,7 +61,7 @@ def judge(definition: Definition) -> dict[str, Any]:
 
 def _line(definition: Definition, verdict: dict[str, Any]) -> str:
     mark = "✓ valid  " if verdict["ok"] else "✗ invalid"
-    text = f"{mark}  {definition.place}  {printable(verdict['name'], NAME_CHARACTERS)}"
+    text = f"{mark}  {printable(definition.place)}  {printable(verdict['name'], NAME_CHARACTERS)}"
     if verdict["errors"]:
         return f"{text}: {printable('; '.join(verdict['errors']), LINE_CHARACTERS)}"
     if verdict["requires_update"]:

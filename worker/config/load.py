@@ -35,6 +35,7 @@ class LocalConfig:
     max_timeout: float
     max_body_size: int
     max_body_size_if_processed: int
+    redirect_headers: Literal["sameHost", "all"]
     regex_timeout: float
     evaluators: int
     dns_servers: tuple[Nameserver, ...]

@@ -108,6 +108,12 @@ OPTIONS: tuple[Option, ...] = (
         help="Largest response body that an assertion may look at. Bounds what an evaluation can cost.",
     ),
     Option(
+        name="redirectHeaders", kind=ValueKind.CHOICE, group=Group.WORK, field="redirect_headers", default="sameHost",
+        choices=("sameHost", "all"),
+        help="Where a redirect takes the headers that a test sets. sameHost drops them at another host, and from https to"
+        " http, because any of them may be a key; all keeps all but Authorization, Cookie and Host, as earlier versions did.",
+    ),
+    Option(
         name="regexTimeout", kind=ValueKind.MILLISECONDS, group=Group.WORK, field="regex_timeout", default=500, minimum=1,
         maximum=60_000,
         help="Longest time that one pattern may run. Half a second ends a runaway pattern before other tests feel it.",

@@ -137,7 +137,7 @@ class Intake:
 
     async def push(self, items: Sequence[ResultItem]) -> ResultsReply:
         """Hand over results. Raises IntakeError; a reply that says nothing of an item leaves that item with the caller."""
-        reported_at = round((self._clock.now() + self.clock_offset).timestamp() * 1000)
+        reported_at = max(0, round((self._clock.now() + self.clock_offset).timestamp() * 1000))
         payload = messages.encode(Results(reported_at=reported_at, results=tuple(items)))
         reply = await self._exchange(RESULTS, self.seal(payload), "application/jose")
         try:

@@ -22,6 +22,11 @@ MAX_PUSH_BYTES = 8 * 1024 * 1024
 MAX_PULL_BYTES = 1024 * 1024
 """The largest pull a control plane reads: 10,000 leases held."""
 
+MAX_LAST = 2**52
+"""The greatest number that a refusal may name: half of what a request may bear, so that its worker can always count on."""
+MAX_JOBS = 10_000
+"""Jobs of one reply: as many as a pull can name, so that all of them can be given back."""
+
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"\A[!-~]+\Z")]
 """Printable ASCII without blanks: it goes through logs, headers and databases as it is."""
 Label = Annotated[str, msgspec.Meta(max_length=200, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]
@@ -41,8 +46,8 @@ class Pull(msgspec.Struct, frozen=True, kw_only=True):
     agent: Label = ""
     concurrency: Count
     free_slots: Count
-    holding: Annotated[tuple[Identifier, ...], msgspec.Meta(max_length=10_000)] = ()
-    release: Annotated[tuple[Identifier, ...], msgspec.Meta(max_length=10_000)] = ()
+    holding: Annotated[tuple[Identifier, ...], msgspec.Meta(max_length=MAX_JOBS)] = ()
+    release: Annotated[tuple[Identifier, ...], msgspec.Meta(max_length=MAX_JOBS)] = ()
     keys: Annotated[tuple[Identifier, ...], msgspec.Meta(min_length=1, max_length=16)]
     draining: bool = False
     degraded: Label | None = None
@@ -64,9 +69,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 class Jobs(msgspec.Struct, frozen=True, kw_only=True):
     """Control plane → worker, sealed as `pl-jobs`. `cancel` names leases whose runs are no longer wanted."""
 
-    jobs: tuple[Job, ...] = ()
+    jobs: Annotated[tuple[Job, ...], msgspec.Meta(max_length=MAX_JOBS)] = ()
     more: bool = False
-    cancel: tuple[Identifier, ...] = ()
+    cancel: Annotated[tuple[Identifier, ...], msgspec.Meta(max_length=MAX_JOBS)] = ()
 
 
 class ResultItem(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +109,7 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
 
     error: Identifier
     message: Annotated[str, msgspec.Meta(max_length=1000)] = ""
-    last: Annotated[int, msgspec.Meta(ge=0)] | None = None
+    last: Annotated[int, msgspec.Meta(ge=0, le=MAX_LAST)] | None = None
 
 
 Message = TypeVar("Message", Pull, Jobs, Results, ResultsReply, Refusal)

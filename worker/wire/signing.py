@@ -30,6 +30,9 @@ MAX_SKEW = timedelta(minutes=5)
 """How far the clocks may be apart; the same as Amazon's. A longer one only lengthens the life of a stolen request."""
 MAX_SEQ = 2**53
 """The largest number that every JSON reader holds exactly."""
+YEARS = range(1970, 3000)
+"""Years of the dates that are read. A clock that is corrected by the difference of two of them stays thousands of years away from
+the ends of what `datetime` holds."""
 REPLY = f"{PL1.algorithm}-REPLY"
 """First line of a signed reply's text: no text of a request begins so, hence neither can stand for the other."""
 
@@ -125,24 +128,24 @@ class Claim:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReceivedRequest:
+class ReceivedHead:
     """*path* is the request target as on the request line; *headers* a multidict, so that duplicates are seen."""
 
     method: str
     path: str
     headers: Mapping[str, str]
-    body: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedRequest:
-    """A request whose signature holds. *key* signs the reply."""
+    """A request whose signature holds. *key* signs the reply, *content* is the SHA-256 that the body must have."""
 
     access_key: str
     location: str
     worker: str
     seq: int
     signature: str
+    content: str
     key: Secret[bytes]
 
 
@@ -212,14 +215,14 @@ def read_claim(headers: Mapping[str, str]) -> Claim:
     )
 
 
-def verify_request(
-    claim: Claim, secret: Secret[str], received: ReceivedRequest, *, hosts: Collection[str], now: datetime
+def verify_head(
+    claim: Claim, secret: Secret[str], received: ReceivedHead, *, hosts: Collection[str], now: datetime
 ) -> VerifiedRequest:
-    """Check everything that one request can prove by itself.
+    """Check everything that a request can prove before its body is read; `verify_body` is for the rest.
 
     *hosts* are the control plane's public URLs or authorities. An ingress may have rewritten Host, so the signature
     is tried with the received one and with each public one; it must hold with a public one. Raises SignatureError
-    before the signature is known to hold, AuthenticRequestError (host, body, skew) after.
+    before the signature is known to hold, AuthenticRequestError (host, skew) after.
     """
     if not _METHOD.fullmatch(received.method) or not _TARGET.fullmatch(received.path):
         raise SignatureError(Reason.REQUEST, "the method or path is not one of this protocol")
@@ -251,15 +254,20 @@ def verify_request(
         worker=worker,
         seq=seq,
         signature=claim.signature,
+        content=headers[_CONTENT],
         key=key,
     )
     if signed_host not in public:
         raise AuthenticRequestError(Reason.HOST, "signed for a host that is not one of this control plane's", verified)
-    if not hmac.compare_digest(headers[_CONTENT], sigv4.sha256_hex(received.body)):
-        raise AuthenticRequestError(Reason.BODY, f"the body is not the one that {_CONTENT} names", verified)
     if abs(now - moment) > MAX_SKEW:
         raise AuthenticRequestError(Reason.SKEW, "the clocks are more than 5 minutes apart", verified)
     return verified
+
+
+def verify_body(verified: VerifiedRequest, body: bytes) -> None:
+    """Check that *body* is the one that was signed. Raises AuthenticRequestError (body)."""
+    if not hmac.compare_digest(verified.content, sigv4.sha256_hex(body)):
+        raise AuthenticRequestError(Reason.BODY, f"the body is not the one that {_CONTENT} names", verified)
 
 
 def sign_reply(
@@ -334,9 +342,12 @@ def _moment(text: str) -> datetime:
     if not _MOMENT.fullmatch(text):  # strptime alone would take spaces and fewer digits
         raise refusal
     try:
-        return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        moment = datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     except ValueError as error:
         raise refusal from error
+    if moment.year not in YEARS:
+        raise SignatureError(Reason.DATE, f"{_DATE} is not a time of the years {YEARS[0]} to {YEARS[-1]}")
+    return moment
 
 
 def _is_worker(text: str) -> bool:

@@ -59,7 +59,8 @@ class Scope:
 
 def timestamp(moment: datetime) -> str:
     """`yyyymmddThhmmssZ`. *moment* must be aware."""
-    return moment.astimezone(UTC).strftime("%Y%m%dT%H%M%SZ")
+    utc = moment.astimezone(UTC)
+    return f"{utc.year:04d}{utc:%m%dT%H%M%SZ}"  # strftime's %Y has fewer digits before the year 1000
 
 
 def sha256_hex(data: bytes) -> str:

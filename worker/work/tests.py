@@ -9,8 +9,7 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import orjson
-
+from worker.apitest import bounds
 from worker.apitest.protocols.table import PROTOCOLS
 from worker.apitest.result import Result
 from worker.wire.messages import Job
@@ -35,21 +34,11 @@ class Tests:
         result = await self._runner.carry_out(job, received_ns)
         self._on_result(result)
         _log_result(result, job)
-        return orjson.dumps(result.as_json())
+        return bounds.encode(result.as_json())
 
     def shrink(self, outcome: bytes) -> bytes | None:
-        """Return the result without its response body, marked as cut; the verdict is worth more than the body."""
-        return without_body(outcome)
-
-
-def without_body(outcome: bytes) -> bytes | None:
-    """Leave the response body out of a result and mark it as cut; None when there is no body to leave out."""
-    result = orjson.loads(outcome)
-    response = result.get("response") if isinstance(result, dict) else None
-    if not isinstance(response, dict) or not response.get("body"):
-        return None
-    result["response"] = response | {"body": "", "is_body_truncated": True}
-    return orjson.dumps(result)
+        """Return the result without its response body, or, where it has none, its verdict alone."""
+        return bounds.shrink(outcome)
 
 
 def count_in(metrics: Metrics) -> Callable[[Result], None]:

@@ -1,4 +1,4 @@
-"""One signed exchange: read within bounds, prove the sender, answer, sign the answer.
+"""One signed exchange: prove the sender, read within bounds, answer, sign the answer. Nothing is read for who proves nothing.
 
 Unknown senders get an unsigned 401 and learn nothing. Everybody who holds a location's key gets every answer signed, refusals and
 our own failures included, because workers believe nothing else. No traceback leaves the process.
@@ -6,7 +6,6 @@ our own failures included, because workers believe nothing else. No traceback le
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from aiohttp import web
 
 from controlplane.errors import DatabaseError, RefusedError, SequenceError, StatementError
+from controlplane.rest.bodies import body_of
 from controlplane.rest.context import CONTEXT, Context
 from controlplane.service import pulls
 from controlplane.service.pulls import Caller
@@ -21,12 +21,10 @@ from controlplane.store.locations import Access, Location
 from worker.errors import EnvelopeError, MessageError, SignatureError
 from worker.wire import messages, signing
 from worker.wire.messages import Refusal
-from worker.wire.signing import AuthenticRequestError, Claim, ReceivedRequest, VerifiedRequest
+from worker.wire.signing import AuthenticRequestError, Claim, ReceivedHead, VerifiedRequest
 
 log = logging.getLogger(__name__)
 
-BODY_SECONDS = 10.0
-"""For a whole body to arrive: as long as a worker waits for a whole exchange."""
 RETRY_SECONDS = "1"
 """Retry-After of a failure of our own."""
 
@@ -53,7 +51,7 @@ Endpoint = Callable[[Context, Asked], Awaitable[HandlerReply]]
 def exchange(
     endpoint: Endpoint, *, max_bytes: int, content_type: str
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """Wrap *endpoint*. A body above *max_bytes* is refused, unread where it announces its size."""
+    """Wrap *endpoint*. Headers are judged first; a body above *max_bytes* is refused, unread where it announces its size."""
 
     async def handle(request: web.Request) -> web.Response:
         context = request.app[CONTEXT]
@@ -64,59 +62,55 @@ def exchange(
             )
             if access is None:
                 return _unsigned(401, "unknown access key")
-            body, problem = await _read(request, max_bytes)
-            verified, disproof = _prove(context, access, claim, request, body)
+            verified, problem = _prove(context, access, claim, request)
         except SignatureError as error:
             log.info("refused: %s", error, extra={"action": "request_refused", "remote": request.remote})
             return _unsigned(401, "the signature does not hold")
         except DatabaseError as error:
             log.error("cannot look up who asks: %s", _reason(error), extra=_failure(error))  # noqa: TRY400
             return _unsigned(503, "the database does not answer")
-        problem = problem or disproof or _misplaced(request, access.location, content_type)
+        problem = problem or _misplaced(request, access.location, content_type)
         if problem is not None:
-            log.warning(
-                "refused a request of %s: %s",
-                access.location.name,
-                problem,
-                extra={"action": "request_refused", "code": problem.code, "worker": verified.worker},
-            )
-            return _signed(context, verified, _refusal(problem))
-        asked = Asked(caller=Caller(access=access, worker=verified.worker, seq=verified.seq), body=body)
-        return _signed(context, verified, await _answer(context, endpoint, asked))
+            return _refuse(context, access.location, verified, problem)
+        location = access.location.id
+        async with body_of(request, context.bodies, location=location, max_bytes=max_bytes) as (body, unread):
+            problem = unread or _disproof(verified, body)
+            if problem is not None:
+                return _refuse(context, access.location, verified, problem)
+            asked = Asked(caller=Caller(access=access, worker=verified.worker, seq=verified.seq), body=body)
+            return _signed(context, verified, await _answer(context, endpoint, asked))
 
     return handle
 
 
-async def _read(request: web.Request, max_bytes: int) -> tuple[bytes, RefusedError | None]:
-    """The body, or nothing and why it was not read."""
-    too_large = RefusedError(413, "too_large", f"the body is larger than {max_bytes} bytes")
-    if (request.content_length or 0) > max_bytes:
-        return b"", too_large
-    chunks, size = [], 0
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            async for chunk in request.content.iter_chunked(64 * 1024):
-                size += len(chunk)
-                if size > max_bytes:
-                    return b"", too_large
-                chunks.append(chunk)
-    except TimeoutError:
-        return b"", RefusedError(408, "timeout", f"the body did not arrive in {BODY_SECONDS:.0f} s")
-    except (ConnectionError, web.RequestPayloadError):  # nobody may be there to read the answer
-        return b"", RefusedError(400, "body", "the body ended early, or its framing is broken")
-    return b"".join(chunks), None
-
-
 def _prove(
-    context: Context, access: Access, claim: Claim, request: web.Request, body: bytes
+    context: Context, access: Access, claim: Claim, request: web.Request
 ) -> tuple[VerifiedRequest, RefusedError | None]:
-    """Check the signature; a body that was not read disproves itself, and the refusal can still be signed."""
-    received = ReceivedRequest(method=request.method, path=request.raw_path, headers=request.headers, body=body)
+    """Check the signature and what it covers but the body. Raises SignatureError where nothing is proven."""
+    received = ReceivedHead(method=request.method, path=request.raw_path, headers=request.headers)
     try:
-        verified = signing.verify_request(claim, access.secret, received, hosts=context.hosts, now=context.clock.now())
+        verified = signing.verify_head(claim, access.secret, received, hosts=context.hosts, now=context.clock.now())
     except AuthenticRequestError as refused:
         return refused.verified, RefusedError(401, refused.reason, str(refused))
     return verified, None
+
+
+def _disproof(verified: VerifiedRequest, body: bytes) -> RefusedError | None:
+    try:
+        signing.verify_body(verified, body)
+    except AuthenticRequestError as refused:
+        return RefusedError(401, refused.reason, str(refused))
+    return None
+
+
+def _refuse(context: Context, location: Location, verified: VerifiedRequest, problem: RefusedError) -> web.Response:
+    log.warning(
+        "refused a request of %s: %s",
+        location.name,
+        problem,
+        extra={"action": "request_refused", "code": problem.code, "worker": verified.worker},
+    )
+    return _signed(context, verified, _refusal(problem, retry_after=RETRY_SECONDS if problem.status == 503 else None))
 
 
 def _misplaced(request: web.Request, location: Location, content_type: str) -> RefusedError | None:

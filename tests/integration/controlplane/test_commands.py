@@ -6,8 +6,10 @@ import asyncio
 import base64
 import json
 import re
+import sqlite3
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -286,6 +288,30 @@ def test_results_come_as_json_with_everything(run: Run, location: str) -> None:
     assert (one["status"], one["origin"], one["test_name"], one["job"]) == ("passed", "worker", "shop", "shop-0")
 
 
+def spoil(job: str, text: str) -> None:
+    """What an older version may have stored."""
+    with closing(sqlite3.connect("controlplane.db")) as connection, connection:
+        connection.execute("UPDATE results SET outcome = ? WHERE job_id = ?", (text, job))
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1" + "0" * 399, "1" + "0" * 4999, "1e400", "[" * 100_000, '"\\ud800"', "nothing", ""],
+    ids=["400 digits", "5000 digits", "an exponent", "levels", "half a surrogate pair", "not JSON", "empty"],
+)
+def test_a_bad_row_costs_itself_alone(run: Run, location: str, text: str) -> None:
+    push(run, location, http_test())
+    store([outcome(), outcome(), outcome()])
+    spoil("shop-1", f'{{"status":"passed","timings":{{"total":{text}}}}}')
+    first, bad, last = run("results").output.splitlines()
+    assert "1.5 ms" in first
+    assert "1.5 ms" in last
+    assert "the stored outcome cannot be read" in bad
+    rows = [json.loads(line) for line in run("results", "--json").output.splitlines()]
+    assert [row["outcome"] is None for row in rows] == [False, True, False]
+    assert rows[1]["unreadable"] == "the stored outcome cannot be read"
+
+
 def test_the_newest_results_come_last_and_their_number_is_bounded(run: Run, location: str) -> None:
     push(run, location, http_test())
     store([outcome() for _ in range(30)])
@@ -370,3 +396,18 @@ def test_bad_usage_is_exit_2_without_a_traceback(run: Run, arguments: tuple[str,
     assert "Traceback" not in result.output
     assert result.output.splitlines()[-1].startswith("Error: ")
     assert list(Path().iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a\x1b[2J\u202eb", "a\x9b31mb", "a\u2066b\u2069", "a\x7fb"])
+def test_what_a_definition_holds_cannot_command_the_terminal(run: Run, location: str, name: str) -> None:
+    told = [
+        push(run, location, http_test(name=name, options={"tick_every": 60, "retry": {"count": 1}})).output,
+        *(run(what, "list").output for what in ("test", "location")),
+        *(run(*what, "--json").output for what in (("test", "list"), ("results",))),
+    ]
+    invalid = Path(f"bad {name}.json")
+    invalid.write_text(json.dumps({"name": name, name: 1}))
+    told.append(run("test", "push", str(invalid), "--location", "office", code=2).output)
+    for output in told:
+        assert all(line.isprintable() for line in output.splitlines()), output
+    assert json.loads(run("test", "list", "--json").output)["name"] == name

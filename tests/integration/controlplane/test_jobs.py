@@ -281,9 +281,8 @@ async def test_one_push_may_hold_every_disposition(
     future = msgspec.structs.replace(item(two), lease=f"{two.job}.2")
     stolen = item(two, result=good.result)
     odd = msgspec.structs.replace(item(two), outcome=msgspec.Raw(b'{"status":"green"}'))
-    huge = item(two, response="x" * (1024 * 1024))
 
-    reply = await worker.push(session, good, good, late, unknown, foreign, future, stolen, odd, huge)
+    reply = await worker.push(session, good, good, late, unknown, foreign, future, stolen, odd)
 
     assert (reply.accepted, reply.duplicate, reply.superseded) == ((good.result,), (good.result,), (late.result,))
     assert {one.result: one.reason.split()[0] for one in reply.rejected} == {
@@ -292,11 +291,25 @@ async def test_one_push_may_hold_every_disposition(
         future.result: "the",
         stolen.result: "the",
         odd.result: "not",
-        huge.result: "the",
     }
     assert all("\n" not in one.reason for one in reply.rejected)
     # None of them has spoilt the job.
     assert (await worker.push(session, item(two))).accepted
+
+
+async def test_a_result_that_cannot_be_stored_as_it_is_keeps_its_verdict_and_is_not_asked_for_again(
+    plane: Plane, worker: ProtocolWorker, session: aiohttp.ClientSession
+) -> None:
+    for letter in "ab":
+        await plane.add_test(worker.location, f"{letter}aa-aaa-aaa")
+    one, two = (await worker.pull(session)).jobs
+    huge = item(one, status="failed", response="x" * (1024 * 1024))
+    digits = msgspec.Raw(b'{"status":"failed","timings":{"total":1%s}}' % (b"0" * 5000))
+    long = msgspec.structs.replace(item(two), outcome=digits)
+    assert (await worker.push(session, huge, long)).accepted == (huge.result, long.result)
+    [rows] = await plane.rows(results)
+    assert [(row.status, json.loads(row.outcome)["cut"]) for row in rows] == [("failed", ["outcome"])] * 2
+    assert (await worker.pull(session)).jobs == ()
 
 
 async def test_a_job_of_another_location_is_unknown(

@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -281,3 +282,44 @@ async def test_the_path_that_is_signed_is_the_path_that_is_sent(path: str) -> No
         base = server.url.removesuffix("/{prefix:.*}")
         async with client_of(server, peer=Peer(url=f"{base}{path}/")) as intake:
             assert await intake.pull(pull()) == Jobs()
+
+
+@pytest.mark.parametrize("moment", ["99991231T235959Z", "09991231T235959Z", "00010101T000000Z"])
+@pytest.mark.parametrize("status", [200, 204, 401, 409, 503])
+async def test_a_signed_date_of_a_far_year_is_survived_and_believed_by_nobody(moment: str, status: int) -> None:
+    async with protocol_server() as server, client_of(server) as intake:
+        for retry_after in ("1", None):
+            server.answers.append(replace(server.refusal(status, "skew", last=1), retry_after=retry_after, date=moment))
+            with pytest.raises(IntakeError) as caught:
+                await intake.pull(pull())
+            assert caught.value.reaction is Reaction.RETRY
+        assert intake.clock_offset == timedelta()
+        assert await intake.pull(pull()) == Jobs()
+
+
+@pytest.mark.parametrize("moment", ["19700101T000000Z", "29991231T235959Z"])
+async def test_the_furthest_date_that_is_believed_can_be_signed_with(moment: str) -> None:
+    async with protocol_server() as server, client_of(server) as intake:
+        server.answers.append(replace(Answer(), date=moment))
+        await intake.pull(pull())
+        assert await intake.pull(pull()) == Jobs()  # told by a signed 401 that its clock is wrong, and signed anew
+        assert (await intake.push([item()])).accepted == ("r",)
+
+
+@pytest.mark.parametrize("last", [2**52 + 1, 2**53 - 1, 2**53, 2**53 + 1, 2**63, 2**64, -1, "x", 1.5, None, [1]])
+async def test_a_last_number_out_of_bounds_is_an_outage_and_survived(last: object) -> None:
+    async with protocol_server() as server, client_of(server) as intake:
+        server.answers.append(server.refusal(409, "sequence", last=last))
+        with pytest.raises(IntakeError) as caught:
+            await intake.push([item()])
+        assert caught.value.reaction is Reaction.RETRY
+        assert (await intake.push([item()])).accepted == ("r",)
+    assert [seq for _, seq in server.seen] == [1, 2]
+
+
+async def test_a_worker_counts_on_from_the_greatest_last_number() -> None:
+    async with protocol_server() as server, client_of(server) as intake:
+        server.answers.append(server.refusal(409, "sequence", last=2**52))
+        assert (await intake.push([item()])).accepted == ("r",)
+        assert (await intake.push([item("s")])).accepted == ("s",)
+    assert [seq for _, seq in server.seen] == [1, 2**52 + 1, 2**52 + 2]

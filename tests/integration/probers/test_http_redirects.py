@@ -136,6 +136,18 @@ async def test_another_origin_hears_no_secrets(door: Door) -> None:
     assert other.seen[0].header("Host") == f"127.0.0.1:{other.port}"
 
 
+@pytest.mark.parametrize("everywhere", [False, True])
+async def test_headers_that_a_test_set_do_not_follow_from_tls_to_plain_http(
+    door: Door, server_tls: ssl.SSLContext, everywhere: bool
+) -> None:
+    limits = ProbeLimits(http=HTTPLimits(max_body_bytes=10_000, headers_to_all_hosts=everywhere))
+    async with serving(reply()) as plain, serving(redirect(plain.url()), tls=server_tls) as secure:
+        request = HTTPRequest(url=secure.url(), headers=(("X-Api-Key", "k"),), follow_redirects=True)
+        response_of(await probe(request, door, SystemClock(), limits))
+    assert secure.seen[0].header("X-Api-Key") == "k"
+    assert plain.seen[0].header("X-Api-Key") == ("k" if everywhere else None)
+
+
 async def test_the_way_from_tls_to_plain_http_is_followed_and_shows_no_ssl_phase(
     door: Door, server_tls: ssl.SSLContext
 ) -> None:

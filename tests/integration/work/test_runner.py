@@ -16,6 +16,7 @@ from tests.support.jobs import job
 from tests.support.observed import LIMITS as DEFAULTS
 from tests.support.policy import policy_of
 from tests.support.servers.target import Target, running_target
+from worker.apitest.bounds import MAX_OUTCOME_BYTES
 from worker.apitest.result import Result, Status
 from worker.clock import SystemClock
 from worker.evaluators.pool import Evaluators
@@ -25,6 +26,7 @@ from worker.net.http.response import HTTPLimits
 from worker.net.trust import TrustStore
 from worker.probers.limits import ProbeLimits
 from worker.telemetry.vitals import Vitals
+from worker.work import tests as kinds
 from worker.work.runner import RunLimits, Runner
 
 LIMITS = RunLimits(
@@ -172,3 +174,32 @@ async def test_a_result_is_json_that_another_program_can_read(target: Target) ->
     assert outcome["response"]["status_code"] == 200
     assert outcome["response"]["body"] == '{"status": "ok"}'
     assert outcome["scheduled_at"] == SCHEDULED
+
+
+REDIRECTS = 10
+
+
+async def lead_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Redirect ten times to 60 kB of quotation marks, then fail."""
+    number = int((await reader.readuntil(b"\r\n\r\n")).split(b" ")[1].partition(b"?")[0][1:])
+    if number < REDIRECTS:
+        location = b"/%d?%s" % (number + 1, b'"' * 60_000)
+        writer.write(b"HTTP/1.1 302 Found\r\nContent-Length: 0\r\nLocation: %s\r\n\r\n" % location)
+    else:
+        writer.write(b"HTTP/1.1 500 Broken\r\nContent-Length: 0\r\n\r\n")
+    await writer.drain()
+    writer.close()
+
+
+async def test_a_target_cannot_hide_its_failure_behind_long_redirects() -> None:
+    server = await asyncio.start_server(lead_on, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/0"
+    test = definition(url) | {"options": {"follow_redirects": True}}
+    async with server, runner() as running:
+        sent = await kinds.Tests(running).run(job(test=test, scheduled_at=SCHEDULED), running._clock.monotonic_ns())
+    outcome = orjson.loads(sent)
+    assert len(sent) <= MAX_OUTCOME_BYTES
+    assert (outcome["status"], outcome["failure"]["code"]) == ("failed", "INCORRECT_ASSERTION")
+    assert outcome["response"]["status_code"] == 500
+    assert len(outcome["response"]["redirects"]) == REDIRECTS
+    assert outcome["cut"] == ["response"]

@@ -5,6 +5,7 @@ It is for tests of the worker's client alone; the real control plane has its own
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,8 +16,9 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from tests.support.received import ReceivedRequest, verify_request
 from worker.secret import Secret
-from worker.wire import envelope, messages, signing
+from worker.wire import envelope, messages, signing, sigv4
 from worker.wire.keys import PrivateKey, generate
 from worker.wire.messages import Jobs, Pull, Results
 
@@ -25,13 +27,17 @@ CREDENTIALS = signing.Credentials("access", Secret("5ecret" * 10), "pl:test-0123
 
 @dataclass(frozen=True)
 class Answer:
-    """A reply to send; *tamper* changes it after signing, *signed* False sends it without a signature."""
+    """A reply to send; *tamper* changes it after signing, *signed* False sends it without a signature.
+
+    *date* is signed as it stands.
+    """
 
     status: int = 204
     body: bytes = b""
     headers: dict[str, str] = field(default_factory=dict)
     signed: bool = True
     retry_after: str | None = None
+    date: str | None = None
     tamper: Callable[[web.Response], web.StreamResponse] | None = None
 
 
@@ -56,7 +62,7 @@ class ProtocolServer:
 
     @staticmethod
     def refusal(status: int, error: str, **more: Any) -> Answer:
-        return Answer(status, orjson.dumps({"error": error, "message": "because", **more}))
+        return Answer(status, json.dumps({"error": error, "message": "because", **more}).encode())
 
     def pulls(self) -> list[Pull]:
         return [
@@ -79,12 +85,10 @@ class ProtocolServer:
         body = await request.read()
         now = datetime.now(UTC) + self.clock_ahead
         claim = signing.read_claim(request.headers)
-        received = signing.ReceivedRequest(
-            method=request.method, path=request.path_qs, headers=request.headers, body=body
-        )
+        received = ReceivedRequest(method=request.method, path=request.path_qs, headers=request.headers, body=body)
         hosts = [self.url]
         try:
-            verified = signing.verify_request(claim, CREDENTIALS.secret_key, received, hosts=hosts, now=now)
+            verified = verify_request(claim, CREDENTIALS.secret_key, received, hosts=hosts, now=now)
         except signing.AuthenticRequestError as error:
             verified = error.verified
             return self._reply(verified, self.refusal(401, str(error.reason)), now)
@@ -109,6 +113,12 @@ class ProtocolServer:
             )
         elif answer.retry_after:
             headers["Retry-After"] = answer.retry_after
+        if answer.date is not None:
+            text = (signing.REPLY, str(answer.status), answer.date, answer.retry_after or "", verified.signature)
+            headers["X-PL-Date"] = answer.date
+            headers[signing.SIGNATURE_HEADER] = sigv4.signature(
+                verified.key, "\n".join((*text, sigv4.sha256_hex(answer.body)))
+            )
         response = web.Response(status=answer.status, body=answer.body, headers=headers)
         return answer.tamper(response) if answer.tamper else response
 

@@ -14,12 +14,12 @@ from tests.support.clock import FakeClock
 from tests.support.intake import FakeIntake
 from tests.support.waiting import until
 from worker.agent.outbox import GATHER, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_WAITING_ITEMS, Delivery, Outbox
+from worker.apitest import bounds
 from worker.intake.backoff import Backoff
 from worker.intake.client import IntakeError
 from worker.intake.replies import Reaction
 from worker.wire import messages
 from worker.wire.messages import Rejection, ResultItem, ResultsReply, raw
-from worker.work.tests import without_body
 
 
 def item(name: str, *, size: int = 0, body: str | None = None) -> ResultItem:
@@ -40,7 +40,7 @@ class Bench:
             self.intake,
             self.clock,
             Backoff(lambda _, high: high),
-            shrink=without_body,
+            shrink=bounds.shrink,
             set_aside=directory,
             on_delivery=self.deliveries.append,
         )

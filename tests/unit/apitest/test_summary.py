@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,8 +70,18 @@ def test_colour_is_for_those_who_ask() -> None:
     assert summary.line(PASSED, colour=True).startswith("\033[32m✓ passed \033[0m")
 
 
+@pytest.mark.parametrize("number", [10**400, 1e308, float("inf"), float("nan"), -1, 1e12])
+def test_a_number_that_no_phase_has_is_not_told(number: float) -> None:
+    assert summary.line(PASSED | {"timings": {"dns": number, "total": number}}).endswith("dns ? = ? ms")
+
+
+def test_phases_without_end_are_cut() -> None:
+    timings = {f"phase{number}": 1.0 for number in range(10_000)} | {"total": 1.0}
+    assert len(summary.line(PASSED | {"timings": timings})) < 400
+
+
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    st.none() | st.booleans() | st.integers() | st.sampled_from([10**400, -(10**4000)]) | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
     max_leaves=12,
 )

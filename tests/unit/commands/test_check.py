@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -82,3 +83,12 @@ async def test_a_result_is_a_line_for_people_or_an_object_for_programs() -> None
     assert as_line(shown, as_json=True, colour=False).startswith('{"test":{"public_id":"","name":"one"')
     assert as_line(shown, as_json=False, colour=False) == "✓ passed  one"
     assert "\x1b[" in as_line(shown, as_json=False, colour=True)
+
+
+@pytest.mark.parametrize("name", ["a\x1b[2Jb", "a\x9bb", "a\x7fb", "a\u202eb", "a\u2066b"])
+async def test_what_a_definition_or_a_file_is_called_cannot_command_the_terminal(name: str) -> None:
+    odd = Definition(file=f"{name}.json", index=0, value=http_test(name, options={"retry": {"count": 2}}))
+    _, (shown,), complaints = await outcome(odd, Unusable(file=name, reason=f"is not {name}"))
+    told = [*complaints, *(as_line(shown, as_json=as_json, colour=False) for as_json in (True, False))]
+    assert all(line.isprintable() for line in told)
+    assert json.loads(told[-2])["test"]["name"] == name

@@ -79,3 +79,15 @@ def test_a_hostile_name_stays_on_its_line() -> None:
     ((line,), (as_json,)) = outcome(hostile)[1], outcome(hostile, as_json=True)[1]
     assert line.isprintable()
     assert json.loads(as_json)["name"] == "a\n\x1b[2Jb\u202e"
+
+
+@pytest.mark.parametrize("as_json", [True, False])
+@pytest.mark.parametrize("name", ["a\x1b[2Jb", "a\x9bb", "a\x7fb", "a\u202eb", "a\u2066b"])
+def test_what_a_definition_or_a_file_is_called_cannot_command_the_terminal(name: str, as_json: bool) -> None:
+    told: list[str] = []
+    odd = Definition(file=f"{name}.json", index=0, value=http_test(name, locations=name))
+    validate(
+        [odd, Unusable(file=name, reason=f"is not {name}")], as_json=as_json, show=told.append, complain=told.append
+    )
+    assert len(told) == 2
+    assert all(line.isprintable() for line in told)

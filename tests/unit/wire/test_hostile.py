@@ -16,11 +16,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from multidict import CIMultiDict
 
+from tests.support.received import ReceivedRequest, verify_request
 from worker.errors import EnvelopeError, MessageError, SignatureError
 from worker.secret import Secret
 from worker.wire import envelope, keys, messages, signing
 from worker.wire.keys import PrivateKey, PublicKey
-from worker.wire.signing import Credentials, ReceivedRequest, UnsignedRequest
+from worker.wire.signing import Credentials, UnsignedRequest
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 HOST = "intake.example.com"
@@ -50,7 +51,7 @@ def verify(received: ReceivedRequest) -> signing.VerifiedRequest:
     """As a control plane does it: the access key names the secret, and is covered by no more than that."""
     claim = signing.read_claim(received.headers)
     secret = CREDENTIALS.secret_key if claim.access_key == CREDENTIALS.access_key else Secret("another's secret")
-    return signing.verify_request(claim, secret, received, hosts=[HOST], now=NOW)
+    return verify_request(claim, secret, received, hosts=[HOST], now=NOW)
 
 
 def attempt(call: Callable[[], Value], expected: type[Error]) -> Value | Error:

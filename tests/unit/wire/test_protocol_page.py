@@ -84,6 +84,8 @@ def test_the_limits_are_the_codes_own() -> None:
         envelope.MAX_HEADER_CHARACTERS,
     ]
     assert str(signing.MAX_SEQ) in section("Requests and their signature")
+    assert f"{signing.YEARS[0]} to {signing.YEARS[-1]}" in section("Requests and their signature")
+    assert str(messages.MAX_LAST) in section("`Refusal`")
     assert f"{signing.MAX_SKEW.seconds // 60} minutes" in section("Verifying")
 
 

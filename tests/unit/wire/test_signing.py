@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from multidict import CIMultiDict
 
+from tests.support.received import ReceivedRequest, verify_request
 from worker.errors import SignatureError
 from worker.secret import Secret
 from worker.wire import signing, sigv4
@@ -17,7 +18,6 @@ from worker.wire.signing import (
     AuthenticRequestError,
     Credentials,
     Reason,
-    ReceivedRequest,
     SignedRequest,
     UnsignedRequest,
 )
@@ -47,7 +47,7 @@ def received(signed: SignedRequest, request: UnsignedRequest = REQUEST, host: st
 def verify(
     given: ReceivedRequest, now: datetime = NOW, secret: Secret[str] = SECRET, hosts: tuple[str, ...] = (HOST,)
 ) -> signing.VerifiedRequest:
-    return signing.verify_request(signing.read_claim(given.headers), secret, given, hosts=hosts, now=now)
+    return verify_request(signing.read_claim(given.headers), secret, given, hosts=hosts, now=now)
 
 
 def with_header(given: ReceivedRequest, name: str, value: str) -> ReceivedRequest:

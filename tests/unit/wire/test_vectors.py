@@ -11,6 +11,7 @@ import pytest
 from multidict import CIMultiDict
 
 from tests.support.checkout import ROOT
+from tests.support.received import ReceivedRequest, verify_request
 from tests.vectors import generate
 from worker.errors import EnvelopeError, SignatureError
 from worker.secret import Secret
@@ -20,7 +21,6 @@ from worker.wire.signing import (
     AuthenticRequestError,
     Credentials,
     Reason,
-    ReceivedRequest,
     UnsignedRequest,
     VerifiedRequest,
 )
@@ -49,7 +49,7 @@ def received(case: dict[str, Any]) -> ReceivedRequest:
 def verify(case: dict[str, Any]) -> VerifiedRequest:
     given = received(case)
     claim = signing.read_claim(given.headers)
-    return signing.verify_request(claim, SECRET, given, hosts=SIGNING["hosts"], now=moment(SIGNING["now"]))
+    return verify_request(claim, SECRET, given, hosts=SIGNING["hosts"], now=moment(SIGNING["now"]))
 
 
 def test_the_files_are_what_the_generator_writes() -> None:

@@ -100,17 +100,16 @@ class _Chain:
             if location is None or not self._request.follow_redirects:
                 return self._completed(response, None)
             if len(self._hops) > MAX_REDIRECTS:
-                message = (
-                    f"{outgoing.target.url}: redirected more than {MAX_REDIRECTS} times, here to {shown(location)}"
-                )
+                message = f"{outgoing.target}: redirected more than {MAX_REDIRECTS} times, here to {shown(location)}"
                 return self._completed(response, Failure(FailureCode.TOO_MANY_REDIRECTS, message))
             self._take_cookies(outgoing, response)
             try:
                 target = resolve(outgoing.target, location)
             except HTTPError as error:
-                message = f"{outgoing.target.url}: redirected to {error.failure.message}"
+                message = f"{outgoing.target}: redirected to {error.failure.message}"
                 return self._completed(response, Failure(error.failure.code, message))
-            outgoing = next_hop(outgoing, response.status, target)
+            everywhere = self._client.limits.headers_to_all_hosts
+            outgoing = next_hop(outgoing, response.status, target, headers_to_all_hosts=everywhere)
 
     def timed_out(self) -> Transfer:
         """The phases that were finished, and what was missing."""
@@ -129,7 +128,7 @@ class _Chain:
             resolution = recorder.resolution()
         if self._sent is not None:
             place = f" (redirect {len(self._hops)})" if self._hops else ""
-            failure = Failure(failure.code, f"{self._sent.target.url}{place}: {failure.message}")
+            failure = Failure(failure.code, f"{self._sent.target}{place}: {failure.message}")
         hops = tuple(self._hops)
         return Transfer(_with_redirects(timings, hops), failure, resolution, None, hops, self.deadline.trouble)
 

@@ -1,7 +1,8 @@
 """The request of the next hop of a redirect chain (RFC 9110 §15.4). Sends nothing itself.
 
-A hop to another origin (scheme, host or port) loses the author's credentials, Authorization, Cookie and Host, and a later
-hop back does not regain them: who controls one hop controls all that come after it.
+A hop to another origin (scheme, host or port) loses the author's credentials, Authorization, Cookie and Host. A hop to another
+host, or from https to http, loses every field that the author set by name: any of them may be a key (X-Api-Key). A later hop back
+does not regain them: who controls one hop controls all that come after it.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ MAX_REDIRECTS = 10
 """The reference system's bound."""
 
 _FOLLOWED = frozenset({301, 302, 303, 307, 308})
-_SECRETS = frozenset({"authorization", "proxy-authorization", "cookie"})
+_SECRETS = frozenset({"authorization", "proxy-authorization", "cookie", "host"})
 _OF_THE_BODY = frozenset(
     {
         "content-type",
@@ -43,15 +44,21 @@ def method_after(status: int, method: str) -> str:
     return method
 
 
-def next_hop(sent: Outgoing, status: int, target: Target) -> Outgoing:
+def next_hop(sent: Outgoing, status: int, target: Target, *, headers_to_all_hosts: bool = False) -> Outgoing:
     """The request that goes to *target* after *sent* was answered with *status*."""
     method = method_after(status, sent.method)
-    dropped: frozenset[str] = frozenset()
+    headers = sent.headers
+    if not headers_to_all_hosts and _leaves_the_host(sent.target, target):
+        headers = tuple(field for field in headers if field[0].lower() in _OF_THE_BODY)
     if sent.target.origin != target.origin:
-        dropped |= _SECRETS | {"host"}
+        headers = tuple(field for field in headers if field[0].lower() not in _SECRETS)
         sent = replace(sent, credentials=None)
     if method != sent.method:
-        dropped |= _OF_THE_BODY
+        headers = tuple(field for field in headers if field[0].lower() not in _OF_THE_BODY)
         sent = replace(sent, body=None, content_type=None)
-    headers = tuple((name, value) for name, value in sent.headers if name.lower() not in dropped)
     return replace(sent, target=target, method=method, headers=headers)
+
+
+def _leaves_the_host(before: Target, after: Target) -> bool:
+    """Another host, or the same one where everybody on the way can read along."""
+    return before.host != after.host or (before.secure and not after.secure)

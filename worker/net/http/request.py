@@ -76,7 +76,7 @@ def prepare(request: Request) -> Outgoing:
                 FailureCode.INVALID_CHAR_IN_HEADER, f"{shown(name)!r} is not a valid name of a request header"
             )
         if (bad := _BAD_VALUE.search(value)) is not None:
-            reason = f"the request header {name} holds {bad.group()!r}, which no header can carry"
+            reason = f"the request header {name} holds a character that no header can carry, at {bad.start() + 1}"
             raise HTTPError(FailureCode.INVALID_CHAR_IN_HEADER, reason)
     if request.headers:
         _refuse_contradictions(request)
@@ -137,12 +137,12 @@ def _refuse_contradictions(request: Request) -> None:
     coding = first_value(request.headers, "transfer-encoding")
     length = first_value(request.headers, "content-length")
     if coding is not None and coding.strip().lower() != "chunked":
-        reason = f"the request header Transfer-Encoding: {shown(coding)} is not supported; only chunked is"
+        reason = "the request header Transfer-Encoding has a value that is not supported; only chunked is"
         raise HTTPError(FailureCode.INVALID_REQUEST, reason)
     if coding is not None and length is not None:
         reason = "the request has both Content-Length and Transfer-Encoding"
         raise HTTPError(FailureCode.HEADERS_INCOMPATIBLE_CONTENT_LENGTH, reason)
     size = len(request.body or b"")
     if length is not None and length.strip() != str(size):
-        reason = f"the request header Content-Length says {shown(length)}, but the body has {size} bytes"
+        reason = f"the request header Content-Length is not the size of the body, {size} bytes"
         raise HTTPError(FailureCode.HEADERS_INCOMPATIBLE_CONTENT_LENGTH, reason)

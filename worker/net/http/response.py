@@ -53,7 +53,7 @@ _LARGEST_SLICE = 16_384
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HTTPLimits:
-    """Bounds of one response, in bytes of the wire."""
+    """Bounds of one response, in bytes of the wire, and of what a redirect takes along."""
 
     max_body_bytes: int
     max_head_bytes: int = 65_536
@@ -63,6 +63,8 @@ class HTTPLimits:
     """Chunk sizes, extensions and trailers, beyond an eighth of the body: 13,000 chunks of one byte."""
     max_interim: int = 16
     """1xx responses ahead of the real one."""
+    headers_to_all_hosts: bool = False
+    """A redirect to another host takes the author's header fields along, all but those that are secrets by their name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,6 +18,7 @@ from worker.net.http.credentials import BasicCredentials
 from worker.net.http.error import HTTPError
 from worker.outcome.failure import FailureCode
 from worker.secret import Secret
+from worker.text import printable
 
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(\?[^#]*)?", re.ASCII)
 """RFC 3986 appendix B, of an absolute URL with an authority; the fragment is left out, it is never sent."""
@@ -31,7 +32,12 @@ _AUTHORITY = re.compile(
 )
 """Userinfo; then an IPv6 literal, a plain name or number, or what may be an international name; then a port (RFC 3986 §3.2)."""
 
-_USERINFO = re.compile(r"//[^/?#]*@")
+_START = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*:)?/{0,3}(?=.)", re.ASCII)
+"""The part of a URL before what may be a login."""
+_SHOWN = 300
+"""Characters of a URL in a message."""
+_LOOKED_AT = 100_000
+"""Characters of a text that are looked through for what must not be shown; what is beyond them is not shown either."""
 _UNSENDABLE = re.compile(r"[^\x21-\x7e]")
 """Characters that a request line cannot hold: spaces, control characters and everything outside ASCII (RFC 9112 §3.2)."""
 
@@ -64,8 +70,12 @@ class Target:
 
     @property
     def url(self) -> str:
-        """For people: without userinfo and fragment."""
+        """Without userinfo and fragment."""
         return f"{self.scheme}://{self.authority}{self.path}"
+
+    def __str__(self) -> str:
+        """For messages: without the query as well, which may hold a key, and cut."""
+        return shown(self.url)
 
 
 def parse(text: str, query: Sequence[tuple[str, str]] = ()) -> Target:
@@ -85,7 +95,7 @@ def parse(text: str, query: Sequence[tuple[str, str]] = ()) -> Target:
     userinfo, ipv6, plain, international, port = parts.groups()
     path = with_query((path or "/") + (own_query or ""), query)
     if (bad := _UNSENDABLE.search(path)) is not None:
-        reason = f"{shown(text)}: the path holds {bad.group()!r}, which must be percent-encoded"
+        reason = f"{shown(text)}: the path or query holds {bad.group()!r}, which must be percent-encoded"
         raise HTTPError(FailureCode.UNESCAPED_CHARACTERS_IN_REQUEST_PATH, reason)
     return Target(
         scheme=scheme,
@@ -132,9 +142,27 @@ def quote_outside_authority(reference: str) -> str:
 
 
 def shown(text: str) -> str:
-    """A URL that may be anything, fit for a message: no userinfo, no control characters, cut."""
-    safe = _USERINFO.sub("//", text).encode("unicode_escape").decode("ascii")
-    return safe if len(safe) <= 300 else safe[:297] + "..."
+    """A URL that may be anything, fit for a message: no userinfo, query or fragment, no control characters, cut."""
+    head, mark, tail = text[:_LOOKED_AT].partition("?")
+    before, at, behind = head.rpartition("@")
+    if at:
+        head = _start(before) + behind
+    elif "@" in tail and not _has_plain_authority(head):
+        head = _start(head)
+    head, fragment, _ = head.partition("#")
+    return printable(head + (f"{mark}…" if mark else f"{fragment}…" if fragment else ""), _SHOWN)
+
+
+def _start(text: str) -> str:
+    """The scheme and the slashes behind it, as far as they are there."""
+    match = _START.match(text)
+    return match.group() if match else ""
+
+
+def _has_plain_authority(head: str) -> bool:
+    """Whether what is before a question mark ends its authority: if not, the mark may stand in a password."""
+    match = _URL.match(head)
+    return match is not None and _AUTHORITY.fullmatch(match.group(2)) is not None
 
 
 def _in_ascii(host: str, text: str) -> str:

@@ -68,11 +68,33 @@ def test_the_same_origin_gets_all_of_it_again() -> None:
     )
 
 
-@pytest.mark.parametrize("url", ["http://b/2", "https://a/2", "http://a:81/2", "http://a./2", "http://x.a/2"])
-def test_another_origin_gets_no_secrets_and_its_own_host(url: str) -> None:
-    hop = next_hop(sent(), 307, parse(url))
+OF_THE_BODY = ["Content-Encoding", "Content-Length"]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kept"),
+    [
+        ("http://a/1", "http://b/2", OF_THE_BODY),
+        ("http://a/1", "http://a./2", OF_THE_BODY),
+        ("http://a/1", "http://x.a/2", OF_THE_BODY),
+        ("http://a/1", "https://b/2", OF_THE_BODY),
+        ("https://a/1", "https://b/2", OF_THE_BODY),
+        ("https://a/1", "http://a/2", OF_THE_BODY),
+        ("https://a/1", "http://a:443/2", OF_THE_BODY),
+        ("http://a/1", "https://a/2", ["X-Kept", *OF_THE_BODY]),
+        ("http://a/1", "https://A:8443/2", ["X-Kept", *OF_THE_BODY]),
+        ("http://a/1", "http://a:81/2", ["X-Kept", *OF_THE_BODY]),
+        ("https://a/1", "https://a:81/2", ["X-Kept", *OF_THE_BODY]),
+    ],
+)
+def test_another_origin_gets_no_secrets_and_another_host_nothing_set_by_name(
+    before: str, after: str, kept: list[str]
+) -> None:
+    hop = next_hop(sent(before), 307, parse(after))
     assert hop.credentials is None
-    assert [name for name, _ in hop.headers] == ["X-Kept", "Content-Encoding", "Content-Length"]
+    assert [name for name, _ in hop.headers] == kept
+    everywhere = next_hop(sent(before), 307, parse(after), headers_to_all_hosts=True)
+    assert [name for name, _ in everywhere.headers] == ["X-Kept", *OF_THE_BODY]
     wire = encode(hop)
     assert b"authorization" not in wire.lower()
     assert b"\r\nHost: " + hop.target.authority.encode() + b"\r\n" in wire
@@ -83,7 +105,15 @@ def test_secrets_do_not_come_back_on_the_way_back() -> None:
     there = next_hop(sent(), 307, parse("http://b/2"))
     back = next_hop(there, 307, parse("http://a/3"))
     assert back.credentials is None
-    assert [name for name, _ in back.headers] == ["X-Kept", "Content-Encoding", "Content-Length"]
+    assert [name for name, _ in back.headers] == OF_THE_BODY
+
+
+def test_a_name_that_the_author_gave_the_client_goes_with_the_rest() -> None:
+    """User-Agent may hold a key like any other; ours takes its place."""
+    start = prepare(Request(url="http://a/1", headers=(("User-Agent", "agent key"), ("X-Api-Key", "k"))))
+    wire = encode(next_hop(start, 302, parse("http://b/2")), (("User-Agent", "ours"),))
+    assert b"key" not in wire.lower()
+    assert b"\r\nUser-Agent: ours\r\n" in wire
 
 
 def test_a_get_in_place_of_a_post_says_nothing_of_the_body() -> None:

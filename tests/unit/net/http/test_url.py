@@ -258,6 +258,40 @@ def test_any_location_leads_somewhere_or_is_refused(reference: str) -> None:
     assert re.fullmatch(r"[\x21-\x7e]+", target.path)
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("http://h/a?key=canary", "http://h/a?…"),
+        ("http://h/a?key=canary#f", "http://h/a?…"),
+        ("http://h/a#canary", "http://h/a#…"),
+        ("http://h/a?mail=canary@b", "http://h/a?…"),
+        ("http://u:canary@h/a", "http://h/a"),
+        ("http://u:can/ary@h/a", "http://h/a"),
+        ("http://u:can#ary@h/a", "http://h/a"),
+        ("http://u:can?ary@h/a", "http://?…"),
+        ("http://u:can@ary@h/a?b", "http://h/a?…"),
+        ("http:u:canary@h", "http:h"),
+        ("http:/u:canary@h", "http:/h"),
+        ("http:///u:canary@h/?q", "http:///h/?…"),
+        ("//u:canary@h", "//h"),
+        ("u:canary@h", "u:h"),
+        ("gopher://u:canary@h/?canary", "gopher://h/?…"),
+        ("http://u:canary@h h/?canary", "http://h h/?…"),
+        ("?canary", "?…"),
+        ("http://h/" + "x" * 200_000 + "?canary", None),
+    ],
+)
+def test_what_is_shown_holds_no_login_and_no_query(text: str, expected: str | None) -> None:
+    assert "canary" not in shown(text)
+    assert "ary" not in shown(text)
+    if expected is not None:
+        assert shown(text) == expected
+
+
+def test_a_target_is_told_without_its_query() -> None:
+    assert str(parse("http://u:canary@h/a", [("key", "canary")])) == "http://h/a?…"
+
+
 def test_what_is_shown_is_printable_and_short() -> None:
     assert shown("http://u:p@h/\r\n\x1b[31m") == "http://h/\\r\\n\\x1b[31m"
     assert len(shown("x" * 10_000)) == 300

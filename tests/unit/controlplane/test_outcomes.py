@@ -1,0 +1,63 @@
+"""Outcomes as they are pushed and as they are stored: what every reader can read, or the verdict alone."""
+
+from __future__ import annotations
+
+import json
+
+import orjson
+import pytest
+
+from controlplane.outcomes import MAX_OUTCOME_BYTES, Outcome, read
+
+FAILED = b'"status":"failed","failure":{"code":"DNS","message":"no such name"}'
+
+
+def stored(data: bytes) -> Outcome:
+    outcome = read(data)
+    assert isinstance(outcome, Outcome)
+    assert len(outcome.text) <= MAX_OUTCOME_BYTES
+    json.dumps(json.loads(outcome.text), allow_nan=False).encode()
+    return outcome
+
+
+@pytest.mark.parametrize("number", ["0", "-0", "1.5", "9007199254740993", "18446744073709551615", "1e308", "5e-324"])
+def test_a_number_with_a_finite_value_is_kept(number: str) -> None:
+    outcome = stored(b'{%s,"timings":{"total":%s}}' % (FAILED, number.encode()))
+    assert (orjson.loads(outcome.text)["timings"]["total"], outcome.cut) == (orjson.loads(number), False)
+
+
+BREAKERS = {
+    "400 digits": b"1" + b"0" * 399,
+    "5000 digits": b"1" + b"0" * 4999,
+    "minus 5000 digits": b"-1" + b"0" * 4999,
+    "an exponent": b"1e400",
+    "300 levels": b"[" * 300 + b"]" * 300,
+}
+
+
+@pytest.mark.parametrize("value", BREAKERS.values(), ids=BREAKERS)
+def test_a_value_that_readers_stumble_over_costs_everything_but_the_verdict(value: bytes) -> None:
+    outcome = stored(b'{%s,"timings":{"total":%s}}' % (FAILED, value))
+    assert (outcome.status, outcome.cut) == ("failed", True)
+    left = orjson.loads(outcome.text)
+    assert left["failure"] == {"code": "DNS", "message": "no such name"}
+    assert left["cut"] == ["outcome"]
+
+
+def test_a_result_too_large_keeps_its_verdict() -> None:
+    padding = MAX_OUTCOME_BYTES - len(FAILED) - len(b'{,"x":""}')
+    assert not stored(b'{%s,"x":"%s"}' % (FAILED, b"x" * padding)).cut
+    assert stored(b'{%s,"x":"%s"}' % (FAILED, b"x" * (padding + 1))).cut
+
+
+def test_a_verdict_of_any_size_is_cut() -> None:
+    long = b"x" * MAX_OUTCOME_BYTES
+    outcome = stored(b'{"status":"failed","failure":{"code":"%s","message":"%s"}}' % (long, long))
+    assert len(outcome.text) < 4_000
+
+
+@pytest.mark.parametrize(
+    "data", [b"{}", b"[]", b'{"status":"lost"}', b'{"status":1}', b'{"status":"passed","failure":1}']
+)
+def test_what_has_no_verdict_is_not_an_outcome(data: bytes) -> None:
+    assert str(read(data)).startswith("not an outcome")
