@@ -15,9 +15,10 @@ from worker.apitest.protocols.http import HTTPResponse
 from worker.apitest.protocols.table import PROTOCOLS
 from worker.apitest.protocols.tcp import TCPConnection
 from worker.apitest.result import AssertionResult
-from worker.checks.cost import evaluate_bounded, is_bounded
+from worker.checks.cost import cost_of, evaluate_bounded
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import AssertionLimits, Evidence
+from worker.checks.limits import BOUNDED_WORK
 from worker.config.options import NAMES
 from worker.outcome.handshake import Handshake
 from worker.outcome.phases import Timings
@@ -93,6 +94,6 @@ def judged(observation: Observation, assertion: dict[str, Any], limits: Assertio
     (subtype,) = (name for name, each in PROTOCOLS.items() if isinstance(observation.response, each.response))
     parsed = assertion_of(subtype, assertion)
     result = evaluate(parsed, Evidence(observation, limits))
-    if is_bounded(parsed, Evidence(observation, limits)):
+    if cost_of(parsed, Evidence(observation, limits)) <= BOUNDED_WORK:
         assert evaluate_bounded(parsed, Evidence(observation, limits)) == result
     return result

@@ -52,11 +52,23 @@ class AssertionResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BodyPreview:
+    """The beginning of a body as text. *is_cut*: there is more of it."""
+
+    text: str
+    is_cut: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """The meaning of an observation: assertion by assertion, and the failure that decides."""
+    """The meaning of an observation: assertion by assertion, and the failure that decides.
+
+    *preview* is set where the body had to be decoded in an evaluator, with the assertions on it.
+    """
 
     failure: Failure | None
     assertions: tuple[AssertionResult, ...] = ()
+    preview: BodyPreview | None = None
 
     @property
     def passed(self) -> bool:

@@ -1,17 +1,20 @@
 """Assertions that may be judged in place, on the event loop: their cost is bounded by a small input, and none needs an engine.
 
-Patterns never are: neither compiling nor matching one is bounded by its length. Nothing is decompressed here either.
+The input is what the target sent and what the author wrote: both are looked at. Patterns are never judged in place: neither
+compiling nor matching one is bounded by its length. Nothing is decompressed here either.
 """
 
 from __future__ import annotations
 
-from typing import Never
+from collections.abc import Sequence
+from math import inf
+from typing import Final, Never
 
-from worker.apitest.assertion import Assertion, BodyHashAssertion, Comparison, JSONPathAssertion, Subject
+from worker.apitest.assertion import Assertion, BodyHashAssertion, Comparison, JSONPathAssertion, Scalar, Subject
 from worker.apitest.observation import Observation
+from worker.apitest.protocols.dns import DNSAnswers
 from worker.apitest.protocols.http import HTTPResponse
 from worker.apitest.result import AssertionResult
-from worker.checks import charset
 from worker.checks.describe import unjudged
 from worker.checks.evidence import Evidence
 from worker.checks.judge import judge_found, judge_hash
@@ -19,24 +22,34 @@ from worker.checks.judgement import JudgementError
 from worker.checks.limits import BOUNDED_BODY
 from worker.checks.member_path import member_path, walk
 from worker.checks.operators import PATTERNS
+from worker.checks.preview import is_plain
 from worker.checks.protocols.table import JUDGES
 
+EACH: Final = 512
+"""Bytes that stand for what every assertion costs, however small its input: making its result takes some microseconds."""
 
-def is_bounded(assertion: Assertion, evidence: Evidence) -> bool:
-    """True: `evaluate_bounded` may judge it in place. False: it belongs in a process that can be killed."""
+
+def cost_of(assertion: Assertion, evidence: Evidence) -> float:
+    """Bytes that judging *assertion* in place looks at. One run may spend `BOUNDED_WORK`; infinite: never in place."""
     match assertion:
-        case Comparison(operator=operator, subject=subject):
-            return operator not in PATTERNS and (subject is not Subject.BODY or _has_small_body(evidence))
-        case BodyHashAssertion():
-            return _has_small_body(evidence)
-        case JSONPathAssertion(operator=operator, path=path):
-            return operator not in PATTERNS and member_path(path) is not None and _has_small_body(evidence)
+        case Comparison(operator=operator, subject=subject, target=target):
+            if operator in PATTERNS:
+                return inf
+            if subject is Subject.BODY:
+                return EACH + _small_body(evidence) + _size(target)
+            return EACH + _cost_of_values(_values(assertion, evidence), _size(target))
+        case BodyHashAssertion(target=target):
+            return EACH + _small_body(evidence) + _size(target)
+        case JSONPathAssertion(operator=operator, path=path, target=target):
+            if operator in PATTERNS or member_path(path) is None:
+                return inf
+            return EACH + _small_body(evidence) + _size(target)
         case _:
-            return False
+            return inf
 
 
 def evaluate_bounded(assertion: Assertion, evidence: Evidence) -> AssertionResult:
-    """Judge an assertion for which `is_bounded` is true; never raises."""
+    """Judge an assertion for which `cost_of` is finite; never raises."""
     try:
         match assertion:
             case Comparison():
@@ -51,17 +64,34 @@ def evaluate_bounded(assertion: Assertion, evidence: Evidence) -> AssertionResul
         return unjudged(assertion, error.reason, error.code)
 
 
-def _has_small_body(evidence: Evidence) -> bool:
-    return evidence.once("small body", lambda: _is_small(evidence.observation))
+def _values(assertion: Comparison, evidence: Evidence) -> Sequence[str]:
+    """Texts of the target's that *assertion* is compared with, one by one; the others have single small values."""
+    response = evidence.observation.response
+    if assertion.subject is Subject.HEADER and isinstance(response, HTTPResponse):
+        values = evidence.headers().get((assertion.property or "").strip().lower(), [])
+        return values if len(values) < 2 else [", ".join(values), *values]
+    if isinstance(response, DNSAnswers):
+        return [record for answer in response.answers for record in answer.records]
+    return ()
 
 
-def _is_small(observation: Observation) -> bool:
+def _cost_of_values(values: Sequence[str], size: int) -> int:
+    return sum(map(len, values)) + max(1, len(values)) * size
+
+
+def _size(target: Scalar) -> int:
+    return len(target) if isinstance(target, str) else 0
+
+
+def _small_body(evidence: Evidence) -> float:
+    return evidence.once("small body", lambda: _size_if_small(evidence.observation))
+
+
+def _size_if_small(observation: Observation) -> float:
     response = observation.response
     if not isinstance(response, HTTPResponse):
-        return True
-    if response.content_encodings or len(response.body) > BOUNDED_BODY:
-        return False
-    return all(charset.is_built_in(value) for name, value in response.headers if name.lower() == "content-type")
+        return 0
+    return len(response.body) if len(response.body) <= BOUNDED_BODY and is_plain(response) else inf
 
 
 def _no_pattern(_pattern: str, _text: str) -> Never:

@@ -16,6 +16,8 @@ MAX_CODINGS = 4
 """Content codings on top of each other; an honest server uses one."""
 BOUNDED_BODY = 64 * 1024
 """Bytes of a body that may be looked at in place: hashing, decoding and parsing that much takes well under a millisecond."""
+BOUNDED_WORK = 1024 * 1024
+"""Bytes that the assertions of one run may look at in place, all together: at worst, in a search, a dozen nanoseconds each."""
 SHOWN = 500
 """Characters of `actual` and `expected` in a result; text that is cut ends in an ellipsis."""
 SNIPPET = 50

@@ -14,7 +14,7 @@ import orjson
 from worker.apitest.assertion import Assertion, Comparison, Subject
 from worker.apitest.definition import APITest
 from worker.apitest.observation import Observation
-from worker.apitest.result import AssertionResult, Verdict
+from worker.apitest.result import AssertionResult, BodyPreview, Verdict
 from worker.checks.describe import target_of
 from worker.checks.values import JSON
 from worker.outcome.failure import Failure, FailureCode
@@ -26,7 +26,9 @@ _LONGEST_LIST = 28_000
 """Bytes of the assertions that a message lists, each of them some thousand; within a result they take up to twice as many."""
 
 
-def conclude(test: APITest, observation: Observation, results: Sequence[AssertionResult]) -> Verdict:
+def conclude(
+    test: APITest, observation: Observation, results: Sequence[AssertionResult], preview: BodyPreview | None = None
+) -> Verdict:
     """*results* holds one result per assertion of *test*, in order. They are left out of the verdict on a probe that failed:
     what they say of a response that came in part, or not at all, is not about the target.
     """
@@ -36,7 +38,7 @@ def conclude(test: APITest, observation: Observation, results: Sequence[Assertio
     if observation.failure is not None and not _connection_is_asserted(test, observation):
         return Verdict(failure=observation.failure)
     assertions = tuple(results if test.save_response_body else map(_without_body, results))
-    return Verdict(failure=_failure(test.assertions, assertions), assertions=assertions)
+    return Verdict(failure=_failure(test.assertions, assertions), assertions=assertions, preview=preview)
 
 
 def _connection_is_asserted(test: APITest, observation: Observation) -> bool:

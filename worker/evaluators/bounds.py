@@ -47,5 +47,8 @@ def recycle_size(memory_bytes: int) -> int:
 
 
 def longest_turn(cpu_seconds: float) -> float:
-    """Wall time in which the kernel has ended any turn, if its limits hold. *cpu_seconds* is the limit of one assertion."""
-    return WALL_FACTOR * (TURN_SECONDS + cpu_seconds + FOR_ENGINES.hard) + GUARD_SECONDS
+    """Wall time in which the kernel has ended any turn, if its limits hold. *cpu_seconds* is the limit of one assertion.
+
+    A turn may end with two of them: the assertion that began just before its end, and the body's preview.
+    """
+    return WALL_FACTOR * (TURN_SECONDS + 2 * (cpu_seconds + FOR_ENGINES.hard)) + GUARD_SECONDS

@@ -1,8 +1,8 @@
 """The loop of an evaluator process: read a task, judge its assertions one by one under the kernel's limits, write the results.
 
 One thread, no state between tasks but compiled patterns. Before each assertion it notes its index as the process's position, so
-that a death can be laid to that assertion. It ends when the worker hangs up. The functions that judge are handed in: `evaluator`
-brings those of `checks`, tests bring worse ones.
+that a death can be laid to that assertion; the index behind the last one is that of the body's preview. It ends when the worker
+hangs up. The functions that judge are handed in: `evaluator` brings those of `checks`, tests bring worse ones.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from worker.apitest.assertion import Assertion, Comparison, JSONPathAssertion, XPathAssertion
-from worker.apitest.observation import Observation
-from worker.apitest.result import AssertionResult
+from worker.apitest.observation import Observation, ProbeResponse
+from worker.apitest.result import AssertionResult, BodyPreview
 from worker.checks.describe import unjudged
 from worker.checks.evidence import AssertionLimits
 from worker.checks.operators import PATTERNS
@@ -33,8 +33,11 @@ Judge: TypeAlias = Callable[[Assertion], AssertionResult]
 Prepare: TypeAlias = Callable[[Observation, AssertionLimits], Judge]
 """From one task's observation to the function that judges its assertions; what it parses lives as long as the task."""
 
+PreviewOf: TypeAlias = Callable[[ProbeResponse | None], BodyPreview | None]
+"""From a response to the beginning of its body."""
 
-def main(argv: list[str], prepare: Prepare, warm_up: Callable[[AssertionLimits], None]) -> None:
+
+def main(argv: list[str], prepare: Prepare, preview_of: PreviewOf, warm_up: Callable[[AssertionLimits], None]) -> None:
     """Become an evaluator: be bound to the worker, warm up, be confined, say so, serve until the worker hangs up."""
     worker = attach(argv)
     settings = protocol.decode_settings(*worker.arguments)
@@ -45,7 +48,7 @@ def main(argv: list[str], prepare: Prepare, warm_up: Callable[[AssertionLimits],
     worker.write(protocol.encode_reply(protocol.Ready(missing=missing)))
     exit_code = 1
     try:
-        _Loop(prepare, settings, worker, size).serve()
+        _Loop(prepare, preview_of, settings, worker, size).serve()
         exit_code = 0
     finally:
         os._exit(exit_code)  # nothing is left to be done in order, and the worker waits for the end
@@ -55,9 +58,15 @@ class _Loop:
     """The loop over tasks, and what it needs on the way."""
 
     def __init__(
-        self, prepare: Prepare, settings: EvaluatorSettings, worker: ParentChannel, resident_bytes: Callable[[], int]
+        self,
+        prepare: Prepare,
+        preview_of: PreviewOf,
+        settings: EvaluatorSettings,
+        worker: ParentChannel,
+        resident_bytes: Callable[[], int],
     ) -> None:
         self._prepare = prepare
+        self._preview_of = preview_of
         self._settings = settings
         self._worker = worker
         self._resident_bytes = resident_bytes
@@ -70,11 +79,11 @@ class _Loop:
             pass  # nothing of a task is kept while the next one is waited for
 
     def _work_off(self) -> bool:
-        """Judge one task, or as much of it as the worker wants; False at the end."""
+        """Judge one task, or as much of it as the worker wants, then make its preview; False at the end."""
         task, body = self._worker.read(), self._worker.read()
         if task is None or body is None:
             return False
-        assertions, observation = protocol.decode_task(task, body)
+        assertions, observation, wanted = protocol.decode_task(task, body)
         judge = self._prepare(observation, self._settings.limits)
         results: list[AssertionResult] = []
         reported = started = time.process_time()
@@ -93,9 +102,11 @@ class _Loop:
                 if answer != protocol.RESUME:
                     return answer is not None
                 started = now
+        self._worker.position.write(len(assertions))
+        preview = self._preview(observation) if wanted else None
         self._timers.stop()
         recycle = self._resident_bytes() > self._settings.recycle_bytes
-        self._send(results, "recycle" if recycle else "done")
+        self._send(results, "recycle" if recycle else "done", preview)
         return True
 
     def _judge(self, judge: Judge, assertion: Assertion) -> AssertionResult:
@@ -111,8 +122,19 @@ class _Loop:
             return unjudged(assertion, "its result is too large to be reported", FailureCode.INTERNAL_ERROR)
         return result
 
-    def _send(self, results: list[AssertionResult], state: protocol.State) -> None:
-        self._worker.write(protocol.encode_reply(protocol.EvaluatorReply(results=tuple(results), state=state)))
+    def _preview(self, observation: Observation) -> protocol.Preview | None:
+        """None if it cannot be made within the limits: the verdict is worth more."""
+        try:
+            made = self._timers.run(lambda: self._preview_of(observation.response), FOR_ENGINES)
+        except (Interrupted, MemoryError):
+            return None
+        return None if made is None else protocol.Preview(text=made.text, is_cut=made.is_cut)
+
+    def _send(
+        self, results: list[AssertionResult], state: protocol.State, preview: protocol.Preview | None = None
+    ) -> None:
+        reply = protocol.EvaluatorReply(results=tuple(results), state=state, preview=preview)
+        self._worker.write(protocol.encode_reply(reply))
 
 
 def _grace(assertion: Assertion) -> CPUGrace:

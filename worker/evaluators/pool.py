@@ -129,16 +129,25 @@ class Evaluators:
         return self._supervisor.crashed
 
     async def evaluate(
-        self, test_key: str, assertions: Sequence[Assertion], observation: Observation, deadline_s: float = inf
+        self,
+        test_key: str,
+        assertions: Sequence[Assertion],
+        observation: Observation,
+        deadline_s: float = inf,
+        *,
+        with_preview: bool = False,
     ) -> Evaluation:
         """Judge *assertions*. Those that a limit stopped are results, too: not valid, with the reason.
 
         Tests with the same *test_key* share one turn. Assertions that evaluators have not judged in *deadline_s* seconds of work
-        (waiting does not count) end with TIMEOUT. EvaluationError if no evaluator could be had. May be cancelled at any time.
+        (waiting does not count) end with TIMEOUT. *with_preview*: the body's
+        beginning is decoded, too. EvaluationError if no evaluator could be had. May be cancelled at any time.
         """
         if self._closed or len(self._queue) >= MAX_WAITING:
             raise EvaluationError("the evaluators are closed" if self._closed else "too many tests wait for evaluators")
-        task = Task(test_key, assertions, observation, deadline_s, self._clock.monotonic_ns())
+        task = Task(
+            test_key, assertions, observation, deadline_s, self._clock.monotonic_ns(), with_preview=with_preview
+        )
         if deadline_s <= 0:
             task.expire()
         if task.finished:
@@ -162,7 +171,7 @@ class Evaluators:
     def on_reply(self, process: Process, reply: EvaluatorReply) -> bool:
         task = self._working.get(process)
         whole = reply.state in {"done", "recycle"}
-        if task is None or not task.accept(reply.results) or whole != (task.outstanding == 0):
+        if task is None or not task.accept(reply) or whole != (task.outstanding == 0):
             return False  # `on_death` sees to its task
         if reply.state == "more":
             return True

@@ -20,6 +20,7 @@ from worker.apitest.protocols.http import HTTPResponse
 from worker.apitest.protocols.table import PROTOCOLS
 from worker.apitest.result import AssertionResult
 from worker.checks.evidence import AssertionLimits
+from worker.checks.limits import MAX_KEPT_BODY
 from worker.outcome.failure import Failure
 from worker.outcome.phases import Timings
 from worker.outcome.resolution import Resolution
@@ -56,8 +57,17 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[Annotated[str, msgspec.Meta(max_length=100)], ...] = ()
 
 
+class Preview(msgspec.Struct, frozen=True, kw_only=True):
+    """A `BodyPreview`, bounded."""
+
+    text: Annotated[str, msgspec.Meta(max_length=MAX_KEPT_BODY)]
+    is_cut: bool
+
+
 class EvaluatorReply(msgspec.Struct, frozen=True, kw_only=True):
     """Results of consecutive assertions of the task, beginning where the reply before it ended.
+
+    The last one has the *preview* of the body, where it was asked for and could be made.
 
     `more` follow; `paused`: the turn is over and the evaluator waits for RESUME or FORGET; `done`; `recycle`: done, and the
     evaluator has grown so much that it must be replaced.
@@ -65,6 +75,7 @@ class EvaluatorReply(msgspec.Struct, frozen=True, kw_only=True):
 
     results: tuple[AssertionResult, ...]
     state: State
+    preview: Preview | None = None
 
 
 class Tagged(msgspec.Struct, frozen=True, array_like=True):
@@ -88,6 +99,7 @@ class _Task(msgspec.Struct, frozen=True, kw_only=True):
 
     assertions: tuple[Tagged, ...]
     observation: msgspec.Raw
+    preview: bool
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -130,20 +142,23 @@ def encode_observation(observation: Observation) -> tuple[msgspec.Raw, bytes]:
     return msgspec.Raw(_pack(head)), body
 
 
-def encode_task(assertions: Sequence[Tagged], observation: msgspec.Raw) -> bytes:
+def encode_task(assertions: Sequence[Tagged], observation: msgspec.Raw, *, preview: bool = False) -> bytes:
     """Encode a task without its body, which follows in a frame of its own, so that a large one is not copied."""
-    return _encode(_Task(assertions=tuple(assertions), observation=observation))
+    return _encode(_Task(assertions=tuple(assertions), observation=observation, preview=preview))
 
 
-def decode_task(message: bytes, body: bytes) -> tuple[tuple[Assertion, ...], Observation]:
-    """The evaluator's side of `encode_task`. Raises msgspec.DecodeError: the worker and its evaluator are of one version."""
+def decode_task(message: bytes, body: bytes) -> tuple[tuple[Assertion, ...], Observation, bool]:
+    """Decode what `encode_task` made: assertions, observation, and whether a preview is wanted.
+
+    Raises msgspec.DecodeError: the worker and its evaluator are of one version.
+    """
     task = _tasks.decode(message)
     head = _observations.decode(task.observation)
     response: ProbeResponse | None = None if head.response is None else _untag(head.response)
     if isinstance(response, HTTPResponse):
         response = replace(response, body=body)
     observation = Observation(timings=head.timings, failure=head.failure, resolution=head.resolution, response=response)
-    return tuple(_untag(tagged) for tagged in task.assertions), observation
+    return tuple(_untag(tagged) for tagged in task.assertions), observation, task.preview
 
 
 def encode_reply(reply: EvaluatorReply | Ready) -> bytes:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 
 from worker.apitest.assertion import Assertion
 from worker.apitest.observation import Observation
-from worker.apitest.result import AssertionResult
+from worker.apitest.result import AssertionResult, BodyPreview
 from worker.checks.describe import unjudged
 from worker.errors import EvaluationError
 from worker.evaluators import protocol
 from worker.evaluators.exit_cause import Cause
+from worker.evaluators.protocol import EvaluatorReply
 from worker.outcome.failure import FailureCode
 
 
@@ -21,9 +22,11 @@ class Evaluation:
     """One result per assertion, in order. *waited_ns* was spent in the queue and counts to no limit.
 
     *starved*: an assertion was stopped by the wall clock though it had not used its CPU: this machine was too busy.
+    *preview* is None where none was asked for, and where none could be made.
     """
 
     results: tuple[AssertionResult, ...]
+    preview: BodyPreview | None = None
     waited_ns: int = 0
     starved: bool = False
 
@@ -36,7 +39,14 @@ class Task:
     """
 
     def __init__(
-        self, key: str, assertions: Sequence[Assertion], observation: Observation, left_s: float, now_ns: int
+        self,
+        key: str,
+        assertions: Sequence[Assertion],
+        observation: Observation,
+        left_s: float,
+        now_ns: int,
+        *,
+        with_preview: bool = False,
     ) -> None:
         self.key = key
         self.left_s = left_s
@@ -49,6 +59,8 @@ class Task:
         self._observation, self._body = protocol.encode_observation(observation)
         self._tagged = tuple(map(protocol.encode_assertion, assertions))
         self._results: list[AssertionResult | None] = [None] * len(assertions)
+        self._with_preview = with_preview
+        self._preview: BodyPreview | None = None
         # Of the work in hand: indices of the assertions that were sent, in order, and how many of them have a result.
         self._sent: list[int] = []
         self._answered = 0
@@ -63,15 +75,17 @@ class Task:
         self._sent = [index for index, result in enumerate(self._results) if result is None]
         self._answered = 0
         tagged = [self._tagged[index] for index in self._sent]
-        return protocol.encode_task(tagged, self._observation), self._body
+        return protocol.encode_task(tagged, self._observation, preview=self._with_preview), self._body
 
-    def accept(self, results: Sequence[AssertionResult]) -> bool:
+    def accept(self, reply: EvaluatorReply) -> bool:
         """Take the next results of the work in hand; False, and nothing is taken, if they are more than were asked for."""
-        if len(results) > self.outstanding:
+        if len(reply.results) > self.outstanding or (reply.preview and not self._with_preview):
             return False
-        for result in results:
+        for result in reply.results:
             self._results[self._sent[self._answered]] = result
             self._answered += 1
+        if reply.preview is not None:
+            self._preview = BodyPreview(text=reply.preview.text, is_cut=reply.preview.is_cut)
         return True
 
     def fail_at(self, position: int, cause: Cause) -> None:
@@ -79,12 +93,16 @@ class Task:
 
         What was judged before it and not yet reported stays open, as does everything behind it. A position that cannot be
         (the evaluator's memory is not to be trusted) falls on the first open assertion, so that each death brings the end nearer.
+        The position behind the last assertion is that of the preview, which is given up.
         """
+        self.starved = self.starved or cause.starved
+        if self._with_preview and position == len(self._sent):
+            self._with_preview = False
+            return
         if not self._answered <= position < len(self._sent):
             position = self._answered
         index = self._sent[position]
         self._results[index] = unjudged(self._assertions[index], cause.reason, cause.code)
-        self.starved = self.starved or cause.starved
 
     def expire(self) -> None:
         """End it because its time is up: every open assertion gets that for a result."""
@@ -106,6 +124,7 @@ class Task:
     def evaluation(self) -> Evaluation:
         return Evaluation(
             results=tuple(result for result in self._results if result is not None),
+            preview=self._preview,
             waited_ns=self.waited_ns,
             starved=self.starved,
         )

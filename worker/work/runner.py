@@ -18,8 +18,10 @@ from worker.apitest.observation import Observation
 from worker.apitest.parse import parse
 from worker.apitest.request import ProbeRequest
 from worker.apitest.result import AssertionResult, Result, Status, Verdict
-from worker.checks.cost import evaluate_bounded, is_bounded
+from worker.checks.cost import cost_of, evaluate_bounded
 from worker.checks.evidence import AssertionLimits, Evidence
+from worker.checks.limits import BOUNDED_WORK
+from worker.checks.preview import needs_evaluator
 from worker.checks.protocols.table import response_as_json
 from worker.checks.verdict import conclude
 from worker.clock import Clock
@@ -162,25 +164,32 @@ class Runner:
         evidence = Evidence(observation, self._limits.checks)
         results: dict[int, AssertionResult] = {}
         unbounded: dict[int, Assertion] = {}
+        allowance: float = BOUNDED_WORK
         for index, assertion in enumerate(test.assertions):
-            if is_bounded(assertion, evidence):
+            cost = cost_of(assertion, evidence)
+            if cost <= allowance:
+                allowance -= cost
                 results[index] = evaluate_bounded(assertion, evidence)
             else:
                 unbounded[index] = assertion
-        trouble = None
+        trouble = preview = None
         if unbounded:
             # What the phases have left of the test's own time.
             left = max(0.0, request.timeout - observation.timings.total_tenths / 10_000)
             try:
                 evaluation = await self._evaluators.evaluate(
-                    test.public_id or test.name, tuple(unbounded.values()), observation, left
+                    test.public_id or test.name,
+                    tuple(unbounded.values()),
+                    observation,
+                    left,
+                    with_preview=needs_evaluator(test, observation.response),
                 )
             except EvaluationError as error:
                 reason = "the worker had no evaluator for this test's assertions"
                 return Verdict(failure=Failure(FailureCode.INTERNAL_ERROR, reason)), str(error)
             results |= dict(zip(unbounded, evaluation.results, strict=True))
-            trouble = _shortage(evaluation)
-        return conclude(test, observation, [results[index] for index in range(len(test.assertions))]), trouble
+            trouble, preview = _shortage(evaluation), evaluation.preview
+        return conclude(test, observation, [results[index] for index in range(len(test.assertions))], preview), trouble
 
     def _bounded(self, request: ProbeRequest) -> ProbeRequest:
         cap = self._limits.max_timeout

@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from worker.apitest.assertion import Assertion, Comparison
-from worker.apitest.observation import Observation
+from worker.apitest.observation import Observation, ProbeResponse
 from worker.apitest.protocols.http import HTTPResponse
-from worker.apitest.result import AssertionResult
+from worker.apitest.result import AssertionResult, BodyPreview
 from worker.checks.describe import result_of
 from worker.checks.evidence import AssertionLimits
 from worker.evaluators.loop import Judge, main
@@ -147,6 +147,15 @@ def prepare(observation: Observation, _limits: AssertionLimits) -> Judge:
     return judge
 
 
+def preview_of(response: ProbeResponse | None) -> BodyPreview | None:
+    """The body is what is done, or else what is said."""
+    assert isinstance(response, HTTPResponse)
+    body = response.body.decode()
+    if body in DEEDS:
+        DEEDS[body]()
+    return BodyPreview(text=body, is_cut=False)
+
+
 def burn(seconds: float) -> None:
     """Use CPU for so long and no longer."""
     end = time.process_time() + seconds
@@ -155,4 +164,4 @@ def burn(seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv, prepare, lambda _limits: None)
+    main(sys.argv, prepare, preview_of, lambda _limits: None)

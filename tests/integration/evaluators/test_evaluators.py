@@ -21,6 +21,7 @@ from tests.support.descriptors import open_descriptors
 from tests.support.observed import LIMITS
 from tests.support.sandbox import MAY_BE_MISSING
 from tests.support.waiting import until
+from worker.apitest.result import BodyPreview
 from worker.clock import SystemClock
 from worker.errors import EvaluationError
 from worker.evaluators.pool import Evaluators
@@ -56,6 +57,21 @@ def reasons(evaluation: Evaluation) -> list[str | None]:
 async def test_each_assertion_has_its_result_in_order(pool: Evaluators) -> None:
     evaluation = await do(pool, "say a", "length", "say b", body=b"12345")
     assert [result.actual for result in evaluation.results] == ["a", 5, "b"]
+
+
+async def test_the_preview_comes_with_the_results_of_one_task(pool: Evaluators) -> None:
+    evaluation = await pool.evaluate("key", deeds("say a"), seen(b"beginning"), with_preview=True)
+    assert ([result.actual for result in evaluation.results], evaluation.preview) == (
+        ["a"],
+        BodyPreview(text="beginning", is_cut=False),
+    )
+    assert (await pool.evaluate("key", deeds("say a"), seen(b"beginning"))).preview is None
+
+
+@pytest.mark.parametrize("deed", ["spin", "grind", "hoard", "crash", "leave", "swallow"])
+async def test_a_preview_that_cannot_be_made_costs_no_verdict(pool: Evaluators, deed: str) -> None:
+    evaluation = await pool.evaluate("key", deeds("say a", "say b"), seen(deed.encode()), with_preview=True)
+    assert ([result.actual for result in evaluation.results], evaluation.preview) == (["a", "b"], None)
 
 
 async def test_a_body_of_five_megabytes_arrives_whole(pool: Evaluators) -> None:

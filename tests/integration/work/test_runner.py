@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import orjson
 import pytest
 
-from tests.support.definitions import STATUS, api_test
+from tests.integration.work.runners import LIMITS, definition, runner
 from tests.support.jobs import job
-from tests.support.observed import LIMITS as DEFAULTS
-from tests.support.policy import policy_of
 from tests.support.servers.target import Target, running_target
 from worker.apitest.bounds import MAX_OUTCOME_BYTES
 from worker.apitest.result import Result, Status
-from worker.clock import SystemClock
-from worker.evaluators.pool import Evaluators
-from worker.net.dns.resolver import Resolver
-from worker.net.door import Door
-from worker.net.http.response import HTTPLimits
-from worker.net.trust import TrustStore
-from worker.probers.limits import ProbeLimits
-from worker.telemetry.vitals import Vitals
 from worker.work import tests as kinds
-from worker.work.runner import RunLimits, Runner
+from worker.work.runner import RunLimits
 
-LIMITS = RunLimits(
-    max_timeout=5.0,
-    probes=ProbeLimits(http=HTTPLimits(max_body_bytes=100_000)),
-    checks=replace(DEFAULTS, max_body_bytes=50_000),
-)
 SCHEDULED = 1_700_000_000_000
 
 
@@ -41,26 +24,6 @@ SCHEDULED = 1_700_000_000_000
 def target() -> Iterator[Target]:
     with running_target() as running:
         yield running
-
-
-@asynccontextmanager
-async def runner(limits: RunLimits = LIMITS) -> AsyncIterator[Runner]:
-    clock = SystemClock()
-    door = Door(policy=policy_of(allow=["127.0.0.1/32"]), resolver=Resolver(()), trust=TrustStore())
-    async with Evaluators(1, LIMITS.checks, clock) as evaluators:
-        yield Runner(
-            door=door,
-            evaluators=evaluators,
-            clock=clock,
-            limits=limits,
-            vitals=Vitals(clock),
-            worker_id="worker",
-            version="1",
-        )
-
-
-def definition(url: str, *assertions: dict[str, Any], **request: Any) -> dict[str, Any]:
-    return api_test("http", *(assertions or [STATUS]), url=url, **request) | {"public_id": "abc-def-ghi"}
 
 
 async def carry_out(test: object, limits: RunLimits = LIMITS, *, start_by: int = 60_000) -> Result:

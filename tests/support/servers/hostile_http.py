@@ -126,3 +126,52 @@ def bomb(coding: str, size: int) -> bytes:
 
 def coded(coding: str, body: bytes) -> bytes:
     return HEAD + f"Content-Encoding: {coding}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body
+
+
+def brotli_of_single_bytes(size: int) -> bytes:
+    """About *size* bytes of brotli in which each byte of output has a compressed metablock of its own (RFC 7932 §9.2)."""
+    fields = (  # value, bits; the first of a field are its lowest
+        (0, 1 + 2 + 16 + 1),  # not the last one, of one byte, compressed
+        (0, 1 + 1 + 1 + 2 + 4),  # one block type of each kind, no direct distances
+        (0, 2 + 1 + 1),  # one tree of each kind
+        (0b01, 2 + 2), (ord("x"), 8),  # literals: a simple code of one symbol
+        (0b01, 2 + 2), (8, 10),  # insert one, copy two: the metablock is over before it copies
+        (0b01, 2 + 2), (0, 6),  # a distance that is never used
+    )  # fmt: skip
+    bits = width = 0
+    for value, length in fields:
+        bits |= value << width
+        width += length
+    eight = sum(bits << (width * number) for number in range(8)).to_bytes(width, "little")
+    repeated = eight * (size // width)
+    stream = int.from_bytes(repeated, "little") << 1 | 0b11 << (
+        8 * len(repeated) + 1
+    )  # a window of 64 KiB, an empty end
+    return stream.to_bytes(len(repeated) + 1, "little")
+
+
+def brotli_of_nothing(size: int) -> bytes:
+    """*size* bytes of brotli that hold no output at all: metablocks of metadata, without any."""
+    return b"\x0c" + b"\x06" * (size - 2) + b"\x03"
+
+
+def deflate_of_single_bytes(size: int) -> bytes:
+    """About *size* bytes of raw deflate in which each byte of output has a block with its own code tables (RFC 1951 §3.2.7)."""
+    lengths = [1 if symbol in (ord("x"), 256) else 0 for symbol in range(257)]
+    fields = [
+        (0, 1),
+        (2, 2),
+        (0, 5),
+        (0, 5),
+        (15, 4),
+    ]  # not the last; dynamic; 257 literals, 1 distance, 19 code lengths
+    order = (16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15)
+    fields += [(1 if symbol in (0, 1) else 0, 3) for symbol in order]
+    fields += [(length, 1) for length in (*lengths, 0)]  # codes of one bit: 0 is `0`, 1 is `1`
+    fields += [(0, 1), (1, 1)]  # x, end of block
+    bits = width = 0
+    for value, length in fields:
+        bits |= value << width
+        width += length
+    eight = sum(bits << (width * number) for number in range(8)).to_bytes(width, "little")
+    return eight * (size // width) + b"\x03\x00"  # an empty last block of fixed codes

@@ -11,9 +11,9 @@ import pytest
 from tests.support.definitions import json_path, json_schema, xpath
 from tests.support.observed import LIMITS, assertion_of, dns, http, tcp
 from worker.apitest.observation import Observation
-from worker.checks.cost import evaluate_bounded, is_bounded
+from worker.checks.cost import cost_of, evaluate_bounded
 from worker.checks.evidence import Evidence
-from worker.checks.limits import BOUNDED_BODY
+from worker.checks.limits import BOUNDED_BODY, BOUNDED_WORK
 
 SMALL = http(b'{"a":1}')
 LARGE = http(b"x" * (BOUNDED_BODY + 1))
@@ -69,7 +69,7 @@ def test_only_bounded_work_runs_in_place(
     observation: Observation, subtype: str, assertion: dict[str, Any], bounded: bool
 ) -> None:
     parsed = assertion_of(subtype, assertion)
-    assert is_bounded(parsed, Evidence(observation, LIMITS)) is bounded
+    assert (cost_of(parsed, Evidence(observation, LIMITS)) <= BOUNDED_WORK) is bounded
     in_place = evaluate_bounded(parsed, Evidence(observation, LIMITS))
     assert in_place.error_message != "a pattern is not judged in place" or not bounded
 
@@ -116,3 +116,36 @@ def test_a_body_that_cannot_be_read_is_tried_once_for_all_assertions() -> None:
         with pytest.raises(Exception, match="the body is not valid JSON"):
             evidence.once("tried", make)
     assert calls == [1]
+
+
+LONG = "x" * BOUNDED_WORK
+
+
+@pytest.mark.parametrize(
+    ("observation", "subtype", "assertion"),
+    [
+        (SMALL, "http", HEADER | {"operator": "is", "target": LONG}),
+        (SMALL, "http", CONTAINS | {"target": LONG}),
+        (SMALL, "http", HASH | {"target": LONG}),
+        (http(b"[]"), "http", json_path("$", "is", "[" + "1," * (BOUNDED_WORK // 2) + "1]")),
+        (dns(A=("192.0.2.1",)), "dns", {"type": "recordSome", "property": "A", "operator": "is", "target": LONG}),
+    ],
+)
+def test_a_target_of_an_authors_size_is_not_looked_at_in_place(
+    observation: Observation, subtype: str, assertion: dict[str, Any]
+) -> None:
+    assert cost_of(assertion_of(subtype, assertion), Evidence(observation, LIMITS)) > BOUNDED_WORK
+
+
+def test_a_target_counts_as_often_as_it_is_compared() -> None:
+    one, many = (Evidence(http(headers=[("a", "x")] * number), LIMITS) for number in (1, 100))
+    assertion = assertion_of("http", HEADER | {"operator": "is", "target": "x" * 1000})
+    assert cost_of(assertion, many) - cost_of(assertion, one) >= 100 * 1000
+    few, most = (dns(TXT=("x",) * number) for number in (1, 100))
+    record = assertion_of("dns", {"type": "recordSome", "property": "TXT", "operator": "is", "target": "y" * 1000})
+    assert cost_of(record, Evidence(most, LIMITS)) - cost_of(record, Evidence(few, LIMITS)) >= 99 * 1000
+
+
+def test_every_assertion_costs_something() -> None:
+    """So that ten thousand of the smallest are not judged in place either."""
+    assert cost_of(assertion_of("http", STATUS), Evidence(SMALL, LIMITS)) * 10_000 > BOUNDED_WORK

@@ -32,9 +32,10 @@ from worker.apitest.assertion import (
 )
 from worker.apitest.observation import Observation
 from worker.apitest.result import AssertionResult
-from worker.checks.cost import evaluate_bounded, is_bounded
+from worker.checks.cost import cost_of, evaluate_bounded
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import Evidence
+from worker.checks.limits import BOUNDED_WORK
 from worker.checks.verdict import conclude
 from worker.outcome.phases import Timings
 
@@ -135,7 +136,7 @@ def test_any_assertion_on_anything_ends_in_a_result_that_travels_and_is_the_same
     result = evaluate(assertion, Evidence(observation, LIMITS))
     assert result.valid is (result.error_message is None)
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(result), type=AssertionResult) == result
-    if is_bounded(assertion, Evidence(observation, LIMITS)):
+    if cost_of(assertion, Evidence(observation, LIMITS)) <= BOUNDED_WORK:
         assert evaluate_bounded(assertion, Evidence(observation, LIMITS)) == result
 
 
@@ -143,6 +144,7 @@ def test_importing_has_no_side_effects_and_warming_up_leaves_nothing_to_load() -
     program = """
 import sys, threading
 from worker.checks.evidence import Evidence
+from worker.checks.limits import BOUNDED_WORK
 from worker.checks.evaluate import evaluate
 from worker.checks.warmup import warm_up
 assert threading.active_count() == 1

@@ -14,6 +14,7 @@ from worker.apitest.protocols.http import HTTPResponse
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import Evidence
 from worker.checks.limits import MAX_KEPT_BODY
+from worker.checks.preview import needs_evaluator, preview_of
 from worker.checks.protocols.table import response_as_json
 from worker.checks.verdict import conclude
 from worker.outcome.handshake import Handshake
@@ -29,8 +30,9 @@ def reported(
     observation: Observation, *assertions: dict[str, Any], subtype: str = "http", **request: Any
 ) -> dict[str, Any]:
     test = parsed_test(subtype, *assertions, **request)
+    preview = preview_of(observation.response) if needs_evaluator(test, observation.response) else None
     evidence = Evidence(observation, LIMITS)
-    verdict = conclude(test, observation, [evaluate(assertion, evidence) for assertion in test.assertions])
+    verdict = conclude(test, observation, [evaluate(assertion, evidence) for assertion in test.assertions], preview)
     response = response_as_json(test, observation, verdict)
     assert response is not None
     return response
@@ -71,6 +73,20 @@ def test_a_compressed_body_is_kept_readable() -> None:
     assert (kept["body"], kept["is_body_truncated"]) == ("x" * MAX_KEPT_BODY, True)
     broken = http(b"no gzip", encodings=("gzip",))
     assert "body" not in reported(broken, FAILS)
+
+
+@pytest.mark.parametrize(
+    "page",
+    [http(gzip.compress(b"x"), encodings=("gzip",)), http(b"\xa4\xa4", "text/plain; charset=big5")],
+    ids=["coded", "of a rare charset"],
+)
+def test_what_costs_more_than_a_look_is_not_decoded_in_place(page: Observation) -> None:
+    test = parsed_test("http", FAILS)
+    assert needs_evaluator(test, page.response)
+    assert not needs_evaluator(parsed_test("http", STATUS), page.response), "nothing of the body is kept"
+    assert not needs_evaluator(parsed_test("http", FAILS, noSavingResponseBody=True), page.response)
+    verdict = conclude(test, page, [evaluate(test.assertions[0], Evidence(page, LIMITS))])
+    assert "body" not in (response_as_json(test, page, verdict) or {})
 
 
 @pytest.mark.parametrize("body", [bytes(MAX_KEPT_BODY), b"x" * (MAX_KEPT_BODY // 2) + bytes(MAX_KEPT_BODY // 2)])

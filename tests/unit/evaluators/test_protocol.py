@@ -67,7 +67,8 @@ RESPONSES: tuple[ProbeResponse | None, ...] = (
 def cross(assertions: tuple[Assertion, ...], observation: Observation) -> tuple[tuple[Assertion, ...], Observation]:
     """Through both directions of the codec, as the two processes do it."""
     head, body = protocol.encode_observation(observation)
-    return protocol.decode_task(protocol.encode_task([protocol.encode_assertion(a) for a in assertions], head), body)
+    message = protocol.encode_task([protocol.encode_assertion(a) for a in assertions], head)
+    return protocol.decode_task(message, body)[:2]
 
 
 def test_the_samples_cover_every_kind() -> None:
@@ -88,6 +89,12 @@ def test_an_evaluator_reads_what_the_worker_wrote(response: ProbeResponse | None
     assert cross(ASSERTIONS, observation) == (ASSERTIONS, observation)
 
 
+@pytest.mark.parametrize("preview", [True, False])
+def test_an_evaluator_hears_whether_a_preview_is_wanted(preview: bool) -> None:
+    head, body = protocol.encode_observation(Observation(timings=Timings()))
+    assert protocol.decode_task(protocol.encode_task([], head, preview=preview), body)[2] is preview
+
+
 def test_a_task_is_never_taken_for_the_answer_to_a_pause() -> None:
     head, _ = protocol.encode_observation(Observation(timings=Timings()))
     assert protocol.encode_task([], head) not in {protocol.RESUME, protocol.FORGET}
@@ -106,6 +113,8 @@ RESULT = AssertionResult(type="body", operator="is", expected="a", actual="b", v
         msgspec.msgpack.encode({"results": [{"type": "body"}], "state": "done"}),
         msgspec.msgpack.encode({"results": [{"type": 1, "operator": None, "expected": "", "actual": [], "valid": 1}]}),
         b"\x82\xa7results" + b"\x91" * 2000 + b"\x90",
+        msgspec.msgpack.encode({"results": [], "state": "done", "preview": {"text": "x" * 65537, "is_cut": True}}),
+        msgspec.msgpack.encode({"results": [], "state": "done", "preview": "x"}),
     ],
 )
 def test_messages_of_an_evaluator_that_are_not_a_reply_are_refused(message: bytes) -> None:

@@ -1,7 +1,7 @@
 """An HTTP response judged and reported: status, headers, redirects, and as much of the body as somebody needs.
 
 The body is kept, up to 64 KiB, only when an assertion on it failed; 50 characters when all of them hold; nothing without such
-assertions or when the test says so. In place this costs little whatever came: only as much is decompressed as is kept.
+assertions or when the test says so. Nothing is decompressed here: that comes with the verdict.
 """
 
 from __future__ import annotations
@@ -16,13 +16,12 @@ from worker.apitest.definition import APITest
 from worker.apitest.protocols import http
 from worker.apitest.protocols.http import HTTPResponse
 from worker.apitest.result import AssertionResult, Verdict
-from worker.checks import charset, content
 from worker.checks.describe import result_of, unjudged
 from worker.checks.evidence import Evidence
 from worker.checks.judge import held, judge_response_time, judge_value, settle
-from worker.checks.judgement import JudgementError
-from worker.checks.limits import MAX_KEPT_BODY, MAX_KEPT_ESCAPED, SNIPPET
+from worker.checks.limits import MAX_KEPT_ESCAPED, SNIPPET
 from worker.checks.operators import NEGATIVE, Search, spoken
+from worker.checks.preview import is_plain, preview_of
 from worker.checks.protocols.protocol import ProtocolChecks
 
 
@@ -47,12 +46,10 @@ def _kept_body(test: APITest, response: HTTPResponse, verdict: Verdict) -> dict[
     judged = [result.valid for result in verdict.assertions if result.type in ("body", "bodyHash")]
     if not judged or not test.save_response_body:
         return {}
-    try:
-        data, is_cut = content.preview(response.body, response.content_encodings, MAX_KEPT_BODY)
-    except JudgementError:
+    preview = preview_of(response) if is_plain(response) else verdict.preview
+    if preview is None:
         return {}
-    types = [value for name, value in response.headers if name.lower() == "content-type"]
-    text = charset.decode(data, ", ".join(types))
+    text, is_cut = preview.text, preview.is_cut
     if all(judged):
         is_cut = is_cut or len(text) > SNIPPET
         text = text[:SNIPPET]
