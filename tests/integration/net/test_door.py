@@ -109,6 +109,15 @@ async def test_a_denied_address_is_not_dialled_and_the_refusal_names_rule_and_op
         assert target.accepted == 0
 
 
+async def test_localhost_is_judged_by_the_policy_and_asked_of_nobody() -> None:
+    async with Listener() as target, DNSServer(zone("192.0.2.1")) as server:
+        await opened(loopback_door(server.address), "localhost", target.port)
+        refused = await refusal(loopback_door(server.address, allow=()), "app.localhost", target.port)
+    assert (target.accepted, server.asked) == (1, [])
+    assert refused.failure.code is FailureCode.DENIED
+    assert "127.0.0.0/8" in refused.failure.message
+
+
 async def test_a_denied_name_is_never_looked_up() -> None:
     seen = recorder()
     async with DNSServer(zone("127.0.0.1")) as server:

@@ -35,6 +35,9 @@ the loop.
 
 _DATAGRAM = 65_535
 
+_TRUNCATED = "the answer over UDP was truncated, and over TCP, which a firewall may not let through, "
+"""The beginning of every sentence about the second half of an exchange."""
+
 
 class NoReplyError(SyntheticsError):
     """The server gave no usable answer. *code* is what resolvers call it (ETIMEOUT, ECONNREFUSED, EBADRESP)."""
@@ -54,18 +57,22 @@ class TimedReply:
 
 async def ask(server: Nameserver, question: Question, seconds: float, recorder: Recorder) -> TimedReply:
     """The server's answer, whatever its rcode, within *seconds*, TCP included. Raises NoReplyError."""
+    so_far = ""
     try:
         async with recorder.limit(seconds):
             answer = await _ask_udp(server, question, recorder)
-            return await _ask_tcp(server, question, recorder.detached()) if answer.reply.truncated else answer
+            if not answer.reply.truncated:
+                return answer
+            so_far = _TRUNCATED
+            return await _ask_tcp(server, question, recorder.detached())
     except TimeoutError:
-        raise NoReplyError("ETIMEOUT", no_answer_within(seconds)) from None
+        raise NoReplyError("ETIMEOUT", so_far + no_answer_within(seconds)) from None
     except ConnectionError:
-        raise NoReplyError("ECONNREFUSED", "nothing listens there, or it hung up") from None
+        raise NoReplyError("ECONNREFUSED", so_far + "nothing listens there, or it hung up") from None
     except OSError as error:
-        raise NoReplyError("ECONNREFUSED", error.strerror or "unreachable") from None
+        raise NoReplyError("ECONNREFUSED", so_far + (error.strerror or "unreachable")) from None
     except MalformedReplyError as error:
-        raise NoReplyError("EBADRESP", f"a malformed answer: {error}") from None
+        raise NoReplyError("EBADRESP", f"{so_far}a malformed answer: {error}") from None
 
 
 async def _ask_udp(server: Nameserver, question: Question, recorder: Recorder) -> TimedReply:

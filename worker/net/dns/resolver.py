@@ -4,7 +4,8 @@ judged here.
 Named servers are asked in the order in which they were given; the next one after a time-out, a refusal or a server
 failure. NXDOMAIN is final. Servers that were silent are asked a second time, because datagrams get lost. With
 *use_host* the machine's own resolver (c-ares: /etc/hosts, search domains, nsswitch order) comes first, and its
-NXDOMAIN is final as well: a name that is private must not be asked of public servers.
+NXDOMAIN is final as well: a name that is private must not be asked of public servers. Localhost names are loopback
+addresses and are asked of nobody; whether these may be dialled is the policy's business.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 import aiodns
@@ -47,6 +48,9 @@ _KEEP_ORDER = 1 << 7
 
 MAX_ADDRESSES = 32
 """Addresses of one name that are considered; they are tried one after another."""
+
+_LOOPBACK: tuple[Address, ...] = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
+"""The addresses of every localhost name, IPv4 first."""
 
 _FINAL = frozenset({"NOERROR", "NXDOMAIN"})
 
@@ -82,6 +86,8 @@ class Resolver:
 
     async def resolve(self, name: Name, recorder: Recorder) -> tuple[Address, ...]:
         """All addresses, IPv4 first, each family in the answer's order; never empty. Raises DoorError(DNS)."""
+        if is_localhost(name):
+            return _LOOPBACK[: len(self._types)]
         if self._use_host:
             found = await self._resolve_by_host(name, recorder)
             if found:
@@ -93,13 +99,34 @@ class Resolver:
             reply = consultation.reply
             if reply is None:
                 continue
-            recorder.server = str(consultation.server)
-            if reply.rcode == "NXDOMAIN":
-                raise DoorError(of_rcode(name.text, reply.rcode, str(consultation.server)))
+            if reply.records or not addresses:
+                recorder.server = str(consultation.server)
             addresses.extend(unmapped(ip_address(text)) for text in reply.records)
         if not addresses:
-            raise DoorError(_no_address(name, consulted))
+            raise DoorError(self._no_address(name, consulted))
         return tuple(addresses[:MAX_ADDRESSES])
+
+    def cure(self) -> str:
+        """A sentence on what an operator may change when none of these servers answers."""
+        if self._use_host:
+            return "dnsServer names other servers"
+        return "dnsServer names other servers, dnsUseHost asks those of this machine"
+
+    def _no_address(self, name: Name, consulted: Sequence[Consultation]) -> Failure:
+        """The failure of answers without an address. One family may be said not to exist while the other does (RFC 8020 §2)."""
+        absent = [one for one in consulted if one.reply is not None and one.reply.rcode == "NXDOMAIN"]
+        for one in (*absent, *consulted):
+            if one.reply is None:
+                return unresolved(name.text, one.code, f"{one.trouble}; {self.cure()}")
+            if one.reply.rcode != "NOERROR":
+                return of_rcode(name.text, one.reply.rcode, str(one.server))
+        return self._no_data(name, str(consulted[0].server))
+
+    def _no_data(self, name: Name, resolver: str) -> Failure:
+        if len(self._types) > 1:
+            return unresolved(name.text, "ENODATA", f"{resolver} knows the name, but no address for it")
+        reason = f"{resolver} knows the name, but no IPv4 address for it; enableIPv6 asks for IPv6 addresses too"
+        return unresolved(name.text, "ENODATA", reason)
 
     async def _consult_each_type(self, name: Name, recorder: Recorder) -> list[Consultation]:
         if len(self._types) == 1:
@@ -136,13 +163,18 @@ class Resolver:
         if number == aiodns.error.ARES_ENOTFOUND:
             raise DoorError(unresolved(name.text, "ENOTFOUND", "it does not exist, says this machine's resolver"))
         if number == aiodns.error.ARES_ENODATA:
-            raise DoorError(_no_data(name, "this machine's resolver"))
+            raise DoorError(self._no_data(name, "this machine's resolver"))
         return self._host_failed(name, pycares.errno.errorcode.get(number, "EUNKNOWN").removeprefix("ARES_"), reason)
 
     def _host_failed(self, name: Name, code: str, reason: str) -> tuple[Address, ...]:
         if self.servers:
             return ()
-        raise DoorError(unresolved(name.text, code, f"this machine's resolver: {reason}"))
+        raise DoorError(unresolved(name.text, code, f"this machine's resolver: {reason}; {self.cure()}"))
+
+
+def is_localhost(name: Name) -> bool:
+    """True for `localhost` and the names below it, which are never asked of a server (RFC 6761 §6.3)."""
+    return name.text == "localhost" or name.text.endswith(".localhost")
 
 
 def host_nameservers(path: Path) -> tuple[Nameserver, ...]:
@@ -162,9 +194,9 @@ def host_nameservers(path: Path) -> tuple[Nameserver, ...]:
 async def consult(
     servers: Sequence[Nameserver], question: Question, recorder: Recorder, seconds: float = SERVER_SECONDS
 ) -> Consultation:
-    """Ask *servers* in order until one gives a final answer; the last answer that was none if nobody does."""
+    """Ask *servers* in order until one gives a final answer. If nobody does: the last answer, or the trouble with each server."""
     outcome = Consultation(code="ENOSERVER", trouble="no DNS server is configured")
-    waiting = list(servers)
+    waiting, troubles = list(servers), dict[Nameserver, str]()
     for rounds_left in range(ROUNDS - 1, -1, -1):
         silent = []
         for position, server in enumerate(waiting):
@@ -174,8 +206,9 @@ async def consult(
             except NoReplyError as error:
                 if error.code == "ETIMEOUT":
                     silent.append(server)
+                troubles[server] = f"{server}: {error}"
                 if outcome.reply is None:
-                    outcome = Consultation(server=server, code=error.code, trouble=f"{server}: {error}")
+                    outcome = Consultation(server=server, code=error.code, trouble=", ".join(troubles.values()))
                 continue
             outcome = Consultation(server=server, reply=answer.reply, arrived=answer.arrived)
             if answer.reply.rcode in _FINAL:
@@ -186,16 +219,3 @@ async def consult(
 
 def _spare(recorder: Recorder) -> float:
     return max(0.0, recorder.remaining() - MARGIN_SECONDS)
-
-
-def _no_address(name: Name, consulted: Sequence[Consultation]) -> Failure:
-    for one in consulted:
-        if one.reply is None:
-            return unresolved(name.text, one.code, one.trouble)
-        if one.reply.rcode != "NOERROR":
-            return of_rcode(name.text, one.reply.rcode, str(one.server))
-    return _no_data(name, str(consulted[0].server))
-
-
-def _no_data(name: Name, resolver: str) -> Failure:
-    return unresolved(name.text, "ENODATA", f"{resolver} knows the name, but no address for it")

@@ -108,13 +108,22 @@ async def test_its_trouble_is_the_failure_when_no_server_is_named(tmp_path: Path
     async with DNSServer(dns.refusing("SERVFAIL")) as host:
         (found,) = await Machine(tmp_path, host).look_up(NAME)
     assert (found["code"], "(ESERVFAIL)" in found["message"]) == ("DNS", True)
+    assert "dnsServer" in found["message"]
 
 
 async def test_a_name_without_addresses_is_known_as_such(tmp_path: Path) -> None:
     async with DNSServer(dns.zone({NAME: {}})) as host, DNSServer(HONEST) as named:
         (found,) = await Machine(tmp_path, host).look_up(NAME, servers=[named.address])
     assert "(ENODATA)" in found["message"]
+    assert "enableIPv6" in found["message"]
     assert named.asked == []
+
+
+async def test_nxdomain_for_one_family_does_not_hide_the_other(tmp_path: Path) -> None:
+    nothing = dns.refusing("NXDOMAIN")
+    async with DNSServer(lambda query: nothing(query) if query.record_type == "A" else HONEST(query)) as host:
+        (found,) = await Machine(tmp_path, host).look_up(NAME, ipv6=True)
+    assert found["addresses"] == ["2001:db8::1"]
 
 
 async def test_a_cancelled_look_up_gives_its_channel_back(tmp_path: Path) -> None:

@@ -168,6 +168,24 @@ async def test_trouble_over_tcp_has_a_name(over_tcp: dns.Behaviour, code: str) -
         with pytest.raises(NoReplyError) as caught:
             await asked(at(server), ASKED, 2.0)
     assert caught.value.code == code
+    assert str(caught.value).startswith("the answer over UDP was truncated, and over TCP")
+
+
+async def test_a_truncated_answer_whose_retry_is_refused_says_so() -> None:
+    async with DNSServer(dns.truncated_always) as server:
+        server._tcp.close()
+        with pytest.raises(NoReplyError) as caught:
+            await asked(at(server), ASKED, 2.0)
+    assert caught.value.code == "ECONNREFUSED"
+    for words in ("truncated", "TCP", "firewall", "nothing listens there"):
+        assert words in str(caught.value)
+
+
+async def test_a_truncated_answer_whose_retry_is_never_answered_says_so() -> None:
+    async with DNSServer(dns.truncated(dns.silent)) as server:
+        with pytest.raises(NoReplyError, match="truncated, and over TCP") as caught:
+            await asked(at(server), ASKED, 0.2)
+    assert (caught.value.code, "no answer within 0.2 s" in str(caught.value)) == ("ETIMEOUT", True)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from tests.support.servers.closing import turns
 from tests.support.servers.dns import DNSServer
 from tests.support.servers.door import nameservers
 from tests.support.waiting import until
-from worker.egress.hosts import Name
+from worker.egress.hosts import Name, parse_host
 from worker.net.dns.resolver import MAX_ADDRESSES, Resolver, host_nameservers
 from worker.net.failure import DoorError
 from worker.outcome.failure import FailureCode
@@ -49,8 +49,53 @@ async def test_a_name_with_ipv6_only_needs_ipv6() -> None:
         assert texts(await Resolver(nameservers([server.address]), ipv6=True).resolve(NAME, recorder())) == [
             "2001:db8::1"
         ]
-        with pytest.raises(DoorError, match="ENODATA"):
+        with pytest.raises(DoorError, match=r"ENODATA.*enableIPv6"):
             await Resolver(nameservers([server.address])).resolve(NAME, recorder())
+
+
+async def test_a_name_without_any_address_is_not_told_to_enable_what_is_enabled() -> None:
+    async with DNSServer(dns.zone({NAME.text: {}})) as server:
+        with pytest.raises(DoorError, match="ENODATA") as caught:
+            await Resolver(nameservers([server.address]), ipv6=True).resolve(NAME, recorder())
+    assert "enableIPv6" not in caught.value.failure.message
+
+
+@pytest.mark.parametrize(("absent", "expected"), [("A", ["2001:db8::1"]), ("AAAA", ["192.0.2.1", "192.0.2.2"])])
+async def test_nxdomain_for_one_family_does_not_hide_the_other(absent: str, expected: list[str]) -> None:
+    """Load balancers say so of families that they do not have."""
+    nothing = dns.refusing("NXDOMAIN")
+    seen = recorder()
+    async with DNSServer(lambda query: nothing(query) if query.record_type == absent else HONEST(query)) as server:
+        found = await Resolver(nameservers([server.address]), ipv6=True).resolve(NAME, seen)
+        assert seen.server == server.address
+    assert texts(found) == expected
+
+
+@pytest.mark.parametrize("other", [dns.refusing("SERVFAIL"), dns.zone({NAME.text: {}}), dns.silent])
+async def test_nxdomain_is_the_reason_where_no_family_has_an_address(other: dns.Behaviour) -> None:
+    nothing = dns.refusing("NXDOMAIN")
+    async with DNSServer(lambda query: nothing(query) if query.record_type == "AAAA" else other(query)) as server:
+        with pytest.raises(DoorError, match="ENOTFOUND"):
+            await Resolver(nameservers([server.address]), ipv6=True).resolve(NAME, recorder(0.3))
+
+
+@pytest.mark.parametrize("host", ["localhost", "localhost.", "LocalHost", "app.localhost", "a.b.localhost."])
+@pytest.mark.parametrize(("ipv6", "expected"), [(False, ["127.0.0.1"]), (True, ["127.0.0.1", "::1"])])
+async def test_localhost_is_loopback_and_asked_of_nobody(host: str, ipv6: bool, expected: list[str]) -> None:
+    """RFC 6761 §6.3, 3."""
+    name = parse_host(host)
+    assert isinstance(name, Name)
+    async with DNSServer(HONEST) as server:
+        found = await Resolver(nameservers([server.address]), ipv6=ipv6).resolve(name, recorder())
+    assert (texts(found), server.asked) == (expected, [])
+
+
+@pytest.mark.parametrize("host", ["notlocalhost", "localhost.example.org"])
+async def test_other_names_are_asked_for(host: str) -> None:
+    async with DNSServer(HONEST) as server:
+        with pytest.raises(DoorError, match="ENOTFOUND"):
+            await Resolver(nameservers([server.address])).resolve(Name(host), recorder())
+    assert server.asked == [(host, "A", "udp")]
 
 
 async def test_an_ipv4_mapped_answer_is_the_ipv4_address() -> None:
@@ -133,6 +178,27 @@ async def test_each_kind_of_failure_has_its_code(behaviour: dns.Behaviour, code:
             await Resolver(nameservers([server.address])).resolve(NAME, recorder(0.3))
     assert caught.value.failure.code is FailureCode.DNS
     assert f"({code})" in caught.value.failure.message
+
+
+async def test_a_time_out_names_every_server_and_the_cure() -> None:
+    async with DNSServer(dns.silent) as first, DNSServer(dns.silent) as second:
+        with pytest.raises(DoorError, match="ETIMEOUT") as caught:
+            await Resolver(nameservers([first.address, second.address])).resolve(NAME, recorder(0.4))
+    message = caught.value.failure.message
+    for name in (first.address, second.address, "dnsServer", "dnsUseHost"):
+        assert name in message
+    assert message.count("no answer within") == 2
+
+
+async def test_a_refusal_and_a_time_out_are_told_apart_by_server() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        empty = f"127.0.0.1:{taken.getsockname()[1]}"
+    async with DNSServer(dns.silent) as second:
+        with pytest.raises(DoorError) as caught:
+            await Resolver(nameservers([empty, second.address])).resolve(NAME, recorder(0.4))
+    assert f"{empty}: nothing listens there" in caught.value.failure.message
+    assert f"{second.address}: no answer within" in caught.value.failure.message
 
 
 async def test_without_any_server_the_failure_says_so() -> None:
