@@ -16,7 +16,7 @@ from aiohttp import web
 from controlplane.errors import DatabaseError, RefusedError, SequenceError, StatementError
 from controlplane.rest.context import CONTEXT, Context
 from controlplane.service import pulls
-from controlplane.service.pulls import Caller
+from controlplane.service.pulls import Caller, Present
 from controlplane.store.locations import Access, Location
 from worker.errors import EnvelopeError, MessageError, SignatureError
 from worker.wire import messages, signing
@@ -41,10 +41,11 @@ class HandlerReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A proven request: its caller and what it brought."""
+    """A proven request: its caller, what it brought, and if the caller is still there to be answered."""
 
     caller: Caller
     body: bytes
+    present: Present = lambda: True
 
 
 Endpoint = Callable[[Context, Asked], Awaitable[HandlerReply]]
@@ -81,7 +82,11 @@ def exchange(
                 extra={"action": "request_refused", "code": problem.code, "worker": verified.worker},
             )
             return _signed(context, verified, _refusal(problem))
-        asked = Asked(caller=Caller(access=access, worker=verified.worker, seq=verified.seq), body=body)
+        asked = Asked(
+            caller=Caller(access=access, worker=verified.worker, seq=verified.seq),
+            body=body,
+            present=lambda: request.transport is not None and not request.transport.is_closing(),
+        )
         return _signed(context, verified, await _answer(context, endpoint, asked))
 
     return handle
