@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from controlplane import epoch
-from controlplane.errors import SequenceError
+from controlplane.errors import SequenceError, StatementError
 from controlplane.leases import Grace
 from controlplane.store import dispatch, locations, workers
 from controlplane.store.database import Database
@@ -14,6 +16,9 @@ from controlplane.store.dispatch import Lease, Taker
 from controlplane.store.locations import Access
 from worker.clock import Clock
 from worker.wire.messages import Pull
+
+Present = Callable[[], bool]
+"""Tell if the caller still waits for its answer."""
 
 MAX_JOBS = 1000
 """Jobs of one reply, whatever a worker has free."""
@@ -53,29 +58,42 @@ async def access(database: Database, clock: Clock, *, access_key: str, location:
     return found if found is not None and found.location.id == location else None
 
 
-async def pull(database: Database, clock: Clock, grace: Grace, caller: Caller, message: Pull) -> HandedOut:
-    """Record the heartbeat, take back what the worker no longer holds, and lease it what is due. Raises SequenceError."""
-    now = epoch.milliseconds(clock)
+async def pull(
+    database: Database, clock: Clock, grace: Grace, caller: Caller, message: Pull, *, present: Present
+) -> HandedOut:
+    """Record the heartbeat, take back what the worker no longer holds, and lease it what is due.
+
+    A worker that was no longer *present* when its turn came is given nothing: nobody would get it. Raises SequenceError.
+    """
+    try:
+        async with database.write() as connection:
+            return await _pull(connection, clock, grace, caller, message, present)
+    except StatementError:
+        grace.interrupted()
+        raise
+
+
+async def _pull(
+    connection: AsyncConnection, clock: Clock, grace: Grace, caller: Caller, message: Pull, present: Present
+) -> HandedOut:
+    now = epoch.milliseconds(clock)  # now that it is this pull's turn: it may have waited for the lock
     expiry = grace.expiry(now)
     location, worker = caller.access.location.id, caller.worker
     key = _newest_held(caller.access.job_keys, message)
-    async with database.write() as connection:
-        last = await workers.advance_pull(
-            connection, location=location, worker=worker, seq=caller.seq, pull=message, now=now
-        )
-        if last is not None:
-            raise SequenceError(last)
-        back = await dispatch.take_back(
-            connection, location=location, worker=worker, holding=message.holding, release=message.release
-        )
-        cancel = await dispatch.unwanted(connection, location=location, holding=message.holding)
-        taker = Taker(
-            location=location,
-            worker=worker,
-            jobs=_wanted(message) if key is not None else 0,
-            characters=MAX_DEFINITION_CHARACTERS,
-        )
-        leases, more = await dispatch.give_out(connection, taker, now=now, expiry=expiry)
+    last = await workers.advance_pull(
+        connection, location=location, worker=worker, seq=caller.seq, pull=message, now=now
+    )
+    if last is not None:
+        raise SequenceError(last)
+    back = await dispatch.take_back(connection, location=location, worker=worker, pull=message, now=now)
+    cancel = await dispatch.unwanted(connection, location=location, holding=message.holding)
+    taker = Taker(
+        location=location,
+        worker=worker,
+        jobs=_wanted(message) if key is not None and present() else 0,
+        characters=MAX_DEFINITION_CHARACTERS,
+    )
+    leases, more = await dispatch.give_out(connection, taker, now=now, expiry=expiry)
     return HandedOut(now=now, leases=leases, more=more, cancel=cancel, unanswered=back.unanswered, job_key=key)
 
 

@@ -17,9 +17,9 @@ async def settle(database: Database, clock: Clock, grace: Grace, *, look_ahead: 
     """Note missed runs and lost jobs until there are no more. *look_ahead* where the clock may have been set back."""
     full = True
     while full:
-        now = epoch.milliseconds(clock)
-        expiry = grace.expiry(now)
         async with database.write() as connection:
+            now = epoch.milliseconds(clock)  # after the wait for the lock, as that of whom was waited for
+            expiry = grace.expiry(now)
             runs = await sweep.settle_runs(connection, now=now)
             jobs = await sweep.settle_jobs(connection, now=now, expiry=expiry)
             ahead = await sweep.mend_runs(connection, now=now) if look_ahead else 0

@@ -15,6 +15,7 @@ from controlplane.leases import JobState
 from controlplane.schedule import following, start_before
 from controlplane.store import runs
 from controlplane.store.tables import assignments, jobs, results, tests, workers
+from worker.wire.messages import Pull
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,25 +43,53 @@ class Taker:
     characters: int
 
 
+_assigned_to_job = (assignments.c.test_id == jobs.c.test_id) & (assignments.c.location_id == jobs.c.location_id)
+
+
 async def take_back(
-    connection: AsyncConnection, *, location: str, worker: str, holding: Collection[str], release: Collection[str]
+    connection: AsyncConnection, *, location: str, worker: str, pull: Pull, now: int
 ) -> leases.Returned:
     """Mark what the worker released, and what it was given and does not hold, as free for anybody.
 
-    Only a delivery that is released by name is counted as given back: what was dropped without a word may be a worker's end.
+    A run that has ended, and whose result the worker cannot deliver, keeps its test's next run waiting no longer than `until`.
     """
-    rows = await connection.execute(
-        select(jobs.c.id, jobs.c.delivery)
-        .where(jobs.c.location_id == location, jobs.c.worker == worker, jobs.c.closed.is_(None))
-        .with_for_update()
+    rows = (
+        await connection.execute(
+            select(jobs.c.id, jobs.c.delivery, jobs.c.until, jobs.c.test_id, assignments.c.job_id.label("current"))
+            .outerjoin(assignments, _assigned_to_job)
+            .where(jobs.c.location_id == location, jobs.c.worker == worker, jobs.c.closed.is_(None))
+            .with_for_update(of=jobs)
+        )
+    ).all()
+    back = leases.returned(
+        [(row.id, row.delivery) for row in rows],
+        holding=(*pull.holding, *pull.finished),
+        release=pull.release,
+        degraded=pull.degraded,
+        restarted=pull.restarted,
     )
-    back = leases.returned([(row.id, row.delivery) for row in rows], holding=holding, release=release)
-    for job in back.released:
-        given_back = {"worker": None, "released": jobs.c.released + 1}
-        await connection.execute(update(jobs).where(jobs.c.id == job).values(given_back))
-    for job in back.unanswered:
-        await connection.execute(update(jobs).where(jobs.c.id == job).values(worker=None))
+    await _free(connection, back.released, failed=False)
+    await _free(connection, back.unanswered, failed=back.failed)
+    ended = leases.ended(pull.finished)
+    passed = [row.test_id for row in rows if row.current == row.id and row.until <= now and row.id in ended]
+    await _let_go_on(connection, location, passed)
     return back
+
+
+async def _free(connection: AsyncConnection, ids: Sequence[str], *, failed: bool) -> None:
+    if ids:
+        freed = update(jobs).where(jobs.c.id == bindparam("job")).values(worker=None)
+        statement = freed if failed else freed.values(released=jobs.c.released + 1)
+        await connection.execute(statement, [{"job": job} for job in ids])
+
+
+async def _let_go_on(connection: AsyncConnection, location: str, passed: Sequence[str]) -> None:
+    """Let the next runs of tests begin whose last job is over but for its result; the job stays open for that."""
+    if passed:
+        there = (assignments.c.test_id == bindparam("test")) & (assignments.c.location_id == location)
+        await connection.execute(
+            update(assignments).where(there).values(job_id=None), [{"test": test} for test in passed]
+        )
 
 
 async def unwanted(connection: AsyncConnection, *, location: str, holding: Collection[str]) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from controlplane.schedule import Missed, Run, settle
 from controlplane.store import results as stored
 from controlplane.store import runs
 from controlplane.store.dispatch import open_job
-from controlplane.store.tables import assignments, jobs, tests, workers
+from controlplane.store.tables import assignments, jobs, locations, tests, workers
 from worker.apitest.result import Result, Status
 
 BATCH = 200
@@ -71,8 +71,9 @@ async def settle_jobs(connection: AsyncConnection, *, now: int, expiry: int) -> 
     """Close jobs that nobody holds and nobody can start any more; how many there were, at most `BATCH`."""
     seen = (workers.c.location_id == jobs.c.location_id) & (workers.c.id == jobs.c.worker)
     rows = await connection.execute(
-        select(jobs, workers.c.last_seen, tests.c.name, tests.c.subtype, tests.c.version)
+        select(jobs, workers.c.last_seen, tests.c.name, tests.c.subtype, tests.c.version, locations.c.enabled)
         .join(tests, tests.c.public_id == jobs.c.test_id)
+        .join(locations, locations.c.id == jobs.c.location_id)
         .outerjoin(workers, seen)
         .where(
             jobs.c.closed.is_(None),
@@ -89,10 +90,10 @@ async def settle_jobs(connection: AsyncConnection, *, now: int, expiry: int) -> 
     closed = 0
     for row in rows.all():
         match leases.state(open_job(row), now=now, expiry=expiry):
-            case JobState.LOST:
+            case JobState.LOST if row.enabled:  # the workers of a disabled one are not heard, and may be well
                 await _note_job(connection, row, "lost", _why_lost(row), now=now)
                 closed += 1
-            case JobState.MISSED:
+            case JobState.LOST | JobState.MISSED:
                 await _note_job(connection, row, "missed", _why_not_run(row, now), now=now)
                 closed += 1
             case JobState.HELD | JobState.OFFERED:
@@ -111,14 +112,16 @@ def _why_missed(missed: Missed, *, running: bool, last_seen: int) -> str:
 
 
 def _why_lost(row: Any) -> str:
-    back = f", given back {_times(row.released)}" if row.released else ""
+    back = f", given back or never received {_times(row.released)}" if row.released else ""
     return f"lost by workers: given out {_times(row.delivery)}{back}, and no result came back"
 
 
 def _why_not_run(row: Any, now: int) -> str:
+    if not row.enabled:
+        return "the location was disabled before its result came"
     if now < row.until:
-        return f"given back by its workers: given out {_times(row.delivery)}, and never run to its end"
-    return "given back by its worker, and nobody took it again before its period ended"
+        return f"given out {_times(row.delivery)}, given back or never received each time, and never run to its end"
+    return "given back by its worker or never received, and nobody took it again before its period ended"
 
 
 def _times(count: int) -> str:

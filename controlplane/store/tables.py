@@ -128,7 +128,7 @@ jobs = Table(
 )
 """One run that was given out at least once. *worker* has it, or nobody (null: given back). *closed* is null while it is
 open, then `result`, `missed`, `lost` or `cancelled`. *delivery* counts how often it was given out, *released* how many of these
-deliveries were given back by name."""
+deliveries came back from a worker that lives: by name, or because they never reached it."""
 
 results = Table(
     "results",

@@ -20,15 +20,18 @@ MAX_REPLY_BYTES = 16 * 1024 * 1024
 MAX_PUSH_BYTES = 8 * 1024 * 1024
 """The largest push a control plane reads: more than 100 results with a body each at its bound."""
 MAX_PULL_BYTES = 1024 * 1024
-"""The largest pull a control plane reads: 10,000 leases held."""
+"""The largest pull a control plane reads: `MAX_LEASES` held, of which all are finished."""
+MAX_LEASES = 10_000
+"""Leases that a pull can name, in each of its lists. A worker takes no more jobs than it can name in all of them together."""
 
 MAX_LAST = 2**52
 """The greatest number that a refusal may name: half of what a request may bear, so that its worker can always count on."""
-MAX_JOBS = 10_000
+MAX_JOBS = MAX_LEASES
 """Jobs of one reply: as many as a pull can name, so that all of them can be given back."""
 
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"\A[!-~]+\Z")]
 """Printable ASCII without blanks: it goes through logs, headers and databases as it is."""
+Leases = Annotated[tuple[Identifier, ...], msgspec.Meta(max_length=MAX_LEASES)]
 Label = Annotated[str, msgspec.Meta(max_length=200, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]
 """One line for people."""
 Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
@@ -40,17 +43,20 @@ class Pull(msgspec.Struct, frozen=True, kw_only=True):
     """Worker → control plane, in the clear inside TLS: what is free, held and given back. Also the heartbeat.
 
     `holding` is complete: a job leased to this worker that is missing from it was lost on the way and is offered again.
+    `finished` names those of `holding` whose runs have ended, and whose results wait.
     """
 
     version: Literal[1]
     agent: Label = ""
     concurrency: Count
     free_slots: Count
-    holding: Annotated[tuple[Identifier, ...], msgspec.Meta(max_length=MAX_JOBS)] = ()
-    release: Annotated[tuple[Identifier, ...], msgspec.Meta(max_length=MAX_JOBS)] = ()
+    holding: Leases = ()
+    finished: Leases = ()
+    release: Leases = ()
     keys: Annotated[tuple[Identifier, ...], msgspec.Meta(min_length=1, max_length=16)]
     draining: bool = False
     degraded: Label | None = None
+    restarted: bool = False
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):

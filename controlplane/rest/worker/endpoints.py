@@ -36,10 +36,12 @@ def routes(prefix: str = "") -> list[web.RouteDef]:
 async def pull(context: Context, asked: Asked) -> HandlerReply:
     """The heartbeat; and work, where the worker has room for it and is well."""
     message = messages.decode(Pull, asked.body)
-    given = await pulls.pull(context.database, context.clock, context.grace, asked.caller, message)
+    given = await pulls.pull(
+        context.database, context.clock, context.grace, asked.caller, message, present=asked.present
+    )
     for job in given.unanswered:
         extra = {"action": "job_unanswered", "job": job, "worker": asked.caller.worker}
-        log.warning("a job never arrived, or was dropped: offering it again", extra=extra)
+        log.warning("a job never arrived: offering it again", extra=extra)
     if given.job_key is None:
         raise RefusedError(
             403, "keys", "none of the worker's private keys is one of this location: an old config file?"

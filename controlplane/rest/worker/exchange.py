@@ -16,7 +16,7 @@ from controlplane.errors import DatabaseError, RefusedError, SequenceError, Stat
 from controlplane.rest.bodies import body_of
 from controlplane.rest.context import CONTEXT, Context
 from controlplane.service import pulls
-from controlplane.service.pulls import Caller
+from controlplane.service.pulls import Caller, Present
 from controlplane.store.locations import Access, Location
 from worker.errors import EnvelopeError, MessageError, SignatureError
 from worker.wire import messages, signing
@@ -39,10 +39,11 @@ class HandlerReply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A proven request: its caller and what it brought."""
+    """A proven request: its caller, what it brought, and if the caller is still there to be answered."""
 
     caller: Caller
     body: bytes
+    present: Present = lambda: True
 
 
 Endpoint = Callable[[Context, Asked], Awaitable[HandlerReply]]
@@ -77,7 +78,11 @@ def exchange(
             problem = unread or _disproof(verified, body)
             if problem is not None:
                 return _refuse(context, access.location, verified, problem)
-            asked = Asked(caller=Caller(access=access, worker=verified.worker, seq=verified.seq), body=body)
+            asked = Asked(
+                caller=Caller(access=access, worker=verified.worker, seq=verified.seq),
+                body=body,
+                present=lambda: request.transport is not None and not request.transport.is_closing(),
+            )
             return _signed(context, verified, await _answer(context, endpoint, asked))
 
     return handle

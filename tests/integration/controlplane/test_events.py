@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,9 @@ class Simulation:
         self.owner: dict[str, tuple[str, str]] = {}
         """Job → (worker, lease) as of the last pull that the control plane answered, whether or not the reply arrived."""
         self.released: Counter[str] = Counter()
-        """The number of times that its holder gave a job back by name."""
+        """The number of times that its holder gave a job back by name, or lived and had never got it."""
+        self.ended: set[str] = set()
+        """Jobs whose runs have ended, as the control plane was told, whether or not their results came."""
         self.accepted: dict[str, str] = {}
         self.deleted: set[str] = set()
         self.pushed: list[ResultItem] = []
@@ -114,12 +116,13 @@ class Simulation:
     async def send_pull(self, worker: Model, release: list[str], **changes: Any) -> Jobs:
         worker.pulls += 1
         holding = (*worker.running, *worker.outbox)
-        body = self.file.pull_body(holding=holding, release=tuple(release), **changes)
+        self.ended |= {one.job for one in worker.outbox.values()}
+        body = self.file.pull_body(holding=holding, finished=tuple(worker.outbox), release=tuple(release), **changes)
         answer = await pull(self.plane.context, self.asked(worker, worker.pulls, body))
         self.last_seen[worker.id] = self.plane.now()
         for job, (owner, lease) in list(self.owner.items()):
             if owner == worker.id and (lease not in holding or lease in release):
-                self.released[job] += lease in release
+                self.released[job] += 1
                 del self.owner[job]
         return self.file.read_jobs(Reply(answer.status, True, {}, answer.body))
 
@@ -217,14 +220,22 @@ class Simulation:
 
     async def check_the_books(self) -> None:
         kept, given, due = await self.plane.rows(results, jobs, assignments)
-        check_that_every_job_ends_once(kept, given)
+        check_that_every_job_ends_once(kept, given, self.ended)
         stored = {row.id: row for row in kept}
         for result, job in self.accepted.items():
             assert (stored[result].job_id, stored[result].origin) == (job, "worker")
+        for row in kept:
+            if row.origin == "lost":
+                self.check_that_its_worker_was_silent(row)
         (next_due,) = [row.due_at for row in due if row.test_id == UNTOUCHED]
         ran = [job.scheduled_at for job in given if job.test_id == UNTOUCHED]
         missed = [(row.scheduled_at, row.runs) for row in kept if row.test_id == UNTOUCHED and row.job_id is None]
         self.check_that_every_run_is_accounted_for(next_due, ran, missed)
+
+    def check_that_its_worker_was_silent(self, lost: Any) -> None:
+        """At the moment of the note. It may have been seen again since."""
+        seen = self.last_seen[lost.worker]
+        assert seen < lost.stored_at - LEASE_TTL or seen >= lost.stored_at, "a run is lost though its worker lived"
 
     async def check_that_nothing_is_stuck(self) -> None:
         """After every worker has gone, every open job comes to an end; and a new worker gets a run of every live test."""
@@ -252,9 +263,9 @@ class Simulation:
         assert sorted(ran) == expected
 
 
-def check_that_every_job_ends_once(kept: Sequence[Any], given: Sequence[Any]) -> None:
+def check_that_every_job_ends_once(kept: Sequence[Any], given: Sequence[Any], over: Collection[str]) -> None:
     written = Counter(row.job_id for row in kept if row.job_id)
-    running = Counter(job.test_id for job in given if job.closed is None)
+    running = Counter(job.test_id for job in given if job.closed is None and job.id not in over)
     for job in given:
         ended = job.closed in ("result", "missed", "lost")
         assert written[job.id] == (1 if ended else 0), job

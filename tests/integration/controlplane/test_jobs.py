@@ -171,7 +171,7 @@ async def test_what_was_given_back_is_not_counted_among_the_deliveries_after_whi
     assert (await worker.pull(session)).jobs == ()
     (row,) = (await plane.rows(results))[0]
     assert json.loads(row.outcome)["unhealthy"] == (
-        "lost by workers: given out 5 times, given back 2 times, and no result came back"
+        "lost by workers: given out 5 times, given back or never received 2 times, and no result came back"
     )
 
 
@@ -199,7 +199,7 @@ async def test_a_job_that_a_worker_gives_back_without_end_is_missed(
     (row,) = (await plane.rows(results))[0]
     assert (row.origin, json.loads(row.outcome)["unhealthy"]) == (
         "missed",
-        "given back by its workers: given out 100 times, and never run to its end",
+        "given out 100 times, given back or never received each time, and never run to its end",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -17,6 +17,7 @@ from controlplane.leases import (
     Grace,
     JobState,
     LeasedJob,
+    ended,
     is_lease_of,
     lease_of,
     read_lease,
@@ -132,6 +133,19 @@ def test_nothing_expires_for_one_lease_after_an_absence(jump: int) -> None:
     assert grace.expiry(now) == now - LEASE_TTL
 
 
+def test_nothing_expires_for_one_lease_after_a_heartbeat_that_could_not_be_recorded() -> None:
+    grace = Grace(NOW - LEASE_TTL)
+    assert grace.expiry(NOW) == 0, "nobody looked at the clock for a lease's time"
+    moments = range(NOW, NOW + 2 * LEASE_TTL, 1_000)
+    for moment in moments:
+        grace.interrupted()
+        assert grace.expiry(moment) == 0
+    assert grace.expiry(moments[-1] + 1_000) == 0
+    for moment in range(moments[-1] + 2_000, moments[-1] + LEASE_TTL, 1_000):
+        assert grace.expiry(moment) == 0
+    assert grace.expiry(moments[-1] + LEASE_TTL) == moments[-1]
+
+
 def test_an_unknown_worker_holds_its_job_only_while_nothing_expires() -> None:
     assert state(job(seen=None), now=NOW, expiry=0) is JobState.HELD
     assert state(job(seen=None), now=NOW, expiry=NOW - LEASE_TTL) is JobState.OFFERED
@@ -145,6 +159,20 @@ def test_a_pull_shows_what_was_released_and_what_never_arrived() -> None:
     )
     assert back.released == ("b",)
     assert back.unanswered == ("c", "d")  # d is held under a delivery that has been replaced
+
+
+def test_what_never_arrived_fails_nobody_but_a_worker_that_cannot_open_it_or_died_of_it() -> None:
+    def failed(**how: Any) -> bool:
+        return returned([("a", 1)], holding=(), release=(), **how).failed
+
+    assert not failed()
+    assert not failed(degraded="outbox")
+    assert failed(degraded="decryption")
+    assert failed(restarted=True)
+
+
+def test_the_jobs_of_finished_leases_are_those_that_have_ended() -> None:
+    assert ended(["a.1", "b.12", "no lease", ""]) == {"a", "b"}
 
 
 def test_what_is_both_held_and_released_is_released() -> None:
