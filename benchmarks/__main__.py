@@ -43,6 +43,7 @@ ALL = (
     Benchmark("instructions", "instructions per whole HTTP job", ("--seconds=5",)),
     Benchmark("door", "CPU per connection through the door, beside asyncio", ("--rounds=2", "--connections=500")),
     Benchmark("policy", "a judgement of the egress policy"),
+    Benchmark("journal", "CPU of the journal, beside a plain append", ("--rounds=1", "--seconds=2")),
     Benchmark("wire", "sealing and signing"),
 )
 

@@ -13,6 +13,7 @@ import shutil
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from worker import __version__
@@ -78,6 +79,8 @@ def _prepared(argv: Sequence[str], serve: Serve | None) -> Callable[[], int]:
             return _check(line, argv)
         case "policy":
             return _policy(line, argv)
+        case "spool":
+            return _spool(line, argv)
     return _serve(argv, serve)
 
 
@@ -130,6 +133,25 @@ def _policy(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
     return lambda: _run(
         policy(line.operands, judge, resolver, SystemClock(), as_json=as_json, show=_show, complain=_complain)
     )
+
+
+def _spool(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
+    """To drop needs no config, and so reads none; to list needs the keys, and to push everything that a worker needs."""
+    from worker.commands.spool import drop_spool, push_spool, show_spool
+
+    action, room = line.operands[0] if line.operands else "", Path(line.operands[-1] if line.operands else "")
+    if line.findings.mistakes:
+        raise ConfigErrors(line.findings.mistakes)
+    if action == "drop":
+        return lambda: drop_spool(room, show=_show, complain=_complain)
+    from worker.config.load import load
+
+    loaded = load(argv)
+    _log_to_stderr(loaded)
+    if action == "push":
+        return lambda: _run(push_spool(loaded.config, room, show=_show, complain=_complain))
+    as_json = "json" in line.switches
+    return lambda: show_spool(loaded.config, room, as_json=as_json, show=_show, complain=_complain)
 
 
 def _loaded(argv: Sequence[str]) -> Loaded[LocalConfig]:

@@ -43,6 +43,10 @@ def replace_file(path: Path, content: bytes, mode: int) -> None:
     partial = path.with_name(f"{path.name}.part")
     partial.unlink(missing_ok=True)
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with open(os.open(partial, flags, mode), "wb") as file:  # noqa: PTH123 - the flags are the point
-        file.write(content)
-    partial.replace(path)
+    try:
+        with open(os.open(partial, flags, mode), "wb") as file:  # noqa: PTH123 - the flags are the point
+            file.write(content)
+        partial.replace(path)
+    except OSError:
+        partial.unlink(missing_ok=True)  # a full disk keeps an empty file where it cannot keep the content
+        raise

@@ -14,6 +14,7 @@ import uuid
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from worker import __version__
@@ -28,6 +29,7 @@ from worker.net.trust import TrustStore, intake_context
 from worker.telemetry.vitals import Vitals
 
 if TYPE_CHECKING:
+    from worker.agent.journal.journal import Journal
     from worker.agent.work import Work
     from worker.agent.worker import Worker
     from worker.apitest.definition import APITest
@@ -47,7 +49,6 @@ AGENT = f"synthetics-worker/{__version__}"
 async def run(config: Config, warnings: Sequence[str] = ()) -> ExitCode:
     """Serve a location until a signal. Raises ConfigError for what only a start can show."""
     clock = SystemClock()
-    worker_id = str(uuid.uuid4())
     vitals = Vitals(clock)
     with caught() as signals:
         # OpenSSL reads authorities without the interpreter's lock, so imports go on meanwhile.
@@ -58,20 +59,31 @@ async def run(config: Config, warnings: Sequence[str] = ()) -> ExitCode:
         import_agent()
         trust, intake_tls = await reading
         egress = egress_of(config, trust)
-        _announce(config, worker_id, (*warnings, *egress.warnings()))
-        metrics = _metrics_of(config)
-        work: asyncio.Future[Work] = loop.create_future()
-        async with intake_of(config, intake_tls, clock, worker_id=worker_id) as intake:
-            try:
-                async with asyncio.TaskGroup() as group:
-                    serving = serving_of(config, clock, group, intake=intake, vitals=vitals, metrics=metrics, work=work)
-                    async with _status_server(config, serving.health, metrics):
-                        served = group.create_task(serving.worker.serve(signals), name="serving")
-                        async with _running_tests(config, egress, clock, vitals, worker_id=worker_id) as tests:
-                            work.set_result(_tests_of(tests, metrics))
-                            return await served
-            finally:
-                log.info("stopped", extra={"action": "stopped", "worker": worker_id})
+        async with _journal_of(config, clock) as journal:
+            worker_id = str(uuid.uuid4()) if journal is None else journal.worker
+            _announce(config, worker_id, (*warnings, *egress.warnings()))
+            metrics = _metrics_of(config)
+            work: asyncio.Future[Work] = loop.create_future()
+            async with intake_of(config, intake_tls, clock, worker_id=worker_id) as intake:
+                try:
+                    async with asyncio.TaskGroup() as group:
+                        serving = serving_of(
+                            config,
+                            clock,
+                            group,
+                            intake=intake,
+                            vitals=vitals,
+                            metrics=metrics,
+                            work=work,
+                            journal=journal,
+                        )
+                        async with _status_server(config, serving.health, metrics):
+                            served = group.create_task(serving.worker.serve(signals), name="serving")
+                            async with _running_tests(config, egress, clock, vitals, worker_id=worker_id) as tests:
+                                work.set_result(_tests_of(tests, metrics))
+                                return await served
+                finally:
+                    log.info("stopped", extra={"action": "stopped", "worker": worker_id})
 
 
 async def check(config: LocalConfig, tests: Sequence[APITest]) -> AsyncIterator[Result]:
@@ -202,6 +214,7 @@ def serving_of(
     vitals: Vitals,
     metrics: Metrics | None,
     work: asyncio.Future[Work],
+    journal: Journal | None = None,
 ) -> Serving:
     """Slots, outbox, jobs in flight, poller and health, wired to each other. Jobs wait for *work*, pulls do not."""
     from worker.agent import readings
@@ -219,9 +232,12 @@ def serving_of(
         clock,
         Backoff(random.uniform),
         shrink=lambda outcome: work.result().shrink(outcome),  # an outcome exists, and so does what made it
-        set_aside=config.spool_directory,
+        set_aside=None if journal is None else journal.set_aside,
+        journal=journal,
         on_delivery=lambda delivery: None if metrics is None else metrics.count_delivery(delivery.outcome),
     )
+    if journal is not None:
+        outbox.restore(journal.inherited)
     inflight = InFlight(work, slots=slots, outbox=outbox, clock=clock, group=group)
     poller = Poller(
         intake,
@@ -234,7 +250,7 @@ def serving_of(
         agent=AGENT,
         backoff=Backoff(random.uniform),
         unreadable=Backoff(random.uniform),
-        trouble=lambda: vitals.shortage,
+        trouble=lambda: (None if journal is None else journal.trouble) or vitals.shortage,
     )
     health = Health(
         clock,
@@ -251,7 +267,11 @@ def serving_of(
             "What the control plane's clock is ahead, by its last signed reply.",
             lambda: intake.clock_offset.total_seconds(),  # noqa: PLW0108  # the offset is replaced, not changed
         )
+        if journal is not None:
+            readings.show_journal(metrics, journal)
     loops = {"vitals": vitals.run}
+    if journal is not None:
+        loops |= {"journal": journal.run, "spool": partial(journal.tend, outbox)}
     liveness_file = config.liveness_file
     if liveness_file is not None:
         check_liveness_file(liveness_file)
@@ -265,6 +285,15 @@ def serving_of(
         drain_timeout=config.drain_timeout,
     )
     return Serving(worker=worker, health=health)
+
+
+def _journal_of(config: Config, clock: Clock) -> AbstractAsyncContextManager[Journal | None]:
+    """None where no `spoolDirectory` is set: then nothing of it is imported."""
+    if config.spool_directory is None:
+        return nullcontext()
+    with without_collections():
+        from worker.agent.journal.journal import Journal
+    return Journal.of(config.spool_directory, config.location_id, config.private_keys, clock)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -68,7 +68,8 @@ def test_the_first_pull_waits_for_nothing_that_only_runs_tests_or_answers_probes
         "aiohttp.web",
         "prometheus_client",
     }
-    assert modules.isdisjoint(late | for_probes)
+    for_a_spool = {"worker.agent.journal", "worker.agent.journal.journal"}
+    assert modules.isdisjoint(late | for_probes | for_a_spool)
 
 
 def test_the_worker_itself_has_no_engine() -> None:

@@ -15,7 +15,6 @@ from typing import Protocol
 
 import msgspec
 
-from worker.agent import spool
 from worker.clock import Clock
 from worker.intake.backoff import Backoff
 from worker.intake.client import IntakeError
@@ -44,6 +43,22 @@ class Pusher(Protocol):
     def seal(self, payload: bytes) -> bytes: ...
 
 
+class Journal(Protocol):
+    """What this module needs of a journal: to keep what waits, by the name of its result, until it is done."""
+
+    def keep(self, item: ResultItem) -> None: ...
+
+    def done(self, result: str) -> None: ...
+
+
+class NoJournal:
+    """Where no `spoolDirectory` is set, what waits is in memory alone."""
+
+    def keep(self, item: ResultItem) -> None: ...
+
+    def done(self, result: str) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """The end of one result: `accepted`, `duplicate`, `superseded`, `rejected`, `too_large` or `refused`."""
@@ -55,7 +70,8 @@ class Delivery:
 class Outbox:
     """Results on their way: taken by `put`, pushed for as long as `run` runs.
 
-    *shrink* makes an outcome smaller that the control plane refuses for its size, or returns None.
+    *shrink* makes an outcome smaller that the control plane refuses for its size, or returns None. *set_aside* writes a sealed
+    result under a name to the disk, and returns None where there is no room; it may raise OSError.
     """
 
     def __init__(
@@ -65,13 +81,15 @@ class Outbox:
         backoff: Backoff,
         *,
         shrink: Callable[[bytes], bytes | None],
-        set_aside: Path | None = None,
+        set_aside: Callable[[str, bytes], Path | None] | None = None,
+        journal: Journal | None = None,
         on_delivery: Callable[[Delivery], None] = lambda _: None,
     ) -> None:
         self._intake = intake
         self._clock = clock
         self._backoff = backoff
-        self._directory = set_aside
+        self._set_aside = set_aside
+        self._journal = journal or NoJournal()
         self._shrink = shrink
         self._on_delivery = on_delivery
         self._waiting: dict[str, ResultItem] = {}
@@ -83,6 +101,16 @@ class Outbox:
 
     def put(self, item: ResultItem) -> None:
         """Keep *item* until a reply says what became of it. Never waits and never refuses: the job behind it has been run."""
+        self._journal.keep(item)
+        self._add(item)
+
+    def restore(self, items: Sequence[ResultItem]) -> None:
+        """Take *items* that a worker before this one had finished, and that its journal keeps."""
+        for item in items:
+            if item.result not in self._waiting:
+                self._add(item)
+
+    def _add(self, item: ResultItem) -> None:
         self._waiting[item.result] = item
         self._bytes += len(item.outcome)
         self._emptied.clear()
@@ -98,6 +126,7 @@ class Outbox:
         for result, item in self._waiting.items():
             if item.job == job:
                 self._waiting[result] = msgspec.structs.replace(item, lease=lease)
+                self._journal.keep(self._waiting[result])
                 return True
         return False
 
@@ -112,6 +141,11 @@ class Outbox:
     @property
     def is_full(self) -> bool:
         return self._bytes >= MAX_WAITING_BYTES or len(self._waiting) >= MAX_WAITING_ITEMS
+
+    @property
+    def has_room(self) -> bool:
+        """Whether less waits than one push takes."""
+        return self._bytes < MAX_BATCH_BYTES and len(self._waiting) < MAX_BATCH_ITEMS
 
     async def run(self) -> None:
         """Push until cancelled. Cancellation in the middle of a push forgets nothing: the same items are pushed again."""
@@ -199,11 +233,11 @@ class Outbox:
         self._on_delivery(Delivery(item.result, outcome))
 
     def _write_aside(self, item: ResultItem) -> Path | None:
-        if self._directory is None:
+        if self._set_aside is None:
             return None
         payload = messages.encode(Results(reported_at=0, results=(item,)))
         try:
-            return spool.set_aside(self._directory, _safe_name(item.result), self._intake.seal(payload))
+            return self._set_aside(item.result, self._intake.seal(payload))
         except OSError as error:
             log.exception("cannot write to the spool directory", extra={"action": "spool_failed", "errno": error.errno})
             return None
@@ -213,6 +247,7 @@ class Outbox:
         if item is None:
             return False
         self._bytes -= len(item.outcome)
+        self._journal.done(result)
         if not self._waiting:
             self._arrived.clear()
             self._emptied.set()
@@ -228,7 +263,3 @@ class Outbox:
             extra={"action": "push_failed", "waiting": self.waiting, "status": error.status, "code": error.code},
         )
         await self._clock.sleep(wait)
-
-
-def _safe_name(result: str) -> str:
-    return "".join(c if c.isalnum() or c in "-_" else "_" for c in result)[:100]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from worker.agent.inflight import InFlight
 from worker.agent.outbox import Outbox
 from worker.agent.poller import Poller
 from worker.agent.slots import Slots
+
+if TYPE_CHECKING:  # a worker without a spool does not load it
+    from worker.agent.journal.journal import Journal
 
 
 class Display(Protocol):
@@ -30,3 +33,15 @@ def show(display: Display, *, slots: Slots, inflight: InFlight, poller: Poller, 
     count("unreadable_batches", "Signed batches that could not be opened or read.", lambda: counts.unreadable)
     watch("outbox_results", "Results that wait for a signed reply.", lambda: outbox.waiting)
     watch("outbox_bytes", "Size of the results that wait.", lambda: outbox.waiting_bytes)
+
+
+def show_journal(display: Display, journal: Journal) -> None:
+    """Show what is on disk and what became of it."""
+    watch, count, counts = display.watch, display.watch_count, journal.store.counts
+    watch("journal_results", "Finished results on disk, or on their way there.", lambda: journal.results)
+    watch("journal_bytes", "Size of the journal on disk, what is done included.", lambda: journal.store.bytes)
+    watch("journal_trouble", "1 while no work is taken on account of the disk.", lambda: bool(journal.trouble))
+    count("journal_written_results", "Results written to the disk.", lambda: counts.written)
+    count("journal_taken_over_results", "Results that dead workers left.", lambda: counts.taken_over)
+    count("journal_damaged_records", "Records that could not be read any more.", lambda: counts.damaged)
+    count("journal_failures", "Writes to the disk that failed.", lambda: journal.failures)

@@ -83,8 +83,9 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="spoolDirectory", kind=ValueKind.DIRECTORY, group=Group.INTAKE, field="spool_directory", default="",
-        help="Directory where results that the control plane rejects are set aside, sealed. Empty, the default, keeps"
-        " none of them: a container's disk is not kept either.",
+        help="Directory of the journal, which keeps finished results over the worker's death until the control plane has"
+        " them, and of results that it rejects; all encrypted. Empty, the default, keeps them in memory alone: a container's"
+        " disk is not kept either.",
     ),
     Option(
         name="concurrency", kind=ValueKind.INTEGER, group=Group.WORK, field="concurrency", default=10, minimum=1, maximum=5000,
@@ -258,7 +259,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="json", kind=ValueKind.BOOLEAN, group=Group.COMMAND, default=False, sources=BY_FLAG,
-        help="With check, validate and policy: one JSON object a line instead of text.",
+        help="With check, validate, policy and spool list: one JSON object a line instead of text.",
     ),
     Option(
         name="dumpConfig", kind=ValueKind.BOOLEAN, group=Group.COMMAND, default=False, sources=BY_FLAG,

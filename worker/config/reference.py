@@ -16,7 +16,7 @@ MIN_WIDTH, MAX_WIDTH = 80, 120
 TERM_WIDTH = 30
 """Columns that every option's term fills at least, so that the descriptions of all groups stand below each other."""
 
-USAGE = "[run | check FILE… | validate FILE… | policy HOST…] [OPTIONS]"
+USAGE = "[run | check FILE… | validate FILE… | policy HOST… | spool list|push|drop DIRECTORY] [OPTIONS]"
 ABOUT = (
     "Runs API tests inside a private network: pulls them from a control plane, runs them, and pushes the results."
     " It opens no port unless told to, and reaches only what its egress policy allows."
@@ -28,6 +28,10 @@ COMMANDS = (
     (
         "policy HOST…",
         "Look hosts up and say of each address whether a test may reach it, by which rule, and what would change that.",
+    ),
+    (
+        "spool list|push|drop DIRECTORY",
+        "Show, deliver or delete what workers left in their spoolDirectory; never what a living worker has there.",
     ),
 )
 FORMS = (

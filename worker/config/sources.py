@@ -21,7 +21,8 @@ from worker.config.written import from_text
 from worker.errors import ConfigError
 from worker.text import quoted
 
-COMMANDS = ("run", "check", "validate", "policy")
+COMMANDS = ("run", "check", "validate", "policy", "spool")
+SPOOL_ACTIONS = ("list", "push", "drop")
 SWITCHES = {option.name for option in OPTIONS if option.kind is ValueKind.BOOLEAN}
 SHORT = {option.short: option.name for option in OPTIONS if option.short}
 ABBREVIATIONS = {short: option.name for option in OPTIONS for short in option.abbreviations}
@@ -107,11 +108,17 @@ class _Flags:
     def check_operands(self) -> None:
         if self.command == "?":
             return
+        if self.command == "spool":
+            if len(self.operands) != 2 or self.operands[0] not in SPOOL_ACTIONS:
+                self._mistake(f"needs {'|'.join(SPOOL_ACTIONS)} and one DIRECTORY", self.command)
+            elif "json" in self.switches and self.operands[0] != "list":
+                self._mistake(f"is not for spool {self.operands[0]}", "json")
+            return
         wanted = {"check": "FILE", "validate": "FILE", "policy": "HOST"}.get(self.command)
         if wanted and not self.operands:
             self._mistake(f"needs at least one {wanted}", self.command)
         if not wanted and "json" in self.switches:
-            self._mistake("is for check, validate and policy", "json")
+            self._mistake("is for check, validate, policy and spool list", "json")
         if not wanted and self.operands:
             self._mistake("takes no further arguments (repeat a flag to give it several values)", self.command or "run")
 

@@ -94,6 +94,10 @@ class PrivateKey:
             raise EnvelopeError("the private key is neither RSA nor X25519")
         return _private(key)
 
+    def der(self) -> Secret[bytes]:
+        """The PKCS#8 as bytes, which are the same however the PEM was written."""
+        return Secret(base64.b64decode("".join(self.pem.reveal().splitlines()[1:-1])))
+
 
 def generate(kind: Literal["x25519", "rsa4096"]) -> PrivateKey:
     """Make a key: X25519 in microseconds, RSA in about a second."""

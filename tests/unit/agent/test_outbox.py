@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -13,6 +14,7 @@ import pytest
 from tests.support.clock import FakeClock
 from tests.support.intake import FakeIntake
 from tests.support.waiting import until
+from worker.agent.journal.rejected import set_aside
 from worker.agent.outbox import GATHER, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_WAITING_ITEMS, Delivery, Outbox
 from worker.apitest import bounds
 from worker.intake.backoff import Backoff
@@ -41,7 +43,7 @@ class Bench:
             self.clock,
             Backoff(lambda _, high: high),
             shrink=bounds.shrink,
-            set_aside=directory,
+            set_aside=None if directory is None else partial(set_aside, directory),
             on_delivery=self.deliveries.append,
         )
 
