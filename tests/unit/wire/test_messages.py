@@ -17,10 +17,12 @@ PULL: dict[str, Any] = {
     "concurrency": 10,
     "free_slots": 3,
     "holding": ["l-1", "l-2"],
+    "finished": ["l-2"],
     "release": ["l-3"],
     "keys": ["sha256$base64$AAAA"],
     "draining": False,
     "degraded": None,
+    "restarted": True,
 }
 JOB: dict[str, Any] = {
     "job": "j-1",
