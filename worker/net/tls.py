@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import ssl
 
+from worker.net.failure import door_error
 from worker.net.recorder import Recorder
 from worker.net.stream import READ, Stream
+from worker.outcome.failure import FailureCode
+from worker.text import printable
 
 _MOST_AT_ONCE = 16_640
 """Bytes that are decrypted in one go: a record of the greatest size (RFC 8446 §5.2). One call reads all records that hold no
@@ -19,9 +22,12 @@ _MOST_REPLIES = 1 << 20
 fill memory.
 """
 
+_SHOWN = 80
+"""Characters of a server's name that a message repeats."""
+
 
 class SecureStream:
-    """The client's side of TLS, once `shake_hands` has returned."""
+    """The client's side of TLS, once `shake_hands` has returned. Raises DoorError for a *server_name* that is none."""
 
     __slots__ = ("_broken", "_incoming", "_outgoing", "_put_back", "_replied", "_stream", "session")
 
@@ -31,7 +37,15 @@ class SecureStream:
         self._put_back = b""
         self._replied = 0
         self._broken: ssl.SSLError | None = None
-        self.session = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
+        self.session = self._session(context, server_name)
+
+    def _session(self, context: ssl.SSLContext, server_name: str) -> ssl.SSLObject:
+        """Raises DoorError for what cannot be the name of a server: Python's `ssl` refuses it in several ways."""
+        try:
+            return context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
+        except (ValueError, ssl.SSLError) as error:
+            reason = f"{printable(server_name, _SHOWN)!r} is not a valid name of a server for a TLS handshake"
+            raise door_error(FailureCode.INVALID_REQUEST, reason) from error
 
     @property
     def arrived(self) -> int | None:

@@ -39,12 +39,12 @@ class TrustStore:
         return self._verifying if verify else self._trusting
 
     async def secure(self, stream: Stream, server_name: str, *, verify: bool, recorder: Recorder) -> SecureStream:
-        """Shake hands over *stream*. Raises OSError; then, and when cancelled, the stream is closed."""
+        """Shake hands over *stream*. Raises OSError and DoorError; then, and when cancelled, the stream is closed."""
         compared_here = verify and is_left_to_us(server_name)
         context = self.context(verify=verify)
         context.check_hostname = verify and not compared_here  # read once, when a session begins
-        secured = SecureStream(stream, context, server_name)
         try:
+            secured = SecureStream(stream, context, server_name)
             await secured.shake_hands(recorder)
             if compared_here:
                 compare(secured.session.getpeercert() or {}, server_name)
