@@ -67,7 +67,7 @@ def too_large(cap: int) -> JudgementError:
 
 
 def _named(codings: Sequence[str]) -> list[str]:
-    names = (name.strip().lower() for name in codings)
+    names = (name.strip(" \t").lower() for name in codings)
     return [name for name in names if name not in ("", "identity")]
 
 

@@ -51,7 +51,7 @@ class Deadline:
         """The worker's own trouble where it was later than is given back, in words."""
         if self.late_ns < self._most_late_ns:
             return None
-        return f"the worker's event loop was {self.late_ns / 1e6:.0f} ms late in all during the run"
+        return f"the worker itself was {self.late_ns / 1e6:.0f} ms late in all during the run"
 
     def limit(self, seconds: float | None = None) -> TimeLimit:
         """Bound what is done inside `async with` to *seconds*, by default to what remains. It raises TimeoutError."""

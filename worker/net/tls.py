@@ -7,8 +7,13 @@ from __future__ import annotations
 
 import ssl
 
+from worker.net.aside import Aside
+from worker.net.failure import door_error
 from worker.net.recorder import Recorder
+from worker.net.server_flight import ServerFlight
 from worker.net.stream import READ, Stream
+from worker.outcome.failure import FailureCode
+from worker.text import printable
 
 _MOST_AT_ONCE = 16_640
 """Bytes that are decrypted in one go: a record of the greatest size (RFC 8446 §5.2). One call reads all records that hold no
@@ -19,11 +24,14 @@ _MOST_REPLIES = 1 << 20
 fill memory.
 """
 
+_SHOWN = 80
+"""Characters of a server's name that a message repeats."""
+
 
 class SecureStream:
-    """The client's side of TLS, once `shake_hands` has returned."""
+    """The client's side of TLS, once `shake_hands` has returned. Raises DoorError for a *server_name* that is none."""
 
-    __slots__ = ("_broken", "_incoming", "_outgoing", "_put_back", "_replied", "_stream", "session")
+    __slots__ = ("_broken", "_flight", "_incoming", "_outgoing", "_put_back", "_replied", "_stream", "session")
 
     def __init__(self, stream: Stream, context: ssl.SSLContext, server_name: str) -> None:
         self._stream = stream
@@ -31,7 +39,16 @@ class SecureStream:
         self._put_back = b""
         self._replied = 0
         self._broken: ssl.SSLError | None = None
-        self.session = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
+        self._flight = ServerFlight()
+        self.session = self._session(context, server_name)
+
+    def _session(self, context: ssl.SSLContext, server_name: str) -> ssl.SSLObject:
+        """Raises DoorError for what cannot be the name of a server: Python's `ssl` refuses it in several ways."""
+        try:
+            return context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)
+        except (ValueError, ssl.SSLError) as error:
+            reason = f"{printable(server_name, _SHOWN)!r} is not a valid name of a server for a TLS handshake"
+            raise door_error(FailureCode.INVALID_REQUEST, reason) from error
 
     @property
     def arrived(self) -> int | None:
@@ -41,14 +58,20 @@ class SecureStream:
     def unsent(self) -> int:
         return self._stream.unsent
 
-    async def shake_hands(self, recorder: Recorder) -> None:
-        """Raises OSError, ssl.SSLError among them. The caller closes the stream then."""
+    async def shake_hands(self, recorder: Recorder, aside: Aside) -> None:
+        """Raises OSError, ssl.SSLError among them. The caller closes the stream then.
+
+        Ordinary arithmetic takes a millisecond, in place; what a server chose to make larger runs *aside*.
+        """
         while True:
             try:
-                self.session.do_handshake()
+                if self._flight.costly:
+                    await aside.run(self.session.do_handshake, recorder)
+                else:
+                    self.session.do_handshake()
             except ssl.SSLWantReadError:
                 self._flush()
-                await self._feed()
+                self._flight.feed(await self._feed())
                 recorder.exclude(self.arrived)
             except ssl.SSLError:
                 self._flush()  # the peer may want to know why
@@ -96,12 +119,13 @@ class SecureStream:
         """Without a goodbye: nobody is to be waited for."""
         self._stream.close()
 
-    async def _feed(self) -> None:
+    async def _feed(self) -> bytes:
         data = await self._stream.receive(_MOST_AT_ONCE)
         if data:
             self._incoming.write(data)
         else:
             self._incoming.write_eof()
+        return data
 
     def _flush(self) -> int:
         data = self._outgoing.read()

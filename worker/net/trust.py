@@ -10,6 +10,7 @@ import ssl
 from collections.abc import Iterable
 from pathlib import Path
 
+from worker.net.aside import Aside
 from worker.net.certificate_name import compare, is_left_to_us
 from worker.net.recorder import Recorder
 from worker.net.stream import Stream
@@ -29,6 +30,7 @@ class TrustStore:
     """*ca_files* are PEM files. Raises OSError or ssl.SSLError, naming nothing: the caller knows the option."""
 
     def __init__(self, ca_files: Iterable[Path] = ()) -> None:
+        self._aside = Aside()
         self._verifying = _context(ssl.TLSVersion.TLSv1_2, _CIPHERS)
         _believe(self._verifying, ca_files)
         # MINIMUM_SUPPORTED is TLS 1.0, for no context of Python has SSL 3.
@@ -39,13 +41,13 @@ class TrustStore:
         return self._verifying if verify else self._trusting
 
     async def secure(self, stream: Stream, server_name: str, *, verify: bool, recorder: Recorder) -> SecureStream:
-        """Shake hands over *stream*. Raises OSError; then, and when cancelled, the stream is closed."""
+        """Shake hands over *stream*. Raises OSError and DoorError; then, and when cancelled, the stream is closed."""
         compared_here = verify and is_left_to_us(server_name)
         context = self.context(verify=verify)
         context.check_hostname = verify and not compared_here  # read once, when a session begins
-        secured = SecureStream(stream, context, server_name)
         try:
-            await secured.shake_hands(recorder)
+            secured = SecureStream(stream, context, server_name)
+            await secured.shake_hands(recorder, self._aside)
             if compared_here:
                 compare(secured.session.getpeercert() or {}, server_name)
         except BaseException:
@@ -73,9 +75,11 @@ def agreed(stream: SecureStream) -> Handshake | None:
 def _context(minimum: ssl.TLSVersion, ciphers: str | None = None) -> ssl.SSLContext:
     """The same on every Python: `ssl.create_default_context` of 3.13 refuses what many internal authorities issue
     (VERIFY_X509_STRICT), so a test would pass or fail by the worker's Python. A certificate that was added as trusted is an
-    anchor, be it a leaf or an intermediate one (VERIFY_X509_PARTIAL_CHAIN).
+    anchor, be it a leaf or an intermediate one (VERIFY_X509_PARTIAL_CHAIN). Nobody negotiates twice: a peer could ask for it
+    without end.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.options |= ssl.OP_NO_RENEGOTIATION
     context.minimum_version = minimum
     if ciphers is not None:
         context.set_ciphers(ciphers)

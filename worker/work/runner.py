@@ -67,6 +67,7 @@ class _Start:
     monotonic_ns: int
 
 
+_NONE = _Occasion(None, None)
 _NOTHING = Observation(timings=Timings())
 _UNJUDGED = Verdict(failure=None)
 _UNREADABLE = APITest(name="", subtype="")
@@ -105,18 +106,20 @@ class Runner:
             return self._result(_UNREADABLE, Verdict(failure=failure), _NOTHING, occasion)
         if waited_ms > job.start_by:
             return replace(self._result(test, _UNJUDGED, _NOTHING, occasion), status=Status.MISSED)
+        return await self.run(test, occasion)
+
+    async def run(self, test: APITest, occasion: _Occasion = _NONE) -> Result:
+        """Run *test* now. Raises nothing but CancelledError."""
         try:
-            return await self.run(test, occasion)
-        except Exception:  # the top of a job: a bug here must cost one result, not the worker
+            return await self._run(test, occasion)
+        except Exception:  # the top of a run: a bug here must cost one result, not the worker
             log.exception("a bug of the worker ended a run", extra={"action": "run_crashed", "test": test.public_id})
             reason = "the worker failed while it ran this test; its log has the details"
             failure = Failure(FailureCode.INTERNAL_ERROR, reason)
             return self._result(test, Verdict(failure=failure), _NOTHING, occasion)
 
-    async def run(self, test: APITest, occasion: _Occasion | None = None) -> Result:
-        """Run *test* now. Raises only for a bug."""
+    async def _run(self, test: APITest, occasion: _Occasion) -> Result:
         started = _Start(self._clock.now(), self._clock.monotonic_ns())
-        occasion = occasion or _Occasion(None, None)
         if test.request is None or test.requires_update:
             return self._result(test, conclude(test, _NOTHING, ()), _NOTHING, occasion, started)
         request = self._bounded(test.request)

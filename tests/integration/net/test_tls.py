@@ -44,9 +44,9 @@ async def opened(
     return stream
 
 
-async def failure(door: Door, port: int, *, name: str = "127.0.0.1") -> Failure:
+async def failure(door: Door, port: int, *, name: str = "127.0.0.1", verify: bool = True) -> Failure:
     with pytest.raises(DoorError) as caught:
-        await opened(door, port, name=name)
+        await opened(door, port, name=name, verify=verify)
     return caught.value.failure
 
 
@@ -194,3 +194,17 @@ async def test_the_name_is_looked_up_and_the_certificate_is_the_names(
         stream = await door.open(endpoint, seen)
         stream.close()
     assert list(seen.phases) == ["dns", "tcp", "ssl"]
+
+
+@pytest.mark.parametrize("name", [".example.com", "a..b", ".", "a" * 64 + ".example.com", "a." * 200 + "com", ""])
+@pytest.mark.parametrize("verify", [True, False])
+async def test_what_cannot_be_the_name_of_a_server_is_told_so(
+    name: str, verify: bool, server_tls: ssl.SSLContext
+) -> None:
+    async with Listener(tls=server_tls) as target:
+        before = open_descriptors()
+        seen = await failure(loopback_door(), target.port, name=name, verify=verify)
+        assert seen.code is FailureCode.INVALID_REQUEST
+        assert "not a valid name of a server" in seen.message
+        await until(lambda: target.open == 0)
+        assert open_descriptors() <= before

@@ -238,3 +238,18 @@ async def test_the_body_of_a_redirect_is_bounded_too(door: Door) -> None:
         observation = await run(HTTPRequest(url=server.url(), follow_redirects=True), door)
     assert observation.failure is not None
     assert observation.failure.code is FailureCode.BODY_TOO_LARGE
+
+
+@pytest.mark.parametrize("value", ["☃", "🌙", "5€", "日本語", "é", "voilà"])
+@pytest.mark.parametrize("charset", ["utf-8", "latin-1"])
+async def test_a_cookie_comes_back_in_the_octets_in_which_it_was_set(value: str, charset: str, door: Door) -> None:
+    octets = b"k=" + value.encode(charset, "replace")
+
+    def answer(seen: Seen) -> bytes:
+        if seen.target == "/":
+            return redirect("/next").replace(b"Location", b"Set-Cookie: " + octets + b"\r\nLocation")
+        return reply((seen.header("cookie") or "").encode("latin-1"))
+
+    async with serving(answer) as server:
+        observation = await run(HTTPRequest(url=server.url("/"), follow_redirects=True), door)
+    assert response_of(observation).body == octets

@@ -13,6 +13,7 @@ from tests.integration.work.runners import LIMITS, definition, runner
 from tests.support.jobs import job
 from tests.support.servers.target import Target, running_target
 from worker.apitest.bounds import MAX_OUTCOME_BYTES
+from worker.apitest.parse import parse
 from worker.apitest.result import Result, Status
 from worker.work import tests as kinds
 from worker.work.runner import RunLimits
@@ -102,14 +103,19 @@ async def test_the_operators_limit_caps_the_tests_own(target: Target) -> None:
     assert result.timings.total_tenths < 10_000
 
 
+@pytest.mark.parametrize("leased", [True, False])
 async def test_a_bug_of_the_worker_costs_one_result_and_leaves_a_trace(
-    target: Target, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    leased: bool, target: Target, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def broken(*_: object) -> None:
         raise ZeroDivisionError("a bug")
 
     monkeypatch.setattr("worker.work.runner.probe", broken)
-    result = await carry_out(definition(target.url))
+    if leased:
+        result = await carry_out(definition(target.url))
+    else:
+        async with runner() as running:
+            result = await running.run(parse(definition(target.url)))
     assert result.failure is not None
     assert result.failure.code.value == "INTERNAL_ERROR"
     assert "a bug" not in result.failure.message

@@ -44,7 +44,7 @@ async def read_request(reader: asyncio.StreamReader) -> Seen:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     line, *fields = head.split("\r\n")[:-2]
     method, target, version = line.split(" ")
-    headers = tuple((name, value.strip()) for name, _, value in (part.partition(":") for part in fields))
+    headers = tuple((name, value.strip(" \t")) for name, _, value in (part.partition(":") for part in fields))
     by_name = {name.lower(): value for name, value in headers}
     body = b""
     if by_name.get("transfer-encoding") == "chunked":

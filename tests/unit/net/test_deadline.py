@@ -72,7 +72,7 @@ async def test_as_much_as_the_limit_is_given_back_and_then_the_worker_is_in_trou
         clock.stall(1)
         deadline.excuse_ns(SECOND)
     assert deadline.remaining() == -1
-    assert deadline.trouble == "the worker's event loop was 2000 ms late in all during the run"
+    assert deadline.trouble == "the worker itself was 2000 ms late in all during the run"
 
 
 async def test_a_clock_that_is_set_gives_back_no_more_than_has_passed() -> None:

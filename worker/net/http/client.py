@@ -177,7 +177,7 @@ class _Chain:
         )
 
     def _take_cookies(self, outgoing: Outgoing, response: Response) -> None:
-        set_cookie = [value for name, value in response.headers if name.lower() == "set-cookie"]
+        set_cookie = [value for name, value in response.raw_headers if name.lower() == b"set-cookie"]
         if set_cookie:
             self._cookies = self._cookies or Cookies()
             self._cookies.take(outgoing.target, set_cookie)

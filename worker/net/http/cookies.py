@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from aiohttp import CookieJar
 from yarl import URL
 
+from worker.net.http.fields import OWS
 from worker.net.http.url import Target
 
 _DATED_1970 = re.compile(r";\s*expires\s*=[^;]*[ -](?:19)?70 ", re.IGNORECASE)
@@ -19,10 +21,11 @@ class Cookies:
         # unsafe: a host that is an address may set cookies for itself, as in browsers (RFC 6265 §5.1.3).
         self._jar = CookieJar(unsafe=True, quote_cookie=False)
 
-    def take(self, target: Target, set_cookie: list[str]) -> None:
-        """Keep what the answer from *target* set, unless it may not."""
+    def take(self, target: Target, set_cookie: Sequence[bytes]) -> None:
+        """Keep what the answer from *target* set, unless it may not. Octets (RFC 6265 §4.2) are kept as they are."""
+        texts = [field.decode("latin-1") for field in set_cookie]
         # aiohttp takes the epoch, the date by which servers delete cookies, for no date at all.
-        lines = [f"{line}; Max-Age=0" if _is_deletion(line) else line for line in set_cookie]
+        lines = [f"{line}; Max-Age=0" if _is_deletion(line) else line for line in texts]
         self._jar.update_cookies_from_headers(lines, _url(target))
 
     def header(self, target: Target, written: str | None) -> str | None:
@@ -31,8 +34,8 @@ class Cookies:
         as_set = {(cookie.key, cookie.value): cookie.coded_value for cookie in self._jar}
         chosen = self._jar.filter_cookies(_url(target))
         found = {name: as_set[name, cookie.value] for name, cookie in chosen.items()}
-        pairs = [pair.strip() for pair in (written or "").split(";")]
-        kept = [pair for pair in pairs if pair and pair.partition("=")[0].strip() not in found]
+        pairs = [pair.strip(OWS) for pair in (written or "").split(";")]
+        kept = [pair for pair in pairs if pair and pair.partition("=")[0].strip(OWS) not in found]
         return "; ".join((*kept, *(f"{name}={value}" for name, value in found.items()))) or None
 
 

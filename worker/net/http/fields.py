@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 Fields: TypeAlias = tuple[tuple[str, str], ...]
+
+OWS: Final = " \t"
+"""Optional whitespace around a value (RFC 9110 §5.6.3). `str.strip` alone would take a dozen others away, no-break spaces too."""
 
 
 def first_value(fields: Fields, name: str) -> str | None:

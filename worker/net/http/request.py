@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from worker.net.http.credentials import BasicCredentials
 from worker.net.http.error import HTTPError
-from worker.net.http.fields import Fields, first_value
+from worker.net.http.fields import OWS, Fields, first_value
 from worker.net.http.url import Target, parse, shown
 from worker.outcome.failure import FailureCode
 
@@ -110,7 +110,7 @@ def encode(outgoing: Outgoing, default_headers: Fields = (), cookie: str | None 
 def tls_name(outgoing: Outgoing) -> str:
     """The name that the certificate must bear: that of the author's Host header if there is one, as in the reference system."""
     written = first_value(outgoing.headers, "host")
-    name = None if written is None else _HOST_NAME.fullmatch(written.strip())
+    name = None if written is None else _HOST_NAME.fullmatch(written.strip(OWS))
     return outgoing.target.host if name is None else name.group(1).lower()
 
 
@@ -136,13 +136,13 @@ def _refuse_contradictions(request: Request) -> None:
         raise HTTPError(FailureCode.INVALID_REQUEST, f"the request has one of these headers twice: {', '.join(single)}")
     coding = first_value(request.headers, "transfer-encoding")
     length = first_value(request.headers, "content-length")
-    if coding is not None and coding.strip().lower() != "chunked":
+    if coding is not None and coding.strip(OWS).lower() != "chunked":
         reason = "the request header Transfer-Encoding has a value that is not supported; only chunked is"
         raise HTTPError(FailureCode.INVALID_REQUEST, reason)
     if coding is not None and length is not None:
         reason = "the request has both Content-Length and Transfer-Encoding"
         raise HTTPError(FailureCode.HEADERS_INCOMPATIBLE_CONTENT_LENGTH, reason)
     size = len(request.body or b"")
-    if length is not None and length.strip() != str(size):
+    if length is not None and length.strip(OWS) != str(size):
         reason = f"the request header Content-Length is not the size of the body, {size} bytes"
         raise HTTPError(FailureCode.HEADERS_INCOMPATIBLE_CONTENT_LENGTH, reason)

@@ -19,7 +19,7 @@ from aiohttp.streams import StreamReader
 
 from worker.net.http.body import Body
 from worker.net.http.error import HTTPError
-from worker.net.http.fields import Fields, first_value
+from worker.net.http.fields import OWS, Fields, first_value
 from worker.outcome.failure import Failure, FailureCode
 
 _HEAD_END = re.compile(rb"\n\r?\n")
@@ -69,13 +69,17 @@ class HTTPLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Response:
-    """A complete response. *body* is still encoded by *content_encodings* (innermost first)."""
+    """A complete response. *body* is still encoded by *content_encodings* (innermost first).
+
+    *headers* are for reading: octets that are UTF-8 are its characters. What is to be sent again is in *raw_headers*.
+    """
 
     status: int
     http_version: str
     headers: Fields
     body: bytes
     content_encodings: tuple[str, ...]
+    raw_headers: Sequence[tuple[bytes, bytes]] = ()
 
     def header(self, name: str) -> str | None:
         """The first field of that name (in lower case), or None."""
@@ -291,6 +295,7 @@ class ResponseReader:
             headers=_fields(message.raw_headers),
             body=self._body.whole(),
             content_encodings=self._encodings if self._body.size else (),
+            raw_headers=message.raw_headers,
         )
 
 
@@ -309,7 +314,7 @@ def _encodings(message: RawResponseMessage) -> tuple[str, ...]:
 def _tokens(values: list[str] | tuple[str, ...]) -> list[str]:
     """A list of codings. A server may send any bytes; what is not ASCII is not a coding, and is shown in escapes."""
     escaped = (value.encode("ascii", "backslashreplace").decode() for value in values)
-    tokens = (token.strip().lower() for value in escaped for token in value.split(","))
+    tokens = (token.strip(OWS).lower() for value in escaped for token in value.split(","))
     return [token for token in tokens if token not in {"", "identity"}]
 
 

@@ -40,28 +40,44 @@ from worker.net.http.url import parse
 )
 async def test_a_cookie_is_sent_where_it_belongs(set_at: str, cookie: str, sent_to: str, header: str | None) -> None:
     cookies = Cookies()
-    cookies.take(parse(set_at), [cookie])
+    cookies.take(parse(set_at), [cookie.encode()])
     assert cookies.header(parse(sent_to), None) == header
 
 
 async def test_the_authors_cookies_stay_unless_the_server_set_that_name() -> None:
     cookies, target = Cookies(), parse("http://a.example/")
-    cookies.take(target, ["b=new", "c=3"])
+    cookies.take(target, [b"b=new", b"c=3"])
     assert cookies.header(target, "a=1; b=old;; d") == "a=1; d; b=new; c=3"
 
 
 async def test_a_later_value_replaces_an_earlier_one() -> None:
     cookies, target = Cookies(), parse("http://a.example/")
-    cookies.take(target, ["k=1"])
-    cookies.take(target, ["k=2"])
+    cookies.take(target, [b"k=1"])
+    cookies.take(target, [b"k=2"])
     assert cookies.header(target, None) == "k=2"
-    cookies.take(target, ["k=; Expires=Thu, 01 Jan 1970 00:00:00 GMT"])
+    cookies.take(target, [b"k=; Expires=Thu, 01 Jan 1970 00:00:00 GMT"])
     assert cookies.header(target, None) is None
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\r\n\x00", exclude_categories=["Cs"])), max_size=4))
 async def test_what_a_server_sets_never_ends_the_header(values: list[str]) -> None:
     cookies, target = Cookies(), parse("http://a.example/")
-    cookies.take(target, values)
+    cookies.take(target, [value.encode() for value in values])
     header = cookies.header(target, None)
     assert header is None or not set(header) & set("\r\n\x00")
+
+
+@pytest.mark.parametrize("value", ["☃", "🌙", "5€", "日本語", "é", "voilà", "Å", '"☃"', "\x80\xa0\xff"])
+@pytest.mark.parametrize("charset", ["utf-8", "latin-1"])
+async def test_the_octets_that_were_set_come_back(value: str, charset: str) -> None:
+    octets = b"k=" + value.encode(charset, "replace")
+    cookies, target = Cookies(), parse("http://a.example/")
+    cookies.take(target, [octets + b"; Path=/"])
+    assert (cookies.header(target, None) or "").encode("latin-1") == octets
+
+
+@given(st.lists(st.binary().filter(lambda octets: not set(octets) & set(b"\r\n\0")), max_size=4))
+async def test_no_octets_of_a_server_are_too_much(values: list[bytes]) -> None:
+    cookies, target = Cookies(), parse("http://a.example/")
+    cookies.take(target, values)
+    (cookies.header(target, "a=1") or "").encode("latin-1")

@@ -201,3 +201,17 @@ def test_whatever_is_sent_is_read_as_one_request_with_that_body(
     assert [name.decode("latin-1") for name, _ in message.raw_headers][: 1 + len(fields)] == (
         ["Host", *(name for name, _ in fields)]
     )
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "\u0085", "\x0b", "\x0c", "\x1c", "\u2003"])
+@pytest.mark.parametrize(("name", "value"), [("Transfer-Encoding", "chunked"), ("Content-Length", "1")])
+@pytest.mark.parametrize("before", [True, False])
+def test_only_spaces_and_tabs_surround_what_frames_a_request(name: str, value: str, blank: str, before: bool) -> None:
+    written = blank + value if before else value + blank
+    with pytest.raises(HTTPError):
+        prepare(Request(url="http://h", method="POST", body=b"x", headers=((name, written),)))
+
+
+@pytest.mark.parametrize(("name", "value"), [("Transfer-Encoding", "chunked"), ("Content-Length", "1")])
+def test_spaces_and_tabs_may_surround_what_frames_a_request(name: str, value: str) -> None:
+    prepare(Request(url="http://h", method="POST", body=b"x", headers=((name, f" \t{value}\t "),)))

@@ -286,3 +286,16 @@ def test_any_bytes_come_to_an_outcome_and_the_same_byte_by_byte(
         assert isinstance(single, Failure)
         told = [whole.message, single.message]
     "".join(told).encode()  # raises for a lone surrogate, which no JSON could carry
+
+
+@pytest.mark.parametrize("blank", [b"\xc2\xa0", b"\xa0", b"\xc2\x85", b"\x85", b"\x0b", b"\x0c", b"\x1c"])
+@pytest.mark.parametrize(
+    "field",
+    [b"Transfer-Encoding: %schunked", b"Transfer-Encoding: chunked%s", b"Content-Length: %s5", b"Content-Length: 5%s"],
+)
+def test_only_spaces_and_tabs_surround_what_frames_a_response(
+    field: bytes, blank: bytes, loop: asyncio.AbstractEventLoop
+) -> None:
+    head = b"HTTP/1.1 200 OK\r\n" + field % blank + b"\r\n\r\n"
+    outcome = read(loop, [head + b"5\r\nhello\r\n0\r\n\r\n"])
+    assert code(outcome) is FailureCode.MALFORMED_RESPONSE
