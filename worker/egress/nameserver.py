@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 
 from worker.egress.hosts import Address, authority
 
@@ -18,3 +19,10 @@ class Nameserver:
 
     def __str__(self) -> str:
         return str(self.address) if self.port == DNS_PORT else authority(self.address, self.port)
+
+
+def of_this_machine(server: Nameserver) -> Nameserver:
+    """An operator's server as it is reached: to a resolver 0.0.0.0 and :: mean this machine (resolv.conf(5))."""
+    if not server.address.is_unspecified:
+        return server
+    return Nameserver(ip_address("127.0.0.1" if server.address.version == 4 else "::1"), server.port)

@@ -9,9 +9,10 @@ deny `*` and allow `*.example.com`. The globs see addresses that stand in place 
 that denying `*` leaves no way around it. What is allowed by name is still judged by address.
 
 Addresses: the allow list, then the deny list, then the special-purpose blocks, the most specific first; an address
-that nothing is about is allowed. An IPv4-mapped address is judged as the IPv4 address that it is. An address that
-embeds IPv4 in any other form must pass as it stands, and each embedded address must pass too: allowing the outer
-prefix allows nothing inside it.
+that nothing is about is allowed, of IPv6 in 2000::/3 and in the prefixes of translators only. The unspecified addresses are
+judged as the loopback addresses too, because a kernel connects to those. An IPv4-mapped address is judged as the IPv4
+address that it is. An address that embeds IPv4 in any other form must pass as it stands, and each embedded address must
+pass too: allowing the outer prefix allows nothing inside it.
 
 Ranges are laid over each other once, when the policy is built; judging is one binary search, a few for an embedding.
 """
@@ -21,7 +22,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from ipaddress import IPv4Address, IPv6Network
+from ipaddress import IPv4Address, IPv6Address, IPv6Network
 
 from worker.egress.address_table import Network, Table, overlay
 from worker.egress.embedding import Embedded, embedded
@@ -34,10 +35,13 @@ from worker.egress.rules import (
     NAT64_PREFIXES,
     Glob,
 )
-from worker.egress.special_purpose import BLOCKS, Block
+from worker.egress.special_purpose import BLOCKS, GLOBAL_UNICAST, NOT_GLOBAL_UNICAST, Block
 from worker.egress.warnings import name_warnings, nat64_warnings, range_warnings
 
 _U32 = 0xFFFF_FFFF
+_LOOPBACK_4, _LOOPBACK_6 = 0x7F00_0001, 1
+_UNSPECIFIED = "this host"
+"""What the unspecified addresses mean to a kernel that is asked to connect to them: its own loopback address."""
 
 
 class Kind(Enum):
@@ -100,17 +104,18 @@ class Policy:
         nat64_prefixes: Iterable[IPv6Network] = (),
     ) -> Policy:
         """Lay the rules over each other, both address families in one list. `egress.rules` reads them from text."""
-        allowed, denied = tuple(allow), tuple(deny)
+        allowed, denied, prefixes = tuple(allow), tuple(deny), tuple(nat64_prefixes)
         blocks = BLOCKS if block_special_purpose else ()
+        assigned = (GLOBAL_UNICAST, *prefixes) if block_special_purpose else ()
         return cls(
             allow=allowed,
             deny=denied,
             allow_names=tuple(allow_names),
             deny_names=tuple(deny_names),
             block_special_purpose=block_special_purpose,
-            nat64_prefixes=tuple(nat64_prefixes),
+            nat64_prefixes=prefixes,
             ipv4=_table(4, allowed, denied, blocks),
-            ipv6=_table(6, allowed, denied, blocks),
+            ipv6=_table(6, allowed, denied, blocks, assigned),
         )
 
     def warnings(self) -> tuple[str, ...]:
@@ -137,16 +142,22 @@ class Policy:
         """Judge *address*: it may be dialled, or it may not. A zone id is not looked at."""
         number = int(address)
         if address.version == 4:
-            return self.ipv4.at(number)
+            return self._judge_ipv4(number)
         if number >> 32 == 0xFFFF:
-            return self.ipv4.at(number & _U32)
+            return self._judge_ipv4(number & _U32)
         outside = self.ipv6.at(number)
+        if not number:
+            return _as_loopback(outside, self.ipv6.at(_LOOPBACK_6))
         if outside.allowed:
             for inner in embedded(number, self.nat64_prefixes):
-                inside = self.ipv4.at(inner.ipv4)
+                inside = self._judge_ipv4(inner.ipv4)
                 if not inside.allowed:
                     return _embedding(inner, inside)
         return outside
+
+    def _judge_ipv4(self, number: int) -> Decision:
+        decision = self.ipv4.at(number)
+        return decision if number else _as_loopback(decision, self.ipv4.at(_LOOPBACK_4))
 
     def readings(self, address: Address) -> Iterator[tuple[Address, Decision]]:
         """Yield each address that *address* stands for, itself first, and its own decision. All must pass for `judge`."""
@@ -154,11 +165,19 @@ class Policy:
         if address.version == 6 and number >> 32 == 0xFFFF:
             address = IPv4Address(number & _U32)
         if isinstance(address, IPv4Address):
-            yield address, self.ipv4.at(int(address))
+            yield from self._readings_ipv4(address)
             return
         yield address, self.ipv6.at(number)
+        if not number:
+            yield IPv6Address(_LOOPBACK_6), replace(self.ipv6.at(_LOOPBACK_6), embedding=_UNSPECIFIED)
         for inner in embedded(number, self.nat64_prefixes):
-            yield inner.address, _as_embedded(inner, self.ipv4.at(inner.ipv4))
+            for reading, decision in self._readings_ipv4(inner.address):
+                yield reading, _as_embedded(inner, decision)
+
+    def _readings_ipv4(self, address: IPv4Address) -> Iterator[tuple[Address, Decision]]:
+        yield address, self.ipv4.at(int(address))
+        if not int(address):
+            yield IPv4Address(_LOOPBACK_4), replace(self.ipv4.at(_LOOPBACK_4), embedding=_UNSPECIFIED)
 
 
 _NAMELESS = Decision(
@@ -170,6 +189,18 @@ def _by_name(glob: Glob, *, allowed: bool) -> Decision:
     kind = Kind.ALLOWED_NAME if allowed else Kind.DENIED_NAME
     rule = f"allowed by {ALLOW_NAMES} {glob.text}" if allowed else f"denied by {DENY_NAMES} {glob.text}"
     return Decision(allowed=allowed, kind=kind, rule=rule, reason=rule, option=ALLOW_NAMES)
+
+
+def _as_loopback(decision: Decision, loopback: Decision) -> Decision:
+    """The decision on an unspecified address, which a kernel takes for its loopback address: both must be allowed."""
+    if not decision.allowed or loopback.allowed:
+        return decision
+    return replace(
+        loopback,
+        rule=f"means the loopback address, {loopback.rule}",
+        reason=f"means the loopback address, {loopback.reason}",
+        embedding=_UNSPECIFIED,
+    )
 
 
 def _embedding(inner: Embedded, inside: Decision) -> Decision:
@@ -217,13 +248,23 @@ def _shown(network: Network) -> str:
     return "of one address" if network.num_addresses == 1 else str(network)
 
 
-def _table(version: int, allow: Sequence[Network], deny: Sequence[Network], blocks: Sequence[Block]) -> Table[Decision]:
+def _table(
+    version: int,
+    allow: Sequence[Network],
+    deny: Sequence[Network],
+    blocks: Sequence[Block],
+    assigned: Sequence[Network] = (),
+) -> Table[Decision]:
+    """*assigned* is the space about which no rule has to be for it to be allowed; all, where none is given."""
     rest = "no rule is about it"
+    free = Decision(allowed=True, kind=Kind.NO_RULE, rule=rest, reason=rest, option=DENY_RANGES[version])
+    outside = [(NOT_GLOBAL_UNICAST.network, _special_purpose(NOT_GLOBAL_UNICAST))] if assigned else []
     return overlay(
         (
             [(network, _allowed_range(network)) for network in allow if network.version == version],
             [(network, _denied_range(network)) for network in deny if network.version == version],
             [(block.network, _special_purpose(block)) for block in blocks if block.network.version == version],
+            [*outside, *((network, free) for network in assigned)],
         ),
-        Decision(allowed=True, kind=Kind.NO_RULE, rule=rest, reason=rest, option=DENY_RANGES[version]),
+        free,
     )

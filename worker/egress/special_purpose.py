@@ -99,3 +99,8 @@ BLOCKS: tuple[Block, ...] = (
     _added("::/96", "deprecated IPv4-compatible", "RFC 4291"),
     _added("::ffff:0:0:0/96", "IPv4-translated", "RFC 2765"),
 )
+
+NOT_GLOBAL_UNICAST = _added("::/0", "outside the global unicast space 2000::/3", "RFC 4291")
+"""What IANA has given to nobody: judged after every block, and not for prefixes of translators, which are judged by what they
+embed. Nothing is reached there on purpose, and what a network routes there is its own."""
+GLOBAL_UNICAST = IPv6Network("2000::/3")

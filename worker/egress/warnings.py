@@ -18,7 +18,7 @@ from worker.egress.rules import (
     Glob,
     written,
 )
-from worker.egress.special_purpose import Block
+from worker.egress.special_purpose import GLOBAL_UNICAST, NOT_GLOBAL_UNICAST, Block
 
 _WELL_KNOWN = IPv6Network("64:ff9b::/96")
 _LOCAL_USE = IPv6Network("64:ff9b:1::/48")
@@ -74,6 +74,7 @@ def _needless(
         (
             [(network, True) for network in deny if network.version == version],
             [(block.network, not block.reachable) for block in blocks if block.network.version == version],
+            [(NOT_GLOBAL_UNICAST.network, True), (GLOBAL_UNICAST, False)] if blocks and version == 6 else [],
         ),
         default=False,
     )

@@ -39,7 +39,7 @@ async def dial(address: Address, port: int, recorder: Recorder) -> Connection:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         request_stamps(sock)
         await _connect(sock, (str(address), port), recorder)
-        _compare(sock, address, port)
+        compare_peer(sock, address, port)
         return Connection(sock)
     except BaseException:
         sock.close()
@@ -76,7 +76,8 @@ def _handshake_ns(sock: socket.socket) -> int | None:
     return None
 
 
-def _compare(sock: socket.socket, address: Address, port: int) -> None:
+def compare_peer(sock: socket.socket, address: Address, port: int) -> None:
+    """Raise DoorError(DENIED) if the kernel has connected *sock* to another address than the one that was judged."""
     text = str(address)
     peer = sock.getpeername()
     # Text first: it is equal in all but the oddest spellings.

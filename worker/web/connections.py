@@ -3,7 +3,8 @@
 aiohttp reads a request's head for an hour, if it takes that long to come, and writes a reply for as long as its reader likes.
 Here a connection is *busy* while a handler has its request, which is the handler's to bound, and *waits* otherwise: for a head,
 or for its last reply to be read. A connection that waits too long is cut off. Where there are too many, the one that has waited
-longest goes first: an honest client asks often; who keeps connections open to use them up does not.
+longest goes first: an honest client asks often; who keeps connections open to use them up does not. All of this begins when a
+connection is accepted (`listener`): one that owes its TLS handshake is one that waits.
 """
 
 from __future__ import annotations
@@ -15,9 +16,12 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import cast
 
 from aiohttp import web
+
+from worker.web.listener import Listener, bind
 
 log = logging.getLogger(__name__)
 
@@ -48,50 +52,79 @@ async def serving(
 
     Yields the sockets that are listened on. Raises OSError where nothing can listen there.
     """
-    connections = _Connections(limits)
+    connections = _Connections(runner, limits, tls)
     runner.app.middlewares.insert(0, connections.occupy)
     await runner.setup()
-    assert runner.server is not None
-    serve = runner.server
     try:
-        server = await asyncio.get_running_loop().create_server(
-            lambda: _Connection(serve(), connections),
-            **({"sock": listen} if isinstance(listen, socket.socket) else {"host": listen[0], "port": listen[1]}),
-            ssl=tls,
-            ssl_handshake_timeout=limits.head_seconds if tls else None,
-        )
+        sockets = (listen,) if isinstance(listen, socket.socket) else await bind(*listen)
+        listener = Listener(sockets, connections)
         try:
-            yield server.sockets
+            yield listener.sockets
         finally:
-            server.close()
+            listener.close()
+            await connections.give_up_handshakes()
     finally:
         await runner.cleanup()
 
 
 class _Connections:
-    """All open connections, the waiting ones in the order in which they began to wait."""
+    """All accepted connections, the waiting ones in the order in which they began to wait."""
 
-    def __init__(self, limits: ClientLimits) -> None:
+    def __init__(self, runner: web.AppRunner, limits: ClientLimits, tls: ssl.SSLContext | None) -> None:
         self.limits = limits
+        self._runner = runner
+        self._tls = tls
+        self._accepted: dict[_Connection, asyncio.Task[None]] = {}
         self._connected: dict[asyncio.BaseTransport, _Connection] = {}
         self._waiting: dict[_Connection, None] = {}
         self._told = False
+        self._short_at = 0
 
-    def join(self, transport: asyncio.BaseTransport, connection: _Connection) -> bool:
-        """Add a connection; False where there is no room and none can be made."""
-        full = len(self._connected) >= self.limits.connections
-        if full:
+    def enter(self, accepted: socket.socket) -> None:
+        """Count an accepted connection and begin with it, or close it where there is no room and none can be made."""
+        if len(self._accepted) >= self.limits.connections:
             self._tell()
             if not self._waiting:
-                return False
+                accepted.close()
+                return
             next(iter(self._waiting)).cut_off()
-        self._connected[transport] = connection
-        return True
+        assert self._runner.server is not None
+        connection = _Connection(self._runner.server(), self)
+        beginning = asyncio.get_running_loop().create_task(self._begin(connection, accepted))
+        # A callback and not a `finally`: a task that is cancelled before its first step never enters its coroutine.
+        beginning.add_done_callback(partial(self._begun, connection, accepted))
+        self._accepted[connection] = beginning
+        connection.wait_for_head()
 
-    def leave(self, transport: asyncio.BaseTransport, connection: _Connection) -> None:
-        self._connected.pop(transport, None)
+    async def _begin(self, connection: _Connection, accepted: socket.socket) -> None:
+        """Make the transport, by a handshake where there is TLS. A failure is the client's, and ends with its connection."""
+        try:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: connection,
+                accepted,
+                ssl=self._tls,
+                ssl_handshake_timeout=self.limits.head_seconds if self._tls else None,
+            )
+        except OSError as error:  # ssl.SSLError and TimeoutError are
+            log.debug("a connection failed as it began: %s", error, extra={"action": "connection_failed"})
+
+    def _begun(self, connection: _Connection, accepted: socket.socket, _: asyncio.Task[None]) -> None:
+        if not connection.is_open:
+            accepted.close()
+            connection.leave()
+
+    def join(self, transport: asyncio.BaseTransport, connection: _Connection) -> None:
+        self._connected[transport] = connection
+
+    def leave(self, transport: asyncio.BaseTransport | None, connection: _Connection) -> None:
+        """Forget a connection. One that is not made yet is given up."""
+        beginning = self._accepted.pop(connection, None)
+        if transport is None and beginning is not None:
+            beginning.cancel()
+        elif transport is not None:
+            self._connected.pop(transport, None)
         self._waiting.pop(connection, None)
-        if len(self._connected) < self.limits.connections // 2:
+        if len(self._accepted) < self.limits.connections // 2:
             self._told = False
 
     def wait(self, connection: _Connection) -> None:
@@ -99,6 +132,24 @@ class _Connections:
 
     def work(self, connection: _Connection) -> None:
         self._waiting.pop(connection, None)
+
+    def make_room(self) -> None:
+        """Close half of what waits, the longest first: there are no files left."""
+        self._short_at = len(self._accepted)
+        for connection in list(self._waiting)[: (len(self._waiting) + 1) // 2]:
+            connection.cut_off()
+
+    @property
+    def has_room_again(self) -> bool:
+        """Tell if half of what was open when there were no files left has gone since."""
+        return len(self._accepted) < self._short_at // 2
+
+    async def give_up_handshakes(self) -> None:
+        """End what has not become a connection yet."""
+        beginning = [task for connection, task in self._accepted.items() if not connection.is_open]
+        for task in beginning:
+            task.cancel()
+        await asyncio.gather(*beginning, return_exceptions=True)
 
     def _tell(self) -> None:
         """Warn once, until there is room again: a flood of connections must not flood the log."""
@@ -135,14 +186,21 @@ class _Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._idle = False
 
+    @property
+    def is_open(self) -> bool:
+        """Tell if it has a transport; before, it is a socket whose handshake is not over."""
+        return self._transport is not None
+
+    def wait_for_head(self) -> None:
+        """Begin to wait for the client: for its handshake, if there is one, and then anew for its first request."""
+        self._connections.wait(self)
+        self._limit(self._connections.limits.head_seconds)
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._connections.join(transport, self)
+        self._limit(self._connections.limits.head_seconds)
         self._served.connection_made(transport)
-        if self._connections.join(transport, self):
-            self._connections.wait(self)
-            self._limit(self._connections.limits.head_seconds)
-        else:
-            self._transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._idle:
@@ -160,7 +218,7 @@ class _Connection(asyncio.Protocol):
         self._served.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._leave()
+        self.leave()
         self._served.connection_lost(exc)
 
     def work(self) -> None:
@@ -177,14 +235,24 @@ class _Connection(asyncio.Protocol):
             self._limit(self._connections.limits.idle_seconds)
 
     def cut_off(self) -> None:
-        """Close at once: a reply that the client has not read by now is given up."""
-        assert self._transport is not None
+        """Close at once: a handshake that is not over, or a reply that the client has not read by now, is given up."""
+        transport = self._transport
         log.debug(
             "closed a connection that asked for nothing",
-            extra={"action": "connection_cut_off", "remote": self._transport.get_extra_info("peername")},
+            extra={
+                "action": "connection_cut_off",
+                "remote": None if transport is None else transport.get_extra_info("peername"),
+            },
         )
-        self._transport.abort()
-        self._leave()
+        if transport is not None:
+            transport.abort()
+        self.leave()
+
+    def leave(self) -> None:
+        """Be forgotten; what has no transport yet gets none."""
+        self._stop_the_clock()
+        self._connections.leave(self._transport, self)
+        self._transport = None
 
     def _limit(self, seconds: float) -> None:
         self._stop_the_clock()
@@ -194,9 +262,3 @@ class _Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-
-    def _leave(self) -> None:
-        self._stop_the_clock()
-        if self._transport is not None:
-            self._connections.leave(self._transport, self)
-            self._transport = None

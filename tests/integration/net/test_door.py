@@ -9,12 +9,14 @@ import pytest
 
 from tests.integration.net.way import CLOCK, recorder
 from tests.support.descriptors import open_descriptors
+from tests.support.policy import policy_of
 from tests.support.servers import dns
 from tests.support.servers.closing import turns
 from tests.support.servers.dns import DNSServer
-from tests.support.servers.door import loopback_door
+from tests.support.servers.door import loopback_door, trust_store
 from tests.support.servers.tcp import Listener, blackhole, closed_port
 from tests.support.waiting import until
+from worker.net.dns.resolver import Resolver
 from worker.net.door import Door, Endpoint
 from worker.net.failure import DoorError
 from worker.net.recorder import Recorder
@@ -203,6 +205,52 @@ async def test_where_the_kernel_leads_elsewhere_the_connection_is_closed(host: s
         await until(lambda: target.open == 0)
         assert target.received == b""
     assert refused.failure.code is FailureCode.DENIED
+
+
+def open_door_but_for_loopback() -> Door:
+    """The default blocks are off, and an operator denies loopback by name."""
+    policy = policy_of(deny=["127.0.0.0/8", "::1/128"], block_special_purpose=False)
+    return Door(policy=policy, resolver=Resolver(()), trust=trust_store(()))
+
+
+UNSPECIFIED = ["0.0.0.0", "0", "0x0", "0.0", "::", "[::]", "::ffff:0.0.0.0", "::ffff:0:0"]
+
+
+@pytest.mark.parametrize("host", UNSPECIFIED)
+async def test_the_unspecified_address_is_no_way_to_loopback_and_no_oracle(host: str) -> None:
+    leads_to = "::1" if host in ("::", "[::]") else "127.0.0.1"
+    async with Listener(host=leads_to) as target:
+        told = [await refusal(open_door_but_for_loopback(), host, port) for port in (target.port, closed_port())]
+        assert target.accepted == 0
+    assert {refused.failure.code for refused in told} == {FailureCode.DENIED}
+    assert len({refused.failure.message for refused in told}) == 1
+
+
+@pytest.mark.parametrize("host", UNSPECIFIED)
+async def test_nor_is_it_one_to_a_name_server_there(host: str) -> None:
+    async with DNSServer(zone("192.0.2.1"), host="::1" if host in ("::", "[::]") else "127.0.0.1") as server:
+        with pytest.raises(DoorError) as caught:
+            await open_door_but_for_loopback().nameservers(host, server.port, recorder())
+        assert server.asked == []
+    assert caught.value.failure.code is FailureCode.DENIED
+
+
+@pytest.mark.parametrize(("host", "leads_to"), [("0.0.0.0", "127.0.0.1"), ("::", "::1")])
+async def test_where_the_kernel_leads_a_datagram_elsewhere_none_is_sent(host: str, leads_to: str) -> None:
+    async with DNSServer(zone("192.0.2.1"), host=leads_to) as server:
+        door = loopback_door(allow=("0.0.0.0/8", "::/128", "127.0.0.0/8", "::1/128"))
+        servers = await door.nameservers(host, server.port, recorder())
+        with pytest.raises(DoorError) as caught:
+            await door.query(servers, NAME, "A", recorder())
+        assert server.asked == []
+    assert caught.value.failure.code is FailureCode.DENIED
+
+
+@pytest.mark.parametrize(("host", "leads_to"), [("0.0.0.0", "127.0.0.1"), ("[::]", "::1")])
+async def test_an_operators_own_resolver_may_be_called_this_machine(host: str, leads_to: str) -> None:
+    async with DNSServer(zone("127.0.0.1"), host=leads_to) as server, Listener() as target:
+        await opened(loopback_door(f"{host}:{server.port}"), NAME, target.port, recorder())
+    assert server.asked
 
 
 REBINDING = {

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ import pytest
 import trustme
 from aiohttp import web
 
+from tests.integration.web.short_of_files import FILES
+from tests.support.checkout import ROOT
 from worker.web.connections import ClientLimits, serving
 
 LONG = 60.0
@@ -201,19 +204,100 @@ async def test_where_all_are_busy_nobody_more_is_let_in() -> None:
         await again.close()
 
 
-async def test_a_tls_handshake_that_does_not_come_is_cut_off() -> None:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    authority = trustme.CA()
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    async with served(head=SHORT, tls=context) as server:
+async def test_a_tls_handshake_that_does_not_come_is_cut_off(
+    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext
+) -> None:
+    async with served(head=SHORT, tls=server_tls) as server:
         client = await server.connect()
         assert await client.rest() == b""
         await client.close()
-        trust = ssl.create_default_context()
-        authority.configure_trust(trust)
-        secured = Client(*await asyncio.open_connection("127.0.0.1", server.port, ssl=trust))
+        secured = Client(*await asyncio.open_connection("127.0.0.1", server.port, ssl=client_tls))
         assert await secured.ask() == b"hello"
         await secured.close()
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def server_tls(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+@pytest.fixture
+def client_tls(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+async def test_connections_that_owe_their_handshake_are_counted_and_go_first(
+    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served(connections=3, tls=server_tls) as server:
+        silent = [await server.connect() for _ in range(3)]
+        honest = Client(*await asyncio.open_connection("127.0.0.1", server.port, ssl=client_tls))
+        assert await silent[0].rest() == b""
+        assert await honest.ask() == b"hello"
+        flood = [await server.connect() for _ in range(30)]
+        for client in (*silent[1:], *flood[:-3]):
+            assert await client.rest() == b""
+        again = Client(*await asyncio.open_connection("127.0.0.1", server.port, ssl=client_tls))
+        assert await again.ask() == b"hello"
+        for client in (*silent, *flood, honest, again):
+            await client.close()
+    assert [record.action for record in caplog.records if record.levelname == "WARNING"] == ["connections_full"]  # type: ignore[attr-defined]
+
+
+async def test_a_stop_ends_handshakes_under_way(server_tls: ssl.SSLContext) -> None:
+    async with served(tls=server_tls) as server:
+        clients = [await server.connect() for _ in range(3)]
+    assert [await client.rest() for client in clients] == [b""] * 3
+    for client in clients:
+        await client.close()
+
+
+async def test_a_handshake_that_is_none_costs_its_client_alone(
+    server_tls: ssl.SSLContext, client_tls: ssl.SSLContext, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with served(connections=2, tls=server_tls) as server:
+        for _ in range(10):
+            client = await server.connect()
+            client.writer.write(GET)
+            await client.rest()
+            await client.close()
+        honest = Client(*await asyncio.open_connection("127.0.0.1", server.port, ssl=client_tls))
+        assert await honest.ask() == b"hello"
+        await honest.close()
+    assert not [record for record in caplog.records if record.exc_info]
+
+
+async def test_a_process_without_free_files_says_so_once_and_serves_who_asks() -> None:
+    program = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.integration.web.short_of_files",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd=ROOT,
+    )
+    assert program.stdout is not None
+    async with asyncio.timeout(60):
+        server = Server(int(await program.stdout.readline()))
+        silent = [await server.connect() for _ in range(3 * FILES)]
+        honest = await server.connect()
+        honest.writer.write(GET)
+        assert (await honest.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+        _, said = await program.communicate(b"")
+    for client in (*silent, honest):
+        await client.close()
+    assert said.decode().count("cannot accept connections (Too many open files)") == 1
+    assert b"Traceback" not in said
 
 
 async def test_a_stop_leaves_no_connection() -> None:

@@ -38,10 +38,15 @@ class NaivePolicy:
 
     def allows(self, address: bytes) -> bool:
         if len(address) == 4:
-            return self._passes(address)
+            return self._reaches(address)
         if address[:12] == bytes(10) + b"\xff\xff":
-            return self._passes(address[12:])
-        return self._passes(address) and all(self._passes(inner) for inner in self._inside(address))
+            return self._reaches(address[12:])
+        return self._reaches(address) and all(self._reaches(inner) for inner in self._inside(address))
+
+    def _reaches(self, address: bytes) -> bool:
+        """A kernel that is told to connect to 0.0.0.0 or :: connects to loopback."""
+        meant = {bytes(4): b"\x7f\x00\x00\x01", bytes(16): bytes(15) + b"\x01"}.get(address, address)
+        return self._passes(address) and self._passes(meant)
 
     def _passes(self, address: bytes) -> bool:
         for first, last in self.allow:
@@ -55,9 +60,12 @@ class NaivePolicy:
         table = IPV4 if len(address) == 4 else IPV6
         around = [row for row in table if row[0] <= address <= row[1]]
         if not around:
-            return True
+            return len(address) == 4 or address[0] >> 5 == 1 or self._is_nat64(address)
         narrowest = min(int.from_bytes(last) - int.from_bytes(first) for first, last, _ in around)
         return all(good for first, last, good in around if int.from_bytes(last) - int.from_bytes(first) == narrowest)
+
+    def _is_nat64(self, address: bytes) -> bool:
+        return any(address[: length // 8] == prefix[: length // 8] for prefix, length in self.nat64)
 
     def _inside(self, address: bytes) -> list[bytes]:
         found = []

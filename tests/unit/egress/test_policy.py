@@ -48,6 +48,47 @@ def test_the_deny_list_works_without_the_special_purpose_blocks() -> None:
     assert not allows(policy, "2002:a00:1::")
 
 
+UNSPECIFIED = ["0.0.0.0", "::", "::ffff:0.0.0.0", "64:ff9b::0.0.0.0", "2002::1"]
+LOOPBACK = ["127.0.0.0/8", "::1/128"]
+
+
+@pytest.mark.parametrize("address", UNSPECIFIED)
+def test_the_unspecified_address_is_judged_as_loopback_too(address: str) -> None:
+    assert allows(policy_of(block_special_purpose=False), address)
+    denied = policy_of(deny=LOOPBACK, block_special_purpose=False)
+    assert not allows(denied, address)
+    assert "loopback" in denied.judge(ip_address(address)).reason
+    assert [decision.allowed for _, decision in denied.readings(ip_address(address))][-1] is False
+    assert not allows(policy_of(deny=["0.0.0.0/32", "::/128"], block_special_purpose=False), address)
+
+
+def test_both_the_unspecified_address_and_loopback_must_be_allowed() -> None:
+    assert not allows(policy_of(allow=["0.0.0.0/32"]), "0.0.0.0")
+    assert not allows(policy_of(allow=["127.0.0.0/8"]), "0.0.0.0")
+    assert allows(policy_of(allow=["0.0.0.0/32", "127.0.0.1/32"]), "0.0.0.0")
+    assert allows(policy_of(allow=["::/128", "::1/128"]), "::")
+
+
+@pytest.mark.parametrize("address", ["4000::1", "1fff:ffff::", "fe00::1", "200::1", "64:ff9b:2::1", "::1:0:0:0"])
+def test_ipv6_outside_global_unicast_needs_an_allow(address: str) -> None:
+    decision = DEFAULT.judge(ip_address(address))
+    assert (decision.allowed, decision.option) == (False, "whitelistedRange.6")
+    assert "outside the global unicast space 2000::/3" in decision.message
+    policy = policy_of(allow=[f"{address}/128"])
+    assert allows(policy, address)
+    assert not [warning for warning in policy.warnings() if "changes nothing" in warning]
+    assert allows(policy_of(block_special_purpose=False), address)
+
+
+def test_the_prefix_of_a_translator_outside_it_is_judged_by_what_it_embeds() -> None:
+    policy = policy_of(nat64_prefixes=["4000:64::/96"])
+    assert allows(policy, "4000:64::8.8.8.8")
+    assert not allows(policy, "4000:64::10.0.0.1")
+    assert not allows(policy, "4000:65::8.8.8.8")
+    assert allows(DEFAULT, "64:ff9b::8.8.8.8")
+    assert not allows(policy_of(nat64_prefixes=["fd00:64::/96"]), "fd00:64::8.8.8.8"), "a block goes on denying"
+
+
 def test_an_allowed_outer_prefix_does_not_allow_what_is_embedded_in_it() -> None:
     policy = policy_of(allow=["2002::/16", "64:ff9b::/96"])
     assert not allows(policy, "2002:a00:1::")

@@ -43,8 +43,9 @@ def test_each_boundary_is_judged_as_its_most_specific_block(octets: bytes) -> No
         ("168.63.129.15", True), ("168.63.129.16", False), ("168.63.129.17", True), ("1.0.0.0", True),
         ("2001:1::", False), ("2001:1::1", True), ("2001:1::3", True), ("2001:1::4", False), ("2001:200::", True),
         ("2001:f:ffff:ffff:ffff:ffff:ffff:ffff", False), ("2001:20::", True), ("2001:3f:ffff::", True),
-        ("2001:40::", False), ("2001:db7:ffff::", True), ("2001:db9::", True), ("3ffe:ffff::", True), ("4000::", True),
-        ("fbff:ffff::", True), ("fc00::", False), ("fe00::", True), ("fe7f:ffff::", True), ("fec0::", False),
+        ("2001:40::", False), ("2001:db7:ffff::", True), ("2001:db9::", True), ("3ffe:ffff::", True), ("2000::", True),
+        ("1fff:ffff::", False), ("4000::", False),
+        ("fbff:ffff::", False), ("fc00::", False), ("fe00::", False), ("fe7f:ffff::", False), ("fec0::", False),
     ],
 )  # fmt: skip
 def test_known_neighbours(address: str, allowed: bool) -> None:
@@ -96,10 +97,12 @@ def test_python_agrees_outside_its_known_differences() -> None:
     known = [
         tuple(ip_address(text).packed for text in line.split()[:2]) for line in PYTHON_DIFFERS.strip().splitlines()
     ]
-    agreed = 0
+    agreed, octets_of_nat64 = 0, ip_address("64:ff9b::").packed[:12]
     for octets in boundaries_ipv4() + boundaries_ipv6():
         if any(first <= octets <= last for first, last in known if len(first) == len(octets)):
             continue
+        if len(octets) == 16 and octets[0] >> 5 != 1 and octets[:12] != octets_of_nat64:
+            continue  # Python calls global what IANA has given to nobody
         assert ip_address(octets).is_global == DEFAULT.judge(ip_address(octets)).allowed, str(ip_address(octets))
         agreed += 1
-    assert agreed > 80
+    assert agreed >= 80

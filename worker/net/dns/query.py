@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from worker.egress.nameserver import Nameserver
 from worker.errors import SyntheticsError
-from worker.net.dial import dial
+from worker.net.dial import compare_peer, dial
 from worker.net.dialogue import Dialogue
 from worker.net.dns.wire import (
     DNSReply,
@@ -56,7 +56,10 @@ class TimedReply:
 
 
 async def ask(server: Nameserver, question: Question, seconds: float, recorder: Recorder) -> TimedReply:
-    """The server's answer, whatever its rcode, within *seconds*, TCP included. Raises NoReplyError."""
+    """The server's answer, whatever its rcode, within *seconds*, TCP included.
+
+    Raises NoReplyError, and DoorError(DENIED) as `dial` does.
+    """
     so_far = ""
     try:
         async with recorder.limit(seconds):
@@ -82,6 +85,7 @@ async def _ask_udp(server: Nameserver, question: Question, recorder: Recorder) -
         sock.setblocking(False)  # noqa: FBT003  # the standard library's signature
         request_stamps(sock)
         sock.connect((str(server.address), server.port))
+        compare_peer(sock, server.address, server.port)
         sock.send(encode_query(question, query_id))
         for _ in range(MAX_FOREIGN):
             datagram, arrived = await _receive(sock)

@@ -22,7 +22,7 @@ import aiodns
 import pycares
 
 from worker.egress.hosts import Address, Name, unmapped
-from worker.egress.nameserver import Nameserver
+from worker.egress.nameserver import Nameserver, of_this_machine
 from worker.net.dns.query import NoReplyError, ask
 from worker.net.dns.wire import DNSReply, Question
 from worker.net.failure import DoorError, no_answer_within, of_rcode, unresolved
@@ -76,7 +76,7 @@ class Resolver:
         use_host: bool = False,
         ipv6: bool = False,
     ) -> None:
-        self.servers = tuple(servers)
+        self.servers = tuple(map(of_this_machine, servers))
         self._use_host = use_host
         self._types = ("A", "AAAA") if ipv6 else ("A",)
 
@@ -187,7 +187,7 @@ def host_nameservers(path: Path) -> tuple[Nameserver, ...]:
     for words in map(str.split, lines):
         if len(words) > 1 and words[0] == "nameserver" and "%" not in words[1]:
             with suppress(ValueError):
-                servers.append(Nameserver(ip_address(words[1])))
+                servers.append(of_this_machine(Nameserver(ip_address(words[1]))))
     return tuple(servers)
 
 
