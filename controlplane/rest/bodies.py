@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from aiohttp import web
 
@@ -21,6 +21,9 @@ BUDGET_BYTES = 64 * 1024 * 1024
 """Eight pushes of the largest size. A body is held some three times over while it is opened and read."""
 SHARE = 4
 """Locations whose workers can fill the budget only together."""
+LARGE_BYTES = 64 * 1024
+"""A body beyond this is worked on alone: reading it, and what it names, takes tens of milliseconds of the one loop, and between
+two of its steps everybody else has a turn. A pull that holds 1,000 leases has less."""
 _CHUNK = 64 * 1024
 
 
@@ -30,6 +33,7 @@ class BodyBudget:
     def __init__(self, size: int = BUDGET_BYTES) -> None:
         self._size = size
         self._taken: Counter[str] = Counter()
+        self._large = asyncio.Lock()
 
     @property
     def taken(self) -> int:
@@ -47,6 +51,10 @@ class BodyBudget:
         self._taken[location] -= size
         if not self._taken[location]:
             del self._taken[location]
+
+    def turn(self, body: bytes) -> AbstractAsyncContextManager[None]:
+        """Hold this while working on *body*: large ones come one after another."""
+        return self._large if len(body) > LARGE_BYTES else nullcontext()
 
 
 @asynccontextmanager

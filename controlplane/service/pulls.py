@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -65,16 +66,27 @@ async def pull(
 
     A worker that was no longer *present* when its turn came is given nothing: nobody would get it. Raises SequenceError.
     """
+    location, worker = caller.access.location.id, caller.worker
     try:
+        async with database.read() as connection:  # what grows with what the worker holds keeps nobody else waiting
+            rows = await dispatch.given(connection, location=location, worker=worker)
+            cancel = await dispatch.unwanted(connection, rows, location=location, holding=message.holding)
         async with database.write() as connection:
-            return await _pull(connection, clock, grace, caller, message, present)
+            return await _pull(connection, clock, grace, caller, message, present, rows, cancel)
     except StatementError:
         grace.interrupted()
         raise
 
 
 async def _pull(
-    connection: AsyncConnection, clock: Clock, grace: Grace, caller: Caller, message: Pull, present: Present
+    connection: AsyncConnection,
+    clock: Clock,
+    grace: Grace,
+    caller: Caller,
+    message: Pull,
+    present: Present,
+    rows: Sequence[Any],
+    cancel: tuple[str, ...],
 ) -> HandedOut:
     now = epoch.milliseconds(clock)  # now that it is this pull's turn: it may have waited for the lock
     expiry = grace.expiry(now)
@@ -85,8 +97,7 @@ async def _pull(
     )
     if last is not None:
         raise SequenceError(last)
-    back = await dispatch.take_back(connection, location=location, worker=worker, pull=message, now=now)
-    cancel = await dispatch.unwanted(connection, location=location, holding=message.holding)
+    back = await dispatch.take_back(connection, rows, location=location, worker=worker, pull=message, now=now)
     taker = Taker(
         location=location,
         worker=worker,

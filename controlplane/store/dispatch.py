@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
-from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy import Select, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import leases
@@ -16,6 +17,9 @@ from controlplane.schedule import following, start_before
 from controlplane.store import runs
 from controlplane.store.tables import assignments, jobs, results, tests, workers
 from worker.wire.messages import Pull
+
+MOST_UNKNOWN = 500
+"""Leases that a worker holds and does not have, of one pull: results that others delivered first come in handfuls."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,21 +50,23 @@ class Taker:
 _assigned_to_job = (assignments.c.test_id == jobs.c.test_id) & (assignments.c.location_id == jobs.c.location_id)
 
 
+async def given(connection: AsyncConnection, *, location: str, worker: str) -> Sequence[Any]:
+    """The open jobs that *worker* has. Read before a pull's transaction: a worker's own pulls come one after another."""
+    rows = await connection.execute(
+        select(jobs.c.id, jobs.c.delivery, jobs.c.until, jobs.c.test_id, assignments.c.job_id.label("current"))
+        .outerjoin(assignments, _assigned_to_job)
+        .where(jobs.c.location_id == location, jobs.c.worker == worker, jobs.c.closed.is_(None))
+    )
+    return rows.all()
+
+
 async def take_back(
-    connection: AsyncConnection, *, location: str, worker: str, pull: Pull, now: int
+    connection: AsyncConnection, rows: Sequence[Any], *, location: str, worker: str, pull: Pull, now: int
 ) -> leases.Returned:
-    """Mark what the worker released, and what it was given and does not hold, as free for anybody.
+    """Of the jobs that were *given*, mark what the worker released, and what it does not hold, as free for anybody.
 
     A run that has ended, and whose result the worker cannot deliver, keeps its test's next run waiting no longer than `until`.
     """
-    rows = (
-        await connection.execute(
-            select(jobs.c.id, jobs.c.delivery, jobs.c.until, jobs.c.test_id, assignments.c.job_id.label("current"))
-            .outerjoin(assignments, _assigned_to_job)
-            .where(jobs.c.location_id == location, jobs.c.worker == worker, jobs.c.closed.is_(None))
-            .with_for_update(of=jobs)
-        )
-    ).all()
     back = leases.returned(
         [(row.id, row.delivery) for row in rows],
         holding=(*pull.holding, *pull.finished),
@@ -68,17 +74,19 @@ async def take_back(
         degraded=pull.degraded,
         restarted=pull.restarted,
     )
-    await _free(connection, back.released, failed=False)
-    await _free(connection, back.unanswered, failed=back.failed)
+    await _free(connection, worker, back.released, failed=False)
+    await _free(connection, worker, back.unanswered, failed=back.failed)
     ended = leases.ended(pull.finished)
     passed = [row.test_id for row in rows if row.current == row.id and row.until <= now and row.id in ended]
     await _let_go_on(connection, location, passed)
     return back
 
 
-async def _free(connection: AsyncConnection, ids: Sequence[str], *, failed: bool) -> None:
+async def _free(connection: AsyncConnection, worker: str, ids: Sequence[str], *, failed: bool) -> None:
+    """Free jobs that *worker* still has."""
     if ids:
-        freed = update(jobs).where(jobs.c.id == bindparam("job")).values(worker=None)
+        still = (jobs.c.id == bindparam("job")) & (jobs.c.worker == worker) & jobs.c.closed.is_(None)
+        freed = update(jobs).where(still).values(worker=None)
         statement = freed if failed else freed.values(released=jobs.c.released + 1)
         await connection.execute(statement, [{"job": job} for job in ids])
 
@@ -92,22 +100,35 @@ async def _let_go_on(connection: AsyncConnection, location: str, passed: Sequenc
         )
 
 
-async def unwanted(connection: AsyncConnection, *, location: str, holding: Collection[str]) -> tuple[str, ...]:
-    """Leases among *holding* whose run nobody waits for: another lease's result won, or the test is gone."""
-    named = {lease: read[0] for lease in holding if (read := leases.read_lease(lease)) is not None}
-    if not named:
+async def unwanted(
+    connection: AsyncConnection, rows: Sequence[Any], *, location: str, holding: Collection[str]
+) -> tuple[str, ...]:
+    """Leases among *holding* whose run nobody waits for: another lease's result won, or the test is gone.
+
+    What was *given* is open and wanted; of the others one pull looks up `MOST_UNKNOWN` at most, and those after it the rest.
+    """
+    wanted = {row.id for row in rows}
+    named = {lease: job for lease, job in _named(holding) if job not in wanted}
+    unknown = dict(islice(named.items(), MOST_UNKNOWN))
+    if not unknown:
         return ()
-    rows = await connection.execute(
+    found = await connection.execute(
         select(jobs.c.id, jobs.c.closed, results.c.lease)
         .outerjoin(results, results.c.job_id == jobs.c.id)
         .where(
             jobs.c.location_id == location,
-            jobs.c.id.in_(sorted(set(named.values()))),
+            jobs.c.id.in_(sorted(set(unknown.values()))),
             jobs.c.closed.in_(("result", "cancelled")),
         )
     )
-    winner = {row.id: row.lease for row in rows}
-    return tuple(lease for lease, job in named.items() if job in winner and winner[job] != lease)
+    winner = {row.id: row.lease for row in found}
+    return tuple(lease for lease, job in unknown.items() if job in winner and winner[job] != lease)
+
+
+def _named(holding: Collection[str]) -> Iterator[tuple[str, str]]:
+    for lease in holding:
+        if (read := leases.read_lease(lease)) is not None:
+            yield lease, read[0]
 
 
 async def give_out(
@@ -164,19 +185,27 @@ def _fitting(offered: Sequence[Lease], taker: Taker) -> list[Lease]:
 
 
 async def _unheld(connection: AsyncConnection, location: str, expiry: int) -> Sequence[Any]:
-    seen = (workers.c.location_id == jobs.c.location_id) & (workers.c.id == jobs.c.worker)
-    rows = await connection.execute(
+    query = (
         select(jobs, workers.c.last_seen, tests.c.definition)
         .join(tests, tests.c.public_id == jobs.c.test_id)
-        .outerjoin(workers, seen)
-        .where(
-            jobs.c.location_id == location,
-            jobs.c.closed.is_(None),
-            or_(jobs.c.worker.is_(None), workers.c.last_seen.is_(None), workers.c.last_seen < expiry),
-        )
-        .with_for_update(of=jobs, skip_locked=True)
+        .where(jobs.c.location_id == location)
     )
-    return rows.all()
+    return [row for part in unheld(query, expiry) for row in (await connection.execute(part)).all()]
+
+
+def unheld(query: Select[Any], expiry: int) -> tuple[Select[Any], Select[Any]]:
+    """*query*, of open jobs that nobody has, and of those whose worker was not seen since *expiry*.
+
+    Two statements, each with an index of its own: one for both reads every job that is held anywhere.
+    """
+    seen = (workers.c.location_id == jobs.c.location_id) & (workers.c.id == jobs.c.worker)
+    opened = query.where(jobs.c.closed.is_(None)).with_for_update(of=jobs, skip_locked=True)
+    nobody = opened.outerjoin(workers, seen).where(jobs.c.worker.is_(None))
+    gone = workers.alias("gone")
+    silent = opened.join(workers, seen).where(
+        jobs.c.worker.in_(select(gone.c.id).where(gone.c.last_seen < expiry)), workers.c.last_seen < expiry
+    )
+    return nobody, silent
 
 
 def open_job(row: Any) -> leases.LeasedJob:

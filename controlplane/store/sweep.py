@@ -18,7 +18,7 @@ from controlplane.leases import LEASE_TTL, JobState
 from controlplane.schedule import Missed, Run, settle
 from controlplane.store import results as stored
 from controlplane.store import runs
-from controlplane.store.dispatch import open_job
+from controlplane.store.dispatch import open_job, unheld
 from controlplane.store.tables import assignments, jobs, locations, tests, workers
 from worker.apitest.result import Result, Status
 
@@ -69,15 +69,11 @@ async def _set(connection: AsyncConnection, row: Any, run: Run | None) -> None:
 
 async def settle_jobs(connection: AsyncConnection, *, now: int, expiry: int) -> int:
     """Close jobs that nobody holds and nobody can start any more; how many there were, at most `BATCH`."""
-    seen = (workers.c.location_id == jobs.c.location_id) & (workers.c.id == jobs.c.worker)
-    rows = await connection.execute(
+    query = (
         select(jobs, workers.c.last_seen, tests.c.name, tests.c.subtype, tests.c.version, locations.c.enabled)
         .join(tests, tests.c.public_id == jobs.c.test_id)
         .join(locations, locations.c.id == jobs.c.location_id)
-        .outerjoin(workers, seen)
         .where(
-            jobs.c.closed.is_(None),
-            or_(jobs.c.worker.is_(None), workers.c.last_seen.is_(None), workers.c.last_seen < expiry),
             or_(
                 jobs.c.until <= now,
                 jobs.c.delivery - jobs.c.released >= leases.MAX_FAILED,
@@ -85,10 +81,10 @@ async def settle_jobs(connection: AsyncConnection, *, now: int, expiry: int) -> 
             ),
         )
         .limit(BATCH)
-        .with_for_update(of=jobs, skip_locked=True)
     )
+    rows = [row for part in unheld(query, expiry) for row in (await connection.execute(part)).all()]
     closed = 0
-    for row in rows.all():
+    for row in rows:
         match leases.state(open_job(row), now=now, expiry=expiry):
             case JobState.LOST if row.enabled:  # the workers of a disabled one are not heard, and may be well
                 await _note_job(connection, row, "lost", _why_lost(row), now=now)

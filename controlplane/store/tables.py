@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0002"
+REVISION = "0003"
 """The migration that these tables are the outcome of."""
 
 metadata = MetaData()
@@ -75,6 +75,7 @@ workers = Table(
     Column("running", Integer, nullable=False),
     Column("draining", Boolean, nullable=False),
     Column("degraded", String(200)),
+    Index("workers_by_sight", "last_seen"),
 )
 """One row is one worker process. *last_seen* is its last pull, and what all of its leases live by."""
 
@@ -123,7 +124,7 @@ jobs = Table(
     Column("worker", String(64)),
     Column("closed", String(10)),
     Column("closed_at", BigInteger),
-    Index("jobs_open", "closed", "location_id"),
+    Index("jobs_open", "closed", "worker", "location_id"),
     Index("jobs_by_closing", "closed_at"),
 )
 """One run that was given out at least once. *worker* has it, or nobody (null: given back). *closed* is null while it is

@@ -1,4 +1,4 @@
-"""SeenWorker processes: the numbers of their requests, their last pull, and their reports of themselves."""
+"""Worker processes: the numbers of their requests, their last pull, and their reports of themselves."""
 
 from __future__ import annotations
 
@@ -6,11 +6,22 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, exists, select, update
+from sqlalchemy import delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from controlplane.errors import RefusedError
 from controlplane.store.tables import jobs, workers
 from worker.wire.messages import Pull
+
+MOST_WORKERS = 1000
+"""Processes of one location that are known at a time. Each start makes a new one, and so does whoever has the location's key."""
+REPLAYABLE = 10 * 60 * 1000
+"""Milliseconds for which a process's numbers are kept at least: twice the skew of the clocks, after which a replay is refused."""
+
+_awaited = exists().where(
+    jobs.c.location_id == workers.c.location_id, jobs.c.worker == workers.c.id, jobs.c.closed.is_(None)
+)
+"""An open job waits for the process."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +86,20 @@ async def _advance(
         return None
     last: int | None = await connection.scalar(select(column).where(mine))
     if last is None:
+        await _make_room(connection, location, now=first["first_seen"])
         await connection.execute(workers.insert().values(location_id=location, id=worker, **first, **values))
     return last
+
+
+async def _make_room(connection: AsyncConnection, location: str, *, now: int) -> None:
+    """Forget the location's processes of long ago where it has very many. Raises RefusedError where it has them all the same."""
+    here = workers.c.location_id == location
+    many = select(func.count()).select_from(workers).where(here)
+    if (await connection.scalar(many) or 0) < MOST_WORKERS:
+        return
+    await connection.execute(delete(workers).where(here, workers.c.last_seen < now - REPLAYABLE, ~_awaited))
+    if (await connection.scalar(many) or 0) >= MOST_WORKERS:
+        raise RefusedError(429, "workers", f"the location has {MOST_WORKERS} worker processes already")
 
 
 async def list_all(connection: AsyncConnection) -> Sequence[SeenWorker]:
@@ -99,7 +122,4 @@ async def list_all(connection: AsyncConnection) -> Sequence[SeenWorker]:
 
 async def forget(connection: AsyncConnection, *, before: int) -> None:
     """Drop processes last seen before *before* that no open job waits for. Their numbers may go: older dates are refused."""
-    waiting = exists().where(
-        jobs.c.location_id == workers.c.location_id, jobs.c.worker == workers.c.id, jobs.c.closed.is_(None)
-    )
-    await connection.execute(delete(workers).where(workers.c.last_seen < before, ~waiting))
+    await connection.execute(delete(workers).where(workers.c.last_seen < before, ~_awaited))

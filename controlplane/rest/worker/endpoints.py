@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 PULL = "/worker/v1/pull"
 RESULTS = "/worker/v1/results"
+MOST_NAMED = 10
+"""Records of one pull about jobs that never arrived: one worker could name ten thousand, a record each."""
 
 
 def routes(prefix: str = "") -> list[web.RouteDef]:
@@ -39,9 +41,12 @@ async def pull(context: Context, asked: Asked) -> HandlerReply:
     given = await pulls.pull(
         context.database, context.clock, context.grace, asked.caller, message, present=asked.present
     )
-    for job in given.unanswered:
+    for job in given.unanswered[:MOST_NAMED]:
         extra = {"action": "job_unanswered", "job": job, "worker": asked.caller.worker}
         log.warning("a job never arrived: offering it again", extra=extra)
+    if (more := len(given.unanswered) - MOST_NAMED) > 0:
+        extra = {"action": "job_unanswered", "jobs": str(more), "worker": asked.caller.worker}
+        log.warning("%d more jobs never arrived: offering them again", more, extra=extra)
     if given.job_key is None:
         raise RefusedError(
             403, "keys", "none of the worker's private keys is one of this location: an old config file?"

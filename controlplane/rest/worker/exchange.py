@@ -83,7 +83,9 @@ def exchange(
                 body=body,
                 present=lambda: request.transport is not None and not request.transport.is_closing(),
             )
-            return _signed(context, verified, await _answer(context, endpoint, asked))
+            async with context.bodies.turn(body):
+                answer = await _answer(context, endpoint, asked)
+            return _signed(context, verified, answer)
 
     return handle
 
