@@ -151,8 +151,14 @@ def run_(session: Session, name: str) -> None:
 async def _run_now(session: Session, name: str) -> tuple[str, ...]:
     async with session.open() as database:
         places = await tests.run_now(database, session.clock, name)
+        everywhere = () if places else await tests.assigned_to(database, name)
+    if everywhere:
+        disabled = ", ".join(everywhere)
+        raise UnusableError(
+            f"test {name!r} is assigned to disabled locations only: {disabled}; `location enable` undoes that"
+        )
     if not places:
-        raise UnusableError(f"test {name!r} is assigned to no enabled location; `test push --location` assigns it")
+        raise UnusableError(f"test {name!r} is assigned to no location; `test push --location` assigns it")
     return places
 
 

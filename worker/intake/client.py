@@ -23,7 +23,8 @@ from worker.clock import Clock
 from worker.egress.proxy import Proxy
 from worker.errors import EnvelopeError, MessageError, SignatureError, SyntheticsError
 from worker.intake.backoff import retry_after_seconds
-from worker.intake.replies import Reaction, likely_cause, of_signed_reply
+from worker.intake.replies import Reaction, of_signed_reply
+from worker.intake.trouble import likely_cause, of_exchange_error
 from worker.wire import envelope, messages, signing
 from worker.wire.keys import PrivateKey, PublicKey
 from worker.wire.messages import Jobs, Pull, Refusal, ResultItem, Results, ResultsReply
@@ -188,7 +189,7 @@ class Intake:
         except SignatureError as error:
             # Whoever sent this, it was not our control plane: nothing in it is believed but a short Retry-After.
             raise IntakeError(
-                f"an unsigned reply, HTTP {reply.status}: {likely_cause(reply.status)} ({error})",
+                f"an unsigned reply, HTTP {reply.status}: {likely_cause(reply.status, self._peer.proxy)} ({error})",
                 reaction=Reaction.RETRY,
                 status=reply.status,
                 retry_after=retry_after_seconds(reply.headers.get("Retry-After")),
@@ -216,9 +217,12 @@ class Intake:
                     body=content,
                 )
         except TimeoutError as error:
-            raise IntakeError(f"no reply from {self._host} in {TIMEOUT:.0f} s", reaction=Reaction.RETRY) from error
+            through = "" if proxy is None else f" through the proxy {proxy}"
+            raise IntakeError(
+                f"no reply from {self._host}{through} in {TIMEOUT:.0f} s", reaction=Reaction.RETRY
+            ) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise IntakeError(_describe(error, self._host), reaction=Reaction.RETRY) from error
+            raise IntakeError(of_exchange_error(error, self._host, proxy), reaction=Reaction.RETRY) from error
 
 
 def _proxy_url(proxy: Proxy) -> URL:
@@ -263,27 +267,6 @@ def _refused(reply: _Reply, refusal: Refusal, reaction: Reaction) -> IntakeError
         status=reply.status,
         retry_after=retry_after_seconds(reply.headers.get("Retry-After")),
     )
-
-
-def _describe(error: Exception, host: str) -> str:
-    """One line for the log, never the exception's own text: that may hold the proxy's URL with its credentials."""
-    match error:
-        case aiohttp.ClientConnectorCertificateError():
-            return f"the certificate of {host} is not trusted ({error.certificate_error}): is a caFile missing?"
-        case aiohttp.ClientConnectorDNSError():
-            return f"{host} cannot be resolved"
-        case aiohttp.ClientProxyConnectionError():
-            return f"the proxy for {host} cannot be reached"
-        case aiohttp.ClientHttpProxyError():
-            return f"the proxy for {host} answers HTTP {error.status}"
-        case aiohttp.ClientConnectorError():
-            return f"cannot connect to {host}: {error.strerror or type(error.os_error).__name__}"
-        case aiohttp.ServerDisconnectedError():
-            return f"{host} closed the connection without a reply"
-        case ValueError():
-            return f"{host} sent {error}"
-        case _:
-            return f"the exchange with {host} failed: {type(error).__name__}"
 
 
 UnreadableBatch = (EnvelopeError, MessageError)

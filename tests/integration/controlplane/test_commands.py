@@ -172,7 +172,8 @@ def test_a_disabled_location_schedules_nothing(run: Run, location: str) -> None:
     assert listed(run, "test")[0]["locations"][0]["due_at"] is None
     push(run, location, http_test(name="other"))
     assert all(one["locations"][0]["due_at"] is None for one in listed(run, "test"))
-    assert "no enabled location" in run("test", "run", "shop", code=2).output
+    output = run("test", "run", "shop", code=2).output
+    assert "assigned to disabled locations only: office; `location enable` undoes that" in output
     run("location", "enable", location)
     assert all(one["locations"][0]["due_at"] is not None for one in listed(run, "test"))
 
