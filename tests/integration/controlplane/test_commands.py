@@ -48,6 +48,22 @@ def location(run: Run) -> str:
     return "office"
 
 
+def test_the_config_file_may_be_standard_output(run: Run, tmp_path: Path) -> None:
+    for command in ("create", "rotate"):
+        done = run("location", command, "office", "--output", "-")
+        assert json.loads(done.stdout)["accessKey"]
+        assert "standard output" in done.stderr
+        assert "secret" not in done.stderr.lower()
+    assert not Path("-").exists()
+
+
+def test_definitions_may_come_from_standard_input(run: Run, location: str) -> None:
+    pushed = run("test", "push", "-", "--location", location, input=json.dumps(http_test()))
+    assert pushed.output.startswith("added")
+    refused = run("test", "push", "-", "--location", location, input="{", code=2)
+    assert refused.output.startswith("-: is not valid JSON")
+
+
 def push(run: Run, location: str, *tests: dict[str, Any], code: int = 0) -> Result:
     Path("tests.json").write_text(json.dumps(list(tests)))
     return run("test", "push", "tests.json", "--location", location, code=code)
