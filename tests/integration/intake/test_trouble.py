@@ -14,7 +14,7 @@ import trustme
 from aiohttp import web
 from aiohttp.client_reqrep import ConnectionKey
 
-from tests.integration.intake.test_client import client_of, pull
+from tests.integration.intake.clients import client_of, pull
 from tests.support.servers.controlplane import ProtocolServer, protocol_server
 from tests.support.servers.proxy import HTTPProxy
 from worker.egress.proxy import Proxy

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.definitions import STATUS, api_test, http_test
-from tests.unit.apitest.test_parse_recorded import RECORDED
+from tests.support.recordings import RECORDED
 from worker.apitest.parse import parse
 from worker.apitest.spelling import misspelt
 
