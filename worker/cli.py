@@ -92,6 +92,8 @@ def _prepared(argv: Sequence[str], serve: Serve | None) -> Callable[[], int]:
             return _policy(line, argv)
         case "spool":
             return _spool(line, argv)
+        case "doctor":
+            return _doctor(line, argv)
     return _serve(argv, serve)
 
 
@@ -174,6 +176,25 @@ def _spool(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
         return lambda: _run(push_spool(loaded.config, room, show=_show, complain=_complain))
     as_json = "json" in line.switches
     return lambda: show_spool(loaded.config, room, as_json=as_json, show=_show, complain=_complain)
+
+
+def _doctor(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
+    """A config that no worker could serve with is a finding, as long as a test could be run with it."""
+    from worker.clock import SystemClock
+    from worker.commands.doctor import doctor
+    from worker.config.load import load, load_local
+
+    mistakes: Sequence[ConfigError] = ()
+    loaded: Loaded[LocalConfig]
+    try:
+        loaded = load(argv)
+    except ConfigErrors as error:
+        loaded, mistakes = load_local(argv), error.errors
+    _log_to_stderr(loaded)
+    config, warnings, as_json = loaded.config, loaded.warnings, "json" in line.switches
+    return lambda: _run(
+        doctor(config, SystemClock(), mistakes=mistakes, warnings=warnings, as_json=as_json, show=_show)
+    )
 
 
 def _loaded(argv: Sequence[str]) -> Loaded[LocalConfig]:

@@ -259,7 +259,7 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="json", kind=ValueKind.BOOLEAN, group=Group.COMMAND, default=False, sources=BY_FLAG,
-        help="With check, validate, policy and spool list: one JSON object a line instead of text.",
+        help="With check, validate, policy, doctor and spool list: one JSON object a line instead of text.",
     ),
     Option(
         name="failuresOnly", abbreviations=("failures-only",), kind=ValueKind.BOOLEAN, group=Group.COMMAND, default=False,

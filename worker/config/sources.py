@@ -21,12 +21,12 @@ from worker.config.written import from_text
 from worker.errors import ConfigError
 from worker.text import nearest, quoted
 
-COMMANDS = ("run", "check", "validate", "policy", "spool")
+COMMANDS = ("run", "check", "validate", "policy", "doctor", "spool")
 OPERANDS = {"check": "FILE", "validate": "FILE", "policy": "HOST"}
 """What a command works on; `spool` has its own, and the others take nothing."""
 SPOOL_ACTIONS = ("list", "push", "drop")
 COMMANDS_OF = {
-    "json": ("check", "validate", "policy", "spool list"),
+    "json": ("check", "validate", "policy", "doctor", "spool list"),
     "failuresOnly": ("check",),
     "allowUpdate": ("validate",),
 }

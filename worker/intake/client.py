@@ -84,6 +84,14 @@ class _Reply:
     body: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Greeting:
+    """The answer of whoever answers at the intake's URL: nobody signed it. *line* is its first line, foreign text."""
+
+    status: int
+    line: str
+
+
 class Intake:
     """The two calls of the protocol. Use as an async context manager; one pull and one push may be under way at a time."""
 
@@ -146,6 +154,11 @@ class Intake:
         except MessageError as error:
             raise IntakeError(str(error), reaction=Reaction.RETRY, status=reply.status) from error
 
+    async def greet(self) -> Greeting:
+        """Ask for the plain line that a control plane shows to anybody, by the way of everything else. Raises IntakeError."""
+        reply = await self._send("GET", self._prefix + "/", b"", {})
+        return Greeting(status=reply.status, line=reply.body.decode(errors="replace").partition("\n")[0])
+
     def seal(self, payload: bytes) -> bytes:
         """Encrypt for the control plane: what leaves this process, by the wire or to the disk."""
         location = self._identity.credentials.location
@@ -181,7 +194,7 @@ class Intake:
             ),
             self._clock.now() + self.clock_offset,
         )
-        reply = await self._post(path, body, signed.headers)
+        reply = await self._send("POST", path, body, signed.headers)
         try:
             date = signing.verify_reply(
                 signed, self._identity.credentials, status=reply.status, headers=reply.headers, body=reply.body
@@ -198,14 +211,17 @@ class Intake:
         self.clock_offset = offset_of(date - self._clock.now())
         return reply
 
-    async def _post(self, path: str, body: bytes, headers: dict[str, str]) -> _Reply:
+    async def _send(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> _Reply:
         if self._session is None:
             raise RuntimeError("the intake is used outside its context")
         proxy = self._peer.proxy
         try:
-            async with self._session.post(
+            async with self._session.request(
+                method,
                 self._base.with_path(path, encoded=True),
-                data=io.BytesIO(body),  # in pieces: a large push as one write would hold up the event loop
+                data=io.BytesIO(body)
+                if body
+                else None,  # in pieces: a large push as one write would hold up the event loop
                 headers=headers | {"Accept-Encoding": "identity", "User-Agent": self._agent},
                 allow_redirects=False,
                 proxy=None if proxy is None else _proxy_url(proxy),

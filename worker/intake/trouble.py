@@ -5,6 +5,7 @@ None repeats an exception's own text, which may hold the proxy's URL with its cr
 
 from __future__ import annotations
 
+import os
 import socket
 import ssl
 
@@ -100,4 +101,5 @@ def _of_handshake(error: Exception, peer: str) -> str:
 
 
 def _said(error: aiohttp.ClientConnectorError) -> str:
-    return error.strerror or type(error.os_error).__name__
+    number = error.os_error.errno or 0
+    return os.strerror(number) if number > 0 else error.strerror or type(error.os_error).__name__
