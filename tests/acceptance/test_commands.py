@@ -175,3 +175,12 @@ def test_a_closed_standard_input_is_no_definition_and_no_traceback(arguments: st
     else:
         assert done.returncode in (0, 1)
         assert "one" in done.stdout
+
+
+def test_a_push_from_a_closed_standard_input_is_one_sentence() -> None:
+    line = shlex.join(command("controlplane", "test", "push", "-", "--location", "office"))
+    done = subprocess.run(
+        ["bash", "-c", f"{line} <&-"], env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == "-: standard input is closed"
