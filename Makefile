@@ -26,8 +26,8 @@ help:
 	@echo "make image  the images of worker and control plane; ENGINE=podman works too"
 	@echo "make lock   the images' dependencies, resolved and pinned again"
 
-run: $(READY)
-	@$(BIN)/python -m examples.demo
+run: $(READY)  # Python itself would answer Ctrl-C with a traceback until the demo handles it.
+	@trap '' INT; exec $(BIN)/python -m examples.demo
 
 test: $(READY)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

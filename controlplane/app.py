@@ -24,6 +24,7 @@ from controlplane.service import upkeep
 from controlplane.store.database import Keyring, open_database
 from controlplane.store.engines.engine import Engine
 from worker.clock import Clock
+from worker.web.address import EVERYWHERE, listen
 from worker.web.connections import ClientLimits, serving
 from worker.wire import signing
 
@@ -35,8 +36,6 @@ PRUNE_SWEEPS = 60
 """Sweeps between looks at what is too old."""
 MOST_CONNECTIONS = 10_000
 """The limit however many files may be open: a worker needs two, and one process does not serve five thousand of them."""
-
-_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104 - names to recognise, not to listen on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +60,7 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Callable[[str],
     tls = _tls(settings)
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(_listen(settings.host, settings.port))
-        url = _url(settings.host, listener.getsockname()[1], secure=tls is not None)
+        url = _url(settings.host or "::", listener.getsockname()[1], secure=tls is not None)
         database = await open_database(settings.engine, settings.keyring, create=True)
         stack.push_async_callback(database.close)
         context = Context(
@@ -75,7 +74,7 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Callable[[str],
         runner = site.runner(site.build(context, public_urls=settings.public_urls))
         await stack.enter_async_context(serving(runner, listener, ClientLimits(connections=_room()), tls=tls))
         announce(url)
-        if settings.host in _EVERYWHERE and not settings.public_urls:
+        if settings.host in EVERYWHERE and not settings.public_urls:
             log.warning(
                 "requests signed for other names than %s are refused: say with --public-url how workers reach this",
                 url,
@@ -127,7 +126,7 @@ def _tls(settings: ServeSettings) -> ssl.SSLContext | None:
 
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+        return listen(host, port)
     except (OSError, OverflowError) as error:
         number = getattr(error, "errno", None) or 0
         reason = os.strerror(number) if number > 0 else getattr(error, "strerror", None) or str(error)
@@ -139,8 +138,8 @@ def _url(host: str, port: int, *, secure: bool) -> str:
 
 
 def _own_urls(url: str) -> tuple[str, ...]:
-    """The listen address as workers may write it: a loopback address also by its usual name."""
+    """The listen address as workers may write it: on loopback, and where all addresses are listened on, loopback by its names."""
     parts = urlsplit(url)
-    if parts.hostname in ("127.0.0.1", "::1", "localhost"):
+    if parts.hostname in ("127.0.0.1", "::1", "localhost", *EVERYWHERE):
         return tuple(f"{parts.scheme}://{host}:{parts.port}" for host in ("127.0.0.1", "[::1]", "localhost"))
     return (url,)

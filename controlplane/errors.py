@@ -7,6 +7,7 @@
         ├── UnusableError          an argument, a file or a definition that cannot be used as it is
         │   ├── NotFoundError          a name that nothing has
         │   └── ConflictError          a name that something else has, or that several have
+        ├── UnknownCallerError     a worker's request that proves nothing: answered by an unsigned 401, with the reason in our log
         ├── SequenceError          a worker's request whose number is not newer than the last one
         └── RefusedError           a worker's request that ends with a signed refusal
 
@@ -73,6 +74,10 @@ class ConflictError(UnusableError):
         self.place = place
         conflict = f"{len(ids)} {kind}s are named {name!r}" if ids else f"a {kind} named {name!r} exists"
         super().__init__(f"{place}: {conflict}" if place else conflict)
+
+
+class UnknownCallerError(ControlPlaneError):
+    """A worker's request whose access key opens nothing. The reason is for the log: the sender may be anybody."""
 
 
 class SequenceError(ControlPlaneError):

@@ -9,12 +9,13 @@ What a command needs is imported when it is asked for: a worker's parts take hal
 from __future__ import annotations
 
 import logging
+import os
 import shutil
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 from worker import __version__
 from worker.config.sources import CommandLine, read_command_line
@@ -34,7 +35,17 @@ Serve: TypeAlias = "Callable[[Config, Sequence[str]], Coroutine[None, None, int]
 
 
 def main() -> NoReturn:
+    hold_standard_streams()
     sys.exit(execute(sys.argv[1:]))
+
+
+def hold_standard_streams() -> None:
+    """Open the null device for every standard stream that was closed (`<&-`): the next file would take its number, and libuv
+    aborts the process for a socket of such a number.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        pass
+    os.close(descriptor)
 
 
 def execute(argv: Sequence[str], serve: Serve | None = None) -> int:
@@ -81,6 +92,8 @@ def _prepared(argv: Sequence[str], serve: Serve | None) -> Callable[[], int]:
             return _policy(line, argv)
         case "spool":
             return _spool(line, argv)
+        case "doctor":
+            return _doctor(line, argv)
     return _serve(argv, serve)
 
 
@@ -110,17 +123,28 @@ def _validate(line: CommandLine) -> Callable[[], int]:
 
     if line.findings.mistakes:
         raise ConfigErrors(line.findings.mistakes)
-    return lambda: validate(_found(line), as_json="json" in line.switches, show=_show, complain=_complain)
+    as_json, allow_update = "json" in line.switches, "allowUpdate" in line.switches
+    return lambda: validate(_found(line), as_json=as_json, allow_update=allow_update, show=_show, complain=_complain)
 
 
 def _check(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
     from worker import start
-    from worker.commands.check import as_line, check
+    from worker.commands.check import as_line, check, has_passed
 
     loaded = _loaded(argv)
-    shown = partial(as_line, as_json="json" in line.switches, colour=sys.stdout.isatty())
+    as_json, failures_only = "json" in line.switches, "failuresOnly" in line.switches
+    shown = partial(as_line, as_json=as_json, colour=sys.stdout is not None and sys.stdout.isatty())
     run = partial(start.check, loaded.config)
-    return lambda: _run(check(_found(line), run, show=lambda outcome: _show(shown(outcome)), complain=_complain))
+
+    def show(outcome: Any) -> None:
+        if not (failures_only and has_passed(outcome)):
+            _show(shown(outcome))
+
+    def sum_up(text: str) -> None:
+        if not as_json:
+            _show(text)
+
+    return lambda: _run(check(_found(line), run, show=show, complain=_complain, sum_up=sum_up))
 
 
 def _policy(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
@@ -154,6 +178,25 @@ def _spool(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
     return lambda: show_spool(loaded.config, room, as_json=as_json, show=_show, complain=_complain)
 
 
+def _doctor(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
+    """A config that no worker could serve with is a finding, as long as a test could be run with it."""
+    from worker.clock import SystemClock
+    from worker.commands.doctor import doctor
+    from worker.config.load import load, load_local
+
+    mistakes: Sequence[ConfigError] = ()
+    loaded: Loaded[LocalConfig]
+    try:
+        loaded = load(argv)
+    except ConfigErrors as error:
+        loaded, mistakes = load_local(argv), error.errors
+    _log_to_stderr(loaded)
+    config, warnings, as_json = loaded.config, loaded.warnings, "json" in line.switches
+    return lambda: _run(
+        doctor(config, SystemClock(), mistakes=mistakes, warnings=warnings, as_json=as_json, show=_show)
+    )
+
+
 def _loaded(argv: Sequence[str]) -> Loaded[LocalConfig]:
     """The options of a command that runs no worker. What `run` says of them when it starts is said here, too."""
     from worker.config.load import load_local
@@ -171,7 +214,7 @@ def _loaded(argv: Sequence[str]) -> Loaded[LocalConfig]:
 def _found(line: CommandLine) -> Iterable[Definition | Unusable]:
     from worker.commands.definitions import read_definitions
 
-    return read_definitions(line.operands, sys.stdin.buffer)
+    return read_definitions(line.operands, None if sys.stdin is None else sys.stdin.buffer)
 
 
 def _run(work: Coroutine[None, None, int]) -> int:
@@ -202,6 +245,8 @@ def _config_errors(error: BaseException) -> list[ConfigError]:
 
 
 def _say(text: str) -> int:
+    if sys.stdout is None:  # the shell's `>&-`
+        raise BrokenPipeError
     sys.stdout.write(text)
     sys.stdout.flush()
     return ExitCode.DONE

@@ -87,7 +87,7 @@ async def run(config: Config, warnings: Sequence[str] = ()) -> ExitCode:
 
 
 async def check(config: LocalConfig, tests: Sequence[APITest]) -> AsyncIterator[Result]:
-    """Run each test once, here, under the same options and policy as a worker would; results in the order of *tests*."""
+    """Run each test once, here, under the same options and policy as a worker would; results as they come."""
     clock = SystemClock()
     vitals = Vitals(clock)
     slots = asyncio.Semaphore(config.concurrency)
@@ -101,8 +101,8 @@ async def check(config: LocalConfig, tests: Sequence[APITest]) -> AsyncIterator[
         watching = asyncio.create_task(vitals.run())
         running = [asyncio.create_task(one(test)) for test in tests]
         try:
-            for task in running:
-                yield await task
+            for done in asyncio.as_completed(running):
+                yield await done
         finally:
             watching.cancel()
             for task in running:

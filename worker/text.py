@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+MISSPELT_CHARACTERS = 60
+"""Longest word that `nearest` compares: its cost grows with the square, and nobody mistypes longer ones."""
 QUOTED_CHARACTERS = 200
 """Longest part of a value that a message repeats."""
 
@@ -28,6 +31,28 @@ def cut(text: str, limit: int) -> str:
 def counted(number: int, noun: str) -> str:
     """*number* with *noun* in its plural, which ends in s: `1 mistake`, `2 mistakes`."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(sentences: Sequence[str], most: int) -> list[str]:
+    """The first *most* of *sentences*, and where there are more, how many."""
+    shown = list(sentences[:most])
+    return shown if len(sentences) <= most else [*shown, f"and {len(sentences) - most} more"]
+
+
+def nearest(word: str, known: Iterable[str], *, likeness: float) -> str | None:
+    """The one of *known* that *word* is most like, whatever the case and the separators of words.
+
+    None where none is as like as *likeness*, from 0 to 1.
+    """
+    if len(word) > MISSPELT_CHARACTERS:
+        return None
+    spelt = {_plain(name): name for name in known}
+    found = difflib.get_close_matches(_plain(word), spelt, n=1, cutoff=likeness)
+    return spelt[found[0]] if found else None
+
+
+def _plain(text: str) -> str:
+    return "".join(character for character in text.lower() if character.isalnum())
 
 
 def printable(text: str, limit: int | None = None) -> str:

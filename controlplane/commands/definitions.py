@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import click
+
 from controlplane.service import definitions
 from controlplane.service.definitions import CheckedDefinition
 from worker.apitest import files
@@ -29,9 +31,11 @@ def read_all(paths: Sequence[Path]) -> tuple[list[CheckedDefinition], list[str]]
 
 def _entries(path: Path) -> Iterator[files.Definition | files.Unusable]:
     try:
-        with path.open("rb") as file:
+        with click.open_file(str(path), "rb") as file:  # `-` is standard input
             data = file.read(files.MAX_BYTES + 1)
     except OSError as error:
         yield files.Unusable(file=str(path), reason=error.strerror or "cannot be read")
+    except RuntimeError:  # click's, for a standard input that is closed
+        yield files.Unusable(file=str(path), reason="standard input is closed")
     else:
         yield from files.read(str(path), data)

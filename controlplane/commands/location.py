@@ -35,7 +35,7 @@ output_option = click.option(
     "--output",
     required=True,
     type=click.Path(path_type=Path),
-    help="The config file to write. It must not exist, and holds the only copy of its keys.",
+    help="The config file to write, - for standard output. It must not exist, and holds the only copy of its keys.",
 )
 
 
@@ -50,8 +50,7 @@ output_option = click.option(
 def create(session: Session, name: str, key_kind: KeyKind, intake_url: str, output: Path) -> None:
     """Make a location and the config file of its workers."""
     asyncio.run(_create(session, name, key_kind, intake_url, output))
-    click.echo(f"location {name!r} is ready; its config file is {output}\n")
-    click.echo(locationfile.how_to_start(output, intake_url))
+    _tell(output, f"location {name!r} is ready; its config file is {output}", intake_url)
 
 
 async def _create(session: Session, name: str, key_kind: KeyKind, intake_url: str, output: Path) -> None:
@@ -86,8 +85,16 @@ def rotate(
 ) -> None:
     """Make a new config file with new keys; the old ones end after the overlap."""
     url = asyncio.run(_rotate(session, name, key_kind, intake_url, output, overlap_hours))
-    click.echo(f"the new config file of {name!r} is {output}; older ones work for another {overlap_hours:g} h\n")
-    click.echo(locationfile.how_to_start(output, url))
+    _tell(output, f"the new config file of {name!r} is {output}; older ones work for another {overlap_hours:g} h", url)
+
+
+def _tell(output: Path, done: str, intake_url: str) -> None:
+    """Say what was done and how to go on; beside standard output where that is the config file."""
+    if output == locationfile.STREAM:
+        click.echo(done.replace("is -", "is on standard output"), err=True)
+    else:
+        click.echo(f"{done}\n")
+        click.echo(locationfile.how_to_start(output, intake_url))
 
 
 async def _rotate(

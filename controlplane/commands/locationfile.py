@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -24,8 +25,19 @@ def check_intake_url(url: str) -> str:
         raise UnusableError(f"--intake-url {error}") from error
 
 
+STREAM = Path("-")
+"""Standard output in place of a file, for whoever keeps secrets elsewhere."""
+
+
 def write(path: Path, text: Secret[str]) -> None:
-    """Write *text* into a new file of mode 0600, on disk when this returns. Raises UnusableError, also where the file exists."""
+    """Write *text* into a new file of mode 0600, on disk when this returns; or to standard output.
+
+    Raises UnusableError, also where the file exists.
+    """
+    if path == STREAM:
+        sys.stdout.write(text.reveal())
+        sys.stdout.flush()
+        return
     try:
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError as error:

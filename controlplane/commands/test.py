@@ -17,7 +17,11 @@ from controlplane.service import tests
 from controlplane.service.definitions import CheckedDefinition
 from controlplane.service.tests import AssignedTest, Pushed
 from controlplane.store.tests import Assignment, StoredTest
-from worker.text import json_line, printable, table
+from worker.apitest.spelling import misspelt
+from worker.text import counted, json_line, listed, printable, table
+
+MISTAKES_SHOWN = 50
+"""Lines of mistakes: more than a person mends at once, few enough to keep the first ones on the screen."""
 
 
 @click.group()
@@ -37,10 +41,13 @@ def push(session: Session, files: tuple[Path, ...], place: str) -> None:
     """
     found, mistakes = definitions.read_all(files)
     if mistakes:
-        for mistake in mistakes:
+        for mistake in listed(mistakes, MISTAKES_SHOWN):
             click.echo(printable(mistake), err=True)
-        click.echo(f"{len(mistakes)} mistakes; nothing was pushed", err=True)
+        click.echo(f"{counted(len(mistakes), 'mistake')}; nothing was pushed", err=True)
         raise click.exceptions.Exit(2)
+    for one in found:
+        for suspicion in misspelt(one.content):
+            click.echo(printable(f"{one.place}: {suspicion}"), err=True)
     for pushed in asyncio.run(_push(session, found, place)):
         stored = pushed.test
         click.echo(
@@ -144,8 +151,14 @@ def run_(session: Session, name: str) -> None:
 async def _run_now(session: Session, name: str) -> tuple[str, ...]:
     async with session.open() as database:
         places = await tests.run_now(database, session.clock, name)
+        everywhere = () if places else await tests.assigned_to(database, name)
+    if everywhere:
+        disabled = ", ".join(everywhere)
+        raise UnusableError(
+            f"test {name!r} is assigned to disabled locations only: {disabled}; `location enable` undoes that"
+        )
     if not places:
-        raise UnusableError(f"test {name!r} is assigned to no enabled location; `test push --location` assigns it")
+        raise UnusableError(f"test {name!r} is assigned to no location; `test push --location` assigns it")
     return places
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch
-from controlplane.errors import SequenceError, StatementError
+from controlplane.errors import SequenceError, StatementError, UnknownCallerError
 from controlplane.leases import Grace
 from controlplane.store import dispatch, locations, workers
 from controlplane.store.database import Database
@@ -52,11 +52,22 @@ class HandedOut:
     job_key: str | None
 
 
-async def access(database: Database, clock: Clock, *, access_key: str, location: str) -> Access | None:
-    """Look up what an access key opens; None where it is unknown, has expired, or belongs to another location."""
+async def access(database: Database, clock: Clock, *, access_key: str, location: str) -> Access:
+    """Look up what an access key opens. Raises UnknownCallerError where it is unknown, has ended, or is another location's."""
     async with database.read() as connection:
         found = await locations.access(connection, database.sealer, access_key, now=epoch.milliseconds(clock))
-    return found if found is not None and found.location.id == location else None
+        if found is not None and found.location.id == location:
+            return found
+        named = await locations.named_by(connection, access_key)
+    if named is None:
+        raise UnknownCallerError(f"no location has the access key {access_key}; a rotation may have ended it long ago")
+    place, _ = named
+    if place.id != location:
+        reason = f"the access key {access_key} is of the location {place.name!r}, and the request says id {location}"
+        raise UnknownCallerError(reason)
+    raise UnknownCallerError(
+        f"the access key {access_key} of the location {place.name!r} was ended by a rotation: give its workers the new file"
+    )
 
 
 async def pull(

@@ -98,6 +98,13 @@ async def run_now(database: Database, clock: Clock, name: str) -> tuple[str, ...
         return tuple(await tests.run_now(connection, test, now=epoch.milliseconds(clock)))
 
 
+async def assigned_to(database: Database, name: str) -> tuple[str, ...]:
+    """The names of all locations that a test is assigned to, the disabled ones too."""
+    async with database.read() as connection:
+        test = await tests.get(connection, name)
+        return tuple(await tests.locations_of(connection, test))
+
+
 async def delete(database: Database, clock: Clock, name: str) -> None:
     """Delete a test, by its public id or name. Its results stay until they are too old."""
     async with database.write() as connection:

@@ -126,6 +126,18 @@ async def access(connection: AsyncConnection, sealer: Sealer, access_key: str, *
     )
 
 
+async def named_by(connection: AsyncConnection, access_key: str) -> tuple[Location, int | None] | None:
+    """The location of an access key, and when the key ends or ended; None where it is unknown or long ended."""
+    row = (
+        await connection.execute(
+            select(locations, credentials.c.expires_at)
+            .join(credentials, credentials.c.location_id == locations.c.id)
+            .where(credentials.c.access_key == access_key)
+        )
+    ).first()
+    return None if row is None else (_location(row), row.expires_at)
+
+
 def _opened(sealer: Sealer, sealed: bytes, context: str) -> Secret[str]:
     return Secret(sealer.open(sealed, context).reveal().decode())
 

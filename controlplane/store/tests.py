@@ -139,6 +139,11 @@ async def run_now(connection: AsyncConnection, test: StoredTest, *, now: int) ->
     return [row.name for row in enabled]
 
 
+async def locations_of(connection: AsyncConnection, test: StoredTest) -> Sequence[str]:
+    """The names of all locations of the test."""
+    return [row.name for row in await _assigned(connection, test.public_id)]
+
+
 async def remove(connection: AsyncConnection, test: StoredTest, *, now: int) -> None:
     """Delete a test and where it runs. Nobody waits for its open jobs any more; its results stay until they are too old."""
     await connection.execute(

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import shlex
+import signal
+import socket
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.support.definitions import http_test
-from tests.support.programs import run
+from tests.support.programs import Program, command, environment, run
 from tests.support.servers.target import Target
+from tests.support.waiting import PATIENCE
 
 pytestmark = pytest.mark.acceptance
 
@@ -33,7 +38,7 @@ def test_check_prints_one_object_a_line(tmp_path: Path, target: Target) -> None:
     tests = written(tmp_path / "t.json", http_test("good", target.url + "/"), http_test("bad", target.url + "/broken"))
     done = run("worker", "check", tests, "--json", ALLOW)
     assert done.returncode == 1
-    good, bad = (json.loads(line) for line in done.stdout.splitlines())
+    bad, good = sorted((json.loads(line) for line in done.stdout.splitlines()), key=lambda one: one["status"])
     assert (good["test"]["name"], good["status"], good["failure"]) == ("good", "passed", None)
     assert {"timings", "assertions"} <= set(good)
     assert (bad["status"], bad["failure"]["code"]) == ("failed", "INCORRECT_ASSERTION")
@@ -109,3 +114,73 @@ def test_help_shows_itself(program: str) -> None:
     done = run(program, "--help")
     assert done.returncode == 0
     assert "Usage" in done.stdout
+
+
+def test_an_interrupted_check_keeps_what_is_done_and_sums_it_up(tmp_path: Path, target: Target) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        never = http_test("never", f"http://127.0.0.1:{silent.getsockname()[1]}/")
+        tests = written(
+            tmp_path / "t.json", never, http_test("good", target.url), http_test("bad", target.url + "/broken")
+        )
+        program = Program(tmp_path / "check.log", "worker", "check", tests, ALLOW)
+        try:
+            program.wait_for("passed")
+            program.wait_for("failed")
+            program.signal(signal.SIGINT)
+            assert program.wait() == 130
+        finally:
+            program.kill()
+    assert program.output.splitlines()[-1] == "interrupted after 2 of 3 tests: 1 passed, 1 failed"
+    assert "Traceback" not in program.output
+
+
+def test_only_failures_are_printed_where_they_were_asked_for(tmp_path: Path, target: Target) -> None:
+    tests = written(tmp_path / "t.json", http_test("good", target.url), http_test("bad", target.url + "/broken"))
+    done = run("worker", "check", tests, ALLOW, "--failures-only")
+    bad, summary = done.stdout.splitlines()
+    assert "bad" in bad
+    assert summary == "2 tests: 1 passed, 1 failed"
+
+
+def test_a_reader_that_wants_no_more_is_no_error_of_anybody(tmp_path: Path, target: Target) -> None:
+    tests = written(tmp_path / "t.json", *(http_test(f"t{n}", target.url) for n in range(5)))
+    for words in (f"check {tests} {ALLOW}", f"validate {tests}", "--help", "policy 10.1.2.3"):
+        for reader, lines in (("head -1", 1), ("true", 0)):
+            line = f"{shlex.join(command('worker', *words.split()))} | {reader}"
+            done = subprocess.run(
+                ["bash", "-c", line], env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False
+            )
+            assert (len(done.stdout.splitlines()), done.stderr) == (lines, ""), words
+
+
+def test_a_closed_standard_output_is_no_traceback(tmp_path: Path, target: Target) -> None:
+    line = shlex.join(command("worker", "check", written(tmp_path / "t.json", http_test("one", target.url)), ALLOW))
+    done = subprocess.run(
+        ["bash", "-c", f"{line} >&-"], env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("arguments", ["check -", "validate -", "check FILE", "validate FILE"])
+def test_a_closed_standard_input_is_no_definition_and_no_traceback(arguments: str, tmp_path: Path) -> None:
+    tests = written(tmp_path / "t.json", http_test("one", "https://shop.test/"))
+    line = shlex.join(command("worker", *arguments.replace("FILE", tests).split()))
+    done = subprocess.run(
+        ["bash", "-c", f"{line} <&-"], env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert "Traceback" not in done.stderr
+    if "-" in arguments:
+        assert done.returncode == 2
+        assert done.stderr == "synthetics-worker: -: standard input is closed\n"
+    else:
+        assert done.returncode in (0, 1)
+        assert "one" in done.stdout
+
+
+def test_a_push_from_a_closed_standard_input_is_one_sentence() -> None:
+    line = shlex.join(command("controlplane", "test", "push", "-", "--location", "office"))
+    done = subprocess.run(
+        ["bash", "-c", f"{line} <&-"], env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == "-: standard input is closed"

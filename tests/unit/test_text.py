@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.text import cut, json_line, printable, quoted, table
+from worker.text import counted, cut, json_line, listed, nearest, printable, quoted, table
 
 
 @pytest.mark.parametrize(("text", "expected"), [("", ""), ("abc", "abc"), ("abcd", "abcd"), ("abcde", "abc…")])
@@ -82,3 +82,27 @@ def test_json_escapes_what_a_terminal_obeys_or_hides(character: str) -> None:
 
 def test_json_leaves_letters_of_all_languages_as_they_are() -> None:
     assert json_line({"größe": "☃🌙"}) == '{"größe":"☃🌙"}'
+
+
+def test_one_is_singular() -> None:
+    assert [counted(number, "mistake") for number in (0, 1, 2)] == ["0 mistakes", "1 mistake", "2 mistakes"]
+
+
+def test_a_long_list_is_cut_with_the_number_of_the_rest() -> None:
+    assert listed(["a", "b"], 2) == ["a", "b"]
+    assert listed(["a", "b", "c", "d"], 2) == ["a", "b", "and 2 more"]
+
+
+@pytest.mark.parametrize(
+    ("word", "found"),
+    [
+        ("timout", "timeout"),
+        ("Time-Out", "timeout"),
+        ("tiemout", "timeout"),
+        ("host", None),
+        ("t" * 100_000, None),
+        ("", None),
+    ],
+)
+def test_the_nearest_word_is_like_enough_or_none(word: str, found: str | None) -> None:
+    assert nearest(word, ["timeout", "url"], likeness=0.8) == found

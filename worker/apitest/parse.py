@@ -14,7 +14,7 @@ from worker.apitest.definition import APITest
 from worker.apitest.parse_assertion import read_assertion
 from worker.apitest.protocols.protocol import Protocol
 from worker.apitest.protocols.table import PROTOCOLS
-from worker.apitest.reading import Findings, Node, quote
+from worker.apitest.reading import Findings, Node, perhaps, quote
 from worker.errors import TestError
 
 MOST_ASSERTIONS = 20
@@ -27,10 +27,15 @@ DEFAULT_SUBTYPE = "http"
 def parse(definition: object) -> APITest:
     """Read a decoded JSON *definition*. Raises TestError with every mistake in it, whatever the JSON is."""
     findings = Findings()
-    test = _test(Node(definition, "$", findings).object(required=True))
+    test = read(definition, findings)
     if findings.mistakes:
-        raise TestError(findings.mistakes)
+        raise TestError(findings.mistakes.told())
     return test
+
+
+def read(definition: object, findings: Findings) -> APITest:
+    """Read as `parse`, into *findings*; the value means nothing where there are mistakes."""
+    return _test(Node(definition, "$", findings).object(required=True))
 
 
 def _test(root: Node) -> APITest:
@@ -50,12 +55,12 @@ def _test(root: Node) -> APITest:
         public_id=root["public_id"].label() or "",
         version=root["version"].whole(0, 2**53) or 1,
         tick_every=options["tick_every"].whole(*TICK_EVERY),
-        ignored=tuple(findings.ignored),
+        ignored=findings.ignored.told(),
     )
     protocol = PROTOCOLS.get(subtype)
     if protocol is None:
-        root["subtype"].requires(f"{quote(subtype)} tests are not there yet")
-        return replace(test, requires_update=tuple(findings.missing))
+        root["subtype"].requires(f"{quote(subtype)} tests are not there yet{perhaps(subtype, PROTOCOLS)}")
+        return replace(test, requires_update=findings.missing.told())
     assertions = _assertions(protocol, config)
     _script(config["variablesFromScript"])
     request = config["request"].object(required=config.present)
@@ -65,7 +70,7 @@ def _test(root: Node) -> APITest:
         request=None if findings.missing else asked,
         assertions=assertions,
         save_response_body=not request["noSavingResponseBody"].flag(),
-        requires_update=tuple(findings.missing),
+        requires_update=findings.missing.told(),
     )
 
 

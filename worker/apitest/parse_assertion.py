@@ -9,7 +9,7 @@ from __future__ import annotations
 from worker.apitest.assertion import Assertion, Comparison, Operator, Subject, UnknownAssertion
 from worker.apitest.parse_target import read_operator
 from worker.apitest.protocols.protocol import AssertionType, Protocol
-from worker.apitest.reading import Node, quote
+from worker.apitest.reading import Node, perhaps, quote
 
 _KNOWN_TYPES = frozenset(
     {
@@ -54,7 +54,7 @@ def read_assertion(protocol: Protocol, node: Node) -> Assertion | None:
         return None
     kind = protocol.assertions.get(name)
     if kind is None:
-        return _strange_type(protocol.name, name, operator, node["type"])
+        return _strange_type(protocol, name, operator, node["type"])
     if kind.read_whole is not None:
         return kind.read_whole(node)
     read_composed = kind.composed.get(operator or "")
@@ -79,9 +79,10 @@ def _comparison(kind: AssertionType, name: str, operator: str | None, node: Node
     )
 
 
-def _strange_type(subtype: str, name: str, operator: str | None, node: Node) -> UnknownAssertion | None:
+def _strange_type(protocol: Protocol, name: str, operator: str | None, node: Node) -> UnknownAssertion | None:
     if name in _KNOWN_TYPES:
-        node.mistake(f"{subtype} tests have no {name} assertions")
+        node.mistake(f"{protocol.name} tests have no {name} assertions")
         return None
-    node.requires(f"the assertion type {quote(name)} is not known")
+    meant = perhaps(name, protocol.assertions) or perhaps(name, _KNOWN_TYPES)
+    node.requires(f"the assertion type {quote(name)} is not known{meant}")
     return UnknownAssertion(type=name, operator=operator)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from worker.apitest.assertion import ORDER_OPERATORS, Operator, Scalar
-from worker.apitest.reading import Node, quote, template
+from worker.apitest.reading import Node, perhaps, quote, template
 
 _KNOWN_OPERATORS = frozenset(
     {
@@ -48,7 +48,8 @@ def read_operator(
             node.mistake(f"is missing, must be one of {names}")
         return None
     if name not in _KNOWN_OPERATORS:
-        node.requires(f"the operator {quote(name)} is not known")
+        meant = perhaps(name, (*(each.value for each in taken), *others)) or perhaps(name, _KNOWN_OPERATORS)
+        node.requires(f"the operator {quote(name)} is not known{meant}")
         return name
     node.mistake(f"must be one of {names}, not {quote(name)}")
     return None

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from worker.text import printable
+from worker.text import nearest, printable
 
 _TEMPLATE = re.compile(r"\{\{[^{}]*\}\}")
 _SHOWN = 60
@@ -20,25 +20,51 @@ _SHOWN = 60
 _LARGEST = 1 << 1024
 """Whole numbers from here on have no floating-point value, and beyond 4,300 digits no text either."""
 
+_LIKENESS = 0.8
+"""How like a word of the language a misspelt one is: a letter or two of it, its case, its separators."""
 _MOST = 100
-"""Sentences of one sort that a definition can earn; what comes after them helps nobody and could be without end."""
+"""Sentences of one sort that a definition can earn; what comes after them helps nobody and is counted."""
+
+
+@dataclass(slots=True)
+class Sentences:
+    """The first sentences of one sort, each beginning with a JSON path, and the number of those left out."""
+
+    kept: list[str] = field(default_factory=list)
+    left_out: int = 0
+
+    def note(self, sentence: str) -> None:
+        if len(self.kept) < _MOST:
+            self.kept.append(sentence)
+        else:
+            self.left_out += 1
+
+    def __bool__(self) -> bool:
+        return bool(self.kept)
+
+    def told(self) -> tuple[str, ...]:
+        return (*self.kept, f"$: {self.left_out} more of this sort") if self.left_out else tuple(self.kept)
 
 
 @dataclass(slots=True)
 class Findings:
     """Mistakes, parts that are right but not there yet (*missing*), and parts that a run does without (*ignored*).
 
-    All are sentences that begin with a JSON path.
+    *asked*, where it is not None, collects for each object, by its path, the members that a reader asked for.
     """
 
-    mistakes: list[str] = field(default_factory=list)
-    missing: list[str] = field(default_factory=list)
-    ignored: list[str] = field(default_factory=list)
+    mistakes: Sentences = field(default_factory=Sentences)
+    missing: Sentences = field(default_factory=Sentences)
+    ignored: Sentences = field(default_factory=Sentences)
+    asked: dict[str, AskedObject] | None = None
 
-    @staticmethod
-    def note(sentences: list[str], sentence: str) -> None:
-        if len(sentences) < _MOST:
-            sentences.append(sentence)
+
+@dataclass(frozen=True, slots=True)
+class AskedObject:
+    """An object of the definition, and the names of the members that a reader asked for, there or not."""
+
+    content: Mapping[str, object]
+    names: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +78,8 @@ class Node:
     def __getitem__(self, key: str) -> Node:
         """The member *key*; absent where this is not an object or has no such member."""
         value = self.value.get(key) if isinstance(self.value, Mapping) else None
+        if self.findings.asked is not None and isinstance(self.value, Mapping):
+            self.findings.asked.setdefault(self.path, AskedObject(self.value)).names.add(key)
         return Node(value, key if self.path == "$" else f"{self.path}.{key}", self.findings)
 
     @property
@@ -59,15 +87,15 @@ class Node:
         return self.value is not None
 
     def mistake(self, reason: str) -> None:
-        self.findings.note(self.findings.mistakes, f"{self.path}: {reason}")
+        self.findings.mistakes.note(f"{self.path}: {reason}")
 
     def requires(self, what: str) -> None:
         """Note something that a newer version may know."""
-        self.findings.note(self.findings.missing, f"{self.path}: {what}")
+        self.findings.missing.note(f"{self.path}: {what}")
 
     def ignores(self, what: str) -> None:
         """Note something that is left out of a run which makes sense all the same."""
-        self.findings.note(self.findings.ignored, f"{self.path}: {what}")
+        self.findings.ignored.note(f"{self.path}: {what}")
 
     def object(self, *, required: bool = False) -> Node:
         """This node if it holds an object, else an absent one; anything else than an object is a mistake."""
@@ -182,6 +210,12 @@ def template(text: str) -> str | None:
 def quote(value: str) -> str:
     """A foreign text for a sentence: cut, on one line, printable."""
     return f"'{printable(value, _SHOWN)}'"
+
+
+def perhaps(word: str, known: Iterable[str]) -> str:
+    """The question whether the one of *known* that is most like the misspelt *word* was meant; nothing where none is."""
+    found = nearest(word, known, likeness=_LIKENESS)
+    return f": did you mean {quote(found)}?" if found else ""
 
 
 def json_type(value: object) -> str:

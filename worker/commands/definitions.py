@@ -13,14 +13,23 @@ from worker.config.mistake import Mistake
 STDIN = "-"
 
 
-def read_definitions(names: Iterable[str], stdin: BinaryIO) -> Iterator[Definition | Unusable]:
-    """Everything in the files *names*, in order; `-` is *stdin*. What cannot be read is among the answers, not an error."""
+def read_definitions(names: Iterable[str], stdin: BinaryIO | None) -> Iterator[Definition | Unusable]:
+    """Everything in the files *names*, in order; `-` is *stdin*, None where it is closed.
+
+    What cannot be read is among the answers, not an error.
+    """
     for name in names:
         try:
-            data = (
-                stdin.read(MAX_BYTES + 1) if name == STDIN else read_bytes(name, called="the file", at_most=MAX_BYTES)
-            )
+            data = _read(name, stdin)
         except Mistake as mistake:
             yield Unusable(file=name, reason=str(mistake))
         else:
             yield from files.read(name, data)
+
+
+def _read(name: str, stdin: BinaryIO | None) -> bytes:
+    if name != STDIN:
+        return read_bytes(name, called="the file", at_most=MAX_BYTES)
+    if stdin is None:
+        raise Mistake("standard input is closed")
+    return stdin.read(MAX_BYTES + 1)

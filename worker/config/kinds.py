@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import TypeVar
 from urllib.parse import SplitResult, urlsplit
 
-from worker.config.files import read_file
+from worker.config.files import MAX_FILE_BYTES, read_bytes
 from worker.config.mistake import Mistake
 from worker.config.option import Option, ValueKind, Written
 from worker.egress.address_table import Network
 from worker.egress.hosts import parse_address, parse_host
 from worker.egress.nameserver import DNS_PORT, Nameserver
-from worker.egress.proxy import Proxy
+from worker.egress.proxy import Proxy, without_login
 from worker.egress.rules import Glob, parse_glob, parse_nat64_prefix, parse_range
 from worker.errors import HostError, PolicyError, WireError
 from worker.secret import Secret
@@ -146,7 +146,9 @@ def _url(text: str) -> str:
 def _proxy(option: Option, text: str) -> Proxy:
     if text.startswith("pac+"):
         raise Mistake("proxy auto-configuration (pac+…) is not supported: name the proxy itself")
-    parts = _split_url(text, option.choices)
+    if not text.isprintable() or " " in text:
+        raise Mistake("must be one line without blanks: write a blank in a password as %20")
+    parts = _split_url(without_login(text)[0], option.choices)
     if parts.path not in ("", "/"):
         raise Mistake("must not have a path")
     return Proxy.parse(Secret(text))
@@ -204,9 +206,9 @@ def _rule(parse: Callable[[str], T], text: str) -> T:
         raise Mistake(f"{quoted(text)}: {error.reason}") from None
 
 
-def _certificates(text: str) -> Path:
-    """Read as the trust store will read it, so that what is accepted here is believed there."""
-    read_file(text, called=quoted(text))
+def certificates(text: str) -> Path:
+    """Read as the trust store will read it, so that what is accepted here is believed there. Comments may be in any encoding."""
+    read_bytes(text, called=quoted(text), at_most=MAX_FILE_BYTES)
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cafile=text)
     except ssl.SSLError:
@@ -246,7 +248,7 @@ def _exists(path: Path) -> bool:
 
 _TEXTS: dict[ValueKind, Callable[[str], object]] = {
     ValueKind.ADDRESS: _address,
-    ValueKind.CERTIFICATES: _certificates,
+    ValueKind.CERTIFICATES: certificates,
     ValueKind.DIRECTORY: _directory,
     ValueKind.DOMAIN: _domain,
     ValueKind.FILE: _text,

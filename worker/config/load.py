@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import urlsplit
 
+from worker.config import kinds
 from worker.config.merge import Merged, Setting, merge
+from worker.config.mistake import Mistake
 from worker.config.options import CERTIFICATES, NAMES
 from worker.egress.address_table import Network
 from worker.egress.hosts import parse_address
@@ -97,7 +99,8 @@ def load(
     settings, mistakes = _across_options(merged, certificates)
     _raise((*merged.mistakes, *mistakes, *_missing(merged, settings)))
     config = Config(**_values(Config, settings))
-    return Loaded(config=config, settings=tuple(settings.values()), warnings=merged.warnings)
+    warnings = (*merged.warnings, *_ignored_proxies(config, environ))
+    return Loaded(config=config, settings=tuple(settings.values()), warnings=warnings)
 
 
 def load_local(
@@ -118,8 +121,8 @@ def _raise(mistakes: Sequence[ConfigError]) -> None:
 
 def _across_options(merged: Merged, certificates: str) -> tuple[dict[str, Setting], list[ConfigError]]:
     """The rules between options: which one names the control plane, what the public key is called, which CAs are trusted."""
-    settings = dict(merged.settings) | _certificates(merged.settings["caFile"], certificates)
-    mistakes: list[ConfigError] = []
+    found, mistakes = _certificates(merged.settings["caFile"], certificates)
+    settings = dict(merged.settings) | found
     for rule in (_intake, _public_key):
         try:
             settings |= rule(settings)
@@ -162,12 +165,30 @@ def _public_key(settings: Mapping[str, Setting]) -> dict[str, Setting]:
         raise ConfigError(str(error), option="publicKey.fingerprint", place=fingerprint.place) from None
 
 
-def _certificates(given: Setting, directory: str) -> dict[str, Setting]:
-    """Add every .pem of the directory to caFile."""
+def _certificates(given: Setting, directory: str) -> tuple[dict[str, Setting], list[ConfigError]]:
+    """Add every .pem of the directory to caFile; a mistake names the file."""
     named = () if given.value is None else (given.value,)
-    found = sorted(Path(directory).glob("*.pem"))
+    found: list[Path] = []
+    mistakes: list[ConfigError] = []
+    for path in sorted(Path(directory).glob("*.pem")):
+        try:
+            found.append(kinds.certificates(str(path)))
+        except Mistake as mistake:
+            mistakes.append(ConfigError(str(mistake), option="caFile", place=f"directory {directory}"))
     places = (given.place, f"directory {directory}" if found else "")
-    return {"caFile": replace(given, value=(*named, *found), place=", ".join(filter(None, places)))}
+    setting = replace(given, value=(*named, *found), place=", ".join(filter(None, places)))
+    return {"caFile": setting}, mistakes
+
+
+def _ignored_proxies(config: Config, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """A warning of the environment's proxy, which most programs obey and a worker does not."""
+    scheme = urlsplit(config.intake_url).scheme
+    names = (f"{scheme}_proxy", f"{scheme.upper()}_PROXY", "all_proxy", "ALL_PROXY")
+    found = next((name for name in names if environ.get(name, "").strip()), None)
+    if found is None or config.proxy is not None:
+        return ()
+    reason = "where the control plane is reached through that proxy only, give it by proxy (SYNTHETICS_PROXY)"
+    return (f"{found} is not obeyed: {reason}, and that of test requests by proxyTestRequests",)
 
 
 def _missing(merged: Merged, settings: Mapping[str, Setting]) -> Sequence[ConfigError]:

@@ -259,7 +259,18 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="json", kind=ValueKind.BOOLEAN, group=Group.COMMAND, default=False, sources=BY_FLAG,
-        help="With check, validate, policy and spool list: one JSON object a line instead of text.",
+        help="With check, validate, policy, doctor and spool list: one JSON object a line instead of text.",
+    ),
+    Option(
+        name="failuresOnly", abbreviations=("failures-only",), kind=ValueKind.BOOLEAN, group=Group.COMMAND, default=False,
+        sources=BY_FLAG,
+        help="With check: print no result of a test that passed.",
+    ),
+    Option(
+        name="allowUpdate", abbreviations=("allow-update",), kind=ValueKind.BOOLEAN, group=Group.COMMAND, default=False,
+        sources=BY_FLAG,
+        help="With validate: exit 0 although a definition holds what only a newer version may know. Off: a misspelt word looks"
+        " the same.",
     ),
     Option(
         name="dumpConfig", kind=ValueKind.BOOLEAN, group=Group.COMMAND, default=False, sources=BY_FLAG,

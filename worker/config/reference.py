@@ -16,7 +16,7 @@ MIN_WIDTH, MAX_WIDTH = 80, 120
 TERM_WIDTH = 30
 """Columns that every option's term fills at least, so that the descriptions of all groups stand below each other."""
 
-USAGE = "[run | check FILE… | validate FILE… | policy HOST… | spool list|push|drop DIRECTORY] [OPTIONS]"
+USAGE = "[run | check FILE… | validate FILE… | policy HOST… | doctor | spool list|push|drop DIRECTORY] [OPTIONS]"
 ABOUT = (
     "Runs API tests inside a private network: pulls them from a control plane, runs them, and pushes the results."
     " It opens no port unless told to, and reaches only what its egress policy allows."
@@ -30,6 +30,10 @@ COMMANDS = (
         "Look hosts up and say of each address whether a test may reach it, by which rule, and what would change that.",
     ),
     (
+        "doctor",
+        "Try what a worker needs, from its config to a signed pull, and say what is right, what is not, and the cure.",
+    ),
+    (
         "spool list|push|drop DIRECTORY",
         "Show, deliver or delete what workers left in their spoolDirectory; never what a living worker has there.",
     ),
@@ -40,7 +44,10 @@ FORMS = (
     f" name in capitals (--maxTimeout: SYNTHETICS_MAX_TIMEOUT), and by its name in the config file, {DEFAULT_CONFIG}."
     " A flag wins over the environment, and that over the file."
 )
-CODES = "Exit codes: 0 done or drained, 1 a test failed or a bug, 2 wrong options or input, 130 the second Ctrl-C."
+CODES = (
+    "Exit codes: 0 done or drained, 1 a test failed, something is not well, or a bug, 2 wrong options or input, 130 the second"
+    " Ctrl-C."
+)
 
 _WORDS = {
     ValueKind.ADDRESS: "ADDRESS",

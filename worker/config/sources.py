@@ -19,10 +19,18 @@ from worker.config.option import OptionName, Source, Unused, ValueKind, variable
 from worker.config.options import NAMES, OPTIONS, UNUSED_BY_NAME
 from worker.config.written import from_text
 from worker.errors import ConfigError
-from worker.text import quoted
+from worker.text import nearest, quoted
 
-COMMANDS = ("run", "check", "validate", "policy", "spool")
+COMMANDS = ("run", "check", "validate", "policy", "doctor", "spool")
+OPERANDS = {"check": "FILE", "validate": "FILE", "policy": "HOST"}
+"""What a command works on; `spool` has its own, and the others take nothing."""
 SPOOL_ACTIONS = ("list", "push", "drop")
+COMMANDS_OF = {
+    "json": ("check", "validate", "policy", "doctor", "spool list"),
+    "failuresOnly": ("check",),
+    "allowUpdate": ("validate",),
+}
+"""The commands that obey a switch which not all of them know."""
 SWITCHES = {option.name for option in OPTIONS if option.kind is ValueKind.BOOLEAN}
 SHORT = {option.short: option.name for option in OPTIONS if option.short}
 ABBREVIATIONS = {short: option.name for option in OPTIONS for short in option.abbreviations}
@@ -108,19 +116,23 @@ class _Flags:
     def check_operands(self) -> None:
         if self.command == "?":
             return
+        self._check_switches()
         if self.command == "spool":
             if len(self.operands) != 2 or self.operands[0] not in SPOOL_ACTIONS:
                 self._mistake(f"needs {'|'.join(SPOOL_ACTIONS)} and one DIRECTORY", self.command)
-            elif "json" in self.switches and self.operands[0] != "list":
-                self._mistake(f"is not for spool {self.operands[0]}", "json")
             return
-        wanted = {"check": "FILE", "validate": "FILE", "policy": "HOST"}.get(self.command)
+        wanted = OPERANDS.get(self.command)
         if wanted and not self.operands:
             self._mistake(f"needs at least one {wanted}", self.command)
-        if not wanted and "json" in self.switches:
-            self._mistake("is for check, validate, policy and spool list", "json")
         if not wanted and self.operands:
             self._mistake("takes no further arguments (repeat a flag to give it several values)", self.command or "run")
+
+    def _check_switches(self) -> None:
+        spoken = f"spool {self.operands[0]}" if self.command == "spool" and self.operands else self.command
+        for switch, commands in COMMANDS_OF.items():
+            if switch in self.switches and spoken not in commands:
+                *others, last = commands
+                self._mistake(f"is for {', '.join(others)} and {last}" if others else f"is for {last}", switch)
 
     def _word(self, word: str) -> None:
         """Take a word that is not a flag. A stray one is not repeated: it may be the value of a misspelt secret."""
@@ -130,8 +142,8 @@ class _Flags:
             self.command = word
         else:
             self.command = "?"
-            nearest = difflib.get_close_matches(word, COMMANDS, n=1)
-            hint = f"did you mean {nearest[0]}?" if nearest else f"there are {', '.join(COMMANDS)}"
+            meant = nearest(word, COMMANDS, likeness=0.6)
+            hint = f"did you mean {meant}?" if meant else f"there are {', '.join(COMMANDS)}"
             self.mistakes.append(ConfigError(f"unknown command: {hint}", place="command line"))
 
     def _long(self, word: str) -> None:
@@ -203,7 +215,7 @@ class _Flags:
         self.mistakes.append(ConfigError(reason, option=option, place="flag" if option in NAMES else "command line"))
 
 
-OWN_SWITCHES = frozenset({"help", "version", "dumpConfig", "json"})
+OWN_SWITCHES = frozenset({"help", "version", "dumpConfig", *COMMANDS_OF})
 """Switches that a command obeys by itself, before any config is read."""
 
 
@@ -302,14 +314,9 @@ def _not_used(unused: Unused, place: str) -> str:
 
 
 def _nearest(text: str, source: Source) -> str:
-    """The name known to *source* that is most alike, whatever the case and the word separators."""
-    known = {_plain(name.text): name.text for name in NAMES.values() if source in name.sources}
-    found = difflib.get_close_matches(_plain(text), known, n=1, cutoff=0.6)
-    return f": did you mean {'--' if source is Source.FLAG else ''}{known[found[0]]}?" if found else ""
-
-
-def _plain(text: str) -> str:
-    return "".join(character for character in text.lower() if character.isalnum())
+    """The question whether the name known to *source* that is most like *text* was meant."""
+    found = nearest(text, (name.text for name in NAMES.values() if source in name.sources), likeness=0.6)
+    return f": did you mean {'--' if source is Source.FLAG else ''}{found}?" if found else ""
 
 
 def _near_misses(environ: Mapping[str, str]) -> Iterable[str]:

@@ -22,11 +22,12 @@ def from_text(option: Option, text: str) -> Written:
         return _pem_blocks(_list_from_text(text, separator=None))
     if option.many:
         return _list_from_text(text, separator=",")
+    text = _unquoted(text.strip())  # `docker run --env-file` and unit files keep the quotes that a shell would take off
     if option.kind is ValueKind.BOOLEAN:
         return _boolean_from_text(text)
     if option.kind in NUMBERS:
         return _whole_number_from_text(text)
-    return text.strip()
+    return text
 
 
 def from_json(option: Option, value: object) -> Written:

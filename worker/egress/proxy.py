@@ -39,8 +39,13 @@ class Proxy:
 
     @classmethod
     def parse(cls, url: Secret[str]) -> Proxy:
-        """Read `scheme://USER:PASSWORD@HOST:PORT`, user and password percent-encoded. ValueError, which repeats nothing of it."""
-        parts = urlsplit(url.reveal())
+        """Read `scheme://USER:PASSWORD@HOST:PORT`, user and password percent-encoded or not.
+
+        Raises ValueError, which repeats nothing of it.
+        """
+        bare, login = without_login(url.reveal())
+        parts = urlsplit(bare)
+        username, colon, password = login.partition(":")
         if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
             raise ValueError("a proxy is written http, https or socks5://HOST:PORT")
         try:
@@ -51,8 +56,8 @@ class Proxy:
             scheme=cast("Scheme", parts.scheme),
             host=host,
             port=parts.port or _DEFAULT_PORTS[parts.scheme],
-            username=_decoded(parts.username),
-            password=_decoded(parts.password),
+            username=Secret(unquote(username)) if login else None,
+            password=Secret(unquote(password)) if colon else None,
         )
 
     def serves(self, host: Host) -> bool:
@@ -64,5 +69,11 @@ class Proxy:
         return f"{self.scheme}://{authority(self.host, self.port)}"
 
 
-def _decoded(text: str | None) -> Secret[str] | None:
-    return None if text is None else Secret(unquote(text))
+def without_login(url: str) -> tuple[str, str]:
+    """A proxy's URL without its `USER:PASSWORD@`, and these two, still encoded; "" where there are none.
+
+    They end at the last @, whatever is in them: a proxy's URL has no path, query or fragment that `/`, `?` and `#` could begin.
+    """
+    scheme, separator, rest = url.partition("://")
+    login, _, place = rest.rpartition("@")
+    return scheme + separator + place, login

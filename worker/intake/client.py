@@ -23,7 +23,8 @@ from worker.clock import Clock
 from worker.egress.proxy import Proxy
 from worker.errors import EnvelopeError, MessageError, SignatureError, SyntheticsError
 from worker.intake.backoff import retry_after_seconds
-from worker.intake.replies import Reaction, likely_cause, of_signed_reply
+from worker.intake.replies import Reaction, of_signed_reply
+from worker.intake.trouble import likely_cause, of_exchange_error
 from worker.wire import envelope, messages, signing
 from worker.wire.keys import PrivateKey, PublicKey
 from worker.wire.messages import Jobs, Pull, Refusal, ResultItem, Results, ResultsReply
@@ -81,6 +82,14 @@ class _Reply:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Greeting:
+    """The answer of whoever answers at the intake's URL: nobody signed it. *line* is its first line, foreign text."""
+
+    status: int
+    line: str
 
 
 class Intake:
@@ -145,6 +154,11 @@ class Intake:
         except MessageError as error:
             raise IntakeError(str(error), reaction=Reaction.RETRY, status=reply.status) from error
 
+    async def greet(self) -> Greeting:
+        """Ask for the plain line that a control plane shows to anybody, by the way of everything else. Raises IntakeError."""
+        reply = await self._send("GET", self._prefix + "/", b"", {})
+        return Greeting(status=reply.status, line=reply.body.decode(errors="replace").partition("\n")[0])
+
     def seal(self, payload: bytes) -> bytes:
         """Encrypt for the control plane: what leaves this process, by the wire or to the disk."""
         location = self._identity.credentials.location
@@ -180,7 +194,7 @@ class Intake:
             ),
             self._clock.now() + self.clock_offset,
         )
-        reply = await self._post(path, body, signed.headers)
+        reply = await self._send("POST", path, body, signed.headers)
         try:
             date = signing.verify_reply(
                 signed, self._identity.credentials, status=reply.status, headers=reply.headers, body=reply.body
@@ -188,7 +202,7 @@ class Intake:
         except SignatureError as error:
             # Whoever sent this, it was not our control plane: nothing in it is believed but a short Retry-After.
             raise IntakeError(
-                f"an unsigned reply, HTTP {reply.status}: {likely_cause(reply.status)} ({error})",
+                f"an unsigned reply, HTTP {reply.status}: {likely_cause(reply.status, self._peer.proxy)} ({error})",
                 reaction=Reaction.RETRY,
                 status=reply.status,
                 retry_after=retry_after_seconds(reply.headers.get("Retry-After")),
@@ -197,14 +211,17 @@ class Intake:
         self.clock_offset = offset_of(date - self._clock.now())
         return reply
 
-    async def _post(self, path: str, body: bytes, headers: dict[str, str]) -> _Reply:
+    async def _send(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> _Reply:
         if self._session is None:
             raise RuntimeError("the intake is used outside its context")
         proxy = self._peer.proxy
         try:
-            async with self._session.post(
+            async with self._session.request(
+                method,
                 self._base.with_path(path, encoded=True),
-                data=io.BytesIO(body),  # in pieces: a large push as one write would hold up the event loop
+                data=io.BytesIO(body)
+                if body
+                else None,  # in pieces: a large push as one write would hold up the event loop
                 headers=headers | {"Accept-Encoding": "identity", "User-Agent": self._agent},
                 allow_redirects=False,
                 proxy=None if proxy is None else _proxy_url(proxy),
@@ -216,9 +233,12 @@ class Intake:
                     body=content,
                 )
         except TimeoutError as error:
-            raise IntakeError(f"no reply from {self._host} in {TIMEOUT:.0f} s", reaction=Reaction.RETRY) from error
+            through = "" if proxy is None else f" through the proxy {proxy}"
+            raise IntakeError(
+                f"no reply from {self._host}{through} in {TIMEOUT:.0f} s", reaction=Reaction.RETRY
+            ) from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise IntakeError(_describe(error, self._host), reaction=Reaction.RETRY) from error
+            raise IntakeError(of_exchange_error(error, self._host, proxy), reaction=Reaction.RETRY) from error
 
 
 def _proxy_url(proxy: Proxy) -> URL:
@@ -263,27 +283,6 @@ def _refused(reply: _Reply, refusal: Refusal, reaction: Reaction) -> IntakeError
         status=reply.status,
         retry_after=retry_after_seconds(reply.headers.get("Retry-After")),
     )
-
-
-def _describe(error: Exception, host: str) -> str:
-    """One line for the log, never the exception's own text: that may hold the proxy's URL with its credentials."""
-    match error:
-        case aiohttp.ClientConnectorCertificateError():
-            return f"the certificate of {host} is not trusted ({error.certificate_error}): is a caFile missing?"
-        case aiohttp.ClientConnectorDNSError():
-            return f"{host} cannot be resolved"
-        case aiohttp.ClientProxyConnectionError():
-            return f"the proxy for {host} cannot be reached"
-        case aiohttp.ClientHttpProxyError():
-            return f"the proxy for {host} answers HTTP {error.status}"
-        case aiohttp.ClientConnectorError():
-            return f"cannot connect to {host}: {error.strerror or type(error.os_error).__name__}"
-        case aiohttp.ServerDisconnectedError():
-            return f"{host} closed the connection without a reply"
-        case ValueError():
-            return f"{host} sent {error}"
-        case _:
-            return f"the exchange with {host} failed: {type(error).__name__}"
 
 
 UnreadableBatch = (EnvelopeError, MessageError)

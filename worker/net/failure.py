@@ -11,6 +11,7 @@ import errno
 import ssl
 
 from worker.errors import SyntheticsError
+from worker.outcome import tls
 from worker.outcome.failure import Failure, FailureCode
 
 _REFUSED = "the connection was refused: nothing listens there, or a firewall rejects it"
@@ -38,41 +39,6 @@ _BY_ERRNO = {
     errno.ENOMEM: (FailureCode.INTERNAL_ERROR, "this machine has no memory left"),
     errno.EADDRNOTAVAIL: (FailureCode.INTERNAL_ERROR, "this machine has no local address or port for the connection"),
 }
-
-_X509 = {
-    2: "UNABLE_TO_GET_ISSUER_CERT",
-    3: "UNABLE_TO_GET_CRL",
-    4: "UNABLE_TO_DECRYPT_CERT_SIGNATURE",
-    5: "UNABLE_TO_DECRYPT_CRL_SIGNATURE",
-    6: "UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY",
-    7: "CERT_SIGNATURE_FAILURE",
-    8: "CRL_SIGNATURE_FAILURE",
-    9: "CERT_NOT_YET_VALID",
-    10: "CERT_HAS_EXPIRED",
-    11: "CRL_NOT_YET_VALID",
-    12: "CRL_HAS_EXPIRED",
-    13: "ERROR_IN_CERT_NOT_BEFORE_FIELD",
-    14: "ERROR_IN_CERT_NOT_AFTER_FIELD",
-    15: "ERROR_IN_CRL_LAST_UPDATE_FIELD",
-    16: "ERROR_IN_CRL_NEXT_UPDATE_FIELD",
-    17: "OUT_OF_MEM",
-    18: "DEPTH_ZERO_SELF_SIGNED_CERT",
-    19: "SELF_SIGNED_CERT_IN_CHAIN",
-    20: "UNABLE_TO_GET_ISSUER_CERT_LOCALLY",
-    21: "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
-    22: "CERT_CHAIN_TOO_LONG",
-    23: "CERT_REVOKED",
-    24: "INVALID_CA",
-    25: "PATH_LENGTH_EXCEEDED",
-    26: "INVALID_PURPOSE",
-    27: "CERT_UNTRUSTED",
-    28: "CERT_REJECTED",
-    62: "HOSTNAME_MISMATCH",
-    64: "IP_ADDRESS_MISMATCH",
-}
-"""OpenSSL's X509_V_ERR_* by number (x509_vfy.h), under the names that the reference system documents."""
-
-_UNKNOWN_ISSUER = frozenset({18, 19, 20, 21})
 
 
 class DoorError(SyntheticsError):
@@ -104,10 +70,10 @@ def of_os_error(error: OSError, peer: str) -> Failure:
 def of_handshake_error(error: OSError, peer: str) -> Failure:
     """A TLS handshake that did not end well; *peer* is the name that the certificate should bear."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return _of_certificate(error, peer)
+        return Failure(FailureCode.SSL, tls.certificate_fault(error.verify_code, error.verify_message, peer))
     if isinstance(error, ssl.SSLError) and not isinstance(error, ssl.SSLEOFError):
         reason = _reason(error)
-        return Failure(FailureCode.SSL, f"the TLS handshake with {peer} failed ({reason}){_HINTS.get(reason, '')}")
+        return Failure(FailureCode.SSL, tls.handshake_fault(reason, peer))
     if isinstance(error, ssl.SSLEOFError | ConnectionError):
         return Failure(FailureCode.CONNRESET, f"{peer} closed the connection during the TLS handshake")
     return of_os_error(error, peer)
@@ -141,33 +107,16 @@ def still_waiting(seconds: float, missing: str) -> Failure:
     return Failure(FailureCode.TIMEOUT, f"{no_answer_within(seconds)}, waiting for {missing}")
 
 
-_HINTS = {
-    "WRONG_VERSION_NUMBER": ": the peer does not seem to speak TLS on this port",
-    "UNSUPPORTED_PROTOCOL": ": the peer offers only TLS versions that are too old",
-    "TLSV1_ALERT_PROTOCOL_VERSION": ": the peer accepts none of our TLS versions",
-    "SSLV3_ALERT_HANDSHAKE_FAILURE": ": the peer accepts none of our offers",
-    "TLSV13_ALERT_CERTIFICATE_REQUIRED": ": the peer demands a client certificate",
-}
-
-
 def _reason(error: ssl.SSLError) -> str:
     """OpenSSL's name for it; errors that Python raises by itself have none."""
     return getattr(error, "reason", None) or "UNKNOWN"
-
-
-def _of_certificate(error: ssl.SSLCertVerificationError, peer: str) -> Failure:
-    name = _X509.get(error.verify_code, f"X509_V_ERR_{error.verify_code}")
-    cure = ""
-    if error.verify_code in _UNKNOWN_ISSUER:
-        cure = "; if the issuer is an internal one, add its certificate with caFile"
-    return Failure(FailureCode.SSL, f"the certificate of {peer} is not accepted ({name}): {error.verify_message}{cure}")
 
 
 def of_broken_connection(error: Exception, waiting_for: str) -> Failure:
     """A connection that was open and broke; *waiting_for* says what was still to come."""
     if isinstance(error, ssl.SSLError):
         reason = _reason(error)
-        return Failure(FailureCode.SSL, f"waiting for {waiting_for}: TLS failed ({reason}){_HINTS.get(reason, '')}")
+        return Failure(FailureCode.SSL, f"waiting for {waiting_for}: TLS failed ({reason}){tls.hint(reason)}")
     if isinstance(error, OSError):
         return of_os_error(error, f"waiting for {waiting_for}")
     return Failure(FailureCode.INTERNAL_ERROR, f"waiting for {waiting_for}: {type(error).__name__} in the worker")

@@ -14,6 +14,7 @@ from aiohttp import web
 from worker.errors import ConfigError
 from worker.telemetry.health import Health
 from worker.telemetry.metrics import CONTENT_TYPE, Metrics
+from worker.web.address import listen
 from worker.web.connections import ClientLimits, serving
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ async def status_server(
     limits = ClientLimits(connections=MAX_CONNECTIONS, head_seconds=idle_seconds, idle_seconds=idle_seconds)
     async with AsyncExitStack() as stack:
         try:
-            sockets = await stack.enter_async_context(serving(runner, (host, port), limits))
+            sockets = await stack.enter_async_context(serving(runner, listen(host, port), limits))
         except OSError as error:
             raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}", option="statusProbesPort") from error
         bound = sockets[0].getsockname()[1]

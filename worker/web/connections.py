@@ -21,7 +21,7 @@ from typing import cast
 
 from aiohttp import web
 
-from worker.web.listener import Listener, bind
+from worker.web.listener import Listener
 
 log = logging.getLogger(__name__)
 
@@ -43,21 +43,20 @@ class ClientLimits:
 @asynccontextmanager
 async def serving(
     runner: web.AppRunner,
-    listen: socket.socket | tuple[str, int],
+    listen: socket.socket,
     limits: ClientLimits,
     *,
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Sequence[socket.socket]]:
-    """Serve the application of *runner*, which was not set up yet, on a socket or at every address of (host, port).
+    """Serve the application of *runner*, which was not set up yet, on a listening socket.
 
-    Yields the sockets that are listened on. Raises OSError where nothing can listen there.
+    Yields the sockets that are listened on.
     """
     connections = _Connections(runner, limits, tls)
     runner.app.middlewares.insert(0, connections.occupy)
     await runner.setup()
     try:
-        sockets = (listen,) if isinstance(listen, socket.socket) else await bind(*listen)
-        listener = Listener(sockets, connections)
+        listener = Listener((listen,), connections)
         try:
             yield listener.sockets
         finally:

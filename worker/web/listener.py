@@ -11,7 +11,7 @@ import errno
 import logging
 import socket
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 log = logging.getLogger(__name__)
 
@@ -99,31 +99,3 @@ class Listener:
             self._loop.remove_reader(each)
         if self._resume is None:
             self._resume = self._loop.call_later(PAUSE_SECONDS, self._listen)
-
-
-async def bind(host: str, port: int) -> tuple[socket.socket, ...]:
-    """Sockets at every address of *host*, every interface where it is empty. Raises OSError."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    sockets: list[socket.socket] = []
-    try:
-        for family, _, _, _, address in dict.fromkeys(found):
-            sockets.append(_bound(family, address))
-    except BaseException:
-        for each in sockets:
-            each.close()
-        raise
-    return tuple(sockets)
-
-
-def _bound(family: int, address: Any) -> socket.socket:
-    made = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if made.family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-        made.bind(address)
-    except BaseException:
-        made.close()
-        raise
-    return made

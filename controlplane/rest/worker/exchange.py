@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from controlplane.errors import DatabaseError, RefusedError, SequenceError, StatementError
+from controlplane.errors import DatabaseError, RefusedError, SequenceError, StatementError, UnknownCallerError
 from controlplane.rest.bodies import body_of
 from controlplane.rest.context import CONTEXT, Context
 from controlplane.service import pulls
@@ -56,16 +56,18 @@ def exchange(
 
     async def handle(request: web.Request) -> web.Response:
         context = request.app[CONTEXT]
+        access: Access | None = None
         try:
             claim = signing.read_claim(request.headers)
             access = await pulls.access(
                 context.database, context.clock, access_key=claim.access_key, location=claim.location
             )
-            if access is None:
-                return _unsigned(401, "unknown access key")
             verified, problem = _prove(context, access, claim, request)
+        except UnknownCallerError as error:
+            _log_stranger(request, str(error))
+            return _unsigned(401, "unknown access key")
         except SignatureError as error:
-            log.info("refused: %s", error, extra={"action": "request_refused", "remote": request.remote})
+            _log_stranger(request, f"{error}{_of_secret(error.reason, access)}")
             return _unsigned(401, "the signature does not hold")
         except DatabaseError as error:
             log.error("cannot look up who asks: %s", _reason(error), extra=_failure(error))  # noqa: TRY400
@@ -90,6 +92,22 @@ def exchange(
     return handle
 
 
+def _log_stranger(request: web.Request, reason: str) -> None:
+    log.warning(
+        "refused a request of %s: %s",
+        request.remote,
+        reason,
+        extra={"action": "request_refused", "code": "stranger", "remote": request.remote},
+    )
+
+
+def _of_secret(reason: str, access: Access | None) -> str:
+    """The likely cause of a signature that does not hold although its access key is known."""
+    if access is None or reason != signing.Reason.SIGNATURE:
+        return ""
+    return f", with an access key of the location {access.location.name!r}: its secretAccessKey is not that of its config file"
+
+
 def _prove(
     context: Context, access: Access, claim: Claim, request: web.Request
 ) -> tuple[VerifiedRequest, RefusedError | None]:
@@ -98,7 +116,7 @@ def _prove(
     try:
         verified = signing.verify_head(claim, access.secret, received, hosts=context.hosts, now=context.clock.now())
     except AuthenticRequestError as refused:
-        return refused.verified, RefusedError(401, refused.reason, str(refused))
+        return refused.verified, RefusedError(401, refused.reason, f"{refused}{_of_host(context, request, refused)}")
     return verified, None
 
 
@@ -118,6 +136,13 @@ def _refuse(context: Context, location: Location, verified: VerifiedRequest, pro
         extra={"action": "request_refused", "code": problem.code, "worker": verified.worker},
     )
     return _signed(context, verified, _refusal(problem, retry_after=RETRY_SECONDS if problem.status == 503 else None))
+
+
+def _of_host(context: Context, request: web.Request, refused: AuthenticRequestError) -> str:
+    if refused.reason != signing.Reason.HOST:
+        return ""
+    names = ", ".join(context.hosts)
+    return f": it asks for {request.host}, and this one is {names}; `serve --public-url` names it, or correct intakeUrl"
 
 
 def _misplaced(request: web.Request, location: Location, content_type: str) -> RefusedError | None:

@@ -48,6 +48,22 @@ def location(run: Run) -> str:
     return "office"
 
 
+def test_the_config_file_may_be_standard_output(run: Run, tmp_path: Path) -> None:
+    for command in ("create", "rotate"):
+        done = run("location", command, "office", "--output", "-")
+        assert json.loads(done.stdout)["accessKey"]
+        assert "standard output" in done.stderr
+        assert "secret" not in done.stderr.lower()
+    assert not Path("-").exists()
+
+
+def test_definitions_may_come_from_standard_input(run: Run, location: str) -> None:
+    pushed = run("test", "push", "-", "--location", location, input=json.dumps(http_test()))
+    assert pushed.output.startswith("added")
+    refused = run("test", "push", "-", "--location", location, input="{", code=2)
+    assert refused.output.startswith("-: is not valid JSON")
+
+
 def push(run: Run, location: str, *tests: dict[str, Any], code: int = 0) -> Result:
     Path("tests.json").write_text(json.dumps(list(tests)))
     return run("test", "push", "tests.json", "--location", location, code=code)
@@ -172,7 +188,8 @@ def test_a_disabled_location_schedules_nothing(run: Run, location: str) -> None:
     assert listed(run, "test")[0]["locations"][0]["due_at"] is None
     push(run, location, http_test(name="other"))
     assert all(one["locations"][0]["due_at"] is None for one in listed(run, "test"))
-    assert "no enabled location" in run("test", "run", "shop", code=2).output
+    output = run("test", "run", "shop", code=2).output
+    assert "assigned to disabled locations only: office; `location enable` undoes that" in output
     run("location", "enable", location)
     assert all(one["locations"][0]["due_at"] is not None for one in listed(run, "test"))
 
@@ -213,7 +230,10 @@ def test_nothing_is_pushed_unless_everything_is_valid(run: Run, location: str) -
     result = push(run, location, http_test(), http_test(name="bad", options={}), {"type": "browser"}, code=2)
     assert "tests.json[1]: options.tick_every: is missing" in result.output
     assert "tests.json[2]: " in result.output
-    assert result.output.splitlines()[-1].endswith("mistakes; nothing was pushed")
+    assert result.output.splitlines()[-1] == "3 mistakes; nothing was pushed"
+    assert push(run, location, http_test(name="bad", options={}), code=2).output.endswith(
+        "1 mistake; nothing was pushed\n"
+    )
     assert listed(run, "test") == []
 
 

@@ -54,22 +54,49 @@ async def assert_unsigned_401(reply: Reply) -> None:
     assert reply.headers["content-type"].startswith("text/plain")
 
 
-async def test_an_unknown_access_key_learns_nothing(worker: ProtocolWorker, session: aiohttp.ClientSession) -> None:
+def refusals(caplog: pytest.LogCaptureFixture) -> list[str]:
+    return [record.getMessage() for record in caplog.records if getattr(record, "action", "") == "request_refused"]
+
+
+async def test_an_unknown_access_key_learns_nothing_and_is_named_in_our_log(
+    worker: ProtocolWorker, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
     worker.credentials = signing.Credentials("0" * 32, worker.credentials.secret_key, worker.location)
     await assert_unsigned_401(await pull(worker, session))
+    (line,) = refusals(caplog)
+    assert f"no location has the access key {'0' * 32}" in line
 
 
-async def test_a_wrong_secret_learns_nothing(worker: ProtocolWorker, session: aiohttp.ClientSession) -> None:
+async def test_a_wrong_secret_learns_nothing_and_is_named_in_our_log(
+    worker: ProtocolWorker, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
     worker.credentials = signing.Credentials(worker.credentials.access_key, Secret("0" * 64), worker.location)
     await assert_unsigned_401(await pull(worker, session))
+    (line,) = refusals(caplog)
+    assert "'office'" in line
+    assert "secretAccessKey is not that of its config file" in line
+    assert "0" * 64 not in line
 
 
-async def test_a_key_speaks_for_its_own_location_only(
-    plane: Plane, worker: ProtocolWorker, session: aiohttp.ClientSession
+async def test_a_key_speaks_for_its_own_location_only_and_our_log_names_both(
+    plane: Plane, worker: ProtocolWorker, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
 ) -> None:
     other = await plane.add_location("other")
     worker.credentials = replace(worker.credentials, location=other.location)
     await assert_unsigned_401(await pull(worker, session))
+    (line,) = refusals(caplog)
+    assert "is of the location 'office'" in line
+    assert f"the request says id {other.location}" in line
+
+
+async def test_a_key_that_a_rotation_has_ended_is_told_so_in_our_log(
+    plane: Plane, worker: ProtocolWorker, session: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with plane.database.write() as connection:
+        await locations.retire_credentials(connection, worker.location, expires_at=plane.now())
+    await assert_unsigned_401(await pull(worker, session))
+    (line,) = refusals(caplog)
+    assert "'office' was ended by a rotation" in line
 
 
 @pytest.mark.parametrize("header", [None, "", "Basic dXNlcjpwYXNz", "PL1-HMAC-SHA256 Credential=", "\x80"])
@@ -127,7 +154,10 @@ async def test_a_host_that_is_not_ours_is_refused_with_a_signature(
         headers = {name.lower(): value for name, value in response.headers.items()}
         signing.verify_reply(signed, worker.credentials, status=response.status, headers=headers, body=content)
         assert response.status == 401
-        assert messages.decode(messages.Refusal, content).error == "host"
+        refusal = messages.decode(messages.Refusal, content)
+        assert refusal.error == "host"
+        assert "it asks for other-plane.example" in refusal.message
+        assert "--public-url" in refusal.message
 
 
 @pytest.mark.parametrize("path", ["/synthetics", "/a%20b", "/%C3%BC", "/a%2Fb", "/a%25b", "/a~b/c"])

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from click.testing import CliRunner
 
 from controlplane.cli import main
 from tests.support.definitions import http_test
-from tests.support.protocol import ProtocolWorker, item
+from tests.support.protocol import PULL, ProtocolWorker, item
 from worker.wire.messages import Job
 
 COMMAND = [sys.executable, "-m", "controlplane"]
@@ -93,6 +94,20 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> Non
         assert plane.process.wait(10) == 0
     assert "Traceback" not in (tmp_path / "serve.log").read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.db", "c.db.key", "serve.log"], "no WAL is left"
+
+
+@pytest.mark.parametrize("listen", [":0", "[::]:0", "0.0.0.0:0"])
+async def test_every_address_is_listened_on_in_both_families_unless_one_is_named(listen: str, tmp_path: Path) -> None:
+    families = (
+        ["127.0.0.1"] if listen.startswith("0.0.0.0") or not socket.has_dualstack_ipv6() else ["127.0.0.1", "[::1]"]
+    )
+    prepare(tmp_path)
+    with serving(tmp_path, "--listen", listen) as plane:
+        port = plane.url.rpartition(":")[2]
+        async with aiohttp.ClientSession() as session:
+            for host in families:
+                worker = worker_of(tmp_path, f"http://{host}:{port}")
+                assert (await worker.post(session, PULL, worker.pull_body(), "application/json")).status in (200, 204)
 
 
 def test_a_taken_port_is_named(tmp_path: Path) -> None:

@@ -3,41 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 from aiohttp import web
 
+from tests.integration.intake.clients import client_of, pull
 from tests.support.jobs import job
-from tests.support.servers.controlplane import CREDENTIALS, Answer, ProtocolServer, protocol_server
-from worker.clock import SystemClock
+from tests.support.servers.controlplane import CREDENTIALS, Answer, protocol_server
 from worker.egress.proxy import Proxy
 from worker.errors import EnvelopeError, MessageError
-from worker.intake.client import Identity, Intake, IntakeError, Peer
+from worker.intake.client import IntakeError, Peer
 from worker.intake.replies import Reaction
 from worker.secret import Secret
 from worker.wire.keys import generate
-from worker.wire.messages import MAX_REPLY_BYTES, Jobs, Pull, ResultItem, raw
-
-
-@asynccontextmanager
-async def client_of(server: ProtocolServer, *, peer: Peer | None = None) -> AsyncIterator[Intake]:
-    identity = Identity(
-        credentials=CREDENTIALS,
-        worker=str(uuid.uuid4()),
-        private_keys=(server.location_key,),
-        public_key=server.results_key.public,
-    )
-    async with Intake(peer or Peer(url=server.url), identity, SystemClock(), agent="test/1") as intake:
-        yield intake
-
-
-def pull(free: int = 1) -> Pull:
-    return Pull(version=1, concurrency=1, free_slots=free, keys=("k",))
+from worker.wire.messages import MAX_REPLY_BYTES, Jobs, ResultItem, raw
 
 
 def item(name: str = "r") -> ResultItem:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from typing import Any
 
 import pytest
 
-from tests.support.shared import SHARED, needs_shared
+from tests.support.recordings import RECORDED
+from tests.support.shared import needs_shared
 from worker.apitest.parse import parse
 from worker.apitest.protocols.dns import DNSRequest
 from worker.apitest.protocols.http import HTTPRequest
@@ -23,14 +22,6 @@ INVALID = {
 """A fixture with a method that does not exist, and a request that the reference system answered with 400."""
 
 
-def recordings() -> list[dict[str, Any]]:
-    if SHARED is None:
-        return []
-    lines = (SHARED / "cases" / "api-tests.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines]
-
-
-RECORDED = recordings()
 RUNNABLE = [case for case in RECORDED if case["subtype"] in ("http", "tcp", "dns")]
 
 

@@ -9,4 +9,15 @@ VALID = Definition(file="a.json", index=0, value=http_test("front page"))
 INVALID = Definition(file="a.jsonl", line=7, value=http_test("front page", config={}))
 RETRIED = Definition(file="c.json", value=http_test("front page", options={"retry": {"count": 2, "interval": 300}}))
 LATER = Definition(file="a.json", index=1, value=http_test("front page", subtype="grpc"))
+MISSPELT = Definition(
+    file="d.json",
+    value=http_test(
+        "front page",
+        options={"tick_evry": 60},
+        config={
+            "request": {"method": "GET", "url": "https://shop.test/", "timout": 5},
+            "assertions": [{"type": "statusCode", "operator": "is", "target": 200}],
+        },
+    ),
+)
 UNUSABLE = Unusable(file="b.json", reason="is not valid JSON")

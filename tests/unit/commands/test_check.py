@@ -1,7 +1,8 @@
-"""`check`: results in the order of the definitions, invalid ones among them, and the exit code that a script wants."""
+"""`check`: results as they come, a summary also when interrupted, and the exit code that a script wants."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.definitions import http_test
-from tests.unit.commands.found import INVALID, RETRIED, UNUSABLE, VALID
+from tests.unit.commands.found import INVALID, MISSPELT, RETRIED, UNUSABLE, VALID
 from worker.apitest.definition import APITest
 from worker.apitest.files import Definition, Unusable
 from worker.apitest.result import Result, Status
@@ -50,16 +51,16 @@ async def test_the_exit_code_is_the_worst_outcome(found: list[Definition | Unusa
     assert (await outcome(*found))[0] == code
 
 
-async def test_results_come_in_the_order_of_the_definitions_the_invalid_ones_among_them() -> None:
+async def test_what_is_invalid_comes_first_and_then_the_results_as_they_come() -> None:
     _, shown, complaints = await outcome(named("one"), INVALID, UNUSABLE, named("bad two"), named("three"))
     assert [(one["test"]["name"], one["status"]) for one in shown] == [
-        ("one", "passed"),
         ("front page", "failed"),
+        ("one", "passed"),
         ("bad two", "failed"),
         ("three", "passed"),
     ]
-    assert shown[1]["failure"]["code"] == "INVALID_TEST"
-    assert "config.request: is missing" in shown[1]["failure"]["message"]
+    assert shown[0]["failure"]["code"] == "INVALID_TEST"
+    assert "config.request: is missing" in shown[0]["failure"]["message"]
     assert complaints == ["b.json: is not valid JSON"]
 
 
@@ -92,3 +93,41 @@ async def test_what_a_definition_or_a_file_is_called_cannot_command_the_terminal
     told = [*complaints, *(as_line(shown, as_json=as_json, colour=False) for as_json in (True, False))]
     assert all(line.isprintable() for line in told)
     assert json.loads(told[-2])["test"]["name"] == name
+
+
+def named_many(*names: str) -> list[Definition]:
+    return [named(name) for name in names]
+
+
+async def test_the_last_line_sums_up() -> None:
+    lines: list[str] = []
+    found = [*named_many("one", "bad two"), INVALID]
+    await check(found, run, show=lambda _: None, complain=lambda _: None, sum_up=lines.append)
+    await check([VALID], run, show=lambda _: None, complain=lambda _: None, sum_up=lines.append)
+    assert lines == ["3 tests: 1 passed, 2 failed", "1 test: 1 passed"]
+
+
+async def test_an_interrupt_keeps_what_is_done_and_sums_it_up() -> None:
+    lines: list[str] = []
+    shown: list[Any] = []
+    first_is_shown = asyncio.Event()
+
+    async def half(tests: Sequence[APITest]) -> AsyncIterator[Result]:
+        yield result(tests[0])
+        first_is_shown.set()
+        await asyncio.Event().wait()
+
+    found = named_many("one", "two")
+    checking = asyncio.create_task(check(found, half, show=shown.append, complain=lambda _: None, sum_up=lines.append))
+    await first_is_shown.wait()
+    checking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await checking
+    assert [one["test"]["name"] for one in shown] == ["one"]
+    assert lines == ["interrupted after 1 of 2 tests: 1 passed"]
+
+
+async def test_a_misspelt_member_is_told_beside_the_result() -> None:
+    _, shown, complaints = await outcome(MISSPELT)
+    assert len(shown) == 1
+    assert complaints[0].startswith("d.json: options: the member 'tick_evry' is not known: did you mean")

@@ -7,22 +7,27 @@ import json
 import pytest
 
 from tests.support.definitions import http_test
-from tests.unit.commands.found import INVALID, LATER, RETRIED, UNUSABLE, VALID
+from tests.unit.commands.found import INVALID, LATER, MISSPELT, RETRIED, UNUSABLE, VALID
 from worker.apitest.files import Definition, Unusable
-from worker.commands.validate import judge, validate
+from worker.commands.validate import as_object, judge, validate
 
 
-def outcome(*found: Definition | Unusable, as_json: bool = False) -> tuple[int, list[str], list[str]]:
+def outcome(
+    *found: Definition | Unusable, as_json: bool = False, allow_update: bool = False
+) -> tuple[int, list[str], list[str]]:
     shown: list[str] = []
     complaints: list[str] = []
-    return validate(found, as_json=as_json, show=shown.append, complain=complaints.append), shown, complaints
+    code = validate(found, as_json=as_json, allow_update=allow_update, show=shown.append, complain=complaints.append)
+    return code, shown, complaints
 
 
 @pytest.mark.parametrize(
     ("found", "code"),
     [
         ([VALID], 0),
-        ([VALID, LATER], 0),
+        ([VALID, LATER], 1),
+        ([MISSPELT], 1),
+        ([LATER, UNUSABLE], 2),
         ([VALID, INVALID], 1),
         ([INVALID, UNUSABLE], 2),
         ([UNUSABLE, INVALID], 2),
@@ -34,9 +39,9 @@ def test_the_exit_code_is_the_worst_outcome(found: list[Definition | Unusable], 
 
 def test_each_definition_is_one_line_and_unusable_input_a_complaint() -> None:
     _, (valid, invalid, later), complaints = outcome(VALID, INVALID, UNUSABLE, LATER)
-    assert valid == "✓ valid    a.json[0]  front page"
-    assert invalid.startswith("✗ invalid  a.jsonl:7  front page: config.")
-    assert later.startswith("✓ valid    a.json[1]  front page: needs a newer worker: ")
+    assert valid == "✓ valid     a.json[0]  front page"
+    assert invalid.startswith("✗ invalid   a.jsonl:7  front page: config.")
+    assert later.startswith("! doubtful  a.json[1]  front page: it will end as REQUIRES_UPDATE: subtype: ")
     assert complaints == ["b.json: is not valid JSON"]
 
 
@@ -44,7 +49,7 @@ def test_what_a_test_is_run_without_is_told_and_does_not_make_it_invalid() -> No
     code, (line,), complaints = outcome(RETRIED)
     assert (code, complaints) == (0, [])
     assert line == (
-        "✓ valid    c.json  front page: options.retry: not executed: a run that fails is not run again before it is reported"
+        "✓ valid     c.json  front page: options.retry: not executed: a run that fails is not run again before it is reported"
     )
     assert len(json.loads(outcome(RETRIED, as_json=True)[1][0])["ignored"]) == 1
 
@@ -57,20 +62,23 @@ def test_each_definition_is_one_object_with_its_place() -> None:
         "index": 0,
         "name": "front page",
         "ok": True,
+        "valid": True,
         "errors": [],
         "requires_update": [],
+        "misspelt": [],
         "ignored": [],
     }
     assert (invalid["line"], invalid["ok"], "index" in invalid) == (7, False, False)
     assert invalid["errors"]
-    assert later["ok"]
+    assert (later["ok"], later["valid"]) == (False, True)
     assert "grpc" in later["requires_update"][0]
 
 
 @pytest.mark.parametrize("value", [None, 7, "text", [], {}, {"name": 7}, {"name": ["\x1b"], "config": 3}])
 def test_what_is_no_test_at_all_is_invalid_and_nothing_more(value: object) -> None:
-    verdict = judge(Definition(file="a.json", index=0, value=value))
-    assert (verdict["ok"], verdict["name"]) == (False, "")
+    definition = Definition(file="a.json", index=0, value=value)
+    verdict = as_object(definition, judge(definition))
+    assert (verdict["ok"], verdict["valid"], verdict["name"]) == (False, False, "")
     assert verdict["errors"]
 
 
@@ -91,3 +99,25 @@ def test_what_a_definition_or_a_file_is_called_cannot_command_the_terminal(name:
     )
     assert len(told) == 2
     assert all(line.isprintable() for line in told)
+
+
+def test_a_misspelt_member_is_named_with_what_was_probably_meant() -> None:
+    _, (line,), _ = outcome(MISSPELT)
+    assert line == (
+        "! doubtful  d.json  front page: options: the member 'tick_evry' is not known: did you mean 'tick_every'?;"
+        " config.request: the member 'timout' is not known: did you mean 'timeout'?"
+    )
+
+
+@pytest.mark.parametrize(("found", "code"), [([LATER, MISSPELT], 0), ([LATER, INVALID], 1), ([LATER, UNUSABLE], 2)])
+def test_allow_update_passes_what_a_newer_version_may_know_and_nothing_else(
+    found: list[Definition | Unusable], code: int
+) -> None:
+    assert outcome(*found, allow_update=True)[0] == code
+
+
+def test_a_long_list_is_cut_with_its_count_and_whole_in_json() -> None:
+    many = Definition(file="a.json", index=0, value=http_test(assertions=[{"type": "x"}] * 19))
+    (line,), (as_json,) = outcome(many)[1], outcome(many, as_json=True)[1]
+    assert line.endswith("; and 9 more")
+    assert len(json.loads(as_json)["errors"]) + len(json.loads(as_json)["requires_update"]) == 19

@@ -20,6 +20,7 @@ from worker.config.options import OPTIONS
 from worker.egress.nameserver import Nameserver
 from worker.errors import ConfigErrors
 from worker.secret import Secret
+from worker.start import trust_of
 from worker.wire.keys import PrivateKey, generate
 
 WORKER_KEY = generate("x25519")
@@ -166,10 +167,67 @@ def test_every_pem_of_the_certificates_directory_is_trusted_besides_ca_file(tmp_
     certificates.mkdir()
     trustme.CA().cert_pem.write_to_path(str(named))
     for name in ("b.pem", "a.pem", "ignored.crt"):
-        (certificates / name).write_text("")
+        (certificates / name).write_bytes(named.read_bytes() if name.endswith(".pem") else b"")
     got = load_local([f"--caFile={named}"], {}, certificates=str(certificates))
     assert got.config.ca_files == (named, certificates / "a.pem", certificates / "b.pem")
     assert load_local([], {}, certificates=str(tmp_path / "absent")).config.ca_files == ()
+
+
+def test_a_comment_in_any_encoding_beside_a_certificate_is_no_mistake(tmp_path: Path) -> None:
+    trusted = tmp_path / "ca.pem"
+    trusted.write_bytes("# Behörde der Zentrale\n".encode("latin-1") + trustme.CA().cert_pem.bytes())
+    got = load_local([f"--caFile={trusted}"], {}, certificates=str(tmp_path))
+    assert got.config.ca_files == (trusted, trusted)
+    assert len(trust_of(got.config).context(verify=True).get_ca_certs()) > 0
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"# nothing\n", "Behörde".encode("latin-1"), b"-----BEGIN CERTIFICATE-----\nx"]
+)
+def test_a_file_of_the_certificates_directory_that_holds_none_is_named(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "empty.pem").write_bytes(content)
+    with pytest.raises(ConfigErrors) as raised:
+        load_local([], {}, certificates=str(tmp_path))
+    assert str(raised.value) == (
+        f'caFile: "{tmp_path}/empty.pem" holds no PEM certificate, or a malformed one (directory {tmp_path})'
+    )
+
+
+@pytest.mark.parametrize("quote", ['"', "'"])
+def test_quotes_that_an_env_file_keeps_are_taken_off(quote: str) -> None:
+    given = {
+        "SYNTHETICS_SECRET_ACCESS_KEY": "s3cret",
+        "SYNTHETICS_INTAKE_URL": "https://intake.internal",
+        "SYNTHETICS_ACCESS_KEY": "0123",
+        "SYNTHETICS_PROXY": "http://user:word@proxy:3128",
+        "SYNTHETICS_CONCURRENCY": "7",
+        "SYNTHETICS_ENABLE_IPV6": "true",
+        "SYNTHETICS_PRIVATE_KEY": WORKER_KEY.pem.reveal().replace("\n", "\\n"),
+        "SYNTHETICS_PUBLIC_KEY_PEM": CONTROL_PLANE_KEY.pem.replace("\n", "\\n"),
+        "SYNTHETICS_DNS_SERVER": "127.0.0.1",
+        "SYNTHETICS_ID": "pl:a",
+    }
+    plain, quoted = (
+        load([], {key: f"{mark}{value}{mark}" for key, value in given.items()}).config for mark in ("", quote)
+    )
+    assert quoted == plain
+    assert quoted.secret_access_key.reveal() == "s3cret"
+
+
+@pytest.mark.parametrize("name", ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"])
+def test_a_proxy_of_the_environment_is_said_not_to_be_obeyed(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "worker-config.json"
+    path.write_text(json.dumps(identity()))
+    environ = {name: "http://user:hunter2@proxy:3128"}
+    (warning,) = load([f"--config={path}"], environ, certificates=str(tmp_path)).warnings
+    assert warning.startswith(f"{name} is not obeyed: ")
+    assert "SYNTHETICS_PROXY" in warning
+    assert "hunter2" not in warning
+    chosen = environ | {"SYNTHETICS_PROXY": "http://proxy:3128"}
+    assert load([f"--config={path}"], chosen, certificates=str(tmp_path)).warnings == ()
+    assert (
+        load([f"--config={path}"], {"HTTP_PROXY": "http://p:1", name: " "}, certificates=str(tmp_path)).warnings == ()
+    )
 
 
 def test_empty_paths_switch_off_what_would_be_written(tmp_path: Path) -> None:
@@ -225,5 +283,5 @@ def test_every_option_fills_a_field_and_every_field_is_filled() -> None:
     filled = {option.field for option in OPTIONS if option.field} - {"public_key_fingerprint"}
     assert filled == {field.name for field in fields(Config)}
     rules = {option.name for option in OPTIONS if not option.field}
-    of_commands = {"config", "json", "dumpConfig", "version", "help"}
+    of_commands = {"config", "json", "failuresOnly", "allowUpdate", "dumpConfig", "version", "help"}
     assert rules == of_commands | {"datadogHostOverride", "site", "insecureIntake"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from urllib.parse import quote
 
 import pytest
 
@@ -34,6 +35,19 @@ def test_credentials_are_decoded_and_never_shown() -> None:
     assert "ops" not in str(proxy)
     assert "p@ss" not in repr(proxy)
     assert "ops" not in repr(proxy)
+
+
+@pytest.mark.parametrize("password", ["a#b", "a?b", "a/b", "a[b", "a]b", "[::1]", "a@b", "a:b", "#?/[@:", "100%", "é"])
+def test_a_password_may_hold_what_a_url_would_have_encoded(password: str) -> None:
+    for written in (password, quote(password, safe="")):
+        proxy = Proxy.parse(Secret(f"http://user:{written}@proxy.test:3128"))
+        assert (str(proxy), proxy.username) == ("http://proxy.test:3128", Secret("user"))
+        assert proxy.password == Secret(password)
+
+
+def test_a_login_without_a_password_or_name_is_kept_as_it_is() -> None:
+    assert Proxy.parse(Secret("http://user@proxy:1")).password is None
+    assert Proxy.parse(Secret("http://:word@proxy:1")).username == Secret("")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from worker.intake.replies import Reaction, likely_cause, of_signed_reply
+from worker.intake.replies import Reaction, of_signed_reply
+from worker.intake.trouble import likely_cause
 
 
 @pytest.mark.parametrize(
