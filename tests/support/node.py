@@ -1,4 +1,4 @@
-"""The real JavaScript engine of this machine, if it has one, as an oracle for patterns."""
+"""The real JavaScript engine of this machine, if it has one, as an oracle for what the language takes from it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -13,22 +14,28 @@ from tests.support.peers import REQUIRED
 
 NODE = shutil.which("node")
 
-needs_node = pytest.mark.skipif(NODE is None and not REQUIRED, reason="no node to compare patterns with")
+needs_node = pytest.mark.skipif(NODE is None and not REQUIRED, reason="no node to compare with")
 
-_PROGRAM = """
-const cases = JSON.parse(require("fs").readFileSync(0, "utf8"));
-process.stdout.write(JSON.stringify(cases.map(([source, text]) => {
+_PATTERNS = """cases.map(([source, text]) => {
     try { return new RegExp(source).test(text); }
     catch (error) { if (error instanceof SyntaxError) return null; throw error; }
-})));
-"""
+})"""
 
 
 def found_by_node(cases: Sequence[tuple[str, str]]) -> list[bool | None]:
     """Whether each pattern is found in its text; None for a syntax error."""
-    assert NODE is not None
-    done = subprocess.run(
-        [NODE, "-e", _PROGRAM], input=json.dumps(cases).encode(), capture_output=True, timeout=60, check=True
-    )
-    answers: list[bool | None] = json.loads(done.stdout)
+    answers: list[bool | None] = answers_of_node(_PATTERNS, cases)
     return answers
+
+
+def answers_of_node(expression: str, cases: object) -> Any:
+    """The value of a JavaScript *expression* in which `cases` is the JSON value *cases*."""
+    assert NODE is not None
+    program = f"""
+    const cases = JSON.parse(require("fs").readFileSync(0, "utf8"));
+    process.stdout.write(JSON.stringify({expression}));
+    """
+    done = subprocess.run(
+        [NODE, "-e", program], input=json.dumps(cases).encode(), capture_output=True, timeout=60, check=True
+    )
+    return json.loads(done.stdout)

@@ -1,7 +1,8 @@
 """Undoes content codings (RFC 9110 §8.4) with a cap that holds while decompressing, so that a bomb costs no more than the cap.
 
 Known codings: gzip, deflate (zlib as specified, and raw as servers send it), br, zstd, identity, and nested
-ones; gzip members and zstd frames in limited number. A coding that is not known leaves the body unreadable: none is guessed.
+ones; gzip members and zstd frames in limited number. With a coding that is not known the bytes stay as they are (Fetch §4.6,
+"handle content codings"): servers write charsets and `none` there, or what a proxy has undone.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _ZSTD_WINDOW: dict[int, int] = {zstd.DecompressionParameter.window_log_max: 23}
 
 def decode(body: bytes, codings: Sequence[str], cap: int) -> bytes:
     """Undo *codings*, in the order in which they were applied. Raises JudgementError beyond *cap* bytes or on broken data."""
-    todo = _named(codings)
+    todo = to_undo(codings)
     if len(todo) > MAX_CODINGS:
         raise JudgementError(
             f"the body is compressed {len(todo)} times over, more than the {MAX_CODINGS} that are undone"
@@ -51,7 +52,7 @@ def preview(body: bytes, codings: Sequence[str], cap: int) -> tuple[bytes, bool]
 
     Raises JudgementError on broken data, and for nested codings, whose beginning cannot be had without the rest.
     """
-    todo = _named(codings)
+    todo = to_undo(codings)
     if len(todo) > 1:
         raise JudgementError("the body is compressed more than once")
     if not todo:
@@ -66,7 +67,18 @@ def too_large(cap: int) -> JudgementError:
     )
 
 
-def _named(codings: Sequence[str]) -> list[str]:
+def to_undo(codings: Sequence[str]) -> list[str]:
+    """Names of the codings that are undone, in the order in which they were applied; none where one is not known."""
+    names = _names(codings)
+    return names if all(name in _CODINGS for name in names) else []
+
+
+def unknown(codings: Sequence[str]) -> list[str]:
+    """Those of *codings* that are not known, because of which none is undone."""
+    return [name for name in _names(codings) if name not in _CODINGS]
+
+
+def _names(codings: Sequence[str]) -> list[str]:
     names = (name.strip(" \t").lower() for name in codings)
     return [name for name in names if name not in ("", "identity")]
 
@@ -85,11 +97,8 @@ def _undo(name: str, body: bytes, cap: int) -> tuple[list[bytes], bool]:
 
 def _undone(name: str, body: bytes, size: int) -> Iterator[bytes]:
     """The output in pieces of about *size* bytes; no more is decompressed than is asked for."""
-    undo = _CODINGS.get(name)
-    if undo is None:
-        raise JudgementError(f"the body has the content coding {name[:40]!r}, which is not known")
     try:
-        yield from undo(body, size)
+        yield from _CODINGS[name](body, size)
     except (zlib.error, brotli.error, zstd.ZstdError, EOFError, ValueError) as error:
         raise JudgementError(f"the body is not valid {name}: {str(error)[:100]}") from error
 

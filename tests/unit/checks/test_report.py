@@ -13,7 +13,7 @@ from worker.apitest.observation import Observation
 from worker.apitest.protocols.http import HTTPResponse
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import Evidence
-from worker.checks.limits import MAX_KEPT_BODY
+from worker.checks.limits import MAX_KEPT_BODY, SNIPPET
 from worker.checks.preview import needs_evaluator, preview_of
 from worker.checks.protocols.table import response_as_json
 from worker.checks.verdict import conclude
@@ -52,6 +52,15 @@ def test_a_response_without_body_assertions_keeps_no_body() -> None:
 def test_what_tls_agreed_on_is_kept() -> None:
     page = http(b"x", handshake=Handshake(protocol="TLSv1.2", cipher="AES256-SHA"))
     assert reported(page, STATUS)["handshake"] == {"protocol": "TLSv1.2", "cipher": "AES256-SHA"}
+
+
+def test_content_codings_that_are_not_known_are_named() -> None:
+    assert reported(http(b"x", encodings=("gzip", "AWS-Chunked")), HOLDS)["unknown_content_encodings"] == [
+        "aws-chunked"
+    ]
+    many = reported(http(b"x", encodings=("y" * 1000,) * 1000), HOLDS)["unknown_content_encodings"]
+    assert [len(name) for name in many] == [SNIPPET] * 4
+    assert "unknown_content_encodings" not in reported(http(gzip.compress(b"x"), encodings=("gzip", "identity")), HOLDS)
 
 
 def test_fifty_characters_are_kept_when_all_body_assertions_hold() -> None:

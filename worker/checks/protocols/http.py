@@ -16,13 +16,15 @@ from worker.apitest.definition import APITest
 from worker.apitest.protocols import http
 from worker.apitest.protocols.http import HTTPResponse
 from worker.apitest.result import AssertionResult, Verdict
+from worker.checks import content
 from worker.checks.describe import result_of, unjudged
 from worker.checks.evidence import Evidence
 from worker.checks.judge import held, judge_response_time, judge_value, settle
-from worker.checks.limits import MAX_KEPT_ESCAPED, SNIPPET
+from worker.checks.limits import MAX_CODINGS, MAX_KEPT_ESCAPED, SNIPPET
 from worker.checks.operators import NEGATIVE, Search, spoken
 from worker.checks.preview import is_plain, preview_of
 from worker.checks.protocols.protocol import ProtocolChecks
+from worker.text import cut
 
 
 def report(test: APITest, response: HTTPResponse, verdict: Verdict) -> dict[str, Any]:
@@ -31,11 +33,12 @@ def report(test: APITest, response: HTTPResponse, verdict: Verdict) -> dict[str,
         known = headers.get(name.lower())
         headers[name.lower()] = value if known is None else f"{known}, {value}"
     hops = response.hops
-    handshake = response.handshake
+    handshake, unknown = response.handshake, content.unknown(response.content_encodings)
     return {
         "status_code": response.status,
         "http_version": response.http_version,
         **({} if handshake is None else {"handshake": handshake.as_json()}),
+        **({"unknown_content_encodings": [cut(name, SNIPPET) for name in unknown[:MAX_CODINGS]]} if unknown else {}),
         "headers": headers,
         "redirects": [{"status_code": hop.status, "location": after.url} for hop, after in pairwise(hops)],
         "body_size": len(response.body),

@@ -1,8 +1,8 @@
 """A URL as its author wrote it, taken apart into where to connect and what to ask for.
 
-Nothing is re-encoded: `%2F`, `+` and doubled slashes reach the server as they stand, because a monitor that tidies a URL tests
-another one. What cannot be sent as written is refused by name, and an authority that two parsers could read differently
-(a backslash, a second `@`, a signed port) is refused too. Where a name leads is not judged here; that is the door's.
+`%2F`, `+` and doubled slashes reach the server as they stand, because a monitor that tidies a URL tests another one. What no
+request line can hold is encoded and trimmed as browsers do (WHATWG URL §4.4); an authority that two parsers could read
+differently (a backslash, a second `@`, a signed port) is refused. Where a name leads is not judged here; that is the door's.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from urllib.parse import quote, unquote, urljoin
+from urllib.parse import quote, unquote
 
 from worker.egress.hosts import WEB_PORTS, parse_host
 from worker.errors import HostError
@@ -23,7 +23,8 @@ from worker.text import printable
 _URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([^/?#]*)([^?#]*)(\?[^#]*)?", re.ASCII)
 """RFC 3986 appendix B, of an absolute URL with an authority; the fragment is left out, it is never sent."""
 
-_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:", re.ASCII)
+_REFERENCE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*:)?(//)?([^?#]*)(\?[^#]*)?", re.ASCII)
+"""RFC 3986 appendix B, of a reference: whether it has a scheme and an authority, then path and query of one that has neither."""
 _AUTHORITY = re.compile(
     r"""(?: ([^\x00-\x20@\\\x7f]*) @ )?
         (?: \[ ([0-9A-Fa-f.]*:[0-9A-Fa-f:.]*) \]  |  ([A-Za-z0-9._-]+)  |  ([^\x00-\x20"%:<>@\[\\\]^`{|}\x7f]+) )
@@ -38,10 +39,13 @@ _SHOWN = 300
 """Characters of a URL in a message."""
 _LOOKED_AT = 100_000
 """Characters of a text that are looked through for what must not be shown; what is beyond them is not shown either."""
-_UNSENDABLE = re.compile(r"[^\x21-\x7e]")
-"""Characters that a request line cannot hold: spaces, control characters and everything outside ASCII (RFC 9112 §3.2)."""
 
 _VISIBLE = "".join(map(chr, range(0x21, 0x7F)))
+"""All that a request line can hold: no spaces, no control characters and nothing outside ASCII (RFC 9112 §3.2)."""
+
+_TRIMMED = "".join(map(chr, range(0x21)))
+_LINE_BREAKS = str.maketrans("", "", "\t\n\r")
+"""Removed wherever they stand, so that a URL may be broken into lines."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +84,7 @@ class Target:
 
 def parse(text: str, query: Sequence[tuple[str, str]] = ()) -> Target:
     """Take *text* apart and append *query*, percent-encoded. Raises HTTPError."""
-    match = _URL.match(text)
+    match = _URL.match(text.strip(_TRIMMED))
     if match is None:
         raise HTTPError(FailureCode.INVALID_REQUEST, f"{shown(text)} is not a URL of the form http://host/path")
     scheme, authority, path, own_query = match.groups()
@@ -93,10 +97,7 @@ def parse(text: str, query: Sequence[tuple[str, str]] = ()) -> Target:
             FailureCode.INVALID_REQUEST, f"{shown(text)}: the part between // and the path is not a valid host and port"
         )
     userinfo, ipv6, plain, international, port = parts.groups()
-    path = with_query((path or "/") + (own_query or ""), query)
-    if (bad := _UNSENDABLE.search(path)) is not None:
-        reason = f"{shown(text)}: the path or query holds {bad.group()!r}, which must be percent-encoded"
-        raise HTTPError(FailureCode.UNESCAPED_CHARACTERS_IN_REQUEST_PATH, reason)
+    path = with_query(_encoded((path or "/") + (own_query or "")), query)
     return Target(
         scheme=scheme,
         host=ipv6 or (plain or _in_ascii(international, text)).lower(),
@@ -120,25 +121,42 @@ def _quoted(text: str) -> str:
 
 
 def resolve(base: Target, location: str) -> Target:
-    """The target of a Location (RFC 9110 §10.2.2, RFC 3986 §5.2), as browsers read it: what must be encoded is encoded.
+    """The target of a Location (RFC 9110 §10.2.2) by RFC 3986 §5.2.2, what must be encoded encoded as in `parse`.
 
     Userinfo in a Location is dropped: it comes from the server, not from the request's author. Raises HTTPError.
     """
-    reference = quote_outside_authority(location.strip(" \t"))
-    try:
-        absolute = reference if _SCHEME.match(reference) else urljoin(base.url, reference)
-    except ValueError:
-        raise HTTPError(FailureCode.INVALID_REQUEST, f"{shown(location)} is not a valid reference to a URL") from None
-    return replace(parse(absolute), credentials=None)
+    reference = location.strip(_TRIMMED)
+    found = _REFERENCE.match(reference)
+    scheme, slashes, path, query = found.groups() if found else ("", "", "", "")
+    if scheme or slashes:
+        target = parse(reference if scheme else f"{base.scheme}:{reference}")
+        path, mark, query = target.path.partition("?")
+        return replace(target, path=_without_dots(path) + mark + query, credentials=None)
+    own_path, mark, own_query = base.path.partition("?")
+    if not path:
+        return replace(base, path=own_path + (_encoded(query) if query else mark + own_query), credentials=None)
+    if not path.startswith("/"):
+        path = own_path[: own_path.rindex("/") + 1] + path  # §5.2.3; empty segments stay
+    return replace(base, path=_without_dots(_encoded(path)) + _encoded(query or ""), credentials=None)
 
 
-def quote_outside_authority(reference: str) -> str:
-    """Percent-encode what a request line cannot hold, but leave a host to be read as an international name."""
-    scheme, slashes, rest = reference.partition("//")
-    if not slashes or any(mark in scheme for mark in "/?#"):
-        return quote(reference, safe=_VISIBLE, errors="replace")
-    end = min((at for mark in "/?#" if (at := rest.find(mark)) >= 0), default=len(rest))
-    return f"{scheme}//{rest[:end]}{quote(rest[end:], safe=_VISIBLE, errors='replace')}"
+def _encoded(path: str) -> str:
+    """A path or query as a request line can hold it."""
+    return quote(path.translate(_LINE_BREAKS), safe=_VISIBLE, errors="replace")
+
+
+def _without_dots(path: str) -> str:
+    """RFC 3986 §5.2.4, in one pass. *path* begins with a slash."""
+    *segments, last = path.split("/")[1:]
+    kept: list[str] = []
+    for segment in (*segments, last):
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    if last in (".", ".."):
+        kept.append("")
+    return "/" + "/".join(kept)
 
 
 def shown(text: str) -> str:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.net.http.cookies import Cookies
+from worker.net.http.cookies import MOST_COOKIES, Cookies
 from worker.net.http.url import parse
 
 
@@ -57,6 +57,50 @@ async def test_a_later_value_replaces_an_earlier_one() -> None:
     assert cookies.header(target, None) == "k=2"
     cookies.take(target, [b"k=; Expires=Thu, 01 Jan 1970 00:00:00 GMT"])
     assert cookies.header(target, None) is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "sent_to", "header"),
+    [
+        (["k=root; Path=/", "k=deep; Path=/a"], "http://a.example/a/b", "k=deep; k=root"),
+        (["k=deep; Path=/a", "k=root; Path=/"], "http://a.example/a", "k=deep; k=root"),
+        (["k=root; Path=/", "k=deep; Path=/a"], "http://a.example/b", "k=root"),
+        (["k=site; Domain=a.example", "k=host"], "http://a.example/", "k=host"),
+        (["k=1; Path=/a/", "j=2; Path=/a", "i=3; Path=/"], "http://a.example/a/", "k=1; j=2; i=3"),
+        (["k=1; Path=/", "k=2; Path=/a", "k=; Path=/a; Max-Age=0"], "http://a.example/a", "k=1"),
+        (
+            ["k=1; Path=/", "k=2; Path=/a", "k=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT"],
+            "http://a.example/a",
+            "k=2",
+        ),
+        (["k=1", "j=2", "k=3"], "http://a.example/", "k=3; j=2"),
+    ],
+)
+async def test_every_cookie_that_matches_is_sent_the_longest_path_first(
+    lines: list[str], sent_to: str, header: str
+) -> None:
+    """RFC 6265 §5.4; a cookie is replaced by one of its name, domain and path (§5.3, 11)."""
+    cookies = Cookies()
+    cookies.take(parse("http://a.example/"), [line.encode() for line in lines])
+    assert cookies.header(parse(sent_to), None) == header
+
+
+async def test_cookies_of_a_host_and_of_its_domain_are_both_sent() -> None:
+    cookies = Cookies()
+    cookies.take(parse("http://sub.a.example/"), [b"k=host", b"k=site; Domain=a.example"])
+    assert cookies.header(parse("http://sub.a.example/"), "k=own; x=y") == "x=y; k=host; k=site"
+    assert cookies.header(parse("http://a.example/"), None) == "k=site"
+
+
+async def test_only_so_many_cookies_are_kept() -> None:
+    cookies, target = Cookies(), parse("http://a.example/")
+    for hop in range(3):
+        cookies.take(target, [f"k{hop}-{number}=v".encode() for number in range(2 * MOST_COOKIES)])
+    header = cookies.header(target, None)
+    assert header is not None
+    assert header.count("=") == MOST_COOKIES
+    cookies.take(target, [b"k0-0=new"])
+    assert (cookies.header(target, None) or "").startswith("k0-0=new; ")
 
 
 @given(st.lists(st.text(st.characters(exclude_characters="\r\n\x00", exclude_categories=["Cs"])), max_size=4))
