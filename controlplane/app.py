@@ -1,4 +1,4 @@
-"""The composition root of `serve`: database, web server, and the sweep that records what nobody asks for. One TaskGroup."""
+"""The composition root of `serve`: database, web server, certificate, and the sweep that records what nobody asks for."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ import os
 import resource
 import signal
 import socket
-import ssl
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from controlplane import epoch
+from controlplane import epoch, tls
 from controlplane.errors import StatementError, UnusableError
 from controlplane.leases import Grace
 from controlplane.rest import site
 from controlplane.rest.context import Context
 from controlplane.service import upkeep
-from controlplane.store.database import Keyring, open_database
+from controlplane.service.health import Health
+from controlplane.store.database import Database, Keyring, Opening, open_database
 from controlplane.store.engines.engine import Engine
+from controlplane.store.tables import REVISION
+from controlplane.tls import ServedCertificate
 from worker.clock import Clock
 from worker.web.address import EVERYWHERE, listen
 from worker.web.connections import ClientLimits, serving
@@ -47,32 +48,36 @@ class ServeSettings:
     host: str
     port: int
     public_urls: Sequence[str] = ()
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
+    tls: tls.Files | None = None
     retention_days: float
 
 
 async def serve(settings: ServeSettings, clock: Clock, announce: Callable[[str], None]) -> None:
     """Run until SIGTERM or SIGINT. *announce* is told the URL really listened on. Raises ControlPlaneError."""
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    tls = _tls(settings)
+    certificate = None if settings.tls is None else ServedCertificate(settings.tls, clock)
+    stop = _on_signals(certificate)
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(_listen(settings.host, settings.port))
-        url = _url(settings.host or "::", listener.getsockname()[1], secure=tls is not None)
-        database = await open_database(settings.engine, settings.keyring, create=True)
+        url = _url(settings.host or "::", listener.getsockname()[1], secure=certificate is not None)
+        database = await open_database(settings.engine, settings.keyring, Opening(create=True, upgrade=True))
         stack.push_async_callback(database.close)
+        _tell_of_an_upgrade(database, settings.engine.place)
+        health = Health(database, clock)
+        stack.push_async_callback(health.close)
         context = Context(
             database=database,
             clock=clock,
             grace=Grace(epoch.milliseconds(clock)),
+            health=health,
+            certificate=certificate,
             hosts=tuple(signing.authority(public) for public in settings.public_urls or _own_urls(url)),
         )
         # Runs that were missed while nobody served are written down before anybody is served.
         await upkeep.settle(database, clock, context.grace, look_ahead=True)
         runner = site.runner(site.build(context, public_urls=settings.public_urls))
-        await stack.enter_async_context(serving(runner, listener, ClientLimits(connections=_room()), tls=tls))
+        limits = ClientLimits(connections=_room())
+        secure = None if certificate is None else certificate.context
+        await stack.enter_async_context(serving(runner, listener, limits, tls=secure))
         announce(url)
         if settings.host in EVERYWHERE and not settings.public_urls:
             log.warning(
@@ -83,6 +88,33 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Callable[[str],
         await _until(stop, context, settings.retention_days)
 
 
+def _on_signals(certificate: ServedCertificate | None) -> asyncio.Event:
+    """SIGTERM and SIGINT set the event; SIGHUP, which would end the process, looks at the certificate's files."""
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, _reload, certificate)
+    return stop
+
+
+def _reload(certificate: ServedCertificate | None) -> None:
+    log.info("SIGHUP: looking at the certificate's files", extra={"action": "reload"})
+    if certificate is not None:
+        certificate.look()
+
+
+def _tell_of_an_upgrade(database: Database, place: str) -> None:
+    if database.upgraded is not None:
+        log.warning(
+            "database %s: schema %s is now %s; as it was before: %s",
+            place,
+            database.upgraded.from_revision,
+            REVISION,
+            database.upgraded.backup,
+            extra={"action": "database_upgraded"},
+        )
+
+
 def _room() -> int:
     """The number of connections that the limit of open files leaves beside the database's and the log's."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -90,20 +122,33 @@ def _room() -> int:
 
 
 async def _until(stop: asyncio.Event, context: Context, retention_days: float) -> None:
-    async with asyncio.TaskGroup() as group:
-        upkeep_task = group.create_task(_keep_up(context, retention_days), name="upkeep")
-        await stop.wait()
+    """Keep up until *stop* is set, or until that cannot go on, which raises its error."""
+    tasks: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait(), name="stop")]
+    tasks.append(asyncio.create_task(_keep_up(context, retention_days), name="upkeep"))
+    if context.certificate is not None:
+        tasks.append(asyncio.create_task(context.certificate.follow(), name="certificate"))
+    try:
+        ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()
         log.info("stopping", extra={"action": "stopping"})
-        upkeep_task.cancel()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _keep_up(context: Context, retention_days: float) -> None:
-    """Sweep for ever. A database that fails for a while is logged and tried again; anything else ends the process."""
+    """Sweep for ever. A database that fails for a while is logged and tried again; anything else ends the process.
+
+    So does a newer version's change of the schema: what this one would write is not what that one reads.
+    """
     sweeps, last = 0, epoch.milliseconds(context.clock)
     while True:
         await context.clock.sleep(SWEEP_SECONDS)
         before, last = last, epoch.milliseconds(context.clock)
         try:
+            await context.database.check_schema()
             await upkeep.settle(context.database, context.clock, context.grace, look_ahead=last < before)
             if sweeps % PRUNE_SWEEPS == 0:
                 await upkeep.prune(context.database, context.clock, retention_days=retention_days)
@@ -111,17 +156,6 @@ async def _keep_up(context: Context, retention_days: float) -> None:
             extra = {"action": "database_failed", "trouble": error.trouble.value}
             log.error("the database failed: %s", error.reason, extra=extra)  # noqa: TRY400
         sweeps += 1
-
-
-def _tls(settings: ServeSettings) -> ssl.SSLContext | None:
-    if settings.tls_cert is None:
-        return None
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    try:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key)
-    except OSError as error:  # ssl.SSLError is one
-        raise UnusableError(f"--tls-cert {settings.tls_cert}: {error.strerror or error}") from error
-    return context
 
 
 def _listen(host: str, port: int) -> socket.socket:

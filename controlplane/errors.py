@@ -2,7 +2,9 @@
 
     SyntheticsError (worker.errors: the root of both programs)
     └── ControlPlaneError      the text names the thing, the value and the place, and holds no secret
-        ├── DatabaseError          a database that is missing, foreign, newer than this program, or closed to its key
+        ├── DatabaseError          a database that is missing, foreign, or closed to its key
+        │   ├── SchemaError            a schema that a newer version of this program made
+        │   ├── OutdatedError          a schema of an older version, and a command that may not change it
         │   └── StatementError         an open database that failed a statement: locked, full, read-only, gone
         ├── UnusableError          an argument, a file or a definition that cannot be used as it is
         │   ├── NotFoundError          a name that nothing has
@@ -28,7 +30,27 @@ class ControlPlaneError(SyntheticsError):
 
 
 class DatabaseError(ControlPlaneError):
-    """A database that is missing, foreign, newer than this program, or closed to its key."""
+    """A database that is missing, foreign, or closed to its key."""
+
+
+class SchemaError(DatabaseError):
+    """A schema that a newer version of this program made. *known* is the newest one that this program knows."""
+
+    def __init__(self, place: str, *, found: str, known: str) -> None:
+        self.found = found
+        self.known = known
+        super().__init__(
+            f"database {place} has schema {found!r}: it was made by a newer version than this one, which knows {known}"
+        )
+
+
+class OutdatedError(DatabaseError):
+    """A schema of an older version, which is changed by `serve` and `migrate` alone."""
+
+    def __init__(self, place: str, *, found: str, known: str) -> None:
+        self.found = found
+        self.known = known
+        super().__init__(f"database {place} has schema {found!r} of an older version; this one needs {known!r}")
 
 
 class DatabaseTrouble(Enum):

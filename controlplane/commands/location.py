@@ -14,6 +14,7 @@ from controlplane.commands.session import Session, with_session
 from controlplane.service import locations
 from controlplane.service.locationfile import KeyKind
 from controlplane.service.locations import LocationHealth
+from controlplane.store.database import Opening
 from worker.text import json_line, table
 
 DEFAULT_INTAKE_URL = "http://127.0.0.1:8080"
@@ -56,7 +57,7 @@ def create(session: Session, name: str, key_kind: KeyKind, intake_url: str, outp
 async def _create(session: Session, name: str, key_kind: KeyKind, intake_url: str, output: Path) -> None:
     locations.check_name(name)  # a mistake makes no database
     url = locationfile.check_intake_url(intake_url)
-    async with session.open(create=True) as database:
+    async with session.open(Opening(create=True)) as database:
         await locations.create(
             database,
             session.clock,

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from aiohttp.http_exceptions import HttpProcessingError
 
-from controlplane import app
+from controlplane import app, tls
 from controlplane.commands.session import Session, with_session
 from worker.hardening import protect_memory
 from worker.telemetry import log
@@ -55,7 +55,11 @@ def public_urls(_context: click.Context, _parameter: click.Parameter, values: tu
     callback=public_urls,
     help="How workers reach this control plane, once for each URL. [default: the listen address]",
 )
-@click.option("--tls-cert", type=click.Path(path_type=Path), help="Serve TLS with this certificate chain (PEM).")
+@click.option(
+    "--tls-cert",
+    type=click.Path(path_type=Path),
+    help="Serve TLS with this certificate chain (PEM). It is read again when the file changes, and on SIGHUP.",
+)
 @click.option(
     "--tls-key", type=click.Path(path_type=Path), help="The certificate's key, if it is in a file of its own."
 )
@@ -95,8 +99,7 @@ def serve(
         host=host,
         port=port,
         public_urls=public,
-        tls_cert=tls_cert,
-        tls_key=tls_key,
+        tls=None if tls_cert is None else tls.Files(cert=tls_cert, key=tls_key),
         retention_days=retention_days,
     )
     asyncio.run(app.serve(settings, session.clock, _announce))

@@ -12,9 +12,9 @@ from typing import Any
 
 import click
 
-from controlplane.errors import ConflictError, ControlPlaneError, NotFoundError
+from controlplane.errors import ConflictError, ControlPlaneError, NotFoundError, OutdatedError
 from controlplane.store import sealing
-from controlplane.store.database import Database, Keyring, open_database
+from controlplane.store.database import USE, Database, Keyring, Opening, open_database
 from controlplane.store.engines.choice import choose
 from controlplane.store.engines.engine import Engine
 from worker.clock import Clock, SystemClock
@@ -47,8 +47,8 @@ class Session:
         return Keyring(path=self.key_file or beside, given=self.key_file is not None)
 
     @asynccontextmanager
-    async def open(self, *, create: bool = False) -> AsyncIterator[Database]:
-        database = await open_database(self.engine, self.keyring(), create=create)
+    async def open(self, opening: Opening = USE) -> AsyncIterator[Database]:
+        database = await open_database(self.engine, self.keyring(), opening)
         try:
             yield database
         finally:
@@ -97,6 +97,8 @@ def _advice(error: ControlPlaneError) -> str:
             return "; `test list` shows those that there are"
         case NotFoundError(kind="location", known=()):
             return "; there are none; `location create` makes one"
+        case OutdatedError():
+            return "; `migrate` brings it up to date, and so does `serve` at its start; an older `serve` then ends"
         case ConflictError(kind="location"):
             return "; `location rotate` makes it a new config file"
         case ConflictError(kind="test", place=""):

@@ -9,17 +9,24 @@ from aiohttp import web
 
 from controlplane.leases import Grace
 from controlplane.rest.bodies import BodyBudget
+from controlplane.service.health import Health
 from controlplane.store.database import Database
+from controlplane.tls import ServedCertificate
 from worker.clock import Clock
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
-    """*hosts* are the authorities that requests may be signed for: the public URLs' own. *bodies* bounds what is read."""
+    """*hosts* are the authorities that requests may be signed for: the public URLs' own. *certificate* is None without TLS.
+
+    *bodies* bounds what is read.
+    """
 
     database: Database
     clock: Clock
     grace: Grace
+    health: Health
+    certificate: ServedCertificate | None = None
     hosts: Collection[str]
     bodies: BodyBudget = field(default_factory=BodyBudget)
 

@@ -1,4 +1,4 @@
-"""The web application: the worker protocol, a plain line for curl, and a health check."""
+"""The web application: the worker protocol, a plain line for curl, a health check and figures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Collection
 from aiohttp import web
 from yarl import URL
 
+from controlplane.rest import metrics
 from controlplane.rest.access import AccessLog
 from controlplane.rest.context import CONTEXT, Context
 from controlplane.rest.worker import endpoints
@@ -23,7 +24,13 @@ def build(context: Context, *, public_urls: Collection[str] = ()) -> web.Applica
     paths = {URL(public).path_safe.rstrip("/") for public in public_urls}  # decoded: the router encodes them
     for prefix in sorted({"", *paths}):
         site.add_routes(endpoints.routes(prefix))
-        site.add_routes([web.get(prefix + "/", greet), web.get(prefix + "/healthz", health)])
+        site.add_routes(
+            [
+                web.get(prefix + "/", greet),
+                web.get(prefix + "/healthz", health),
+                web.get(prefix + "/metrics", figures),
+            ]
+        )
     return site
 
 
@@ -43,9 +50,15 @@ async def greet(_request: web.Request) -> web.Response:
 
 
 async def health(request: web.Request) -> web.Response:
-    """200 while the database answers."""
-    try:
-        await request.app[CONTEXT].database.check()
-    except Exception:  # noqa: BLE001 - whatever the driver raises, the answer is the same
-        return web.Response(status=503, text="the database does not answer\n")
+    """200 while the database can be written to: without that, every pull is answered with 503."""
+    trouble = await request.app[CONTEXT].health.trouble()
+    if trouble:
+        return web.Response(status=503, text=f"the database takes no writes: {trouble}\n")
     return web.Response(text="ok\n")
+
+
+async def figures(request: web.Request) -> web.Response:
+    """Answer a scrape."""
+    context = request.app[CONTEXT]
+    text = metrics.text(writable=not await context.health.trouble(), certificate=context.certificate)
+    return web.Response(body=text, headers={"Content-Type": metrics.CONTENT_TYPE})

@@ -1,4 +1,7 @@
-"""An open database: its schema up to date, its key checked; it gives out transactions. The other modules know what is in it."""
+"""An open database: its schema the one that this program knows, its key checked; it gives out transactions.
+
+Only `serve` and `migrate` change the schema of a database that is there, after a backup. The other modules know what is in it.
+"""
 
 from __future__ import annotations
 
@@ -12,25 +15,28 @@ from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from controlplane.errors import DatabaseError, StatementError
+from controlplane.errors import DatabaseError, OutdatedError, SchemaError, StatementError
 from controlplane.store import sealing
 from controlplane.store.engines.engine import READ_ONLY, Engine
 from controlplane.store.sealing import Sealer
 from controlplane.store.tables import REVISION, about
 from worker.secret import Secret
 
+_REVISION_QUERY = "SELECT version_num FROM alembic_version"
 KEY_CHECK = "about.key_check"
+WRITE_CHECK = "write_check"
 _KEY_CHECK_TEXT = b"synthetics-controlplane"
 
 
 class Database:
     """An open database. Take `write()` for anything that changes a row, `read()` otherwise; keep both short.
 
-    Both raise StatementError where the database fails.
+    Both raise StatementError where the database fails. *upgraded* is what opening it did to its schema.
     """
 
-    def __init__(self, engine: Engine, pool: AsyncEngine, sealer: Sealer) -> None:
+    def __init__(self, engine: Engine, pool: AsyncEngine, sealer: Sealer, upgraded: Upgrade | None) -> None:
         self.sealer = sealer
+        self.upgraded = upgraded
         self._engine = engine
         self._pool = pool
         self._reader = pool.execution_options(**{READ_ONLY: True})
@@ -50,10 +56,18 @@ class Database:
             async with self._reader.begin() as connection:
                 yield connection
 
-    async def check(self) -> None:
-        """Raise StatementError where the database does not answer."""
+    async def check_writing(self) -> None:
+        """Write a row. Raises StatementError where that fails: a full disk, a lock that is never given back."""
+        async with self.write() as connection:
+            await connection.execute(about.delete().where(about.c.name == WRITE_CHECK))
+            await connection.execute(about.insert().values(name=WRITE_CHECK, value=b""))
+
+    async def check_schema(self) -> None:
+        """Raise SchemaError where another program has changed the schema since this one opened the database."""
         async with self.read() as connection:
-            await connection.execute(select(1))
+            found = await connection.scalar(text(_REVISION_QUERY))
+        if found != REVISION:
+            raise SchemaError(self._engine.place, found=str(found), known=REVISION)
 
     async def close(self) -> None:
         await self._pool.dispose()
@@ -69,22 +83,46 @@ class Keyring:
     given: bool = False
 
 
-async def open_database(engine: Engine, keyring: Keyring, *, create: bool) -> Database:
-    """Connect, bring the schema up to date and check the key.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opening:
+    """What opening may do: *create* a missing database and its key; *upgrade* an older schema, having made a *backup*."""
 
-    With *create*, a missing database and a missing key are made. Raises DatabaseError with one line that says what is wrong.
+    create: bool = False
+    upgrade: bool = False
+    backup: bool = True
+
+
+USE = Opening()
+"""For commands: the database is there, and its schema is this program's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upgrade:
+    """A change of schema *from_revision* to ours. *backup* is the database as it was before, None where none was wanted."""
+
+    from_revision: str
+    backup: Path | None
+
+
+async def open_database(engine: Engine, keyring: Keyring, opening: Opening = USE) -> Database:
+    """Connect, look at the schema and check the key. Raises DatabaseError with one line that says what is wrong.
+
+    A backup and a large change take as long as the file is large, in which the loop does nothing else.
     """
-    engine.prepare(create)
+    engine.prepare(opening.create)
     pool = engine.connect()
+    changing = opening.create or opening.upgrade
+    connections = pool if changing else pool.execution_options(**{READ_ONLY: True})
     try:
         with _translated(engine):
-            async with pool.begin() as connection:
-                await connection.run_sync(_migrate, engine.place, create)
-                sealer = await _unlock(connection, engine.place, keyring)
+            async with connections.begin() as connection:
+                upgraded = await connection.run_sync(_ready, engine, opening)
+                with _unneeded_on_failure(upgraded.backup if upgraded else None):
+                    sealer = await _unlock(connection, engine.place, keyring)
     except BaseException:
         await pool.dispose()
         raise
-    return Database(engine, pool, sealer)
+    return Database(engine, pool, sealer, upgraded)
 
 
 @contextmanager
@@ -96,18 +134,41 @@ def _translated(engine: Engine) -> Iterator[None]:
         raise StatementError(engine.place, str(error.orig), engine.trouble(error)) from error
 
 
-def _migrate(connection: Connection, place: str, create: bool) -> None:  # noqa: FBT001 - run_sync passes no keywords
+def _ready(connection: Connection, engine: Engine, opening: Opening) -> Upgrade | None:
+    """Make the schema ours, as far as *opening* allows. Raises DatabaseError."""
+    place = engine.place
     names = set(inspect(connection).get_table_names())
     if names and "alembic_version" not in names:
         raise DatabaseError(f"database {place} belongs to something else: it has a table {min(names)!r}")
-    if not names and not create:
+    if not names and not opening.create:
         raise DatabaseError(f"database {place} is empty; `serve` and `location create` fill it")
-    found = connection.execute(text("SELECT version_num FROM alembic_version")).scalar() if names else None
+    found = connection.execute(text(_REVISION_QUERY)).scalar() if names else None
     if found == REVISION:
-        return
+        return None
     from controlplane.store import migrating  # noqa: PLC0415 - Alembic takes longer to import than most commands to run
 
-    migrating.upgrade(connection, place, found=found)
+    if found is None:
+        migrating.upgrade(connection)
+        return None
+    if not migrating.is_older(found):
+        raise SchemaError(place, found=found, known=REVISION)
+    if not opening.upgrade:
+        raise OutdatedError(place, found=found, known=REVISION)
+    backup = engine.back_up(f"schema-{found}") if opening.backup else None
+    with _unneeded_on_failure(backup):
+        migrating.upgrade(connection)
+    return Upgrade(from_revision=found, backup=backup)
+
+
+@contextmanager
+def _unneeded_on_failure(backup: Path | None) -> Iterator[None]:
+    """Remove a backup where nothing was changed after all: the next attempt makes its own, and a service is started for ever."""
+    try:
+        yield
+    except BaseException:
+        if backup is not None:
+            backup.unlink(missing_ok=True)
+        raise
 
 
 async def _unlock(connection: AsyncConnection, place: str, keyring: Keyring) -> Sealer:

@@ -6,22 +6,27 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from alembic.util import CommandError
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from controlplane.errors import DatabaseError
 from controlplane.store import migrations
 from controlplane.store.tables import REVISION
 
 
-def upgrade(connection: Connection, place: str, *, found: str | None) -> None:
-    """From revision *found* (None: an empty database) to ours. Raises DatabaseError where *found* is not known here."""
+def is_older(revision: str) -> bool:
+    """Tell if *revision* is one that ours came after. Any other was made by a version that this program does not know."""
+    known = ScriptDirectory.from_config(_config()).walk_revisions(head=REVISION)
+    return any(script.revision == revision for script in known)
+
+
+def upgrade(connection: Connection, revision: str = REVISION) -> None:
+    """From whatever the database has, nothing or an older revision, to *revision*."""
+    config = _config()
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
-    config.attributes["connection"] = connection
-    try:
-        command.upgrade(config, REVISION)
-    except CommandError as error:
-        raise DatabaseError(
-            f"database {place} has schema {found!r}: it was made by a newer version than this one, which knows {REVISION}"
-        ) from error
+    return config

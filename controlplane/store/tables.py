@@ -31,7 +31,8 @@ about = Table(
     Column("name", String(40), primary_key=True),
     Column("value", LargeBinary, nullable=False),
 )
-"""Facts about the database itself: `key_check`, a known text sealed with the database's key."""
+"""Facts about the database itself: `key_check`, a known text sealed with the database's key; `write_check`, which is written to
+see if anything can be."""
 
 locations = Table(
     "locations",

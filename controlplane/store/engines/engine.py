@@ -23,7 +23,9 @@ class Engine:
     *prepare* is called with `create` before the first connection: it makes what is missing, or raises DatabaseError.
     *connect* makes the pool of connections, set up and with transactions of the right kind. *queue_writers* where writers of one
     process should wait for each other in order instead of asking for the database's lock again and again.
-    *trouble* says what an error of the driver means.
+    *back_up* copies what is committed into a new file, on disk when it returns, and gives its path; its argument becomes part of
+    the name. It raises DatabaseError, and leaves nothing behind, where there is no room. *trouble* says what an error of the
+    driver means.
     """
 
     place: str
@@ -31,4 +33,5 @@ class Engine:
     prepare: Callable[[bool], None]
     connect: Callable[[], AsyncEngine]
     queue_writers: bool
+    back_up: Callable[[str], Path]
     trouble: Callable[[DBAPIError], DatabaseTrouble]

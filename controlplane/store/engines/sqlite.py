@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from functools import partial
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,7 @@ def engine(path: Path) -> Engine:
         prepare=partial(_prepare, path),
         connect=partial(_connect, path),
         queue_writers=True,
+        back_up=partial(_back_up, path),
         trouble=lambda error: _trouble(error.orig),
     )
 
@@ -55,6 +58,39 @@ def _prepare(path: Path, create: bool) -> None:  # noqa: FBT001 - the border's s
         os.close(os.open(path, flags, 0o600))  # SQLite gives its -wal and -shm files the mode of this one
     except OSError as error:
         raise DatabaseError(f"database {path}: {error.strerror}") from error
+
+
+def _back_up(path: Path, label: str) -> Path:
+    """A reader of its own sees what is committed, also while a writer holds the lock. `VACUUM INTO` syncs nothing by itself."""
+    backup = _unused(path, label)
+    part = backup.with_name(f"{backup.name}.part")  # a kill leaves this, and the next attempt replaces it
+    try:
+        part.unlink(missing_ok=True)
+        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+            reader.execute("VACUUM INTO ?", (str(part),))
+        _sync(part)
+        part.rename(backup)
+        _sync(path.absolute().parent)
+    except (OSError, sqlite3.Error) as error:
+        part.unlink(missing_ok=True)
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DatabaseError(f"database {path}: no backup could be written beside it: {reason}") from error
+    return backup
+
+
+def _unused(path: Path, label: str) -> Path:
+    """A name that nothing has: a backup is never replaced."""
+    names = chain([f"{path.name}.{label}.backup"], (f"{path.name}.{label}-{number}.backup" for number in count(2)))
+    return next(backup for backup in map(path.with_name, names) if not backup.exists())
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _connect(path: Path) -> AsyncEngine:

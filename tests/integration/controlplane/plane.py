@@ -17,8 +17,9 @@ from controlplane.leases import Grace
 from controlplane.rest import site
 from controlplane.rest.context import Context
 from controlplane.service import locationfile
+from controlplane.service.health import Health
 from controlplane.store import locations, sweep, tests
-from controlplane.store.database import Database, Keyring, open_database
+from controlplane.store.database import Database, Keyring, Opening, open_database
 from controlplane.store.engines import sqlite
 from controlplane.store.locations import Location
 from controlplane.store.tests import StoredTest
@@ -44,7 +45,11 @@ class Plane:
     def restart(self) -> None:
         """Start anew with what a new process knows: the database, and that it has just started."""
         self.context = Context(
-            database=self.database, clock=self.clock, grace=Grace(self.now()), hosts=self.context.hosts
+            database=self.database,
+            clock=self.clock,
+            grace=Grace(self.now()),
+            health=self.context.health,
+            hosts=self.context.hosts,
         )
 
     async def add_location(self, name: str = "office") -> ProtocolWorker:
@@ -121,11 +126,14 @@ async def opened(folder: Path) -> AsyncIterator[Plane]:
     """Without a web server: for what is called directly."""
     clock = FakeClock()
     keyring = Keyring(path=folder / "controlplane.db.key")
-    database = await open_database(sqlite.engine(folder / "controlplane.db"), keyring, create=True)
-    context = Context(database=database, clock=clock, grace=Grace(epoch.milliseconds(clock)), hosts=())
+    database = await open_database(sqlite.engine(folder / "controlplane.db"), keyring, Opening(create=True))
+    health = Health(database, clock)
+    grace = Grace(epoch.milliseconds(clock))
+    context = Context(database=database, clock=clock, grace=grace, health=health, hosts=())
     try:
         yield Plane(folder=folder, clock=clock, database=database, context=context)
     finally:
+        await health.close()
         await database.close()
 
 

@@ -78,9 +78,7 @@ def store(outcomes: list[dict[str, Any]], *, name: str = "shop") -> None:
 
     async def put() -> None:
         path = Path("controlplane.db")
-        database = await open_database(
-            sqlite.engine(path), Keyring(path=path.with_name("controlplane.db.key")), create=False
-        )
+        database = await open_database(sqlite.engine(path), Keyring(path=path.with_name("controlplane.db.key")))
         async with database.write() as connection:
             place = (await connection.exec_driver_sql("SELECT id FROM locations")).scalar_one()
             test = (await connection.exec_driver_sql(f"SELECT public_id FROM tests WHERE name = '{name}'")).scalar_one()

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import sqlite3
 import stat
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -15,10 +16,11 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, select, text
 
-from controlplane.errors import DatabaseError
-from controlplane.store import migrations
-from controlplane.store.database import Database, Keyring, open_database
+from controlplane.errors import DatabaseError, OutdatedError, SchemaError
+from controlplane.store import migrating, migrations, sealing
+from controlplane.store.database import KEY_CHECK, USE, Database, Keyring, Opening, Upgrade, open_database
 from controlplane.store.engines import sqlite
+from controlplane.store.sealing import Sealer
 from controlplane.store.tables import REVISION, about, jobs, metadata
 from worker.secret import Secret
 
@@ -28,12 +30,12 @@ def keyring(path: Path) -> Keyring:
 
 
 async def make(path: Path) -> None:
-    await (await open_database(sqlite.engine(path), keyring(path), create=True)).close()
+    await (await open_database(sqlite.engine(path), keyring(path), Opening(create=True))).close()
 
 
 async def refusal(path: Path, ring: Keyring | None = None, *, create: bool = False) -> str:
     with pytest.raises(DatabaseError) as caught:
-        await open_database(sqlite.engine(path), ring or keyring(path), create=create)
+        await open_database(sqlite.engine(path), ring or keyring(path), Opening(create=create))
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -53,7 +55,7 @@ async def test_the_database_and_its_key_are_made_private(path: Path) -> None:
 
 async def test_what_is_committed_is_on_disk(path: Path) -> None:
     """2 is FULL (https://sqlite.org/pragma.html): the WAL is synced at every commit."""
-    database = await open_database(sqlite.engine(path), keyring(path), create=True)
+    database = await open_database(sqlite.engine(path), keyring(path), Opening(create=True))
     async with database.read() as connection:
         assert await connection.scalar(text("PRAGMA synchronous")) == 2
         assert await connection.scalar(text("PRAGMA journal_mode")) == "wal"
@@ -80,7 +82,9 @@ def test_the_newest_migration_is_the_one_that_the_program_knows() -> None:
 
 
 async def test_many_openers_of_a_new_database_agree_on_one_key(path: Path) -> None:
-    opened = await asyncio.gather(*(open_database(sqlite.engine(path), keyring(path), create=True) for _ in range(5)))
+    opened = await asyncio.gather(
+        *(open_database(sqlite.engine(path), keyring(path), Opening(create=True)) for _ in range(5))
+    )
     sealed = opened[0].sealer.seal(b"secret", "place")
     assert {database.sealer.open(sealed, "place").reveal() for database in opened} == {b"secret"}
     await asyncio.gather(*(database.close() for database in opened))
@@ -123,6 +127,78 @@ async def test_a_newer_schema_is_refused(path: Path) -> None:
     )
 
 
+@pytest.fixture
+def outdated(path: Path) -> Path:
+    """A database as the first version made it, with a row."""
+    engine = create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        migrating.upgrade(connection, "0001")
+        sealer = Sealer(sealing.make_key(keyring(path).path), origin="")
+        connection.execute(
+            about.insert().values(name="key_check", value=sealer.seal(b"synthetics-controlplane", KEY_CHECK))
+        )
+        connection.execute(about.insert().values(name="mark", value=b"old"))
+    engine.dispose()
+    return path
+
+
+def revision(path: Path) -> str:
+    with closing(sqlite3.connect(path)) as connection:
+        return str(connection.execute("SELECT version_num FROM alembic_version").fetchone()[0])
+
+
+@pytest.mark.parametrize("opening", [USE, Opening(create=True)], ids=["use", "create"])
+async def test_only_who_may_changes_an_older_schema(outdated: Path, opening: Opening) -> None:
+    with pytest.raises(OutdatedError) as caught:
+        await open_database(sqlite.engine(outdated), keyring(outdated), opening)
+    assert str(caught.value) == (
+        f"database {outdated} has schema '0001' of an older version; this one needs '{REVISION}'"
+    )
+    assert revision(outdated) == "0001"
+    assert list(outdated.parent.glob("*.backup*")) == []
+
+
+async def test_an_upgrade_leaves_the_database_as_it_was_beside_it(outdated: Path) -> None:
+    database = await open_database(sqlite.engine(outdated), keyring(outdated), Opening(upgrade=True))
+    backup = outdated.with_name("controlplane.db.schema-0001.backup")
+    assert database.upgraded == Upgrade(from_revision="0001", backup=backup)
+    await database.close()
+    assert (revision(outdated), revision(backup)) == (REVISION, "0001")
+    with closing(sqlite3.connect(backup)) as connection:
+        assert connection.execute("SELECT value FROM about WHERE name = 'mark'").fetchone() == (b"old",)
+    again = await open_database(sqlite.engine(outdated), keyring(outdated), Opening(upgrade=True))
+    assert again.upgraded is None
+    await again.close()
+
+
+async def test_an_upgrade_without_its_key_changes_nothing_and_leaves_no_backup(outdated: Path) -> None:
+    wrong = Keyring(path=outdated, key=Secret(b"l" * 32), origin="CONTROLPLANE_KEY")
+    with pytest.raises(DatabaseError, match="another key than the one in CONTROLPLANE_KEY"):
+        await open_database(sqlite.engine(outdated), wrong, Opening(upgrade=True))
+    assert revision(outdated) == "0001"
+    assert list(outdated.parent.glob("*.backup*")) == []
+
+
+async def test_two_upgrades_at_once_are_one(outdated: Path) -> None:
+    opened = await asyncio.gather(
+        *(open_database(sqlite.engine(outdated), keyring(outdated), Opening(upgrade=True)) for _ in range(2))
+    )
+    assert [database.upgraded is None for database in opened].count(False) == 1
+    for database in opened:
+        await database.close()
+    assert len(list(outdated.parent.glob("*.backup*"))) == 1
+
+
+async def test_a_schema_that_changes_under_an_open_database_is_noticed(path: Path) -> None:
+    database = await open_database(sqlite.engine(path), keyring(path), Opening(create=True))
+    await database.check_schema()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(SchemaError, match="made by a newer version than this one"):
+        await database.check_schema()
+    await database.close()
+
+
 async def test_a_missing_key_is_not_made_anew(path: Path) -> None:
     await make(path)
     key = path.with_name("controlplane.db.key")
@@ -147,7 +223,7 @@ async def test_a_key_that_was_named_is_not_made(path: Path) -> None:
 
 async def test_a_key_from_the_environment_leaves_no_file(path: Path) -> None:
     ring = Keyring(path=path.with_name("x.key"), key=Secret(b"k" * 32), origin="CONTROLPLANE_KEY")
-    await (await open_database(sqlite.engine(path), ring, create=True)).close()
+    await (await open_database(sqlite.engine(path), ring, Opening(create=True))).close()
     assert not path.with_name("x.key").exists()
     wrong = Keyring(path=path.with_name("x.key"), key=Secret(b"l" * 32), origin="CONTROLPLANE_KEY")
     assert "another key than the one in CONTROLPLANE_KEY" in await refusal(path, wrong)
@@ -159,7 +235,7 @@ async def test_a_failed_transaction_leaves_nothing(path: Path) -> None:
             await connection.execute(about.insert().values(name="x", value=b"x"))
             raise RuntimeError
 
-    database = await open_database(sqlite.engine(path), keyring(path), create=True)
+    database = await open_database(sqlite.engine(path), keyring(path), Opening(create=True))
     with pytest.raises(RuntimeError):
         await fail(database)
     async with database.read() as connection:
@@ -168,7 +244,7 @@ async def test_a_failed_transaction_leaves_nothing(path: Path) -> None:
 
 
 async def test_a_cancelled_writer_frees_the_lock_and_leaves_nothing(path: Path) -> None:
-    database = await open_database(sqlite.engine(path), keyring(path), create=True)
+    database = await open_database(sqlite.engine(path), keyring(path), Opening(create=True))
     inside = asyncio.Event()
 
     async def hold() -> None:
@@ -191,7 +267,7 @@ async def test_a_cancelled_writer_frees_the_lock_and_leaves_nothing(path: Path) 
 
 
 async def test_readers_see_what_was_committed_and_wait_for_no_writer(path: Path) -> None:
-    database = await open_database(sqlite.engine(path), keyring(path), create=True)
+    database = await open_database(sqlite.engine(path), keyring(path), Opening(create=True))
     async with database.write() as writer:
         await writer.execute(about.insert().values(name="x", value=b"x"))
         async with database.read() as reader:
@@ -218,7 +294,7 @@ async def test_a_database_of_the_first_schema_is_brought_up_to_date_with_its_job
         )
     connection.close()
 
-    database = await open_database(sqlite.engine(path), keyring(path), create=False)
+    database = await open_database(sqlite.engine(path), keyring(path), Opening(upgrade=True))
 
     async with database.read() as connected:
         (job,) = (await connected.execute(select(jobs))).all()

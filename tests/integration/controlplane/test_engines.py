@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import sqlite3
+import stat
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -12,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from controlplane.errors import DatabaseError, DatabaseTrouble, StatementError
-from controlplane.store.database import Database, Keyring, open_database
+from controlplane.store.database import Database, Keyring, Opening, open_database
 from controlplane.store.engines import sqlite
 from controlplane.store.engines.choice import choose
 from controlplane.store.tables import about
@@ -72,7 +74,7 @@ async def test_a_failed_statement_leaves_the_store_as_an_error_of_ours(path: Pat
             await connection.execute(about.insert().values(name="x", value=b"x"))
 
     engine = sqlite.engine(path)
-    database = await open_database(engine, Keyring(path=engine.key_file), create=True)
+    database = await open_database(engine, Keyring(path=engine.key_file), Opening(create=True))
     with pytest.raises(StatementError) as caught:
         await write(database)
     await database.close()
@@ -83,8 +85,45 @@ async def test_a_failed_statement_leaves_the_store_as_an_error_of_ours(path: Pat
     assert isinstance(error.__cause__, DBAPIError)
 
 
-async def test_a_database_that_answers_passes_the_check(path: Path) -> None:
+async def test_a_database_that_can_be_written_passes_the_check_again_and_again(path: Path) -> None:
     engine = sqlite.engine(path)
-    database = await open_database(engine, Keyring(path=engine.key_file), create=True)
-    await database.check()
+    database = await open_database(engine, Keyring(path=engine.key_file), Opening(create=True))
+    for _ in range(2):
+        await database.check_writing()
     await database.close()
+
+
+def test_a_backup_holds_what_was_committed_while_a_writer_has_the_lock(path: Path) -> None:
+    with connected(path) as connection:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("CREATE TABLE t (x)")
+        connection.execute("INSERT INTO t VALUES ('kept')")
+        connection.execute("BEGIN IMMEDIATE")
+        connection.execute("UPDATE t SET x = 'lost'")
+        backup = sqlite.engine(path).back_up("schema-0001")
+    assert backup == path.with_name("controlplane.db.schema-0001.backup")
+    assert stat.S_IMODE(backup.stat().st_mode) == 0o600
+    with connected(backup) as copy:
+        assert copy.execute("SELECT x FROM t").fetchall() == [("kept",)]
+        assert copy.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_a_backup_replaces_none(path: Path) -> None:
+    with connected(path) as connection:
+        connection.execute("CREATE TABLE t (x)")
+    backups = [sqlite.engine(path).back_up("schema-0001").name for _ in range(3)]
+    assert backups == [f"controlplane.db.schema-0001{number}.backup" for number in ("", "-2", "-3")]
+
+
+def test_a_backup_that_cannot_be_written_leaves_nothing(path: Path) -> None:
+    """A file of two pages fits; its copy, of as many, does not: sizes above the limit fail as a full disk does."""
+    with connected(path) as connection:
+        connection.execute("CREATE TABLE t (x)")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    try:
+        with pytest.raises(DatabaseError, match="no backup could be written beside it: "):
+            sqlite.engine(path).back_up("schema-0001")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [file.name for file in path.parent.iterdir()] == [path.name]

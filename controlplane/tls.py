@@ -1,0 +1,194 @@
+"""The certificate that `serve` shows: read with one line for each mistake, and read again when its files change.
+
+A connection is given the newest certificate at its handshake, so a renewal closes none. Files that cannot be used never replace
+those that can: the old certificate stays, and the log and a metric say so. Asks for no passphrase.
+"""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
+
+from controlplane.errors import UnusableError
+from worker.clock import Clock
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 10.0
+"""Between looks at the files: two small reads, and soon enough for whoever has replaced them and watches."""
+REMIND_NS = 24 * 3600 * 1_000_000_000
+"""Nanoseconds between warnings of one certificate's end."""
+WARN_BEFORE = timedelta(days=14)
+"""Let's Encrypt's clients renew thirty days before the end: with fourteen left, something has not worked for two weeks."""
+WARN_PART = 4
+"""Certificates of a few days are warned of in the last quarter of their time instead."""
+MAX_FILE_BYTES = 1024 * 1024
+"""As for the worker's files: a hundred times what a chain needs."""
+
+_DER = b"\x30"
+"""The first octet of every DER certificate and key: SEQUENCE (X.690 §8.9)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """A certificate chain in PEM, and its key where that has a file of its own."""
+
+    cert: Path
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Certificate:
+    """What the files held. *content* are their bytes, to compare with."""
+
+    context: ssl.SSLContext
+    content: tuple[bytes, bytes]
+    not_before: datetime
+    not_after: datetime
+
+    def ends_soon(self, now: datetime) -> bool:
+        return self.not_after - now < min(WARN_BEFORE, (self.not_after - self.not_before) / WARN_PART)
+
+
+def read(files: Files) -> Certificate:
+    """Read and check both files. Raises UnusableError that names the file at fault and the cure."""
+    cert, key = content = _content(files)
+    leaf = _leaf(files.cert, cert)
+    if _public_key(files, key) != leaf.public_key():
+        raise UnusableError(f"{_key_place(files)}: is not the key of the first certificate in {files.cert}")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    try:
+        context.load_cert_chain(files.cert, files.key, password=lambda: "")  # OpenSSL asks the terminal otherwise
+    except OSError as error:  # ssl.SSLError is one
+        raise UnusableError(f"--tls-cert {files.cert}: {error.strerror or error}") from error
+    return Certificate(
+        context=context, content=content, not_before=leaf.not_valid_before_utc, not_after=leaf.not_valid_after_utc
+    )
+
+
+def _content(files: Files) -> tuple[bytes, bytes]:
+    cert = _bytes("--tls-cert", files.cert)
+    return cert, cert if files.key is None else _bytes("--tls-key", files.key)
+
+
+def _bytes(option: str, path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_FILE_BYTES)
+    except OSError as error:
+        raise UnusableError(f"{option} {path}: {error.strerror}") from error
+
+
+def _leaf(path: Path, data: bytes) -> x509.Certificate:
+    try:
+        return x509.load_pem_x509_certificates(data)[0]
+    except ValueError as error:
+        reason = "holds no certificate in PEM"
+        if data.startswith(_DER):
+            reason = f"is DER, not PEM: openssl x509 -inform der -in {path} -out cert.pem"
+        raise UnusableError(f"--tls-cert {path}: {reason}") from error
+
+
+def _public_key(files: Files, data: bytes) -> PublicKeyTypes:
+    place = _key_place(files)
+    try:
+        return serialization.load_pem_private_key(data, None).public_key()
+    except TypeError as error:
+        raise UnusableError(
+            f"{place}: the key has a passphrase, which nobody could type when the service starts:"
+            f" openssl pkey -in {files.key or files.cert} -out key.pem"
+        ) from error
+    except (ValueError, UnsupportedAlgorithm) as error:
+        reason = "holds no private key in PEM"
+        if files.key is None:
+            reason += "; name the file that does with --tls-key"
+        elif data.startswith(_DER):
+            reason = f"is DER, not PEM: openssl pkey -inform der -in {files.key} -out key.pem"
+        raise UnusableError(f"{place}: {reason}") from error
+
+
+def _key_place(files: Files) -> str:
+    return f"--tls-cert {files.cert}" if files.key is None else f"--tls-key {files.key}"
+
+
+class ServedCertificate:
+    """The certificate of the moment. *context* is for the listener, for as long as that lives."""
+
+    def __init__(self, files: Files, clock: Clock) -> None:
+        """Read the files. Raises UnusableError."""
+        self._files = files
+        self._clock = clock
+        self._newest = read(files)
+        self._mistake = ""
+        self._reminded: int | None = None
+        self.context = self._newest.context
+        self.context.sni_callback = self._choose  # called at every handshake, also where no name was sent
+        self.remind()
+
+    @property
+    def not_after(self) -> datetime:
+        return self._newest.not_after
+
+    @property
+    def current(self) -> bool:
+        """False while the files cannot be used, and what they held before is shown."""
+        return not self._mistake
+
+    def _choose(self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> None:
+        connection.context = self._newest.context
+
+    async def follow(self) -> None:
+        """Look at the files for ever."""
+        while True:
+            await self._clock.sleep(LOOK_SECONDS)
+            self.look()
+
+    def look(self) -> None:
+        """Show what the files hold now, if it can be used."""
+        try:
+            if _content(self._files) != self._newest.content:
+                self._replace()
+            elif self._mistake:
+                self._mistake = ""
+                log.info("the certificate's files are as they were", extra={"action": "certificate_reloaded"})
+        except UnusableError as error:
+            self._complain(str(error))
+        self.remind()
+
+    def _replace(self) -> None:
+        self._newest = read(self._files)
+        self._mistake = ""
+        self._reminded = None
+        until = f"{self.not_after:%Y-%m-%d %H:%M} UTC"
+        log.info("a new certificate, valid until %s", until, extra={"action": "certificate_reloaded"})
+
+    def _complain(self, mistake: str) -> None:
+        """Log once for each mistake: files may be replaced one after the other, or stay wrong for days."""
+        if mistake != self._mistake:
+            self._mistake = mistake
+            log.error("the certificate stays as it is: %s", mistake, extra={"action": "certificate_unusable"})
+
+    def remind(self) -> None:
+        """Warn where the certificate's end is near, once a day."""
+        now, moment = self._clock.now(), self._clock.monotonic_ns()
+        reminded = self._reminded is not None and moment - self._reminded < REMIND_NS
+        if reminded or not self._newest.ends_soon(now):
+            return
+        self._reminded = moment
+        level, verb = (logging.ERROR, "expired") if self.not_after <= now else (logging.WARNING, "expires")
+        log.log(
+            level,
+            "the certificate in %s %s at %s UTC; workers refuse it from then on",
+            self._files.cert,
+            verb,
+            f"{self.not_after:%Y-%m-%d %H:%M}",
+            extra={"action": "certificate_expires"},
+        )
