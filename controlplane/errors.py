@@ -8,7 +8,8 @@
         │   └── StatementError         an open database that failed a statement: locked, full, read-only, gone
         ├── UnusableError          an argument, a file or a definition that cannot be used as it is
         │   ├── NotFoundError          a name that nothing has
-        │   └── ConflictError          a name that something else has, or that several have
+        │   ├── ConflictError          a name that something else has, or that several have
+        │   └── InUseError             a location whose end would leave workers or tests without one
         ├── UnknownCallerError     a worker's request that proves nothing: answered by an unsigned 401, with the reason in our log
         ├── SequenceError          a worker's request whose number is not newer than the last one
         └── RefusedError           a worker's request that ends with a signed refusal
@@ -23,6 +24,10 @@ from collections.abc import Sequence
 from enum import Enum
 
 from worker.errors import SyntheticsError
+from worker.text import counted, shortened
+
+MOST_NAMES = 10
+"""Names in one line; the rest are counted."""
 
 
 class ControlPlaneError(SyntheticsError):
@@ -100,6 +105,20 @@ class ConflictError(UnusableError):
 
 class UnknownCallerError(ControlPlaneError):
     """A worker's request whose access key opens nothing. The reason is for the log: the sender may be anybody."""
+
+
+class InUseError(UnusableError):
+    """A location that *workers* serve, seen just now, or that *tests* run at, by their names."""
+
+    def __init__(self, location: str, *, workers: int, tests: Sequence[str]) -> None:
+        self.workers = workers
+        self.tests = tuple(tests)
+        uses = []
+        if workers:
+            uses.append(f"{counted(workers, 'worker')} pulled just now")
+        if tests:
+            uses.append(f"{counted(len(tests), 'test')} would run there no more: {shortened(tests, MOST_NAMES)}")
+        super().__init__(f"location {location!r} is in use: {'; '.join(uses)}")
 
 
 class SequenceError(ControlPlaneError):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterable, Sequence
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import zip_longest
 
 MISSPELT_CHARACTERS = 60
 """Longest word that `nearest` compares: its cost grows with the square, and nobody mistypes longer ones."""
@@ -74,10 +76,50 @@ def _escaped(character: str) -> str:
     return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))
 
 
-def table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Columns as wide as their widest cell, cells made printable; the last column is not padded."""
+def shortened(names: Sequence[str], most: int) -> str:
+    """Join *names* by commas, at most *most* of them, and count the rest: `a, b and 3 more`."""
+    shown = ", ".join(names[:most])
+    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+
+
+def wrapped(text: str, width: int | None, *, indent: int = 0) -> str:
+    """Break *text* between words after *width* characters at most, later lines indented. No word is cut; None breaks nothing."""
+    if width is None:
+        return text
+    lines = textwrap.wrap(text, width, subsequent_indent=" " * indent, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines)
+
+
+def table(headings: Sequence[str], rows: Sequence[Sequence[str]], *, width: int | None = None) -> str:
+    """Columns as wide as their widest cell, cells made printable; the last column is not padded.
+
+    Where that is wider than *width*, the widest columns are narrowed, down to their longest word, and their cells wrapped.
+    """
     cells = [tuple(headings), *(tuple(printable(cell) for cell in row) for row in rows)]
     widths = [max(len(row[column]) for row in cells) for column in range(len(headings))]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells
-    )
+    if width is not None:
+        words = [max(_longest_word(row[column]) for row in cells) for column in range(len(headings))]
+        _narrow(widths, words, width - 2 * (len(headings) - 1))
+    return "\n".join(line for row in cells for line in _lines(row, widths))
+
+
+def _longest_word(cell: str) -> int:
+    return max(map(len, cell.split()), default=0)
+
+
+def _narrow(widths: list[int], least: Sequence[int], room: int) -> None:
+    """Take from the widest column that can be narrowed, a character at a time, until all of them have *room*."""
+    while sum(widths) > room:
+        wide = [column for column, width in enumerate(widths) if width > least[column]]
+        if not wide:
+            return
+        widths[max(wide, key=lambda column: widths[column])] -= 1
+
+
+def _lines(row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
+    wrapped_cells = [
+        wrapped(cell, width).split("\n") if len(cell) > width else [cell]
+        for cell, width in zip(row, widths, strict=True)
+    ]
+    for line in zip_longest(*wrapped_cells, fillvalue=""):
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()

@@ -26,7 +26,7 @@ def read_all(paths: Sequence[Path]) -> tuple[list[CheckedDefinition], list[str]]
                 found.append(definitions.check(entry.place, entry.value))
             except TestError as error:
                 mistakes += [f"{entry.place}: {mistake}" for mistake in error.errors]
-    return found, mistakes
+    return found, mistakes + definitions.conflicts(found)
 
 
 def _entries(path: Path) -> Iterator[files.Definition | files.Unusable]:

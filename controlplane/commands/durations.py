@@ -1,6 +1,9 @@
-"""Durations for people, in their largest whole unit."""
+"""Durations for people, in their largest whole unit, and the moments that they name."""
 
 from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
@@ -21,3 +24,18 @@ def period(milliseconds: int) -> str:
         if seconds % size == 0:
             return f"{seconds // size} {unit}"
     return f"{seconds} s"
+
+
+def moment(text: str, now: datetime) -> datetime:
+    """Read `90s`, `30min`, `2h` or `7d` before *now*, or an ISO 8601 date or time, local where it names no zone.
+
+    Raises ValueError.
+    """
+    found = re.fullmatch(r"([0-9]{1,9})\s*(s|min|h|d)", text.strip(), re.ASCII)
+    if found is None:
+        return datetime.fromisoformat(text.strip()).astimezone()
+    sizes = {unit: size for size, unit in _UNITS} | {"s": 1}
+    try:
+        return now - timedelta(seconds=int(found[1]) * sizes[found[2]])
+    except OverflowError as error:
+        raise ValueError(text) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -11,11 +12,13 @@ import click
 from controlplane.commands import locationfile
 from controlplane.commands.durations import ago
 from controlplane.commands.session import Session, with_session
+from controlplane.errors import MOST_NAMES
 from controlplane.service import locations
 from controlplane.service.locationfile import KeyKind
 from controlplane.service.locations import LocationHealth
 from controlplane.store.database import Opening
-from worker.text import json_line, table
+from worker.terminal import columns
+from worker.text import counted, json_line, shortened, table
 
 DEFAULT_INTAKE_URL = "http://127.0.0.1:8080"
 
@@ -141,16 +144,20 @@ async def _set_enabled(session: Session, name: str, *, enabled: bool) -> None:
 
 @location.command()
 @click.argument("name")
+@click.option("--force", is_flag=True, help="Also where workers serve it, or tests run there.")
 @with_session
-def delete(session: Session, name: str) -> None:
+def delete(session: Session, name: str, *, force: bool) -> None:
     """Delete the location with its keys and what is scheduled there. Results stay until they are too old."""
-    asyncio.run(_delete(session, name))
+    homeless = asyncio.run(_delete(session, name, force=force))
     click.echo(f"location {name!r} is deleted")
+    if homeless:
+        click.echo(f"{counted(len(homeless), 'test')} now run nowhere; `test assign` gives them another location:")
+        click.echo(f"  {shortened(homeless, MOST_NAMES)}")
 
 
-async def _delete(session: Session, name: str) -> None:
+async def _delete(session: Session, name: str, *, force: bool) -> tuple[str, ...]:
     async with session.open() as database:
-        await locations.delete(database, name)
+        return await locations.delete(database, session.clock, name, force=force)
 
 
 @location.command("list")
@@ -164,7 +171,7 @@ def list_(session: Session, *, as_json: bool) -> None:
             click.echo(json_line(_as_json(health)))
         return
     headings = ("NAME", "STATE", "WORKERS", "FREE SLOTS", "LAST PULL", "TESTS", "AGENT", "TROUBLE")
-    click.echo(table(headings, [_row(health) for health in found]))
+    click.echo(table(headings, [_row(health) for health in found], width=columns(sys.stdout)))
 
 
 async def _list(session: Session) -> tuple[LocationHealth, ...]:

@@ -5,22 +5,28 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import click
 import orjson
 
+from controlplane.commands.durations import moment
 from controlplane.commands.session import Session, with_session
+from controlplane.errors import UnusableError
 from controlplane.service import results as stored
 from controlplane.store.database import Database
-from controlplane.store.results import StoredResult
+from controlplane.store.results import ALL, Filter, StoredResult
 from worker.apitest import summary
-from worker.text import json_line
+from worker.terminal import coloured, columns
+from worker.text import json_line, printable
 
 FOLLOW_SECONDS = 0.2
 FOLLOW_BATCH = 500
+PLACE_CHARACTERS = 120
+"""A whole id, which is what a deleted location is shown by."""
 UNREADABLE = "the stored outcome cannot be read"
 
 
@@ -28,6 +34,11 @@ UNREADABLE = "the stored outcome cannot be read"
 @click.option("--follow", is_flag=True, help="Go on printing results as they come, until Ctrl-C.")
 @click.option("--json", "as_json", is_flag=True, help="One object a line, with everything that is stored.")
 @click.option("--test", "test", metavar="ID", help="Of this test only: a public id or a name.")
+@click.option("--location", "place", metavar="NAME", help="Of this location only: a name or an id.")
+@click.option("--failed", is_flag=True, help="Only of runs that failed.")
+@click.option(
+    "--since", metavar="WHEN", help="Only those since then: 90s, 30min, 2h, 7d, or a date and time (ISO 8601)."
+)
 @click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="How many to begin with.")
 @with_session
 def results(
@@ -36,21 +47,43 @@ def results(
     follow: bool,
     as_json: bool,
     test: str | None,
+    place: str | None,
+    failed: bool,
+    since: str | None,
     limit: int,
 ) -> None:
     """Print the newest results, the newest last."""
-    asyncio.run(_results(session, follow=follow, as_json=as_json, test=test, limit=limit))
+    start = None if since is None else _start(since, session.clock.now())
+    asked = partial(stored.choose, test=test, location=place, failed=failed, since=start)
+    asyncio.run(_results(session, asked, follow=follow, as_json=as_json, limit=limit))
 
 
-async def _results(session: Session, *, follow: bool, as_json: bool, test: str | None, limit: int) -> None:
+def _start(since: str, now: datetime) -> int:
+    try:
+        return round(moment(since, now).timestamp() * 1000)
+    except (ValueError, OverflowError) as error:
+        raise UnusableError(
+            f"--since {since[:40]!r} is not a time: expected 90s, 30min, 2h, 7d, or a date and time as 2026-01-31T12:00"
+        ) from error
+
+
+async def _results(
+    session: Session,
+    choose: Callable[[Database], Awaitable[Filter]],
+    *,
+    follow: bool,
+    as_json: bool,
+    limit: int,
+) -> None:
     stop = _on_signal() if follow else None
     async with session.open() as database:
-        newest = await stored.newest(database, test=test, limit=limit)
+        which = await choose(database)
+        newest = await stored.newest(database, which, limit=limit)
         _print(newest.results, as_json=as_json)
         if stop is not None:
-            await _follow(session, database, stop, test=test, after=newest.last, as_json=as_json)
+            await _follow(session, database, stop, which, after=newest.last, as_json=as_json)
         elif not newest.results and not as_json:
-            click.echo("no results yet", err=True)
+            click.echo("no results" if which != ALL else "no results yet", err=True)
 
 
 def _on_signal() -> asyncio.Event:
@@ -61,11 +94,11 @@ def _on_signal() -> asyncio.Event:
 
 
 async def _follow(
-    session: Session, database: Database, stop: asyncio.Event, *, test: str | None, after: int, as_json: bool
+    session: Session, database: Database, stop: asyncio.Event, which: Filter, *, after: int, as_json: bool
 ) -> None:
     """Poll until Ctrl-C, which ends following and is not an error."""
     while not stop.is_set():
-        found = await stored.since(database, test=test, after=after, limit=FOLLOW_BATCH)
+        found = await stored.since(database, which, after=after, limit=FOLLOW_BATCH)
         _print(found, as_json=as_json)
         if found:
             after = found[-1].seq
@@ -82,20 +115,27 @@ async def _pause(session: Session, stop: asyncio.Event) -> None:
 
 
 def _print(found: Sequence[StoredResult], *, as_json: bool) -> None:
-    colour = sys.stdout.isatty()
+    colour, width = coloured(sys.stdout), columns(sys.stdout)
     for result in found:
-        click.echo(as_line(result) if as_json else describe(result, colour=colour))
+        click.echo(as_line(result) if as_json else describe(result, colour=colour, width=width))
 
 
-def describe(result: StoredResult, *, colour: bool) -> str:
-    """One line: the local time at which the result came in; then what both programs say of a result.
+def describe(result: StoredResult, *, colour: bool, width: int | None = None) -> str:
+    """One line: the local time at which the result came in, with its zone; what both programs say of a result; test and location.
 
     The test's name is the one that it was stored under, whatever the worker calls it. A result that cannot be read costs nobody
     but itself: its line says so.
     """
-    moment = datetime.fromtimestamp(result.stored_at / 1000, UTC).astimezone()
+    stored_at = datetime.fromtimestamp(result.stored_at / 1000, UTC).astimezone()
     outcome = _outcome(result) or {"status": result.status, "unhealthy": UNREADABLE}
-    return f"{moment:%H:%M:%S}  {summary.line(outcome | {'test': {'name': result.test_name}}, colour=colour)}"
+    place = printable(result.location_name or result.location, PLACE_CHARACTERS)
+    return summary.line(
+        outcome | {"test": {"name": result.test_name}},
+        colour=colour,
+        before=f"{stored_at:%Y-%m-%d %H:%M:%S%z}",
+        details=(result.test_id, place),
+        width=width,
+    )
 
 
 def as_line(result: StoredResult) -> str:
@@ -107,6 +147,7 @@ def as_line(result: StoredResult) -> str:
         "test_id": result.test_id,
         "test_name": result.test_name,
         "location_id": result.location,
+        "location_name": result.location_name,
         "worker": result.worker,
         "status": result.status,
         "runs": result.runs,

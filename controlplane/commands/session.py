@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from controlplane.errors import ConflictError, ControlPlaneError, NotFoundError, OutdatedError
+from controlplane.errors import ConflictError, ControlPlaneError, InUseError, NotFoundError, OutdatedError
 from controlplane.store import sealing
 from controlplane.store.database import USE, Database, Keyring, Opening, open_database
 from controlplane.store.engines.choice import choose
@@ -99,6 +99,8 @@ def _advice(error: ControlPlaneError) -> str:
             return "; there are none; `location create` makes one"
         case OutdatedError():
             return "; `migrate` brings it up to date, and so does `serve` at its start; an older `serve` then ends"
+        case InUseError():
+            return "; --force deletes it all the same"
         case ConflictError(kind="location"):
             return "; `location rotate` makes it a new config file"
         case ConflictError(kind="test", place=""):

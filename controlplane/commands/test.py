@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import click
 
 from controlplane import epoch
 from controlplane.commands import definitions
-from controlplane.commands.durations import period
+from controlplane.commands.durations import ago, period
 from controlplane.commands.session import Session, with_session
 from controlplane.errors import UnusableError
 from controlplane.service import tests
@@ -18,6 +19,7 @@ from controlplane.service.definitions import CheckedDefinition
 from controlplane.service.tests import AssignedTest, Pushed
 from controlplane.store.tests import Assignment, StoredTest
 from worker.apitest.spelling import misspelt
+from worker.terminal import columns
 from worker.text import counted, json_line, listed, printable, table
 
 MISTAKES_SHOWN = 50
@@ -29,12 +31,19 @@ def test() -> None:
     """API tests and their schedule."""
 
 
+places_option = click.option(
+    "--location", "places", required=True, multiple=True, metavar="NAME", help="A location, once for each."
+)
+
+
 @test.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
-@click.option("--location", "place", required=True, metavar="NAME", help="Where to run them.")
+@places_option
 @with_session
-def push(session: Session, files: tuple[Path, ...], place: str) -> None:
+def push(session: Session, files: tuple[Path, ...], places: tuple[str, ...]) -> None:
     """Add or update tests from FILEs: a JSON object, an array, or one object a line.
+
+    They run at each --location, besides those where they run already; `test unassign` takes one away.
 
     A test with the same public id is updated; for a definition without one, the test of its name. Nothing is changed
     unless everything is valid.
@@ -48,7 +57,7 @@ def push(session: Session, files: tuple[Path, ...], place: str) -> None:
     for one in found:
         for suspicion in misspelt(one.content):
             click.echo(printable(f"{one.place}: {suspicion}"), err=True)
-    for pushed in asyncio.run(_push(session, found, place)):
+    for pushed in asyncio.run(_push(session, found, places)):
         stored = pushed.test
         click.echo(
             f"{pushed.change.value:9} {stored.public_id}  {printable(stored.name)}, every {period(stored.period_ms)}"
@@ -57,9 +66,39 @@ def push(session: Session, files: tuple[Path, ...], place: str) -> None:
             click.echo(f"          note: {printable(note)}")
 
 
-async def _push(session: Session, found: Sequence[CheckedDefinition], place: str) -> tuple[Pushed, ...]:
+async def _push(session: Session, found: Sequence[CheckedDefinition], places: Sequence[str]) -> tuple[Pushed, ...]:
     async with session.open() as database:
-        return await tests.push(database, session.clock, found, location=place)
+        return await tests.push(database, session.clock, found, places=places)
+
+
+@test.command()
+@click.argument("name")
+@places_option
+@with_session
+def assign(session: Session, name: str, places: tuple[str, ...]) -> None:
+    """Run NAME (a public id or a name) at each --location, too."""
+    asyncio.run(_assign(session, name, places))
+    click.echo(f"test {name!r} runs at {', '.join(places)}")
+
+
+async def _assign(session: Session, name: str, places: Sequence[str]) -> None:
+    async with session.open() as database:
+        await tests.assign(database, session.clock, name, places=places)
+
+
+@test.command()
+@click.argument("name")
+@places_option
+@with_session
+def unassign(session: Session, name: str, places: tuple[str, ...]) -> None:
+    """Run NAME (a public id or a name) at each --location no more."""
+    left = asyncio.run(_unassign(session, name, places))
+    click.echo(f"test {name!r} runs at {', '.join(left)}" if left else f"test {name!r} runs nowhere now")
+
+
+async def _unassign(session: Session, name: str, places: Sequence[str]) -> tuple[str, ...]:
+    async with session.open() as database:
+        return await tests.unassign(database, session.clock, name, places=places)
 
 
 @test.command("list")
@@ -80,11 +119,13 @@ def list_(session: Session, *, as_json: bool) -> None:
             one.test.subtype,
             "paused" if one.test.paused else "live",
             period(one.test.period_ms),
-            ", ".join(f"{place.location_name} ({_next(place, now)})" for place in one.assignments) or "nowhere",
+            _last(one.assignments),
+            ", ".join(f"{place.location_name} ({_doing(place, now)})" for place in one.assignments) or "nowhere",
         )
         for one in found
     ]
-    click.echo(table(("ID", "NAME", "TYPE", "STATUS", "EVERY", "LOCATIONS"), rows))
+    headings = ("ID", "NAME", "TYPE", "STATUS", "EVERY", "LAST", "LOCATIONS")
+    click.echo(table(headings, rows, width=columns(sys.stdout)))
 
 
 async def _list(session: Session) -> tuple[AssignedTest, ...]:
@@ -102,10 +143,29 @@ def _as_json(stored: StoredTest, places: Sequence[Assignment]) -> dict[str, obje
         "tick_every": stored.period_ms // 1000,
         "modified_at": stored.modified_at,
         "locations": [
-            {"id": place.location, "name": place.location_name, "due_at": place.due_at, "running": place.running}
+            {
+                "id": place.location,
+                "name": place.location_name,
+                "due_at": place.due_at,
+                "running": place.running,
+                "last": None if place.last_at is None else {"status": place.last_status, "stored_at": place.last_at},
+            }
             for place in places
         ],
     }
+
+
+def _last(places: Sequence[Assignment]) -> str:
+    """The status of the newest result, wherever it came from."""
+    seen = [(place.last_at, place.last_status) for place in places if place.last_at is not None]
+    return max(seen)[1] or "-" if seen else "-"
+
+
+def _doing(place: Assignment, now: int) -> str:
+    """What came last and what comes next at one location."""
+    if place.last_at is None:
+        return _next(place, now)
+    return f"{place.last_status} {ago(now - place.last_at)}, {_next(place, now)}"
 
 
 def _next(place: Assignment, now: int) -> str:
@@ -158,7 +218,7 @@ async def _run_now(session: Session, name: str) -> tuple[str, ...]:
             f"test {name!r} is assigned to disabled locations only: {disabled}; `location enable` undoes that"
         )
     if not places:
-        raise UnusableError(f"test {name!r} is assigned to no location; `test push --location` assigns it")
+        raise UnusableError(f"test {name!r} is assigned to no location; `test assign` gives it one")
     return places
 
 

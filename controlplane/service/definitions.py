@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +43,22 @@ def check(place: str, content: object) -> CheckedDefinition:
         raise TestError(mistakes)
     assert isinstance(content, dict)
     return CheckedDefinition(place=place, content=content, parsed=parsed)
+
+
+def conflicts(definitions: Sequence[CheckedDefinition]) -> list[str]:
+    """A line for each definition that would overwrite an earlier one: by its public id, or by its name where one has no id."""
+    lines = []
+    ids: dict[str, CheckedDefinition] = {}
+    names: dict[str, CheckedDefinition] = {}
+    for one in definitions:
+        first = ids.setdefault(one.parsed.public_id, one) if one.parsed.public_id else one
+        if first is not one:
+            lines.append(f"{one.place}: public_id: {one.parsed.public_id!r} is that of {first.place} too")
+            continue
+        first = names.setdefault(one.parsed.name, one)
+        if first is not one and not (first.parsed.public_id and one.parsed.public_id):
+            lines.append(f"{one.place}: name: {one.parsed.name!r} is that of {first.place} too; give each a public_id")
+    return lines
 
 
 def public_id() -> str:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from controlplane import epoch
-from controlplane.errors import UnusableError
+from controlplane.errors import InUseError, UnusableError
 from controlplane.service import locationfile
 from controlplane.service.locationfile import KeyKind, NewFile
 from controlplane.store import locations, tests, workers
 from controlplane.store.database import Database
 from controlplane.store.locations import Location
+from controlplane.store.tests import StoredTest
 from controlplane.store.workers import SeenWorker
 from worker.clock import Clock
 from worker.secret import Secret
@@ -119,11 +120,26 @@ async def set_enabled(database: Database, clock: Clock, name: str, *, enabled: b
         await tests.schedule_location(connection, location.id, enabled=enabled, now=epoch.milliseconds(clock))
 
 
-async def delete(database: Database, name: str) -> None:
-    """Delete a location with its keys and what is scheduled there. Results stay until they are too old."""
+async def delete(database: Database, clock: Clock, name: str, *, force: bool) -> tuple[str, ...]:
+    """Delete a location with its keys and what is scheduled there; the names of the tests that run nowhere now.
+
+    Results stay until they are too old. Raises InUseError, without *force*, where workers serve it or tests are assigned to it.
+    """
     async with database.write() as connection:
         location = await locations.find(connection, name)
+        assigned = await tests.assigned_to(connection, location.id)
+        if not force:
+            _refuse_in_use(location, assigned, await workers.list_all(connection), epoch.milliseconds(clock))
         await locations.remove(connection, location.id)
+        homeless = await tests.assigned_nowhere(connection)
+    gone = {test.public_id for test in assigned}
+    return tuple(test.name for test in homeless if test.public_id in gone)
+
+
+def _refuse_in_use(location: Location, assigned: Sequence[StoredTest], seen: Sequence[SeenWorker], now: int) -> None:
+    alive = [one for one in seen if one.location == location.id and one.concurrency and now - one.last_seen <= HEALTHY]
+    if assigned or alive:
+        raise InUseError(location.name, workers=len(alive), tests=[test.name for test in assigned])
 
 
 async def list_all(database: Database, clock: Clock) -> tuple[LocationHealth, ...]:

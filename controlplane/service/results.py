@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from controlplane import epoch
-from controlplane.errors import SequenceError
+from controlplane.errors import NotFoundError, SequenceError
 from controlplane.service.pulls import Caller
-from controlplane.store import results, workers
+from controlplane.store import locations, results, tests, workers
 from controlplane.store.database import Database
-from controlplane.store.results import Kept, StoredResult
+from controlplane.store.results import Filter, Kept, StoredResult
 from worker.clock import Clock
 from worker.wire.messages import ResultItem
 
@@ -33,14 +35,41 @@ async def push(database: Database, clock: Clock, caller: Caller, items: Sequence
         return await results.keep(connection, location=location, worker=caller.worker, items=items, now=now)
 
 
-async def newest(database: Database, *, test: str | None, limit: int) -> Newest:
-    """Read the newest *limit* results, of one test (a public id or a name) or of all."""
+async def choose(
+    database: Database, *, test: str | None, location: str | None, failed: bool, since: int | None
+) -> Filter:
+    """Find what is named, also of tests and locations that were deleted since. Raises NotFoundError for what nothing ever had."""
+    async with database.read() as connection:
+        ids = None if test is None else await _test_ids(connection, test)
+        place = None if location is None else await _location_id(connection, location)
+    return Filter(tests=ids, named=test, location=place, failed=failed, since=since)
+
+
+async def newest(database: Database, which: Filter, *, limit: int) -> Newest:
+    """Read the newest *limit* results of those that *which* lets through."""
     async with database.read() as connection:
         last = await results.last(connection)
-        return Newest(results=tuple(await results.newest(connection, test=test, limit=limit)), last=last)
+        return Newest(results=tuple(await results.newest(connection, which, limit=limit)), last=last)
 
 
-async def since(database: Database, *, test: str | None, after: int, limit: int) -> tuple[StoredResult, ...]:
+async def since(database: Database, which: Filter, *, after: int, limit: int) -> tuple[StoredResult, ...]:
     """Read the oldest *limit* results after sequence number *after*, in order."""
     async with database.read() as connection:
-        return tuple(await results.read(connection, test=test, after=after, limit=limit))
+        return tuple(await results.read(connection, which, after=after, limit=limit))
+
+
+async def _test_ids(connection: AsyncConnection, name: str) -> frozenset[str]:
+    """The public ids that *name* is, or that have it now. Several tests of one name are read together."""
+    named = await tests.by_name(connection, name)
+    if await tests.by_id(connection, name) is None and not named and not await results.is_known_test(connection, name):
+        raise NotFoundError("test", name)
+    return frozenset({name, *(test.public_id for test in named)})
+
+
+async def _location_id(connection: AsyncConnection, name: str) -> str:
+    try:
+        return (await locations.find(connection, name)).id
+    except NotFoundError:
+        if not await results.is_known_location(connection, name):
+            raise
+        return name

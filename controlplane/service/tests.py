@@ -10,7 +10,7 @@ from enum import Enum
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch
-from controlplane.errors import ConflictError
+from controlplane.errors import ConflictError, UnusableError
 from controlplane.service import definitions
 from controlplane.service.definitions import CheckedDefinition
 from controlplane.store import locations, tests
@@ -53,9 +53,9 @@ class AssignedTest:
 
 
 async def push(
-    database: Database, clock: Clock, pushed: Sequence[CheckedDefinition], *, location: str
+    database: Database, clock: Clock, pushed: Sequence[CheckedDefinition], *, places: Sequence[str]
 ) -> tuple[Pushed, ...]:
-    """Add or update tests and assign them to a location, by its name or id.
+    """Add or update tests and assign them to locations, by their names or ids, besides those that they are assigned to already.
 
     A bounded number at a time: who serves workers waits for the same lock. Raises NotFoundError, and ConflictError where a
     definition without a public id has the name of several tests, before anything is stored.
@@ -64,11 +64,13 @@ async def push(
     async with database.read() as connection:
         for definition in pushed:
             await _known(connection, definition)
+        for place in places:
+            await locations.find(connection, place)
     for start in range(0, len(pushed), AT_ONCE):
         async with database.write() as connection:
-            place = await locations.find(connection, location)
+            found = [await locations.find(connection, place) for place in places]
             now = epoch.milliseconds(clock)
-            done += [await _put(connection, one, place, now=now) for one in pushed[start : start + AT_ONCE]]
+            done += [await _put(connection, one, found, now=now) for one in pushed[start : start + AT_ONCE]]
     return tuple(done)
 
 
@@ -82,6 +84,27 @@ async def list_all(database: Database) -> tuple[AssignedTest, ...]:
             )
             for test in await tests.list_all(connection)
         )
+
+
+async def assign(database: Database, clock: Clock, name: str, *, places: Sequence[str]) -> None:
+    """Let locations run a test, at once, besides those that do already."""
+    async with database.write() as connection:
+        test = await tests.get(connection, name)
+        now = epoch.milliseconds(clock)
+        for place in [await locations.find(connection, place) for place in places]:
+            await tests.assign(connection, test, place.id, enabled=place.enabled, now=now)
+
+
+async def unassign(database: Database, clock: Clock, name: str, *, places: Sequence[str]) -> tuple[str, ...]:
+    """Let locations run a test no more; the names of those that still do. Raises UnusableError where one did not."""
+    async with database.write() as connection:
+        test = await tests.get(connection, name)
+        now = epoch.milliseconds(clock)
+        for place in [await locations.find(connection, place) for place in places]:
+            if not await tests.unassign(connection, test, place.id, now=now):
+                raise UnusableError(f"test {test.name!r} is not assigned to location {place.name!r}")
+        left = await tests.list_assignments(connection)
+    return tuple(assignment.location_name for assignment in left if assignment.test == test.public_id)
 
 
 async def set_paused(database: Database, clock: Clock, name: str, *, paused: bool) -> None:
@@ -111,7 +134,9 @@ async def delete(database: Database, clock: Clock, name: str) -> None:
         await tests.remove(connection, await tests.get(connection, name), now=epoch.milliseconds(clock))
 
 
-async def _put(connection: AsyncConnection, definition: CheckedDefinition, location: Location, *, now: int) -> Pushed:
+async def _put(
+    connection: AsyncConnection, definition: CheckedDefinition, places: Sequence[Location], *, now: int
+) -> Pushed:
     known = await _known(connection, definition)
     stored = _to_store(definition, known, now)
     change = Change.ADDED
@@ -122,7 +147,8 @@ async def _put(connection: AsyncConnection, definition: CheckedDefinition, locat
     else:
         change = Change.UPDATED
         await tests.replace(connection, stored, now=now)
-    await tests.assign(connection, stored, location.id, enabled=location.enabled, now=now)
+    for place in places:
+        await tests.assign(connection, stored, place.id, enabled=place.enabled, now=now)
     parsed = definition.parsed
     return Pushed(
         change=change, test=stored, requires_update=tuple(parsed.requires_update), ignored=tuple(parsed.ignored)

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import leases, outcomes
 from controlplane.outcomes import Outcome
-from controlplane.store.tables import assignments, jobs, results, tests
+from controlplane.store.tables import assignments, jobs, locations, results, tests
 from worker.wire.messages import ResultItem
 
 
@@ -36,8 +36,28 @@ class Kept:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which results to read; all of them by default. *tests* are public ids, *named* is a test's name at the time of its run.
+
+    *since* is in epoch milliseconds, of the moment at which a result was stored.
+    """
+
+    tests: Collection[str] | None = None
+    named: str | None = None
+    location: str | None = None
+    failed: bool = False
+    since: int | None = None
+
+
+ALL = Filter()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredResult:
-    """*origin* is `worker`, `missed` or `lost`; *outcome* the JSON text of the run."""
+    """*origin* is `worker`, `missed` or `lost`; *outcome* the JSON text of the run.
+
+    *location_name* is None where the location is no more.
+    """
 
     seq: int
     id: str
@@ -46,6 +66,7 @@ class StoredResult:
     test_id: str
     test_name: str
     location: str
+    location_name: str | None
     worker: str | None
     status: str
     runs: int
@@ -160,20 +181,16 @@ async def note(connection: AsyncConnection, **columns: Any) -> None:
 
 
 async def read(
-    connection: AsyncConnection, *, test: str | None = None, location: str | None = None, after: int = 0, limit: int
+    connection: AsyncConnection, which: Filter = ALL, *, after: int = 0, limit: int
 ) -> Sequence[StoredResult]:
     """The oldest *limit* results after sequence number *after*, in order."""
-    rows = await connection.execute(
-        _chosen(test, location).where(results.c.seq > after).order_by(results.c.seq).limit(limit)
-    )
+    rows = await connection.execute(_chosen(which).where(results.c.seq > after).order_by(results.c.seq).limit(limit))
     return [_result(row) for row in rows]
 
 
-async def newest(
-    connection: AsyncConnection, *, test: str | None = None, location: str | None = None, limit: int
-) -> Sequence[StoredResult]:
+async def newest(connection: AsyncConnection, which: Filter = ALL, *, limit: int) -> Sequence[StoredResult]:
     """The newest *limit* results, the oldest of them first."""
-    rows = await connection.execute(_chosen(test, location).order_by(results.c.seq.desc()).limit(limit))
+    rows = await connection.execute(_chosen(which).order_by(results.c.seq.desc()).limit(limit))
     return [_result(row) for row in reversed(rows.all())]
 
 
@@ -191,11 +208,29 @@ async def prune(connection: AsyncConnection, *, before: int, limit: int) -> int:
     return gone.rowcount + done.rowcount
 
 
-def _chosen(test: str | None, location: str | None) -> Any:
-    query = select(results)
-    if test is not None:
-        query = query.where(or_(results.c.test_id == test, results.c.test_name == test))
-    return query if location is None else query.where(results.c.location_id == location)
+async def is_known_test(connection: AsyncConnection, name: str) -> bool:
+    """Tell if there is a result of a test with this public id or name, be the test itself deleted."""
+    found = select(results.c.seq).where(or_(results.c.test_id == name, results.c.test_name == name)).limit(1)
+    return await connection.scalar(found) is not None
+
+
+async def is_known_location(connection: AsyncConnection, location: str) -> bool:
+    """Tell if there is a result of a location with this id, be the location itself deleted."""
+    found = select(results.c.seq).where(results.c.location_id == location).limit(1)
+    return await connection.scalar(found) is not None
+
+
+def _chosen(which: Filter) -> Any:
+    query = select(results, locations.c.name.label("location_name")).outerjoin(
+        locations, locations.c.id == results.c.location_id
+    )
+    if which.tests is not None:
+        query = query.where(or_(results.c.test_id.in_(sorted(which.tests)), results.c.test_name == which.named))
+    if which.location is not None:
+        query = query.where(results.c.location_id == which.location)
+    if which.failed:
+        query = query.where(results.c.status == "failed")
+    return query if which.since is None else query.where(results.c.stored_at >= which.since)
 
 
 def _result(row: Any) -> StoredResult:
@@ -207,6 +242,7 @@ def _result(row: Any) -> StoredResult:
         test_id=row.test_id,
         test_name=row.test_name,
         location=row.location_id,
+        location_name=row.location_name,
         worker=row.worker,
         status=row.status,
         runs=row.runs,

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, delete, select, update
+from sqlalchemy import ColumnElement, Row, delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.errors import ConflictError, NotFoundError
 from controlplane.schedule import Run, Timetable, at_once, in_phase
 from controlplane.store import runs
-from controlplane.store.tables import assignments, jobs, locations, tests
+from controlplane.store.tables import assignments, jobs, locations, results, tests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,13 +31,18 @@ class StoredTest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """*due_at* is None while nothing is to be run; *running* says that a job is in flight."""
+    """*due_at* is None while nothing is to be run; *running* says that a job is in flight.
+
+    *last_status* and *last_at* (when it was stored) are of the newest result of the test there, None without one.
+    """
 
     test: str
     location: str
     location_name: str
     due_at: int | None
     running: bool
+    last_status: str | None
+    last_at: int | None
 
 
 async def by_id(connection: AsyncConnection, public_id: str) -> StoredTest | None:
@@ -67,9 +72,18 @@ async def list_all(connection: AsyncConnection) -> Sequence[StoredTest]:
 
 async def list_assignments(connection: AsyncConnection) -> Sequence[Assignment]:
     """List every assignment of every test, by test and location."""
+    theirs = results.alias()
+    last = (
+        select(theirs.c.seq)
+        .where(theirs.c.test_id == assignments.c.test_id, theirs.c.location_id == assignments.c.location_id)
+        .order_by(theirs.c.seq.desc())
+        .limit(1)
+        .scalar_subquery()
+    )
     rows = await connection.execute(
-        select(assignments, locations.c.name.label("location_name"))
+        select(assignments, locations.c.name.label("location_name"), results.c.status, results.c.stored_at)
         .join(locations, locations.c.id == assignments.c.location_id)
+        .outerjoin(results, results.c.seq == last)
         .order_by(assignments.c.test_id, locations.c.name)
     )
     return [
@@ -79,6 +93,8 @@ async def list_assignments(connection: AsyncConnection) -> Sequence[Assignment]:
             location_name=row.location_name,
             due_at=row.due_at,
             running=row.job_id is not None,
+            last_status=row.status,
+            last_at=row.stored_at,
         )
         for row in rows
     ]
@@ -120,6 +136,27 @@ async def assign(connection: AsyncConnection, test: StoredTest, location: str, *
     )
 
 
+async def unassign(connection: AsyncConnection, test: StoredTest, location: str, *, now: int) -> bool:
+    """Let a location run a test no more; nobody waits for its open job there. False where it did not run it."""
+    gone = await connection.execute(
+        delete(assignments).where(assignments.c.test_id == test.public_id, assignments.c.location_id == location)
+    )
+    await _cancel(connection, jobs.c.test_id == test.public_id, jobs.c.location_id == location, now=now)
+    return gone.rowcount == 1
+
+
+async def assigned_to(connection: AsyncConnection, location: str) -> Sequence[StoredTest]:
+    rows = await connection.execute(
+        select(tests).join(assignments).where(assignments.c.location_id == location).order_by(tests.c.name)
+    )
+    return [_test(row) for row in rows]
+
+
+async def assigned_nowhere(connection: AsyncConnection) -> Sequence[StoredTest]:
+    somewhere = exists().where(assignments.c.test_id == tests.c.public_id)
+    return [_test(row) for row in await connection.execute(select(tests).where(~somewhere).order_by(tests.c.name))]
+
+
 async def set_paused(connection: AsyncConnection, test: StoredTest, *, paused: bool, now: int) -> None:
     """A paused test is due nowhere; what runs of it is let to its end. A resumed one is due at once."""
     await connection.execute(update(tests).where(tests.c.public_id == test.public_id).values(paused=paused))
@@ -146,12 +183,13 @@ async def locations_of(connection: AsyncConnection, test: StoredTest) -> Sequenc
 
 async def remove(connection: AsyncConnection, test: StoredTest, *, now: int) -> None:
     """Delete a test and where it runs. Nobody waits for its open jobs any more; its results stay until they are too old."""
-    await connection.execute(
-        update(jobs)
-        .where(jobs.c.test_id == test.public_id, jobs.c.closed.is_(None))
-        .values(closed="cancelled", closed_at=now)
-    )
+    await _cancel(connection, jobs.c.test_id == test.public_id, now=now)
     await connection.execute(delete(tests).where(tests.c.public_id == test.public_id))
+
+
+async def _cancel(connection: AsyncConnection, *which: ColumnElement[bool], now: int) -> None:
+    ended = update(jobs).where(*which, jobs.c.closed.is_(None)).values(closed="cancelled", closed_at=now)
+    await connection.execute(ended)
 
 
 async def schedule_location(connection: AsyncConnection, location: str, *, enabled: bool, now: int) -> None:

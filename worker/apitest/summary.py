@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from worker.text import printable
+from worker.text import printable, wrapped
 
 MAX_REASON = 300
 """Characters of a reason: what fits three lines of a terminal."""
@@ -21,27 +21,40 @@ MAX_PHASES = 12
 """Phases of one line; a run of ours has eight at most."""
 _FAR = 1e12
 """Milliseconds that no run has taken: thirty years."""
+INDENT = 4
+"""Blanks before the second and later lines of a wrapped result."""
 
 _MARKS = {"passed": "✓", "failed": "✗", "missed": "○"}
 _COLOURS = {"passed": "32", "failed": "31", "missed": "33"}
 
 
-def line(outcome: Mapping[str, Any], *, colour: bool = False) -> str:
-    """`✓ passed  NAME   dns 0.4 · tcp 0.1 · firstByte 1.2 = 1.7 ms`, a failure's code and reason after it."""
+def line(
+    outcome: Mapping[str, Any],
+    *,
+    colour: bool = False,
+    before: str = "",
+    details: Sequence[str] = (),
+    width: int | None = None,
+) -> str:
+    """`✓ passed  NAME   dns 0.4 · tcp 0.1 · firstByte 1.2 = 1.7 ms`, a failure's code and reason after it.
+
+    *before* stands at the start, *details* after the name. With a *width*, the line is wrapped between words.
+    """
     status = str(outcome.get("status", "unknown"))
     mark = f"{_MARKS.get(status, '?')} {printable(status, 10):<7}"
-    if colour and status in _COLOURS:
-        mark = f"\033[{_COLOURS[status]}m{mark}\033[0m"
     test = outcome.get("test")
     name = printable(str(test.get("name") or test.get("public_id") or "?") if isinstance(test, Mapping) else "?", 60)
-    parts = [f"{mark} {name:<{NAME_WIDTH}}", phases(outcome.get("timings"))]
+    parts = [before, f"{mark} {name:<{NAME_WIDTH}}", *details, phases(outcome.get("timings"))]
     reason = failure(outcome.get("failure"))
     if reason:
         parts.append(reason)
     if outcome.get("unhealthy"):
         trouble = printable(str(outcome["unhealthy"]), MAX_REASON)
         parts.append(trouble if status == "missed" else f"[unhealthy: {trouble}]")  # of a missed run it is the reason
-    return "  ".join(part for part in parts if part).rstrip()
+    text = wrapped("  ".join(part for part in parts if part).rstrip(), width, indent=INDENT)
+    if colour and status in _COLOURS:
+        text = text.replace(mark, f"\033[{_COLOURS[status]}m{mark}\033[0m", 1)
+    return text
 
 
 def phases(timings: object) -> str:

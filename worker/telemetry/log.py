@@ -16,6 +16,8 @@ from typing import Any, Literal, TextIO
 
 import orjson
 
+from worker.terminal import coloured
+
 LEVELS = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO, 4: logging.DEBUG}
 """Verbosity, as the option counts it, to the least level that is shown."""
 NAMES = {
@@ -47,7 +49,7 @@ def configure(
     Libraries are heard from warnings on: their details may hold what ours never do.
     """
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(JSONFormatter() if style == "json" else PrettyFormatter(colour=stream.isatty()))
+    handler.setFormatter(JSONFormatter() if style == "json" else PrettyFormatter(colour=coloured(stream)))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(max(LEVELS[verbosity], logging.WARNING))

@@ -2,11 +2,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
+from click.testing import CliRunner, Result
 
+from controlplane.cli import main
 from tests.integration.controlplane.plane import Plane, served
+from tests.integration.controlplane.typed import Run
 
 
 @pytest.fixture
@@ -20,3 +24,22 @@ async def plane(tmp_path: Path) -> AsyncIterator[Plane]:
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(auto_decompress=False) as session:
         yield session
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """Runs a command in a folder of its own, with its default database."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str, code: int = 0, **options: Any) -> Result:
+        result = CliRunner().invoke(main, arguments, catch_exceptions=False, **options)
+        assert result.exit_code == code, result.output
+        return result
+
+    return run
+
+
+@pytest.fixture
+def location(run: Run) -> str:
+    run("location", "create", "office", "--output", "worker-config.json")
+    return "office"

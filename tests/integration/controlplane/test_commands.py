@@ -2,50 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import json
 import re
-import sqlite3
 import stat
-from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
 
-from controlplane.cli import main
-from controlplane.store.database import Keyring, open_database
-from controlplane.store.engines import sqlite
-from controlplane.store.results import keep
-from controlplane.store.tables import jobs
+from tests.integration.controlplane.typed import Run, listed, push
 from tests.support.definitions import http_test
-from tests.support.protocol import outcome
-from worker.wire import messages
 from worker.wire.keys import PrivateKey
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """Runs a command in a folder of its own, with its default database."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments: str, code: int = 0, **options: Any) -> Result:
-        result = CliRunner().invoke(main, arguments, catch_exceptions=False, **options)
-        assert result.exit_code == code, result.output
-        return result
-
-    return run
-
-
-@pytest.fixture
-def location(run: Run) -> str:
-    run("location", "create", "office", "--output", "worker-config.json")
-    return "office"
 
 
 def test_the_config_file_may_be_standard_output(run: Run, tmp_path: Path) -> None:
@@ -62,36 +30,6 @@ def test_definitions_may_come_from_standard_input(run: Run, location: str) -> No
     assert pushed.output.startswith("added")
     refused = run("test", "push", "-", "--location", location, input="{", code=2)
     assert refused.output.startswith("-: is not valid JSON")
-
-
-def push(run: Run, location: str, *tests: dict[str, Any], code: int = 0) -> Result:
-    Path("tests.json").write_text(json.dumps(list(tests)))
-    return run("test", "push", "tests.json", "--location", location, code=code)
-
-
-def listed(run: Run, what: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in run(what, "list", "--json").output.splitlines()]
-
-
-def store(outcomes: list[dict[str, Any]], *, name: str = "shop") -> None:
-    """Results as if a worker had pushed them."""
-
-    async def put() -> None:
-        path = Path("controlplane.db")
-        database = await open_database(sqlite.engine(path), Keyring(path=path.with_name("controlplane.db.key")))
-        async with database.write() as connection:
-            place = (await connection.exec_driver_sql("SELECT id FROM locations")).scalar_one()
-            test = (await connection.exec_driver_sql(f"SELECT public_id FROM tests WHERE name = '{name}'")).scalar_one()
-            for number, one in enumerate(outcomes):
-                job = f"{name}-{number}"
-                row = {"id": job, "test_id": test, "location_id": place, "scheduled_at": 1, "until": 2}
-                await connection.execute(jobs.insert().values(**row, delivery=1, leased_at=1, worker="w"))
-                result = messages.ResultItem(result=f"r-{job}", job=job, lease=f"{job}.1", outcome=messages.raw(one))
-                (kept,) = await keep(connection, location=place, worker="w", items=[result], now=1_767_323_045_000)
-                assert kept.disposition.value == "accepted"
-        await database.close()
-
-    asyncio.run(put())
 
 
 def test_a_location_is_made_with_its_file_and_the_commands_to_use_it(run: Run) -> None:
@@ -171,9 +109,32 @@ def test_the_state_of_a_location_is_told(run: Run, location: str) -> None:
 
 def test_a_deleted_location_is_gone_with_its_schedule(run: Run, location: str) -> None:
     push(run, location, http_test())
-    run("location", "delete", location)
+    said = run("location", "delete", location, "--force").output
+    assert said.splitlines()[1:] == ["1 test now run nowhere; `test assign` gives them another location:", "  shop"]
     assert listed(run, "location") == []
     assert listed(run, "test")[0]["locations"] == []
+
+
+def test_a_location_where_tests_run_is_deleted_by_force_only(run: Run, location: str) -> None:
+    push(run, location, *(http_test(name=f"test {number:02}") for number in range(12)))
+    refused = run("location", "delete", location, code=2).output
+    names = ", ".join(f"test {number:02}" for number in range(10))
+    assert refused == (
+        f"Error: location 'office' is in use: 12 tests would run there no more: {names} and 2 more;"
+        " --force deletes it all the same\n"
+    )
+    assert [one["name"] for one in listed(run, "location")] == ["office"]
+
+
+def test_a_location_without_tests_and_workers_is_deleted_at_once(run: Run, location: str) -> None:
+    assert run("location", "delete", location).output == "location 'office' is deleted\n"
+
+
+def test_tests_that_run_elsewhere_too_are_not_called_homeless(run: Run, location: str) -> None:
+    run("location", "create", "second", "--output", "second.json")
+    push(run, location, http_test(), http_test(name="alone"))
+    run("test", "assign", "shop", "--location", "second")
+    assert run("location", "delete", location, "--force").output.splitlines()[-1] == "  alone"
 
 
 def test_a_location_that_is_not_there_is_named_with_those_that_are(run: Run, location: str) -> None:
@@ -224,6 +185,59 @@ def test_one_test_may_run_in_several_places(run: Run, location: str) -> None:
     assert [place["name"] for place in listed(run, "test")[0]["locations"]] == ["office", "second"]
 
 
+def test_a_push_names_several_places_and_all_of_them_run_it(run: Run, location: str) -> None:
+    run("location", "create", "second", "--output", "second.json")
+    Path("tests.json").write_text(json.dumps(http_test()))
+    run("test", "push", "tests.json", "--location", "second", "--location", location)
+    assert [place["name"] for place in listed(run, "test")[0]["locations"]] == ["office", "second"]
+
+
+def test_nothing_is_pushed_where_one_of_the_places_is_not_there(run: Run, location: str) -> None:
+    Path("tests.json").write_text(json.dumps(http_test()))
+    said = run("test", "push", "tests.json", "--location", location, "--location", "ofice", code=2).output
+    assert said == "Error: no location 'ofice'; there are: office\n"
+    assert listed(run, "test") == []
+
+
+def test_a_test_is_assigned_and_unassigned(run: Run, location: str) -> None:
+    run("location", "create", "second", "--output", "second.json")
+    push(run, location, http_test())
+    assert run("test", "assign", "shop", "--location", "second").output == "test 'shop' runs at second\n"
+    assert run("test", "unassign", "shop", "--location", location).output == "test 'shop' runs at second\n"
+    assert [place["name"] for place in listed(run, "test")[0]["locations"]] == ["second"]
+    again = run("test", "unassign", "shop", "--location", location, code=2).output
+    assert again == "Error: test 'shop' is not assigned to location 'office'\n"
+    assert run("test", "unassign", "shop", "--location", "second").output == "test 'shop' runs nowhere now\n"
+    assert "nowhere" in run("test", "list").output
+
+
+@pytest.mark.parametrize(
+    "second", [http_test(message="other"), http_test(public_id="bbb-bbb-bbb")], ids=["no id", "one id"]
+)
+def test_two_definitions_of_one_name_are_a_mistake(run: Run, location: str, second: dict[str, Any]) -> None:
+    result = push(run, location, http_test(), second, code=2)
+    assert result.output.splitlines() == [
+        "tests.json[1]: name: 'shop' is that of tests.json[0] too; give each a public_id",
+        "1 mistake; nothing was pushed",
+    ]
+    assert listed(run, "test") == []
+
+
+def test_two_definitions_of_one_id_are_a_mistake(run: Run, location: str) -> None:
+    one, other = (http_test(name=name, public_id="bbb-bbb-bbb") for name in ("a", "b"))
+    result = push(run, location, one, other, code=2)
+    assert result.output.splitlines()[0] == "tests.json[1]: public_id: 'bbb-bbb-bbb' is that of tests.json[0] too"
+
+
+def test_many_mistakes_are_cut_and_counted(run: Run, location: str) -> None:
+    result = push(run, location, *({"type": "api", "name": f"{n}"} for n in range(50)), code=2)
+    lines = result.output.splitlines()
+    assert len(lines) == 22
+    assert lines[-2].startswith("… and ")
+    hidden = int(lines[-2].split()[2])
+    assert lines[-1] == f"{hidden + 20} mistakes; nothing was pushed"
+
+
 def test_nothing_is_pushed_unless_everything_is_valid(run: Run, location: str) -> None:
     result = push(run, location, http_test(), http_test(name="bad", options={}), {"type": "browser"}, code=2)
     assert "tests.json[1]: options.tick_every: is missing" in result.output
@@ -268,74 +282,6 @@ def test_a_test_is_named_by_id_or_name_and_only_if_it_is_the_only_one(run: Run, 
     assert result.output == "Error: 2 tests are named 'shop'; use a public id: aaa-aaa-aaa, bbb-bbb-bbb\n"
     run("test", "pause", "bbb-bbb-bbb")
     assert run("test", "pause", "none", code=2).output.startswith("Error: no test 'none'")
-
-
-def test_a_deleted_test_leaves_its_results(run: Run, location: str) -> None:
-    push(run, location, http_test())
-    store([outcome()])
-    run("test", "delete", "shop")
-    assert listed(run, "test") == []
-    assert "shop" in run("results").output
-
-
-def test_results_are_told_a_line_each_with_phases_and_reasons(run: Run, location: str) -> None:
-    push(run, location, http_test())
-    failure = {"code": "TIMEOUT", "message": "no reply in 5 s"}
-    store([outcome(), outcome("failed", failure=failure)])
-    first, second = run("results").output.splitlines()
-    assert re.fullmatch(r"\d\d:\d\d:\d\d  \S passed  shop +dns 1\.2 · tcp 0\.3 = 1\.5 ms", first)
-    assert second.endswith("= 1.5 ms  TIMEOUT: no reply in 5 s")
-
-
-def test_what_a_target_sent_cannot_command_the_terminal(run: Run, location: str) -> None:
-    push(run, location, http_test())
-    hostile = {"code": "SSL\x1b[2J", "message": "bad\r\n\x9b31mfaked\u202e"}
-    store([outcome("failed", failure=hostile, timings={"dns\x1b": 1.0, "total": 1.0})])
-    output = run("results").output
-    assert output.count("\n") == 1
-    assert output.rstrip("\n").isprintable()
-
-
-def test_results_come_as_json_with_everything(run: Run, location: str) -> None:
-    push(run, location, http_test(), http_test(name="other"))
-    sent = outcome(response={"status_code": 200})
-    store([sent])
-    store([outcome("failed")], name="other")
-    (one,) = [json.loads(line) for line in run("results", "--json", "--test", "shop").output.splitlines()]
-    assert one["outcome"] == sent
-    assert (one["status"], one["origin"], one["test_name"], one["job"]) == ("passed", "worker", "shop", "shop-0")
-
-
-def spoil(job: str, text: str) -> None:
-    """What an older version may have stored."""
-    with closing(sqlite3.connect("controlplane.db")) as connection, connection:
-        connection.execute("UPDATE results SET outcome = ? WHERE job_id = ?", (text, job))
-
-
-@pytest.mark.parametrize(
-    "text",
-    ["1" + "0" * 399, "1" + "0" * 4999, "1e400", "[" * 100_000, '"\\ud800"', "nothing", ""],
-    ids=["400 digits", "5000 digits", "an exponent", "levels", "half a surrogate pair", "not JSON", "empty"],
-)
-def test_a_bad_row_costs_itself_alone(run: Run, location: str, text: str) -> None:
-    push(run, location, http_test())
-    store([outcome(), outcome(), outcome()])
-    spoil("shop-1", f'{{"status":"passed","timings":{{"total":{text}}}}}')
-    first, bad, last = run("results").output.splitlines()
-    assert "1.5 ms" in first
-    assert "1.5 ms" in last
-    assert "the stored outcome cannot be read" in bad
-    rows = [json.loads(line) for line in run("results", "--json").output.splitlines()]
-    assert [row["outcome"] is None for row in rows] == [False, True, False]
-    assert rows[1]["unreadable"] == "the stored outcome cannot be read"
-
-
-def test_the_newest_results_come_last_and_their_number_is_bounded(run: Run, location: str) -> None:
-    push(run, location, http_test())
-    store([outcome() for _ in range(30)])
-    lines = [json.loads(line)["job"] for line in run("results", "--json", "--limit", "3").output.splitlines()]
-    assert lines == ["shop-27", "shop-28", "shop-29"]
-    assert len(run("results").output.splitlines()) == 20
 
 
 @pytest.mark.parametrize(

@@ -136,10 +136,10 @@ def test_files_that_vanish_and_come_back_change_nothing(authority: Authority, cl
     content = authority.files.cert.read_bytes()
     authority.files.cert.unlink()
     served.look()
-    assert not served.current
+    before = served.current
     authority.files.cert.write_bytes(content)
     served.look()
-    assert served.current
+    assert (before, served.current) == (False, True)
     assert shown(served, authority) == authority.on_disk
 
 
