@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import socket
 import ssl
 import uuid
 from collections.abc import AsyncIterator, Sequence
@@ -27,6 +28,7 @@ from worker.errors import ConfigError, ExitCode
 from worker.loading import without_collections
 from worker.net.trust import TrustStore, intake_context
 from worker.telemetry.vitals import Vitals
+from worker.text import printable
 
 if TYPE_CHECKING:
     from worker.agent.journal.journal import Journal
@@ -248,6 +250,7 @@ def serving_of(
         cadence=Cadence(interval=config.poll_interval, at_most=config.max_number_messages_to_fetch),
         keys=tuple(key.kid for key in config.private_keys),
         agent=AGENT,
+        host=printable(socket.gethostname()),
         backoff=Backoff(random.uniform),
         unreadable=Backoff(random.uniform),
         trouble=lambda: (None if journal is None else journal.trouble) or vitals.shortage,
@@ -395,7 +398,7 @@ def _metrics_of(config: Config) -> Metrics | None:
         return None
     with without_collections():
         from worker.telemetry.metrics import Metrics
-    return Metrics(__version__)
+    return Metrics(__version__, location=config.location_id)
 
 
 def _status_server(config: Config, health: Health, metrics: Metrics | None) -> AbstractAsyncContextManager[object]:

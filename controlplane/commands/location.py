@@ -185,6 +185,7 @@ def _as_json(health: LocationHealth) -> dict[str, object]:
         "name": health.location.name,
         "state": health.state,
         "enabled": health.location.enabled,
+        "intake_url": health.location.intake_url,
         "tests": health.tests,
         "last_seen": health.last_seen,
         "workers": [
@@ -197,8 +198,15 @@ def _as_json(health: LocationHealth) -> dict[str, object]:
                 "holding": worker.running,
                 "draining": worker.draining,
                 "degraded": worker.degraded,
+                "host": worker.host,
+                "address": worker.address,
+                "access_key": worker.access_key,
             }
             for worker in health.alive
+        ],
+        "config_files": [
+            {"access_key": file.access_key, "created_at": file.created_at, "expires_at": file.expires_at}
+            for file in health.files
         ],
     }
 

@@ -13,7 +13,7 @@ from controlplane.service import locationfile
 from controlplane.service.locationfile import KeyKind, NewFile
 from controlplane.store import locations, tests, workers
 from controlplane.store.database import Database
-from controlplane.store.locations import Location
+from controlplane.store.locations import ConfigFile, Location
 from controlplane.store.tests import StoredTest
 from controlplane.store.workers import SeenWorker
 from worker.clock import Clock
@@ -29,11 +29,12 @@ a smaller loss than a location without its file."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocationHealth:
-    """A location with the workers that were seen within `HEALTHY` of *now*."""
+    """A location with the workers that were seen within `HEALTHY` of *now*, and its config files in force, the newest first."""
 
     location: Location
     tests: int
     alive: tuple[SeenWorker, ...]
+    files: tuple[ConfigFile, ...]
     last_seen: int | None
     now: int
 
@@ -149,17 +150,27 @@ async def list_all(database: Database, clock: Clock) -> tuple[LocationHealth, ..
         found = await locations.list_all(connection)
         processes = await workers.list_all(connection)
         counts = await locations.count_tests(connection)
+        files = await locations.list_files(connection, now=now)
     return tuple(
-        _health(location, [one for one in processes if one.location == location.id and one.concurrency], counts, now)
+        _health(
+            location,
+            tests=counts.get(location.id, 0),
+            files=[file for file in files if file.location == location.id],
+            processes=[one for one in processes if one.location == location.id and one.concurrency],
+            now=now,
+        )
         for location in found
     )
 
 
-def _health(location: Location, processes: list[SeenWorker], counts: dict[str, int], now: int) -> LocationHealth:
+def _health(
+    location: Location, *, tests: int, files: Sequence[ConfigFile], processes: Sequence[SeenWorker], now: int
+) -> LocationHealth:
     return LocationHealth(
         location=location,
-        tests=counts.get(location.id, 0),
+        tests=tests,
         alive=tuple(worker for worker in processes if now - worker.last_seen <= HEALTHY),
+        files=tuple(files),
         last_seen=max((worker.last_seen for worker in processes), default=None),
         now=now,
     )

@@ -15,6 +15,7 @@ from controlplane.store import dispatch, locations, workers
 from controlplane.store.database import Database
 from controlplane.store.dispatch import Lease, Taker
 from controlplane.store.locations import Access
+from controlplane.store.workers import Origin
 from worker.clock import Clock
 from worker.wire.messages import Pull
 
@@ -29,9 +30,10 @@ MAX_DEFINITION_CHARACTERS = 10 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """A worker process that has proven that it speaks for the location of *access*, and the number of its request."""
+    """A worker process that has proven that it speaks for the location of *access*, where from, and the number of its request."""
 
     access: Access
+    origin: Origin
     worker: str
     seq: int
 
@@ -104,7 +106,13 @@ async def _pull(
     location, worker = caller.access.location.id, caller.worker
     key = _newest_held(caller.access.job_keys, message)
     last = await workers.advance_pull(
-        connection, location=location, worker=worker, seq=caller.seq, pull=message, now=now
+        connection,
+        location=location,
+        worker=worker,
+        origin=caller.origin,
+        seq=caller.seq,
+        pull=message,
+        now=now,
     )
     if last is not None:
         raise SequenceError(last)

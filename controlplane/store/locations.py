@@ -37,6 +37,16 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigFile:
+    """A config file of a location, by the access key in it. *expires_at* is None until a rotation replaces it."""
+
+    location: str
+    access_key: str
+    created_at: int
+    expires_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
     """A proven identity: who signs with *secret* speaks for *location*. Keys are of its config files in force, the newest first.
 
@@ -95,6 +105,22 @@ async def retire_credentials(connection: AsyncConnection, location: str, *, expi
         )
         .values(expires_at=expires_at)
     )
+
+
+async def list_files(connection: AsyncConnection, *, now: int) -> Sequence[ConfigFile]:
+    """List the config files in force of every location, the newest first."""
+    rows = await connection.execute(
+        select(credentials).where(_current(credentials, now)).order_by(credentials.c.created_at.desc())
+    )
+    return [
+        ConfigFile(
+            location=row.location_id,
+            access_key=row.access_key,
+            created_at=row.created_at,
+            expires_at=row.expires_at,
+        )
+        for row in rows
+    ]
 
 
 async def drop_expired_credentials(connection: AsyncConnection, *, now: int) -> None:

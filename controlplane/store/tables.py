@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0003"
+REVISION = "0004"
 """The migration that these tables are the outcome of."""
 
 metadata = MetaData()
@@ -76,9 +76,13 @@ workers = Table(
     Column("running", Integer, nullable=False),
     Column("draining", Boolean, nullable=False),
     Column("degraded", String(200)),
+    Column("host", String(200), nullable=False, server_default=text("''")),
+    Column("address", String(64), nullable=False, server_default=text("''")),
+    Column("access_key", String(64), nullable=False, server_default=text("''")),
     Index("workers_by_sight", "last_seen"),
 )
-"""One row is one worker process. *last_seen* is its last pull, and what all of its leases live by."""
+"""One row is one worker process. *last_seen* is its last pull, and what all of its leases live by. *host* is what it calls its
+machine, *address* what its last pull came from, *access_key* the config file that it was signed with."""
 
 tests = Table(
     "tests",

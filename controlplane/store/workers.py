@@ -35,10 +35,21 @@ class SeenWorker:
     running: int
     draining: bool
     degraded: str | None
+    host: str
+    address: str
+    access_key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """The *address* that a request came from, and the *access_key* that it was signed with."""
+
+    address: str
+    access_key: str
 
 
 async def advance_pull(
-    connection: AsyncConnection, *, location: str, worker: str, seq: int, pull: Pull, now: int
+    connection: AsyncConnection, *, location: str, worker: str, origin: Origin, seq: int, pull: Pull, now: int
 ) -> int | None:
     """Record pull number *seq*: the heartbeat. None where it is newer than all before, otherwise the last number."""
     seen = {
@@ -50,6 +61,9 @@ async def advance_pull(
         "running": len(pull.holding),
         "draining": pull.draining,
         "degraded": pull.degraded,
+        "host": pull.host,
+        "address": origin.address,
+        "access_key": origin.access_key,
     }
     return await _advance(
         connection, location, worker, workers.c.pull_seq, seen, first={"push_seq": 0, "first_seen": now}
@@ -115,6 +129,9 @@ async def list_all(connection: AsyncConnection) -> Sequence[SeenWorker]:
             running=row.running,
             draining=row.draining,
             degraded=row.degraded,
+            host=row.host,
+            address=row.address,
+            access_key=row.access_key,
         )
         for row in rows
     ]

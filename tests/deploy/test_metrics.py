@@ -42,7 +42,7 @@ def expressions() -> Iterator[str]:
     """Every query of the dashboard, its variables filled in as Grafana does."""
     for panel in json.loads(DASHBOARD.read_text())["panels"]:
         for target in panel["targets"]:
-            yield target["expr"].replace("$__rate_interval", "1m").replace("$job", ".*").replace("$instance", ".*")
+            yield re.sub(r"\$(job|location|instance)", ".*", target["expr"].replace("$__rate_interval", "1m"))
 
 
 def samples(text: str) -> set[str]:
@@ -65,7 +65,7 @@ def test_alerts_and_dashboard_ask_for_figures_that_exist_and_the_guide_explains_
 
 def test_no_test_and_no_host_is_a_label(scraped: str, target: Target) -> None:
     labels = set(re.findall(r'[{,]([a-z_]+)="', scraped))
-    assert labels == {"status", "code", "outcome", "subtype", "le", "version"}
+    assert labels == {"status", "code", "outcome", "subtype", "le", "version", "location"}
     assert "127.0.0.1" not in scraped
 
 

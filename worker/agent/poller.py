@@ -70,6 +70,7 @@ class Poller:
         cadence: Cadence,
         keys: tuple[str, ...],
         agent: str,
+        host: str = "",
         backoff: Backoff,
         unreadable: Backoff,
         trouble: Callable[[], str | None] = lambda: None,
@@ -82,6 +83,7 @@ class Poller:
         self._cadence = cadence
         self._keys = keys
         self._agent = agent
+        self._host = host
         self._backoff = backoff
         self._unreadable = unreadable
         self._trouble = trouble
@@ -125,6 +127,7 @@ class Poller:
         message = Pull(
             version=VERSION,
             agent=self._agent,
+            host=self._host,
             concurrency=self._slots.size,
             free_slots=taken,
             holding=(*self._inflight.leases, *self._outbox.leases),

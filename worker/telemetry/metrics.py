@@ -1,8 +1,11 @@
-"""The worker's metrics in Prometheus' terms. No test names and no hosts as labels: their number is the users', not ours."""
+"""The worker's metrics in Prometheus' terms, all of them with the location as a label: one scrape may see several.
+
+No test names and no hosts as labels: their number is the users', not ours.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -16,7 +19,8 @@ _RUN_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 class Metrics:
     """Counts what happens, and reads what merely is (slots, queues, lags) at the moment of the scrape."""
 
-    def __init__(self, version: str) -> None:
+    def __init__(self, version: str, *, location: str) -> None:
+        self._location = location
         self.registry = CollectorRegistry()
         self._results = Counter(
             "synthetics_worker_results",
@@ -69,7 +73,21 @@ class Metrics:
         self.registry.register(_Reading(CounterMetricFamily, f"synthetics_worker_{name}", help_text, read))
 
     def text(self) -> bytes:
-        return generate_latest(self.registry)
+        return generate_latest(_Labelled(self.registry, {"location": self._location}))
+
+
+class _Labelled(CollectorRegistry):
+    """What is in *registry*, each sample with *labels* besides its own."""
+
+    def __init__(self, registry: CollectorRegistry, labels: Mapping[str, str]) -> None:
+        super().__init__()
+        self._registry = registry
+        self._added = dict(labels)
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            metric.samples = [sample._replace(labels=self._added | sample.labels) for sample in metric.samples]
+            yield metric
 
 
 class _Reading(Collector):

@@ -48,6 +48,7 @@ class Pull(msgspec.Struct, frozen=True, kw_only=True):
 
     version: Literal[1]
     agent: Label = ""
+    host: Label = ""
     concurrency: Count
     free_slots: Count
     holding: Leases = ()

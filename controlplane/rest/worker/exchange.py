@@ -18,6 +18,7 @@ from controlplane.rest.context import CONTEXT, Context
 from controlplane.service import pulls
 from controlplane.service.pulls import Caller, Present
 from controlplane.store.locations import Access, Location
+from controlplane.store.workers import Origin
 from worker.errors import EnvelopeError, MessageError, SignatureError
 from worker.wire import messages, signing
 from worker.wire.messages import Refusal
@@ -80,8 +81,9 @@ def exchange(
             problem = unread or _disproof(verified, body)
             if problem is not None:
                 return _refuse(context, access.location, verified, problem)
+            origin = Origin(address=(request.remote or "")[:64], access_key=claim.access_key)
             asked = Asked(
-                caller=Caller(access=access, worker=verified.worker, seq=verified.seq),
+                caller=Caller(access=access, origin=origin, worker=verified.worker, seq=verified.seq),
                 body=body,
                 present=lambda: request.transport is not None and not request.transport.is_closing(),
             )

@@ -286,6 +286,9 @@ async def test_a_database_of_the_first_schema_is_brought_up_to_date_with_its_job
             DROP INDEX workers_by_sight;
             DROP INDEX jobs_open;
             CREATE INDEX jobs_open ON jobs (closed, location_id);
+            ALTER TABLE workers DROP COLUMN host;
+            ALTER TABLE workers DROP COLUMN address;
+            ALTER TABLE workers DROP COLUMN access_key;
             UPDATE alembic_version SET version_num = '0001';
             INSERT INTO locations VALUES ('l', 'office', 1, 'http://127.0.0.1', 1);
             INSERT INTO jobs (id, test_id, location_id, scheduled_at, until, delivery, leased_at)

@@ -29,6 +29,7 @@ from controlplane.service.pulls import Caller
 from controlplane.store import locations, tests
 from controlplane.store.locations import Access
 from controlplane.store.tables import assignments, jobs, results
+from controlplane.store.workers import Origin
 from tests.integration.controlplane.plane import Plane, opened
 from tests.support.protocol import ProtocolWorker, Reply, item
 from worker.wire import messages
@@ -37,6 +38,7 @@ from worker.wire.messages import Job, Jobs, ResultItem, ResultsReply
 PERIODS = {f"{name}-aaa-aaa": 30 for name in ("aaa", "ccc", "ddd", "eee", "fff", "ggg")} | {"bbb-aaa-aaa": 100}
 MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 """Thousands of commits: where they need not reach a disk, they should not."""
+ORIGIN = Origin(address="127.0.0.1", access_key="key")
 UNTOUCHED = "aaa-aaa-aaa"
 """Never edited, paused or run by hand, so that every one of its runs can be accounted for."""
 
@@ -111,7 +113,7 @@ class Simulation:
     # what workers do
 
     def asked(self, worker: Model, seq: int, body: bytes) -> Asked:
-        return Asked(caller=Caller(access=self.access, worker=worker.id, seq=seq), body=body)
+        return Asked(caller=Caller(access=self.access, origin=ORIGIN, worker=worker.id, seq=seq), body=body)
 
     async def send_pull(self, worker: Model, release: list[str], **changes: Any) -> Jobs:
         worker.pulls += 1

@@ -109,7 +109,7 @@ async def test_a_link_that_takes_its_place_later_is_said_once_and_not_followed(
 
 async def test_the_status_server_answers_orchestrators() -> None:
     clock, readings = FakeClock(), Readings()
-    metrics = Metrics("1.2.3")
+    metrics = Metrics("1.2.3", location="pl:office-1")
     metrics.watch("free_slots", "Slots free.", lambda: 7)
     metrics.watch_count("pulls_answered", "Pulls with a signed reply.", lambda: 5)
     metrics.count_run(kind="http", status="failed", code="DNS", seconds=0.001, unhealthy=False)
@@ -129,10 +129,13 @@ async def test_the_status_server_answers_orchestrators() -> None:
             assert reply.headers["Content-Type"].startswith("text/plain; version=0.0.4")
         async with client.get("/other") as reply:
             assert reply.status == 404
-    assert "# TYPE synthetics_worker_free_slots gauge\nsynthetics_worker_free_slots 7.0\n" in text
-    assert "# TYPE synthetics_worker_pulls_answered_total counter\nsynthetics_worker_pulls_answered_total 5.0\n" in text
-    assert 'synthetics_worker_results_total{code="DNS",status="failed"} 1.0' in text
-    assert 'synthetics_worker_info{version="1.2.3"} 1.0' in text
+    place = 'location="pl:office-1"'
+    assert f"# TYPE synthetics_worker_free_slots gauge\nsynthetics_worker_free_slots{{{place}}} 7.0\n" in text
+    answered = "synthetics_worker_pulls_answered_total"
+    assert f"# TYPE {answered} counter\n{answered}{{{place}}} 5.0\n" in text
+    assert f'synthetics_worker_results_total{{code="DNS",{place},status="failed"}} 1.0' in text
+    assert f'synthetics_worker_info{{{place},version="1.2.3"}} 1.0' in text
+    assert [line for line in text.splitlines() if place not in line and not line.startswith("#")] == []
     assert "secret name" not in text
 
 
@@ -142,7 +145,7 @@ async def test_the_status_server_answers_orchestrators() -> None:
 async def test_a_client_that_says_no_more_is_hung_up_on(said: bytes) -> None:
     """Nothing at all, half of a head, or one request on a connection that is kept."""
     health = health_of(FakeClock(), Readings())
-    async with status_server(health, Metrics("1"), "127.0.0.1", 0, idle_seconds=0.2) as address:
+    async with status_server(health, Metrics("1", location="pl:office-1"), "127.0.0.1", 0, idle_seconds=0.2) as address:
         reader, writer = await asyncio.open_connection(*address)
         writer.write(said)
         async with asyncio.timeout(5):

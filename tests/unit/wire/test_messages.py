@@ -14,6 +14,7 @@ from worker.wire.messages import Jobs, Pull, Refusal, Results, ResultsReply
 PULL: dict[str, Any] = {
     "version": 1,
     "agent": "0.1.0",
+    "host": "box-7",
     "concurrency": 10,
     "free_slots": 3,
     "holding": ["l-1", "l-2"],
