@@ -39,7 +39,7 @@ output_option = click.option(
     "--output",
     required=True,
     type=click.Path(path_type=Path),
-    help="The config file to write, - for standard output. It must not exist, and holds the only copy of its keys.",
+    help="The config file to write, or - for standard output. It must not exist, and holds the only copy of its keys.",
 )
 
 
@@ -54,7 +54,15 @@ output_option = click.option(
 def create(session: Session, name: str, key_kind: KeyKind, intake_url: str, output: Path) -> None:
     """Make a location and the config file of its workers."""
     asyncio.run(_create(session, name, key_kind, intake_url, output))
-    _tell(output, f"location {name!r} is ready; its config file is {output}", intake_url)
+    _tell(f"location {name!r} is ready; its config file is", output, intake_url)
+
+
+def _tell(outcome: str, output: Path, intake_url: str) -> None:
+    """Say what was done and how to go on; beside the file, where that goes to standard output."""
+    streamed = output == locationfile.STREAM
+    path = Path(locationfile.POD_KEY) if streamed else output
+    click.echo(f"{outcome} {'on standard output' if streamed else output}\n", err=streamed)
+    click.echo(locationfile.how_to_start(path, intake_url), err=streamed)
 
 
 async def _create(session: Session, name: str, key_kind: KeyKind, intake_url: str, output: Path) -> None:
@@ -89,16 +97,7 @@ def rotate(
 ) -> None:
     """Make a new config file with new keys; the old ones end after the overlap."""
     url = asyncio.run(_rotate(session, name, key_kind, intake_url, output, overlap_hours))
-    _tell(output, f"the new config file of {name!r} is {output}; older ones work for another {overlap_hours:g} h", url)
-
-
-def _tell(output: Path, done: str, intake_url: str) -> None:
-    """Say what was done and how to go on; beside standard output where that is the config file."""
-    if output == locationfile.STREAM:
-        click.echo(done.replace("is -", "is on standard output"), err=True)
-    else:
-        click.echo(f"{done}\n")
-        click.echo(locationfile.how_to_start(output, intake_url))
+    _tell(f"older config files of {name!r} work for another {overlap_hours:g} h; the new one is", output, url)
 
 
 async def _rotate(

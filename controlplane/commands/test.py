@@ -41,7 +41,7 @@ places_option = click.option(
 @places_option
 @with_session
 def push(session: Session, files: tuple[Path, ...], places: tuple[str, ...]) -> None:
-    """Add or update tests from FILEs: a JSON object, an array, or one object a line.
+    """Add or update tests from FILEs (- is standard input): a JSON object, an array, or one object a line.
 
     They run at each --location, besides those where they run already; `test unassign` takes one away.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from pathlib import Path
 
@@ -12,11 +13,19 @@ MAX_FILE_BYTES = 1024 * 1024
 
 
 def read_file(path: str, *, called: str) -> str:
-    """Read the text of a small file, which messages call *called*. Raises Mistake with the cure."""
+    """Read the text of a small file, which messages call *called*: UTF-8, or what Windows editors and PowerShell's > write.
+
+    Raises Mistake with the cure.
+    """
+    data = read_bytes(path, called=called, at_most=MAX_FILE_BYTES)
+    encoding = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
     try:
-        return read_bytes(path, called=called, at_most=MAX_FILE_BYTES).decode("utf-8-sig")
+        text = data.decode(encoding)
     except UnicodeDecodeError:
-        raise Mistake(f"{called} is not UTF-8 text") from None
+        text = "\0"
+    if "\0" in text:  # UTF-16 without its mark has one beside every letter of ASCII
+        raise Mistake(f"{called} is not UTF-8 text; save it in that encoding")
+    return text
 
 
 def read_bytes(path: str, *, called: str, at_most: int) -> bytes:

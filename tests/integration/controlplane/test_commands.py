@@ -40,8 +40,18 @@ def test_a_location_is_made_with_its_file_and_the_commands_to_use_it(run: Run) -
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert re.fullmatch(r"pl:office-berlin-[0-9a-f]{32}", content["id"])
     assert content["intakeUrl"] == "http://127.0.0.1:8080"
-    assert "-v $PWD/worker-config.json:/etc/datadog/synthetics-check-runner.json" in output
+    assert '-v "$PWD"/worker-config.json:/etc/datadog/synthetics-check-runner.json:ro' in output
     assert "kubectl apply -k k8s/worker" in output
+
+
+def test_a_config_file_may_go_to_standard_output_with_everything_else_beside_it(run: Run) -> None:
+    made = run("location", "create", "office", "--output", "-")
+    rotated = run("location", "rotate", "office", "--output", "-")
+    first, second = json.loads(made.stdout), json.loads(rotated.stdout)
+    assert first["id"] == second["id"]
+    assert "location 'office' is ready; its config file is on standard output" in made.stderr
+    assert "kubectl" in rotated.stderr
+    assert not Path("-").exists()
 
 
 def test_the_private_half_is_in_the_file_and_nowhere_else(run: Run, location: str) -> None:
@@ -348,6 +358,7 @@ def test_the_first_steps_are_told_where_there_is_nothing_yet(run: Run, location:
         ("serve", "--tls-cert", "none.pem"),
         ("serve", "--retention-days", "0"),
         ("serve", "--listen", "192.0.2.1:0"),
+        ("backup", "none"),
         ("location", "create", "office"),
         ("location", "create", "office", "--output", "x", "--key-kind", "rsa1024"),
         ("location", "create", "office", "--output", "x", "--intake-url", "plane.example"),

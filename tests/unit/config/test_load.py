@@ -53,6 +53,27 @@ def mistakes(*flags: str, environ: Mapping[str, str] | None = None) -> str:
     return str(raised.value)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_a_file_may_come_from_a_windows_editor_and_a_windows_mount(tmp_path: Path, encoding: str, ends: str) -> None:
+    """Notepad marks UTF-8, PowerShell's > writes UTF-16; Docker Desktop mounts everything with mode 0777."""
+    path = tmp_path / "worker-config.json"
+    text = json.dumps(identity(), indent=2).replace("\n", ends)
+    path.write_bytes((b"\xfe\xff" if encoding == "utf-16-be" else b"") + text.encode(encoding))
+    path.chmod(0o777)
+    config = load([f"--config={path}"], {}, certificates=str(tmp_path)).config
+    assert (config.location_id, config.private_keys) == ("pl:paris-0123", (WORKER_KEY,))
+
+
+def test_keys_in_files_of_their_own_may_have_windows_line_ends(tmp_path: Path) -> None:
+    key, secret = tmp_path / "key.pem", tmp_path / "secret.txt"
+    key.write_bytes(b"\xef\xbb\xbf" + WORKER_KEY.pem.reveal().replace("\n", "\r\n").encode())
+    secret.write_bytes("s3cret\r\n".encode("utf-16"))
+    rest = {name: value for name, value in identity().items() if name not in ("privateKey", "secretAccessKey")}
+    config = loaded(tmp_path, rest | {"privateKeyFile": str(key), "secretAccessKeyFile": str(secret)})
+    assert (config.private_keys, config.secret_access_key.reveal()) == ((WORKER_KEY,), "s3cret")
+
+
 def test_a_generated_file_is_all_that_a_worker_needs(tmp_path: Path) -> None:
     config = loaded(tmp_path, identity())
     assert config.location_id == "pl:paris-0123"

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from controlplane.commands import locationfile as written
 from controlplane.errors import UnusableError
 from controlplane.service import locationfile
+from tests.support.checkout import ROOT
+from worker.config.options import NAMES
 from worker.secret import Secret
 from worker.wire import envelope
 from worker.wire.keys import PrivateKey, PublicKey
@@ -108,12 +113,60 @@ def test_an_intake_url_may_have_a_path() -> None:
     )
 
 
+RUN = (
+    'docker run --rm --user "$(id -u)" -v "$PWD"/worker-config.json:/etc/datadog/synthetics-check-runner.json:ro'
+    " open-private-location"
+)
+
+
 def test_the_commands_can_be_typed_as_they_are_printed() -> None:
     text = written.how_to_start(Path("worker-config.json"), "https://plane.example")
-    mount = "$PWD/worker-config.json:/etc/datadog/synthetics-check-runner.json"
-    assert f"docker run --rm -v {mount} --user $(id -u) open-private-location\n" in text
-    assert "cp worker-config.json k8s/worker/worker-config.json && kubectl apply -k k8s/worker" in text
+    lines = [line.strip() for line in text.splitlines()]
+    assert RUN in lines
+    assert "cp worker-config.json k8s/worker/worker-config.json && kubectl apply -k k8s/worker" in lines
+    assert "curl -sS https://plane.example/" in lines
+    assert "curl -sS --proxy http://PROXY:PORT https://plane.example/" in lines
     assert "network host" not in text
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/operating.md"])
+def test_the_pages_print_the_same_docker_run(page: str) -> None:
+    assert f"\n{RUN}\n" in (ROOT / page).read_text()
+    assert written.powershell(Path("worker-config.json")) in (ROOT / "docs" / "operating.md").read_text()
+
+
+@pytest.mark.parametrize("name", ["worker-config.json", "my file.json", "a$b.json", "it's.json"])
+def test_a_shell_hands_docker_the_file_that_was_written(tmp_path: Path, name: str) -> None:
+    """A `docker` that prints its arguments stands for the real one."""
+    (tmp_path / "docker").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
+    (tmp_path / "docker").chmod(0o755)
+    for path in (Path(name), tmp_path / name):
+        command = written.docker(path)
+        environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+        done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True)
+        expected = ["run", "--rm", "--user", str(os.getuid()), "-v"]
+        mount = f"{tmp_path / name}:/etc/datadog/synthetics-check-runner.json:ro"
+        assert done.stdout.splitlines() == [*expected, mount, "open-private-location"]
+
+
+def test_the_config_map_has_the_key_that_the_pod_mounts() -> None:
+    text = written.how_to_start(Path("elsewhere/office.json"), "https://plane.example")
+    assert (
+        "  kubectl create configmap private-worker-config --from-file=worker-config.json=elsewhere/office.json\n"
+        in text
+    )
+    pod = yaml.safe_load((ROOT / "k8s" / "private-worker-pod.yaml").read_text())
+    (mount,) = (mount for mount in pod["spec"]["containers"][0]["volumeMounts"] if mount["name"] == "worker-config")
+    assert (mount["mountPath"], mount["subPath"]) == (written.MOUNT, "worker-config.json")
+    (volume,) = (volume for volume in pod["spec"]["volumes"] if volume["name"] == "worker-config")
+    assert volume["configMap"]["name"] == "private-worker-config"
+
+
+def test_what_a_private_target_needs_is_said_with_flags_that_exist() -> None:
+    text = written.how_to_start(Path("x.json"), "https://plane.example")
+    flags = set(re.findall(r"^  --([\w.]+)", text, re.MULTILINE))
+    assert flags == {"whitelistedRange.4", "dnsUseHost", "caFile"}
+    assert flags <= NAMES.keys()
 
 
 def test_plain_http_to_another_machine_is_pointed_out() -> None:
