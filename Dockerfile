@@ -43,6 +43,7 @@ FROM dependencies AS root
 COPY container/rootfs.py .
 RUN python3 rootfs.py /rootfs /opt \
     && install -d -m 1777 /rootfs/tmp \
+    && install -d -o 10001 -g 10001 -m 0755 /rootfs/etc/datadog \
     && install -d -o 10001 -g 10001 -m 0750 /rootfs/var/lib/controlplane \
     && install -d -o 10001 -g 10001 -m 0750 /rootfs/var/spool/synthetics
 

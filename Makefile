@@ -12,7 +12,7 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' worker/__init__.py)
 WORKERS := -n logical --dist worksteal -q
 PYTEST_ARGS ?= $(WORKERS) -m 'not deploy'
 
-.PHONY: run test unit test-one check bench image lock help generate fix
+.PHONY: run test unit test-one check bench image push lock help generate fix
 
 help:
 	@echo "make run    a control plane, a worker and a target on this machine; results as they come"
@@ -24,6 +24,7 @@ help:
 	@echo "make generate  the schema, the reference and the drawing of the layers, written again"
 	@echo "make bench  every figure of docs/figures.md, measured again"
 	@echo "make image  the images of worker and control plane; ENGINE=podman works too"
+	@echo "make push REGISTRY=HOST/PATH  the images, built, tagged and pushed there"
 	@echo "make lock   the images' dependencies, resolved and pinned again"
 
 run: $(READY)  # Python itself would answer Ctrl-C with a traceback until the demo handles it.
@@ -59,6 +60,12 @@ image:  # Podman's own format of images has no HEALTHCHECK.
 		tag=$(IMAGE); [ $$target = worker ] || tag=$(IMAGE)-$$target; \
 		$(ENGINE) build $(if $(findstring podman,$(ENGINE)),--format docker) $(BUILD_FLAGS) --target $$target --tag $$tag --tag $$tag:$(VERSION) --build-arg VERSION=$(VERSION) \
 			--build-arg REVISION=$$(git rev-parse HEAD) . || exit 1; \
+	done
+
+push: image
+	@[ -n "$(REGISTRY)" ] || { echo "say where: make push REGISTRY=registry.example/team"; exit 2; }
+	for image in $(IMAGE) $(IMAGE)-controlplane; do \
+		$(ENGINE) tag $$image:$(VERSION) $(REGISTRY)/$$image:$(VERSION) && $(ENGINE) push $(REGISTRY)/$$image:$(VERSION) || exit 1; \
 	done
 
 LOCK := $(BIN)/pip-compile --quiet --upgrade --allow-unsafe --generate-hashes --strip-extras \

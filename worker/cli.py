@@ -130,10 +130,11 @@ def _validate(line: CommandLine) -> Callable[[], int]:
 def _check(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
     from worker import start
     from worker.commands.check import as_line, check, has_passed
+    from worker.terminal import coloured, columns
 
     loaded = _loaded(argv)
     as_json, failures_only = "json" in line.switches, "failuresOnly" in line.switches
-    shown = partial(as_line, as_json=as_json, colour=sys.stdout is not None and sys.stdout.isatty())
+    shown = partial(as_line, as_json=as_json, colour=coloured(sys.stdout), width=columns(sys.stdout))
     run = partial(start.check, loaded.config)
 
     def show(outcome: Any) -> None:

@@ -10,11 +10,16 @@ NARROWEST = 40
 """Columns below which nothing is wrapped any more narrowly: words would stand one below the other."""
 
 
-def coloured(stream: TextIO) -> bool:
+def coloured(stream: TextIO | None) -> bool:
     """True for a terminal, unless NO_COLOR is set (https://no-color.org) or the terminal knows no colours."""
-    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return _is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
-def columns(stream: TextIO) -> int | None:
+def columns(stream: TextIO | None) -> int | None:
     """The width of a terminal, or what COLUMNS says of it. None for a file or a pipe, where a line stays a line."""
-    return max(NARROWEST, shutil.get_terminal_size().columns) if stream.isatty() else None
+    return max(NARROWEST, shutil.get_terminal_size().columns) if _is_terminal(stream) else None
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    """None is what Python makes of an output that was closed before the start."""
+    return stream is not None and stream.isatty()

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Sequence
 from configparser import ConfigParser
 from pathlib import Path
@@ -19,9 +20,12 @@ from packaging.requirements import Requirement
 from controlplane.commands import locationfile
 from tests.deploy.engine import Container, Engine
 from tests.deploy.images import CONTROL_PLANE, WORKER
+from tests.support import programs
 from tests.support.checkout import ROOT
+from tests.support.definitions import http_test
 from tests.support.peers import peer
-from tests.support.programs import ControlPlane, run
+from tests.support.programs import ControlPlane, Program, run
+from tests.support.servers.target import Target
 from tests.support.waiting import eventually
 from worker import __version__
 from worker.agent import worker
@@ -34,6 +38,7 @@ KUBERNETES = ("1.31", "1.37")
 ACCEPTED = (
     "CKV_K8S_15",  # Always pulling would make the registry a thing that a restart depends on
     "CKV_K8S_43",  # a digest is for whoever has pushed the image
+    "CKV_K8S_11",  # throttling makes a worker's runs unhealthy; docs/operating.md, "How much memory and CPU"
 )
 """Findings of checkov that are decisions."""
 
@@ -139,9 +144,7 @@ def test_the_grace_period_is_enough_for_the_drain_and_the_last_word(kustomized: 
 
 def test_the_images_are_those_of_this_version(kustomized: Path) -> None:
     images = re.findall(r"^\s+(?:- )?image: (\S+)$", kustomized.read_text() + POD.read_text(), re.MULTILINE)
-    assert sorted(images) == sorted(
-        [f"{WORKER}:{__version__}", f"{WORKER}:{__version__}", f"{CONTROL_PLANE}:{__version__}"]
-    )
+    assert sorted(images) == sorted([*[f"{WORKER}:{__version__}"] * 2, *[f"{CONTROL_PLANE}:{__version__}"] * 2])
 
 
 def test_the_file_goes_where_location_create_says_and_ends_where_a_worker_looks(kustomized: Path) -> None:
@@ -156,6 +159,122 @@ def test_the_file_goes_where_location_create_says_and_ends_where_a_worker_looks(
     assert "cp elsewhere.json k8s/worker/worker-config.json && kubectl apply -k k8s/worker" in printed
 
 
+def test_each_part_brings_the_namespace_that_its_objects_are_in(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "k8s", tmp_path / "k8s")
+    (tmp_path / "k8s" / "worker" / "worker-config.json").write_text("{}")
+    for part, namespace in (("worker", "synthetics"), ("controlplane", "synthetics-controlplane")):
+        sent = list(yaml.safe_load_all(tool("kubectl", "kustomize", f"k8s/{part}", folder=tmp_path).stdout))
+        assert [one["metadata"]["name"] for one in sent if one["kind"] == "Namespace"] == [namespace]
+        assert {one["metadata"]["namespace"] for one in sent if one["kind"] != "Namespace"} == {namespace}
+
+
+def test_every_pod_is_what_its_namespace_demands(kustomized: Path) -> None:
+    """The profile `restricted` (https://kubernetes.io/docs/concepts/security/pod-security-standards/), which is enforced."""
+    demanded = {
+        one["metadata"]["labels"].get("pod-security.kubernetes.io/enforce") for one in objects(kustomized, "Namespace")
+    }
+    assert demanded == {"restricted"}
+    (deployment,), (stateful,), (cron,) = (
+        list(objects(kustomized, kind)) for kind in ("Deployment", "StatefulSet", "CronJob")
+    )
+    templates = (deployment["spec"], stateful["spec"], cron["spec"]["jobTemplate"]["spec"])
+    pods = [template["template"]["spec"] for template in templates] + [yaml.safe_load(POD.read_text())["spec"]]
+    for pod in pods:
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"]["type"] == "RuntimeDefault"
+        for container in pod["containers"]:
+            assert container["securityContext"]["allowPrivilegeEscalation"] is False
+            assert container["securityContext"]["capabilities"]["drop"] == ["ALL"]
+            assert container["securityContext"]["readOnlyRootFilesystem"] is True
+
+
+def test_the_operator_is_given_the_same_alerts_and_pods_that_are_there(kustomized: Path) -> None:
+    monitoring = ROOT / "k8s" / "monitoring"
+    done = tool("kubectl", "kustomize", str(monitoring))
+    assert done.returncode == 0, done.stderr
+    sent = list(yaml.safe_load_all(done.stdout))
+    (rule,) = (one for one in sent if one["kind"] == "PrometheusRule")
+    assert rule["spec"]["groups"] == yaml.safe_load((monitoring / "alerts.yaml").read_text())["groups"]
+    scraped = {}
+    for monitor in (one for one in sent if one["kind"] == "PodMonitor"):
+        (endpoint,) = monitor["spec"]["podMetricsEndpoints"]
+        labels = monitor["spec"]["selector"]["matchLabels"]
+        scraped[monitor["metadata"]["namespace"], labels["app.kubernetes.io/name"]] = endpoint["port"]
+    served = {}
+    for one in (*objects(kustomized, "Deployment"), *objects(kustomized, "StatefulSet")):
+        template = one["spec"]["template"]
+        (port,) = template["spec"]["containers"][0]["ports"]
+        served[one["metadata"]["namespace"], template["metadata"]["labels"]["app.kubernetes.io/name"]] = port["name"]
+    assert scraped == served
+
+
+def test_a_worker_is_not_throttled(kustomized: Path) -> None:
+    (deployment,) = objects(kustomized, "Deployment")
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert "cpu" not in container["resources"]["limits"]
+
+
+def test_the_backup_of_a_running_control_plane_opens_and_seven_are_kept(
+    kustomized: Path, control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    control_plane.create_location()
+    (cron,) = objects(kustomized, "CronJob")
+    (container,) = cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    backup = tmp_path / "backup"
+    backup.mkdir()
+    for day in range(10, 20):
+        (backup / f"controlplane-202601{day}T021700Z.db").touch()
+    (backup / "notes.txt").touch()
+    control_plane.command(*(argument.replace("/backup", str(backup)) for argument in container["args"]))
+    (backup / "notes.txt").unlink()
+    kept = sorted(backup.iterdir())
+    assert [one.name for one in kept[:6]] == [f"controlplane-202601{day}T021700Z.db" for day in range(14, 20)]
+    assert len(kept) == 7
+    key = {"CONTROLPLANE_KEY_FILE": f"{control_plane.database}.key"}
+    assert "office" in run("controlplane", "location", "list", f"--database={kept[-1]}", env=key).stdout
+
+
+def test_compose_starts_a_control_plane_and_a_worker_that_serves_its_location(tmp_path: Path, target: Target) -> None:
+    """Each service's own command as a process here: its folders are this test's, its host name is loopback."""
+    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
+    folders = {"/etc/datadog": tmp_path / "config", "/var/lib/controlplane": tmp_path / "data"}
+    for folder in folders.values():
+        folder.mkdir()
+    assert services["worker"]["volumes"] == ["config:/etc/datadog:ro"], "and none of the control plane's"
+
+    def here(text: str) -> str:
+        for inside, folder in folders.items():
+            text = text.replace(inside, str(folder))
+        return text
+
+    command = [part for part in services["controlplane"]["command"] if not part.startswith("--public-url")]
+    assert command == ["serve", "--listen=0.0.0.0:8080"]
+    plane = ControlPlane(folders["/var/lib/controlplane"])
+    plane.start()
+    try:
+        (script,) = services["location"]["command"]
+        script = here(script).replace("http://controlplane:8080", plane.url)
+        path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+        environment = programs.environment({"PATH": path, "CONTROLPLANE_DATABASE": str(plane.database)})
+        for _ in range(2):  # a composition is started again and again
+            subprocess.run([*services["location"]["entrypoint"], script], env=environment, check=True, timeout=60)
+        plane.push([http_test("composed", target.url)], location="compose")
+        config = folders["/etc/datadog"] / Path(locationfile.MOUNT).name
+        flags = [
+            *services["worker"]["command"],
+            "--whitelistedRange.4=127.0.0.1/32",
+            f"--livenessFile={tmp_path / 'l'}",
+        ]
+        worker = Program(tmp_path / "worker.log", "worker", f"--config={config}", *flags)
+        try:
+            (result,) = plane.wait_for_results(1)
+        finally:
+            worker.kill()
+    finally:
+        plane.stop()
+    assert (result["test"]["name"], result["status"]) == ("composed", "passed")
+
+
 def test_podman_plays_the_pod(engine: Engine, control_plane: ControlPlane, tmp_path: Path) -> None:
     """As a kubelet would, but for three things: the network is the host's, because the control plane of this test is on
     loopback; Debian's podman knows no subPath for a ConfigMap, so the file's directory is mounted; and it asks no probe itself.
@@ -163,8 +282,9 @@ def test_podman_plays_the_pod(engine: Engine, control_plane: ControlPlane, tmp_p
     config = control_plane.create_location()
     pod = yaml.safe_load(POD.read_text())
     pod["spec"]["hostNetwork"] = True
-    (container,), (volume,) = pod["spec"]["containers"], pod["spec"]["volumes"]
-    (mount,) = container["volumeMounts"]
+    (container,) = pod["spec"]["containers"]
+    (volume,) = (volume for volume in pod["spec"]["volumes"] if volume["name"] == "worker-config")
+    (mount,) = (mount for mount in container["volumeMounts"] if mount["name"] == "worker-config")
     path = Path(mount["mountPath"])
     volume["configMap"]["items"] = [{"key": mount.pop("subPath"), "path": path.name}]
     mount["mountPath"] = str(path.parent)

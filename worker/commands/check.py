@@ -69,8 +69,8 @@ def summary(tests: int, counts: Counter[Status]) -> str:
     return ": ".join(filter(None, (counted(tests, "test"), ", ".join(outcomes))))
 
 
-def as_line(outcome: Any, *, as_json: bool, colour: bool) -> str:
-    return json_line(outcome) if as_json else line(outcome, colour=colour)
+def as_line(outcome: Any, *, as_json: bool, colour: bool, width: int | None = None) -> str:
+    return json_line(outcome) if as_json else line(outcome, colour=colour, width=width)
 
 
 def has_passed(outcome: Any) -> bool:

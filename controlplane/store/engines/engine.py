@@ -23,9 +23,9 @@ class Engine:
     *prepare* is called with `create` before the first connection: it makes what is missing, or raises DatabaseError.
     *connect* makes the pool of connections, set up and with transactions of the right kind. *queue_writers* where writers of one
     process should wait for each other in order instead of asking for the database's lock again and again.
-    *back_up* copies what is committed into a new file, on disk when it returns, and gives its path; its argument becomes part of
-    the name. It raises DatabaseError, and leaves nothing behind, where there is no room. *trouble* says what an error of the
-    driver means.
+    *copy* writes what is committed into a file, on disk when it returns. Where there is no room it raises DatabaseError, leaving
+    nothing behind. *back_up* does so beside the database, under a name that nothing has, with its argument in it, and gives the
+    path. *trouble* says what an error of the driver means.
     """
 
     place: str
@@ -33,5 +33,6 @@ class Engine:
     prepare: Callable[[bool], None]
     connect: Callable[[], AsyncEngine]
     queue_writers: bool
+    copy: Callable[[Path], None]
     back_up: Callable[[str], Path]
     trouble: Callable[[DBAPIError], DatabaseTrouble]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
@@ -45,6 +45,7 @@ def engine(path: Path) -> Engine:
         prepare=partial(_prepare, path),
         connect=partial(_connect, path),
         queue_writers=True,
+        copy=partial(_copy, path),
         back_up=partial(_back_up, path),
         trouble=lambda error: _trouble(error.orig),
     )
@@ -61,22 +62,27 @@ def _prepare(path: Path, create: bool) -> None:  # noqa: FBT001 - the border's s
 
 
 def _back_up(path: Path, label: str) -> Path:
-    """A reader of its own sees what is committed, also while a writer holds the lock. `VACUUM INTO` syncs nothing by itself."""
     backup = _unused(path, label)
-    part = backup.with_name(f"{backup.name}.part")  # a kill leaves this, and the next attempt replaces it
+    _copy(path, backup)
+    return backup
+
+
+def _copy(path: Path, target: Path) -> None:
+    """A reader of its own sees what is committed, also while a writer holds the lock. `VACUUM INTO` syncs nothing by itself."""
+    part = target.with_name(f"{target.name}.part")  # a kill leaves this, and the next attempt replaces it
     try:
         part.unlink(missing_ok=True)
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         with closing(sqlite3.connect(path, isolation_level=None)) as reader:
             reader.execute("VACUUM INTO ?", (str(part),))
         _sync(part)
-        part.rename(backup)
-        _sync(path.absolute().parent)
+        part.rename(target)
+        _sync(target.absolute().parent)
     except (OSError, sqlite3.Error) as error:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
         reason = error.strerror if isinstance(error, OSError) else error
-        raise DatabaseError(f"database {path}: no backup could be written beside it: {reason}") from error
-    return backup
+        raise DatabaseError(f"database {path}: its copy {target} cannot be written: {reason}") from error
 
 
 def _unused(path: Path, label: str) -> Path:
