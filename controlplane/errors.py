@@ -24,7 +24,7 @@ from collections.abc import Sequence
 from enum import Enum
 
 from worker.errors import SyntheticsError
-from worker.text import counted, shortened
+from worker.text import counted, listed
 
 MOST_NAMES = 10
 """Names in one line; the rest are counted."""
@@ -117,7 +117,9 @@ class InUseError(UnusableError):
         if workers:
             uses.append(f"{counted(workers, 'worker')} pulled just now")
         if tests:
-            uses.append(f"{counted(len(tests), 'test')} would run there no more: {shortened(tests, MOST_NAMES)}")
+            uses.append(
+                f"{counted(len(tests), 'test')} would run there no more: {', '.join(listed(tests, MOST_NAMES))}"
+            )
         super().__init__(f"location {location!r} is in use: {'; '.join(uses)}")
 
 

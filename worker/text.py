@@ -76,12 +76,6 @@ def _escaped(character: str) -> str:
     return "".join(f"\\u{units[at] << 8 | units[at + 1]:04x}" for at in range(0, len(units), 2))
 
 
-def shortened(names: Sequence[str], most: int) -> str:
-    """Join *names* by commas, at most *most* of them, and count the rest: `a, b and 3 more`."""
-    shown = ", ".join(names[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
-
-
 def wrapped(text: str, width: int | None, *, indent: int = 0) -> str:
     """Break *text* between words after *width* characters at most, later lines indented. No word is cut; None breaks nothing."""
     if width is None:

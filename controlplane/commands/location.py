@@ -18,7 +18,7 @@ from controlplane.service.locationfile import KeyKind
 from controlplane.service.locations import LocationHealth
 from controlplane.store.database import Opening
 from worker.terminal import columns
-from worker.text import counted, json_line, shortened, table
+from worker.text import counted, json_line, listed, table
 
 DEFAULT_INTAKE_URL = "http://127.0.0.1:8080"
 
@@ -151,7 +151,7 @@ def delete(session: Session, name: str, *, force: bool) -> None:
     click.echo(f"location {name!r} is deleted")
     if homeless:
         click.echo(f"{counted(len(homeless), 'test')} now run nowhere; `test assign` gives them another location:")
-        click.echo(f"  {shortened(homeless, MOST_NAMES)}")
+        click.echo(f"  {', '.join(listed(homeless, MOST_NAMES))}")
 
 
 async def _delete(session: Session, name: str, *, force: bool) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.text import counted, cut, json_line, listed, nearest, printable, quoted, table
+from worker.text import counted, cut, json_line, listed, nearest, printable, quoted, table, wrapped
 
 
 @pytest.mark.parametrize(("text", "expected"), [("", ""), ("abc", "abc"), ("abcd", "abcd"), ("abcde", "abc…")])
@@ -106,3 +106,35 @@ def test_a_long_list_is_cut_with_the_number_of_the_rest() -> None:
 )
 def test_the_nearest_word_is_like_enough_or_none(word: str, found: str | None) -> None:
     assert nearest(word, ["timeout", "url"], likeness=0.8) == found
+
+
+WORDS = st.lists(st.text("abc·-", min_size=1, max_size=12), min_size=1, max_size=30)
+
+
+@given(words=WORDS, width=st.integers(12, 80))
+def test_a_wrapped_line_keeps_its_words_and_its_width(words: list[str], width: int) -> None:
+    lines = wrapped(" ".join(words), width).split("\n")
+    assert " ".join(lines).split() == words
+    assert all(len(line) <= width for line in lines)
+
+
+def test_without_a_width_a_line_stays_a_line() -> None:
+    assert wrapped("a  b " * 100, None) == "a  b " * 100
+
+
+@given(rows=st.lists(st.tuples(WORDS, WORDS, WORDS), min_size=1, max_size=4), width=st.integers(40, 200))
+def test_a_narrow_table_keeps_every_word_in_its_column(rows: list[tuple[list[str], ...]], width: int) -> None:
+    """Three columns of words of at most twelve characters: they always have room in forty."""
+    cells = [tuple(" ".join(words) for words in row) for row in rows]
+    text = table(("A", "B", "C"), cells, width=width)
+    assert all(len(line) <= width for line in text.split("\n"))
+    assert sorted(text.split()) == sorted(["A", "B", "C", *(word for row in rows for words in row for word in words)])
+
+
+def test_a_table_that_fits_is_not_changed() -> None:
+    rows = [("one", "a b"), ("three", "c")]
+    assert table(("A", "B"), rows, width=80) == table(("A", "B"), rows)
+
+
+def test_a_word_is_not_cut_for_a_table() -> None:
+    assert "x" * 50 in table(("A", "B"), [("x" * 50, "b c")], width=20)
