@@ -66,7 +66,9 @@ def test_a_file_may_come_from_a_windows_editor_and_a_windows_mount(tmp_path: Pat
 
 
 def test_keys_in_files_of_their_own_may_have_windows_line_ends(tmp_path: Path) -> None:
-    key, secret = tmp_path / "key.pem", tmp_path / "secret.txt"
+    keys = tmp_path / "keys"
+    keys.mkdir()
+    key, secret = keys / "key.pem", keys / "secret.txt"
     key.write_bytes(b"\xef\xbb\xbf" + WORKER_KEY.pem.reveal().replace("\n", "\r\n").encode())
     secret.write_bytes("s3cret\r\n".encode("utf-16"))
     rest = {name: value for name, value in identity().items() if name not in ("privateKey", "secretAccessKey")}
