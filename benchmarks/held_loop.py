@@ -23,7 +23,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -58,6 +58,8 @@ ATTACKERS = 9
 DELAY = 0.01
 PATIENCE = 2.0
 """Seconds that an honest test may take."""
+IMPATIENCE = 1.0
+"""Seconds of a hostile one: a stretch lasts until the last of them has ended."""
 TICK = 0.005
 """Seconds between looks at the loop."""
 BODY = 4_900_000
@@ -92,37 +94,33 @@ def cookies() -> bytes:
     return reply(status="302 Found", headers=("Location: /", *fields))
 
 
-def attacks() -> dict[str, Attack]:
-    small = reply(b"[]", headers=("Content-Type: application/json",))
-    page = reply(b"a" * 64_000)
-    return {
-        "brotli of single bytes": coded("br", servers.brotli_of_single_bytes(BODY)),
-        "brotli of nothing": coded("br", servers.brotli_of_nothing(BODY)),
-        "deflate of single bytes": coded("deflate", servers.deflate_of_single_bytes(BODY)),
-        "gzip bomb": coded("gzip", servers.bomb("gzip", 1_000_000_000)),
-        "zstd bomb": coded("zstd", servers.bomb("zstd", 1_000_000_000)),
-        "5 MB of text": Attack(answer=reply(b"x" * BODY)),
-        "eight-byte chunks": Attack(conversation=servers.endless(b"8\r\n01234567\r\n" * 5_000, servers.CHUNKED)),
-        "endless fields": Attack(conversation=servers.sending(servers.endless_fields)),
-        "redirects that set 200 cookies": Attack(answer=cookies()),
-        "DHE of 1,279 bits": Attack(answer=small, dh=1279),
-        "DHE of 4,253 bits": Attack(answer=small, dh=4253),
-        "DHE of 9,941 bits": Attack(answer=small, dh=9941),
-        "a chain of 60 certificates": Attack(answer=small, chain=60),
-        "a target of 7.8 MB of JSON": Attack(
-            answer=small,
-            assertions=[
-                {
-                    "type": "body",
-                    "operator": "validatesJSONPath",
-                    "target": {"jsonPath": "$", "operator": "is", "targetValue": AS_TARGET},
-                }
-            ],
-        ),
-        "twenty targets of 390 kB": Attack(
-            answer=page, assertions=[NEEDLE | {"target": "a" * 390_000 + str(number)} for number in range(20)]
-        ),
-    }
+SMALL = reply(b"[]", headers=("Content-Type: application/json",))
+PAGE = reply(b"a" * 64_000)
+CHUNKS = b"8\r\n01234567\r\n" * 5_000
+JSON_TARGET = {"jsonPath": "$", "operator": "is", "targetValue": AS_TARGET}
+
+ATTACKS: dict[str, Callable[[], Attack]] = {
+    "brotli of single bytes": lambda: coded("br", servers.brotli_of_single_bytes(BODY)),
+    "brotli of nothing": lambda: coded("br", servers.brotli_of_nothing(BODY)),
+    "deflate of single bytes": lambda: coded("deflate", servers.deflate_of_single_bytes(BODY)),
+    "gzip bomb": lambda: coded("gzip", servers.bomb("gzip", 1_000_000_000)),
+    "zstd bomb": lambda: coded("zstd", servers.bomb("zstd", 1_000_000_000)),
+    "5 MB of text": lambda: Attack(answer=reply(b"x" * BODY)),
+    "eight-byte chunks": lambda: Attack(conversation=servers.endless(CHUNKS, servers.CHUNKED)),
+    "endless fields": lambda: Attack(conversation=servers.sending(servers.endless_fields)),
+    "redirects that set 200 cookies": lambda: Attack(answer=cookies()),
+    "DHE of 1,279 bits": lambda: Attack(answer=SMALL, dh=1279),
+    "DHE of 4,253 bits": lambda: Attack(answer=SMALL, dh=4253),
+    "DHE of 9,941 bits": lambda: Attack(answer=SMALL, dh=9941),
+    "a chain of 60 certificates": lambda: Attack(answer=SMALL, chain=60),
+    "a target of 7.8 MB of JSON": lambda: Attack(
+        answer=SMALL, assertions=[{"type": "body", "operator": "validatesJSONPath", "target": JSON_TARGET}]
+    ),
+    "twenty targets of 390 kB": lambda: Attack(
+        answer=PAGE, assertions=[NEEDLE | {"target": "a" * 390_000 + str(number)} for number in range(20)]
+    ),
+}
+"""Made where they are needed: bombs take a while."""
 
 
 def tls_of(attack: Attack, directory: Path) -> ssl.SSLContext:
@@ -140,15 +138,15 @@ def tls_of(attack: Attack, directory: Path) -> ssl.SSLContext:
     return context
 
 
-def serve(port: Connection, name: str) -> None:
-    attack = attacks()[name]
+def serve(url: Connection, name: str) -> None:
+    attack = ATTACKS[name]()
 
     async def main() -> None:
         with tempfile.TemporaryDirectory() as directory:
             tls = tls_of(attack, Path(directory)) if attack.secure else None
             conversation = attack.conversation or servers.once(attack.answer)
             async with Server(conversation=conversation, tls=tls) as server:
-                port.send(server.port)
+                url.send(server.url())
                 await asyncio.Event().wait()
 
     os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
@@ -249,13 +247,12 @@ async def besiege(honest_url: str, urls: dict[str, str], rounds: int, seconds: f
     """The number of honest tests that failed as the target's."""
     failed = 0
     honest = test_of("honest", honest_url, ASSERTIONS, PATIENCE)
-    kinds = attacks()
     print(f"{'attack':32}{'came to':34}{'worst lag, ms: calm':>20}{'attacked':>10}{'differ':>9}{'honest: failed':>16}")
     async with everything_behind() as runner:
         for _ in range(20):
             await runner.run(honest)
         for name, url in urls.items():
-            hostile = test_of("bad", url, kinds[name].assertions if name in kinds else (STATUS,), 3.0)
+            hostile = test_of("bad", url, ATTACKS[name]().assertions if name in ATTACKS else (STATUS,), IMPATIENCE)
             pairs = []
             for _ in range(rounds):
                 calm = await stretch_of(runner, honest, None, seconds)
@@ -289,10 +286,8 @@ def main() -> None:
     with contextlib.ExitStack() as stack:
         _, port = stack.enter_context(process(sys.executable, "-m", "benchmarks.target", f"--delay={DELAY}"))
         urls = {}
-        for name, attack in attacks().items():
-            if not arguments.attacks or name in arguments.attacks:
-                scheme = "https" if attack.secure else "http"
-                urls[name] = f"{scheme}://127.0.0.1:{stack.enter_context(running(serve, name))}/"
+        for name in arguments.attacks or ATTACKS:
+            urls[name] = stack.enter_context(running(serve, name))
         large = stack.enter_context(large_group_of_tls_1_3()) if not arguments.attacks else None
         if large is not None:
             urls["ffdhe8192 of TLS 1.3"] = f"https://127.0.0.1:{large}/"
