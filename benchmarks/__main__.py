@@ -33,6 +33,11 @@ ALL = (
     Benchmark("sizing", "memory and CPU that the operating guide sizes with", ("--rounds=1",)),
     Benchmark("verdicts", "cost of verdicts, and the loop's lag under attack", ("--attack-seconds=4",)),
     Benchmark("filter", "what the filter of system calls costs an evaluator", ("--rounds=10",)),
+    Benchmark(
+        "held_loop",
+        "what hostile targets and authors do to the loop",
+        ("--rounds=1", "--seconds=1", "brotli of nothing", "DHE of 4,253 bits"),
+    ),
     Benchmark("bystanders", "timing of the others under hostile assertions", ("--rounds=1", "--seconds=5")),
     Benchmark(
         "hostile_http",

@@ -1,24 +1,18 @@
 """A thread beside the event loop, for arithmetic whose size a peer chose. One for all, so that it takes a processor at most.
 
-It is nice, so that where processors are short the loop comes first. What waits for it does so at the worker's expense, and
-what runs in it cannot be ended: whoever waits may give up, and what it comes to is dropped.
+What waits for it does so at the worker's expense, and what runs in it cannot be ended: whoever waits may give up, and what it
+comes to is dropped. It is not nice: put off while it holds the interpreter's lock, it would hold the loop.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import sys
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import Final, TypeVar
 
 from worker.net.recorder import Recorder
 
-NICENESS: Final = 10
-"""As evaluators are: nine parts in ten of a processor that both want are the loop's."""
 LOOK_SECONDS: Final = 0.05
 """Between looks at whether it is one's turn yet."""
 
@@ -29,7 +23,7 @@ class Aside:
     """Starts its thread with the first work."""
 
     def __init__(self) -> None:
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="aside", initializer=_be_nice)
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="aside")
 
     async def run(self, work: Callable[[], T], recorder: Recorder) -> T:
         """Return or raise what *work* does. While it waits for its turn, the time of *recorder* stands still."""
@@ -48,9 +42,3 @@ class Aside:
             return await running
         finally:
             running.cancel()
-
-
-def _be_nice() -> None:
-    if sys.platform == "linux":  # where niceness belongs to a thread
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
