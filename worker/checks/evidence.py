@@ -9,11 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar, cast
 
-import orjson
-
 from worker.apitest.observation import Observation
 from worker.apitest.protocols.http import HTTPResponse
-from worker.checks import charset, content
+from worker.checks import charset, content, json_text
 from worker.checks.judgement import JudgementError
 from worker.checks.values import JSON
 
@@ -69,7 +67,7 @@ class Evidence:
         return self.once("text", lambda: charset.decode(self.body(), self.content_type()))
 
     def json(self) -> JSON:
-        return self.once("json", self._json)
+        return self.once("json", lambda: json_text.parse(self.text()))
 
     def content_type(self) -> str:
         return ", ".join(self.headers().get("content-type", ()))
@@ -87,12 +85,3 @@ class Evidence:
         if len(response.body) > cap:
             raise content.too_large(cap)
         return response.body
-
-    def _json(self) -> JSON:
-        text = self.text()
-        try:
-            value: JSON = orjson.loads(text)
-        except orjson.JSONDecodeError as error:
-            reason = "the body is empty, not JSON" if not text.strip() else f"the body is not valid JSON: {error}"
-            raise JudgementError(reason) from error
-        return value

@@ -26,3 +26,5 @@ MAX_KEPT_BODY = 64 * 1024
 """Bytes of a body that a result keeps."""
 MAX_KEPT_ESCAPED = MAX_KEPT_BODY * 3 // 2
 """Bytes of it as JSON, where each control character takes six: ordinary text stays well below."""
+MAX_NESTING = 2_500
+"""Levels of a JSON body that are read on every Python, within the stack of a thread of C; deeper ones may be refused."""
