@@ -11,7 +11,7 @@ import click
 
 from controlplane.commands.session import database_option
 from worker import __version__
-from worker.hardening import protect_memory
+from worker.program.hardening import protect_memory
 
 _COMMANDS = ("serve", "location", "test", "results", "backup", "migrate")
 """Each in the module of its name, under its name."""

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 from worker import __version__
 from worker.config.sources import CommandLine, read_command_line
 from worker.errors import ConfigError, ConfigErrors, ExitCode
-from worker.loading import without_collections
+from worker.program.loading import without_collections
 
 if TYPE_CHECKING:
     from worker.apitest.files import Definition, Unusable
@@ -99,7 +99,7 @@ def _prepared(argv: Sequence[str], serve: Serve | None) -> Callable[[], int]:
 
 def _serve(argv: Sequence[str], serve: Serve | None) -> Callable[[], int]:
     from worker.config.load import load
-    from worker.hardening import protect_memory
+    from worker.program.hardening import protect_memory
 
     missing = protect_memory()  # before there is a secret in it
     loaded = load(argv)
@@ -130,7 +130,7 @@ def _validate(line: CommandLine) -> Callable[[], int]:
 def _check(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
     from worker import start
     from worker.commands.check import as_line, check, has_passed
-    from worker.terminal import coloured, columns
+    from worker.program.terminal import coloured, columns
 
     loaded = _loaded(argv)
     as_json, failures_only = "json" in line.switches, "failuresOnly" in line.switches
@@ -201,7 +201,7 @@ def _doctor(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
 def _loaded(argv: Sequence[str]) -> Loaded[LocalConfig]:
     """The options of a command that runs no worker. What `run` says of them when it starts is said here, too."""
     from worker.config.load import load_local
-    from worker.hardening import protect_memory
+    from worker.program.hardening import protect_memory
     from worker.start import policy_of
 
     protect_memory()

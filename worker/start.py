@@ -25,8 +25,8 @@ from worker.config.load import Config, LocalConfig
 from worker.egress.policy import Policy
 from worker.egress.proxy import Proxy
 from worker.errors import ConfigError, ExitCode
-from worker.loading import without_collections
 from worker.net.trust import TrustStore, intake_context
+from worker.program.loading import without_collections
 from worker.telemetry.vitals import Vitals
 from worker.text import printable
 
@@ -320,7 +320,7 @@ def running_tests_of(
         from worker.net.door import Door
         from worker.net.http.response import HTTPLimits
         from worker.probers.limits import ProbeLimits
-        from worker.work.heap import give_back_large_buffers
+        from worker.program.heap import give_back_large_buffers
         from worker.work.runner import RunLimits, Runner
 
     give_back_large_buffers()

@@ -17,7 +17,7 @@ from controlplane.service import locations
 from controlplane.service.locationfile import KeyKind
 from controlplane.service.locations import LocationHealth
 from controlplane.store.database import Opening
-from worker.terminal import columns
+from worker.program.terminal import columns
 from worker.text import counted, json_line, listed, table
 
 DEFAULT_INTAKE_URL = "http://127.0.0.1:8080"

@@ -20,7 +20,7 @@ from controlplane.service import results as stored
 from controlplane.store.database import Database
 from controlplane.store.results import ALL, Filter, StoredResult
 from worker.apitest import summary
-from worker.terminal import coloured, columns
+from worker.program.terminal import coloured, columns
 from worker.text import json_line, printable
 
 FOLLOW_SECONDS = 0.2

@@ -12,7 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from controlplane import app, tls
 from controlplane.commands.session import Session, with_session
-from worker.hardening import protect_memory
+from worker.program.hardening import protect_memory
 from worker.telemetry import log
 from worker.wire import signing
 

@@ -19,7 +19,7 @@ from controlplane.service.definitions import CheckedDefinition
 from controlplane.service.tests import AssignedTest, Pushed
 from controlplane.store.tests import Assignment, StoredTest
 from worker.apitest.spelling import misspelt
-from worker.terminal import columns
+from worker.program.terminal import columns
 from worker.text import counted, json_line, listed, printable, table
 
 MISTAKES_SHOWN = 50

@@ -17,7 +17,7 @@ NOBODY = 65534
 
 SCENE = """
 import ctypes, errno, os, resource, signal, sys
-from worker.hardening import protect_memory
+from worker.program.hardening import protect_memory
 from worker.telemetry.vitals import open_descriptors
 
 libc = ctypes.CDLL(None, use_errno=True)

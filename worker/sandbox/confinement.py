@@ -21,7 +21,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final, TypeVar
 
-from worker.hardening import protect_memory
+from worker.program.hardening import protect_memory
 from worker.sandbox.landlock import restrict
 from worker.sandbox.memory import bound_memory, go_first
 from worker.sandbox.seccomp import install

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from worker.clock import Clock
 from worker.errors import ConfigError
-from worker.file import in_the_way, replace_file
+from worker.program.file import in_the_way, replace_file
 
 log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from typing import Any, Literal, TextIO
 
 import orjson
 
-from worker.terminal import coloured
+from worker.program.terminal import coloured
 
 LEVELS = {1: logging.ERROR, 2: logging.WARNING, 3: logging.INFO, 4: logging.DEBUG}
 """Verbosity, as the option counts it, to the least level that is shown."""

@@ -22,7 +22,9 @@ async def test_it_is_confined_has_its_own_arguments_and_loads_nothing_but_the_sa
         introduction = json.loads(await owner.frame())
     assert introduction["arguments"] == ["one", "two"]
     assert set(introduction["missing"]) <= MAY_BE_MISSING
-    assert {name for name in introduction["modules"] if not name.startswith("worker.sandbox")} == {"worker.hardening"}
+    assert {name for name in introduction["modules"] if not name.startswith("worker.sandbox")} == {
+        "worker.program.hardening"
+    }
 
 
 @LINUX

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from worker.file import replace_file
+from worker.program.file import replace_file
 
 MAX_FILES = 1000
 """A control plane that rejects everything must not fill the disk: beyond this many files nothing more is written."""

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 import pytest
 
-from worker.loading import without_collections
+from worker.program.loading import without_collections
 
 
 def imported(code: str) -> set[str]:

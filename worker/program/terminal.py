@@ -1,4 +1,4 @@
-"""What a stream that people may look at can show: colours, and how many characters a line."""
+"""The abilities of a stream that people may look at: colours, and characters a line."""
 
 from __future__ import annotations
 

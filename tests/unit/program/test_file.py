@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from worker.file import in_the_way, replace_file
+from worker.program.file import in_the_way, replace_file
 
 
 def socket_at(path: Path) -> None:

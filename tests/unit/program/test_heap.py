@@ -11,7 +11,7 @@ import pytest
 PROGRAM = """
 import resource
 from pathlib import Path
-from worker.work.heap import give_back_large_buffers
+from worker.program.heap import give_back_large_buffers
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
