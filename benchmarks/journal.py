@@ -21,7 +21,7 @@ from pathlib import Path
 
 import uvloop
 
-from worker.agent.journal.codec import Keyring
+from worker.agent.journal.codec import SegmentKeys
 from worker.agent.journal.journal import Journal
 from worker.agent.journal.store import Store
 from worker.agent.outbox import GATHER
@@ -58,7 +58,7 @@ async def plain_append(room: Path) -> AsyncIterator[tuple[Keep, Done]]:
 @asynccontextmanager
 async def journal(room: Path) -> AsyncIterator[tuple[Keep, Done]]:
     clock = SystemClock()
-    store = Store(room, Keyring("pl:a", (Secret(b"key"),)), worker=str(uuid.uuid4()), age_ns=clock.age_ns)
+    store = Store(room, SegmentKeys("pl:a", (Secret(b"key"),)), worker=str(uuid.uuid4()), age_ns=clock.age_ns)
     async with Journal(store, clock) as ours:
         writing = asyncio.ensure_future(ours.run())
         yield ours.keep, ours.done

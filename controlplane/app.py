@@ -19,7 +19,7 @@ from controlplane.leases import Grace
 from controlplane.rest import site
 from controlplane.rest.context import Context
 from controlplane.service import upkeep
-from controlplane.service.health import Health
+from controlplane.service.health import WriteHealth
 from controlplane.store.database import Database, Keyring, Opening, open_database
 from controlplane.store.engines.engine import Engine
 from controlplane.store.tables import REVISION
@@ -62,7 +62,7 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Callable[[str],
         database = await open_database(settings.engine, settings.keyring, Opening(create=True, upgrade=True))
         stack.push_async_callback(database.close)
         _tell_of_an_upgrade(database, settings.engine.place)
-        health = Health(database, clock)
+        health = WriteHealth(database, clock)
         stack.push_async_callback(health.close)
         context = Context(
             database=database,

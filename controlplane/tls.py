@@ -47,7 +47,7 @@ class Files:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Certificate:
-    """What the files held. *content* are their bytes, to compare with."""
+    """The content of the files. *content* are their bytes, to compare with."""
 
     context: ssl.SSLContext
     content: tuple[bytes, bytes]

@@ -162,7 +162,7 @@ def _last(places: Sequence[Assignment]) -> str:
 
 
 def _doing(place: Assignment, now: int) -> str:
-    """What came last and what comes next at one location."""
+    """The last run and the next one at one location."""
     if place.last_at is None:
         return _next(place, now)
     return f"{place.last_status} {ago(now - place.last_at)}, {_next(place, now)}"

@@ -9,7 +9,7 @@ from aiohttp import web
 
 from controlplane.leases import Grace
 from controlplane.rest.bodies import BodyBudget
-from controlplane.service.health import Health
+from controlplane.service.health import WriteHealth
 from controlplane.store.database import Database
 from controlplane.tls import ServedCertificate
 from worker.clock import Clock
@@ -25,7 +25,7 @@ class Context:
     database: Database
     clock: Clock
     grace: Grace
-    health: Health
+    health: WriteHealth
     certificate: ServedCertificate | None = None
     hosts: Collection[str]
     bodies: BodyBudget = field(default_factory=BodyBudget)

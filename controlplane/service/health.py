@@ -1,4 +1,4 @@
-"""Health: can anything be written? A pull writes, so a control plane that only reads serves nobody."""
+"""WriteHealth: can anything be written? A pull writes, so a control plane that only reads serves nobody."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FRESH_NS = 1_000_000_000
 """Nanoseconds for which an answer is good: askers may be anybody, and each write costs the disk a sync."""
 
 
-class Health:
+class WriteHealth:
     """Writes one row where somebody asks, at most one at a time and one in `FRESH_NS`."""
 
     def __init__(self, database: Database, clock: Clock) -> None:

@@ -85,7 +85,7 @@ class Keyring:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opening:
-    """What opening may do: *create* a missing database and its key; *upgrade* an older schema, having made a *backup*."""
+    """The rights of an opening: *create* a missing database and its key; *upgrade* an older schema, having made a *backup*."""
 
     create: bool = False
     upgrade: bool = False

@@ -37,7 +37,7 @@ class Kept:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which results to read; all of them by default. *tests* are public ids, *named* is a test's name at the time of its run.
+    """The results to read; all of them by default. *tests* are public ids, *named* is a test's name at the time of its run.
 
     *since* is in epoch milliseconds, of the moment at which a result was stored.
     """
@@ -56,7 +56,7 @@ ALL = Filter()
 class StoredResult:
     """*origin* is `worker`, `missed` or `lost`; *outcome* the JSON text of the run.
 
-    *location_name* is None where the location is no more.
+    *location_name* is None where the location is gone.
     """
 
     seq: int

@@ -43,8 +43,8 @@ class Pusher(Protocol):
     def seal(self, payload: bytes) -> bytes: ...
 
 
-class Journal(Protocol):
-    """What this module needs of a journal: to keep what waits, by the name of its result, until it is done."""
+class ResultJournal(Protocol):
+    """The part of a journal that this module needs: to keep what waits, by the name of its result, until it is done."""
 
     def keep(self, item: ResultItem) -> None: ...
 
@@ -52,7 +52,7 @@ class Journal(Protocol):
 
 
 class NoJournal:
-    """Where no `spoolDirectory` is set, what waits is in memory alone."""
+    """The journal where no `spoolDirectory` is set: results wait in memory alone."""
 
     def keep(self, item: ResultItem) -> None: ...
 
@@ -82,7 +82,7 @@ class Outbox:
         *,
         shrink: Callable[[bytes], bytes | None],
         set_aside: Callable[[str, bytes], Path | None] | None = None,
-        journal: Journal | None = None,
+        journal: ResultJournal | None = None,
         on_delivery: Callable[[Delivery], None] = lambda _: None,
     ) -> None:
         self._intake = intake
@@ -144,7 +144,7 @@ class Outbox:
 
     @property
     def has_room(self) -> bool:
-        """Whether less waits than one push takes."""
+        """Tell if less waits than one push takes."""
         return self._bytes < MAX_BATCH_BYTES and len(self._waiting) < MAX_BATCH_ITEMS
 
     async def run(self) -> None:

@@ -56,7 +56,7 @@ def shrink(data: bytes) -> bytes | None:
 
 
 def verdict_alone(outcome: Mapping[str, Any]) -> dict[str, Any]:
-    """What is left of a result that nobody can take: which test, how it ended, when, and everything else named as cut."""
+    """The rest of a result that nobody can take: which test, how it ended, when, and everything else named as cut."""
     kept = {name: value for name, value in outcome.items() if name not in _BUDGETS and _is_small(value)}
     failure = outcome.get("failure")
     if isinstance(failure, Mapping):

@@ -15,7 +15,7 @@ from pathlib import Path
 import orjson
 
 from worker.agent.journal import codec, home, rejected, segment
-from worker.agent.journal.codec import Keyring
+from worker.agent.journal.codec import SegmentKeys
 from worker.agent.journal.journal import Journal
 from worker.agent.outbox import Delivery, Outbox
 from worker.apitest.bounds import shrink
@@ -57,7 +57,7 @@ def show_spool(config: Config, room: Path, *, as_json: bool, show: Show, complai
     """Show each worker's directory and the number of results set aside; the exit code."""
     if not _is_directory(room, complain):
         return ExitCode.UNUSABLE
-    keys = Keyring.of(config.location_id, config.private_keys)
+    keys = SegmentKeys.of(config.location_id, config.private_keys)
     for path in home.homes(room):
         try:
             listing = _listing(path, keys)
@@ -146,7 +146,7 @@ def drop_spool(room: Path, *, show: Show, complain: Show) -> int:
     return exit_code
 
 
-def _listing(path: Path, keys: Keyring) -> Listing:
+def _listing(path: Path, keys: SegmentKeys) -> Listing:
     contents = [segment.read(one, keys) for one in home.segments_of(path)]
     opened = [left.contents for left in contents if left.contents is not None]
     return Listing(

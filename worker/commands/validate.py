@@ -20,7 +20,7 @@ LINE_SENTENCES = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
-    """What there is to say of one definition, in sentences that begin with a JSON path; see `APITest`."""
+    """Everything to say of one definition, in sentences that begin with a JSON path; see `APITest`."""
 
     errors: tuple[str, ...] = ()
     requires_update: tuple[str, ...] = ()
@@ -43,7 +43,7 @@ def validate(
 ) -> int:
     """Judge each definition, one line each; the exit code. Input that is not a definition at all goes to *complain* instead.
 
-    *allow_update*: what only a newer version may know is no failure.
+    *allow_update*: what only a newer version may know is not a failure.
     """
     worst = ExitCode.DONE
     for one in found:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from ipaddress import ip_network
 
 from worker.egress.hosts import Address, Host, Name
-from worker.egress.policy import Decision, Kind, Policy
+from worker.egress.policy import Decision, DecisionKind, Policy
 from worker.egress.rules import NAT64_PREFIXES
 from worker.errors import HostError
 
@@ -65,7 +65,7 @@ def explain(policy: Policy, host: Host, answers: Sequence[Address]) -> Explanati
     """Give the whole reasoning about *host*. *answers* are those of its look-up in their order; an address needs none."""
     name = policy.judge_name(host)
     addresses = answers if isinstance(host, Name) else (host,)
-    rows = [_row(NAME, str(host), name)] if isinstance(host, Name) or name.kind is not Kind.NO_RULE else []
+    rows = [_row(NAME, str(host), name)] if isinstance(host, Name) or name.kind is not DecisionKind.NO_RULE else []
     if name.allowed:
         for address in addresses:
             for reading, decision in policy.readings(address):
@@ -93,7 +93,7 @@ def _row(subject: str, value: str, decision: Decision) -> Row:
 def _change(decision: Decision, value: str) -> str | None:
     if decision.option is None:
         return None
-    if decision.kind in {Kind.ALLOWED_NAME, Kind.ALLOWED_RANGE}:
+    if decision.kind in {DecisionKind.ALLOWED_NAME, DecisionKind.ALLOWED_RANGE}:
         return f"to judge it without: take the rule out of {decision.option}"
     if decision.option == NAT64_PREFIXES:
         return f"to allow it: {decision.option} with the translator's prefix"

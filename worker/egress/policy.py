@@ -44,7 +44,7 @@ _UNSPECIFIED = "this host"
 """What the unspecified addresses mean to a kernel that is asked to connect to them: its own loopback address."""
 
 
-class Kind(Enum):
+class DecisionKind(Enum):
     """The layer that decided. The values are stable."""
 
     ALLOWED_NAME = "allowed_name"
@@ -65,7 +65,7 @@ class Decision:
     """
 
     allowed: bool
-    kind: Kind
+    kind: DecisionKind
     rule: str
     reason: str
     option: str | None
@@ -181,12 +181,12 @@ class Policy:
 
 
 _NAMELESS = Decision(
-    allowed=True, kind=Kind.NO_RULE, rule="no rule is about it", reason="no rule is about it", option=DENY_NAMES
+    allowed=True, kind=DecisionKind.NO_RULE, rule="no rule is about it", reason="no rule is about it", option=DENY_NAMES
 )
 
 
 def _by_name(glob: Glob, *, allowed: bool) -> Decision:
-    kind = Kind.ALLOWED_NAME if allowed else Kind.DENIED_NAME
+    kind = DecisionKind.ALLOWED_NAME if allowed else DecisionKind.DENIED_NAME
     rule = f"allowed by {ALLOW_NAMES} {glob.text}" if allowed else f"denied by {DENY_NAMES} {glob.text}"
     return Decision(allowed=allowed, kind=kind, rule=rule, reason=rule, option=ALLOW_NAMES)
 
@@ -220,14 +220,14 @@ def _as_embedded(inner: Embedded, inside: Decision) -> Decision:
 def _allowed_range(network: Network) -> Decision:
     option = ALLOW_RANGES[network.version]
     rule, reason = f"allowed by {option} {network}", f"allowed by {option} {_shown(network)}"
-    return Decision(allowed=True, kind=Kind.ALLOWED_RANGE, rule=rule, reason=reason, option=option)
+    return Decision(allowed=True, kind=DecisionKind.ALLOWED_RANGE, rule=rule, reason=reason, option=option)
 
 
 def _denied_range(network: Network) -> Decision:
     deny = DENY_RANGES[network.version]
     rule, reason = f"denied by {deny} {network}", f"denied by {deny} {_shown(network)}"
     option = ALLOW_RANGES[network.version]
-    return Decision(allowed=False, kind=Kind.DENIED_RANGE, rule=rule, reason=reason, option=option)
+    return Decision(allowed=False, kind=DecisionKind.DENIED_RANGE, rule=rule, reason=reason, option=option)
 
 
 def _special_purpose(block: Block) -> Decision:
@@ -236,7 +236,7 @@ def _special_purpose(block: Block) -> Decision:
     about = f"({block.purpose}, {block.reference})"
     return Decision(
         allowed=block.reachable,
-        kind=Kind.SPECIAL_PURPOSE,
+        kind=DecisionKind.SPECIAL_PURPOSE,
         rule=f"{verb} by {source} {block.network} {about}",
         reason=f"{verb} by {source} {_shown(block.network)} {about}",
         option=(DENY_RANGES if block.reachable else ALLOW_RANGES)[block.network.version],
@@ -257,7 +257,7 @@ def _table(
 ) -> Table[Decision]:
     """*assigned* is the space about which no rule has to be for it to be allowed; all, where none is given."""
     rest = "no rule is about it"
-    free = Decision(allowed=True, kind=Kind.NO_RULE, rule=rest, reason=rest, option=DENY_RANGES[version])
+    free = Decision(allowed=True, kind=DecisionKind.NO_RULE, rule=rest, reason=rest, option=DENY_RANGES[version])
     outside = [(NOT_GLOBAL_UNICAST.network, _special_purpose(NOT_GLOBAL_UNICAST))] if assigned else []
     return overlay(
         (

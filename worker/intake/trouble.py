@@ -42,7 +42,7 @@ def likely_cause(status: int, proxy: Proxy | None = None) -> str:
 
 
 def of_exchange_error(error: Exception, host: str, proxy: Proxy | None) -> str:
-    """What kept an exchange with *host*, through *proxy* where there is one, from having a reply."""
+    """The trouble that kept an exchange with *host*, through *proxy* where there is one, from having a reply."""
     match error:
         case aiohttp.ClientConnectorCertificateError():
             return _of_handshake(error.certificate_error, _peer(error, host, proxy))
@@ -81,7 +81,7 @@ def _called(proxy: Proxy | None) -> str:
 
 
 def _peer(error: aiohttp.ClientConnectorError, host: str, proxy: Proxy | None) -> str:
-    """Who was being connected to: behind a proxy that is the proxy first."""
+    """The peer that was being connected to: behind a proxy that is the proxy first."""
     if proxy is not None and (error.host, error.port) == (str(proxy.host), proxy.port):
         return _called(proxy)
     return host

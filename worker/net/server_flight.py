@@ -136,7 +136,7 @@ def _key_size(certificate: bytes) -> int:
 
 
 def _enter(der: bytes, at: int) -> tuple[int, int]:
-    """Where the content of the element at *at* begins and ends."""
+    """The bounds of the content of the element at *at*."""
     first = der[at + 1] if at + 1 < len(der) else 0
     if first < 0x80:
         return at + 2, at + 2 + first

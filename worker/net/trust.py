@@ -57,7 +57,7 @@ class TrustStore:
 
 
 def intake_context(ca_files: Iterable[Path], *, verify: bool) -> ssl.SSLContext:
-    """Make a context for the control plane, which is no target: Python's own cipher list. Raises as `TrustStore` does."""
+    """Make a context for the control plane, which is not a target: Python's own cipher list. Raises as `TrustStore` does."""
     context = _context(ssl.TLSVersion.TLSv1_2)
     if verify:
         _believe(context, ca_files)

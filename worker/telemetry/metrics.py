@@ -77,7 +77,7 @@ class Metrics:
 
 
 class _Labelled(CollectorRegistry):
-    """What is in *registry*, each sample with *labels* besides its own."""
+    """The content of *registry*, each sample with *labels* besides its own."""
 
     def __init__(self, registry: CollectorRegistry, labels: Mapping[str, str]) -> None:
         super().__init__()

@@ -86,7 +86,7 @@ class Vitals:
         return self._looked
 
     def _trouble_now(self, since_ns: int) -> str | None:
-        """What the next tick will find, as far as it concerns a run that began at *since_ns*."""
+        """The trouble that the next tick will find, as far as it concerns a run that began at *since_ns*."""
         if self._looked is None:
             return None
         now = self._clock.monotonic_ns(), self._clock.now()

@@ -24,8 +24,8 @@ PAUSE_SECONDS = 1.0
 _EXHAUSTED = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
-class Door(Protocol):
-    """What becomes of an accepted connection."""
+class Admission(Protocol):
+    """The admission of an accepted connection."""
 
     def enter(self, accepted: socket.socket) -> None:
         """Take the connection over, or close it."""
@@ -44,7 +44,7 @@ class Door(Protocol):
 class Listener:
     """Accepts on *sockets*, which it owns, until `close`."""
 
-    def __init__(self, sockets: Sequence[socket.socket], door: Door) -> None:
+    def __init__(self, sockets: Sequence[socket.socket], door: Admission) -> None:
         self.sockets = tuple(sockets)
         self._door = door
         self._loop = asyncio.get_running_loop()

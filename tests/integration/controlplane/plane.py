@@ -17,7 +17,7 @@ from controlplane.leases import Grace
 from controlplane.rest import site
 from controlplane.rest.context import Context
 from controlplane.service import locationfile
-from controlplane.service.health import Health
+from controlplane.service.health import WriteHealth
 from controlplane.store import locations, sweep, tests
 from controlplane.store.database import Database, Keyring, Opening, open_database
 from controlplane.store.engines import sqlite
@@ -127,7 +127,7 @@ async def opened(folder: Path) -> AsyncIterator[Plane]:
     clock = FakeClock()
     keyring = Keyring(path=folder / "controlplane.db.key")
     database = await open_database(sqlite.engine(folder / "controlplane.db"), keyring, Opening(create=True))
-    health = Health(database, clock)
+    health = WriteHealth(database, clock)
     grace = Grace(epoch.milliseconds(clock))
     context = Context(database=database, clock=clock, grace=grace, health=health, hosts=())
     try:

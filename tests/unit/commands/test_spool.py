@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.servers.controlplane import CREDENTIALS, Answer, ProtocolServer, protocol_server
 from worker import cli
-from worker.agent.journal.codec import HEADER_BYTES, Keyring
+from worker.agent.journal.codec import HEADER_BYTES, SegmentKeys
 from worker.agent.journal.rejected import set_aside
 from worker.agent.journal.store import Store
 from worker.commands import spool
@@ -42,7 +42,7 @@ def config_of(control_plane: ProtocolServer, folder: Path) -> Config:
 
 
 def store_in(room: Path, key: PrivateKey, *, location: str = CREDENTIALS.location) -> Store:
-    return Store(room, Keyring.of(location, [key]), worker=str(uuid.uuid4()), age_ns=lambda _: 0)
+    return Store(room, SegmentKeys.of(location, [key]), worker=str(uuid.uuid4()), age_ns=lambda _: 0)
 
 
 def leave(room: Path, key: PrivateKey, *results: str, location: str = CREDENTIALS.location) -> str:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.policy import policy_of
 from worker.egress.hosts import parse_host
-from worker.egress.policy import Kind, Policy
+from worker.egress.policy import DecisionKind, Policy
 from worker.errors import PolicyError
 
 DEFAULT = policy_of()
@@ -35,10 +35,10 @@ def test_internal_addresses_are_denied_by_default(address: str) -> None:
 
 def test_the_allow_list_comes_before_the_deny_list_and_both_before_the_special_purpose_blocks() -> None:
     policy = policy_of(allow=["10.1.0.0/16"], deny=["10.1.2.0/24", "8.8.8.0/24"])
-    assert policy.judge(ip_address("10.1.2.3")).kind is Kind.ALLOWED_RANGE
-    assert policy.judge(ip_address("10.2.0.1")).kind is Kind.SPECIAL_PURPOSE
-    assert policy.judge(ip_address("8.8.8.8")).kind is Kind.DENIED_RANGE
-    assert policy.judge(ip_address("8.8.9.8")).kind is Kind.NO_RULE
+    assert policy.judge(ip_address("10.1.2.3")).kind is DecisionKind.ALLOWED_RANGE
+    assert policy.judge(ip_address("10.2.0.1")).kind is DecisionKind.SPECIAL_PURPOSE
+    assert policy.judge(ip_address("8.8.8.8")).kind is DecisionKind.DENIED_RANGE
+    assert policy.judge(ip_address("8.8.9.8")).kind is DecisionKind.NO_RULE
 
 
 def test_the_deny_list_works_without_the_special_purpose_blocks() -> None:
@@ -98,9 +98,9 @@ def test_an_allowed_outer_prefix_does_not_allow_what_is_embedded_in_it() -> None
 
 def test_a_denied_name_stays_denied_unless_an_allow_glob_matches_it_too() -> None:
     policy = policy_of(allow_names=["*.example.com"], deny_names=["*"])
-    assert policy.judge_name(parse_host("a.b.EXAMPLE.com.")).kind is Kind.ALLOWED_NAME
-    assert policy.judge_name(parse_host("example.com")).kind is Kind.DENIED_NAME
-    assert policy.judge_name(parse_host("8.8.8.8")).kind is Kind.DENIED_NAME
+    assert policy.judge_name(parse_host("a.b.EXAMPLE.com.")).kind is DecisionKind.ALLOWED_NAME
+    assert policy.judge_name(parse_host("example.com")).kind is DecisionKind.DENIED_NAME
+    assert policy.judge_name(parse_host("8.8.8.8")).kind is DecisionKind.DENIED_NAME
 
 
 def test_a_list_of_allowed_names_alone_forbids_nothing() -> None:
@@ -112,8 +112,8 @@ def test_a_list_of_allowed_names_alone_forbids_nothing() -> None:
 )
 def test_globs_see_the_address_that_is_dialled_however_it_is_written(host: str) -> None:
     """A mapped address is dialled as IPv4, and matched as IPv4."""
-    assert policy_of(deny_names=["127.*"]).judge_name(parse_host(host)).kind is Kind.DENIED_NAME
-    assert policy_of(deny_names=["::ffff:*"]).judge_name(parse_host(host)).kind is Kind.NO_RULE
+    assert policy_of(deny_names=["127.*"]).judge_name(parse_host(host)).kind is DecisionKind.DENIED_NAME
+    assert policy_of(deny_names=["::ffff:*"]).judge_name(parse_host(host)).kind is DecisionKind.NO_RULE
 
 
 def test_names_are_compared_as_a_labels() -> None:

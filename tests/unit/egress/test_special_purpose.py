@@ -10,7 +10,7 @@ from tests.support.policy import policy_of
 from tests.unit.egress.addresses import boundaries_ipv4, boundaries_ipv6
 from tests.unit.egress.naive_policy import IPV4, IPV6, NaivePolicy, facts
 from tests.unit.egress.special_purpose_facts import ADDED_IPV4, ADDED_IPV6
-from worker.egress.policy import Kind
+from worker.egress.policy import DecisionKind
 from worker.egress.special_purpose import BLOCKS
 
 DEFAULT = policy_of()
@@ -69,7 +69,7 @@ def test_known_neighbours(address: str, allowed: bool) -> None:
 )
 def test_a_decision_names_the_most_specific_block_its_purpose_and_its_source(address: str, rule: str) -> None:
     decision = DEFAULT.judge(ip_address(address))
-    assert (decision.kind, decision.rule) == (Kind.SPECIAL_PURPOSE, rule)
+    assert (decision.kind, decision.rule) == (DecisionKind.SPECIAL_PURPOSE, rule)
 
 
 # Where Python's own idea of "global" is right it is a third witness. These are its mistakes and choices in 3.11.7, 3.12.1 and

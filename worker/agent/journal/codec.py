@@ -43,7 +43,7 @@ _KEY_BYTES = 32
 _INFO = b"pl-journal-1\x00"
 
 
-class Kind(IntEnum):
+class RecordKind(IntEnum):
     """The kinds of record. A reader leaves out records of a kind that it does not know."""
 
     RESULT = 1
@@ -103,14 +103,14 @@ class SegmentKey:
 
 
 @dataclass(frozen=True, slots=True)
-class Keyring:
+class SegmentKeys:
     """The secrets of one location, the newest first: it seals, and each opens."""
 
     location: str
     secrets: tuple[Secret[bytes], ...]
 
     @classmethod
-    def of(cls, location: str, keys: Iterable[PrivateKey]) -> Keyring:
+    def of(cls, location: str, keys: Iterable[PrivateKey]) -> SegmentKeys:
         """The keys of *location*: from the private keys that a restarted worker has and its disk has not."""
         return cls(location, tuple(key.der() for key in keys))
 
@@ -140,7 +140,7 @@ class Frame:
 
 
 def has_header(segment: bytes) -> bool:
-    """Whether at least one copy of the header is sound."""
+    """Tell if at least one copy of the header is sound."""
     return next(_headers(segment), None) is not None
 
 
@@ -176,10 +176,10 @@ def undone(records: Sequence[Record]) -> tuple[Record, ...]:
     over = {
         number
         for record in records
-        if record.kind == Kind.DONE and len(record.payload) % _CHECKSUM.size == 0
+        if record.kind == RecordKind.DONE and len(record.payload) % _CHECKSUM.size == 0
         for (number,) in _CHECKSUM.iter_unpack(record.payload)
     }
-    return tuple(record for record in records if record.kind == Kind.RESULT and record.number not in over)
+    return tuple(record for record in records if record.kind == RecordKind.RESULT and record.number not in over)
 
 
 def _nonce(number: int) -> bytes:
@@ -236,7 +236,7 @@ def _after_damage(segment: bytes, position: int) -> int:
 
 
 def _is_torn(tail: bytes) -> bool:
-    """Whether *tail* is the beginning of a record, or the zeros that a file system puts where a write never arrived."""
+    """Tell if *tail* is the beginning of a record, or the zeros that a file system puts where a write never arrived."""
     if not tail.strip(b"\x00"):
         return True
     if len(tail) < FRAME_BYTES:

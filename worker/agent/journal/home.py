@@ -109,7 +109,7 @@ def take_over(path: Path, location: str | None) -> Home | None:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process holds the directory at *path*."""
+    """Tell if a living process holds the directory at *path*."""
     try:
         with (path / LOCK).open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Protocol, Self
 
 from worker.agent.journal import codec, rejected
-from worker.agent.journal.codec import Keyring
+from worker.agent.journal.codec import SegmentKeys
 from worker.agent.journal.store import Store
 from worker.agent.journal.thread import DiskThread
 from worker.clock import Clock
@@ -83,7 +83,7 @@ class Journal:
     @classmethod
     def of(cls, directory: Path, location: str, keys: Iterable[PrivateKey], clock: Clock) -> Self:
         """The journal of a new worker of *location* in *directory*, not yet open."""
-        ring, worker = Keyring.of(location, keys), str(uuid.uuid4())
+        ring, worker = SegmentKeys.of(location, keys), str(uuid.uuid4())
         return cls(Store(directory, ring, worker=worker, age_ns=clock.age_ns), clock)
 
     async def __aenter__(self) -> Self:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worker.agent.journal import codec
-from worker.agent.journal.codec import Contents, Keyring, Kind, Record, SegmentKey
+from worker.agent.journal.codec import Contents, Record, RecordKind, SegmentKey, SegmentKeys
 from worker.agent.journal.home import Home
 
 SEGMENT_BYTES = 4 * 1024 * 1024
@@ -23,7 +23,7 @@ MAX_SEGMENT_BYTES = SEGMENT_BYTES + 2 * codec.MAX_RECORD_BYTES
 
 
 class Segment:
-    """What is known of one file: its *size*, and *live*, the numbers of its results that still wait."""
+    """The state of one file: its *size*, and *live*, the numbers of its results that still wait."""
 
     __slots__ = ("_descriptor", "_key", "_next", "home", "live", "path", "size")
 
@@ -56,7 +56,7 @@ class Segment:
         """False for a segment of another process, and for one that a write to it has failed."""
         return self._descriptor is not None
 
-    def append(self, records: Sequence[tuple[Kind, bytes]]) -> list[int]:
+    def append(self, records: Sequence[tuple[RecordKind, bytes]]) -> list[int]:
         """Write *records*, all or none; returns their numbers. After an OSError the segment takes no more."""
         assert self._key is not None
         numbers = list(range(self._next, self._next + len(records)))
@@ -115,7 +115,7 @@ class Left:
     """False where nothing in it can be read by anybody."""
 
 
-def read(path: Path, keys: Keyring) -> Left:
+def read(path: Path, keys: SegmentKeys) -> Left:
     """Read a segment whole. Raises OSError."""
     with path.open("rb") as file:
         data = file.read(MAX_SEGMENT_BYTES + 1)

@@ -18,7 +18,7 @@ from threading import RLock
 import msgspec
 
 from worker.agent.journal import codec, home, segment
-from worker.agent.journal.codec import Keyring, Kind
+from worker.agent.journal.codec import RecordKind, SegmentKeys
 from worker.agent.journal.home import Home
 from worker.agent.journal.segment import SEGMENT_BYTES, Left, Segment
 from worker.wire.messages import ResultItem
@@ -31,7 +31,7 @@ ROOM = 2 * SEGMENT_BYTES
 
 @dataclass(slots=True)
 class Counts:
-    """What became of records since the start, for `/metrics`."""
+    """Counts of records since the start, for `/metrics`."""
 
     written: int = 0
     taken_over: int = 0
@@ -47,7 +47,7 @@ class Store:
     def __init__(
         self,
         room: Path,
-        keys: Keyring,
+        keys: SegmentKeys,
         *,
         worker: str,
         age_ns: Callable[[int], int],
@@ -170,11 +170,11 @@ class Store:
     def _fill(self, current: Segment, waiting: deque[ResultItem]) -> list[str]:
         """Move results from *waiting* into *current* until it is full; their names."""
         batch: list[ResultItem] = []
-        records: list[tuple[Kind, bytes]] = []
+        records: list[tuple[RecordKind, bytes]] = []
         room = SEGMENT_BYTES - current.size
         while waiting and room > 0:
             batch.append(waiting.popleft())
-            records.append((Kind.RESULT, msgspec.json.encode(batch[-1])))
+            records.append((RecordKind.RESULT, msgspec.json.encode(batch[-1])))
             room -= len(records[-1][1]) + codec.FRAME_BYTES
         if not records:
             return []
@@ -205,7 +205,7 @@ class Store:
                 # Not worth a failure: unnoted, they are pushed once more after a restart, and are duplicates there.
                 size = one.size
                 with suppress(OSError):
-                    one.append([(Kind.DONE, codec.done(numbers))])
+                    one.append([(RecordKind.DONE, codec.done(numbers))])
                 self.bytes += one.size - size
         self._leave_empty()
 

@@ -25,7 +25,7 @@ class DiskThread:
         self._thread: Thread | None = None
 
     async def run(self, call: Callable[[], T]) -> T:
-        """What *call* returns or raises. One that is cancelled is run all the same."""
+        """Run *call* and return or raise what it does. One that is cancelled is run all the same."""
         if self._thread is None:
             self._thread = Thread(target=_work, args=(self._calls,), name="journal", daemon=True)
             self._thread.start()

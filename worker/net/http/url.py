@@ -178,7 +178,7 @@ def _start(text: str) -> str:
 
 
 def _has_plain_authority(head: str) -> bool:
-    """Whether what is before a question mark ends its authority: if not, the mark may stand in a password."""
+    """Tell if the text before a question mark ends its authority: if not, the mark may stand in a password."""
     match = _URL.match(head)
     return match is not None and _AUTHORITY.fullmatch(match.group(2)) is not None
 

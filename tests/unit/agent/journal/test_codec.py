@@ -13,19 +13,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from worker.agent.journal import codec
-from worker.agent.journal.codec import FRAME_BYTES, HEADER_BYTES, Contents, Keyring, Kind, Record, SegmentKey
+from worker.agent.journal.codec import FRAME_BYTES, HEADER_BYTES, Contents, Record, RecordKind, SegmentKey, SegmentKeys
 from worker.secret import Secret
 
 SECRET = Secret(b"the private key of a location")
 SALT = bytes(range(32))
 KEY = SegmentKey(SECRET, "pl:a", SALT)
-RING = Keyring("pl:a", (SECRET,))
+RING = SegmentKeys("pl:a", (SECRET,))
 
 payloads = st.lists(st.binary(max_size=200), max_size=8)
 
 
 def records_of(bodies: list[bytes]) -> list[Record]:
-    return [Record(number, Kind.RESULT, body) for number, body in enumerate(bodies)]
+    return [Record(number, RecordKind.RESULT, body) for number, body in enumerate(bodies)]
 
 
 def segment_of(records: list[Record], key: SegmentKey = KEY) -> bytes:
@@ -57,7 +57,7 @@ def test_the_bytes_are_those_of_the_protocol_page() -> None:
     body = AESGCM(okm[:32]).encrypt((7).to_bytes(12, "big"), b"hello", associated)
     checked = associated + struct.pack(">I", zlib.crc32(body))
     assert KEY.header == header
-    assert KEY.seal(Record(7, Kind.RESULT, b"hello")) == checked + struct.pack(">I", zlib.crc32(checked)) + body
+    assert KEY.seal(Record(7, RecordKind.RESULT, b"hello")) == checked + struct.pack(">I", zlib.crc32(checked)) + body
     assert (len(header), len(checked) + 4) == (HEADER_BYTES, FRAME_BYTES) == (112, 24)
 
 
@@ -138,7 +138,7 @@ def test_garbage_between_records_costs_none_of_them(bodies: list[bytes]) -> None
 
 @pytest.mark.parametrize("field", ["number", "kind"])
 def test_a_record_with_right_checksums_that_nobody_sealed_is_refused(field: str) -> None:
-    frame = KEY.seal(Record(1, Kind.RESULT, b"x"))
+    frame = KEY.seal(Record(1, RecordKind.RESULT, b"x"))
     forged = bytearray(frame)
     forged[11 if field == "number" else 12] ^= 3
     forged[20:24] = struct.pack(">I", zlib.crc32(forged[:20]))
@@ -149,27 +149,29 @@ def test_a_record_with_right_checksums_that_nobody_sealed_is_refused(field: str)
 def test_a_key_is_found_among_several_and_only_for_its_location() -> None:
     older, newer = Secret(b"older"), Secret(b"newer")
     segment = SegmentKey(older, "pl:a", SALT).header
-    assert Keyring("pl:a", (newer, older)).find(segment) is not None
-    assert Keyring("pl:b", (newer, older)).find(segment) is None
-    assert Keyring("pl:a", (newer,)).find(segment) is None
-    assert Keyring("pl:a", (newer, older)).new(SALT).header == SegmentKey(newer, "pl:a", SALT).header
+    assert SegmentKeys("pl:a", (newer, older)).find(segment) is not None
+    assert SegmentKeys("pl:b", (newer, older)).find(segment) is None
+    assert SegmentKeys("pl:a", (newer,)).find(segment) is None
+    assert SegmentKeys("pl:a", (newer, older)).new(SALT).header == SegmentKey(newer, "pl:a", SALT).header
 
 
 def test_the_same_payload_looks_different_in_every_record_and_segment() -> None:
     other = SegmentKey(SECRET, "pl:a", SALT[::-1])
-    sealed = [KEY.seal(Record(n, Kind.RESULT, b"secret payload")) for n in (1, 2)]
-    sealed.append(other.seal(Record(1, Kind.RESULT, b"secret payload")))
+    sealed = [KEY.seal(Record(n, RecordKind.RESULT, b"secret payload")) for n in (1, 2)]
+    sealed.append(other.seal(Record(1, RecordKind.RESULT, b"secret payload")))
     assert len({frame[FRAME_BYTES:] for frame in sealed}) == 3
     assert not [frame for frame in sealed if b"secret" in frame]
 
 
 @given(st.lists(st.integers(0, 2**32 - 1), max_size=20))
 def test_done_names_exactly_what_it_says(numbers: list[int]) -> None:
-    results = tuple(Record(n, Kind.RESULT, b"") for n in range(5))
-    over = Record(9, Kind.DONE, codec.done(numbers))
+    results = tuple(Record(n, RecordKind.RESULT, b"") for n in range(5))
+    over = Record(9, RecordKind.DONE, codec.done(numbers))
     assert codec.undone((*results, over)) == tuple(r for r in results if r.number not in numbers)
 
 
 def test_kinds_that_are_not_known_and_notes_that_are_malformed_delete_nothing() -> None:
-    result = Record(0, Kind.RESULT, b"")
-    assert codec.undone((result, Record(1, 77, codec.done([0])), Record(2, Kind.DONE, b"\0\0\0\0\0"))) == (result,)
+    result = Record(0, RecordKind.RESULT, b"")
+    assert codec.undone((result, Record(1, 77, codec.done([0])), Record(2, RecordKind.DONE, b"\0\0\0\0\0"))) == (
+        result,
+    )

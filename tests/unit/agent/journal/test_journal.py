@@ -15,7 +15,7 @@ from tests.support.clock import FakeClock
 from tests.support.intake import FakeIntake
 from tests.support.waiting import until
 from worker.agent.journal import journal as module
-from worker.agent.journal.codec import Keyring
+from worker.agent.journal.codec import SegmentKeys
 from worker.agent.journal.journal import ABANDONED, BEAT, GATHER, RETRY, STALLED, Journal
 from worker.agent.journal.rejected import set_aside
 from worker.agent.journal.store import Store
@@ -33,7 +33,7 @@ class Disk(Store):
     """A real store whose writes a test counts, holds and breaks."""
 
     def __init__(self, room: Path, clock: FakeClock) -> None:
-        keys = Keyring("pl:a", (Secret(b"key"),))
+        keys = SegmentKeys("pl:a", (Secret(b"key"),))
         identity = str(uuid.uuid4())
         super().__init__(room, keys, worker=identity, age_ns=lambda _: self.age, salt=uuid_salt)
         self.age = 0

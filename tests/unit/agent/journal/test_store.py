@@ -17,7 +17,7 @@ import msgspec
 import pytest
 
 from worker.agent.journal import home, store
-from worker.agent.journal.codec import HEADER_BYTES, Keyring
+from worker.agent.journal.codec import HEADER_BYTES, SegmentKeys
 from worker.agent.journal.segment import SEGMENT_BYTES
 from worker.agent.journal.store import Store
 from worker.secret import Secret
@@ -35,7 +35,7 @@ def item(name: str, *, size: int = 0, lease: str = "") -> ResultItem:
 
 def store_in(room: Path, *, location: str = "pl:a", secret: Secret[bytes] = SECRET, age: float = 0.0) -> Store:
     """A store whose looks at other directories find them *age* seconds old."""
-    keys = Keyring(location, (secret,))
+    keys = SegmentKeys(location, (secret,))
     salt = lambda size: next(_salts).to_bytes(size, "big")  # noqa: E731
     return Store(room, keys, worker=str(uuid.uuid4()), age_ns=lambda _: round(age * 1e9), salt=salt)
 
@@ -267,12 +267,12 @@ def test_a_disk_with_little_room_says_so(tmp_path: Path, monkeypatch: pytest.Mon
 KILLED = """
 import os, signal, sys, uuid
 from pathlib import Path
-from worker.agent.journal.codec import Keyring
+from worker.agent.journal.codec import SegmentKeys
 from worker.agent.journal.store import Store
 from worker.secret import Secret
 from worker.wire.messages import ResultItem, raw
 
-keys = Keyring("pl:a", (Secret(b"the private key of a location"),))
+keys = SegmentKeys("pl:a", (Secret(b"the private key of a location"),))
 store = Store(Path(sys.argv[1]), keys, worker=str(uuid.uuid4()), age_ns=lambda _: 0, salt=os.urandom)
 store.write([ResultItem(result=f"r{n}", job="j", lease="l", outcome=raw({})) for n in range(50)], ())
 store.write([], [f"r{n}" for n in range(0, 50, 2)])

@@ -1,0 +1,43 @@
+"""The words of the code: one name for one idea, docstrings that begin with a noun or a verb, no worn-out metaphors."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.checkout import ROOT
+
+FILES = sorted(path for program in ("worker", "controlplane") for path in (ROOT / program).rglob("*.py"))
+RIDDLE = re.compile(r"(What|Who|Whom|Whose|Whether|How|Where|Why|When|Which)\b")
+METAPHOR = re.compile(r"\b(desk|errand|autopsy|blame|distrust|appetite|fate)\b", re.IGNORECASE)
+Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def documented(path: Path) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, Documented) and (text := ast.get_docstring(node)):
+            yield getattr(node, "name", path.stem), text
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_a_docstring_begins_with_what_the_thing_is_or_does(path: Path) -> None:
+    assert [name for name, text in documented(path) if RIDDLE.match(text)] == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_metaphor_stands_where_the_field_has_a_term(path: Path) -> None:
+    assert METAPHOR.findall(path.read_text()) == []
+
+
+def test_no_two_public_classes_have_one_name() -> None:
+    places: dict[str, list[str]] = defaultdict(list)
+    for path in FILES:
+        for node in ast.parse(path.read_text()).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places[node.name].append(str(path.relative_to(ROOT)))
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
