@@ -222,7 +222,7 @@ def serving_of(
     from worker.agent import readings
     from worker.agent.inflight import InFlight
     from worker.agent.outbox import Outbox
-    from worker.agent.poller import Cadence, Poller
+    from worker.agent.poller import LONGEST_WAIT, Cadence, Poller
     from worker.agent.slots import Slots
     from worker.agent.worker import Worker
     from worker.intake.backoff import Backoff
@@ -251,7 +251,7 @@ def serving_of(
         keys=tuple(key.kid for key in config.private_keys),
         agent=AGENT,
         host=printable(socket.gethostname()),
-        backoff=Backoff(random.uniform),
+        backoff=Backoff(random.uniform, longest=LONGEST_WAIT, longest_asked=LONGEST_WAIT),
         unreadable=Backoff(random.uniform),
         trouble=lambda: (None if journal is None else journal.trouble) or vitals.shortage,
     )

@@ -15,6 +15,7 @@ from typing import Protocol
 
 import msgspec
 
+from worker.agent.first import first_of
 from worker.clock import Clock
 from worker.intake.backoff import Backoff
 from worker.intake.client import IntakeError
@@ -28,11 +29,16 @@ GATHER = 0.25
 """Seconds from the first waiting result to its push: a batch costs one envelope, so a little patience saves most of the CPU.
 Well inside the second that the protocol allows."""
 MAX_BATCH_ITEMS = 500
-MAX_BATCH_BYTES = 1024 * 1024
-"""Far below what a push may weigh: a batch is in memory several times over while it is sealed, and the loop waits for 5 ms."""
+MAX_BATCH_BYTES = 640 * 1024
+"""A sealed batch, a third larger, stays below the megabyte that proxies commonly allow, and far below what a push may weigh: it
+is in memory several times over while it is sealed, and the loop waits for it."""
 MAX_WAITING_BYTES = 64 * 1024 * 1024
 """Beyond this the worker stops pulling: a thousand results with a body at its bound."""
-MAX_WAITING_ITEMS = 10_000
+MAX_WAITING_ITEMS = messages.MAX_LEASES
+LATE = 15.0
+"""Seconds for which a result may wait before the worker takes no more work: it cannot deliver what it has."""
+HURRIED = 1.0
+"""Seconds between pushes at the most while the worker stops: there is little time left, and the outage may be over."""
 
 
 class Pusher(Protocol):
@@ -93,6 +99,7 @@ class Outbox:
         self._shrink = shrink
         self._on_delivery = on_delivery
         self._waiting: dict[str, ResultItem] = {}
+        self._since_ns: dict[str, int] = {}
         self._bytes = 0
         self._arrived = asyncio.Event()
         self._hurry = asyncio.Event()
@@ -112,6 +119,7 @@ class Outbox:
 
     def _add(self, item: ResultItem) -> None:
         self._waiting[item.result] = item
+        self._since_ns[item.result] = self._clock.monotonic_ns()
         self._bytes += len(item.outcome)
         self._emptied.clear()
         self._arrived.set()
@@ -143,6 +151,12 @@ class Outbox:
         return self._bytes >= MAX_WAITING_BYTES or len(self._waiting) >= MAX_WAITING_ITEMS
 
     @property
+    def is_late(self) -> bool:
+        """Whether the oldest result has waited for longer than `LATE`."""
+        oldest = next(iter(self._since_ns.values()), None)
+        return oldest is not None and self._clock.monotonic_ns() - oldest > LATE * 1e9
+
+    @property
     def has_room(self) -> bool:
         """Tell if less waits than one push takes."""
         return self._bytes < MAX_BATCH_BYTES and len(self._waiting) < MAX_BATCH_ITEMS
@@ -161,7 +175,7 @@ class Outbox:
                 self._backoff.reset()
 
     async def flush(self) -> None:
-        """Return when nothing waits any more; from now on batches do not gather."""
+        """Return when nothing waits any more; from now on batches do not gather, and nothing backs off for long."""
         self._hurry.set()
         await self._emptied.wait()
 
@@ -185,7 +199,7 @@ class Outbox:
                     await self._push(batch[:middle])
                     await self._push(batch[middle:])
                 case Reaction.SPLIT:
-                    await self._push_smaller(batch[0])
+                    await self._push_smaller(batch[0], error)
                 case Reaction.REFUSED if len(batch) == 1:
                     await self._put_aside(batch[0], "refused", error.reason)
                 case Reaction.REFUSED:
@@ -199,16 +213,17 @@ class Outbox:
             if all(item.result in self._waiting for item in batch):
                 raise IntakeError("the reply says nothing of what was pushed", reaction=Reaction.RETRY)
 
-    async def _push_smaller(self, item: ResultItem) -> None:
-        """Push *item* alone with a smaller outcome: 413 for a single result."""
+    async def _push_smaller(self, item: ResultItem, error: IntakeError) -> None:
+        """Push *item* alone with a smaller outcome: 413 for a single result. The whole one waits here until a reply has it."""
         outcome = self._shrink(bytes(item.outcome))
-        if outcome is None:
-            await self._put_aside(item, "too_large", "larger than the control plane takes, even alone")
-            return
-        smaller = msgspec.structs.replace(item, outcome=msgspec.Raw(outcome))
-        self._forget(item.result)
-        self.put(smaller)
-        await self._push([smaller])
+        if outcome is not None:
+            await self._push([msgspec.structs.replace(item, outcome=msgspec.Raw(outcome))])
+        elif error.signed:
+            whole = self._waiting[item.result]
+            await self._put_aside(whole, "too_large", "larger than the control plane takes, even alone")
+        else:  # whoever refused this may not make us forget it; but the others go first
+            self._waiting[item.result] = self._waiting.pop(item.result)
+            raise IntakeError(error.reason, reaction=Reaction.RETRY, status=error.status, signed=False) from error
 
     async def _settle(self, reply: ResultsReply) -> None:
         for outcome in ("accepted", "duplicate", "superseded"):
@@ -246,6 +261,7 @@ class Outbox:
         item = self._waiting.pop(result, None)
         if item is None:
             return False
+        del self._since_ns[result]
         self._bytes -= len(item.outcome)
         self._journal.done(result)
         if not self._waiting:
@@ -262,4 +278,10 @@ class Outbox:
             wait,
             extra={"action": "push_failed", "waiting": self.waiting, "status": error.status, "code": error.code},
         )
-        await self._clock.sleep(wait)
+        await first_of(self._clock.sleep(min(wait, HURRIED) if self._hurry.is_set() else wait), self._hurried())
+
+    async def _hurried(self) -> None:
+        """Return when a hurry begins: never, where it has begun already."""
+        if self._hurry.is_set():
+            await asyncio.Event().wait()
+        await self._hurry.wait()

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
+from worker.agent.first import first_of
 from worker.agent.inflight import InFlight, starts_after
 from worker.agent.outbox import Outbox
 from worker.agent.slots import Slots
@@ -20,12 +21,15 @@ from worker.clock import Clock
 from worker.intake.backoff import Backoff
 from worker.intake.client import MAX_SIGNINGS, TIMEOUT, IntakeError, UnreadableBatch
 from worker.text import counted
-from worker.wire.messages import MAX_JOBS, VERSION, Jobs, Pull
+from worker.wire.messages import MAX_JOBS, MAX_LEASES, VERSION, Jobs, Pull
 
 log = logging.getLogger(__name__)
 
 COALESCE = 0.02
 """Seconds between a slot's becoming free and the pull for it while more is due: one reply then fills several slots."""
+LONGEST_WAIT = 5.0
+"""Seconds between pulls that fail: with the time of one exchange below the lease, so that a control plane which was away hears of
+what a worker holds before it gives that to others."""
 UNREADABLE_PAUSE = 5.0
 """Seconds at the least without work after a batch that cannot be opened; then one job is asked for, to try again."""
 
@@ -91,6 +95,7 @@ class Poller:
         self._starting = 0.0
         self._connected = False
         self._failing_since_ns = 0
+        self._first = True
         self._draining = False
         self._drain_begins = asyncio.Event()
         self.counts = PullCounts()
@@ -121,21 +126,27 @@ class Poller:
         again after it, come what may. Raises IntakeError.
         """
         wanted, degraded = self._wanted()
+        finished = self._outbox.leases
+        holding = (*self._inflight.leases, *finished)
         taken = self._slots.take(wanted)
         used = 0
-        release = self._inflight.given_back[:MAX_JOBS]
+        # All of them together fit one pull; the next ones name the rest.
+        release = self._inflight.given_back[: max(1, min(MAX_JOBS, MAX_LEASES - len(holding)))]
         message = Pull(
             version=VERSION,
             agent=self._agent,
             host=self._host,
             concurrency=self._slots.size,
             free_slots=taken,
-            holding=(*self._inflight.leases, *self._outbox.leases),
+            holding=holding[:MAX_LEASES],
+            finished=finished[:MAX_LEASES],
             release=release,
             keys=self._keys,
             draining=self._draining,
             degraded=degraded,
+            restarted=self._first,
         )
+        self._first = False
         try:
             jobs = await self._intake.pull(message)
             self._inflight.forget_given_back(release)
@@ -152,11 +163,14 @@ class Poller:
         """The number of jobs to ask for, and the reason if it is none."""
         if self._draining:
             return 0, None
-        trouble = "outbox" if self._outbox.is_full else self._trouble()
+        # Whatever is taken must be named until a reply has its result, or be given back.
+        room = MAX_LEASES - self._inflight.running - self._outbox.waiting - len(self._inflight.given_back)
+        undelivered = room <= 0 or self._outbox.is_full or self._outbox.is_late
+        trouble = "outbox" if undelivered else self._trouble()
         if trouble:
             return 0, trouble
         if not self._unreadable.failures:
-            return self._cadence.at_most, None
+            return min(room, self._cadence.at_most), None
         if self._clock.monotonic_ns() < self._unreadable_until_ns:
             return 0, "decryption"
         return 1, None
@@ -189,7 +203,7 @@ class Poller:
             # Not before the last of this batch is under way: one pull for few slots costs as much as one for many.
             await self._pause(self._starting)
             self._expect_silence(pause + COALESCE)
-            await self._first_of(self._slots.wait_for_free(), self._drain_begins.wait(), self._clock.sleep(pause))
+            await first_of(self._slots.wait_for_free(), self._drain_begins.wait(), self._clock.sleep(pause))
             await self._clock.sleep(COALESCE)
         else:
             await self._pause(pause)
@@ -232,18 +246,7 @@ class Poller:
         if self._draining:
             await self._clock.sleep(seconds)
         else:
-            await self._first_of(self._drain_begins.wait(), self._clock.sleep(seconds))
-
-    @staticmethod
-    async def _first_of(*events: Coroutine[Any, Any, object]) -> None:
-        """Wait until one of *events* is over; all are over after it."""
-        waiting = [asyncio.ensure_future(event) for event in events]
-        try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for one in waiting:
-                one.cancel()
-            await asyncio.gather(*waiting, return_exceptions=True)
+            await first_of(self._drain_begins.wait(), self._clock.sleep(seconds))
 
     def _expect_silence(self, seconds: float) -> None:
         self.quiet_until_ns = self._clock.monotonic_ns() + round(seconds * 1e9)

@@ -20,7 +20,10 @@ from worker.intake.client import IntakeError
 
 log = logging.getLogger(__name__)
 
-FLUSH = 10.0
+LAST_PULL = 4.0
+"""Seconds for giving back what was cut short; without it the next worker waits for the lease. With `FLUSH` and the default
+`drainTimeout` well within the grace period of the manifests, also where nothing answers."""
+FLUSH = 8.0
 """Seconds for pushing what waits when the worker stops; an outage then loses it to the lease of the next worker."""
 
 Loop: TypeAlias = Callable[[], Coroutine[Any, Any, None]]
@@ -77,8 +80,9 @@ class Worker:
                 await self._outbox.flush()
         polling.cancel()
         # The last pull gives back what was cut short now, and not only when its lease is over.
-        with contextlib.suppress(IntakeError):
-            await self._poller.pull_once()
+        with contextlib.suppress(IntakeError, TimeoutError):
+            async with asyncio.timeout(LAST_PULL):
+                await self._poller.pull_once()
         log.info(
             "drained: %d jobs given back, %d results not delivered",
             cut,

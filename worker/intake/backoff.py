@@ -11,13 +11,21 @@ MAX_RETRY_AFTER = 60.0
 class Backoff:
     """Grows from *first* to *longest* seconds; each wait is uniform between 0 and the current bound ("full jitter").
 
-    *uniform* is `random.uniform` or a test's own.
+    *uniform* is `random.uniform` or a test's own. A Retry-After counts up to *longest_asked* seconds.
     """
 
-    def __init__(self, uniform: Callable[[float, float], float], *, first: float = 1.0, longest: float = 60.0) -> None:
+    def __init__(
+        self,
+        uniform: Callable[[float, float], float],
+        *,
+        first: float = 1.0,
+        longest: float = 60.0,
+        longest_asked: float = MAX_RETRY_AFTER,
+    ) -> None:
         self._uniform = uniform
         self._first = first
         self._longest = longest
+        self._longest_asked = longest_asked
         self._failures = 0
 
     @property
@@ -31,7 +39,7 @@ class Backoff:
         wait = max(at_least, self._uniform(0.0, bound))
         if retry_after is None:
             return wait
-        return max(wait, min(max(retry_after, 0.0), MAX_RETRY_AFTER))
+        return max(wait, min(max(retry_after, 0.0), self._longest_asked))
 
     def reset(self) -> None:
         self._failures = 0

@@ -44,16 +44,27 @@ RESULTS = "/worker/v1/results"
 
 
 class IntakeError(SyntheticsError):
-    """An exchange without a usable answer. *retry_after* in seconds as the peer asked, *code* a signed refusal's own word."""
+    """An exchange without a usable answer. *retry_after* in seconds as the peer asked, *code* a signed refusal's own word.
+
+    *signed* is False where a reply was nobody's: it may make us send less, and forget nothing.
+    """
 
     def __init__(
-        self, reason: str, *, reaction: Reaction, code: str = "", status: int = 0, retry_after: float | None = None
+        self,
+        reason: str,
+        *,
+        reaction: Reaction,
+        code: str = "",
+        status: int = 0,
+        retry_after: float | None = None,
+        signed: bool = True,
     ) -> None:
         self.reason = reason
         self.reaction = reaction
         self.code = code
         self.status = status
         self.retry_after = retry_after
+        self.signed = signed
         self.wait_at_least = SLOWED_DOWN if reaction is Reaction.SLOW_DOWN else 0.0
         super().__init__(reason)
 
@@ -203,9 +214,11 @@ class Intake:
             # Whoever sent this, it was not our control plane: nothing in it is believed but a short Retry-After.
             raise IntakeError(
                 f"an unsigned reply, HTTP {reply.status}: {likely_cause(reply.status, self._peer.proxy)} ({error})",
-                reaction=Reaction.RETRY,
+                # To send less at once forgets nothing, so that much is believed of a proxy that limits sizes.
+                reaction=Reaction.SPLIT if reply.status == 413 else Reaction.RETRY,
                 status=reply.status,
                 retry_after=retry_after_seconds(reply.headers.get("Retry-After")),
+                signed=False,
             ) from error
         self.last_signed_reply_ns = self._clock.monotonic_ns()
         self.clock_offset = offset_of(date - self._clock.now())

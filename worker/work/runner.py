@@ -116,7 +116,7 @@ class Runner:
             log.exception("a bug of the worker ended a run", extra={"action": "run_crashed", "test": test.public_id})
             reason = "the worker failed while it ran this test; its log has the details"
             failure = Failure(FailureCode.INTERNAL_ERROR, reason)
-            return self._result(test, Verdict(failure=failure), _NOTHING, occasion)
+            return self._result(test, Verdict(failure=failure), _NOTHING, occasion, trouble=reason)
 
     async def _run(self, test: APITest, occasion: _Occasion) -> Result:
         started = _Start(self._clock.now(), self._clock.monotonic_ns())

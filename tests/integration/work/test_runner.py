@@ -119,6 +119,7 @@ async def test_a_bug_of_the_worker_costs_one_result_and_leaves_a_trace(
     assert result.failure is not None
     assert result.failure.code.value == "INTERNAL_ERROR"
     assert "a bug" not in result.failure.message
+    assert result.unhealthy == result.failure.message, "the probe's trouble is never the target's"
     assert [getattr(record, "action", "") for record in caplog.records] == ["run_crashed"]
 
 

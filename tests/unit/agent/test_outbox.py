@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import orjson
 import pytest
 
@@ -15,7 +16,16 @@ from tests.support.clock import FakeClock
 from tests.support.intake import FakeIntake
 from tests.support.waiting import until
 from worker.agent.journal.rejected import set_aside
-from worker.agent.outbox import GATHER, MAX_BATCH_BYTES, MAX_BATCH_ITEMS, MAX_WAITING_ITEMS, Delivery, Outbox
+from worker.agent.outbox import (
+    GATHER,
+    HURRIED,
+    LATE,
+    MAX_BATCH_BYTES,
+    MAX_BATCH_ITEMS,
+    MAX_WAITING_ITEMS,
+    Delivery,
+    Outbox,
+)
 from worker.apitest import bounds
 from worker.intake.backoff import Backoff
 from worker.intake.client import IntakeError
@@ -224,6 +234,74 @@ async def test_a_full_outbox_says_so() -> None:
     assert not bench.outbox.is_full
     bench.outbox.put(item("one more"))
     assert bench.outbox.is_full
+
+
+def too_large_for_a_proxy() -> IntakeError:
+    return IntakeError("an unsigned reply, HTTP 413", reaction=Reaction.SPLIT, status=413, signed=False)
+
+
+async def test_a_proxy_that_limits_sizes_gets_smaller_batches_and_makes_nothing_forgotten(tmp_path: Path) -> None:
+    """Whatever is larger than its limit is refused, unsigned, for as long as it is."""
+    bench = Bench(tmp_path)
+    push = bench.intake.push
+
+    async def limited(items: Sequence[ResultItem]) -> ResultsReply:
+        if sum(len(one.outcome) for one in items) > 1000:
+            bench.intake.replies.append(too_large_for_a_proxy())
+        return await push(items)
+
+    bench.intake.push = limited  # type: ignore[method-assign]
+    async with running(bench):
+        for name in "abcde":
+            bench.outbox.put(item(name, size=300))
+        bench.outbox.put(item("with a body", body="x" * 5000))
+        whole = msgspec.Raw(b'"' + b"x" * 5000 + b'"')  # nothing to leave out
+        bench.outbox.put(msgspec.structs.replace(item("hopeless"), outcome=whole))
+        bench.outbox.put(item("behind it"))
+        await bench.clock.advance(5)
+        assert {one.result for one in bench.deliveries} == {*"abcde", "with a body", "behind it"}
+        assert bench.outbox.leases == ("lease-hopeless",), "only a signed reply may make it forget"
+    assert list(tmp_path.iterdir()) == []
+
+
+async def test_a_result_without_its_body_is_whole_again_where_only_a_proxy_refused_it() -> None:
+    bench = Bench()
+    bench.intake.replies.extend([too_large_for_a_proxy(), refusal(Reaction.RETRY)])
+    async with running(bench):
+        bench.outbox.put(item("a", body="very long"))
+        await bench.clock.advance(3)
+    bodies = [orjson.loads(bytes(one.outcome))["response"]["body"] for [one] in bench.intake.pushes]
+    assert bodies == ["very long", "", "very long"]
+
+
+async def test_a_result_that_waits_too_long_is_late_until_it_is_delivered() -> None:
+    bench = Bench()
+    bench.intake.replies.extend([refusal(Reaction.RETRY)] * 5)
+    async with running(bench):
+        bench.outbox.put(item("a"))
+        await bench.clock.advance(LATE)
+        bench.outbox.put(item("b"))
+        late = [bench.outbox.is_late]
+        await bench.clock.advance(0.1)
+        late.append(bench.outbox.is_late)
+        await bench.clock.advance(60)
+        assert bench.outbox.waiting == 0
+        assert [*late, bench.outbox.is_late] == [False, True, False]
+
+
+async def test_a_flush_wakes_what_backs_off_and_hurries_from_then_on() -> None:
+    bench = Bench()
+    bench.intake.replies.extend([refusal(Reaction.RETRY, retry_after=60)] * 3)
+    async with running(bench):
+        bench.outbox.put(item("a"))
+        await bench.clock.advance(1)
+        assert len(bench.intake.pushes) == 1
+        flushing = asyncio.ensure_future(bench.outbox.flush())
+        await bench.clock.settle()
+        assert len(bench.intake.pushes) == 2
+        await bench.clock.advance(2 * HURRIED)
+        await asyncio.wait_for(flushing, 1)
+    assert len(bench.intake.pushes) == 4
 
 
 async def test_a_waiting_result_can_be_sent_under_a_newer_lease() -> None:

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
 
+from controlplane.leases import LEASE_TTL, lease_of
 from tests.support.clock import FakeClock
 from tests.support.intake import FakeIntake
 from tests.support.jobs import job
 from worker.agent.inflight import InFlight, starts_after
-from worker.agent.outbox import Outbox
-from worker.agent.poller import COALESCE, UNREADABLE_PAUSE, Cadence, Poller
+from worker.agent.outbox import LATE, Outbox
+from worker.agent.poller import COALESCE, LONGEST_WAIT, UNREADABLE_PAUSE, Cadence, Poller
 from worker.agent.slots import Slots
 from worker.agent.work import Work
 from worker.errors import EnvelopeError
 from worker.intake.backoff import Backoff
 from worker.intake.client import SLOWED_DOWN, IntakeError
 from worker.intake.replies import Reaction
-from worker.wire.messages import Job, Jobs
+from worker.wire import messages
+from worker.wire.messages import MAX_LEASES, Job, Jobs, Pull, ResultItem, raw
 
 
 class Bench:
@@ -120,6 +123,59 @@ async def test_a_result_that_waits_to_be_pushed_is_still_held() -> None:
         await bench.clock.advance(1)
         assert bench.intake.pulls[-1].holding == ("lease-a",)
         assert bench.intake.pulls[-1].free_slots == 3
+
+
+async def test_a_result_that_waits_is_named_as_finished_and_a_run_is_not() -> None:
+    async with polling() as bench:
+        bench.intake.jobs.append(Jobs(jobs=(job("a"), job("b"))))
+        bench.intake.replies.append(IntakeError("down", reaction=Reaction.RETRY))
+        await bench.clock.advance(1)
+        await bench.end("a")
+        await bench.clock.advance(1)
+        assert set(bench.intake.pulls[-1].holding) == {"lease-a", "lease-b"}
+        assert bench.intake.pulls[-1].finished == ("lease-a",)
+
+
+async def test_a_worker_that_cannot_deliver_takes_nothing_and_says_so() -> None:
+    async with polling() as bench:
+        bench.outbox.put(ResultItem(result="r", job="j", lease="l", outcome=raw({})))
+        await bench.clock.advance(LATE)
+        await bench.clock.advance(1.5)
+        before, after = bench.intake.pulls[-3], bench.intake.pulls[-1]
+        assert [(pull.free_slots, pull.degraded) for pull in (before, after)] == [(3, None), (0, "outbox")]
+
+
+async def test_no_more_is_taken_than_a_pull_can_name_and_a_full_one_can_be_read() -> None:
+    lease = lease_of(str(uuid.uuid4()), 100)
+    async with polling(size=50, at_most=50) as bench:
+        bench.intake.jobs.append(Jobs(jobs=tuple(job(str(number), lease=lease) for number in range(20))))
+        await bench.clock.advance(1)
+        for number in range(MAX_LEASES - 30):
+            bench.outbox.put(ResultItem(result=f"r{number}", job=f"j{number}", lease=lease, outcome=raw({})))
+        await bench.clock.advance(1)
+        assert bench.intake.pulls[-1].free_slots == 10
+        for number in range(MAX_LEASES):
+            bench.inflight.give_back(f"{lease}{number}")
+            bench.outbox.put(ResultItem(result=f"s{number}", job=f"s{number}", lease=lease, outcome=raw({})))
+        await bench.clock.advance(1)
+        fullest = bench.intake.pulls[-1]
+        assert (fullest.free_slots, fullest.degraded) == (0, "outbox")
+        assert len(fullest.holding) == len(fullest.finished) == MAX_LEASES
+        assert messages.decode(Pull, messages.encode(fullest)) == fullest
+        assert len(messages.encode(fullest)) <= messages.MAX_PULL_BYTES
+
+
+async def test_only_the_first_pull_of_a_process_says_that_it_has_started() -> None:
+    async with polling() as bench:
+        bench.intake.jobs.append(IntakeError("down", reaction=Reaction.RETRY))
+        await bench.clock.advance(5)
+        assert [pull.restarted for pull in bench.intake.pulls[:3]] == [True, False, False]
+
+
+def test_a_failing_poller_asks_again_well_within_the_lease() -> None:
+    backoff = Backoff(lambda _, high: high, longest=LONGEST_WAIT, longest_asked=LONGEST_WAIT)
+    assert max(backoff.next(60.0) for _ in range(50)) == LONGEST_WAIT
+    assert LONGEST_WAIT * 1000 + 1000 < LEASE_TTL / 2
 
 
 async def test_more_due_and_slots_free_means_at_once_again() -> None:
