@@ -327,7 +327,7 @@ CODED: tuple[tuple[str, tuple[str, ...], Callable[[], bytes], str], ...] = (
     ("a window of 2 GiB", ("zstd",), vast_window, "not valid zstd"),
     ("half a gzip", ("gzip",), lambda: gzip_bomb()[:1000], "not valid gzip"),
     ("five codings", ("gzip",) * 5, gzip_bomb, "5 times"),
-    ("a coding that is none", ("x-none",), whole("abc"), "not known"),
+    ("a coding that is none", ("x-none",), whole("abc"), "sha256 is ba7816bf"),
     ("random bytes as brotli", ("br",), whole(bytes(range(256)) * 100), "not valid br"),
 )
 
