@@ -1,45 +1,72 @@
 """Bytes → text by the charset that a response declares, from a closed table: a label from outside chooses no codec of Python's.
 
-The table is the part of the WHATWG Encoding standard that servers still send. Without a label, or with an unknown one, a body
-that is valid UTF-8 is UTF-8, and every other is windows-1252, as browsers have it. Undecodable bytes become U+FFFD.
+Labels are those of the WHATWG Encoding standard; a codec of Python's stands for each encoding. The order is that of browsers: a
+byte-order mark, Content-Type, then what an HTML or XML document declares itself. Otherwise a body that is valid UTF-8 is
+UTF-8, and every other is windows-1252. Undecodable bytes become U+FFFD.
 """
 
 from __future__ import annotations
 
 import codecs
+import re
 
-_LABELS = {
-    "utf-8": "utf-8 utf8 unicode-1-1-utf-8 utf8mb4",
-    "cp1252": "windows-1252 cp1252 x-cp1252 iso-8859-1 iso8859-1 iso_8859-1 latin1 l1 us-ascii ascii iso-ir-100",
-    "iso8859-2": "iso-8859-2 latin2 l2",
-    "iso8859-5": "iso-8859-5",
-    "iso8859-7": "iso-8859-7",
-    "iso8859-8": "iso-8859-8",
-    "iso8859-9": "iso-8859-9 latin5 l5 windows-1254 cp1254",
-    "iso8859-15": "iso-8859-15 latin9 latin-9",
-    "cp1250": "windows-1250 cp1250",
-    "cp1251": "windows-1251 cp1251",
-    "cp1253": "windows-1253 cp1253",
-    "cp1255": "windows-1255 cp1255",
-    "cp1256": "windows-1256 cp1256",
-    "cp1257": "windows-1257 cp1257",
-    "cp1258": "windows-1258 cp1258",
-    "koi8-r": "koi8-r koi8",
+from webencodings.labels import LABELS  # type: ignore[import-untyped]
+
+_CODECS = {
+    "utf-8": "utf-8",
+    "ibm866": "cp866",
+    "iso-8859-2": "iso8859-2",
+    "iso-8859-3": "iso8859-3",
+    "iso-8859-4": "iso8859-4",
+    "iso-8859-5": "iso8859-5",
+    "iso-8859-6": "iso8859-6",
+    "iso-8859-7": "iso8859-7",
+    "iso-8859-8": "iso8859-8",
+    "iso-8859-8-i": "iso8859-8",
+    "iso-8859-10": "iso8859-10",
+    "iso-8859-13": "iso8859-13",
+    "iso-8859-14": "iso8859-14",
+    "iso-8859-15": "iso8859-15",
+    "iso-8859-16": "iso8859-16",
+    "koi8-r": "koi8-r",
     "koi8-u": "koi8-u",
-    "gb18030": "gb18030 gbk gb2312 x-gbk",
-    "big5hkscs": "big5 big5-hkscs",
-    "euc-jp": "euc-jp x-euc-jp",
-    "iso2022-jp": "iso-2022-jp",
-    "cp932": "shift_jis shift-jis sjis windows-31j x-sjis ms932",
-    "cp949": "euc-kr ks_c_5601-1987 windows-949",
-    "utf-16-le": "utf-16 utf-16le",
-    "utf-16-be": "utf-16be",
+    "macintosh": "mac-roman",
+    "x-mac-cyrillic": "mac-cyrillic",
+    "windows-874": "cp874",
+    "windows-1250": "cp1250",
+    "windows-1251": "cp1251",
+    "windows-1252": "cp1252",
+    "windows-1253": "cp1253",
+    "windows-1254": "cp1254",
+    "windows-1255": "cp1255",
+    "windows-1256": "cp1256",
+    "windows-1257": "cp1257",
+    "windows-1258": "cp1258",
+    "gbk": "gb18030",
+    "gb18030": "gb18030",
+    "big5": "big5hkscs",
+    "euc-jp": "euc-jp",
+    "iso-2022-jp": "iso2022-jp",
+    "shift_jis": "cp932",
+    "euc-kr": "cp949",
+    "utf-16be": "utf-16-be",
+    "utf-16le": "utf-16-le",
 }
-CODECS = {label: codec for codec, labels in _LABELS.items() for label in labels.split()}
+"""The standard's encodings but `replacement` and `x-user-defined`, which hold no text."""
+_OF_DATABASES = {"utf8mb4": "utf-8"}
+"""Labels that are nobody's standard and are sent all the same."""
+CODECS = {label: codec for label, name in LABELS.items() if (codec := _CODECS.get(name)) is not None} | _OF_DATABASES
 """Label in lower case → name of the codec."""
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _BUILT_IN = frozenset(("utf-8", "cp1252"))
+_BLANKS = "\t\n\x0c\r "
+"""The white space of the standard, around labels."""
+
+_DECLARATION = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._:-]+)""")
+_CHARSET = re.compile(rb"""charset\s*=\s*["']?\s*([a-z0-9._:-]+)""")
+_SNIFFED = 1024
+"""Bytes in which a document declares its encoding (HTML, "prescan a byte stream"; an XML declaration comes first of all)."""
 
 
 def declared(content_type: str) -> str | None:
@@ -47,16 +74,16 @@ def declared(content_type: str) -> str | None:
     for parameter in content_type.split(";")[1:]:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset":
-            return CODECS.get(value.strip().strip("\"'").lower())
+            return CODECS.get(value.strip().strip("\"'").strip(_BLANKS).lower())
     return None
 
 
 def decode(body: bytes, content_type: str) -> str:
-    """The text of *body*; a byte-order mark wins over the label and is not part of the text."""
+    """The text of *body*; a byte-order mark is not part of it."""
     for mark, codec in _BOMS:
         if body.startswith(mark):
             return body[len(mark) :].decode(codec, "replace")
-    codec_name = declared(content_type)
+    codec_name = _said(body, content_type)
     if codec_name is not None:
         return body.decode(codec_name, "replace")
     try:
@@ -65,12 +92,46 @@ def decode(body: bytes, content_type: str) -> str:
         return body.decode("cp1252", "replace")
 
 
-def is_built_in(content_type: str) -> bool:
+def is_html(body: bytes, content_type: str) -> bool:
+    """True for HTML by the content type where it says, else by how the body begins."""
+    essence = content_type.partition(";")[0].strip().lower()
+    if essence == "text/html":
+        return True
+    if essence.endswith(("/xml", "+xml")):
+        return False
+    start = body[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    return start.startswith((b"<!doctype html", b"<html"))
+
+
+def is_built_in(body: bytes, content_type: str) -> bool:
     """True when the codec is built in: the first use of another one reads a module from disk."""
-    return declared(content_type) in (None, *_BUILT_IN)
+    return _said(body, content_type) in (None, *_BUILT_IN)
 
 
 def load() -> None:
     """Make every codec of the table ready, for a process that will not be able to open files later."""
-    for codec in _LABELS:
+    for codec in set(CODECS.values()):
         codecs.lookup(codec)
+
+
+def _said(body: bytes, content_type: str) -> str | None:
+    """The codec by Content-Type, or else by the document itself.
+
+    A document that says in ASCII that it is UTF-16 is UTF-8 (HTML, "prescan", 16).
+    """
+    codec = declared(content_type)
+    if codec is not None:
+        return codec
+    start = body[:_SNIFFED]
+    found = _of_meta(start.lower()) if is_html(body, content_type) else _DECLARATION.search(start)
+    codec = None if found is None else CODECS.get(found.group(1).decode("ascii").lower())
+    return "utf-8" if codec in ("utf-16-le", "utf-16-be") else codec
+
+
+def _of_meta(start: bytes) -> re.Match[bytes] | None:
+    """The first charset inside a `meta` tag of *start*, in lower case; not one pattern, whose work would be quadratic."""
+    for found in _CHARSET.finditer(start):
+        tag = start.rfind(b"<meta", 0, found.start())
+        if tag >= 0 and start.find(b">", tag, found.start()) < 0:
+            return found
+    return None

@@ -28,7 +28,9 @@ def is_plain(response: ProbeResponse | None) -> bool:
     """True: `preview_of` may be called in place. False: it belongs in a process that can be killed."""
     if not isinstance(response, HTTPResponse):
         return True
-    return not content.to_undo(response.content_encodings) and charset.is_built_in(_content_type(response))
+    return not content.to_undo(response.content_encodings) and charset.is_built_in(
+        response.body, _content_type(response)
+    )
 
 
 def needs_evaluator(test: APITest, response: ProbeResponse | None) -> bool:

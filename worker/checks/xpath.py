@@ -6,7 +6,6 @@ expressions are Python's, without a limit. lxml has no time-out: this belongs in
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from typing import Any
 
@@ -19,10 +18,6 @@ from worker.checks.limits import MAX_PATH
 from worker.checks.values import JSON
 
 _EXSLT = "http://exslt.org/"
-_DECLARATION = re.compile(rb"""^\s*<\?xml[^>]*?encoding\s*=\s*["']([A-Za-z0-9._-]+)""")
-_META = re.compile(rb"""<meta[^>]*?charset\s*=\s*["']?\s*([A-Za-z0-9._:-]+)""", re.IGNORECASE)
-_SNIFFED = 1024
-"""Bytes in which a document declares its encoding (HTML, "prescan a byte stream"; an XML declaration comes first of all)."""
 _STRING = etree.XPath("string()", smart_strings=False, regexp=False)
 
 
@@ -60,10 +55,11 @@ def _value(node: Any) -> JSON:
 
 
 def _document(evidence: Evidence) -> etree._Element:
-    body, content_type = evidence.body(), evidence.content_type()
-    if _is_html(body, content_type):
+    """Of the body's text, which every other assertion looks at too; in UTF-8, for libxml2's own converters may need files."""
+    text = evidence.text().encode()
+    if charset.is_html(evidence.body(), evidence.content_type()):
         parser: Any = etree.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False)
-        return _parsed(_as_utf8(body, content_type, _META), parser, "HTML")
+        return _parsed(text, parser, "HTML")
     parser = etree.XMLParser(
         encoding="utf-8",
         resolve_entities=False,
@@ -72,16 +68,7 @@ def _document(evidence: Evidence) -> etree._Element:
         dtd_validation=False,
         huge_tree=False,
     )
-    return _parsed(_as_utf8(body, content_type, _DECLARATION), parser, "XML")
-
-
-def _as_utf8(body: bytes, content_type: str, declaration: re.Pattern[bytes]) -> bytes:
-    """The document in UTF-8: its own converters may need files. The content type wins over what the document declares."""
-    if charset.declared(content_type) is None:
-        found = declaration.search(body[:_SNIFFED])
-        if found is not None:
-            content_type = f"text/plain; charset={found.group(1).decode('latin-1')}"
-    return charset.decode(body, content_type).encode()
+    return _parsed(text, parser, "XML")
 
 
 def _parsed(body: bytes, parser: Any, kind: str) -> etree._Element:
@@ -94,14 +81,3 @@ def _parsed(body: bytes, parser: Any, kind: str) -> etree._Element:
     if root is None:
         raise JudgementError(f"the body is not valid {kind}: it has no element")
     return root
-
-
-def _is_html(body: bytes, content_type: str) -> bool:
-    """By the content type where it says, else by how the body begins."""
-    essence = content_type.partition(";")[0].strip().lower()
-    if essence == "text/html":
-        return True
-    if essence.endswith(("/xml", "+xml")):
-        return False
-    start = body[:512].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
-    return start.startswith((b"<!doctype html", b"<html"))
