@@ -152,7 +152,7 @@ class Outbox:
 
     @property
     def is_late(self) -> bool:
-        """Whether the oldest result has waited for longer than `LATE`."""
+        """Tell if the oldest result has waited for longer than `LATE`."""
         oldest = next(iter(self._since_ns.values()), None)
         return oldest is not None and self._clock.monotonic_ns() - oldest > LATE * 1e9
 

@@ -23,7 +23,8 @@ async def test_it_is_confined_has_its_own_arguments_and_loads_nothing_but_the_sa
     assert introduction["arguments"] == ["one", "two"]
     assert set(introduction["missing"]) <= MAY_BE_MISSING
     assert {name for name in introduction["modules"] if not name.startswith("worker.sandbox")} == {
-        "worker.program.hardening"
+        "worker.program",
+        "worker.program.hardening",
     }
 
 
