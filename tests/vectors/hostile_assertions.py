@@ -154,15 +154,15 @@ JSON_PATHS: tuple[tuple[str, str, Callable[[], bytes], str], ...] = (
 )
 
 JSON_DOCUMENTS: tuple[tuple[str, Callable[[], bytes], str], ...] = (
-    ("a hundred thousand arrays deep", whole("[" * 100_000 + "]" * 100_000), "not valid JSON"),
-    ("a million objects deep", whole('{"a":' * 800_000 + "1"), "not valid JSON"),
+    ("a hundred thousand arrays deep", whole("[" * 100_000 + "]" * 100_000), "more than 2500 levels"),
+    ("a million objects deep", whole('{"a":' * 800_000 + "1"), "more than 2500 levels"),
     ("a million members", large('"a":1,', '"a":2}', "{"), "is 2, not|TIMEOUT"),
     ("two million elements", large("1,", "1]", "["), "finds nothing|TIMEOUT"),
     ("arrays of arrays", large("[[[[1]]]],", "1]", "["), "finds nothing|TIMEOUT"),
     (
         "a number of a million digits",
         whole('{"a":' + "9" * 1_000_000 + "}"),
-        "not valid JSON|is inf|is 9|not more|TIMEOUT",
+        "not valid JSON|is Infinity|is 9|not more|TIMEOUT",
     ),
     ("a number with a vast exponent", whole('{"a":1e999999999}'), "not valid JSON|not|is inf"),
     ("a fraction of a million digits", whole('{"a":0.' + "3" * 1_000_000 + "}"), "is 0.3"),
