@@ -42,7 +42,7 @@ def _as_javascript_reads_it(text: str, reason: str) -> JSON:
             if _SURROGATE_ESCAPE.search(text) is not None:
                 value = json.loads(_SURROGATE.sub("\ufffd", json.dumps(value, ensure_ascii=False)))
     except RecursionError as error:
-        raise JudgementError(f"the body is JSON of more than {MAX_NESTING} levels") from error
+        raise JudgementError(f"the body is nested to more than {MAX_NESTING} levels, and not read as JSON") from error
     except ValueError as error:
         reason = f"the body is not valid JSON: {reason}" if text.strip() else "the body is empty, not JSON"
         raise JudgementError(reason) from error

@@ -151,7 +151,7 @@ def test_a_path_that_does_not_says_why(assertion: dict[str, Any], actual: object
         (b"<html>", "the body is not valid JSON: "),
         (b'{"a": NaN}', "the body is not valid JSON: "),
         (b'{"a": 1', "the body is not valid JSON: "),
-        (b"[" * 100_000, "the body is JSON of more than 2500 levels"),
+        (b"[" * 100_000, "the body is nested to more than 2500 levels"),
     ],
 )
 def test_a_body_that_is_no_json_satisfies_no_path(body: bytes, reason: str) -> None:
