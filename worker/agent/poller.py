@@ -21,7 +21,7 @@ from worker.clock import Clock
 from worker.intake.backoff import Backoff
 from worker.intake.client import MAX_SIGNINGS, TIMEOUT, IntakeError, UnreadableBatch
 from worker.text import counted
-from worker.wire.messages import MAX_JOBS, MAX_LEASES, VERSION, Jobs, Pull
+from worker.wire.messages import MAX_LEASES, VERSION, Jobs, Pull
 
 log = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ class Poller:
         taken = self._slots.take(wanted)
         used = 0
         # All of them together fit one pull; the next ones name the rest.
-        release = self._inflight.given_back[: max(1, min(MAX_JOBS, MAX_LEASES - len(holding)))]
+        release = self._inflight.given_back[: max(1, MAX_LEASES - len(holding))]
         message = Pull(
             version=VERSION,
             agent=self._agent,

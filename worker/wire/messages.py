@@ -26,8 +26,6 @@ MAX_LEASES = 10_000
 
 MAX_LAST = 2**52
 """The greatest number that a refusal may name: half of what a request may bear, so that its worker can always count on."""
-MAX_JOBS = MAX_LEASES
-"""Jobs of one reply: as many as a pull can name, so that all of them can be given back."""
 
 Identifier = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"\A[!-~]+\Z")]
 """Printable ASCII without blanks: it goes through logs, headers and databases as it is."""
@@ -76,9 +74,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
 class Jobs(msgspec.Struct, frozen=True, kw_only=True):
     """Control plane → worker, sealed as `pl-jobs`. `cancel` names leases whose runs are no longer wanted."""
 
-    jobs: Annotated[tuple[Job, ...], msgspec.Meta(max_length=MAX_JOBS)] = ()
+    jobs: Annotated[tuple[Job, ...], msgspec.Meta(max_length=MAX_LEASES)] = ()
     more: bool = False
-    cancel: Annotated[tuple[Identifier, ...], msgspec.Meta(max_length=MAX_JOBS)] = ()
+    cancel: Annotated[tuple[Identifier, ...], msgspec.Meta(max_length=MAX_LEASES)] = ()
 
 
 class ResultItem(msgspec.Struct, frozen=True, kw_only=True):
