@@ -86,8 +86,7 @@ async def test_nothing_to_judge_needs_no_evaluator(pool: Evaluators) -> None:
 async def test_python_code_is_interrupted_and_its_evaluator_survives(pool: Evaluators) -> None:
     evaluation = await do(pool, "pid", "spin", "swallow", "pid")
     assert reasons(evaluation) == [None, *["it was not judged within 150 ms"] * 2, None]
-    assert evaluation.results[0].actual == evaluation.results[3].actual
-    assert pool.killed == 0
+    assert evaluation.results[0].actual == evaluation.results[3].actual, "it is the same process"
 
 
 async def test_native_code_is_killed_and_only_its_own_assertion_pays(pool: Evaluators) -> None:
