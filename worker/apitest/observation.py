@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from worker.outcome.failure import Failure
 from worker.outcome.phases import Timings
 from worker.outcome.resolution import Resolution
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProbeResponse:
+class ProbeResponse(Struct, frozen=True, kw_only=True):
     """The base of each protocol's response; their classes stand in `protocols`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
+class Observation(Struct, frozen=True, kw_only=True):
     """Everything a prober reports. A failed probe is a value: *failure* says why, *timings* hold every phase that ran.
 
     A failure does not exclude a response: a refused TCP connection is both, and the verdict decides which one counts.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any
+
+from msgspec import Struct
 
 from worker.outcome.failure import Failure, FailureCode
 from worker.outcome.phases import Timings
@@ -18,8 +19,7 @@ class Status(Enum):
     """The run could not start in its period; recorded, never dropped."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssertionResult:
+class AssertionResult(Struct, frozen=True, kw_only=True):
     """One assertion's outcome. *expected* is text (the reference system prints targets so), *actual* keeps its type, cut.
 
     *code* is set where a limit kept the assertion from being judged and the list of codes has a name for that limit; it is
@@ -51,16 +51,14 @@ class AssertionResult:
         return {k: v for k, v in pairs.items() if v is not None} | {"actual": self.actual, "valid": self.valid}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BodyPreview:
+class BodyPreview(Struct, frozen=True, kw_only=True):
     """The beginning of a body as text. *is_cut*: there is more of it."""
 
     text: str
     is_cut: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(Struct, frozen=True, kw_only=True):
     """The meaning of an observation: assertion by assertion, and the failure that decides.
 
     *preview* is set where the body had to be decoded in an evaluator, with the assertions on it.
@@ -75,8 +73,7 @@ class Verdict:
         return self.failure is None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class Result(Struct, frozen=True, kw_only=True):
     """One finished job. Times are UTC; *unhealthy* names the worker's own trouble while it ran, None if there was none."""
 
     test_public_id: str
@@ -84,7 +81,7 @@ class Result:
     test_subtype: str
     test_version: int
     status: Status
-    timings: Timings = field(default_factory=Timings)
+    timings: Timings = Timings()
     failure: Failure | None = None
     assertions: tuple[AssertionResult, ...] = ()
     resolution: dict[str, Any] | None = None

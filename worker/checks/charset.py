@@ -71,6 +71,8 @@ _SNIFFED = 1024
 
 def declared(content_type: str) -> str | None:
     """The codec of a Content-Type's charset parameter (RFC 9110 §8.3.1), None where it has no known one."""
+    if ";" not in content_type:
+        return None
     for parameter in content_type.split(";")[1:]:
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset":

@@ -70,7 +70,7 @@ def too_large(cap: int) -> JudgementError:
 def to_undo(codings: Sequence[str]) -> list[str]:
     """Names of the codings that are undone, in the order in which they were applied; none where one is not known."""
     names = _names(codings)
-    return names if all(name in _CODINGS for name in names) else []
+    return names if _CODINGS.keys() >= set(names) else []
 
 
 def unknown(codings: Sequence[str]) -> list[str]:
@@ -79,6 +79,8 @@ def unknown(codings: Sequence[str]) -> list[str]:
 
 
 def _names(codings: Sequence[str]) -> list[str]:
+    if not codings:
+        return []  # most bodies
     names = (name.strip(" \t").lower() for name in codings)
     return [name for name in names if name not in ("", "identity")]
 

@@ -56,4 +56,4 @@ def preview_of(response: ProbeResponse | None) -> BodyPreview | None:
 
 
 def _content_type(response: HTTPResponse) -> str:
-    return ", ".join(value for name, value in response.headers if name.lower() == "content-type")
+    return ", ".join([value for name, value in response.headers if name.lower() == "content-type"])

@@ -7,9 +7,9 @@ assertions that do not hold; assertions that hit a limit which has a code of its
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import orjson
+from msgspec.structs import replace
 
 from worker.apitest.assertion import Assertion, Comparison, Subject
 from worker.apitest.definition import APITest

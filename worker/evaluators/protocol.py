@@ -9,10 +9,10 @@ responses travel with the name of their dataclass, so that a new kind needs noth
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated, Any, Final, Literal, TypeAlias, get_args
 
 import msgspec
+from msgspec.structs import replace
 
 from worker.apitest.assertion import Assertion
 from worker.apitest.observation import Observation, ProbeResponse

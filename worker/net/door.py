@@ -9,8 +9,9 @@ each attempt is recorded; there is no racing. The caller bounds the whole by the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache, partial
+
+from msgspec import Struct
 
 from worker.egress.hosts import Address, Host, Name, parse_host
 from worker.egress.nameserver import Nameserver
@@ -30,8 +31,7 @@ from worker.net.tunnel import Tunnels
 from worker.outcome.failure import FailureCode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TLSSettings:
+class TLSSettings(Struct, frozen=True, kw_only=True):
     """*server_name* is sent as SNI and looked for in the certificate; without *verify* anything is accepted, and
     still timed.
     """
@@ -40,8 +40,7 @@ class TLSSettings:
     verify: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
+class Endpoint(Struct, frozen=True, kw_only=True):
     """*host* as the test writes it: a name, or an address with or without brackets."""
 
     host: str

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 
 class FailureCode(Enum):
@@ -37,8 +38,7 @@ class FailureCode(Enum):
     WEBSOCKET = "WEBSOCKET"
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(Struct, frozen=True):
     """*message* is for people and names no internal address that the policy refused."""
 
     code: FailureCode

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Handshake:
+class Handshake(Struct, frozen=True, kw_only=True):
     """*protocol* (`TLSv1.2`) and *cipher* (`AES256-SHA`, `TLS_AES_256_GCM_SHA384`) under OpenSSL's names."""
 
     protocol: str

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 NANOSECONDS_PER_TENTH = 100_000
 """A tenth of a millisecond, the printed resolution of the reference system."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timings:
+class Timings(Struct, frozen=True):
     """Phase name → duration in tenths of a millisecond, in the order in which the phases ran."""
 
     tenths: tuple[tuple[str, int], ...] = ()

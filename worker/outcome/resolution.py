@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+
+class Attempt(Struct, frozen=True, kw_only=True):
     """One address tried. *error* is None for the one that worked; *elapsed_tenths* in tenths of a millisecond."""
 
     address: str
@@ -20,8 +20,7 @@ class Attempt:
         return seen | ({"error": self.error} if self.error else {})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolution:
+class Resolution(Struct, frozen=True, kw_only=True):
     """*server* answered the look-up (None for a literal or the host's resolver), *address* was dialled."""
 
     server: str | None = None

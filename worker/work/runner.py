@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import orjson
+from msgspec import Struct, structs
 
 from worker.apitest.assertion import Assertion
 from worker.apitest.definition import APITest
@@ -53,16 +54,14 @@ class RunLimits:
     checks: AssertionLimits
 
 
-@dataclass(frozen=True, slots=True)
-class _Occasion:
+class _Occasion(Struct, frozen=True):
     """The times at which the run was due and this worker got it; both None for a run at the command line."""
 
     scheduled_at: datetime | None
     leased_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Start:
+class _Start(Struct, frozen=True):
     at: datetime
     monotonic_ns: int
 
@@ -105,7 +104,7 @@ class Runner:
             failure = Failure(FailureCode.INVALID_TEST, str(test))
             return self._result(_UNREADABLE, Verdict(failure=failure), _NOTHING, occasion)
         if waited_ms > job.start_by:
-            return replace(self._result(test, _UNJUDGED, _NOTHING, occasion), status=Status.MISSED)
+            return structs.replace(self._result(test, _UNJUDGED, _NOTHING, occasion), status=Status.MISSED)
         return await self.run(test, occasion)
 
     async def run(self, test: APITest, occasion: _Occasion = _NONE) -> Result:

@@ -7,11 +7,11 @@ nothing, and each run asks once for each address family: what was judged is what
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import replace
 from itertools import permutations
 
 import pytest
 import pytest_asyncio
+from msgspec.structs import replace
 
 from tests.integration.egress.listeners import Listeners
 from tests.integration.egress.siege import CLOCK, LIMITS

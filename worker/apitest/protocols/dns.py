@@ -41,8 +41,7 @@ class DNSAnswer:
     ttl: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DNSAnswers(ProbeResponse):
+class DNSAnswers(ProbeResponse, frozen=True, kw_only=True):
     answers: tuple[DNSAnswer, ...]
 
 

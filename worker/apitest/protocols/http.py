@@ -53,8 +53,7 @@ class HTTPRequest(ProbeRequest):
     allow_insecure: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HTTPResponse(ProbeResponse):
+class HTTPResponse(ProbeResponse, frozen=True, kw_only=True):
     """The last response. *body* is as it came from the wire, still encoded by *content_encodings* (innermost first)."""
 
     url: str

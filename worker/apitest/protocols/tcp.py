@@ -26,8 +26,7 @@ class TCPRequest(ProbeRequest):
     port: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TCPConnection(ProbeResponse):
+class TCPConnection(ProbeResponse, frozen=True, kw_only=True):
     """The end of the connection attempt: one of OUTCOMES."""
 
     outcome: str

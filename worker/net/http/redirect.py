@@ -7,7 +7,7 @@ does not regain them: who controls one hop controls all that come after it.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from worker.net.http.request import Outgoing
 from worker.net.http.url import Target

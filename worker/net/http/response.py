@@ -16,6 +16,7 @@ from typing import TypeAlias, cast
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import HttpProcessingError, HttpResponseParser, RawResponseMessage
 from aiohttp.streams import StreamReader
+from msgspec import Struct
 
 from worker.net.http.body import Body
 from worker.net.http.error import HTTPError
@@ -67,8 +68,7 @@ class HTTPLimits:
     """A redirect to another host takes the author's header fields along, all but those that are secrets by their name."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Response:
+class Response(Struct, frozen=True, kw_only=True):
     """A complete response. *body* is still encoded by *content_encodings* (innermost first).
 
     *headers* are for reading: octets that are UTF-8 are its characters. What is to be sent again is in *raw_headers*.

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from urllib.parse import quote, unquote
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from worker.egress.hosts import WEB_PORTS, parse_host
 from worker.errors import HostError
@@ -48,8 +50,7 @@ _LINE_BREAKS = str.maketrans("", "", "\t\n\r")
 """Removed wherever they stand, so that a URL may be broken into lines."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
+class Target(Struct, frozen=True, kw_only=True):
     """*host* has no brackets and is in lower case; *path* is the origin-form, query included (RFC 9112 §3.2.1)."""
 
     scheme: str
