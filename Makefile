@@ -10,13 +10,14 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' worker/__init__.py)
 
 # Every core of this machine; building images takes longer than all the rest and wants root, so .ci/run does it by itself.
 WORKERS := -n logical --dist worksteal -q
-PYTEST_ARGS ?= $(WORKERS) -m 'not deploy'
+PYTEST_ARGS ?= $(WORKERS) -m 'not deploy and not long'
 
-.PHONY: run test unit test-one check bench image push lock help generate fix
+.PHONY: run test long unit test-one check bench image push lock help generate fix
 
 help:
 	@echo "make run    a control plane, a worker and a target on this machine; results as they come"
 	@echo "make test   all tests but those of the images, with real processes and signals"
+	@echo "make long   the same with the whole of every attack and twenty times the examples, in less than an hour"
 	@echo "make unit   the tests without servers and processes, in less than a minute"
 	@echo "make test-one K=NAME  the tests whose names contain NAME"
 	@echo "make check  style, types, layers"
@@ -33,8 +34,11 @@ run: $(READY)  # Python itself would answer Ctrl-C with a traceback until the de
 test: $(READY)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
+long: $(READY)  # What a change of a bound, a parser or the policy deserves; .ci/run takes a part of each.
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest $(WORKERS) -m 'not deploy'
+
 unit: $(READY)
-	$(BIN)/python -m pytest $(WORKERS) tests/unit
+	$(BIN)/python -m pytest $(WORKERS) -m 'not long' tests/unit
 
 test-one: $(READY)
 	$(BIN)/python -m pytest -m 'not deploy' -k '$(K)'

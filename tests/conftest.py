@@ -8,7 +8,8 @@ import signal
 from hypothesis import HealthCheck, settings
 
 settings.register_profile("project", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("project")
+settings.register_profile("long", parent=settings.get_profile("project"), max_examples=2_000)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "project"))
 
 for name in tuple(os.environ):
     if name.startswith(("DATADOG_", "SYNTHETICS_", "CONTROLPLANE_")):
