@@ -94,6 +94,14 @@ def decode(body: bytes, content_type: str) -> str:
         return body.decode("cp1252", "replace")
 
 
+def without_cut_character(data: bytes) -> bytes:
+    """*data* less the character of UTF-8 that its end cuts; all of it where it is not UTF-8."""
+    try:
+        return data[: codecs.utf_8_decode(data, "strict", False)[1]]  # noqa: FBT003 - not the last piece
+    except UnicodeDecodeError:
+        return data
+
+
 def is_html(body: bytes, content_type: str) -> bool:
     """True for HTML by the content type where it says, else by how the body begins."""
     essence = content_type.partition(";")[0].strip().lower()

@@ -52,6 +52,8 @@ def preview_of(response: ProbeResponse | None) -> BodyPreview | None:
         data, is_cut = content.preview(response.body, response.content_encodings, MAX_KEPT_BODY)
     except JudgementError:
         return None
+    if is_cut:
+        data = charset.without_cut_character(data)
     return BodyPreview(text=charset.decode(data, _content_type(response)), is_cut=is_cut)
 
 

@@ -106,6 +106,14 @@ def test_a_body_of_control_characters_is_bounded_as_it_is_written(body: bytes) -
     assert MAX_KEPT_BODY // 4 < len(json.dumps(kept["body"])) <= 1.5 * MAX_KEPT_BODY + 2
 
 
+@pytest.mark.parametrize("shift", range(4))
+def test_a_body_is_cut_between_characters_and_not_within_one(shift: int) -> None:
+    text = "x" * shift + "€" * MAX_KEPT_BODY
+    kept = reported(http(text.encode()), FAILS)
+    assert kept["body"]
+    assert text.startswith(kept["body"])
+
+
 def test_a_test_that_says_so_keeps_no_body_at_all() -> None:
     assert "body" not in reported(http(b"x"), FAILS, noSavingResponseBody=True)
 
