@@ -17,6 +17,8 @@
     ├── EvaluationError    no evaluator could be had for a test's assertions; becomes an INTERNAL_ERROR result
     ├── JudgementError     (checks.judgement) an assertion that cannot be judged; becomes its result
     ├── TestError          a definition that is not a valid API test; becomes an INVALID_TEST result
+    │   └── TemplateError      templates of a definition that name what has no value; becomes an INVALID_TEST result
+    ├── ExpressionError    (apitest.template) a template's call whose arguments are not valid; becomes a TemplateError
     ├── DoorError          (net.failure) the way to a target did not open; becomes the failure of the run
     │   └── UnreachableError   (net.attempts) one address cannot be reached; the next is tried
     ├── HTTPError          (net.http.error) a request or response that ends an HTTP exchange; becomes the failure of the run
@@ -123,6 +125,10 @@ class TestError(SyntheticsError):
     def __init__(self, errors: Sequence[str]) -> None:
         self.errors = tuple(errors)
         super().__init__("; ".join(self.errors))
+
+
+class TemplateError(TestError):
+    """Templates that cannot be rendered. Each sentence of *errors* names the template and its JSON path, and no value."""
 
 
 class EvaluationError(SyntheticsError):
