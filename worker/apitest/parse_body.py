@@ -22,7 +22,8 @@ from worker.apitest.assertion import (
     XPathAssertion,
 )
 from worker.apitest.parse_target import read_operator, read_target
-from worker.apitest.reading import Node, quote, template
+from worker.apitest.reading import Node, quote
+from worker.apitest.template import first_template
 
 _INNER_OPERATORS = (*CONTENT_OPERATORS, *ORDER_OPERATORS, Operator.IS_UNDEFINED)
 _META_SCHEMAS = {
@@ -75,7 +76,7 @@ def _json_schema(node: Node) -> JSONSchemaAssertion | None:
         target["metaSchema"].requires(f"the meta-schema {quote(dialect)} is not known")
     if not schema:
         return None
-    if template(schema) is None:
+    if first_template(schema) is None:
         try:
             orjson.loads(schema)
         except orjson.JSONDecodeError as error:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 
 from worker.apitest.assertion import ORDER_OPERATORS, Operator, Scalar
-from worker.apitest.reading import Node, perhaps, quote, template
+from worker.apitest.reading import Node, perhaps, quote
+from worker.apitest.template import first_template
 
 _KNOWN_OPERATORS = frozenset(
     {
@@ -76,7 +77,7 @@ def read_scalar(node: Node, *, numeric: bool) -> Scalar:
 def _is_number(value: Scalar) -> bool:
     if not isinstance(value, str):
         return True
-    if template(value) is not None:
+    if first_template(value) is not None:
         return True
     try:
         return len(value) <= 400 and "_" not in value and math.isfinite(float(value))

@@ -8,13 +8,12 @@ text for people is read with `label`, which leaves templates alone.
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from worker.apitest.template import first_template
 from worker.text import nearest, printable
 
-_TEMPLATE = re.compile(r"\{\{[^{}]*\}\}")
 _SHOWN = 60
 """Characters of a foreign value that a sentence repeats."""
 _LARGEST = 1 << 1024
@@ -197,14 +196,8 @@ class Node:
         return None
 
     def note_templates(self, text: str) -> None:
-        if (found := template(text)) is not None:
-            self.requires(f"templates are not there yet ({found})")
-
-
-def template(text: str) -> str | None:
-    """The first `{{ NAME }}` in *text*, cut for a sentence."""
-    found = _TEMPLATE.search(text) if "{{" in text else None
-    return None if found is None else printable(found.group(), _SHOWN)
+        if (found := first_template(text)) is not None:
+            self.requires(f"templates are not there yet ({printable(found, _SHOWN)})")
 
 
 def quote(value: str) -> str:

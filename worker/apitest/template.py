@@ -65,9 +65,9 @@ def render(value: Any, namespace: Namespace, *, path: str = "$", at_most: int = 
     return rendered
 
 
-def first(text: str) -> str | None:
+def first_template(text: str) -> str | None:
     """The first template in *text*, with its braces."""
-    return next((found.group() for found in _templates(text)), None)
+    return next((found.group() for found in _templates(text)), None) if "{{" in text else None
 
 
 def is_name(text: str) -> bool:

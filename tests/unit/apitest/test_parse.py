@@ -575,6 +575,14 @@ def test_a_script_requires_an_update_and_an_empty_one_does_not() -> None:
     assert parse(whole).requires_update == ("config.variablesFromScript: scripts are not there yet",)
 
 
+def test_braces_around_something_else_than_a_name_are_text() -> None:
+    test = parse(definition(body="{{#each items}}{{{'a'}}}{{/each}}"))
+    assert test.requires_update == ()
+    with pytest.raises(TestError) as caught:
+        parse(definition("tcp", port="{{#each}}"))
+    assert caught.value.errors == ("config.request.port: must be a port from 1 to 65535, not '{{#each}}'",)
+
+
 def test_templates_for_people_and_variables_that_nothing_uses_change_nothing() -> None:
     whole = definition() | {"name": "{{ NAME }}", "message": "{{ #is_alert }} x", "tags": ["{{ T }}"]}
     whole["config"]["configVariables"] = [{"name": "NAME", "type": "text", "pattern": "x"}]

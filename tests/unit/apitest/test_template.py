@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.apitest import template
-from worker.apitest.template import ExpressionError, Namespace, render
+from worker.apitest.template import ExpressionError, Namespace, first_template, is_name, render
 from worker.errors import TemplateError, TestError
 
 NAMES = Namespace(
@@ -57,7 +56,7 @@ def test_a_template_becomes_its_value(text: str, rendered: str) -> None:
     ],
 )
 def test_text_that_is_no_template_stays_as_it_is(text: str) -> None:
-    assert template.first(text) is None
+    assert first_template(text) is None
     assert render(text, NAMES) == text
 
 
@@ -145,20 +144,20 @@ def test_text_of_braces_is_rendered_or_refused(text: str) -> None:
     try:
         rendered = render(text, namespace)
     except TemplateError:
-        assert template.first(text) is not None
+        assert first_template(text) is not None
     else:
-        assert (rendered == text) == (template.first(text) is None)
+        assert (rendered == text) == (first_template(text) is None)
 
 
 @pytest.mark.parametrize("text", ["{{" * 200_000, "{{ " + "a " * 100_000, "{{ a(" * 100_000 + "}}" * 100_000])
 def test_hostile_text_costs_no_more_than_its_length(text: str) -> None:
-    assert template.first(text) is None
+    assert first_template(text) is None
 
 
 @pytest.mark.parametrize(
     ("name", "valid"), [("HOST", True), ("a-b c.d", True), ("", False), (" A", False), ("a(1)", False), ("a}", False)]
 )
 def test_a_name_is_what_a_template_can_name(name: str, valid: bool) -> None:
-    assert template.is_name(name) == valid
+    assert is_name(name) == valid
     if valid:
         assert render(f"{{{{ {name} }}}}", Namespace(values={name: "x"})) == "x"
