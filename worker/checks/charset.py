@@ -51,15 +51,22 @@ _CODECS = {
     "euc-kr": "cp949",
     "utf-16be": "utf-16-be",
     "utf-16le": "utf-16-le",
+    "replacement": "replacement",
+    "x-user-defined": "x-user-defined",
 }
-"""The standard's encodings but `replacement` and `x-user-defined`, which hold no text."""
+"""The standard's encodings. Python has no codec for the last two (`_decoded`)."""
 _OF_DATABASES = {"utf8mb4": "utf-8"}
 """Labels that are nobody's standard and are sent all the same."""
 CODECS = {label: codec for label, name in LABELS.items() if (codec := _CODECS.get(name)) is not None} | _OF_DATABASES
 """Label in lower case → name of the codec."""
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
-_BUILT_IN = frozenset(("utf-8", "cp1252"))
+_OF_OURS = frozenset(("replacement", "x-user-defined"))
+_BUILT_IN = frozenset(("utf-8", "cp1252")) | _OF_OURS
+_OF_DOCUMENTS = {"utf-16-le": "utf-8", "utf-16-be": "utf-8", "x-user-defined": "cp1252"}
+"""Encodings that a document cannot declare itself, and those that it has then."""
+_PRIVATE_USE = {byte: 0xF700 + byte for byte in range(0x80, 0x100)}
+"""Encoding standard §14.5: x-user-defined, one character of the private use area for each byte above ASCII."""
 _BLANKS = "\t\n\x0c\r "
 """The white space of the standard, around labels."""
 
@@ -87,7 +94,7 @@ def decode(body: bytes, content_type: str) -> str:
             return body[len(mark) :].decode(codec, "replace")
     codec_name = _said(body, content_type)
     if codec_name is not None:
-        return body.decode(codec_name, "replace")
+        return _decoded(body, codec_name)
     try:
         return body.decode()
     except UnicodeDecodeError:
@@ -120,14 +127,22 @@ def is_built_in(body: bytes, content_type: str) -> bool:
 
 def load() -> None:
     """Make every codec of the table ready, for a process that will not be able to open files later."""
-    for codec in set(CODECS.values()):
+    for codec in set(CODECS.values()) - _OF_OURS:
         codecs.lookup(codec)
+
+
+def _decoded(body: bytes, codec: str) -> str:
+    if codec == "replacement":  # Encoding standard §14.1: an encoding that attacks are hidden in is not decoded
+        return "\ufffd" if body else ""
+    if codec == "x-user-defined":
+        return body.decode("latin-1").translate(_PRIVATE_USE)
+    return body.decode(codec, "replace")
 
 
 def _said(body: bytes, content_type: str) -> str | None:
     """The codec by Content-Type, or else by the document itself.
 
-    A document that says in ASCII that it is UTF-16 is UTF-8 (HTML, "prescan", 16).
+    A document that says in ASCII that it is UTF-16 is UTF-8, and no document is x-user-defined (HTML, "prescan", 15 and 16).
     """
     codec = declared(content_type)
     if codec is not None:
@@ -135,7 +150,7 @@ def _said(body: bytes, content_type: str) -> str | None:
     start = body[:_SNIFFED]
     found = _of_meta(start.lower()) if is_html(body, content_type) else _DECLARATION.search(start)
     codec = None if found is None else CODECS.get(found.group(1).decode("ascii").lower())
-    return "utf-8" if codec in ("utf-16-le", "utf-16-be") else codec
+    return _OF_DOCUMENTS.get(codec, codec) if codec else None
 
 
 def _of_meta(start: bytes) -> re.Match[bytes] | None:
