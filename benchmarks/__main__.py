@@ -50,6 +50,7 @@ ALL = (
     Benchmark("policy", "a judgement of the egress policy"),
     Benchmark("journal", "CPU of the journal, beside a plain append", ("--rounds=1", "--seconds=2")),
     Benchmark("wire", "sealing and signing"),
+    Benchmark("writes", "long writes beside pulls, and a start with everything overdue", ("--tests=2000",)),
 )
 
 

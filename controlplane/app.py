@@ -72,8 +72,6 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Callable[[str],
             certificate=certificate,
             hosts=tuple(signing.authority(public) for public in settings.public_urls or _own_urls(url)),
         )
-        # Runs that were missed while nobody served are written down before anybody is served.
-        await upkeep.settle(database, clock, context.grace, look_ahead=True)
         runner = site.runner(site.build(context, public_urls=settings.public_urls))
         limits = ClientLimits(connections=_room())
         secure = None if certificate is None else certificate.context
@@ -143,19 +141,21 @@ async def _keep_up(context: Context, retention_days: float) -> None:
 
     So does a newer version's change of the schema: what this one would write is not what that one reads.
     """
-    sweeps, last = 0, epoch.milliseconds(context.clock)
+    sweeps, last, look_ahead = 0, epoch.milliseconds(context.clock), True
     while True:
-        await context.clock.sleep(SWEEP_SECONDS)
         before, last = last, epoch.milliseconds(context.clock)
+        look_ahead |= last < before
         try:
             await context.database.check_schema()
-            await upkeep.settle(context.database, context.clock, context.grace, look_ahead=last < before)
+            await upkeep.settle(context.database, context.clock, context.grace, look_ahead=look_ahead)
+            look_ahead = False
             if sweeps % PRUNE_SWEEPS == 0:
                 await upkeep.prune(context.database, context.clock, retention_days=retention_days)
         except StatementError as error:
             extra = {"action": "database_failed", "trouble": error.trouble.value}
             log.error("the database failed: %s", error.reason, extra=extra)  # noqa: TRY400
         sweeps += 1
+        await context.clock.sleep(SWEEP_SECONDS)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from urllib.parse import urlsplit
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch
 from controlplane.errors import InUseError, UnusableError
@@ -44,7 +47,7 @@ class LocationHealth:
             return "disabled"
         if not self.alive:
             return "silent" if self.last_seen is not None else "never seen"
-        return "degraded" if all(worker.degraded for worker in self.alive) else "healthy"
+        return "degraded" if any(worker.degraded for worker in self.alive) else "healthy"
 
 
 def check_name(name: str) -> str:
@@ -112,13 +115,41 @@ async def rotate(
 
 
 async def set_enabled(database: Database, clock: Clock, name: str, *, enabled: bool) -> None:
-    """Switch a location and all its tests off or on."""
-    async with database.write() as connection:
-        location = await locations.find(connection, name)
-        if location.enabled is enabled:
-            return
-        await locations.set_enabled(connection, location.id, enabled=enabled)
-        await tests.schedule_location(connection, location.id, enabled=enabled, now=epoch.milliseconds(clock))
+    """Switch a location and all its tests off or on, a bounded number of them at a time. What was cut short is taken up again."""
+    if enabled:
+        await _in_steps(database, clock, partial(_enable, clock=clock, name=name))
+    else:
+        await _in_steps(database, clock, partial(_disable, name=name))
+
+
+Step = Callable[[AsyncConnection], Awaitable[bool]]
+"""One transaction of a long write. True where it was the last one."""
+
+
+async def _in_steps(database: Database, clock: Clock, step: Step) -> None:
+    while True:
+        async with database.write() as connection:
+            if await step(connection):
+                return
+        await clock.sleep(database.rest_seconds)
+
+
+async def _enable(connection: AsyncConnection, *, clock: Clock, name: str) -> bool:
+    """Workers are heard when all is scheduled, from the same step on: a test that is assigned meanwhile is among the last."""
+    location = await locations.find(connection, name)
+    if location.enabled:
+        return True
+    if await tests.switch_on(connection, location.id, now=epoch.milliseconds(clock)) == tests.STEP:
+        return False
+    await locations.set_enabled(connection, location.id, enabled=True)
+    return True
+
+
+async def _disable(connection: AsyncConnection, *, name: str) -> bool:
+    location = await locations.find(connection, name)
+    if location.enabled:
+        await locations.set_enabled(connection, location.id, enabled=False)
+    return await tests.switch_off(connection, location.id) < tests.STEP
 
 
 async def delete(database: Database, clock: Clock, name: str, *, force: bool) -> tuple[str, ...]:

@@ -15,15 +15,16 @@ FORGET_WORKERS = 24 * 3600 * 1000
 
 async def settle(database: Database, clock: Clock, grace: Grace, *, look_ahead: bool) -> None:
     """Note missed runs and lost jobs until there are no more. *look_ahead* where the clock may have been set back."""
-    full = True
-    while full:
+    while True:
         async with database.write() as connection:
             now = epoch.milliseconds(clock)  # after the wait for the lock, as that of whom was waited for
             expiry = grace.expiry(now)
             runs = await sweep.settle_runs(connection, now=now)
             jobs = await sweep.settle_jobs(connection, now=now, expiry=expiry)
             ahead = await sweep.mend_runs(connection, now=now) if look_ahead else 0
-        full = max(runs, jobs, ahead) >= sweep.BATCH
+        if max(runs, jobs, ahead) < sweep.BATCH:
+            return
+        await clock.sleep(database.rest_seconds)
 
 
 async def prune(database: Database, clock: Clock, *, retention_days: float) -> None:
@@ -37,3 +38,4 @@ async def prune(database: Database, clock: Clock, *, retention_days: float) -> N
         async with database.write() as connection:
             if await results.prune(connection, before=before, limit=PRUNE_BATCH) == 0:
                 return
+        await clock.sleep(database.rest_seconds)

@@ -31,12 +31,14 @@ _KEY_CHECK_TEXT = b"synthetics-controlplane"
 class Database:
     """An open database. Take `write()` for anything that changes a row, `read()` otherwise; keep both short.
 
-    Both raise StatementError where the database fails. *upgraded* is what opening it did to its schema.
+    Both raise StatementError where the database fails. *upgraded* is what opening it did to its schema. Whoever changes many rows
+    does it in steps, a transaction each, and rests for *rest_seconds* between them.
     """
 
     def __init__(self, engine: Engine, pool: AsyncEngine, sealer: Sealer, upgraded: Upgrade | None) -> None:
         self.sealer = sealer
         self.upgraded = upgraded
+        self.rest_seconds = engine.rest_seconds
         self._engine = engine
         self._pool = pool
         self._reader = pool.execution_options(**{READ_ONLY: True})

@@ -160,14 +160,8 @@ async def give_out(
         for job, row in fresh.items()
     ]
     given = _fitting([*again, *first], taker)
-    for lease in given:
-        if lease.delivery > 1:
-            await connection.execute(
-                update(jobs)
-                .where(jobs.c.id == lease.job)
-                .values(worker=taker.worker, delivery=lease.delivery, leased_at=now)
-            )
-    started = [lease for lease in given if lease.delivery == 1]
+    await _give_again(connection, taker, [lease for lease in given if lease.job not in fresh], now)
+    started = [lease for lease in given if lease.job in fresh]
     if started:
         await _start(connection, taker, started, fresh, now)
     return tuple(given), len(given) < len(again) + len(first)
@@ -235,6 +229,15 @@ async def _due(connection: AsyncConnection, location: str, now: int, *, limit: i
         .with_for_update(of=assignments, skip_locked=True)
     )
     return rows.all()
+
+
+async def _give_again(connection: AsyncConnection, taker: Taker, leases: Sequence[Lease], now: int) -> None:
+    if leases:
+        given = update(jobs).where(jobs.c.id == bindparam("job"))
+        await connection.execute(
+            given.values(worker=taker.worker, delivery=bindparam("number"), leased_at=now),
+            [{"job": lease.job, "number": lease.delivery} for lease in leases],
+        )
 
 
 async def _start(

@@ -175,9 +175,11 @@ async def close_jobs(connection: AsyncConnection, ids: Collection[str], closed: 
         await connection.execute(update(assignments).where(assignments.c.job_id.in_(some)).values(job_id=None))
 
 
-async def note(connection: AsyncConnection, **columns: Any) -> None:
-    """Write down a run that has no result."""
-    await connection.execute(results.insert().values(id=str(uuid.uuid4()), status="missed", **columns))
+async def note(connection: AsyncConnection, notes: Sequence[dict[str, Any]]) -> None:
+    """Write down runs that have no result, each a row of `results` but for its id and status."""
+    if notes:
+        rows = [{"id": str(uuid.uuid4()), "status": "missed"} | columns for columns in notes]
+        await connection.execute(results.insert(), rows)
 
 
 async def read(

@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from sqlalchemy import bindparam, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from controlplane.schedule import Run, Timetable
+from controlplane.store.tables import assignments
+
+_SET = (
+    update(assignments)
+    .where(assignments.c.test_id == bindparam("test"), assignments.c.location_id == bindparam("location"))
+    .values(due_at=bindparam("next_due"), until=bindparam("next_until"))
+)
 
 
 def run(row: Any) -> Run:
@@ -20,3 +31,18 @@ def timetable(row: Any) -> Timetable:
 def columns(following: Run | None) -> dict[str, int | None]:
     """The columns of the next run; None where nothing is to be run."""
     return {"due_at": following.due_at if following else None, "until": following.until if following else None}
+
+
+async def put(connection: AsyncConnection, following: Iterable[tuple[Any, Run | None]]) -> None:
+    """Write the next run of each row, as `columns`, all of them in one statement."""
+    values = [
+        {
+            "test": row.test_id,
+            "location": row.location_id,
+            "next_due": run.due_at if run else None,
+            "next_until": run.until if run else None,
+        }
+        for row, run in following
+    ]
+    if values:
+        await connection.execute(_SET, values)

@@ -10,12 +10,12 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import leases
 from controlplane.leases import LEASE_TTL, JobState
-from controlplane.schedule import Missed, Run, settle
+from controlplane.schedule import Missed, settle
 from controlplane.store import results as stored
 from controlplane.store import runs
 from controlplane.store.dispatch import open_job, unheld
@@ -24,34 +24,44 @@ from worker.apitest.result import Result, Status
 
 BATCH = 200
 """Rows of one step: some milliseconds of the one writer's time."""
+_TOLD = (tests.c.name, tests.c.subtype, tests.c.version)
+"""What a note says of its test."""
 
 
 async def settle_runs(connection: AsyncConnection, *, now: int) -> int:
-    """Note runs whose period ended without a start, and move on to the next; how many there were, at most `BATCH`."""
+    """Note runs whose period ended without a start, and move on to the next; how many there were, at most `BATCH`.
+
+    At a disabled location nothing is due, and nothing is missed: what is found there was left by a switch that was cut short.
+    """
     found = await _assignments(connection, assignments.c.until <= now)
     last_seen = await _last_seen(connection) if found else {}
+    following, notes = [], []
     for row in found:
         run, missed = settle(runs.run(row), runs.timetable(row), now)
-        if missed is not None:
-            reason = _why_missed(missed, running=row.job_id is not None, last_seen=last_seen.get(row.location_id, 0))
-            await _note_missed(connection, row, missed, reason, now=now)
-        await _set(connection, row, None if row.paused else run)  # of a paused test, this one run was asked for
+        if missed is not None and row.enabled:
+            seen = last_seen.get(row.location_id, 0)
+            reason = _why_missed(missed, running=row.job_id is not None, last_seen=seen)
+            notes.append(_missed_note(row, missed, reason, now=now))
+        following.append(
+            (row, None if row.paused or not row.enabled else run)
+        )  # of a paused test, this one was asked for
+    await stored.note(connection, notes)
+    await runs.put(connection, following)
     return len(found)
 
 
 async def mend_runs(connection: AsyncConnection, *, now: int) -> int:
     """Bring back runs that lie ahead further than any timetable puts them: the clock was set back."""
     found = await _assignments(connection, assignments.c.due_at > now + 2 * tests.c.period_ms)
-    for row in found:
-        run, _ = settle(runs.run(row), runs.timetable(row), now)
-        await _set(connection, row, run)
+    await runs.put(connection, [(row, settle(runs.run(row), runs.timetable(row), now)[0]) for row in found])
     return len(found)
 
 
 async def _assignments(connection: AsyncConnection, condition: Any) -> Sequence[Any]:
     rows = await connection.execute(
-        select(assignments, tests.c.name, tests.c.subtype, tests.c.version, tests.c.period_ms, tests.c.paused)
+        select(assignments, *_TOLD, tests.c.period_ms, tests.c.paused, locations.c.enabled)
         .join(tests, tests.c.public_id == assignments.c.test_id)
+        .join(locations, locations.c.id == assignments.c.location_id)
         .where(condition)
         .limit(BATCH)
         .with_for_update(of=assignments, skip_locked=True)
@@ -59,18 +69,10 @@ async def _assignments(connection: AsyncConnection, condition: Any) -> Sequence[
     return rows.all()
 
 
-async def _set(connection: AsyncConnection, row: Any, run: Run | None) -> None:
-    await connection.execute(
-        update(assignments)
-        .where(assignments.c.test_id == row.test_id, assignments.c.location_id == row.location_id)
-        .values(runs.columns(run))
-    )
-
-
 async def settle_jobs(connection: AsyncConnection, *, now: int, expiry: int) -> int:
     """Close jobs that nobody holds and nobody can start any more; how many there were, at most `BATCH`."""
     query = (
-        select(jobs, workers.c.last_seen, tests.c.name, tests.c.subtype, tests.c.version, locations.c.enabled)
+        select(jobs, workers.c.last_seen, *_TOLD, locations.c.enabled)
         .join(tests, tests.c.public_id == jobs.c.test_id)
         .join(locations, locations.c.id == jobs.c.location_id)
         .where(
@@ -83,18 +85,20 @@ async def settle_jobs(connection: AsyncConnection, *, now: int, expiry: int) -> 
         .limit(BATCH)
     )
     rows = [row for part in unheld(query, expiry) for row in (await connection.execute(part)).all()]
-    closed = 0
+    notes = []
     for row in rows:
         match leases.state(open_job(row), now=now, expiry=expiry):
             case JobState.LOST if row.enabled:  # the workers of a disabled one are not heard, and may be well
-                await _note_job(connection, row, "lost", _why_lost(row), now=now)
-                closed += 1
+                notes.append(_job_note(row, "lost", _why_lost(row), now=now))
             case JobState.LOST | JobState.MISSED:
-                await _note_job(connection, row, "missed", _why_not_run(row, now), now=now)
-                closed += 1
+                notes.append(_job_note(row, "missed", _why_not_run(row, now), now=now))
             case JobState.HELD | JobState.OFFERED:
                 pass
-    return closed
+    for origin in ("lost", "missed"):
+        ended = [note["job_id"] for note in notes if note["origin"] == origin]
+        await stored.close_jobs(connection, ended, origin, now=now)
+    await stored.note(connection, notes)
+    return len(notes)
 
 
 def _why_missed(missed: Missed, *, running: bool, last_seen: int) -> str:
@@ -131,39 +135,39 @@ async def _last_seen(connection: AsyncConnection) -> dict[str, int]:
     return {row.location_id: row.seen for row in rows}
 
 
-async def _note_missed(connection: AsyncConnection, row: Any, missed: Missed, reason: str, *, now: int) -> None:
+def _missed_note(row: Any, missed: Missed, reason: str, *, now: int) -> dict[str, Any]:
     outcome = _outcome(row, row.test_id, missed.first, reason)
     if missed.runs > 1:
         outcome["missed"] = {"runs": missed.runs, "first": missed.first, "last": missed.last}
-    await stored.note(
-        connection,
-        origin="missed",
-        test_id=row.test_id,
-        test_name=row.name,
-        location_id=row.location_id,
-        runs=missed.runs,
-        scheduled_at=missed.first,
-        stored_at=now,
-        outcome=json.dumps(outcome),
-    )
+    return {
+        "job_id": None,
+        "lease": None,
+        "origin": "missed",
+        "test_id": row.test_id,
+        "test_name": row.name,
+        "location_id": row.location_id,
+        "worker": None,
+        "runs": missed.runs,
+        "scheduled_at": missed.first,
+        "stored_at": now,
+        "outcome": json.dumps(outcome),
+    }
 
 
-async def _note_job(connection: AsyncConnection, row: Any, origin: str, reason: str, *, now: int) -> None:
-    await stored.close_jobs(connection, [row.id], origin, now=now)
-    await stored.note(
-        connection,
-        job_id=row.id,
-        lease=leases.lease_of(row.id, row.delivery),
-        origin=origin,
-        test_id=row.test_id,
-        test_name=row.name,
-        location_id=row.location_id,
-        worker=row.worker,
-        runs=1,
-        scheduled_at=row.scheduled_at,
-        stored_at=now,
-        outcome=json.dumps(_outcome(row, row.test_id, row.scheduled_at, reason)),
-    )
+def _job_note(row: Any, origin: str, reason: str, *, now: int) -> dict[str, Any]:
+    return {
+        "job_id": row.id,
+        "lease": leases.lease_of(row.id, row.delivery),
+        "origin": origin,
+        "test_id": row.test_id,
+        "test_name": row.name,
+        "location_id": row.location_id,
+        "worker": row.worker,
+        "runs": 1,
+        "scheduled_at": row.scheduled_at,
+        "stored_at": now,
+        "outcome": json.dumps(_outcome(row, row.test_id, row.scheduled_at, reason)),
+    }
 
 
 def _outcome(row: Any, test: str, scheduled_at: int, reason: str) -> dict[str, Any]:

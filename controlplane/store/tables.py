@@ -20,7 +20,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0004"
+REVISION = "0005"
 """The migration that these tables are the outcome of."""
 
 metadata = MetaData()
@@ -109,6 +109,7 @@ assignments = Table(
     Column("job_id", String(40)),
     Index("assignments_by_due", "location_id", "due_at"),
     Index("assignments_by_until", "until"),
+    Index("assignments_by_job", "job_id"),
 )
 """A test at a location and its next run: due at *due_at*, missed at *until*; both null while nothing is to be run.
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, delete, exists, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, delete, exists, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.errors import ConflictError, NotFoundError
 from controlplane.schedule import Run, Timetable, at_once, in_phase
 from controlplane.store import runs
 from controlplane.store.tables import assignments, jobs, locations, results, tests
+
+MOST_NAMED = 500
+"""Tests of one statement: SQLite and PostgreSQL bound the number of its parameters."""
+STEP = 500
+"""Assignments that one step of a switch changes: some milliseconds of the one writer's time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +52,26 @@ class Assignment:
 
 
 async def by_id(connection: AsyncConnection, public_id: str) -> StoredTest | None:
-    row = (await connection.execute(select(tests).where(tests.c.public_id == public_id))).one_or_none()
-    return _test(row) if row else None
+    return (await by_ids(connection, [public_id])).get(public_id)
+
+
+async def by_ids(connection: AsyncConnection, public_ids: Collection[str]) -> dict[str, StoredTest]:
+    """The tests that there are of *public_ids*, at most `MOST_NAMED`."""
+    rows = await connection.execute(select(tests).where(tests.c.public_id.in_(sorted(public_ids))))
+    return {row.public_id: _test(row) for row in rows}
 
 
 async def by_name(connection: AsyncConnection, name: str) -> Sequence[StoredTest]:
-    rows = await connection.execute(select(tests).where(tests.c.name == name).order_by(tests.c.public_id))
-    return [_test(row) for row in rows]
+    return (await by_names(connection, [name])).get(name, ())
+
+
+async def by_names(connection: AsyncConnection, names: Collection[str]) -> dict[str, list[StoredTest]]:
+    """The tests of each of *names*, at most `MOST_NAMED`, by public id; names that no test has are left out."""
+    rows = await connection.execute(select(tests).where(tests.c.name.in_(sorted(names))).order_by(tests.c.public_id))
+    found: dict[str, list[StoredTest]] = {}
+    for row in rows:
+        found.setdefault(row.name, []).append(_test(row))
+    return found
 
 
 async def get(connection: AsyncConnection, name: str) -> StoredTest:
@@ -100,18 +119,20 @@ async def list_assignments(connection: AsyncConnection) -> Sequence[Assignment]:
     ]
 
 
-async def add(connection: AsyncConnection, test: StoredTest, *, now: int) -> None:
-    """A new test, which runs nowhere yet."""
-    await connection.execute(
-        tests.insert().values(public_id=test.public_id, created_at=now, modified_at=now, **_content(test))
-    )
+async def add(connection: AsyncConnection, new: Sequence[StoredTest], *, now: int) -> None:
+    """Store new tests, which run nowhere yet."""
+    rows = [{"public_id": test.public_id, "created_at": now, "modified_at": now, **_content(test)} for test in new]
+    if rows:
+        await connection.execute(tests.insert(), rows)
 
 
-async def replace(connection: AsyncConnection, test: StoredTest, *, now: int) -> None:
-    """Replace the test with the same public id. It is due at once wherever it is assigned, unless it is paused."""
-    changed = update(tests).where(tests.c.public_id == test.public_id).values(modified_at=now, **_content(test))
-    await connection.execute(changed)
-    await _reschedule(connection, test, now=now)
+async def replace(connection: AsyncConnection, changed: Sequence[StoredTest], *, now: int) -> None:
+    """Replace the tests with the same public ids. They are due at once wherever they are assigned, unless they are paused."""
+    rows = [{"test": test.public_id, "modified_at": now, **_content(test)} for test in changed]
+    if rows:
+        there = update(tests).where(tests.c.public_id == bindparam("test"))
+        await connection.execute(there.values({name: bindparam(name) for name in rows[0] if name != "test"}), rows)
+    await _reschedule(connection, changed, now=now)
 
 
 def _content(test: StoredTest) -> dict[str, Any]:
@@ -125,15 +146,24 @@ def _content(test: StoredTest) -> dict[str, Any]:
     }
 
 
-async def assign(connection: AsyncConnection, test: StoredTest, location: str, *, enabled: bool, now: int) -> None:
-    """Let a location run a test, at once if both are switched on. Where it does already, nothing changes."""
-    there = (assignments.c.test_id == test.public_id) & (assignments.c.location_id == location)
-    if await connection.scalar(select(assignments.c.test_id).where(there)) is not None:
-        return
-    run = None if test.paused or not enabled else at_once(now, _timetable(test, location))
-    await connection.execute(
-        assignments.insert().values(test_id=test.public_id, location_id=location, **runs.columns(run))
-    )
+async def assign(
+    connection: AsyncConnection, assigned: Sequence[StoredTest], location: str, *, enabled: bool, now: int
+) -> None:
+    """Let a location run tests, at once if both are switched on. Where it runs one already, nothing changes for that."""
+    ids = [test.public_id for test in assigned]
+    there = select(assignments.c.test_id).where(assignments.c.location_id == location, assignments.c.test_id.in_(ids))
+    known = set(await connection.scalars(there))
+    new = [test for test in assigned if test.public_id not in known]
+    rows = [
+        {
+            "test_id": test.public_id,
+            "location_id": location,
+            **runs.columns(None if test.paused or not enabled else at_once(now, _timetable(test, location))),
+        }
+        for test in new
+    ]
+    if rows:
+        await connection.execute(assignments.insert(), rows)
 
 
 async def unassign(connection: AsyncConnection, test: StoredTest, location: str, *, now: int) -> bool:
@@ -164,21 +194,19 @@ async def set_paused(connection: AsyncConnection, test: StoredTest, *, paused: b
         nothing = runs.columns(None)
         await connection.execute(update(assignments).where(assignments.c.test_id == test.public_id).values(nothing))
     elif test.paused:
-        await _reschedule(connection, test, now=now, paused=False)
+        await _reschedule(connection, [dataclasses.replace(test, paused=False)], now=now)
 
 
 async def run_now(connection: AsyncConnection, test: StoredTest, *, now: int) -> Sequence[str]:
     """Make a run due at once at every enabled location of the test, paused or not; the names of those locations."""
-    found = await _assigned(connection, test.public_id)
-    enabled = [row for row in found if row.enabled]
-    for row in enabled:
-        await _schedule(connection, test.public_id, row.location_id, at_once(now, _timetable(test, row.location_id)))
+    enabled = [row for row in await _assigned(connection, [test]) if row.enabled]
+    await runs.put(connection, [(row, at_once(now, _timetable(test, row.location_id))) for row in enabled])
     return [row.name for row in enabled]
 
 
 async def locations_of(connection: AsyncConnection, test: StoredTest) -> Sequence[str]:
     """The names of all locations of the test."""
-    return [row.name for row in await _assigned(connection, test.public_id)]
+    return [row.name for row in await _assigned(connection, [test])]
 
 
 async def remove(connection: AsyncConnection, test: StoredTest, *, now: int) -> None:
@@ -192,36 +220,45 @@ async def _cancel(connection: AsyncConnection, *which: ColumnElement[bool], now:
     await connection.execute(ended)
 
 
-async def schedule_location(connection: AsyncConnection, location: str, *, enabled: bool, now: int) -> None:
-    """Switch every test of a location off, or on again in its own phase, so that they do not all start together."""
+async def switch_on(connection: AsyncConnection, location: str, *, now: int) -> int:
+    """Let some tests of a location run, each in its own phase, not all together; how many, at most `STEP`."""
     rows = await connection.execute(
-        select(tests).join(assignments).where(assignments.c.location_id == location, tests.c.paused.is_(False))
+        select(assignments.c.test_id, assignments.c.location_id, tests.c.period_ms)
+        .join(tests, tests.c.public_id == assignments.c.test_id)
+        .where(assignments.c.location_id == location, assignments.c.due_at.is_(None), tests.c.paused.is_(False))
+        .limit(STEP)
     )
-    for test in [_test(row) for row in rows]:
-        run = in_phase(now, _timetable(test, location)) if enabled else None
-        await _schedule(connection, test.public_id, location, run)
+    off = rows.all()
+    await runs.put(connection, [(row, in_phase(now, runs.timetable(row))) for row in off])
+    return len(off)
 
 
-async def _reschedule(connection: AsyncConnection, test: StoredTest, *, now: int, paused: bool | None = None) -> None:
-    off = test.paused if paused is None else paused
-    for row in await _assigned(connection, test.public_id):
-        run = at_once(now, _timetable(test, row.location_id)) if row.enabled and not off else None
-        await _schedule(connection, test.public_id, row.location_id, run)
+async def switch_off(connection: AsyncConnection, location: str) -> int:
+    """Let nothing be due of some tests of a location; of how many, at most `STEP`."""
+    here = (assignments.c.location_id == location) & assignments.c.due_at.is_not(None)
+    some = select(assignments.c.test_id).where(here).limit(STEP)
+    off = update(assignments).where(assignments.c.location_id == location, assignments.c.test_id.in_(some))
+    return (await connection.execute(off.values(runs.columns(None)))).rowcount
 
 
-async def _assigned(connection: AsyncConnection, test: str) -> Sequence[Any]:
+async def _reschedule(connection: AsyncConnection, changed: Sequence[StoredTest], *, now: int) -> None:
+    known = {test.public_id: test for test in changed}
+
+    def due(row: Any) -> Run | None:
+        test = known[row.test_id]
+        return at_once(now, _timetable(test, row.location_id)) if row.enabled and not test.paused else None
+
+    await runs.put(connection, [(row, due(row)) for row in await _assigned(connection, changed)])
+
+
+async def _assigned(connection: AsyncConnection, some: Sequence[StoredTest]) -> Sequence[Any]:
     rows = await connection.execute(
-        select(assignments.c.location_id, locations.c.enabled, locations.c.name)
+        select(assignments.c.test_id, assignments.c.location_id, locations.c.enabled, locations.c.name)
         .join(locations, locations.c.id == assignments.c.location_id)
-        .where(assignments.c.test_id == test)
+        .where(assignments.c.test_id.in_([test.public_id for test in some]))
         .order_by(locations.c.name)
     )
     return rows.all()
-
-
-async def _schedule(connection: AsyncConnection, test: str, location: str, run: Run | None) -> None:
-    there = (assignments.c.test_id == test) & (assignments.c.location_id == location)
-    await connection.execute(update(assignments).where(there).values(runs.columns(run)))
 
 
 def _timetable(test: StoredTest, location: str) -> Timetable:

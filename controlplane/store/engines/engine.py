@@ -22,7 +22,8 @@ class Engine:
     *place* names it in error lines and holds no password; *key_file* is where its key lies unless an operator says otherwise.
     *prepare* is called with `create` before the first connection: it makes what is missing, or raises DatabaseError.
     *connect* makes the pool of connections, set up and with transactions of the right kind. *queue_writers* where writers of one
-    process should wait for each other in order instead of asking for the database's lock again and again.
+    process should wait for each other in order instead of asking for the database's lock again and again. *rest_seconds* is the
+    time between two steps of a long write in which the writers of other processes get their turn.
     *copy* writes what is committed into a file, on disk when it returns. Where there is no room it raises DatabaseError, leaving
     nothing behind. *back_up* does so beside the database, under a name that nothing has, with its argument in it, and gives the
     path. *trouble* says what an error of the driver means.
@@ -33,6 +34,7 @@ class Engine:
     prepare: Callable[[bool], None]
     connect: Callable[[], AsyncEngine]
     queue_writers: bool
+    rest_seconds: float
     copy: Callable[[Path], None]
     back_up: Callable[[str], Path]
     trouble: Callable[[DBAPIError], DatabaseTrouble]

@@ -24,6 +24,10 @@ from controlplane.store.engines.engine import READ_ONLY, Engine
 BUSY_MILLISECONDS = 10_000
 """The wait of a writer for another process, after which it gives up; the longest transaction is a batch of some thousand rows."""
 
+REST_SECONDS = 0.025
+"""Another process that waits for the lock looks again after 25 ms at most, in its first 128 ms (`sqliteDefaultBusyCallback`): who
+holds it for less than a tenth of a second and then rests for this long lets it in."""
+
 SWITCHES = 20
 """Attempts to switch a new file to its write-ahead log while others do the same: one of them succeeds in each round."""
 
@@ -45,6 +49,7 @@ def engine(path: Path) -> Engine:
         prepare=partial(_prepare, path),
         connect=partial(_connect, path),
         queue_writers=True,
+        rest_seconds=REST_SECONDS,
         copy=partial(_copy, path),
         back_up=partial(_back_up, path),
         trouble=lambda error: _trouble(error.orig),

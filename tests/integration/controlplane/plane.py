@@ -93,8 +93,8 @@ class Plane:
         )
         async with self.database.write() as connection:
             known = await tests.by_id(connection, public_id)
-            await (tests.add if known is None else tests.replace)(connection, stored, now=self.now())
-            await tests.assign(connection, stored, location, enabled=True, now=self.now())
+            await (tests.add if known is None else tests.replace)(connection, [stored], now=self.now())
+            await tests.assign(connection, [stored], location, enabled=True, now=self.now())
         return stored
 
     async def sweep(self, *, mend: bool = False) -> None:

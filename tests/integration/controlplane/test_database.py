@@ -284,6 +284,7 @@ async def test_a_database_of_the_first_schema_is_brought_up_to_date_with_its_job
             """
             ALTER TABLE jobs DROP COLUMN released;
             DROP INDEX workers_by_sight;
+            DROP INDEX assignments_by_job;
             DROP INDEX jobs_open;
             CREATE INDEX jobs_open ON jobs (closed, location_id);
             ALTER TABLE workers DROP COLUMN host;

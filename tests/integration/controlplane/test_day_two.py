@@ -174,6 +174,7 @@ def age(folder: Path) -> None:
         ):
             connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
         connection.execute("DROP INDEX workers_by_sight")
+        connection.execute("DROP INDEX assignments_by_job")
         connection.execute("DROP INDEX jobs_open")
         connection.execute("CREATE INDEX jobs_open ON jobs (closed, location_id)")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")

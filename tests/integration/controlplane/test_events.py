@@ -204,7 +204,7 @@ class Simulation:
             test = await tests.get(connection, public_id)
             match how:
                 case "edit":
-                    await tests.replace(connection, test, now=now)
+                    await tests.replace(connection, [test], now=now)
                 case "pause" | "resume":
                     await tests.set_paused(connection, test, paused=how == "pause", now=now)
                 case "run":
