@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from controlplane import epoch, tls
-from controlplane.errors import StatementError, UnusableError
+from controlplane.errors import DatabaseTrouble, StatementError, UnusableError
 from controlplane.leases import Grace
 from controlplane.rest import site
 from controlplane.rest.context import Context
@@ -35,6 +35,8 @@ SWEEP_SECONDS = 1.0
 """Between looks at what was missed; a tenth of that is noise beside the shortest period of 30 s."""
 PRUNE_SWEEPS = 60
 """Sweeps between looks at what is too old."""
+LOCK_SECONDS = 60.0
+"""For whoever holds the database's lock when this starts: an upgrade, a copy; each attempt waits for some seconds itself."""
 MOST_CONNECTIONS = 10_000
 """The limit however many files may be open: a worker needs two, and one process does not serve five thousand of them."""
 
@@ -59,7 +61,9 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Callable[[str],
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(_listen(settings.host, settings.port))
         url = _url(settings.host or "::", listener.getsockname()[1], secure=certificate is not None)
-        database = await open_database(settings.engine, settings.keyring, Opening(create=True, upgrade=True))
+        database = await _open(settings, clock, stop)
+        if database is None:
+            return
         stack.push_async_callback(database.close)
         _tell_of_an_upgrade(database, settings.engine.place)
         health = WriteHealth(database, clock)
@@ -84,6 +88,23 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Callable[[str],
                 extra={"action": "public_url_missing"},
             )
         await _until(stop, context, settings.retention_days)
+
+
+async def _open(settings: ServeSettings, clock: Clock, stop: asyncio.Event) -> Database | None:
+    """Open the database; wait for whoever holds its lock, `LOCK_SECONDS` at most. None where *stop* was set meanwhile."""
+    patience_ends = clock.monotonic_ns() + round(LOCK_SECONDS * 1e9)
+    while not stop.is_set():
+        try:
+            return await open_database(settings.engine, settings.keyring, Opening(create=True, upgrade=True))
+        except StatementError as error:
+            if error.trouble is not DatabaseTrouble.LOCKED or clock.monotonic_ns() >= patience_ends:
+                raise
+            log.warning(
+                "database %s is locked by another process: waiting for it",
+                settings.engine.place,
+                extra={"action": "database_locked"},
+            )
+    return None
 
 
 def _on_signals(certificate: ServedCertificate | None) -> asyncio.Event:

@@ -5,7 +5,8 @@
         ├── DatabaseError          a database that is missing, foreign, or closed to its key
         │   ├── SchemaError            a schema that a newer version of this program made
         │   ├── OutdatedError          a schema of an older version, and a command that may not change it
-        │   └── StatementError         an open database that failed a statement: locked, full, read-only, gone
+        │   ├── ReplacedError          a database that was deleted or replaced while it was open
+        │   └── StatementError         an open database that failed a statement: locked, full, read-only, out of connections
         ├── UnusableError          an argument, a file or a definition that cannot be used as it is
         │   ├── NotFoundError          a name that nothing has
         │   ├── ConflictError          a name that something else has, or that several have
@@ -14,7 +15,7 @@
         ├── SequenceError          a worker's request whose number is not newer than the last one
         └── RefusedError           a worker's request that ends with a signed refusal
 
-A command ends with all of them as one line and exit 2; the worker protocol answers a StatementError with 503. Errors carry
+A command ends with all of them as one line and exit 2; the worker protocol answers a DatabaseError with 503. Errors carry
 fields; nobody parses their text.
 """
 
@@ -56,6 +57,15 @@ class OutdatedError(DatabaseError):
         self.found = found
         self.known = known
         super().__init__(f"database {place} has schema {found!r} of an older version; this one needs {known!r}")
+
+
+class ReplacedError(DatabaseError):
+    """A database that was deleted or replaced while it was open: what would be written to it, nobody would find again."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__(
+            f"database {place} was deleted or replaced while it was open: put it back, or its copy, and start again"
+        )
 
 
 class DatabaseTrouble(Enum):

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from controlplane.leases import Grace
 from controlplane.rest.bodies import BodyBudget
+from controlplane.rest.callers import KnownCallers
 from controlplane.service.health import WriteHealth
 from controlplane.store.database import Database
 from controlplane.tls import ServedCertificate
@@ -19,7 +20,7 @@ from worker.clock import Clock
 class Context:
     """*hosts* are the authorities that requests may be signed for: the public URLs' own. *certificate* is None without TLS.
 
-    *bodies* bounds what is read.
+    *bodies* bounds what is read. *callers* are those that were heard lately, for refusals while the database does not answer.
     """
 
     database: Database
@@ -29,6 +30,7 @@ class Context:
     certificate: ServedCertificate | None = None
     hosts: Collection[str]
     bodies: BodyBudget = field(default_factory=BodyBudget)
+    callers: KnownCallers = field(default_factory=KnownCallers)
 
 
 CONTEXT = web.AppKey("context", Context)

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch
-from controlplane.errors import SequenceError, StatementError, UnknownCallerError
+from controlplane.errors import DatabaseError, SequenceError, UnknownCallerError
 from controlplane.leases import Grace
 from controlplane.store import dispatch, locations, workers
 from controlplane.store.database import Database
@@ -86,7 +86,7 @@ async def pull(
             cancel = await dispatch.unwanted(connection, rows, location=location, holding=message.holding)
         async with database.write() as connection:
             return await _pull(connection, clock, grace, caller, message, present, rows, cancel)
-    except StatementError:
+    except DatabaseError:
         grace.interrupted()
         raise
 

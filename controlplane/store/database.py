@@ -7,15 +7,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, select, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from controlplane.errors import DatabaseError, OutdatedError, SchemaError, StatementError
+from controlplane.errors import (
+    DatabaseError,
+    DatabaseTrouble,
+    OutdatedError,
+    ReplacedError,
+    SchemaError,
+    StatementError,
+)
 from controlplane.store import sealing
 from controlplane.store.engines.engine import READ_ONLY, Engine
 from controlplane.store.sealing import Sealer
@@ -25,6 +32,8 @@ from worker.secret import Secret
 _REVISION_QUERY = "SELECT version_num FROM alembic_version"
 KEY_CHECK = "about.key_check"
 WRITE_CHECK = "write_check"
+TURN_SECONDS = 4.0
+"""The wait for the other writers of this process: with that for other processes, less than a worker waits for its answer."""
 _KEY_CHECK_TEXT = b"synthetics-controlplane"
 
 
@@ -42,21 +51,43 @@ class Database:
         self._engine = engine
         self._pool = pool
         self._reader = pool.execution_options(**{READ_ONLY: True})
-        self._queue: AbstractAsyncContextManager[None] = asyncio.Lock() if engine.queue_writers else nullcontext()
+        self._queue = asyncio.Lock() if engine.queue_writers else None
+        self._identity = engine.identity()
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """One transaction; committed, on disk, when the block is left without an exception."""
-        with _translated(self._engine):
-            async with self._queue, self._pool.begin() as connection:
-                yield connection
+        async with AsyncExitStack() as stack:
+            if self._queue is not None:
+                await self._turn(self._queue)
+                stack.callback(self._queue.release)
+            yield await stack.enter_async_context(self._begin(self._pool))
+            self._check_identity()  # once more: an exception before the commit tells nobody that a result was stored
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """One consistent view. It waits for nobody and nobody waits for it."""
+        async with self._begin(self._reader) as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def _begin(self, pool: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+        self._check_identity()
         with _translated(self._engine):
-            async with self._reader.begin() as connection:
-                yield connection
+            async with AsyncExitStack() as stack:
+                yield await _connected(stack, pool, self._engine.place)
+
+    async def _turn(self, queue: asyncio.Lock) -> None:
+        try:
+            async with asyncio.timeout(TURN_SECONDS):
+                await queue.acquire()
+        except TimeoutError as error:
+            reason = f"other writers did not end within {TURN_SECONDS:g} s"
+            raise StatementError(self._engine.place, reason, DatabaseTrouble.LOCKED) from error
+
+    def _check_identity(self) -> None:
+        if self._engine.identity() != self._identity:
+            raise ReplacedError(self._engine.place)
 
     async def check_writing(self) -> None:
         """Write a row. Raises StatementError where that fails: a full disk, a lock that is never given back."""
@@ -134,6 +165,16 @@ def _translated(engine: Engine) -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise StatementError(engine.place, str(error.orig), engine.trouble(error)) from error
+    except SQLAlchemyError as error:  # of the pool and of its connections, which are no errors of the driver
+        raise StatementError(engine.place, str(error), DatabaseTrouble.OTHER) from error
+
+
+async def _connected(stack: AsyncExitStack, pool: AsyncEngine, place: str) -> AsyncConnection:
+    """A connection with a transaction begun. No thread for it, no descriptor and no memory are troubles of the database, too."""
+    try:
+        return await stack.enter_async_context(pool.begin())
+    except (OSError, RuntimeError, MemoryError) as error:
+        raise StatementError(place, f"no connection: {error or 'out of memory'}", DatabaseTrouble.OTHER) from error
 
 
 def _ready(connection: Connection, engine: Engine, opening: Opening) -> Upgrade | None:

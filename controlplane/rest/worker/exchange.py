@@ -60,9 +60,7 @@ def exchange(
         access: Access | None = None
         try:
             claim = signing.read_claim(request.headers)
-            access = await pulls.access(
-                context.database, context.clock, access_key=claim.access_key, location=claim.location
-            )
+            access, failed = await _access(context, claim)
             verified, problem = _prove(context, access, claim, request)
         except UnknownCallerError as error:
             _log_stranger(request, str(error))
@@ -73,6 +71,9 @@ def exchange(
         except DatabaseError as error:
             log.error("cannot look up who asks: %s", _reason(error), extra=_failure(error))  # noqa: TRY400
             return _unsigned(503, "the database does not answer")
+        if failed is not None:
+            log.error("cannot look up who asks: %s", _reason(failed), extra=_failure(failed))
+            return _signed(context, verified, _unanswered())
         problem = problem or _misplaced(request, access.location, content_type)
         if problem is not None:
             return _refuse(context, access.location, verified, problem)
@@ -92,6 +93,21 @@ def exchange(
             return _signed(context, verified, answer)
 
     return handle
+
+
+async def _access(context: Context, claim: Claim) -> tuple[Access, DatabaseError | None]:
+    """What the claim's key opens; where the database does not answer, what it opened last, and the error, or raise that."""
+    try:
+        access = await pulls.access(
+            context.database, context.clock, access_key=claim.access_key, location=claim.location
+        )
+    except DatabaseError as error:
+        known = context.callers.recall(claim.access_key, claim.location)
+        if known is None:
+            raise
+        return known, error
+    context.callers.remember(claim.access_key, claim.location, access)
+    return access, None
 
 
 def _log_stranger(request: web.Request, reason: str) -> None:
@@ -171,12 +187,16 @@ async def _answer(context: Context, endpoint: Endpoint, asked: Asked) -> Handler
         code = "message" if isinstance(error, MessageError) else "envelope"
         log.warning("refused a request: %s", error, extra={"action": "request_refused", "code": code} | sender)
         return _refusal(RefusedError(400, code, str(error)))
-    except StatementError as error:
-        log.error("the database failed: %s", error.reason, extra=_failure(error) | sender)  # noqa: TRY400
-        return _refusal(RefusedError(503, "database", "the database does not answer"), retry_after=RETRY_SECONDS)
+    except DatabaseError as error:
+        log.error("the database failed: %s", _reason(error), extra=_failure(error) | sender)  # noqa: TRY400
+        return _unanswered()
     except Exception:
         log.exception("a request failed", extra={"action": "request_failed"} | sender)
         return _refusal(RefusedError(500, "internal", "the control plane failed"), retry_after=RETRY_SECONDS)
+
+
+def _unanswered() -> HandlerReply:
+    return _refusal(RefusedError(503, "database", "the database does not answer"), retry_after=RETRY_SECONDS)
 
 
 def _refusal(refused: RefusedError, *, retry_after: str | None = None) -> HandlerReply:

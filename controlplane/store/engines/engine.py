@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,7 +26,8 @@ class Engine:
     time between two steps of a long write in which the writers of other processes get their turn.
     *copy* writes what is committed into a file, on disk when it returns. Where there is no room it raises DatabaseError, leaving
     nothing behind. *back_up* does so beside the database, under a name that nothing has, with its argument in it, and gives the
-    path. *trouble* says what an error of the driver means.
+    path. *trouble* says what an error of the driver means. *identity* tells one database from another that took its place, None
+    where there is none.
     """
 
     place: str
@@ -38,3 +39,4 @@ class Engine:
     copy: Callable[[Path], None]
     back_up: Callable[[str], Path]
     trouble: Callable[[DBAPIError], DatabaseTrouble]
+    identity: Callable[[], Hashable]

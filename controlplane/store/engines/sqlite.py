@@ -21,8 +21,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from controlplane.errors import DatabaseError, DatabaseTrouble
 from controlplane.store.engines.engine import READ_ONLY, Engine
 
-BUSY_MILLISECONDS = 10_000
-"""The wait of a writer for another process, after which it gives up; the longest transaction is a batch of some thousand rows."""
+BUSY_MILLISECONDS = 5_000
+"""The wait of a writer for another process, after which it gives up. The longest transaction is a batch of some thousand rows;
+a worker waits ten seconds for its answer."""
+POOL_SECONDS = 4.0
+"""The wait for one of the pool's connections: before a worker stops waiting, too."""
 
 REST_SECONDS = 0.025
 """Another process that waits for the lock looks again after 25 ms at most, in its first 128 ms (`sqliteDefaultBusyCallback`): who
@@ -53,6 +56,7 @@ def engine(path: Path) -> Engine:
         copy=partial(_copy, path),
         back_up=partial(_back_up, path),
         trouble=lambda error: _trouble(error.orig),
+        identity=partial(_identity, path),
     )
 
 
@@ -64,6 +68,14 @@ def _prepare(path: Path, create: bool) -> None:  # noqa: FBT001 - the border's s
         os.close(os.open(path, flags, 0o600))  # SQLite gives its -wal and -shm files the mode of this one
     except OSError as error:
         raise DatabaseError(f"database {path}: {error.strerror}") from error
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _back_up(path: Path, label: str) -> Path:
@@ -106,7 +118,8 @@ def _sync(path: Path) -> None:
 
 def _connect(path: Path) -> AsyncEngine:
     url = URL.create("sqlite+aiosqlite", database=str(path.absolute()))
-    pool = create_async_engine(url, hide_parameters=True)  # what is bound to a statement belongs in no log
+    # What is bound to a statement belongs in no log.
+    pool = create_async_engine(url, hide_parameters=True, pool_timeout=POOL_SECONDS)
     event.listen(pool.sync_engine, "connect", _set_pragmas)
     event.listen(pool.sync_engine, "begin", _begin)
     return pool
