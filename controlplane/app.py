@@ -18,8 +18,9 @@ from controlplane.errors import DatabaseTrouble, StatementError, UnusableError
 from controlplane.leases import Grace
 from controlplane.rest import site
 from controlplane.rest.context import Context
-from controlplane.service import upkeep
 from controlplane.service.health import WriteHealth
+from controlplane.service.upkeep import Upkeep
+from controlplane.steady import SteadyClock
 from controlplane.store.database import Database, Keyring, Opening, open_database
 from controlplane.store.engines.engine import Engine
 from controlplane.store.tables import REVISION
@@ -33,8 +34,6 @@ log = logging.getLogger(__name__)
 
 SWEEP_SECONDS = 1.0
 """Between looks at what was missed; a tenth of that is noise beside the shortest period of 30 s."""
-PRUNE_SWEEPS = 60
-"""Sweeps between looks at what is too old."""
 LOCK_SECONDS = 60.0
 """For whoever holds the database's lock when this starts: an upgrade, a copy; each attempt waits for some seconds itself."""
 MOST_CONNECTIONS = 10_000
@@ -66,12 +65,14 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Callable[[str],
             return
         stack.push_async_callback(database.close)
         _tell_of_an_upgrade(database, settings.engine.place)
-        health = WriteHealth(database, clock)
+        steady = SteadyClock(clock)
+        health = WriteHealth(database, steady)
         stack.push_async_callback(health.close)
         context = Context(
             database=database,
-            clock=clock,
-            grace=Grace(epoch.milliseconds(clock)),
+            clock=steady,
+            steady=steady,
+            grace=Grace(epoch.milliseconds(steady)),
             health=health,
             certificate=certificate,
             hosts=tuple(signing.authority(public) for public in settings.public_urls or _own_urls(url)),
@@ -87,7 +88,8 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Callable[[str],
                 url,
                 extra={"action": "public_url_missing"},
             )
-        await _until(stop, context, settings.retention_days)
+        upkeep = Upkeep(database, steady, context.grace, retention_days=settings.retention_days)
+        await _until(stop, context, upkeep)
 
 
 async def _open(settings: ServeSettings, clock: Clock, stop: asyncio.Event) -> Database | None:
@@ -140,10 +142,10 @@ def _room() -> int:
     return MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, files * 3 // 4)
 
 
-async def _until(stop: asyncio.Event, context: Context, retention_days: float) -> None:
+async def _until(stop: asyncio.Event, context: Context, upkeep: Upkeep) -> None:
     """Keep up until *stop* is set, or until that cannot go on, which raises its error."""
     tasks: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait(), name="stop")]
-    tasks.append(asyncio.create_task(_keep_up(context, retention_days), name="upkeep"))
+    tasks.append(asyncio.create_task(_keep_up(context.clock, upkeep), name="upkeep"))
     if context.certificate is not None:
         tasks.append(asyncio.create_task(context.certificate.follow(), name="certificate"))
     try:
@@ -157,26 +159,18 @@ async def _until(stop: asyncio.Event, context: Context, retention_days: float) -
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _keep_up(context: Context, retention_days: float) -> None:
-    """Sweep for ever. A database that fails for a while is logged and tried again; anything else ends the process.
+async def _keep_up(clock: Clock, upkeep: Upkeep) -> None:
+    """Take its turns for ever. A database that fails for a while is logged and tried again; anything else ends the process.
 
     So does a newer version's change of the schema: what this one would write is not what that one reads.
     """
-    sweeps, last, look_ahead = 0, epoch.milliseconds(context.clock), True
     while True:
-        before, last = last, epoch.milliseconds(context.clock)
-        look_ahead |= last < before
         try:
-            await context.database.check_schema()
-            await upkeep.settle(context.database, context.clock, context.grace, look_ahead=look_ahead)
-            look_ahead = False
-            if sweeps % PRUNE_SWEEPS == 0:
-                await upkeep.prune(context.database, context.clock, retention_days=retention_days)
+            await upkeep.turn()
         except StatementError as error:
             extra = {"action": "database_failed", "trouble": error.trouble.value}
             log.error("the database failed: %s", error.reason, extra=extra)  # noqa: TRY400
-        sweeps += 1
-        await context.clock.sleep(SWEEP_SECONDS)
+        await clock.sleep(SWEEP_SECONDS)
 
 
 def _listen(host: str, port: int) -> socket.socket:

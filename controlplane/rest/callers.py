@@ -11,7 +11,7 @@ MOST = 1_000
 
 
 class KnownCallers:
-    """What each access key opened when it was last looked up."""
+    """The location and keys that each access key opened when it was last looked up."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most

@@ -11,6 +11,7 @@ from controlplane.leases import Grace
 from controlplane.rest.bodies import BodyBudget
 from controlplane.rest.callers import KnownCallers
 from controlplane.service.health import WriteHealth
+from controlplane.steady import SteadyClock
 from controlplane.store.database import Database
 from controlplane.tls import ServedCertificate
 from worker.clock import Clock
@@ -19,6 +20,7 @@ from worker.clock import Clock
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """*hosts* are the authorities that requests may be signed for: the public URLs' own. *certificate* is None without TLS.
+    *steady* is *clock* where that is steady: its figures are shown.
 
     *bodies* bounds what is read. *callers* are those that were heard lately, for refusals while the database does not answer.
     """
@@ -27,6 +29,7 @@ class Context:
     clock: Clock
     grace: Grace
     health: WriteHealth
+    steady: SteadyClock | None = None
     certificate: ServedCertificate | None = None
     hosts: Collection[str]
     bodies: BodyBudget = field(default_factory=BodyBudget)

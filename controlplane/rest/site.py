@@ -60,5 +60,7 @@ async def health(request: web.Request) -> web.Response:
 async def figures(request: web.Request) -> web.Response:
     """Answer a scrape."""
     context = request.app[CONTEXT]
-    text = metrics.text(writable=not await context.health.trouble(), certificate=context.certificate)
+    text = metrics.text(
+        writable=not await context.health.trouble(), certificate=context.certificate, clock=context.steady
+    )
     return web.Response(body=text, headers={"Content-Type": metrics.CONTENT_TYPE})

@@ -1,16 +1,100 @@
-"""Upkeep: settle what nobody asked for in time, and drop what is too old. A short transaction at a time."""
+"""Upkeep: settle what nobody asked for in time, drop what is too old, follow the machine's clock. A transaction at a time."""
 
 from __future__ import annotations
 
+import logging
+
 from controlplane import epoch
+from controlplane.ageing import aged
 from controlplane.leases import Grace
-from controlplane.store import locations, results, sweep, workers
+from controlplane.steady import STEP_SECONDS, SteadyClock
+from controlplane.store import locations, marks, results, sweep, workers
 from controlplane.store.database import Database
 from worker.clock import Clock
 
+log = logging.getLogger(__name__)
+
 PRUNE_BATCH = 500
+PRUNE_TURNS = 60
+"""Turns between looks at what is too old: minutes."""
 FORGET_WORKERS = 24 * 3600 * 1000
 """Milliseconds after which a worker process that was not seen is no longer listed."""
+
+
+class Upkeep:
+    """The turns that one process takes at its database, one a second. A later one makes up for what failed."""
+
+    def __init__(self, database: Database, clock: SteadyClock, grace: Grace, *, retention_days: float) -> None:
+        self._database = database
+        self._clock = clock
+        self._grace = grace
+        self._retention = round(retention_days * 24 * 3600 * 1000)
+        self._turns = 0
+        self._begun = False
+        self._look_ahead = True
+        self._pruned_ns: int | None = None
+
+    async def turn(self) -> None:
+        """Do what is due. Raises StatementError where the database fails, and DatabaseError where it is ours no longer."""
+        await self._database.check_schema()
+        if not self._begun:
+            self._look_ahead |= await come_back(self._database, self._clock)
+            self._begun = True
+        self._look_ahead |= await follow(self._database, self._clock)
+        await settle(self._database, self._clock, self._grace, look_ahead=self._look_ahead)
+        self._look_ahead = False
+        if self._turns % PRUNE_TURNS == 0:
+            await self._prune()
+        self._turns += 1
+
+    async def _prune(self) -> None:
+        now_ns = self._clock.monotonic_ns()
+        passed = 0 if self._pruned_ns is None else (now_ns - self._pruned_ns) // 1_000_000
+        await prune(self._database, self._clock, retention=self._retention, passed=passed)
+        self._pruned_ns = now_ns
+
+
+async def come_back(database: Database, clock: Clock) -> bool:
+    """Move kept times back where they lie ahead of a clock that was set back while nobody served; tell if they did."""
+    async with database.write() as connection:
+        now = epoch.milliseconds(clock)
+        ahead = await marks.latest(connection) - now
+        if ahead <= STEP_SECONDS * 1000:
+            return False
+        by = _shift(-round(ahead / 1000))
+        await sweep.shift(connection, by=by)
+        await marks.put_clock(connection, now)
+    _tell(by)
+    return True
+
+
+async def follow(database: Database, clock: SteadyClock) -> bool:
+    """Follow a step of the machine's clock that has held, and move kept times with it; tell if there was one."""
+    if clock.held() is None:
+        return False
+    async with database.write() as connection:
+        held = clock.held()  # now that the lock is ours: it may have returned meanwhile
+        if held is None:
+            return False
+        by = _shift(round(held.total_seconds()))
+        await sweep.shift(connection, by=by)
+        await marks.put_clock(connection, epoch.milliseconds(clock) + by)
+    clock.follow(held)  # before anybody else has the lock: nobody sees the times of one with the clock of the other
+    _tell(by)
+    return True
+
+
+def _shift(seconds: int) -> int:
+    """Milliseconds to move kept times by: whole seconds and one, so that no run is ever scheduled twice at one moment."""
+    return seconds * 1000 + 1
+
+
+def _tell(by: int) -> None:
+    log.warning(
+        "following the clock: what was due has been moved by %+d s, and nothing was missed by it",
+        round(by / 1000),
+        extra={"action": "clock_followed", "milliseconds": by},
+    )
 
 
 async def settle(database: Database, clock: Clock, grace: Grace, *, look_ahead: bool) -> None:
@@ -27,15 +111,21 @@ async def settle(database: Database, clock: Clock, grace: Grace, *, look_ahead: 
         await clock.sleep(database.rest_seconds)
 
 
-async def prune(database: Database, clock: Clock, *, retention_days: float) -> None:
-    """Drop expired credentials, workers that went away, and results and jobs older than *retention_days*."""
-    now = epoch.milliseconds(clock)
-    before = now - round(retention_days * 24 * 3600 * 1000)
+async def prune(database: Database, clock: Clock, *, retention: int, passed: int) -> None:
+    """Drop expired credentials, workers that went away, and results and jobs older than *retention*, in milliseconds.
+
+    *passed* are the milliseconds of serving since the last time: ages are counted by `ageing`, so that no step makes any.
+    """
     async with database.write() as connection:
-        await locations.drop_expired_credentials(connection, now=now)
+        now = epoch.milliseconds(clock)
+        before, oldest = await marks.ageing(connection), await results.oldest(connection)
+        ageing = aged(before, now, passed=passed, oldest=oldest, retention=retention)
+        await marks.put_ageing(connection, ageing)
+        await marks.put_clock(connection, now)
+        await locations.drop_expired_credentials(connection, now=ageing.moment)
         await workers.forget(connection, before=now - FORGET_WORKERS)
     while True:
         async with database.write() as connection:
-            if await results.prune(connection, before=before, limit=PRUNE_BATCH) == 0:
+            if await results.prune(connection, before=ageing.moment - retention, limit=PRUNE_BATCH) == 0:
                 return
         await clock.sleep(database.rest_seconds)

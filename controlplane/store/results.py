@@ -201,6 +201,12 @@ async def last(connection: AsyncConnection) -> int:
     return await connection.scalar(select(func.max(results.c.seq))) or 0
 
 
+async def oldest(connection: AsyncConnection) -> int | None:
+    """The moment at which the oldest result was stored, None where there is none."""
+    found: int | None = await connection.scalar(select(func.min(results.c.stored_at)))
+    return found
+
+
 async def prune(connection: AsyncConnection, *, before: int, limit: int) -> int:
     """Delete at most *limit* results stored, and as many jobs closed, before *before*; how many there were."""
     old = select(results.c.seq).where(results.c.stored_at < before).order_by(results.c.stored_at).limit(limit)

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controlplane import leases
+from controlplane import epoch, leases
 from controlplane.leases import LEASE_TTL, JobState
 from controlplane.schedule import Missed, settle
 from controlplane.store import results as stored
@@ -48,6 +47,19 @@ async def settle_runs(connection: AsyncConnection, *, now: int) -> int:
     await stored.note(connection, notes)
     await runs.put(connection, following)
     return len(found)
+
+
+async def shift(connection: AsyncConnection, *, by: int) -> None:
+    """Move by *by* milliseconds what is compared with the clock: runs that are due, the ends of open jobs, workers' last pulls.
+
+    One transaction, whatever there is: half of it moved would be worse than a second's wait. Scheduled times that were given out,
+    and results, keep the times that they bear.
+    """
+    due = assignments.c.due_at.is_not(None)
+    moved = {"due_at": assignments.c.due_at + by, "until": assignments.c.until + by}
+    await connection.execute(update(assignments).where(due).values(moved))
+    await connection.execute(update(jobs).where(jobs.c.closed.is_(None)).values(until=jobs.c.until + by))
+    await connection.execute(update(workers).values(last_seen=workers.c.last_seen + by))
 
 
 async def mend_runs(connection: AsyncConnection, *, now: int) -> int:
@@ -178,6 +190,6 @@ def _outcome(row: Any, test: str, scheduled_at: int, reason: str) -> dict[str, A
         test_subtype=row.subtype,
         test_version=row.version,
         status=Status.MISSED,
-        scheduled_at=datetime.fromtimestamp(scheduled_at / 1000, UTC),
+        scheduled_at=epoch.moment(scheduled_at),
         unhealthy=reason,
     ).as_json()

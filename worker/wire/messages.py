@@ -33,7 +33,9 @@ Leases = Annotated[tuple[Identifier, ...], msgspec.Meta(max_length=MAX_LEASES)]
 Label = Annotated[str, msgspec.Meta(max_length=200, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]
 """One line for people."""
 Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
-Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=1_000_000_000)]
+MAX_MILLISECONDS = 1_000_000_000
+"""The longest duration, more than eleven days."""
+Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=MAX_MILLISECONDS)]
 EpochMilliseconds = Annotated[int, msgspec.Meta(ge=0, le=100_000_000_000_000)]
 
 

@@ -95,7 +95,9 @@ def _job(lease: Lease, now: int) -> Job:
         lease=lease.name,
         lease_ms=LEASE_TTL,
         scheduled_at=lease.scheduled_at,
-        start_by=lease.until - now,
+        start_by=min(
+            max(lease.until - now, 0), messages.MAX_MILLISECONDS
+        ),  # whatever a clock says: nobody reads another
         delivery=lease.delivery,
         test=msgspec.Raw(lease.definition.encode()),
     )

@@ -96,7 +96,7 @@ def exchange(
 
 
 async def _access(context: Context, claim: Claim) -> tuple[Access, DatabaseError | None]:
-    """What the claim's key opens; where the database does not answer, what it opened last, and the error, or raise that."""
+    """Look up the claim's key; where the database does not answer, give what it opened last, and the error, or raise that."""
     try:
         access = await pulls.access(
             context.database, context.clock, access_key=claim.access_key, location=claim.location

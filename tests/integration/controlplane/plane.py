@@ -18,6 +18,7 @@ from controlplane.rest import site
 from controlplane.rest.context import Context
 from controlplane.service import locationfile
 from controlplane.service.health import WriteHealth
+from controlplane.steady import SteadyClock
 from controlplane.store import locations, sweep, tests
 from controlplane.store.database import Database, Keyring, Opening, open_database
 from controlplane.store.engines import sqlite
@@ -40,14 +41,14 @@ class Plane:
     url: str = ""
 
     def now(self) -> int:
-        return epoch.milliseconds(self.clock)
+        return epoch.milliseconds(self.context.clock)
 
     def restart(self) -> None:
         """Start anew with what a new process knows: the database, and that it has just started."""
         self.context = Context(
             database=self.database,
-            clock=self.clock,
-            grace=Grace(self.now()),
+            clock=SteadyClock(self.clock),
+            grace=Grace(epoch.milliseconds(self.clock)),
             health=self.context.health,
             hosts=self.context.hosts,
         )
@@ -129,7 +130,7 @@ async def opened(folder: Path) -> AsyncIterator[Plane]:
     database = await open_database(sqlite.engine(folder / "controlplane.db"), keyring, Opening(create=True))
     health = WriteHealth(database, clock)
     grace = Grace(epoch.milliseconds(clock))
-    context = Context(database=database, clock=clock, grace=grace, health=health, hosts=())
+    context = Context(database=database, clock=SteadyClock(clock), grace=grace, health=health, hosts=())
     try:
         yield Plane(folder=folder, clock=clock, database=database, context=context)
     finally:

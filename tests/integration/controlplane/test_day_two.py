@@ -123,7 +123,11 @@ async def test_sighup_ends_nothing_without_tls(tmp_path: Path) -> None:
     with serving(tmp_path) as plane:
         plane.process.send_signal(signal.SIGHUP)
         await until(lambda: "SIGHUP" in (tmp_path / "serve.log").read_text())
-        assert await metrics_of(plane.url) == {"synthetics_controlplane_database_writable": 1}
+        assert await metrics_of(plane.url) == {
+            "synthetics_controlplane_database_writable": 1,
+            "synthetics_controlplane_clock_step_seconds": 0,
+            "synthetics_controlplane_clock_steps_total": 0,
+        }
 
 
 async def test_health_is_bad_while_nothing_can_be_written_and_good_again_after(tmp_path: Path) -> None:
