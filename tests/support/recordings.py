@@ -1,4 +1,4 @@
-"""API tests that the reference system's own clients recorded; none where the shared folder is not there."""
+"""API tests and results that the reference system's own clients recorded; none where the shared folder is not there."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 from tests.support.shared import SHARED
 
 
-def recordings() -> list[dict[str, Any]]:
+def recordings(name: str) -> list[dict[str, Any]]:
     if SHARED is None:
         return []
-    lines = (SHARED / "cases" / "api-tests.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines]
+    return [json.loads(line) for line in (SHARED / "cases" / name).read_text().splitlines()]
 
 
-RECORDED = recordings()
+RECORDED = recordings("api-tests.jsonl")
+RECORDED_RESULTS = recordings("api-results.jsonl")
+"""In the public v1 shape; `kind` is `full` or `summary`."""
