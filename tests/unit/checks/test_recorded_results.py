@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import pytest
 
 from tests.support.observed import LIMITS
-from tests.support.shared import SHARED, needs_shared
+from tests.support.recordings import RECORDED_RESULTS
+from tests.support.shared import needs_shared
 from worker.apitest.observation import Observation
 from worker.apitest.parse import parse
 from worker.apitest.protocols.http import HTTPResponse
@@ -19,16 +19,6 @@ from worker.outcome.failure import Failure, FailureCode
 from worker.outcome.phases import Timings
 
 PHASES = ("redirect", "dns", "tcp", "ssl", "firstByte", "download")
-
-
-def recordings() -> list[dict[str, Any]]:
-    if SHARED is None:
-        return []
-    lines = (SHARED / "cases" / "api-results.jsonl").read_text().splitlines()
-    return [json.loads(line) for line in lines]
-
-
-RECORDED = recordings()
 
 
 def timings(recorded: dict[str, float]) -> Timings:
@@ -57,7 +47,7 @@ def observed(result: dict[str, Any]) -> Observation:
 
 @needs_shared
 def test_recorded_assertion_results_are_reached_again() -> None:
-    full = [recording["result"] for recording in RECORDED if recording["kind"] == "full"]
+    full = [recording["result"] for recording in RECORDED_RESULTS if recording["kind"] == "full"]
     assert len(full) == 2
     for recording in full:
         result, test = recording["result"], parse(recording["check"])
@@ -73,7 +63,7 @@ def test_recorded_assertion_results_are_reached_again() -> None:
 @needs_shared
 @pytest.mark.parametrize("margin", [0.1, -0.1])
 def test_recorded_response_times_are_compared_to_the_printed_tenth(margin: float) -> None:
-    summaries = [recording["result"]["result"] for recording in RECORDED if recording["kind"] == "summary"]
+    summaries = [recording["result"]["result"] for recording in RECORDED_RESULTS if recording["kind"] == "summary"]
     assert len(summaries) == 150
     for summary in summaries:
         total = summary["timings"]["total"]
