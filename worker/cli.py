@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 from worker import __version__
 from worker.config.sources import CommandLine, read_command_line
@@ -24,6 +24,7 @@ from worker.program.loading import without_collections
 
 if TYPE_CHECKING:
     from worker.apitest.files import Definition, Unusable
+    from worker.commands.reports.choice import Output, Wanted
     from worker.config.load import Config, Loaded, LocalConfig
 
 log = logging.getLogger(__name__)
@@ -129,23 +130,54 @@ def _validate(line: CommandLine) -> Callable[[], int]:
 
 def _check(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
     from worker import start
-    from worker.commands.check import as_line, check, has_passed
-    from worker.program.terminal import coloured, columns
+    from worker.commands.check import check
+    from worker.commands.reports.choice import Wanted, chosen, mistakes
 
     loaded = _loaded(argv)
-    as_json, failures_only = "json" in line.switches, "failuresOnly" in line.switches
-    shown = partial(as_line, as_json=as_json, colour=coloured(sys.stdout), width=columns(sys.stdout))
-    run = partial(start.check, loaded.config)
+    wanted = Wanted(
+        as_json="json" in line.switches,
+        failures_only="failuresOnly" in line.switches,
+        github="github" in line.switches,
+        junit=line.values.get("junit", ""),
+    )
+    found = list(mistakes(wanted))
+    if found:
+        raise ConfigErrors(found)
+    output, run = _output(wanted), partial(start.check, loaded.config)
 
-    def show(outcome: Any) -> None:
-        if not (failures_only and has_passed(outcome)):
-            _show(shown(outcome))
+    def once() -> Coroutine[None, None, int]:
+        return check(_found(line), run, chosen(wanted, output))
 
-    def sum_up(text: str) -> None:
-        if not as_json:
-            _show(text)
+    return _watched(line, once, output) if "watch" in line.switches else lambda: _run(once())
 
-    return lambda: _run(check(_found(line), run, show=show, complain=_complain, sum_up=sum_up))
+
+def _watched(line: CommandLine, once: Callable[[], Coroutine[None, None, int]], output: Output) -> Callable[[], int]:
+    from worker.clock import SystemClock
+    from worker.commands.definitions import STDIN
+    from worker.commands.watch import watch
+
+    if STDIN in line.operands:
+        raise ConfigError("standard input cannot be watched: name a file", option="watch", place="flag")
+    return lambda: _run(watch(line.operands, once, SystemClock(), output.complain))
+
+
+def _output(wanted: Wanted) -> Output:
+    """The two streams; people read standard error where a JUnit file takes the standard output."""
+    from worker.commands.reports.choice import STREAM, Output
+    from worker.commands.reports.people import Progress
+    from worker.program.terminal import coloured, columns, rewritable
+
+    aside = wanted.junit == STREAM
+    stream = sys.stderr if aside else sys.stdout
+    watched = rewritable(sys.stdout) and rewritable(sys.stderr) and not wanted.as_json
+    return Output(
+        show=_tell if aside else _show,
+        complain=_complain,
+        pour=_pour,
+        colour=coloured(stream),
+        width=columns(stream),
+        progress=Progress(sys.stderr) if watched else None,
+    )
 
 
 def _policy(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
@@ -256,6 +288,18 @@ def _say(text: str) -> int:
 def _show(text: str) -> None:
     """One result, at once: whoever reads may not wait for the last."""
     _say(f"{text}\n")
+
+
+def _tell(text: str) -> None:
+    """A line for people where programs have the standard output."""
+    sys.stderr.write(f"{text}\n")
+
+
+def _pour(document: bytes) -> None:
+    if sys.stdout is None:
+        raise BrokenPipeError
+    sys.stdout.buffer.write(document)
+    sys.stdout.buffer.flush()
 
 
 def _complain(text: str) -> None:

@@ -12,7 +12,7 @@ import random
 import socket
 import ssl
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -88,20 +88,20 @@ async def run(config: Config, warnings: Sequence[str] = ()) -> ExitCode:
                     log.info("stopped", extra={"action": "stopped", "worker": worker_id})
 
 
-async def check(config: LocalConfig, tests: Sequence[APITest]) -> AsyncIterator[Result]:
-    """Run each test once, here, under the same options and policy as a worker would; results as they come."""
+async def check(config: LocalConfig, tests: Sequence[APITest]) -> AsyncGenerator[tuple[int, Result], None]:
+    """Run each test once, here, under the same options and policy as a worker would; indexes and results as they come."""
     clock = SystemClock()
     vitals = Vitals(clock)
     slots = asyncio.Semaphore(config.concurrency)
     egress = egress_of(config, trust_of(config))
     async with _running_tests(config, egress, clock, vitals, worker_id="") as made:
 
-        async def one(test: APITest) -> Result:
+        async def one(index: int, test: APITest) -> tuple[int, Result]:
             async with slots:
-                return await made.runner.run(test)
+                return index, await made.runner.run(test)
 
         watching = asyncio.create_task(vitals.run())
-        running = [asyncio.create_task(one(test)) for test in tests]
+        running = [asyncio.create_task(one(index, test)) for index, test in enumerate(tests)]
         try:
             for done in asyncio.as_completed(running):
                 yield await done

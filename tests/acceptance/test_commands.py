@@ -39,8 +39,8 @@ def test_check_prints_one_object_a_line(tmp_path: Path, target: Target) -> None:
     done = run("worker", "check", tests, "--json", ALLOW)
     assert done.returncode == 1
     bad, good = sorted((json.loads(line) for line in done.stdout.splitlines()), key=lambda one: one["status"])
-    assert (good["test"]["name"], good["status"], good["failure"]) == ("good", "passed", None)
-    assert {"timings", "assertions"} <= set(good)
+    assert (good["test"]["name"], good["status"], "failure" in good) == ("good", "passed", False)
+    assert {"timings", "assertions", "duration", "finished_at"} <= set(good)
     assert (bad["status"], bad["failure"]["code"]) == ("failed", "INCORRECT_ASSERTION")
 
 
@@ -134,11 +134,12 @@ def test_an_interrupted_check_keeps_what_is_done_and_sums_it_up(tmp_path: Path, 
     assert "Traceback" not in program.output
 
 
-def test_only_failures_are_printed_where_they_were_asked_for(tmp_path: Path, target: Target) -> None:
+@pytest.mark.parametrize("flag", ["--failures-only", "--failed-only"])
+def test_only_failures_are_printed_where_they_were_asked_for(flag: str, tmp_path: Path, target: Target) -> None:
     tests = written(tmp_path / "t.json", http_test("good", target.url), http_test("bad", target.url + "/broken"))
-    done = run("worker", "check", tests, ALLOW, "--failures-only")
-    bad, summary = done.stdout.splitlines()
+    bad, *details, summary = run("worker", "check", tests, ALLOW, flag).stdout.splitlines()
     assert "bad" in bad
+    assert all(line.startswith("    ") for line in details)
     assert summary == "2 tests: 1 passed, 1 failed"
 
 

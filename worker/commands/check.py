@@ -1,14 +1,14 @@
-"""`check FILE…`: run each definition once, here, and print its result.
+"""`check FILE…`: run each definition once, here, and report its result.
 
-No control plane, but the options and the policy of a worker.
+No control plane, but the options and the policy of a worker. What becomes of results is the subject of `reports`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
+from contextlib import aclosing
 
 from worker import __version__
 from worker.apitest.definition import APITest
@@ -16,51 +16,39 @@ from worker.apitest.files import Definition, Unusable
 from worker.apitest.parse import parse
 from worker.apitest.result import Result, Status
 from worker.apitest.spelling import misspelt
-from worker.apitest.summary import line
+from worker.commands.reports.report import Report
 from worker.errors import ExitCode, TestError
 from worker.outcome.failure import Failure, FailureCode
-from worker.text import counted, json_line, printable
+from worker.text import counted
 
-Run = Callable[[Sequence[APITest]], AsyncIterator[Result]]
-"""Runs tests and yields their results as they come: `start.check` with a config."""
+Run = Callable[[Sequence[APITest]], AsyncGenerator[tuple[int, Result], None]]
+"""Runs tests and yields their indexes and results as they come: `start.check` with a config."""
 
 
-async def check(
-    found: Iterable[Definition | Unusable],
-    run: Run,
-    *,
-    show: Callable[[Any], None],
-    complain: Callable[[str], None],
-    sum_up: Callable[[str], None] = lambda _: None,
-) -> int:
-    """Hand each result's JSON to *show* as it comes, and how all of them went to *sum_up*, also when interrupted; the exit code.
+async def check(found: Iterable[Definition | Unusable], run: Run, report: Report) -> int:
+    """Run everything that was *found*, tell *report* of it as it comes, also when interrupted; the exit code.
 
-    A definition that is not a valid API test is an INVALID_TEST result; input that is not a definition goes to *complain*, and so
-    do the parts of a definition that a test is run without.
+    A definition that is not a valid API test is an INVALID_TEST result. Raises what the report raises.
     """
-    definitions, unusable = _sorted(found, complain)
-    tests = [_test(definition, complain) for definition in definitions]
+    everything = list(found)
+    definitions = [each for each in everything if isinstance(each, Definition)]
+    unusable = [each for each in everything if isinstance(each, Unusable)]
     counts = Counter[Status]()
-
-    def take(result: Result) -> None:
-        counts[result.status] += 1
-        show(result.as_json())
-
+    report.begin(definitions)
     try:
-        for each in tests:
-            if isinstance(each, Result):
-                take(each)
-        runnable = [test for test in tests if isinstance(test, APITest)]
-        if runnable:
-            async for result in run(runnable):
-                take(result)
+        for each in unusable:
+            report.refuse(each)
+        async with aclosing(_results(definitions, run, report)) as results:
+            async for definition, result in results:
+                counts[result.status] += 1
+                report.take(definition, result.as_json())
     except asyncio.CancelledError:
-        sum_up(f"interrupted after {counts.total()} of {summary(len(tests), counts)}")
+        report.end(f"interrupted after {counts.total()} of {summary(len(definitions), counts)}")
         raise
-    sum_up(summary(len(tests), counts))
+    report.end(summary(len(definitions), counts))
     if unusable:
         return ExitCode.UNUSABLE
-    return ExitCode.DONE if counts[Status.PASSED] == len(tests) else ExitCode.FAILED
+    return ExitCode.DONE if counts[Status.PASSED] == len(definitions) else ExitCode.FAILED
 
 
 def summary(tests: int, counts: Counter[Status]) -> str:
@@ -69,39 +57,36 @@ def summary(tests: int, counts: Counter[Status]) -> str:
     return ": ".join(filter(None, (counted(tests, "test"), ", ".join(outcomes))))
 
 
-def as_line(outcome: Any, *, as_json: bool, colour: bool, width: int | None = None) -> str:
-    return json_line(outcome) if as_json else line(outcome, colour=colour, width=width)
-
-
-def has_passed(outcome: Any) -> bool:
-    return bool(outcome["status"] == Status.PASSED.value)
-
-
-def _sorted(
-    found: Iterable[Definition | Unusable], complain: Callable[[str], None]
-) -> tuple[list[Definition], list[Unusable]]:
-    """Definitions, and what is none, which is complained of."""
-    definitions: list[Definition] = []
-    unusable: list[Unusable] = []
-    for one in found:
-        if isinstance(one, Unusable):
-            complain(printable(str(one)))
-            unusable.append(one)
+async def _results(
+    definitions: Sequence[Definition], run: Run, report: Report
+) -> AsyncGenerator[tuple[Definition, Result], None]:
+    """The results of what is not a test, and then the others as they come."""
+    runnable: list[tuple[Definition, APITest]] = []
+    invalid: list[tuple[Definition, Result]] = []
+    for definition in definitions:
+        test = _test(definition, report)
+        if isinstance(test, Result):
+            invalid.append((definition, test))
         else:
-            definitions.append(one)
-    return definitions, unusable
+            runnable.append((definition, test))
+    for each in invalid:
+        yield each
+    if runnable:
+        async with aclosing(run([test for _, test in runnable])) as results:
+            async for index, result in results:
+                yield runnable[index][0], result
 
 
-def _test(definition: Definition, complain: Callable[[str], None]) -> APITest | Result:
+def _test(definition: Definition, report: Report) -> APITest | Result:
     """The test; or its result, where it is not one."""
     for sentence in misspelt(definition.value):
-        complain(printable(f"{definition.place}: {sentence}"))
+        report.remark(definition, sentence)
     try:
         test = parse(definition.value)
     except TestError as error:
         return _invalid(definition, error)
     for sentence in test.ignored:
-        complain(printable(f"{definition.place}: {sentence}"))
+        report.remark(definition, sentence)
     return test
 
 

@@ -15,7 +15,7 @@ from worker.config.kinds import meaning
 from worker.config.mistake import Mistake
 from worker.config.option import Option, Source, ValueKind, Written
 from worker.config.options import DEFAULT_CONFIG, OPTIONS
-from worker.config.sources import OWN_SWITCHES, Given, SourceFindings, read_command_line, read_config, read_environment
+from worker.config.sources import OWN_FLAGS, Given, SourceFindings, read_command_line, read_config, read_environment
 from worker.config.written import from_json, from_text
 from worker.errors import ConfigError
 
@@ -52,7 +52,7 @@ def merge(argv: Sequence[str], environ: Mapping[str, str]) -> Merged:
     variables = read_environment(environ)
     path, chosen = _config_path(flags, variables)
     file = read_config(path, must_exist=chosen)
-    settings = {option.name: _default(option) for option in OPTIONS if option.name not in OWN_SWITCHES}
+    settings = {option.name: _default(option) for option in OPTIONS if option.name not in OWN_FLAGS}
     mistakes: list[ConfigError] = []
     for findings in (file, variables, flags):
         mistakes.extend(findings.mistakes)

@@ -262,9 +262,22 @@ OPTIONS: tuple[Option, ...] = (
         help="With check, validate, policy, doctor and spool list: one JSON object a line instead of text.",
     ),
     Option(
-        name="failuresOnly", abbreviations=("failures-only",), kind=ValueKind.BOOLEAN, group=Group.COMMAND, default=False,
-        sources=BY_FLAG,
+        name="failuresOnly", abbreviations=("failures-only", "failed-only"), kind=ValueKind.BOOLEAN, group=Group.COMMAND,
+        default=False, sources=BY_FLAG,
         help="With check: print no result of a test that passed.",
+    ),
+    Option(
+        name="junit", kind=ValueKind.PATH, group=Group.COMMAND, sources=BY_FLAG,
+        help="With check: write a JUnit file there in the end; - is standard output, and what is for people goes to standard"
+        " error.",
+    ),
+    Option(
+        name="github", kind=ValueKind.BOOLEAN, group=Group.COMMAND, default=False, sources=BY_FLAG,
+        help="With check: print annotations of GitHub Actions for what failed, and let it obey nothing else that is printed.",
+    ),
+    Option(
+        name="watch", kind=ValueKind.BOOLEAN, group=Group.COMMAND, default=False, sources=BY_FLAG,
+        help="With check: run again whenever one of the files changes, until Ctrl-C.",
     ),
     Option(
         name="allowUpdate", abbreviations=("allow-update",), kind=ValueKind.BOOLEAN, group=Group.COMMAND, default=False,

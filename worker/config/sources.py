@@ -28,9 +28,12 @@ SPOOL_ACTIONS = ("list", "push", "drop")
 COMMANDS_OF = {
     "json": ("check", "validate", "policy", "doctor", "spool list"),
     "failuresOnly": ("check",),
+    "github": ("check",),
+    "watch": ("check",),
+    "junit": ("check",),
     "allowUpdate": ("validate",),
 }
-"""The commands that obey a switch which not all of them know."""
+"""The commands that obey a flag which not all of them know."""
 SWITCHES = {option.name for option in OPTIONS if option.kind is ValueKind.BOOLEAN}
 SHORT = {option.short: option.name for option in OPTIONS if option.short}
 ABBREVIATIONS = {short: option.name for option in OPTIONS for short in option.abbreviations}
@@ -61,11 +64,14 @@ class SourceFindings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandLine:
-    """A command, what it is to work on, and the flags. *switches* are the flags that a command itself obeys and that are on."""
+    """A command, what it is to work on, and the flags. *switches* are the flags that a command itself obeys and that are on,
+    *values* those with a value.
+    """
 
     command: str
     operands: tuple[str, ...]
     switches: frozenset[str]
+    values: Mapping[str, str]
     findings: SourceFindings
 
 
@@ -78,6 +84,7 @@ def read_command_line(argv: Sequence[str]) -> CommandLine:
         command=reader.command or "run",
         operands=tuple(reader.operands),
         switches=frozenset(reader.switches),
+        values=reader.values,
         findings=SourceFindings(
             given=tuple(reader.given), mistakes=tuple(reader.mistakes), warnings=tuple(dict.fromkeys(reader.warnings))
         ),
@@ -92,6 +99,7 @@ class _Flags:
     command: str = ""
     operands: list[str] = field(default_factory=list)
     switches: set[str] = field(default_factory=set)
+    values: dict[str, str] = field(default_factory=dict)
     given: list[Given] = field(default_factory=list)
     mistakes: list[ConfigError] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -116,7 +124,7 @@ class _Flags:
     def check_operands(self) -> None:
         if self.command == "?":
             return
-        self._check_switches()
+        self._check_own_flags()
         if self.command == "spool":
             if len(self.operands) != 2 or self.operands[0] not in SPOOL_ACTIONS:
                 self._mistake(f"needs {'|'.join(SPOOL_ACTIONS)} and one DIRECTORY", self.command)
@@ -127,12 +135,12 @@ class _Flags:
         if not wanted and self.operands:
             self._mistake("takes no further arguments (repeat a flag to give it several values)", self.command or "run")
 
-    def _check_switches(self) -> None:
+    def _check_own_flags(self) -> None:
         spoken = f"spool {self.operands[0]}" if self.command == "spool" and self.operands else self.command
-        for switch, commands in COMMANDS_OF.items():
-            if switch in self.switches and spoken not in commands:
+        for flag, commands in COMMANDS_OF.items():
+            if (flag in self.switches or flag in self.values) and spoken not in commands:
                 *others, last = commands
-                self._mistake(f"is for {', '.join(others)} and {last}" if others else f"is for {last}", switch)
+                self._mistake(f"is for {', '.join(others)} and {last}" if others else f"is for {last}", flag)
 
     def _word(self, word: str) -> None:
         """Take a word that is not a flag. A stray one is not repeated: it may be the value of a misspelt secret."""
@@ -179,11 +187,20 @@ class _Flags:
             self._mistake(f"is never given by flag, where other users of the machine can read it: {cure}", text)
         elif value is None:
             self._mistake("needs a value", text)
+        elif text in OWN_FLAGS:
+            self._own_value(text, value)
         else:
             self._add(text, value)
 
+    def _own_value(self, text: str, value: str) -> None:
+        if text in self.values:
+            self._mistake("is given twice", text)
+        elif not value:
+            self._mistake("is empty", text)
+        self.values[text] = value
+
     def _switch(self, text: str, value: str) -> None:
-        if text not in OWN_SWITCHES:
+        if text not in OWN_FLAGS:
             self._add(text, value)
             return
         try:
@@ -215,8 +232,8 @@ class _Flags:
         self.mistakes.append(ConfigError(reason, option=option, place="flag" if option in NAMES else "command line"))
 
 
-OWN_SWITCHES = frozenset({"help", "version", "dumpConfig", *COMMANDS_OF})
-"""Switches that a command obeys by itself, before any config is read."""
+OWN_FLAGS = frozenset({"help", "version", "dumpConfig", *COMMANDS_OF})
+"""Flags that a command obeys by itself, before any config is read."""
 
 
 def read_environment(environ: Mapping[str, str]) -> SourceFindings:

@@ -15,6 +15,11 @@ def coloured(stream: TextIO | None) -> bool:
     return _is_terminal(stream) and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def rewritable(stream: TextIO | None) -> bool:
+    """True for a terminal on which a line can be erased and written over."""
+    return _is_terminal(stream) and os.environ.get("TERM") != "dumb"
+
+
 def columns(stream: TextIO | None) -> int | None:
     """The width of a terminal, or what COLUMNS says of it. None for a file or a pipe, where a line stays a line."""
     return max(NARROWEST, shutil.get_terminal_size().columns) if _is_terminal(stream) else None

@@ -1,0 +1,164 @@
+"""A result as a block for people: pinned to the character, in 80 columns, and harmless whatever JSON it is of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.outcomes import HOSTILE, incorrect, outcome
+from worker.apitest.details import MAX_ASSERTIONS, MAX_STEPS, block
+from worker.text import printable
+
+
+def test_a_passed_run_in_full() -> None:
+    shown = outcome(
+        dns_resolution={
+            "server": "192.0.2.53",
+            "resolved_ip": "2001:db8::1",
+            "resolved_port": 443,
+            "attempts": [{"ip": "192.0.2.1", "port": 443, "elapsed": 0.3, "error": "refused"}],
+        },
+        response={
+            "redirects": [{"status_code": 301, "location": "https://shop.test/"}],
+            "handshake": {"protocol": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384"},
+            "certificate": {
+                "subject": {"CN": "shop.test", "O": "Shop"},
+                "issuer": {"O": "Example", "OU": "CA"},
+                "valid": {"from": 1767225600000, "to": 1798761600000},
+            },
+        },
+    )
+    assert block(shown, width=80).splitlines() == [
+        "✓ passed  Shop                                34.7 ms",
+        "    dns        10.9 ms  █████████████████",
+        "    tcp         2.4 ms                   ████",
+        "    firstByte  21.2 ms                       ██████████████████████████████████",
+        "    download    0.2 ms                                                         █",
+        "    tried       192.0.2.1:443: refused",
+        "    address     [2001:db8::1]:443, looked up by 192.0.2.53",
+        "    redirect    301 to https://shop.test/",
+        "    TLS         TLSv1.3, TLS_AES_256_GCM_SHA384",
+        "    certificate shop.test, issued by O=Example, OU=CA",
+        "    valid       2026-01-01 00:00 UTC to 2027-01-01 00:00 UTC",
+        "    ✓ responseTime lessThan 2000 (actual 52.7)",
+    ]
+
+
+def test_an_assertion_that_does_not_hold_says_expected_and_actual() -> None:
+    lines = block(incorrect()).splitlines()
+    assert lines[0] == (
+        "✗ failed  Shop                                34.7 ms  INCORRECT_ASSERTION: 1 of 2 assertions does not hold"
+    )
+    assert lines[5:] == [
+        "    ✓ responseTime lessThan 2000 (actual 52.7)",
+        "    ✗ header content-type contains json",
+        "        expected    json",
+        "        actual      text/html",
+        "        reason      header content-type does not contain 'json'",
+    ]
+
+
+def test_a_failure_of_another_kind_says_its_reason() -> None:
+    shown = outcome(status="failed", failure={"code": "DNS", "message": "no such name"}, assertions=[], timings={})
+    assert block(shown) == "✗ failed  Shop                                DNS: no such name"
+
+
+def test_steps_are_rows_and_those_that_failed_are_told_in_full() -> None:
+    login = outcome("", subtype="http", variables={"extracted": [{"name": "TOKEN", "val": "abc"}]}) | {"name": "Log in"}
+    order = incorrect() | {"name": "Order", "allow_failure": True, "timings": {"dns": 1.0, "total": 1.0}}
+    nested = {"name": "Subtest", "status": "passed", "steps": [login]}
+    shown = outcome(
+        status="failed",
+        failure={"code": "INCORRECT_ASSERTION", "message": "the step Order failed"},
+        assertions=[],
+        timings={},
+        steps=[login, order, nested, {"name": "Pay", "status": "skipped"}],
+    )
+    assert block(shown, width=70).splitlines() == [
+        "✗ failed  Shop                                INCORRECT_ASSERTION: the",
+        "    step Order failed",
+        "     1 ✓ passed  Log in                              34.7 ms",
+        "        extracted   TOKEN = abc",
+        "     2 ✗ failed  Order (may fail)                    1.0 ms",
+        "        INCORRECT_ASSERTION: 1 of 2 assertions does not hold",
+        "        dns  1.0 ms  █████████████████████████████████████████████████",
+        "        ✓ responseTime lessThan 2000 (actual 52.7)",
+        "        ✗ header content-type contains json",
+        "            expected    json",
+        "            actual      text/html",
+        "            reason      header content-type does not contain 'json'",
+        "     3 ✓ passed  Subtest",
+        "         1 ✓ passed  Log in                              34.7 ms",
+        "            extracted   TOKEN = abc",
+        "     4 ○ skipped Pay",
+    ]
+
+
+def test_trouble_of_the_worker_is_told_apart() -> None:
+    assert block(outcome(unhealthy="late loop")).splitlines()[1] == "    unhealthy   late loop"
+
+
+def test_colour_is_for_those_who_ask_and_changes_no_character() -> None:
+    shown = incorrect()
+    coloured = block(shown, colour=True, width=80)
+    assert coloured.startswith("\033[31m✗ failed \033[0m Shop")
+    for code in ("31", "32", "36", "2"):
+        coloured = coloured.replace(f"\033[{code}m", "")
+    assert coloured.replace("\033[0m", "") == block(shown, width=80)
+    assert "\033" not in block(shown, width=80)
+
+
+@pytest.mark.parametrize("width", [40, 80, 100, 300])
+def test_no_line_with_blanks_in_it_is_wider_than_the_terminal(width: int) -> None:
+    shown = incorrect("word " * 12) | {"unhealthy": "word " * 40}
+    assert max(map(len, block(shown, width=width).splitlines())) <= width
+
+
+def test_what_there_are_too_many_of_is_counted() -> None:
+    many = outcome(assertions=[{"type": "body", "valid": True}] * 60, steps=[{"name": "s", "status": "passed"}] * 70)
+    lines = block(many).splitlines()
+    assert f"    and {60 - MAX_ASSERTIONS} more assertions" in lines
+    assert lines[-1] == f"    and {70 - MAX_STEPS} more steps"
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_nothing_foreign_begins_a_line_or_commands_a_terminal(text: str) -> None:
+    everything: dict[str, Any] = {
+        "test": {"name": text},
+        "status": "failed",
+        "failure": {"code": text, "message": text},
+        "timings": {"dns": 1.0, "total": 1.0},
+        "assertions": [{"type": text, "operator": text, "expected": text, "actual": text, "valid": False}],
+        "dns_resolution": {"server": text, "resolved_ip": text, "attempts": [{"ip": text, "error": text}]},
+        "response": {
+            "redirects": [{"status_code": text, "location": text}],
+            "handshake": {"protocol": text, "cipher": text},
+            "certificate": {"subject": {text: text}, "issuer": text},
+        },
+        "variables": {"extracted": [{"name": text, "value": text}]},
+        "unhealthy": text,
+    }
+    everything["steps"] = [dict(everything) | {"name": text}]
+    lines = block(everything).split("\n")
+    assert all(line.isprintable() for line in lines)
+    assert [line for line in lines if line.lstrip().startswith(printable(text)[:2])] == []
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from([10**400]) | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+)
+MEMBERS = [*outcome(), "steps", "variables"]
+
+
+@given(
+    st.dictionaries(st.sampled_from(MEMBERS), json_values, max_size=8),
+    st.dictionaries(st.sampled_from(["certificate", "handshake", "redirects"]), json_values),
+)
+def test_any_json_is_told_in_harmless_lines(members: dict[str, Any], response: dict[str, Any]) -> None:
+    for shown in (members, members | {"response": response, "steps": [members]}):
+        assert all(line.isprintable() for line in block(shown, width=80).split("\n"))

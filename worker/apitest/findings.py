@@ -1,0 +1,111 @@
+"""The facts of one response as labelled lines for people: address, attempts, redirects, TLS, certificate. Pure text.
+
+It reads the JSON of a result, which may come from a database or from another version: what is not there is not told, and nothing
+in it can raise or reach a terminal as a command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, NamedTuple
+
+from worker.text import printable
+
+MAX_LINES = 5
+"""Attempts or redirects shown of each kind."""
+MAX_NAMES = 4
+"""Names of a certificate that are shown."""
+MAX_VALUE = 200
+"""Characters of one value."""
+
+
+class Fact(NamedTuple):
+    """*label* is a word of ours; *text* may hold what a target sent, made printable."""
+
+    label: str
+    text: str
+
+
+def facts(outcome: Mapping[str, Any]) -> list[Fact]:
+    """The facts of an outcome, or of a step of one."""
+    response = _object(outcome.get("response"))
+    return [
+        *_way(_object(outcome.get("dns_resolution"))),
+        *(Fact("redirect", text) for text in _redirects(response.get("redirects"))),
+        *_handshake(_object(response.get("handshake"))),
+        *_certificate(_object(response.get("certificate"))),
+    ]
+
+
+def _way(resolution: Mapping[str, Any]) -> Iterator[Fact]:
+    """Addresses that failed, then the one that was dialled."""
+    for attempt in islice(_objects(resolution.get("attempts")), MAX_LINES):
+        if attempt.get("error"):
+            yield Fact("tried", f"{_place(attempt.get('ip'), attempt.get('port'))}: {_said(attempt['error'])}")
+    if resolution.get("resolved_ip") is not None:
+        server = resolution.get("server")
+        by = "" if server is None else f", looked up by {_said(server)}"
+        yield Fact("address", _place(resolution["resolved_ip"], resolution.get("resolved_port")) + by)
+
+
+def _place(address: object, port: object) -> str:
+    text = _said(address)
+    if port is None:
+        return text
+    return f"[{text}]:{_said(port)}" if ":" in text else f"{text}:{_said(port)}"
+
+
+def _redirects(value: object) -> Iterator[str]:
+    for hop in islice(_objects(value), MAX_LINES):
+        yield f"{_said(hop.get('status_code'))} to {_said(hop.get('location'))}"
+
+
+def _handshake(handshake: Mapping[str, Any]) -> Iterator[Fact]:
+    agreed = [_said(handshake[name]) for name in ("protocol", "cipher") if handshake.get(name) is not None]
+    if agreed:
+        yield Fact("TLS", ", ".join(agreed))
+
+
+def _certificate(certificate: Mapping[str, Any]) -> Iterator[Fact]:
+    subject, issuer = (_name(certificate.get(name)) for name in ("subject", "issuer"))
+    if subject or issuer:
+        yield Fact("certificate", f"{subject or 'no subject'}, issued by {issuer or 'nobody'}")
+    validity = _object(certificate.get("valid"))
+    begin, end = (_day(validity.get(name)) for name in ("from", "to"))
+    if begin and end:
+        yield Fact("valid", f"{begin} to {end}")
+
+
+def _name(value: object) -> str:
+    """The common name of a subject or issuer; all of its parts where there is none."""
+    if isinstance(value, str):
+        return _said(value)
+    parts = _object(value)
+    if parts.get("CN"):
+        return _said(parts["CN"])
+    shown = [f"{_said(name)}={_said(part)}" for name, part in islice(parts.items(), MAX_NAMES)]
+    return ", ".join(shown)
+
+
+def _day(value: object) -> str:
+    """Epoch milliseconds as a date; nothing where they are none."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return ""
+    try:
+        return datetime.fromtimestamp(value / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (ValueError, OverflowError, OSError):
+        return ""
+
+
+def _said(value: object) -> str:
+    return printable(str(value), MAX_VALUE)
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _objects(value: object) -> Sequence[Mapping[str, Any]]:
+    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []
