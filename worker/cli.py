@@ -13,6 +13,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn, TypeAlias
@@ -24,6 +25,7 @@ from worker.program.loading import without_collections
 
 if TYPE_CHECKING:
     from worker.apitest.files import Definition, Unusable
+    from worker.commands.check import Run
     from worker.commands.reports.choice import Output, Wanted
     from worker.config.load import Config, Loaded, LocalConfig
 
@@ -143,12 +145,25 @@ def _check(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
     found = list(mistakes(wanted))
     if found:
         raise ConfigErrors(found)
-    output, run = _output(wanted), partial(start.check, loaded.config)
+    output = _output(wanted)
+    run: Run = partial(start.check, loaded.config)
+    if "trace" in line.switches:
+        run = _traced(loaded.config, output.complain if wanted.as_json else output.show)
+        output = replace(output, progress=None)  # a timeline comes line by line, at any time
 
     def once() -> Coroutine[None, None, int]:
         return check(_found(line), run, chosen(wanted, output))
 
     return _watched(line, once, output) if "watch" in line.switches else lambda: _run(once())
+
+
+def _traced(config: LocalConfig, show: Callable[[str], None]) -> Run:
+    from worker.clock import SystemClock
+    from worker.commands.trace import trace
+    from worker.net.trace import Timeline
+
+    clock = SystemClock()
+    return partial(trace, config, clock, Timeline(clock, show))
 
 
 def _watched(line: CommandLine, once: Callable[[], Coroutine[None, None, int]], output: Output) -> Callable[[], int]:

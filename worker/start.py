@@ -12,7 +12,7 @@ import random
 import socket
 import ssl
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from worker.evaluators.pool import Evaluators
     from worker.intake.client import Intake
     from worker.net.dns.resolver import Resolver
+    from worker.net.door import Door
     from worker.telemetry.health import Health
     from worker.telemetry.metrics import Metrics
     from worker.work.runner import Runner
@@ -308,9 +309,17 @@ class RunningTests:
 
 
 def running_tests_of(
-    config: LocalConfig, egress: Egress, clock: Clock, vitals: Vitals, *, worker_id: str
+    config: LocalConfig,
+    egress: Egress,
+    clock: Clock,
+    vitals: Vitals,
+    *,
+    worker_id: str,
+    make_door: Callable[..., Door] | None = None,
 ) -> RunningTests:
     """The door, the evaluators and the runner over both. Opens and starts nothing, and may be called in any thread.
+
+    *make_door* takes the parts of a `Door`, and is that where it is not given.
 
     Its imports are half of what a start takes.
     """
@@ -324,7 +333,8 @@ def running_tests_of(
         from worker.work.runner import RunLimits, Runner
 
     give_back_large_buffers()
-    door = Door(policy=egress.policy, resolver=resolver_of(config), trust=egress.trust, proxy=egress.proxy)
+    resolver, make_door = resolver_of(config), make_door or Door
+    door = make_door(policy=egress.policy, resolver=resolver, trust=egress.trust, proxy=egress.proxy)
     checks = AssertionLimits(max_body_bytes=config.max_body_size_if_processed, pattern_seconds=config.regex_timeout)
     evaluators = Evaluators(config.evaluators, checks, clock, memory_bytes=_memory_of_evaluators(config))
     runner = Runner(

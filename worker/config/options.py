@@ -276,6 +276,11 @@ OPTIONS: tuple[Option, ...] = (
         help="With check: print annotations of GitHub Actions for what failed, and let it obey nothing else that is printed.",
     ),
     Option(
+        name="trace", kind=ValueKind.BOOLEAN, group=Group.COMMAND, default=False, sources=BY_FLAG,
+        help="With check: run one test after the other, and print what each does on the network, line by line: time, step,"
+        " address, rule, bytes.",
+    ),
+    Option(
         name="watch", kind=ValueKind.BOOLEAN, group=Group.COMMAND, default=False, sources=BY_FLAG,
         help="With check: run again whenever one of the files changes, until Ctrl-C.",
     ),

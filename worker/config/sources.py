@@ -30,6 +30,7 @@ COMMANDS_OF = {
     "failuresOnly": ("check",),
     "github": ("check",),
     "watch": ("check",),
+    "trace": ("check",),
     "junit": ("check",),
     "allowUpdate": ("validate",),
 }
