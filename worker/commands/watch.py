@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from worker.clock import Clock
+from worker.text import printable
 
 INTERVAL = 0.5
 """Seconds between two looks: a person who has just saved a file does not notice them."""
@@ -27,7 +28,7 @@ async def watch(
         seen = stamps(names)  # before they are read: what changes while they are counts as a change
         await once()
         changed = await change(names, seen, clock)
-        announce(f"{clock.now().astimezone():%H:%M:%S}  changed: {', '.join(changed)}")
+        announce(printable(f"{clock.now().astimezone():%H:%M:%S}  changed: {', '.join(changed)}"))
 
 
 async def change(names: Sequence[str], seen: Mapping[str, Stamp | None], clock: Clock) -> list[str]:

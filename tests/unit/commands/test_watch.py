@@ -107,3 +107,12 @@ async def test_a_file_that_goes_away_and_comes_back_is_two_changes(file: Path) -
         file.write_text("[]")
         await rounds.look(2)
         assert rounds.count == 3
+
+
+async def test_what_a_file_is_called_cannot_command_the_terminal(tmp_path: Path) -> None:
+    odd = tmp_path / "a\x1b[2J\n.json"
+    odd.write_text("[]")
+    async with Rounds(odd).watching() as rounds:
+        odd.write_text("[1]")
+        await rounds.look(2)
+        assert rounds.announced[0].endswith("a\\x1b[2J\\n.json")

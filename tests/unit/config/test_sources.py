@@ -12,7 +12,7 @@ import pytest
 
 from worker.config.load import LocalConfig, load_local
 from worker.config.options import NAMES
-from worker.config.sources import read_command_line
+from worker.config.sources import SourceFindings, read_command_line
 from worker.egress.nameserver import Nameserver
 from worker.egress.rules import parse_glob
 
@@ -165,6 +165,28 @@ def test_options_stand_on_both_sides_of_the_command(argv: list[str], command: st
 )
 def test_what_a_command_itself_obeys_is_a_switch(argv: list[str], switches: set[str]) -> None:
     assert read_command_line(argv).switches == switches
+
+
+@pytest.mark.parametrize(
+    "argv", [["check", "x", "--junit=-"], ["check", "--junit", "-", "x"], ["--junit=-", "check", "x"]]
+)
+def test_a_command_has_values_of_its_own(argv: list[str]) -> None:
+    line = read_command_line(argv)
+    assert (line.values, line.operands, line.findings) == ({"junit": "-"}, ("x",), SourceFindings())
+
+
+@pytest.mark.parametrize(
+    ("argv", "mistake"),
+    [
+        (["check", "x", "--junit"], "junit: needs a value (flag)"),
+        (["check", "x", "--junit="], "junit: is empty (flag)"),
+        (["check", "x", "--junit=a", "--junit=b"], "junit: is given twice (flag)"),
+        (["validate", "x", "--junit=a"], "junit: is for check (flag)"),
+        (["validate", "x", "--watch"], "watch: is for check (flag)"),
+    ],
+)
+def test_a_value_of_a_command_is_given_once_and_to_that_command(argv: list[str], mistake: str) -> None:
+    assert list(map(str, read_command_line(argv).findings.mistakes)) == [mistake]
 
 
 def test_a_pem_text_may_follow_its_flag_though_it_begins_with_dashes() -> None:
