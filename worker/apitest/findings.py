@@ -1,4 +1,4 @@
-"""The facts of one response as labelled lines for people: address, attempts, redirects, TLS, certificate. Pure text.
+"""The facts of one response as labelled lines for people: address, redirects, TLS, certificate, answer. Pure text.
 
 It reads the JSON of a result, which may come from a database or from another version: what is not there is not told, and nothing
 in it can raise or reach a terminal as a command.
@@ -17,6 +17,8 @@ MAX_LINES = 5
 """Attempts or redirects shown of each kind."""
 MAX_NAMES = 4
 """Names of a certificate that are shown."""
+MAX_VALUES = 8
+"""Values of a record set that are shown."""
 MAX_VALUE = 200
 """Characters of one value."""
 
@@ -36,6 +38,7 @@ def facts(outcome: Mapping[str, Any]) -> list[Fact]:
         *(Fact("redirect", text) for text in _redirects(response.get("redirects"))),
         *_handshake(_object(response.get("handshake"))),
         *_certificate(_object(response.get("certificate"))),
+        *_answer(response),
     ]
 
 
@@ -76,6 +79,20 @@ def _certificate(certificate: Mapping[str, Any]) -> Iterator[Fact]:
     begin, end = (_day(validity.get(name)) for name in ("from", "to"))
     if begin and end:
         yield Fact("valid", f"{begin} to {end}")
+
+
+def _answer(response: Mapping[str, Any]) -> Iterator[Fact]:
+    """The status and size of an HTTP response, the records of a DNS answer."""
+    if response.get("status_code") is not None:
+        version, size = response.get("http_version"), response.get("body_size")
+        parts = [_said(response["status_code"])]
+        parts += [] if version is None else [f"HTTP/{_said(version)}"]
+        parts += [] if size is None else [f"{_said(size)} bytes"]
+        yield Fact("response", ", ".join(parts))
+    for record in islice(_objects(response.get("records")), MAX_LINES):
+        values = record.get("values")
+        found = [_said(value) for value in islice(values, MAX_VALUES)] if isinstance(values, list) else []
+        yield Fact("records", f"{_said(record.get('type'))} {', '.join(found) or _said(record.get('rcode'))}")
 
 
 def _name(value: object) -> str:

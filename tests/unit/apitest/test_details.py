@@ -22,6 +22,9 @@ def test_a_passed_run_in_full() -> None:
             "attempts": [{"ip": "192.0.2.1", "port": 443, "elapsed": 0.3, "error": "refused"}],
         },
         response={
+            "status_code": 200,
+            "http_version": "1.1",
+            "body_size": 187,
             "redirects": [{"status_code": 301, "location": "https://shop.test/"}],
             "handshake": {"protocol": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384"},
             "certificate": {
@@ -43,8 +46,18 @@ def test_a_passed_run_in_full() -> None:
         "    TLS         TLSv1.3, TLS_AES_256_GCM_SHA384",
         "    certificate shop.test, issued by O=Example, OU=CA",
         "    valid       2026-01-01 00:00 UTC to 2027-01-01 00:00 UTC",
+        "    response    200, HTTP/1.1, 187 bytes",
         "    ✓ responseTime lessThan 2000 (actual 52.7)",
     ]
+
+
+def test_the_answer_of_a_name_server_is_told_record_set_by_record_set() -> None:
+    records = [
+        {"type": "A", "values": ["192.0.2.1", "192.0.2.2"], "rcode": "NOERROR", "ttl": 60},
+        {"type": "MX", "values": [], "rcode": "NXDOMAIN"},
+    ]
+    lines = block(outcome(response={"records": records}, assertions=[], timings={})).splitlines()
+    assert lines[1:] == ["    records     A 192.0.2.1, 192.0.2.2", "    records     MX NXDOMAIN"]
 
 
 def test_an_assertion_that_does_not_hold_says_expected_and_actual() -> None:
@@ -53,6 +66,7 @@ def test_an_assertion_that_does_not_hold_says_expected_and_actual() -> None:
         "✗ failed  Shop                                34.7 ms  INCORRECT_ASSERTION: 1 of 2 assertions does not hold"
     )
     assert lines[5:] == [
+        "    response    200",
         "    ✓ responseTime lessThan 2000 (actual 52.7)",
         "    ✗ header content-type contains json",
         "        expected    json",
@@ -62,7 +76,8 @@ def test_an_assertion_that_does_not_hold_says_expected_and_actual() -> None:
 
 
 def test_a_failure_of_another_kind_says_its_reason() -> None:
-    shown = outcome(status="failed", failure={"code": "DNS", "message": "no such name"}, assertions=[], timings={})
+    failure = {"code": "DNS", "message": "no such name"}
+    shown = outcome(status="failed", failure=failure, assertions=[], timings={}, response=None)
     assert block(shown) == "✗ failed  Shop                                DNS: no such name"
 
 
@@ -75,6 +90,7 @@ def test_steps_are_rows_and_those_that_failed_are_told_in_full() -> None:
         failure={"code": "INCORRECT_ASSERTION", "message": "the step Order failed"},
         assertions=[],
         timings={},
+        response=None,
         steps=[login, order, nested, {"name": "Pay", "status": "skipped"}],
     )
     assert block(shown, width=70).splitlines() == [
@@ -85,6 +101,7 @@ def test_steps_are_rows_and_those_that_failed_are_told_in_full() -> None:
         "     2 ✗ failed  Order (may fail)                    1.0 ms",
         "        INCORRECT_ASSERTION: 1 of 2 assertions does not hold",
         "        dns  1.0 ms  █████████████████████████████████████████████████",
+        "        response    200",
         "        ✓ responseTime lessThan 2000 (actual 52.7)",
         "        ✗ header content-type contains json",
         "            expected    json",
@@ -134,6 +151,9 @@ def test_nothing_foreign_begins_a_line_or_commands_a_terminal(text: str) -> None
         "assertions": [{"type": text, "operator": text, "expected": text, "actual": text, "valid": False}],
         "dns_resolution": {"server": text, "resolved_ip": text, "attempts": [{"ip": text, "error": text}]},
         "response": {
+            "status_code": text,
+            "http_version": text,
+            "records": [{"type": text, "values": [text]}],
             "redirects": [{"status_code": text, "location": text}],
             "handshake": {"protocol": text, "cipher": text},
             "certificate": {"subject": {text: text}, "issuer": text},
@@ -157,7 +177,7 @@ MEMBERS = [*outcome(), "steps", "variables"]
 
 @given(
     st.dictionaries(st.sampled_from(MEMBERS), json_values, max_size=8),
-    st.dictionaries(st.sampled_from(["certificate", "handshake", "redirects"]), json_values),
+    st.dictionaries(st.sampled_from(["certificate", "handshake", "redirects", "records", "status_code"]), json_values),
 )
 def test_any_json_is_told_in_harmless_lines(members: dict[str, Any], response: dict[str, Any]) -> None:
     for shown in (members, members | {"response": response, "steps": [members]}):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.checkout import ROOT
 from worker.apitest.waterfall import waterfall
 
 
@@ -40,6 +42,17 @@ def test_nothing_is_drawn_of_no_phases(timings: Any) -> None:
 
 def test_a_name_cannot_command_the_terminal() -> None:
     assert drawn({"d\x1b[2J\n": 1.0}, width=40)[0].startswith("d\\x1b[2J\\n  1.0 ms  █")
+
+
+PHASE = re.compile(r"    (\w+) +([0-9]+\.[0-9]) ms  +[█▏]")
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/operating.md"])
+def test_the_docs_show_what_is_drawn_in_80_columns(page: str) -> None:
+    lines = [line for line in (ROOT / page).read_text().splitlines() if PHASE.match(line)]
+    phases = [match.groups() for match in map(PHASE.match, lines) if match]
+    assert {name for name, _ in phases} >= {"dns", "tcp", "firstByte", "download"}
+    assert [line[4:] for line in lines] == drawn({name: float(value) for name, value in phases}, width=76)
 
 
 @given(st.lists(st.integers(0, 10**7), min_size=1, max_size=12), st.integers(0, 200))
