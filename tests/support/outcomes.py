@@ -19,7 +19,7 @@ HOSTILE = (
     "a\nb",
     "a\r::error::b",
     "::error::b",
-    "##[error]b",
+    "##[Error]b",
     "\x1b[2Jb",
     "\x9b2Jb",
     "a\u202eb",

@@ -45,12 +45,10 @@ def obeyed(output: str) -> list[Command]:
 
 def _read(line: str, form: re.Pattern[str], separator: str, token: str | None) -> Command | None:
     match = form.match(line)
-    if match is None or match["name"] not in (KNOWN if token is None else {*KNOWN, token}):
+    if match is None or (name := match["name"].lower()) not in (KNOWN if token is None else {*KNOWN, token}):
         return None
     pairs = (pair.partition("=") for pair in (match["properties"] or "").split(separator) if pair)
-    return Command(
-        match["name"], {name.strip(): _unescaped(value) for name, _, value in pairs}, _unescaped(match["data"])
-    )
+    return Command(name, {key.strip(): _unescaped(value) for key, _, value in pairs}, _unescaped(match["data"]))
 
 
 def _unescaped(text: str) -> str:

@@ -58,16 +58,20 @@ def mistakes(wanted: Wanted) -> Iterator[ConfigError]:
 
 
 def chosen(wanted: Wanted, output: Output) -> Report:
-    """The report of one check. GitHub's is the first: from there on nothing that others print is a command."""
+    """The report of one check. GitHub's is the first: from there on nothing that others print is a command.
+
+    Complaints are on the same stream then: a runner reads two streams in no order.
+    """
     reports: list[Report] = []
+    complain = output.show if wanted.github else output.complain
     if wanted.github:
         reports.append(GitHubReport(output.show, secrets.token_hex(16)))
     if wanted.as_json:
-        reports.append(JSONReport(output.show, output.complain, failures_only=wanted.failures_only))
+        reports.append(JSONReport(output.show, complain, failures_only=wanted.failures_only))
     else:
         render = partial(block, colour=output.colour, width=output.width)
         people = PeopleReport(
-            output.show, output.complain, render, failures_only=wanted.failures_only, progress=output.progress
+            output.show, complain, render, failures_only=wanted.failures_only, progress=output.progress
         )
         reports.append(people)
     if wanted.junit:

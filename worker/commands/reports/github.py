@@ -23,10 +23,10 @@ class GitHubReport:
 
     def __init__(self, show: Callable[[str], None], token: str) -> None:
         self._show = show
-        self._token = token
+        self._stop, self._resume = f"::stop-commands::{token}", f"::{token}::"
 
     def begin(self, _definitions: Sequence[Definition]) -> None:
-        self._stop()
+        self._show(self._stop)
 
     def refuse(self, unusable: Unusable) -> None:
         self._annotate(annotation("error", unusable.file, unusable.line, "not a test definition", unusable.reason))
@@ -41,18 +41,11 @@ class GitHubReport:
             self._annotate(annotation("error", definition.file, definition.line, title, said))
 
     def end(self, _summary: str) -> None:
-        self._resume()
+        self._show(self._resume)
 
     def _annotate(self, command: str) -> None:
-        self._resume()
-        self._show(command)
-        self._stop()
-
-    def _stop(self) -> None:
-        self._show(f"::stop-commands::{self._token}")
-
-    def _resume(self) -> None:
-        self._show(f"::{self._token}::")
+        """In one piece, so that nothing of another stream comes between."""
+        self._show(f"{self._resume}\n{command}\n{self._stop}")
 
 
 def annotation(level: str, file: str, line: int | None, title: str, message: str) -> str:

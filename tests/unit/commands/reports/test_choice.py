@@ -62,6 +62,14 @@ def test_nothing_that_people_read_is_a_command_for_github_and_the_token_is_anoth
     assert first[-1] == "the end"
 
 
+def test_for_github_complaints_are_on_the_stream_of_the_annotations() -> None:
+    streams = Streams()
+    report = chosen(Wanted(github=True), streams.output)
+    report.begin([])
+    report.remark(FOUND, "options.retry: not executed")
+    assert streams.shown[-1] == "a.json: options.retry: not executed"
+
+
 @pytest.mark.parametrize(
     ("wanted", "words"),
     [
