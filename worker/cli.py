@@ -148,7 +148,7 @@ def _check(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
     output = _output(wanted)
     run: Run = partial(start.check, loaded.config)
     if "trace" in line.switches:
-        run = _traced(loaded.config, output.complain if wanted.as_json else output.show)
+        run = _traced(loaded.config, _tell if wanted.as_json else output.show)
         output = replace(output, progress=None)  # a timeline comes line by line, at any time
 
     def once() -> Coroutine[None, None, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -11,10 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.definitions import api_test
 from tests.support.programs import environment, run
 
 pytestmark = pytest.mark.acceptance
 
+ESTABLISHED = {"type": "connection", "operator": "is", "target": "established"}
 USUAL_PORTS = ("18080", "18081", "18082", "18083")
 ALLOW = "allowed by whitelistedRange.4 127.0.0.1/32"
 DENIED = "denied by the IANA special-purpose block 169.254.0.0/16 (link-local, RFC 3927)"
@@ -118,3 +121,12 @@ def test_the_timelines_of_the_examples(tmp_path: Path) -> None:
     blocks = [line for line in done.stdout.splitlines() if line.startswith(("timeline", "✓", "✗"))]
     assert [line.startswith("timeline") for line in blocks] == [True, False] * len(TIMELINES)
     assert done.stdout.splitlines()[-1] == "6 tests: 4 passed, 2 failed"
+
+
+def test_a_timeline_keeps_out_of_the_way_of_programs(tmp_path: Path) -> None:
+    (tmp_path / "t.json").write_text(json.dumps(api_test("tcp", ESTABLISHED, host="10.1.2.3", port=80)))
+    done = run("worker", "check", str(tmp_path / "t.json"), "--trace", "--json")
+    assert json.loads(done.stdout)["failure"]["code"] == "DENIED"
+    first, *lines = done.stderr.splitlines()
+    assert first == "timeline of shop"
+    assert [line.split()[2] for line in lines] == ["open", "name", "judge", "failed"]
