@@ -28,6 +28,7 @@ HOSTILE = (
     "100%0A::warning::",
     "\x00\ufffe",
     "\u2028::error::b",
+    "\ud800",
 )
 """Texts that a terminal, an XML reader or a runner of workflows would obey, hide or stumble over. JSON can hold each."""
 
