@@ -1,4 +1,4 @@
-"""Secure values taken out of a result's JSON, before it is encoded, shown or stored.
+"""Secure values taken out of a result, before it is logged, encoded, shown or stored.
 
 A value is found in every spelling in which a target or this program may have written it: as it is, percent-encoded, escaped for
 JSON, HTML or a terminal, in base64 at any alignment, whatever the case; and at the end of a text that was cut, its beginning.
@@ -13,18 +13,29 @@ import html
 import json
 import string
 from collections.abc import Iterable, Iterator
-from itertools import chain
-from typing import Any, Final
+from datetime import datetime
+from enum import Enum
+from itertools import chain, islice
+from typing import Any, Final, TypeVar
 from urllib.parse import quote, quote_plus
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from worker.secret import Secret
 from worker.text import printable
+
+T = TypeVar("T")
 
 REDACTED: Final = "<redacted>"
 SHORTEST: Final = 4
 """Characters from which on a value is looked for inside of words; a shorter one would take every text apart."""
 _LINE: Final = 8
 """Characters from which on each line of a value of several lines counts as a value: keys come in lines."""
+_MOST_LINES: Final = 200
+"""Lines of one value that count as values: a chain of certificates has a hundred."""
+_NEEDLE: Final = 256
+"""Characters by which a longer spelling is looked for, to be compared from there on: repetitive values would cost seconds."""
 _BASE64: Final = 8
 """Characters of base64 that are not there by chance."""
 _ALPHABET: Final = frozenset(string.ascii_letters + string.digits + "+/-_")
@@ -43,9 +54,12 @@ _OWN_WORDS: Final = frozenset(
         "status",
         "subtype",
         "target_path_operator",
+        "test_public_id",
+        "test_subtype",
         "type",
         "version",
         "worker_id",
+        "worker_version",
     }
 )
 """Members of a result whose text is never a target's or an author's."""
@@ -71,9 +85,10 @@ class Redaction:
     def __bool__(self) -> bool:
         return bool(self._plain)
 
-    def __call__(self, outcome: Any) -> Any:
-        """Return a copy of the JSON value *outcome* without the secure values."""
-        return self._value(outcome, "") if self else outcome
+    def __call__(self, outcome: T) -> T:
+        """Return a copy of *outcome*, a struct or a JSON value, without the secure values. Raises TypeError for anything else."""
+        redacted: T = self._value(outcome, "") if self else outcome
+        return redacted
 
     def text(self, text: str) -> str:
         """Return *text* without the secure values."""
@@ -93,14 +108,19 @@ class Redaction:
                 return value if member in _OWN_WORDS else self.text(value)
             case dict():
                 return self._object(value, foreign=member in _FOREIGN_NAMES)
-            case list() | tuple():
+            case list():
                 return [self._value(each, member) for each in value]
-            case bool() | None:
+            case tuple():
+                return tuple(self._value(each, member) for each in value)
+            case bool() | None | Enum() | datetime():
                 return value
             case int() | float():
                 return REDACTED if member in _FOREIGN_NUMBERS and self._is_secret(value) else value
-            case _:
-                return value
+            case Struct():
+                return replace(
+                    value, **{name: self._value(getattr(value, name), name) for name in value.__struct_fields__}
+                )
+        raise TypeError(f"a {type(value).__name__} is not looked into for secure values")
 
     def _object(self, members: dict[str, Any], *, foreign: bool) -> dict[str, Any]:
         if not foreign:
@@ -169,7 +189,7 @@ def _parts(value: str) -> Iterator[str]:
     yield stripped
     lines = [line.strip() for line in stripped.splitlines()]
     if len(lines) > 1:
-        yield from (line for line in lines if len(line) >= _LINE)
+        yield from islice((line for line in lines if len(line) >= _LINE), _MOST_LINES)
 
 
 def _spellings(value: str) -> Iterator[str]:
@@ -218,11 +238,29 @@ def _folded(text: str) -> str:
     return "".join(low if len(low := character.lower()) == 1 else character for character in text)
 
 
-def _occurrences(text: str, part: str) -> Iterator[tuple[int, int]]:
-    start = text.find(part)
+def _occurrences(text: str, spelling: str) -> Iterator[tuple[int, int]]:
+    """Spans that cover every place of *spelling* in *text*, as far as it goes on there; overlapping ones in long steps."""
+    needle = spelling[:_NEEDLE]
+    start = text.find(needle)
     while start >= 0:
-        yield start, start + len(part)
-        start = text.find(part, start + 1)
+        stop = _agreeing(text, start, spelling)
+        yield start, stop
+        overlapping = text.rfind(needle, max(start + 1, stop - len(needle)), stop + len(needle))
+        start = overlapping if overlapping >= 0 else text.find(needle, stop)
+
+
+def _agreeing(text: str, start: int, spelling: str) -> int:
+    """The place up to which *text* reads as *spelling* does from *start*, where its needle stands."""
+    if len(spelling) <= _NEEDLE:
+        return start + len(spelling)
+    agree, differ = _NEEDLE, len(spelling) + 1
+    while differ - agree > 1:
+        middle = (agree + differ) // 2
+        if text.startswith(spelling[agree:middle], start + agree):
+            agree = middle
+        else:
+            differ = middle
+    return start + agree
 
 
 def _is_word(text: str, start: int, stop: int) -> bool:

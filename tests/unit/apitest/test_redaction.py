@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, quote_plus, urlencode
 
@@ -14,6 +15,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from worker.apitest.redaction import REDACTED, Redaction
+from worker.apitest.result import AssertionResult, Result, Status
+from worker.outcome.failure import Failure, FailureCode
+from worker.outcome.phases import Timings
 from worker.secret import Secret
 from worker.text import cut, printable
 
@@ -106,6 +110,39 @@ def test_every_part_of_a_result_is_looked_into() -> None:
     redacted = redaction(value)(outcome)
     assert value not in json.dumps(redacted)
     assert redacted == json.loads(json.dumps(outcome).replace(value, REDACTED))
+
+
+def test_a_result_is_redacted_as_a_whole() -> None:
+    value = "t0ken-canary"
+    result = Result(
+        test_public_id="abc",
+        test_name=f"with {value}",
+        test_subtype="http",
+        test_version=1,
+        status=Status.FAILED,
+        timings=Timings((("dns", 12),)),
+        failure=Failure(FailureCode.INVALID_REQUEST, f"'{value}'"),
+        assertions=(AssertionResult(type="body", operator="is", expected=value, actual=value, valid=False),),
+        resolution={"server": value},
+        response={"headers": {value: value}, "body": [value]},
+        unhealthy=f"no {value}",
+        started_at=datetime(2026, 1, 2, tzinfo=UTC),
+    )
+    redacted = redaction(value)(result)
+    assert value not in repr(redacted)
+    assert redacted.as_json() == json.loads(json.dumps(result.as_json()).replace(value, REDACTED))
+
+
+def test_a_value_that_cannot_be_looked_into_is_an_error() -> None:
+    with pytest.raises(TypeError, match="bytes is not looked into"):
+        redaction("s3cret")({"body": b"s3cret"})
+
+
+def test_a_long_value_is_taken_out_as_far_as_it_stands_there() -> None:
+    value = "".join(f"{number:x}" for number in range(1_000, 2_700))
+    assert redaction(value).text(f"<{value}>") == f"<{REDACTED}>"
+    assert redaction(value).text(f"<{value[:1_000]}>") == f"<{REDACTED}>"
+    assert redaction("ab" * 300).text("ab" * 500) == REDACTED
 
 
 def test_words_of_a_result_stay_whatever_a_value_is() -> None:
