@@ -71,13 +71,23 @@ class BuiltIns:
             return None
         name, arguments = call.groups()
         if name in _ALPHABETS:
-            return "".join(self.random.choices(_ALPHABETS[name], k=_length(arguments)))
+            return _random_text(_ALPHABETS[name], _length(arguments), self.random)
         match name:
             case "date":
                 return _date(self.at, arguments)
             case "timestamp":
                 return _timestamp(self.at, arguments)
         return None
+
+
+def _random_text(alphabet: str, length: int, random: Random) -> str:
+    """Characters of *alphabet*, each as likely as any other: bytes beyond its last whole multiple are thrown away."""
+    fair = 256 - 256 % len(alphabet)
+    table = (alphabet * -(-256 // len(alphabet)))[:256].encode()
+    text = b""
+    while len(text) < length:
+        text += random.randbytes(length).translate(table, bytes(range(fair, 256)))
+    return text[:length].decode()
 
 
 def _length(text: str) -> int:
