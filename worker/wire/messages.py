@@ -24,6 +24,9 @@ MAX_PULL_BYTES = 1024 * 1024
 MAX_LEASES = 10_000
 """Leases that a pull can name, in each of its lists. A worker takes no more jobs than it can name in all of them together."""
 
+MAX_VARIABLES = 1_000
+"""Variables that come with a job: twice what a test may declare."""
+
 MAX_LAST = 2**52
 """The greatest number that a refusal may name: half of what a request may bear, so that its worker can always count on."""
 
@@ -33,6 +36,10 @@ Leases = Annotated[tuple[Identifier, ...], msgspec.Meta(max_length=MAX_LEASES)]
 Label = Annotated[str, msgspec.Meta(max_length=200, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]
 """One line for people."""
 Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]
+VariableName = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]
+"""A name that no template can name is of no use, and not a mistake."""
+VariableValue = Annotated[str, msgspec.Meta(max_length=64 * 1024)]
+"""More than the largest request body, so that any body can be one."""
 MAX_MILLISECONDS = 1_000_000_000
 """The longest duration, more than eleven days."""
 Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=MAX_MILLISECONDS)]
@@ -60,8 +67,19 @@ class Pull(msgspec.Struct, frozen=True, kw_only=True):
     restarted: bool = False
 
 
+class OneTime(msgspec.Struct, frozen=True, kw_only=True):
+    """The form of a one-time password: its digits, and the seconds for which each holds; 0 stands for 30."""
+
+    digits: Annotated[int, msgspec.Meta(ge=4, le=10)] = 6
+    refresh: Annotated[int, msgspec.Meta(ge=0, le=999)] = 30
+
+
 class Job(msgspec.Struct, frozen=True, kw_only=True):
-    """One leased execution of one test. `start_by` is milliseconds from this reply; after that the run is missed."""
+    """One leased execution of one test. `start_by` is milliseconds from this reply; after that the run is missed.
+
+    `secure` names the variables whose values no result may hold; `one_time` those whose value is the base32 text of a shared
+    secret, and that stand for the password of the moment at which the run starts.
+    """
 
     job: Identifier
     lease: Identifier
@@ -70,7 +88,9 @@ class Job(msgspec.Struct, frozen=True, kw_only=True):
     start_by: Milliseconds
     delivery: Annotated[int, msgspec.Meta(ge=1, le=100)]
     test: msgspec.Raw
-    variables: dict[str, str] = {}
+    variables: Annotated[dict[VariableName, VariableValue], msgspec.Meta(max_length=MAX_VARIABLES)] = {}
+    secure: Annotated[tuple[VariableName, ...], msgspec.Meta(max_length=MAX_VARIABLES)] = ()
+    one_time: Annotated[dict[VariableName, OneTime], msgspec.Meta(max_length=MAX_VARIABLES)] = {}
 
 
 class Jobs(msgspec.Struct, frozen=True, kw_only=True):

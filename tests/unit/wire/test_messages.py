@@ -33,7 +33,9 @@ JOB: dict[str, Any] = {
     "start_by": 60000,
     "delivery": 1,
     "test": {"name": "Café", "config": {}},
-    "variables": {"HOST": "example.com"},
+    "variables": {"HOST": "example.com", "OTP": "JBSWY3DPEHPK3PXP"},
+    "secure": ["HOST"],
+    "one_time": {"OTP": {"digits": 8, "refresh": 0}},
 }
 SAMPLES: list[tuple[Any, dict[str, Any]]] = [
     (Pull, PULL),
@@ -134,6 +136,26 @@ def test_a_job_is_complete(missing: str) -> None:
 def test_what_is_no_json_of_a_message_is_refused(text: bytes) -> None:
     with pytest.raises(MessageError):
         messages.decode(Refusal, text)
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"variables": {"": "x"}}, "$.jobs[0].variables"),
+        ({"variables": {"a\n": "x"}}, "$.jobs[0].variables"),
+        ({"variables": {"A": 1}}, "$.jobs[0].variables"),
+        ({"variables": {"A": "x" * 65_537}}, "$.jobs[0].variables"),
+        ({"variables": {str(number): "" for number in range(1_001)}}, "$.jobs[0].variables"),
+        ({"secure": ["x" * 201]}, "$.jobs[0].secure[0]"),
+        ({"one_time": {"A": {"digits": 3}}}, "$.jobs[0].one_time"),
+        ({"one_time": {"A": {"digits": 11}}}, "$.jobs[0].one_time"),
+        ({"one_time": {"A": {"refresh": 1_000}}}, "$.jobs[0].one_time"),
+    ],
+)
+def test_variables_are_bounded(change: dict[str, Any], place: str) -> None:
+    with pytest.raises(MessageError) as refused:
+        messages.decode(Jobs, json.dumps({"jobs": [JOB | change]}).encode())
+    assert place in str(refused.value)
 
 
 def test_what_stays_raw_is_text_too() -> None:
