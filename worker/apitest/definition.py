@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from worker.apitest.assertion import Assertion
 from worker.apitest.request import ProbeRequest
+from worker.apitest.variables import DeclaredVariable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +17,9 @@ class APITest:
 
     *public_id* is empty for a definition that no control plane has named yet. *tick_every* in seconds, None if absent. *ignored*
     names what the definition says and nobody here does: the test is run without it.
+
+    *source* is the JSON of a test with templates, else None. Its *request* and *assertions* hold the templates as they are
+    written: each run has its own, made by `templated.rendered`.
     """
 
     name: str
@@ -26,3 +32,5 @@ class APITest:
     save_response_body: bool = True
     requires_update: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
+    variables: tuple[DeclaredVariable, ...] = ()
+    source: Mapping[str, Any] | None = field(default=None, repr=False)

@@ -7,6 +7,7 @@ TestError.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from worker.apitest.assertion import Assertion
@@ -15,6 +16,7 @@ from worker.apitest.parse_assertion import read_assertion
 from worker.apitest.protocols.protocol import Protocol
 from worker.apitest.protocols.table import PROTOCOLS
 from worker.apitest.reading import Findings, Node, perhaps, quote
+from worker.apitest.variables import read_variables
 from worker.errors import TestError
 
 MOST_ASSERTIONS = 20
@@ -26,7 +28,15 @@ DEFAULT_SUBTYPE = "http"
 
 def parse(definition: object) -> APITest:
     """Read a decoded JSON *definition*. Raises TestError with every mistake in it, whatever the JSON is."""
-    findings = Findings()
+    return _without_mistakes(definition, Findings())
+
+
+def parse_rendered(definition: object) -> APITest:
+    """Read as `parse` a definition whose templates were replaced: what looks like one now is text."""
+    return _without_mistakes(definition, Findings(rendered=True))
+
+
+def _without_mistakes(definition: object, findings: Findings) -> APITest:
     test = read(definition, findings)
     if findings.mistakes:
         raise TestError(findings.mistakes.told())
@@ -61,6 +71,7 @@ def _test(root: Node) -> APITest:
     if protocol is None:
         root["subtype"].requires(f"{quote(subtype)} tests are not there yet{perhaps(subtype, PROTOCOLS)}")
         return replace(test, requires_update=findings.missing.told())
+    variables = read_variables(config["configVariables"])
     assertions = _assertions(protocol, config)
     _script(config["variablesFromScript"])
     request = config["request"].object(required=config.present)
@@ -71,6 +82,8 @@ def _test(root: Node) -> APITest:
         assertions=assertions,
         save_response_body=not request["noSavingResponseBody"].flag(),
         requires_update=findings.missing.told(),
+        variables=variables,
+        source=root.value if findings.templated and isinstance(root.value, Mapping) else None,
     )
 
 

@@ -23,7 +23,6 @@ from worker.apitest.assertion import (
 )
 from worker.apitest.parse_target import read_operator, read_target
 from worker.apitest.reading import Node, quote
-from worker.apitest.template import first_template
 
 _INNER_OPERATORS = (*CONTENT_OPERATORS, *ORDER_OPERATORS, Operator.IS_UNDEFINED)
 _META_SCHEMAS = {
@@ -76,7 +75,7 @@ def _json_schema(node: Node) -> JSONSchemaAssertion | None:
         target["metaSchema"].requires(f"the meta-schema {quote(dialect)} is not known")
     if not schema:
         return None
-    if first_template(schema) is None:
+    if not target.holds_template(schema):
         try:
             orjson.loads(schema)
         except orjson.JSONDecodeError as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from worker.apitest.reading import Node, quote
 from worker.apitest.request import DEFAULT_TIMEOUT, BasicAuth
-from worker.apitest.template import first_template
 from worker.secret import Secret
 
 
@@ -26,7 +25,7 @@ def read_port(node: Node, default: int) -> int:
     if not isinstance(node.value, str):
         return node.whole(1, 65535) or default
     text = node.text()
-    if not text or first_template(text) is not None:
+    if not text or node.holds_template(text):
         return default
     digits = text.strip()
     if not (digits.isascii() and digits.isdigit() and len(digits) <= 5 and 1 <= int(digits) <= 65535):

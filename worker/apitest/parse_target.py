@@ -6,7 +6,6 @@ import math
 
 from worker.apitest.assertion import ORDER_OPERATORS, Operator, Scalar
 from worker.apitest.reading import Node, perhaps, quote
-from worker.apitest.template import first_template
 
 _KNOWN_OPERATORS = frozenset(
     {
@@ -69,16 +68,18 @@ def read_scalar(node: Node, *, numeric: bool) -> Scalar:
     value = node.scalar()
     if value is None:
         return ""
-    if numeric and (isinstance(value, bool) or not _is_number(value)):
+    if numeric and not _is_numeric(node, value):
         node.mistake(f"must be a number, not {quote(str(value))}")
     return value
 
 
-def _is_number(value: Scalar) -> bool:
+def _is_numeric(node: Node, value: Scalar) -> bool:
     if not isinstance(value, str):
-        return True
-    if first_template(value) is not None:
-        return True
+        return not isinstance(value, bool)
+    return node.holds_template(value) or _is_number(value)
+
+
+def _is_number(value: str) -> bool:
     try:
         return len(value) <= 400 and "_" not in value and math.isfinite(float(value))
     except ValueError:

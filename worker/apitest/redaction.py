@@ -82,6 +82,11 @@ class Redaction:
         self._beginnings = sorted(spelling for spelling in every if len(spelling) > SHORTEST)
         self._plain = frozenset(_folded(value) for value in values)
 
+    @property
+    def size(self) -> int:
+        """Searches of a text that this takes: the measure of its cost."""
+        return len(self._spellings) + len(self._encoded)
+
     def __bool__(self) -> bool:
         return bool(self._plain)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from random import Random, SystemRandom
+from typing import TYPE_CHECKING
 
 import orjson
 from msgspec import Struct, structs
@@ -37,6 +39,10 @@ from worker.probers.table import probe
 from worker.telemetry.vitals import Vitals
 from worker.wire.messages import Job
 
+if TYPE_CHECKING:  # a worker whose tests have no variables loads nothing for them
+    from worker.apitest.given import GivenVariables
+    from worker.work.preparation import Preparation
+
 log = logging.getLogger(__name__)
 
 LONG_WAIT = 1.0
@@ -54,11 +60,16 @@ class RunLimits:
     checks: AssertionLimits
 
 
-class _Occasion(Struct, frozen=True):
-    """The times at which the run was due and this worker got it; both None for a run at the command line."""
+class Occasion(Struct, frozen=True, kw_only=True):
+    """The times at which the run was due and this worker got it, both None for a run at the command line, and its variables.
 
-    scheduled_at: datetime | None
-    leased_at: datetime | None
+    *result_id* is what `{{ result-id }}` stands for: the job, by which a control plane finds the result.
+    """
+
+    scheduled_at: datetime | None = None
+    leased_at: datetime | None = None
+    result_id: str = ""
+    given: GivenVariables | None = None
 
 
 class _Start(Struct, frozen=True):
@@ -66,7 +77,8 @@ class _Start(Struct, frozen=True):
     monotonic_ns: int
 
 
-_NONE = _Occasion(None, None)
+_NONE = Occasion()
+_RANDOM = SystemRandom()
 _NOTHING = Observation(timings=Timings())
 _UNJUDGED = Verdict(failure=None)
 _UNREADABLE = APITest(name="", subtype="")
@@ -85,6 +97,7 @@ class Runner:
         vitals: Vitals,
         worker_id: str,
         version: str,
+        random: Random = _RANDOM,
     ) -> None:
         self._door = door
         self._evaluators = evaluators
@@ -93,31 +106,50 @@ class Runner:
         self._vitals = vitals
         self._worker_id = worker_id
         self._version = version
+        self._random = random
         self._parsed: dict[bytes, APITest | TestError] = {}
 
     async def carry_out(self, job: Job, received_ns: int) -> Result:
         """Run a leased job. *received_ns* is when its batch arrived; beyond `start_by` after that the run is missed."""
-        occasion = _Occasion(datetime.fromtimestamp(job.scheduled_at / 1000, UTC), self._clock.now())
+        occasion = Occasion(
+            scheduled_at=datetime.fromtimestamp(job.scheduled_at / 1000, UTC),
+            leased_at=self._clock.now(),
+            result_id=job.job,
+            given=_given_in(job) if job.variables else None,
+        )
         waited_ms = (self._clock.monotonic_ns() - received_ns) / 1e6
         test = self._read(bytes(job.test))
         if isinstance(test, TestError):
-            failure = Failure(FailureCode.INVALID_TEST, str(test))
-            return self._result(_UNREADABLE, Verdict(failure=failure), _NOTHING, occasion)
+            return self._invalid(_UNREADABLE, test, occasion)
         if waited_ms > job.start_by:
             return structs.replace(self._result(test, _UNJUDGED, _NOTHING, occasion), status=Status.MISSED)
         return await self.run(test, occasion)
 
-    async def run(self, test: APITest, occasion: _Occasion = _NONE) -> Result:
-        """Run *test* now. Raises nothing but CancelledError."""
+    async def run(self, test: APITest, occasion: Occasion = _NONE) -> Result:
+        """Run *test* now. Raises nothing but CancelledError. Secure values of its variables are not in the result."""
+        if occasion.given or test.variables or test.source is not None:
+            return await self._run_with_variables(test, occasion)
         try:
             return await self._run(test, occasion)
-        except Exception:  # the top of a run: a bug here must cost one result, not the worker
-            log.exception("a bug of the worker ended a run", extra={"action": "run_crashed", "test": test.public_id})
-            reason = "the worker failed while it ran this test; its log has the details"
-            failure = Failure(FailureCode.INTERNAL_ERROR, reason)
-            return self._result(test, Verdict(failure=failure), _NOTHING, occasion, trouble=reason)
+        except Exception as error:  # noqa: BLE001  # the top of a run: a bug here must cost one result, not the worker
+            return self._crashed(test, occasion, error)
 
-    async def _run(self, test: APITest, occasion: _Occasion) -> Result:
+    async def _run_with_variables(self, test: APITest, occasion: Occasion) -> Result:
+        from worker.work.preparation import hidden, prepare, redacted
+
+        prepared: Preparation | None = None
+        try:
+            prepared = await prepare(test, occasion.given, self._clock.now(), self._random, occasion.result_id)
+            if prepared.mistakes is None:
+                result = await self._run(prepared.test, occasion)
+            else:
+                result = self._invalid(prepared.test, prepared.mistakes, occasion)
+            return await redacted(result, prepared)
+        except Exception as error:  # noqa: BLE001  # as above, and what it says may hold a secure value
+            named = prepared.test if prepared else replace(test, name="")
+            return self._crashed(named, occasion, hidden(error, prepared))
+
+    async def _run(self, test: APITest, occasion: Occasion) -> Result:
         started = _Start(self._clock.now(), self._clock.monotonic_ns())
         if test.request is None or test.requires_update:
             return self._result(test, conclude(test, _NOTHING, ()), _NOTHING, occasion, started)
@@ -126,12 +158,25 @@ class Runner:
         verdict, trouble = await self._judge(test, request, observation)
         return self._result(test, verdict, observation, occasion, started, observation.trouble or trouble)
 
+    def _crashed(self, test: APITest, occasion: Occasion, error: Exception) -> Result:
+        log.error(
+            "a bug of the worker ended a run",
+            exc_info=error,
+            extra={"action": "run_crashed", "test": test.public_id},
+        )
+        reason = "the worker failed while it ran this test; its log has the details"
+        failure = Failure(FailureCode.INTERNAL_ERROR, reason)
+        return self._result(test, Verdict(failure=failure), _NOTHING, occasion, trouble=reason)
+
+    def _invalid(self, test: APITest, error: TestError, occasion: Occasion) -> Result:
+        return self._result(test, Verdict(failure=Failure(FailureCode.INVALID_TEST, str(error))), _NOTHING, occasion)
+
     def _result(
         self,
         test: APITest,
         verdict: Verdict,
         observation: Observation,
-        occasion: _Occasion,
+        occasion: Occasion,
         started: _Start | None = None,
         trouble: str | None = None,
     ) -> Result:
@@ -215,6 +260,12 @@ def read_definition(definition: bytes) -> APITest | TestError:
         return TestError([f"$: not JSON: {error}"])
     except TestError as error:
         return error
+
+
+def _given_in(job: Job) -> GivenVariables:
+    from worker.work.preparation import given_in
+
+    return given_in(job)
 
 
 def _shortage(evaluation: Evaluation) -> str | None:

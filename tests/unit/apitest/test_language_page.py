@@ -9,11 +9,15 @@ import pytest
 
 from tests.support.checkout import ROOT
 from worker.apitest.assertion import Elements, Operator, Subject
+from worker.apitest.built_ins import MAX_LENGTH
 from worker.apitest.parse import MOST_ASSERTIONS, TICK_EVERY, parse
 from worker.apitest.protocols.dns import RECORD_TYPES
 from worker.apitest.protocols.http import METHODS
+from worker.apitest.template import MAX_INSERTED
+from worker.apitest.variables import MAX_DECLARED, MAX_VALUE, VariableKind
 from worker.checks import limits
 from worker.checks.schema import VALIDATORS
+from worker.work.preparation import MAX_SECURE
 
 PAGE = (ROOT / "docs" / "test-language.md").read_text()
 WORDS = set(re.findall(r"[\w.-]+", PAGE))
@@ -28,7 +32,7 @@ def test_the_example_of_the_page_is_a_valid_test_that_can_be_run() -> None:
 @pytest.mark.parametrize(
     "word",
     [
-        *(each.value for enumeration in (Operator, Subject, Elements) for each in enumeration),
+        *(each.value for enumeration in (Operator, Subject, Elements, VariableKind) for each in enumeration),
         *METHODS,
         *RECORD_TYPES,
         *VALIDATORS,
@@ -47,6 +51,11 @@ def test_every_word_of_the_language_is_on_the_page(word: str) -> None:
         f"{limits.MAX_PATH:,}\ncharacters",
         f"{limits.MAX_SCHEMA // 1024} KiB",
         f"cut at {limits.SHOWN} characters",
+        f"up to {MAX_DECLARED} [variables]",
+        f"at most {MAX_VALUE // 1024} Ki characters",
+        f"at most {MAX_INSERTED // 1024**2} MiB",
+        f"1 to {MAX_LENGTH:,}; another text",
+        f"at most {MAX_SECURE:,} characters",
     ],
 )
 def test_every_bound_of_the_language_is_on_the_page(bound: str) -> None:

@@ -444,45 +444,6 @@ def test_mistakes_have_an_end_and_repeat_no_more_of_a_value_than_helps() -> None
         (definition() | {"subtype": "ssl"}, "subtype: 'ssl' tests are not there yet"),
         (definition() | {"subtype": "multi", "config": {"steps": []}}, "subtype: 'multi' tests are not there yet"),
         (definition() | {"subtype": "mcp"}, "subtype: 'mcp' tests are not there yet"),
-        (definition(url="https://{{ HOST }}/"), "config.request.url: templates are not there yet ({{ HOST }})"),
-        (definition(body="{{numeric(3)}}"), "config.request.body: templates are not there yet ({{numeric(3)}})"),
-        (definition(headers={"{{ A }}": "x"}), "config.request.headers.{{ A }}: templates are not there yet ({{ A }})"),
-        (definition(query={"a": "{{ A }}"}), "config.request.query.a: templates are not there yet ({{ A }})"),
-        (
-            definition(basicAuth={"username": "u", "password": "{{ P }}"}),
-            "config.request.basicAuth.password: templates are not there yet ({{ P }})",
-        ),
-        (definition("tcp", host="{{ H }}"), "config.request.host: templates are not there yet ({{ H }})"),
-        (definition("tcp", port="{{ PORT }}"), "config.request.port: templates are not there yet ({{ PORT }})"),
-        (definition("dns", dnsServer="{{ S }}"), "config.request.dnsServer: templates are not there yet ({{ S }})"),
-        (
-            definition("dns", dnsServerPort="{{ PORT }}"),
-            "config.request.dnsServerPort: templates are not there yet ({{ PORT }})",
-        ),
-        (
-            with_assertion(STATUS | {"target": "{{ CODE }}"}),
-            "config.assertions[0].target: templates are not there yet ({{ CODE }})",
-        ),
-        (
-            with_assertion(
-                {"type": "body", "operator": "validatesJSONSchema", "target": {"jsonSchema": '{"const": {{ X }}}'}}
-            ),
-            "config.assertions[0].target.jsonSchema: templates are not there yet ({{ X }})",
-        ),
-        (
-            with_assertion(
-                {
-                    "type": "body",
-                    "operator": "validatesJSONPath",
-                    "target": {"jsonPath": "$.a", "operator": "moreThan", "targetValue": "{{ N }}"},
-                }
-            ),
-            "config.assertions[0].target.targetValue: templates are not there yet ({{ N }})",
-        ),
-        (
-            with_assertion({"type": "recordSome", "property": "{{ T }}", "operator": "is", "target": "x"}, "dns"),
-            "config.assertions[0].property: templates are not there yet ({{ T }})",
-        ),
         (
             definition(basicAuth={"type": "digest", "username": "u", "password": "p"}),
             "config.request.basicAuth: the authentication 'digest' is not there yet",
@@ -575,9 +536,44 @@ def test_a_script_requires_an_update_and_an_empty_one_does_not() -> None:
     assert parse(whole).requires_update == ("config.variablesFromScript: scripts are not there yet",)
 
 
+@pytest.mark.parametrize(
+    "whole",
+    [
+        definition(url="https://{{ HOST }}/"),
+        definition(method="{{ METHOD }}"),
+        definition(body="{{numeric(3)}}"),
+        definition(headers={"{{ A }}": "x"}),
+        definition(query={"a": "{{ A }}"}),
+        definition(basicAuth={"username": "u", "password": "{{ P }}"}),
+        definition("tcp", host="{{ H }}"),
+        definition("tcp", port="{{ PORT }}"),
+        definition("dns", dnsServer="{{ S }}"),
+        definition("dns", dnsServerPort="{{ PORT }}"),
+        with_assertion({"type": "connection", "operator": "is", "target": "{{ END }}"}, "tcp"),
+        with_assertion(STATUS | {"target": "{{ CODE }}"}),
+        with_assertion(
+            {"type": "body", "operator": "validatesJSONSchema", "target": {"jsonSchema": '{"const": {{ X }}}'}}
+        ),
+        with_assertion(
+            {
+                "type": "body",
+                "operator": "validatesJSONPath",
+                "target": {"jsonPath": "$.a", "operator": "moreThan", "targetValue": "{{ N }}"},
+            }
+        ),
+        with_assertion({"type": "recordSome", "property": "{{ T }}", "operator": "is", "target": "x"}, "dns"),
+    ],
+)
+def test_a_template_stands_for_valid_text_until_a_run_replaces_it(whole: dict[str, Any]) -> None:
+    test = parse(whole)
+    assert test.source == whole
+    assert test.request is not None
+    assert test.requires_update == ()
+
+
 def test_braces_around_something_else_than_a_name_are_text() -> None:
     test = parse(definition(body="{{#each items}}{{{'a'}}}{{/each}}"))
-    assert test.requires_update == ()
+    assert (test.requires_update, test.source) == ((), None)
     with pytest.raises(TestError) as caught:
         parse(definition("tcp", port="{{#each}}"))
     assert caught.value.errors == ("config.request.port: must be a port from 1 to 65535, not '{{#each}}'",)
@@ -587,7 +583,17 @@ def test_templates_for_people_and_variables_that_nothing_uses_change_nothing() -
     whole = definition() | {"name": "{{ NAME }}", "message": "{{ #is_alert }} x", "tags": ["{{ T }}"]}
     whole["config"]["configVariables"] = [{"name": "NAME", "type": "text", "pattern": "x"}]
     whole["options"] |= {"monitor_name": "{{ NAME }}"}
-    assert parse(whole).requires_update == ()
+    test = parse(whole)
+    assert (test.requires_update, test.source) == ((), None)
+    assert [variable.name for variable in test.variables] == ["NAME"]
+
+
+def test_variables_are_read_with_the_test() -> None:
+    whole = definition()
+    whole["config"]["configVariables"] = [{"name": "a b ", "type": "text"}, {"name": "X", "type": "number"}]
+    assert mistakes(whole) == ("config.configVariables[0].name: is not a valid name of a variable: 'a b '",)
+    del whole["config"]["configVariables"][0]
+    assert parse(whole).requires_update == ("config.configVariables[0].type: variables of type 'number' are not known",)
 
 
 def test_assertions_that_a_newer_version_may_know_keep_their_place() -> None:

@@ -62,12 +62,10 @@ def test_definitions_of_other_kinds_require_an_update_and_are_no_mistake() -> No
 def test_what_a_recorded_definition_cannot_have_yet_is_named_where_it_stands() -> None:
     (case,) = (case for case in RUNNABLE if case["id"] == "fd4677e7b48c5993")
     assert set(parse(case["test"]).requires_update) == {
-        "config.assertions[0].property: templates are not there yet ({{ PROPERTY }})",
         "config.assertions[7]: JavaScript assertions are not there yet",
         "config.variablesFromScript: scripts are not there yet",
         "config.request.certificate: client certificates are not there yet",
         "config.request.proxy: a proxy of the test's own is not there yet",
-        "config.request.headers.unique: templates are not there yet ({{ unique_lower_alnum }})",
         "config.request.basicAuth: the authentication 'oauth-client' is not there yet",
         "options.httpVersion: HTTP/2 is not there yet",
     }

@@ -11,7 +11,6 @@ from worker.apitest.parse_request import read_port, read_timeout
 from worker.apitest.protocols.protocol import RESPONSE_TIME, AssertionType, Protocol
 from worker.apitest.reading import Node, quote
 from worker.apitest.request import ProbeRequest
-from worker.apitest.template import first_template
 
 RECORD_TYPES = ("A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT")
 DEFAULT_PORT = 53
@@ -69,7 +68,7 @@ def _record_types(assertions: Sequence[Assertion]) -> tuple[str, ...]:
 
 def _record_type(node: Node) -> str | None:
     record = node.text(required=True)
-    if record and first_template(record) is None and record.upper() not in RECORD_TYPES:
+    if record and not node.holds_template(record) and record.upper() not in RECORD_TYPES:
         node.requires(f"records of type {quote(record)} are not there yet")
     return record.upper() if record else None
 

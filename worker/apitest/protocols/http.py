@@ -107,7 +107,7 @@ def _note_missing(request: Node, options: Node) -> None:
 
 def _method(node: Node, *, required: bool) -> str | None:
     method = node.text(required=required)
-    if method and method not in METHODS:
+    if method and method not in METHODS and not node.holds_template(method):
         node.mistake(f"must be one of {', '.join(METHODS)}, not {quote(method)}")
         return None
     return method

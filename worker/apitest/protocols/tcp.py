@@ -43,7 +43,7 @@ def read_request(request: Node, _options: Node, _assertions: Sequence[Assertion]
 
 def _outcome(node: Node, operator: Operator) -> Scalar:
     target = read_target(node, operator)
-    if isinstance(target, str) and target and target not in OUTCOMES:
+    if isinstance(target, str) and target and target not in OUTCOMES and not node.holds_template(target):
         node.mistake(f"must be one of {', '.join(OUTCOMES)}, not {quote(target)}")
     return target
 

@@ -1,0 +1,134 @@
+"""Runs with variables, before and after: values take the places of templates, and secure values are taken out of the result.
+
+A run without variables does not import it. What takes long, many secure values or long texts, is done in a thread, so that the
+event loop goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from random import Random
+from typing import Any, Final
+
+from msgspec import Struct
+
+from worker.apitest.built_ins import BuiltIns
+from worker.apitest.definition import APITest
+from worker.apitest.given import GivenVariables
+from worker.apitest.one_time import OneTimeSecret
+from worker.apitest.redaction import Redaction
+from worker.apitest.result import Result
+from worker.apitest.templated import rendered
+from worker.apitest.variables import Variable, Variables, resolve
+from worker.errors import TemplateError, TestError
+from worker.secret import Secret
+from worker.wire.messages import Job
+
+MAX_SECURE: Final = 256 * 1024
+"""Characters of all secure values of a run: to make their spellings takes up to a second of a processor."""
+_AT_ONCE: Final = 2_000
+"""Characters of secure values whose spellings are made on the event loop: some two milliseconds."""
+_LOOKED_AT: Final = 20_000
+"""Characters of a result, times secure values, that are looked through on the event loop: less than a millisecond."""
+_DEFAULT_REFRESH: Final = 30
+"""Seconds, where a job says 0: the reference system takes that for unset."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparation:
+    """The *test* of one run, and what to take out of its result. *mistakes*: it cannot be run with these variables."""
+
+    test: APITest
+    redaction: Redaction
+    variables: Variables = field(default_factory=Variables)
+    mistakes: TestError | None = None
+
+
+def given_in(job: Job) -> GivenVariables:
+    """The variables that came with *job*."""
+    values = {name: Secret(value) for name, value in job.variables.items()}
+    secure = frozenset(job.secure)
+    return GivenVariables(
+        variables=tuple(
+            Variable(name=name, value=value, secure=name in secure)
+            for name, value in values.items()
+            if name not in job.one_time
+        ),
+        one_time={
+            name: OneTimeSecret(key=values[name], digits=each.digits, refresh=each.refresh or _DEFAULT_REFRESH)
+            for name, each in job.one_time.items()
+            if name in values
+        },
+    )
+
+
+async def prepare(
+    test: APITest, given: GivenVariables | None, at: datetime, random: Random, result_id: str
+) -> Preparation:
+    """Resolve the variables of a run that starts *at* this moment, and put their values into *test*.
+
+    A run without a *result_id*, as one of `check`, gets a random one.
+    """
+    identity = result_id or str(uuid.UUID(int=random.getrandbits(128), version=4))
+    built_in = BuiltIns(at=at, random=random, public_id=test.public_id, result_id=identity)
+    given = given or GivenVariables()
+    try:
+        variables = resolve(test.variables, given.at(at), built_in)
+    except TemplateError as error:
+        return Preparation(test=_nameless(test), redaction=await _redaction_of(given.keys()), mistakes=error)
+    secrets = (*variables.secrets(), *given.keys())
+    if _length(secrets) > MAX_SECURE:
+        too_much = TemplateError([f"$: the secure variables of one run hold more than {MAX_SECURE} characters"])
+        return Preparation(test=_nameless(test), redaction=Redaction(()), mistakes=too_much)
+    redaction = await _redaction_of(secrets)
+    named = replace(test, name=redaction.text(test.name)) if redaction else test
+    try:
+        ready = rendered(test, variables.namespace(built_in))
+    except TestError as error:
+        return Preparation(test=named, redaction=redaction, variables=variables, mistakes=error)
+    return Preparation(test=replace(ready, name=named.name), redaction=redaction, variables=variables)
+
+
+async def _redaction_of(secrets: Sequence[Secret[str]]) -> Redaction:
+    return Redaction(secrets) if _length(secrets) <= _AT_ONCE else await asyncio.to_thread(Redaction, secrets)
+
+
+async def redacted(result: Result, run: Preparation) -> Result:
+    """Return *result* without the secure values of its *run*."""
+    redaction = run.redaction
+    if not redaction:
+        return result
+    if _characters(result) * redaction.size <= _LOOKED_AT:
+        return redaction(result)
+    return await asyncio.to_thread(redaction, result)
+
+
+def hidden(error: Exception, run: Preparation | None) -> Exception:
+    """An error that can be logged for *error*, which ended *run* or, where that is None, its preparation."""
+    message = run.redaction.text(str(error)) if run else "its message may hold a value"
+    return RuntimeError(f"{type(error).__name__}: {message}").with_traceback(error.__traceback__)
+
+
+def _nameless(test: APITest) -> APITest:
+    return replace(test, name="")
+
+
+def _length(secrets: Iterable[Secret[str]]) -> int:
+    return sum(len(secret.reveal()) for secret in secrets)
+
+
+def _characters(value: Any) -> int:
+    match value:
+        case str():
+            return len(value)
+        case Struct():
+            return sum(_characters(getattr(value, name)) for name in value.__struct_fields__)
+        case dict():
+            return sum(len(name) + _characters(each) for name, each in value.items())
+        case list() | tuple():
+            return sum(map(_characters, value))
+    return 0
