@@ -9,6 +9,7 @@ from worker.apitest.request import BasicAuth
 from worker.clock import Clock
 from worker.net.door import Door
 from worker.net.http.client import Client, Transfer
+from worker.net.http.cookies import Cookies
 from worker.net.http.credentials import BasicCredentials
 from worker.net.http.request import Request
 from worker.probers.limits import ProbeLimits
@@ -20,10 +21,15 @@ DEFAULT_HEADERS = (
 )
 
 
-async def probe(request: HTTPRequest, door: Door, clock: Clock, limits: ProbeLimits) -> Observation:
-    """Run *request*. Any complete response is an observation without a failure, whatever its status."""
+async def probe(
+    request: HTTPRequest, door: Door, clock: Clock, limits: ProbeLimits, cookies: Cookies | None = None
+) -> Observation:
+    """Run *request*. Any complete response is an observation without a failure, whatever its status.
+
+    *cookies* are those that the requests of one test share: they are sent, and what is set is kept in them.
+    """
     client = Client(door, clock, limits.http, DEFAULT_HEADERS)
-    transfer = await client.send(_asked(request), request.timeout)
+    transfer = await client.send(_asked(request), request.timeout, cookies)
     return Observation(
         timings=transfer.timings,
         failure=transfer.failure,

@@ -18,6 +18,7 @@ from worker.apitest.protocols.tcp import TCPRequest
 from worker.apitest.request import ProbeRequest
 from worker.clock import Clock
 from worker.net.door import Door
+from worker.net.http.cookies import Cookies
 from worker.probers import dns, http, tcp
 from worker.probers.limits import ProbeLimits
 
@@ -43,6 +44,13 @@ PROBERS: tuple[Prober[Any], ...] = (
 _PROBES = {prober.request: prober.probe for prober in PROBERS}
 
 
-def probe(request: ProbeRequest, door: Door, clock: Clock, limits: ProbeLimits) -> Awaitable[Observation]:
-    """Run *request* with its protocol's prober. Raises nothing that a target or a definition can cause."""
+def probe(
+    request: ProbeRequest, door: Door, clock: Clock, limits: ProbeLimits, cookies: Cookies | None = None
+) -> Awaitable[Observation]:
+    """Run *request* with its protocol's prober. Raises nothing that a target or a definition can cause.
+
+    *cookies* are those that the steps of one test share; protocols that have none take no notice.
+    """
+    if cookies is not None and isinstance(request, HTTPRequest):
+        return http.probe(request, door, clock, limits, cookies)
     return _PROBES[type(request)](request, door, clock, limits)

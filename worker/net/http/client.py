@@ -47,7 +47,7 @@ class Transfer(Struct, frozen=True):
 
 
 class Client:
-    """Keeps nothing between two requests, neither connections nor cookies.
+    """Keeps nothing between two requests: neither connections, nor cookies but those that its caller hands over each time.
 
     *default_headers* go to every hop, each unless the request has a header of that name: who we are (User-Agent) and what
     we can read (Accept, Accept-Encoding).
@@ -61,12 +61,14 @@ class Client:
         self.limits = limits
         self.default_headers = default_headers
 
-    async def send(self, request: Request, seconds: float) -> Transfer:
+    async def send(self, request: Request, seconds: float, cookies: Cookies | None = None) -> Transfer:
         """Send *request*; *seconds* bound it from the look-up to the last byte, over all hops.
+
+        *cookies* are sent from the first hop on, and keep what every answer sets, the last one's too.
 
         Raises nothing but CancelledError; every connection is closed when it returns.
         """
-        chain = _Chain(self, request, seconds)
+        chain = _Chain(self, request, seconds, cookies)
         try:
             async with chain.deadline.limit():
                 return await chain.follow(prepare(request))
@@ -79,13 +81,14 @@ class Client:
 class _Chain:
     """The hops of one request so far."""
 
-    def __init__(self, client: Client, request: Request, seconds: float) -> None:
+    def __init__(self, client: Client, request: Request, seconds: float, cookies: Cookies | None) -> None:
         self._client = client
         self._request = request
         self._seconds = seconds
         self.deadline = Deadline(client.clock, seconds)
         self._hops: list[Hop] = []
-        self._cookies: Cookies | None = None
+        self._cookies = cookies
+        self._shares_cookies = cookies is not None
         self._sent: Outgoing | None = None
         self._recorder: Recorder | None = None
         self._resolution: Resolution | None = None
@@ -96,13 +99,16 @@ class _Chain:
         """Exchange after exchange until one is the last."""
         while True:
             response = await self._hop(outgoing)
+            if self._shares_cookies:
+                self._take_cookies(outgoing, response)
             location = response.header("location") if is_redirect(response.status) else None
             if location is None or not self._request.follow_redirects:
                 return self._completed(response, None)
             if len(self._hops) > MAX_REDIRECTS:
                 message = f"{outgoing.target}: redirected more than {MAX_REDIRECTS} times, here to {shown(location)}"
                 return self._completed(response, Failure(FailureCode.TOO_MANY_REDIRECTS, message))
-            self._take_cookies(outgoing, response)
+            if not self._shares_cookies:
+                self._take_cookies(outgoing, response)
             try:
                 target = resolve(outgoing.target, location)
             except HTTPError as error:

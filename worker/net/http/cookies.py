@@ -1,4 +1,7 @@
-"""Cookies of one run: what a redirect set is sent on the hops behind it, by the rules of RFC 6265. Nothing outlives the run."""
+"""Cookies of one run: what an answer set is sent with the requests behind it, by the rules of RFC 6265. Nothing outlives the run.
+
+The requests are the hops of one redirect chain, or those of a multistep test's steps that share their cookies.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,7 @@ from tests.integration.net.way import CLOCK
 from tests.support.servers.door import loopback_door
 from tests.support.servers.http import Seen, reply, serving
 from worker.net.http.client import Client
+from worker.net.http.cookies import Cookies
 from worker.net.http.credentials import BasicCredentials
 from worker.net.http.request import Request
 from worker.net.http.response import HTTPLimits
@@ -66,3 +67,40 @@ async def test_what_cannot_be_sent_is_a_value_too() -> None:
 def test_credentials_are_never_shown() -> None:
     request = Request(url="http://h/", credentials=BasicCredentials(username="u", password=Secret("hunter2")))
     assert "hunter2" not in repr(request)
+
+
+def visits(seen: Seen) -> bytes:
+    """Count the visits in a cookie, and set another one on the way through a redirect."""
+    if seen.target == "/moved":
+        return reply(status="302 Found", headers=("Location: /", "Set-Cookie: via=moved"))
+    count = 1 + (seen.header("cookie") or "").count("visit")
+    return reply(headers=(f"Set-Cookie: visit{count}=yes",))
+
+
+async def test_cookies_that_are_handed_over_are_sent_at_once_and_keep_what_every_answer_sets() -> None:
+    cookies = Cookies()
+    async with serving(visits) as server:
+        for path in ("/", "/moved", "/"):
+            transfer = await client().send(Request(url=server.url(path), follow_redirects=True), 5, cookies)
+            assert transfer.failure is None
+    assert [seen.header("cookie") for seen in server.seen] == [
+        None,
+        "visit1=yes",
+        "visit1=yes; via=moved",
+        "visit1=yes; via=moved; visit2=yes",
+    ]
+
+
+async def test_without_them_no_request_knows_of_another() -> None:
+    async with serving(visits) as server:
+        for _ in range(2):
+            await client().send(Request(url=server.url()), 5)
+    assert [seen.header("cookie") for seen in server.seen] == [None, None]
+
+
+async def test_cookies_are_kept_where_redirects_are_not_followed() -> None:
+    cookies = Cookies()
+    async with serving(visits) as server:
+        for path in ("/moved", "/"):
+            await client().send(Request(url=server.url(path)), 5, cookies)
+    assert [seen.header("cookie") for seen in server.seen] == [None, "via=moved"]
