@@ -260,9 +260,9 @@ def _loaded(argv: Sequence[str]) -> Loaded[LocalConfig]:
 
 
 def _found(line: CommandLine) -> Iterable[Definition | Unusable]:
-    from worker.commands.definitions import read_definitions
+    from worker.commands.definitions import read_definitions, with_subtests
 
-    return read_definitions(line.operands, None if sys.stdin is None else sys.stdin.buffer)
+    return with_subtests(read_definitions(line.operands, None if sys.stdin is None else sys.stdin.buffer))
 
 
 def _run(work: Coroutine[None, None, int]) -> int:

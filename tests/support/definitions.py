@@ -64,3 +64,41 @@ def json_schema(schema: str, dialect: str | None = None) -> dict[str, Any]:
     if dialect is not None:
         members["metaSchema"] = dialect
     return {"type": "body", "operator": "validatesJSONSchema", "target": members}
+
+
+def multistep(*steps: Mapping[str, Any], **members: Any) -> dict[str, Any]:
+    """A multistep test. *members* are of the whole: a `public_id`, other `options`."""
+    return {
+        "name": "shop",
+        "type": "api",
+        "subtype": "multi",
+        "config": {"steps": list(steps)},
+        "options": {"tick_every": 60},
+        "locations": [],
+        "message": "",
+        **members,
+    }
+
+
+def step(
+    name: str = "ask", url: str = "https://shop.test/", *assertions: Mapping[str, Any], **members: Any
+) -> dict[str, Any]:
+    """An HTTP step. *members* are of the step, but for those of its `request`, which is laid over the smallest one."""
+    request = _REQUESTS["http"] | {"url": url} | members.pop("request", {})
+    return {"name": name, "subtype": "http", "request": request, "assertions": list(assertions), **members}
+
+
+def extracted(
+    name: str, parser: str = "raw", value: str = "", *, source: str = "http_body", **members: Any
+) -> dict[str, Any]:
+    """One of a step's `extractedValues`."""
+    written = {"type": parser} | ({"value": value} if value else {})
+    return {"name": name, "type": source, "parser": written, **members}
+
+
+def wait(seconds: float, name: str = "wait") -> dict[str, Any]:
+    return {"name": name, "subtype": "wait", "value": seconds}
+
+
+def subtest(public_id: str, name: str = "play", **members: Any) -> dict[str, Any]:
+    return {"name": name, "subtype": "playSubTest", "subtestPublicId": public_id, **members}

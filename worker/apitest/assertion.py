@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TypeAlias
 
+from worker.apitest.extraction import Extraction
+
 
 class Operator(Enum):
     """Every operator of the language; `protocols` says which type takes which."""
@@ -131,4 +133,6 @@ Assertion: TypeAlias = (
     | BodyHashAssertion
     | JavaScriptAssertion
     | UnknownAssertion
+    | Extraction
 )
+"""An extraction demands, too: that the value is there."""

@@ -7,13 +7,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from worker.apitest.assertion import Assertion
+from worker.apitest.extraction import Extraction
 from worker.apitest.request import ProbeRequest
+from worker.apitest.retry import Retry
 from worker.apitest.variables import DeclaredVariable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class APITest:
-    """*request* is None exactly when *requires_update* is not empty: then nothing is run and each entry names what is missing.
+    """A test, or the test that is a step. It is runnable exactly when *requires_update* is empty, each entry of which names
+    what is missing: then it has *steps*, or else a *request*.
 
     *public_id* is empty for a definition that no control plane has named yet. *tick_every* in seconds, None if absent. *ignored*
     names what the definition says and nobody here does: the test is run without it.
@@ -28,9 +31,46 @@ class APITest:
     version: int = 1
     request: ProbeRequest | None = None
     assertions: tuple[Assertion, ...] = ()
+    extractions: tuple[Extraction, ...] = ()
+    """Values for the steps behind this one."""
+    steps: tuple[Step, ...] = ()
+    """Of a multistep test, in order."""
+    retry: Retry | None = None
+    """Executions after one that failed, within the run; None for one execution."""
     tick_every: int | None = None
     save_response_body: bool = True
     requires_update: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
     variables: tuple[DeclaredVariable, ...] = ()
     source: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """A step that lets *seconds* pass."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step of a multistep test. *action* is a request with its assertions, a wait, or a whole test played within this one.
+
+    A step that fails ends its test, unless *allow_failure*; then the test fails with it only if *is_critical*, and goes on.
+    """
+
+    name: str
+    subtype: str
+    action: APITest | Wait
+    identifier: str = ""
+    allow_failure: bool = False
+    is_critical: bool = False
+    exit_if_succeed: bool = False
+    """The test ends with this step where it passes; the rest is skipped."""
+    always_execute: bool = False
+    """Run also when an earlier step has ended the test."""
+    persist_cookies: bool = False
+    """Send and keep the cookies that the test's steps share."""
+    retry: Retry | None = None
+    raw: Mapping[str, object] = field(default_factory=dict)
+    """The step as written."""

@@ -16,6 +16,7 @@ from worker.apitest.parse_assertion import read_assertion
 from worker.apitest.protocols.protocol import Protocol
 from worker.apitest.protocols.table import PROTOCOLS
 from worker.apitest.reading import Findings, Node, perhaps, quote
+from worker.apitest.retry import LONGEST_FAST, Retry, read_retry
 from worker.apitest.variables import read_variables
 from worker.errors import TestError
 
@@ -24,6 +25,8 @@ MOST_ASSERTIONS = 20
 TICK_EVERY = (30, 604_800)
 """Seconds between two runs: half a minute to a week."""
 DEFAULT_SUBTYPE = "http"
+MULTISTEP = "multi"
+"""The subtype of a test whose steps are tests of the table's protocols."""
 
 
 def parse(definition: object) -> APITest:
@@ -48,7 +51,8 @@ def read(definition: object, findings: Findings) -> APITest:
     return _test(Node(definition, "$", findings).object(required=True))
 
 
-def _test(root: Node) -> APITest:
+def _test(root: Node, parents: tuple[str, ...] = ()) -> APITest:
+    """Read a test; *parents* are the public ids of those that play it, its own the last of them."""
     findings = root.findings
     if not root.present:
         return APITest(name="", subtype="")
@@ -58,33 +62,66 @@ def _test(root: Node) -> APITest:
     subtype = root["subtype"].label() or DEFAULT_SUBTYPE
     config, options = root["config"].object(required=True), root["options"].object()
     _people(root)
-    _left_out(options)
     test = APITest(
         name=root["name"].label() or "",
         subtype=subtype,
         public_id=root["public_id"].label() or "",
         version=root["version"].whole(0, 2**53) or 1,
         tick_every=options["tick_every"].whole(*TICK_EVERY),
-        ignored=findings.ignored.told(),
+        retry=None if parents else _retry(options),
     )
-    protocol = PROTOCOLS.get(subtype)
-    if protocol is None:
-        root["subtype"].requires(f"{quote(subtype)} tests are not there yet{perhaps(subtype, PROTOCOLS)}")
-        return replace(test, requires_update=findings.missing.told())
-    variables = read_variables(config["configVariables"])
-    assertions = _assertions(protocol, config)
-    _script(config["variablesFromScript"])
-    request = config["request"].object(required=config.present)
-    asked = protocol.read_request(request, options, assertions)
+    if not parents:
+        _left_out(options)
+    if parents and subtype != MULTISTEP:
+        root["subtype"].mistake(f"must be '{MULTISTEP}' in a subtest, not {quote(subtype)}")
+    elif subtype == MULTISTEP:
+        test = _multistep(test, config, options, parents or (test.public_id,))
+    else:
+        test = _of_protocol(test, root["subtype"], config, options)
     return replace(
         test,
-        request=None if findings.missing else asked,
+        request=None if findings.missing else test.request,
+        steps=() if findings.missing else test.steps,
+        requires_update=findings.missing.told(),
+        ignored=findings.ignored.told(),
+        source=root.value if test.request and findings.templated and isinstance(root.value, Mapping) else None,
+    )
+
+
+def _of_protocol(test: APITest, name: Node, config: Node, options: Node, *, fewest: int = 1) -> APITest:
+    """*test* with the request and the assertions, *fewest* at least, that *config* holds."""
+    protocol = PROTOCOLS.get(test.subtype)
+    if protocol is None:
+        name.requires(f"{quote(test.subtype)} tests are not there yet{perhaps(test.subtype, (*PROTOCOLS, MULTISTEP))}")
+        return test
+    variables = read_variables(config["configVariables"])
+    assertions = _assertions(protocol, config, fewest)
+    _script(config["variablesFromScript"])
+    request = config["request"].object(required=config.present)
+    return replace(
+        test,
+        request=protocol.read_request(request, options, assertions),
         assertions=assertions,
         save_response_body=not request["noSavingResponseBody"].flag(),
-        requires_update=findings.missing.told(),
         variables=variables,
-        source=root.value if findings.templated and isinstance(root.value, Mapping) else None,
     )
+
+
+def _multistep(test: APITest, config: Node, options: Node, parents: tuple[str, ...]) -> APITest:
+    from worker.apitest.parse_steps import StepReaders, read_steps  # noqa: PLC0415  # few workers see such a test
+
+    _script(config["variablesFromScript"])
+    readers = StepReaders(request=_read_step_test, subtest=_test, parents=parents)
+    variables, steps = read_variables(config["configVariables"]), read_steps(config, options, readers)
+    if config.findings.templated:
+        config["steps"].requires("templates in steps are not there yet")
+    return replace(test, variables=variables, steps=steps)
+
+
+def _read_step_test(step: Node, options: Node, subtype: str) -> APITest:
+    """The test that a step is."""
+    test = APITest(name=step["name"].label() or "", subtype=subtype)
+    return _of_protocol(test, step["subtype"], step, options, fewest=0)
 
 
 def _people(root: Node) -> None:
@@ -95,19 +132,24 @@ def _people(root: Node) -> None:
             item.label()
 
 
+def _retry(options: Node) -> Retry | None:
+    """The retries that the worker makes itself."""
+    retry = read_retry(options["retry"])
+    if retry is None or retry.is_fast:
+        return retry
+    options["retry"].ignores(f"not executed: a worker waits {LONGEST_FAST:.0f} s at most before it runs a test again")
+    return None
+
+
 def _left_out(options: Node) -> None:
-    """Options that add or remove runs: each run says the truth without them, but there may be more or fewer of them."""
-    retry = options["retry"].object()
-    retry["interval"].number()
-    if (retry["count"].number() or 0) > 0:
-        retry.ignores("not executed: a run that fails is not run again before it is reported")
-    if options["scheduling"]["timeframes"].value:
+    """An option that removes runs: each run says the truth without it, but there may be more of them."""
+    if options["scheduling"].object()["timeframes"].value:
         options["scheduling"].ignores("not observed: the test runs at all hours, as often as tick_every says")
 
 
-def _assertions(protocol: Protocol, config: Node) -> tuple[Assertion, ...]:
-    nodes = config["assertions"].items(required=config.present)
-    if isinstance(config["assertions"].value, list) and not nodes:
+def _assertions(protocol: Protocol, config: Node, fewest: int) -> tuple[Assertion, ...]:
+    nodes = config["assertions"].items(required=config.present and fewest > 0)
+    if isinstance(config["assertions"].value, list) and len(nodes) < fewest:
         config["assertions"].mistake("must hold at least one assertion")
     if len(nodes) > MOST_ASSERTIONS:
         config["assertions"].mistake(f"must hold at most {MOST_ASSERTIONS} assertions, not {len(nodes)}")

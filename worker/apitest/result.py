@@ -73,6 +73,19 @@ class Verdict(Struct, frozen=True, kw_only=True):
         return self.failure is None
 
 
+class Retried(Struct, frozen=True, kw_only=True):
+    """The retries behind a result. *initial_id* is the job whose first execution failed; None for a run without a job.
+
+    The result is that of the last execution, which alone decides: no other follows it.
+    """
+
+    initial_id: str | None
+    count: int
+
+    def as_json(self) -> dict[str, Any]:
+        return {"initial_id": self.initial_id, "is_fast_retry": True, "is_last_retry": True, "retries": self.count}
+
+
 class Result(Struct, frozen=True, kw_only=True):
     """One finished job. Times are UTC; *unhealthy* names the worker's own trouble while it ran, None if there was none."""
 
@@ -93,13 +106,18 @@ class Result(Struct, frozen=True, kw_only=True):
     unhealthy: str | None = None
     worker_id: str = ""
     worker_version: str = ""
+    steps: tuple[dict[str, Any], ...] = ()
+    """The rows of a multistep test, as JSON."""
+    exited_on_step_success: bool = False
+    retried: Retried | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The `outcome` of a result message: every key present, times as epoch milliseconds or null.
+        """The `outcome` of a result message: times as epoch milliseconds or null. Every key is present but those of
+        steps and of retries, which are where there were any.
 
         It is as large as what it tells; `bounds` cuts it to what is sent, and names in `cut` what that shortened.
         """
-        return {
+        whole: dict[str, Any] = {
             "test": {
                 "public_id": self.test_public_id,
                 "name": self.test_name,
@@ -120,6 +138,9 @@ class Result(Struct, frozen=True, kw_only=True):
             "location": {"worker_id": self.worker_id, "version": self.worker_version},
             "cut": [],
         }
+        if self.steps:
+            whole |= {"steps": list(self.steps), "exited_on_step_success": self.exited_on_step_success}
+        return whole if self.retried is None else whole | self.retried.as_json()
 
 
 def epoch_milliseconds(moment: datetime | None) -> int | None:

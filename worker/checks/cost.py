@@ -11,10 +11,12 @@ from math import inf
 from typing import Final, Never
 
 from worker.apitest.assertion import Assertion, BodyHashAssertion, Comparison, JSONPathAssertion, Scalar, Subject
+from worker.apitest.extraction import Extraction, ExtractionSource, Parser
 from worker.apitest.observation import Observation
 from worker.apitest.protocols.dns import DNSAnswers
 from worker.apitest.protocols.http import HTTPResponse
 from worker.apitest.result import AssertionResult
+from worker.checks import extraction
 from worker.checks.describe import unjudged
 from worker.checks.evidence import Evidence
 from worker.checks.judge import judge_found, judge_hash
@@ -44,6 +46,12 @@ def cost_of(assertion: Assertion, evidence: Evidence) -> float:
             if operator in PATTERNS or member_path(path) is None:
                 return inf
             return EACH + _small_body(evidence) + _size(target)
+        case Extraction(parser=parser, expression=path, source=source, field=field):
+            if parser is Parser.RAW or (parser is Parser.JSON_PATH and member_path(path) is not None):
+                return EACH + (
+                    _small_body(evidence) if source is ExtractionSource.BODY else _size_of_header(field, evidence)
+                )
+            return inf
         case _:
             return inf
 
@@ -58,6 +66,11 @@ def evaluate_bounded(assertion: Assertion, evidence: Evidence) -> AssertionResul
                 return judge_hash(assertion, evidence)
             case JSONPathAssertion(path=path) if (steps := member_path(path)) is not None:
                 return judge_found(assertion, walk(steps, evidence.json()), _no_pattern)
+            case Extraction(parser=Parser.RAW):
+                return extraction.result_with(assertion, extraction.source_text(assertion, evidence))
+            case Extraction(expression=path) if (steps := member_path(path)) is not None:
+                found = walk(steps, extraction.source_json(assertion, evidence))
+                return extraction.result_with(assertion, extraction.first(assertion, found))
             case _:
                 return unjudged(assertion, "it cannot be judged in place")
     except JudgementError as error:
@@ -73,6 +86,13 @@ def _values(assertion: Comparison, evidence: Evidence) -> Sequence[str]:
     if isinstance(response, DNSAnswers):
         return [record for answer in response.answers for record in answer.records]
     return ()
+
+
+def _size_of_header(name: str, evidence: Evidence) -> int:
+    """Bytes of the header's values; a status has three digits."""
+    if not isinstance(evidence.observation.response, HTTPResponse):
+        return 0
+    return sum(map(len, evidence.headers().get(name.strip().lower(), ())))
 
 
 def _cost_of_values(values: Sequence[str], size: int) -> int:

@@ -14,6 +14,7 @@ from worker.apitest.assertion import (
     UnknownAssertion,
     XPathAssertion,
 )
+from worker.apitest.extraction import Extraction
 from worker.apitest.result import AssertionResult
 from worker.checks.limits import MAX_PATH, SHOWN
 from worker.checks.values import JSON, shown, text_of
@@ -95,7 +96,7 @@ def target_of(assertion: Assertion) -> JSON:
             }
         case JSONSchemaAssertion():
             members = {"jsonSchema": assertion.schema, "metaSchema": assertion.meta_schema}
-        case JavaScriptAssertion() | UnknownAssertion():
+        case JavaScriptAssertion() | UnknownAssertion() | Extraction():
             return None
         case _:
             assert_never(assertion)
@@ -103,7 +104,7 @@ def target_of(assertion: Assertion) -> JSON:
 
 
 def _plain(
-    assertion: BodyHashAssertion | JSONSchemaAssertion | JavaScriptAssertion | UnknownAssertion,
+    assertion: BodyHashAssertion | JSONSchemaAssertion | JavaScriptAssertion | UnknownAssertion | Extraction,
 ) -> tuple[str, str | None, str]:
     """Type, operator and expected text."""
     match assertion:
@@ -115,5 +116,7 @@ def _plain(
             return "javascript", None, code
         case UnknownAssertion(type=kind, operator=operator):
             return kind, operator, ""
+        case Extraction(source=source, parser=parser):
+            return source.value, parser.value, ""
         case _:
             assert_never(assertion)

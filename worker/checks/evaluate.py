@@ -17,8 +17,9 @@ from worker.apitest.assertion import (
     UnknownAssertion,
     XPathAssertion,
 )
+from worker.apitest.extraction import Extraction, Parser
 from worker.apitest.result import AssertionResult
-from worker.checks import pattern
+from worker.checks import extraction, pattern
 from worker.checks.describe import result_of, unjudged
 from worker.checks.evidence import Evidence
 from worker.checks.jsonpath import find
@@ -50,9 +51,26 @@ def evaluate(assertion: Assertion, evidence: Evidence) -> AssertionResult:
                 return result_of(assertion, valid=reason is None, reason=reason)
             case JavaScriptAssertion():
                 return unjudged(assertion, "JavaScript assertions are not there yet")
+            case Extraction():
+                return extraction.result_with(assertion, _extracted(assertion, evidence))
             case UnknownAssertion():
                 return unjudged(assertion, "this assertion is not known")
             case _:
                 assert_never(assertion)
     except JudgementError as error:
         return unjudged(assertion, error.reason, error.code)
+
+
+def _extracted(asked: Extraction, evidence: Evidence) -> str:
+    """The value that *asked* finds. Raises JudgementError."""
+    match asked.parser:
+        case Parser.RAW:
+            return extraction.source_text(asked, evidence)
+        case Parser.REGEX:
+            text = extraction.source_text(asked, evidence)
+            captured = pattern.capture(asked.expression, text, evidence.limits.pattern_seconds)
+            return extraction.first(asked, [] if captured is None else [captured])
+        case Parser.JSON_PATH:
+            return extraction.first(asked, find(asked.expression, extraction.source_json(asked, evidence)))
+        case Parser.XPATH:
+            return extraction.first(asked, select(asked.expression, evidence))

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import _quickjs  # type: ignore[import-not-found]  # the module `quickjs` around it starts a thread when it is imported
 
+from worker.checks import json_text
 from worker.checks.judgement import JudgementError
 from worker.checks.limits import MAX_PATTERN, PATTERN_MEMORY
 from worker.outcome.failure import FailureCode
@@ -26,30 +27,63 @@ _SEARCH = """(source, text) => {
     }
     return pattern.test(text);
 }"""
+_CAPTURE = """(source, text) => {
+    let pattern;
+    try {
+        pattern = new RegExp(source);
+    } catch (error) {
+        if (error instanceof SyntaxError) return JSON.stringify({error: error.message});
+        throw error;
+    }
+    const found = pattern.exec(text);
+    return found === null ? null : JSON.stringify({value: found[1] === undefined ? found[0] : found[1]});
+}"""
 
 
 def search(pattern: str, text: str, seconds: float) -> bool:
     """True when *pattern* is found in *text*. Raises JudgementError where it is not valid, or at a limit."""
-    if len(pattern) > MAX_PATTERN:
-        raise JudgementError(f"the pattern has {len(pattern)} characters, more than {MAX_PATTERN}")
-    try:
-        found = _engine(seconds)(pattern, text)
-    except _quickjs.JSException as error:
-        _engine.cache_clear()
-        raise _limit_hit(str(error), seconds) from error
+    found = _run(_SEARCH, pattern, text, seconds)
     if isinstance(found, str):
-        raise JudgementError(f"the pattern is not a valid JavaScript regular expression: {found}")
+        raise _not_valid(found)
     return bool(found)
 
 
-@lru_cache(maxsize=1)
-def _engine(seconds: float) -> Callable[[str, str], bool | str]:
-    """One engine per process, made when first needed and made anew after it hit a limit."""
+def capture(pattern: str, text: str, seconds: float) -> str | None:
+    """The text that the first group of *pattern* finds in *text*, or all that is found where it has none or that took no part.
+
+    None where nothing is found. Raises JudgementError as `search` does.
+    """
+    answer = _run(_CAPTURE, pattern, text, seconds)
+    if not isinstance(answer, str):
+        return None
+    found = json_text.parse(answer)
+    if not isinstance(found, dict) or "error" in found:
+        raise _not_valid(str(found["error"] if isinstance(found, dict) else found))
+    return str(found["value"])
+
+
+def _run(program: str, pattern: str, text: str, seconds: float) -> bool | str | None:
+    if len(pattern) > MAX_PATTERN:
+        raise JudgementError(f"the pattern has {len(pattern)} characters, more than {MAX_PATTERN}")
+    try:
+        return _engine(program, seconds)(pattern, text)
+    except _quickjs.JSException as error:
+        _engine.cache_clear()
+        raise _limit_hit(str(error), seconds) from error
+
+
+@lru_cache(maxsize=2)
+def _engine(program: str, seconds: float) -> Callable[[str, str], bool | str | None]:
+    """One engine per process and program, made when first needed and made anew after it hit a limit."""
     context = _quickjs.Context()
     context.set_time_limit(seconds)
     context.set_memory_limit(PATTERN_MEMORY)
-    engine: Callable[[str, str], bool | str] = context.eval(_SEARCH)
+    engine: Callable[[str, str], bool | str | None] = context.eval(program)
     return engine
+
+
+def _not_valid(reason: str) -> JudgementError:
+    return JudgementError(f"the pattern is not a valid JavaScript regular expression: {reason}")
 
 
 def _limit_hit(message: str, seconds: float) -> JudgementError:

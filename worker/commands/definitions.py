@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import BinaryIO
 
 from worker.apitest import files
 from worker.apitest.files import MAX_BYTES, Definition, Unusable
+from worker.apitest.subtests import embed
 from worker.config.files import read_bytes
 from worker.config.mistake import Mistake
 
 STDIN = "-"
+
+
+def with_subtests(found: Iterable[Definition | Unusable]) -> list[Definition | Unusable]:
+    """All that was *found*, each definition whole: with the subtests it plays in it, as far as they were found beside it.
+
+    Of two definitions with one public id, the first one is played.
+    """
+    everything = list(found)
+    known: dict[str, object] = {}
+    for one in everything:
+        if isinstance(one, Definition) and isinstance(one.value, dict):
+            known.setdefault(str(one.value.get("public_id")), one.value)
+    return [
+        replace(one, value=embed(one.value, known.get)) if isinstance(one, Definition) else one for one in everything
+    ]
 
 
 def read_definitions(names: Iterable[str], stdin: BinaryIO | None) -> Iterator[Definition | Unusable]:

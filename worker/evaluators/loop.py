@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from worker.apitest.assertion import Assertion, Comparison, JSONPathAssertion, XPathAssertion
+from worker.apitest.extraction import Extraction, Parser
 from worker.apitest.observation import Observation, ProbeResponse
 from worker.apitest.result import AssertionResult, BodyPreview
 from worker.checks.describe import unjudged
@@ -141,5 +142,7 @@ def _grace(assertion: Assertion) -> CPUGrace:
     match assertion:
         case Comparison(operator=operator) | JSONPathAssertion(operator=operator) | XPathAssertion(operator=operator):
             return FOR_PATTERNS if operator in PATTERNS else FOR_ENGINES
+        case Extraction(parser=Parser.REGEX):
+            return FOR_PATTERNS
         case _:
             return FOR_ENGINES

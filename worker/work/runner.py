@@ -20,7 +20,8 @@ from worker.apitest.definition import APITest
 from worker.apitest.observation import Observation
 from worker.apitest.parse import parse
 from worker.apitest.request import ProbeRequest
-from worker.apitest.result import AssertionResult, Result, Status, Verdict
+from worker.apitest.result import AssertionResult, Result, Retried, Status, Verdict
+from worker.apitest.retry import Retry
 from worker.checks.cost import cost_of, evaluate_bounded
 from worker.checks.evidence import AssertionLimits, Evidence
 from worker.checks.limits import BOUNDED_WORK
@@ -32,12 +33,14 @@ from worker.errors import EvaluationError, TestError
 from worker.evaluators.pool import Evaluators
 from worker.evaluators.task import Evaluation
 from worker.net.door import Door
+from worker.net.http.cookies import Cookies
 from worker.outcome.failure import Failure, FailureCode
 from worker.outcome.phases import Timings
 from worker.probers.limits import ProbeLimits
 from worker.probers.table import probe
 from worker.telemetry.vitals import Vitals
 from worker.wire.messages import Job
+from worker.work.execution import Execution
 
 if TYPE_CHECKING:  # a worker whose tests have no variables loads nothing for them
     from worker.apitest.given import GivenVariables
@@ -127,12 +130,25 @@ class Runner:
 
     async def run(self, test: APITest, occasion: Occasion = _NONE) -> Result:
         """Run *test* now. Raises nothing but CancelledError. Secure values of its variables are not in the result."""
+        if test.retry is not None:
+            return await self._run_again(test, test.retry, occasion)
         if occasion.given or test.variables or test.source is not None:
             return await self._run_with_variables(test, occasion)
         try:
             return await self._run(test, occasion)
         except Exception as error:  # noqa: BLE001  # the top of a run: a bug here must cost one result, not the worker
             return self._crashed(test, occasion, error)
+
+    async def _run_again(self, test: APITest, retry: Retry, occasion: Occasion) -> Result:
+        """Run *test* until it passes or *retry* is used up; the last result, which says that it is not the first."""
+        from worker.work.retries import is_settled, with_retries  # not every worker sees such a test
+
+        once = replace(test, retry=None)
+        result, made = await with_retries(
+            lambda: self.run(once, occasion), retry, self._clock.sleep, lambda one: is_settled(one.failure)
+        )
+        retried = Retried(initial_id=occasion.result_id or None, count=made)
+        return structs.replace(result, retried=retried) if made else result
 
     async def _run_with_variables(self, test: APITest, occasion: Occasion) -> Result:
         from worker.work.preparation import hidden, prepare, redacted
@@ -151,12 +167,35 @@ class Runner:
 
     async def _run(self, test: APITest, occasion: Occasion) -> Result:
         started = _Start(self._clock.now(), self._clock.monotonic_ns())
-        if test.request is None or test.requires_update:
+        if test.requires_update:
             return self._result(test, conclude(test, _NOTHING, ()), _NOTHING, occasion, started)
+        if test.steps:
+            return await self._run_steps(test, occasion, started)
+        done = await self._execute(test)
+        return self._result(test, done.verdict, done.observation, occasion, started, done.trouble)
+
+    async def _execute(self, test: APITest, cookies: Cookies | None = None) -> Execution:
+        """Probe and judge, once."""
+        assert test.request is not None
         request = self._bounded(test.request)
-        observation = await probe(request, self._door, self._clock, self._limits.probes)
-        verdict, trouble = await self._judge(test, request, observation)
-        return self._result(test, verdict, observation, occasion, started, observation.trouble or trouble)
+        observation = await probe(request, self._door, self._clock, self._limits.probes, cookies)
+        verdict, extracted, trouble = await self._judge(test, request, observation)
+        return Execution(
+            verdict=verdict, observation=observation, extracted=extracted, trouble=observation.trouble or trouble
+        )
+
+    async def _run_steps(self, test: APITest, occasion: Occasion, started: _Start) -> Result:
+        from worker.apitest.step_result import phases_of  # most workers see no multistep test
+        from worker.work.steps import play
+
+        played = await play(test, self._execute, self._clock)
+        whole = Observation(timings=phases_of(played.rows))
+        result = self._result(test, Verdict(failure=played.failure), whole, occasion, started, played.trouble)
+        return structs.replace(
+            result,
+            steps=tuple(row.as_json() for row in played.rows),
+            exited_on_step_success=played.exited_on_step_success,
+        )
 
     def _crashed(self, test: APITest, occasion: Occasion, error: Exception) -> Result:
         log.error(
@@ -204,15 +243,16 @@ class Runner:
 
     async def _judge(
         self, test: APITest, request: ProbeRequest, observation: Observation
-    ) -> tuple[Verdict, str | None]:
-        """The verdict, and the trouble that the worker had in reaching it: that is not the target's."""
+    ) -> tuple[Verdict, tuple[AssertionResult, ...], str | None]:
+        """The verdict, what was extracted, and the trouble that the worker had in reaching it: that is not the target's."""
         if observation.response is None:
-            return conclude(test, observation, ()), None
+            return conclude(test, observation, ()), (), None
         evidence = Evidence(observation, self._limits.checks)
         results: dict[int, AssertionResult] = {}
         unbounded: dict[int, Assertion] = {}
         allowance: float = BOUNDED_WORK
-        for index, assertion in enumerate(test.assertions):
+        demands = (*test.assertions, *test.extractions) if test.extractions else test.assertions
+        for index, assertion in enumerate(demands):
             cost = cost_of(assertion, evidence)
             if cost <= allowance:
                 allowance -= cost
@@ -233,10 +273,12 @@ class Runner:
                 )
             except EvaluationError as error:
                 reason = "the worker had no evaluator for this test's assertions"
-                return Verdict(failure=Failure(FailureCode.INTERNAL_ERROR, reason)), str(error)
+                return Verdict(failure=Failure(FailureCode.INTERNAL_ERROR, reason)), (), str(error)
             results |= dict(zip(unbounded, evaluation.results, strict=True))
             trouble, preview = _shortage(evaluation), evaluation.preview
-        return conclude(test, observation, [results[index] for index in range(len(test.assertions))], preview), trouble
+        judged = [results[index] for index in range(len(demands))]
+        asserted = len(test.assertions)
+        return conclude(test, observation, judged[:asserted], preview), tuple(judged[asserted:]), trouble
 
     def _bounded(self, request: ProbeRequest) -> ProbeRequest:
         cap = self._limits.max_timeout

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from worker.apitest import bounds
+from worker.apitest.parse import MULTISTEP
 from worker.apitest.protocols.table import PROTOCOLS
 from worker.apitest.result import Result
 from worker.wire.messages import Job
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     from worker.telemetry.metrics import Metrics
 
 log = logging.getLogger(__name__)
+
+_KINDS = frozenset((*PROTOCOLS, MULTISTEP))
+"""Subtypes that are labels of metrics."""
 
 
 class Tests:
@@ -46,7 +50,7 @@ def count_in(metrics: Metrics) -> Callable[[Result], None]:
 
     def count(result: Result) -> None:
         metrics.count_run(
-            kind=result.test_subtype if result.test_subtype in PROTOCOLS else "other",
+            kind=result.test_subtype if result.test_subtype in _KINDS else "other",
             status=result.status.value,
             code=result.failure.code.value if result.failure else "",
             seconds=result.timings.total_tenths / 10_000,

@@ -264,7 +264,7 @@ def test_what_cannot_run_yet_is_said_at_once(run: Run, location: str) -> None:
 
 
 def test_what_a_test_is_run_without_is_said_at_once(run: Run, location: str) -> None:
-    retried = http_test(options={"tick_every": 60, "retry": {"count": 1, "interval": 300}})
+    retried = http_test(options={"tick_every": 60, "retry": {"count": 1, "interval": 60_000}})
     assert "note: options.retry: not executed" in push(run, location, retried).output
 
 
@@ -375,7 +375,9 @@ def test_bad_usage_is_exit_2_without_a_traceback(run: Run, arguments: tuple[str,
 @pytest.mark.parametrize("name", ["a\x1b[2J\u202eb", "a\x9b31mb", "a\u2066b\u2069", "a\x7fb"])
 def test_what_a_definition_holds_cannot_command_the_terminal(run: Run, location: str, name: str) -> None:
     told = [
-        push(run, location, http_test(name=name, options={"tick_every": 60, "retry": {"count": 1}})).output,
+        push(
+            run, location, http_test(name=name, options={"tick_every": 60, "retry": {"count": 1, "interval": 60_000}})
+        ).output,
         *(run(what, "list").output for what in ("test", "location")),
         *(run(*what, "--json").output for what in (("test", "list"), ("results",))),
     ]

@@ -153,3 +153,73 @@ def test_what_cannot_be_made_smaller_is_not(data: bytes) -> None:
 def test_what_the_bounds_leave_is_marked_once() -> None:
     twice = bounds.verdict_alone(bounds.verdict_alone(outcome(response={"a": 1})))
     assert len(twice["cut"]) == len(set(twice["cut"]))
+
+
+def row(name: str, filling: str = "", size: int = 300_000, **members: Any) -> dict[str, Any]:
+    failure = {"code": "INCORRECT_ASSERTION", "message": filling * 5_000}
+    return {
+        "name": name,
+        "subtype": "http",
+        "status": "failed",
+        "failure": failure,
+        "assertion_results": [{"actual": filling * 400, "expected": filling * 400, "valid": False}] * 5,
+        "timings": {"dns": 1.0, "total": 1.0},
+        "response": {"status_code": 500, "headers": {"a": filling * size}, "body": filling * 6_000},
+        "extracted_values": [{"name": "A", "secure": False, "value": filling * 5_000}],
+        **members,
+    }
+
+
+@pytest.mark.parametrize("filling", WIDE)
+@pytest.mark.parametrize("count", [1, 3, 100])
+def test_no_step_pushes_the_verdict_of_another_one_out(count: int, filling: str) -> None:
+    rows = [row(str(number), filling, 300_000 // count) for number in range(count)]
+    data = bounds.encode(outcome(steps=rows))
+    assert len(data) <= MAX_OUTCOME_BYTES
+    read = orjson.loads(data)
+    assert (read["cut"], len(read["steps"])) == (["steps"], count)
+    for before, after in zip(rows, read["steps"], strict=True):
+        assert (after["name"], after["status"]) == (before["name"], "failed")
+        assert after["failure"]["code"] == "INCORRECT_ASSERTION"
+
+
+def test_a_small_step_beside_large_ones_stays_as_it_is() -> None:
+    small = row("small")
+    rows = [row("large", "x"), small, row("large", '"')]
+    read = orjson.loads(bounds.encode(outcome(steps=rows)))
+    assert read["steps"][1] == small
+    assert read["steps"][0]["response"]["status_code"] == 500
+    assert read["steps"][0]["response"]["body"] == ""
+
+
+def test_steps_within_steps_are_cut_within_their_share() -> None:
+    inner = row("inner", "x", steps=[row(str(number), "☃") for number in range(10)])
+    rows = [row(str(number), "x", steps=[inner] * 3) for number in range(3)]
+    data = bounds.encode(outcome(steps=rows))
+    assert len(data) <= MAX_OUTCOME_BYTES
+    for outer in orjson.loads(data)["steps"]:
+        assert [each["name"] for each in outer["steps"]] == ["inner"] * 3
+        for each in outer["steps"]:
+            assert [last["failure"]["code"] for last in each["steps"]] == ["INCORRECT_ASSERTION"] * 10
+
+
+def test_a_result_with_steps_loses_bodies_first_and_then_all_but_verdicts() -> None:
+    whole = outcome(steps=[row("a", "x", steps=[row("b", "y")])])
+    smaller = bounds.shrink(orjson.dumps(whole))
+    assert smaller is not None
+    (first,) = orjson.loads(smaller)["steps"]
+    assert first["response"] == whole["steps"][0]["response"] | {"body": "", "is_body_truncated": True}
+    assert first["steps"][0]["response"]["body"] == ""
+    smallest = bounds.shrink(smaller)
+    assert smallest is not None
+    left = orjson.loads(smallest)
+    assert left["steps"] == [
+        {
+            "name": "a",
+            "subtype": "http",
+            "status": "failed",
+            "failure": {"code": "INCORRECT_ASSERTION", "message": ""},
+        }
+    ]
+    assert "steps" in left["cut"]
+    assert bounds.shrink(smallest) is None

@@ -442,7 +442,7 @@ def test_mistakes_have_an_end_and_repeat_no_more_of_a_value_than_helps() -> None
     ("whole", "expected"),
     [
         (definition() | {"subtype": "ssl"}, "subtype: 'ssl' tests are not there yet"),
-        (definition() | {"subtype": "multi", "config": {"steps": []}}, "subtype: 'multi' tests are not there yet"),
+        (definition() | {"subtype": "grpc", "config": {}}, "subtype: 'grpc' tests are not there yet"),
         (definition() | {"subtype": "mcp"}, "subtype: 'mcp' tests are not there yet"),
         (
             definition(basicAuth={"type": "digest", "username": "u", "password": "p"}),
@@ -723,7 +723,9 @@ def test_depth_is_no_danger() -> None:
         ({}, ()),
         ({"retry": {"count": 0, "interval": 300}, "scheduling": {"timeframes": [], "timezone": "UTC"}}, ()),
         ({"retry": {"interval": 300}}, ()),
-        ({"retry": {"count": 2}}, ("options.retry",)),
+        ({"retry": {"count": 2, "interval": 5000}}, ()),
+        ({"retry": {"count": 2, "interval": 5001}}, ("options.retry",)),
+        ({"retry": {"count": 11}}, ("options.retry.count",)),
         ({"scheduling": {"timeframes": [{"day": 1, "from": "07:00", "to": "16:00"}]}}, ("options.scheduling",)),
     ],
 )

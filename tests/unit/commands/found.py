@@ -7,7 +7,7 @@ from worker.apitest.files import Definition, Unusable
 
 VALID = Definition(file="a.json", index=0, value=http_test("front page"))
 INVALID = Definition(file="a.jsonl", line=7, value=http_test("front page", config={}))
-RETRIED = Definition(file="c.json", value=http_test("front page", options={"retry": {"count": 2, "interval": 300}}))
+RETRIED = Definition(file="c.json", value=http_test("front page", options={"retry": {"count": 2, "interval": 60_000}}))
 LATER = Definition(file="a.json", index=1, value=http_test("front page", subtype="grpc"))
 MISSPELT = Definition(
     file="d.json",

@@ -80,7 +80,7 @@ async def test_what_a_test_is_run_without_is_told_beside_its_result() -> None:
     code, heard = await outcome(RETRIED, VALID)
     assert (code, len(heard.outcomes)) == (0, 2)
     assert heard.remarks == [
-        "c.json: options.retry: not executed: a run that fails is not run again before it is reported"
+        "c.json: options.retry: not executed: a worker waits 5 s at most before it runs a test again"
     ]
 
 

@@ -49,7 +49,7 @@ def test_what_a_test_is_run_without_is_told_and_does_not_make_it_invalid() -> No
     code, (line,), complaints = outcome(RETRIED)
     assert (code, complaints) == (0, [])
     assert line == (
-        "✓ valid     c.json  front page: options.retry: not executed: a run that fails is not run again before it is reported"
+        "✓ valid     c.json  front page: options.retry: not executed: a worker waits 5 s at most before it runs a test again"
     )
     assert len(json.loads(outcome(RETRIED, as_json=True)[1][0])["ignored"]) == 1
 

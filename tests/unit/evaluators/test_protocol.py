@@ -21,6 +21,7 @@ from worker.apitest.assertion import (
     UnknownAssertion,
     XPathAssertion,
 )
+from worker.apitest.extraction import Extraction, ExtractionSource, Parser
 from worker.apitest.observation import Observation, ProbeResponse
 from worker.apitest.protocols.dns import DNSAnswer, DNSAnswers
 from worker.apitest.protocols.http import HTTPResponse
@@ -45,6 +46,7 @@ ASSERTIONS: tuple[Assertion, ...] = (
     BodyHashAssertion(algorithm="md5", target="00"),
     JavaScriptAssertion(code="1"),
     UnknownAssertion(type="new", operator=None),
+    Extraction(name="A", source=ExtractionSource.BODY, parser=Parser.REGEX, expression="(b)", secure=True),
 )
 TIMINGS = Timings((("dns", 12), ("tcp", 3)))
 RESPONSES: tuple[ProbeResponse | None, ...] = (

@@ -1,0 +1,256 @@
+"""The order of steps, on a clock that only the test moves, with requests whose ends the test decides."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.support.clock import FakeClock
+from tests.support.definitions import extracted, multistep, step, subtest, wait
+from worker.apitest.definition import APITest
+from worker.apitest.observation import Observation
+from worker.apitest.parse import parse
+from worker.apitest.result import AssertionResult, Verdict
+from worker.net.http.cookies import Cookies
+from worker.outcome.failure import Failure, FailureCode
+from worker.outcome.phases import Timings
+from worker.work.execution import Execution
+from worker.work.steps import LONGEST_RUN, Played, play
+
+REFUSED = Failure(FailureCode.CONNREFUSED, "refused")
+
+
+class Target:
+    """Executes requests by the name of their step: as often as *failures* says they fail; each takes *seconds*."""
+
+    def __init__(self, clock: FakeClock, failures: Mapping[str, int] | None = None, seconds: float = 1.0) -> None:
+        self.clock = clock
+        self.failures = dict(failures or {})
+        self.seconds = seconds
+        self.asked: list[str] = []
+        self.timeouts: list[float] = []
+        self.cookies: list[Cookies | None] = []
+        self.values: dict[str, str | None] = {}
+
+    async def execute(self, test: APITest, cookies: Cookies | None) -> Execution:
+        assert test.request is not None
+        self.asked.append(test.name)
+        self.timeouts.append(test.request.timeout)
+        self.cookies.append(cookies)
+        await self.clock.sleep(self.seconds)
+        self.failures[test.name] = self.failures.get(test.name, 0) - 1
+        failure = REFUSED if self.failures[test.name] >= 0 else None
+        timings = Timings((("tcp", 10), ("firstByte", 20)))
+        return Execution(
+            verdict=Verdict(failure=failure),
+            observation=Observation(timings=timings, failure=failure),
+            extracted=tuple(self._found(each.name) for each in test.extractions) if failure is None else (),
+        )
+
+    def _found(self, name: str) -> AssertionResult:
+        value = self.values.get(name)
+        reason = "it is not there" if value is None else None
+        return AssertionResult(
+            type="http_body", operator="raw", expected="", actual=value, valid=value is not None, error_message=reason
+        )
+
+
+async def played(
+    *steps: dict[str, Any], failing: Mapping[str, int] | None = None, target: Target | None = None
+) -> tuple[Played, Target]:
+    target = target or Target(FakeClock(), failing)
+    task = asyncio.create_task(play(parse(multistep(*steps)), target.execute, target.clock))
+    await target.clock.advance(2 * LONGEST_RUN)
+    return await task, target
+
+
+def rows(found: Played) -> dict[str, str]:
+    return {row.name: row.status.value for row in found.rows}
+
+
+FOREVER = 1000
+
+
+async def test_steps_run_in_order_and_each_has_its_row_and_its_phases() -> None:
+    found, target = await played(step("a"), wait(2.5, "b"), step("c"))
+    assert target.asked == ["a", "c"]
+    assert rows(found) == {"a": "passed", "b": "passed", "c": "passed"}
+    assert [row.timings.as_json() for row in found.rows] == [
+        {"tcp": 1.0, "firstByte": 2.0, "total": 3.0},
+        {"wait": 2500.0, "total": 2500.0},
+        {"tcp": 1.0, "firstByte": 2.0, "total": 3.0},
+    ]
+    assert (found.failure, found.exited_on_step_success) == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("members", "statuses", "failed"),
+    [
+        ({}, ["passed", "failed", "skipped", "skipped"], True),
+        ({"isCritical": True}, ["passed", "failed", "skipped", "skipped"], True),
+        ({"allowFailure": True}, ["passed", "failed", "passed", "passed"], False),
+        ({"allowFailure": True, "isCritical": True}, ["passed", "failed", "passed", "passed"], True),
+        ({"exitIfSucceed": True}, ["passed", "failed", "skipped", "skipped"], True),
+        ({"exitIfSucceed": True, "allowFailure": True}, ["passed", "failed", "passed", "passed"], False),
+    ],
+)
+async def test_a_step_that_fails_ends_the_test_unless_it_may(
+    members: dict[str, Any], statuses: list[str], failed: bool
+) -> None:
+    found, _ = await played(step("a"), step("b", **members), step("c"), wait(1, "d"), failing={"b": FOREVER})
+    assert list(rows(found).values()) == statuses
+    assert found.failure == (REFUSED if failed else None)
+
+
+async def test_a_step_that_passes_may_end_the_test_as_passed() -> None:
+    found, target = await played(step("a"), step("b", exitIfSucceed=True), step("c"))
+    assert rows(found) == {"a": "passed", "b": "passed", "c": "skipped"}
+    assert (found.failure, found.exited_on_step_success, target.asked) == (None, True, ["a", "b"])
+
+
+async def test_an_early_end_does_not_undo_a_critical_failure() -> None:
+    critical = step("a", allowFailure=True, isCritical=True)
+    found, _ = await played(critical, step("b", exitIfSucceed=True), failing={"a": FOREVER})
+    assert (found.failure, found.exited_on_step_success) == (REFUSED, False)
+
+
+async def test_a_step_may_run_whatever_happened_before_it() -> None:
+    found, target = await played(
+        step("a"), step("b"), step("clean up", alwaysExecute=True), step("d"), failing={"a": FOREVER}
+    )
+    assert rows(found) == {"a": "failed", "b": "skipped", "clean up": "passed", "d": "skipped"}
+    assert (found.failure, target.asked) == (REFUSED, ["a", "clean up"])
+
+
+async def test_of_two_failures_the_first_one_counts() -> None:
+    found, _ = await played(
+        step("a", allowFailure=True, isCritical=True), step("b"), failing={"a": FOREVER, "b": FOREVER}
+    )
+    assert found.failure is found.rows[0].failure
+
+
+async def test_a_step_is_tried_again_and_its_last_execution_decides() -> None:
+    found, target = await played(step("a", retry={"count": 3, "interval": 1000}), step("b"), failing={"a": 2})
+    assert target.asked == ["a", "a", "a", "b"]
+    assert [(row.status.value, row.retries) for row in found.rows] == [("passed", 2), ("passed", 0)]
+
+
+async def test_a_step_that_never_passes_is_tried_as_often_as_it_says() -> None:
+    found, target = await played(step("a", retry={"count": 2, "interval": 300}), failing={"a": FOREVER})
+    assert (target.asked, found.rows[0].retries, found.failure) == (["a"] * 3, 2, REFUSED)
+
+
+async def test_a_subtest_is_a_row_with_rows_of_its_own() -> None:
+    inner = multistep(step("c"), wait(1, "d"), public_id="inn-inn-inn")
+    found, _ = await played(step("a"), subtest("inn-inn-inn", "b", subtest=inner))
+    row = found.rows[1]
+    assert (row.status.value, row.public_id, [each.name for each in row.steps]) == ("passed", "inn-inn-inn", ["c", "d"])
+    assert row.timings.total_tenths == sum(each.timings.total_tenths for each in row.steps) == 10_030
+
+
+async def test_a_subtest_that_fails_is_a_step_that_fails() -> None:
+    inner = multistep(step("c"), step("d"))
+    found, target = await played(subtest("inn-inn-inn", "b", subtest=inner), step("e"), failing={"c": FOREVER})
+    assert (rows(found), rows(Played(rows=found.rows[0].steps))) == (
+        {"b": "failed", "e": "skipped"},
+        {"c": "failed", "d": "skipped"},
+    )
+    assert (found.failure, target.asked) == (REFUSED, ["c"])
+
+
+async def test_an_early_end_within_a_subtest_ends_the_subtest_alone() -> None:
+    inner = multistep(step("c", exitIfSucceed=True), step("d"))
+    found, target = await played(subtest("inn-inn-inn", "b", subtest=inner), step("e"))
+    assert (target.asked, found.failure, found.exited_on_step_success) == (["c", "e"], None, False)
+
+
+async def test_a_value_that_is_not_there_fails_its_step() -> None:
+    found, _ = await played(step("a", extractedValues=[extracted("TOKEN")]), step("b"))
+    assert rows(found) == {"a": "failed", "b": "skipped"}
+    assert found.failure == Failure(FailureCode.INCORRECT_ASSERTION, "TOKEN could not be extracted: it is not there")
+
+
+async def test_values_stand_in_the_row_of_their_step_unless_they_are_secure() -> None:
+    target = Target(FakeClock())
+    target.values = {"TOKEN": "s3cret-s3cret", "NUMBER": "5"}
+    asked = [extracted("TOKEN", secure=True), extracted("NUMBER")]
+    found, _ = await played(step("a", extractedValues=asked), target=target)
+    assert [value.as_json() for value in found.rows[0].extracted] == [
+        {"name": "TOKEN", "secure": True},
+        {"name": "NUMBER", "secure": False, "value": "5"},
+    ]
+    assert "s3cret" not in str(found.rows[0].as_json())
+
+
+async def test_cookies_are_shared_by_the_steps_that_say_so() -> None:
+    keeping: dict[str, Any] = {"request": {"persistCookies": True}}
+    inner = multistep(step("d", **keeping))
+    _, target = await played(step("a", **keeping), step("b"), step("c", **keeping), subtest("x-x-x", subtest=inner))
+    first, none, third, within = target.cookies
+    assert none is None
+    assert first is third is within
+    assert first is not None
+
+
+async def test_the_whole_test_has_half_an_hour_and_no_more() -> None:
+    target = Target(FakeClock(), seconds=400)
+    found, _ = await played(*[step(name, request={"timeout": 500}) for name in "abcdef"], target=target)
+    assert target.timeouts == [500, 500, 500, 500, 200]
+    assert list(rows(found).values()) == ["passed"] * 5 + ["failed"]
+    assert found.failure == Failure(FailureCode.TIMEOUT, "the test was not done within 30 minutes")
+
+
+async def test_a_step_that_the_end_of_the_time_cuts_short_fails_for_that() -> None:
+    target = Target(FakeClock(), {"d": FOREVER}, seconds=500)
+    found, _ = await played(*[step(name, request={"timeout": 500}) for name in "abcde"], target=target)
+    assert list(rows(found).values()) == ["passed"] * 3 + ["failed", "skipped"]
+    assert found.failure == Failure(FailureCode.TIMEOUT, "the test was not done within 30 minutes")
+
+
+async def test_no_failure_is_allowed_to_outlive_the_time_of_the_test() -> None:
+    target = Target(FakeClock(), {"b": FOREVER}, seconds=1)
+    retry = {"count": 10, "interval": 600_000}
+    found, _ = await played(
+        step("a"),
+        step("b", retry=retry, allowFailure=True),
+        step("c", alwaysExecute=True),
+        target=target,
+    )
+    assert target.asked == ["a", "b", "b", "b"]
+    assert list(rows(found).values()) == ["passed", "failed", "skipped"]
+    assert found.failure == Failure(FailureCode.TIMEOUT, "the test was not done within 30 minutes")
+    assert target.clock.monotonic_ns() >= LONGEST_RUN * 1e9
+
+
+async def test_waits_end_with_the_time_of_the_test() -> None:
+    found, target = await played(*[wait(170, str(number)) for number in range(11)], step("last"))
+    assert list(rows(found).values()) == ["passed"] * 10 + ["failed", "skipped"]
+    assert found.rows[10].timings.total_tenths == 1_000_000
+    assert target.asked == []
+
+
+async def test_a_wait_can_be_cut_short() -> None:
+    target = Target(FakeClock())
+    task = asyncio.create_task(play(parse(multistep(wait(100), step("a"))), target.execute, target.clock))
+    await target.clock.advance(50)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await target.clock.advance(100)
+    assert target.asked == []
+
+
+async def test_the_workers_trouble_in_any_step_is_the_tests() -> None:
+    target = Target(FakeClock())
+    execute = target.execute
+
+    async def troubled(test: APITest, cookies: Cookies | None) -> Execution:
+        done = await execute(test, cookies)
+        return Execution(verdict=done.verdict, observation=done.observation, trouble=f"trouble in {test.name}")
+
+    target.execute = troubled  # type: ignore[method-assign]
+    found, _ = await played(step("a"), step("b"), target=target)
+    assert found.trouble == "trouble in a"

@@ -1,0 +1,189 @@
+"""Plays the steps of a multistep test: requests, waits and whole tests, one after another, in the slot of their job.
+
+A step hands on what it extracted and, if it says so, its cookies. One that fails ends the test, unless it is allowed to. Every
+step has its own time limit, and all of them together have one. How one request is run and judged is the runner's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from worker.apitest.definition import APITest, Step, Wait
+from worker.apitest.result import AssertionResult
+from worker.apitest.step_result import ExtractedValue, StepResult, StepStatus, phases_of
+from worker.checks.protocols.table import response_as_json
+from worker.clock import Clock
+from worker.net.http.cookies import Cookies
+from worker.outcome.failure import Failure, FailureCode
+from worker.outcome.phases import Timings
+from worker.work.execution import Execute, Execution
+from worker.work.retries import is_settled, with_retries
+
+LONGEST_RUN: Final = 1_800.0
+"""Seconds of one run, all steps, waits and retries together: the reference system's bound."""
+_OUT_OF_TIME = Failure(FailureCode.TIMEOUT, f"the test was not done within {LONGEST_RUN / 60:.0f} minutes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Played:
+    """The rows of a test's steps, in order. *failure* is that of the first step that the test fails with."""
+
+    rows: tuple[StepResult, ...]
+    failure: Failure | None = None
+    trouble: str | None = None
+    """The worker's own, in the first step that had any."""
+    exited_on_step_success: bool = False
+
+
+async def play(test: APITest, execute: Execute, clock: Clock) -> Played:
+    """Play the steps of *test*. Raises nothing that a target or a definition can cause."""
+    run = _Run(execute, clock)
+    played = await run.play(test.steps, ())
+    return replace(played, trouble=run.trouble)
+
+
+class _Run:
+    """The state that the steps of one run share, those of its subtests too."""
+
+    def __init__(self, execute: Execute, clock: Clock) -> None:
+        self._execute = execute
+        self._clock = clock
+        self._end_ns = clock.monotonic_ns() + round(LONGEST_RUN * 1e9)
+        self._cookies: Cookies | None = None
+        self._variables: dict[str, str] = {}
+        self.trouble: str | None = None
+
+    async def play(self, steps: Sequence[Step], settled: Collection[str]) -> Played:
+        """Play *steps*; the variables that *settled* names keep their values, whatever is extracted."""
+        rows: list[StepResult] = []
+        failure: Failure | None = None
+        ended = exited = False
+        for step in steps:
+            if failure is _OUT_OF_TIME or (ended and not step.always_execute):
+                rows.append(_row(step, StepStatus.SKIPPED))
+                continue
+            row = await self._step(step, settled)
+            rows.append(row)
+            if row.failure is _OUT_OF_TIME:
+                failure = _OUT_OF_TIME
+            elif row.failure is None:
+                exited = exited or (step.exit_if_succeed and not ended)
+                ended = ended or step.exit_if_succeed
+            else:
+                ended = ended or not step.allow_failure
+                if not step.allow_failure or step.is_critical:
+                    failure = failure or row.failure
+        return Played(rows=tuple(rows), failure=failure, exited_on_step_success=exited and failure is None)
+
+    async def _step(self, step: Step, settled: Collection[str]) -> StepResult:
+        async def once() -> StepResult:
+            return await self._once(step, settled)
+
+        if step.retry is None:
+            return await once()
+        row, retries = await with_retries(once, step.retry, self._sleep, _is_final)
+        return replace(row, retries=retries)
+
+    async def _once(self, step: Step, settled: Collection[str]) -> StepResult:
+        if self._left <= 0:
+            return _row(step, StepStatus.FAILED, failure=_OUT_OF_TIME)
+        match step.action:
+            case Wait(seconds=seconds):
+                return await self._wait(step, seconds)
+            case APITest(steps=()) as test:
+                return await self._request(step, test, settled)
+            case APITest() as test:
+                return await self._subtest(step, test)
+
+    async def _wait(self, step: Step, seconds: float) -> StepResult:
+        started, in_time = self._clock.monotonic_ns(), seconds <= self._left
+        await self._sleep(seconds)
+        timings = Timings.from_nanoseconds({"wait": self._clock.monotonic_ns() - started})
+        if not in_time:
+            return _row(step, StepStatus.FAILED, failure=_OUT_OF_TIME, timings=timings)
+        return _row(step, StepStatus.PASSED, timings=timings)
+
+    async def _request(self, step: Step, test: APITest, settled: Collection[str]) -> StepResult:
+        if step.persist_cookies and self._cookies is None:
+            self._cookies = Cookies()
+        execution = await self._execute(self._within_limit(test), self._cookies if step.persist_cookies else None)
+        self.trouble = self.trouble or execution.trouble
+        extracted = self._keep(test, execution.extracted, settled)
+        failure = execution.verdict.failure or _unextracted(test, execution.extracted)
+        if failure is not None and self._left <= 0:
+            failure = _OUT_OF_TIME
+        return _executed(step, test, execution, failure, extracted)
+
+    async def _subtest(self, step: Step, test: APITest) -> StepResult:
+        played = await self.play(test.steps, frozenset(self._variables))
+        status = StepStatus.PASSED if played.failure is None else StepStatus.FAILED
+        row = _row(step, status, failure=played.failure, timings=phases_of(played.rows))
+        return replace(row, public_id=test.public_id, steps=played.rows)
+
+    def _within_limit(self, test: APITest) -> APITest:
+        request, left = test.request, self._left
+        if request is None or request.timeout <= left:
+            return test
+        return replace(test, request=replace(request, timeout=left))
+
+    def _keep(
+        self, test: APITest, results: Sequence[AssertionResult], settled: Collection[str]
+    ) -> tuple[ExtractedValue, ...]:
+        """Set the variables that were found; their rows."""
+        kept: list[ExtractedValue] = []
+        for extraction, result in zip(test.extractions, results, strict=False):
+            if result.valid and extraction.name not in settled:
+                value = str(result.actual)
+                self._variables[extraction.name] = value
+                kept.append(ExtractedValue(name=extraction.name, value=None if extraction.secure else value))
+        return tuple(kept)
+
+    @property
+    def _left(self) -> float:
+        """Seconds until the end of the run."""
+        return (self._end_ns - self._clock.monotonic_ns()) / 1e9
+
+    async def _sleep(self, seconds: float) -> None:
+        await self._clock.sleep(min(seconds, max(0.0, self._left)))
+
+
+def _is_final(row: StepResult) -> bool:
+    return row.failure is _OUT_OF_TIME or is_settled(row.failure)
+
+
+def _unextracted(test: APITest, results: Sequence[AssertionResult]) -> Failure | None:
+    """The failure of a step whose assertions hold, and which nevertheless has not found what others need."""
+    for extraction, result in zip(test.extractions, results, strict=False):
+        if not result.valid:
+            reason = f"{extraction.name} could not be extracted: {result.error_message}"
+            return Failure(result.code or FailureCode.INCORRECT_ASSERTION, reason)
+    return None
+
+
+def _executed(
+    step: Step, test: APITest, execution: Execution, failure: Failure | None, extracted: tuple[ExtractedValue, ...]
+) -> StepResult:
+    observation, verdict = execution.observation, execution.verdict
+    row = _row(step, StepStatus.PASSED if failure is None else StepStatus.FAILED, failure, observation.timings)
+    return replace(
+        row,
+        assertions=verdict.assertions,
+        resolution=observation.resolution_as_json(),
+        response=response_as_json(test, observation, verdict),
+        extracted=extracted,
+    )
+
+
+def _row(step: Step, status: StepStatus, failure: Failure | None = None, timings: Timings | None = None) -> StepResult:
+    return StepResult(
+        name=step.name,
+        subtype=step.subtype,
+        status=status,
+        identifier=step.identifier,
+        allow_failure=step.allow_failure,
+        is_critical=step.is_critical,
+        failure=failure,
+        timings=timings or Timings(),
+    )
