@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane import epoch
 from controlplane.errors import DatabaseError, SequenceError, UnknownCallerError
 from controlplane.leases import Grace
+from controlplane.service import subtests
 from controlplane.store import dispatch, locations, workers
 from controlplane.store.database import Database
 from controlplane.store.dispatch import Lease, Taker
@@ -85,7 +86,12 @@ async def pull(
             rows = await dispatch.given(connection, location=location, worker=worker)
             cancel = await dispatch.unwanted(connection, rows, location=location, holding=message.holding)
         async with database.write() as connection:
-            return await _pull(connection, clock, grace, caller, message, present, rows, cancel)
+            given = await _pull(connection, clock, grace, caller, message, present, rows, cancel)
+        if not any(subtests.plays_subtests(lease.definition) for lease in given.leases):
+            return given
+        async with database.read() as connection:
+            whole = await subtests.complete(connection, given.leases, characters=MAX_DEFINITION_CHARACTERS)
+        return replace(given, leases=whole)
     except DatabaseError:
         grace.interrupted()
         raise

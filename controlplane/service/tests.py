@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch
 from controlplane.errors import ConflictError, UnusableError
-from controlplane.service import definitions
+from controlplane.service import definitions, subtests
 from controlplane.service.definitions import CheckedDefinition
 from controlplane.store import locations, tests
 from controlplane.store.database import Database
 from controlplane.store.locations import Location
 from controlplane.store.tests import Assignment, StoredTest
+from worker.apitest.parse import parse
 from worker.clock import Clock
+from worker.errors import TestError
 
 AT_ONCE = 150
 """Definitions stored in one transaction: some hundredths of a second. Fewer than one statement can name."""
@@ -73,7 +75,8 @@ async def push(
         async with database.write() as connection:
             found = [await locations.find(connection, place) for place in places]
             done += await _put(connection, portion, found, now=epoch.milliseconds(clock))
-    return tuple(done)
+    async with database.read() as connection:  # a subtest may have been pushed after the test that plays it
+        return tuple([await _with_subtests(connection, one) for one in done])
 
 
 async def list_all(database: Database) -> tuple[AssignedTest, ...]:
@@ -158,6 +161,17 @@ def _pushed(definition: CheckedDefinition, known: StoredTest | None, now: int) -
     return Pushed(
         change=change, test=stored, requires_update=tuple(parsed.requires_update), ignored=tuple(parsed.ignored)
     )
+
+
+async def _with_subtests(connection: AsyncConnection, pushed: Pushed) -> Pushed:
+    """*pushed*, with what its author should know of the test together with its subtests."""
+    if not subtests.plays_subtests(pushed.test.definition):
+        return pushed
+    try:
+        parsed = parse(await subtests.whole(connection, json.loads(pushed.test.definition)))
+    except TestError as error:
+        return replace(pushed, requires_update=error.errors)
+    return replace(pushed, requires_update=parsed.requires_update, ignored=parsed.ignored)
 
 
 async def _known(connection: AsyncConnection, portion: Sequence[CheckedDefinition]) -> list[StoredTest | None]:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.integration.controlplane.typed import Run, listed, push
-from tests.support.definitions import http_test
+from tests.support.definitions import http_test, multistep, step, subtest
 from worker.wire.keys import PrivateKey
 
 
@@ -387,3 +387,10 @@ def test_what_a_definition_holds_cannot_command_the_terminal(run: Run, location:
     for output in told:
         assert all(line.isprintable() for line in output.splitlines()), output
     assert json.loads(run("test", "list", "--json").output)["name"] == name
+
+
+def test_a_subtest_may_be_pushed_after_the_test_that_plays_it(run: Run, location: str) -> None:
+    outer = multistep(subtest("inn-inn-inn"), public_id="ooo-ooo-ooo")
+    assert "the subtest 'inn-inn-inn' is not part of this definition" in push(run, location, outer).output
+    inner = multistep(step(), public_id="inn-inn-inn", name="inner")
+    assert "REQUIRES_UPDATE" not in push(run, location, outer | {"message": "b"}, inner).output

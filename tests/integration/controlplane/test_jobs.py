@@ -12,11 +12,16 @@ import msgspec
 import pytest
 
 from controlplane.leases import MAX_DELIVERIES
+from controlplane.service.pulls import MAX_DEFINITION_CHARACTERS
 from controlplane.store import results as stored
 from controlplane.store import tests as store_tests
 from controlplane.store.tables import jobs, results
+from controlplane.store.tests import StoredTest
 from tests.integration.controlplane.plane import Plane
+from tests.support.definitions import multistep, step, subtest
 from tests.support.protocol import ProtocolWorker, item
+from worker.apitest.parse import parse
+from worker.errors import TestError
 from worker.wire.messages import Job, Jobs, ResultItem
 
 
@@ -527,3 +532,61 @@ async def test_results_are_pruned_by_age_in_small_batches_and_jobs_with_them(
     assert [row.id for row in (await plane.rows(results))[0]] == [sent[2].result]
     (rejected,) = (await worker.push(session, sent[0])).rejected
     assert "older than the retention" in rejected.reason
+
+
+async def store(plane: Plane, worker: ProtocolWorker, definition: dict[str, Any]) -> None:
+    public_id = definition["public_id"]
+    test = StoredTest(
+        public_id=public_id,
+        name=public_id,
+        subtype="multi",
+        version=1,
+        paused=False,
+        period_ms=60_000,
+        definition=json.dumps(definition),
+        modified_at=plane.now(),
+    )
+    async with plane.database.write() as connection:
+        await store_tests.add(connection, [test], now=plane.now())
+        if public_id == "out-out-out":
+            await store_tests.assign(connection, [test], worker.location, enabled=True, now=plane.now())
+
+
+async def test_a_test_is_given_out_with_the_subtests_that_it_plays(
+    plane: Plane, worker: ProtocolWorker, session: aiohttp.ClientSession
+) -> None:
+    inner = multistep(step("inner"), public_id="inn-inn-inn")
+    middle = multistep(subtest("inn-inn-inn"), step("middle"), public_id="mid-mid-mid")
+    outer = multistep(subtest("mid-mid-mid"), subtest("non-non-non"), public_id="out-out-out")
+    for definition in (outer, middle, inner):
+        await store(plane, worker, definition)
+
+    (job,) = (await worker.pull(session)).jobs
+
+    whole = json.loads(bytes(job.test))
+    played, missing = whole["config"]["steps"]
+    assert played["subtest"]["config"]["steps"][0]["subtest"] == inner
+    assert missing == subtest("non-non-non")
+    assert parse(whole).requires_update == (
+        "config.steps[1].subtestPublicId: the subtest 'non-non-non' is not part of this definition",
+    )
+
+
+async def test_subtests_that_play_each_other_end(
+    plane: Plane, worker: ProtocolWorker, session: aiohttp.ClientSession
+) -> None:
+    await store(plane, worker, multistep(subtest("inn-inn-inn"), public_id="out-out-out"))
+    await store(plane, worker, multistep(subtest("out-out-out"), public_id="inn-inn-inn"))
+    (job,) = (await worker.pull(session)).jobs
+    with pytest.raises(TestError, match="plays itself"):
+        parse(json.loads(bytes(job.test)))
+
+
+async def test_subtests_that_would_make_the_reply_too_large_are_left_out(
+    plane: Plane, worker: ProtocolWorker, session: aiohttp.ClientSession
+) -> None:
+    large = multistep(step("inner"), public_id="inn-inn-inn", padding="x" * (MAX_DEFINITION_CHARACTERS // 2))
+    await store(plane, worker, multistep(*[subtest("inn-inn-inn")] * 3, public_id="out-out-out"))
+    await store(plane, worker, large)
+    (job,) = (await worker.pull(session)).jobs
+    assert "subtest" not in json.loads(bytes(job.test))["config"]["steps"][0]
