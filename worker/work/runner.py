@@ -185,15 +185,18 @@ class Runner:
         )
 
     async def _run_steps(self, test: APITest, occasion: Occasion, started: _Start) -> Result:
+        from worker.apitest.redaction import Redaction
         from worker.apitest.step_result import phases_of  # most workers see no multistep test
         from worker.work.steps import play
 
         played = await play(test, self._execute, self._clock)
         whole = Observation(timings=phases_of(played.rows))
-        result = self._result(test, Verdict(failure=played.failure), whole, occasion, started, played.trouble)
+        redact = Redaction(played.secrets)
+        failure = played.failure and structs.replace(played.failure, message=redact.text(played.failure.message))
+        result = self._result(test, Verdict(failure=failure), whole, occasion, started, played.trouble)
         return structs.replace(
             result,
-            steps=tuple(row.as_json() for row in played.rows),
+            steps=tuple(redact(row.as_json()) for row in played.rows),
             exited_on_step_success=played.exited_on_step_success,
         )
 

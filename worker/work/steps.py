@@ -13,11 +13,13 @@ from typing import Final
 from worker.apitest.definition import APITest, Step, Wait
 from worker.apitest.result import AssertionResult
 from worker.apitest.step_result import ExtractedValue, StepResult, StepStatus, phases_of
+from worker.apitest.variables import Variable, Variables
 from worker.checks.protocols.table import response_as_json
 from worker.clock import Clock
 from worker.net.http.cookies import Cookies
 from worker.outcome.failure import Failure, FailureCode
 from worker.outcome.phases import Timings
+from worker.secret import Secret
 from worker.work.execution import Execute, Execution
 from worker.work.retries import is_settled, with_retries
 
@@ -35,13 +37,15 @@ class Played:
     trouble: str | None = None
     """The worker's own, in the first step that had any."""
     exited_on_step_success: bool = False
+    secrets: tuple[Secret[str], ...] = ()
+    """The secure values that steps extracted: no result may hold them."""
 
 
 async def play(test: APITest, execute: Execute, clock: Clock) -> Played:
     """Play the steps of *test*. Raises nothing that a target or a definition can cause."""
     run = _Run(execute, clock)
     played = await run.play(test.steps, ())
-    return replace(played, trouble=run.trouble)
+    return replace(played, trouble=run.trouble, secrets=tuple(run.secrets))
 
 
 class _Run:
@@ -52,7 +56,8 @@ class _Run:
         self._clock = clock
         self._end_ns = clock.monotonic_ns() + round(LONGEST_RUN * 1e9)
         self._cookies: Cookies | None = None
-        self._variables: dict[str, str] = {}
+        self._variables = Variables()
+        self.secrets: list[Secret[str]] = []
         self.trouble: str | None = None
 
     async def play(self, steps: Sequence[Step], settled: Collection[str]) -> Played:
@@ -117,7 +122,7 @@ class _Run:
         return _executed(step, test, execution, failure, extracted)
 
     async def _subtest(self, step: Step, test: APITest) -> StepResult:
-        played = await self.play(test.steps, frozenset(self._variables))
+        played = await self.play(test.steps, frozenset(variable.name for variable in self._variables.known))
         status = StepStatus.PASSED if played.failure is None else StepStatus.FAILED
         row = _row(step, status, failure=played.failure, timings=phases_of(played.rows))
         return replace(row, public_id=test.public_id, steps=played.rows)
@@ -132,13 +137,19 @@ class _Run:
         self, test: APITest, results: Sequence[AssertionResult], settled: Collection[str]
     ) -> tuple[ExtractedValue, ...]:
         """Set the variables that were found; their rows."""
-        kept: list[ExtractedValue] = []
+        kept: list[Variable] = []
         for extraction, result in zip(test.extractions, results, strict=False):
-            if result.valid and extraction.name not in settled:
-                value = str(result.actual)
-                self._variables[extraction.name] = value
-                kept.append(ExtractedValue(name=extraction.name, value=None if extraction.secure else value))
-        return tuple(kept)
+            if not result.valid:
+                continue
+            found = Variable(name=extraction.name, value=Secret(str(result.actual)), secure=extraction.secure)
+            if found.secure:
+                self.secrets.append(found.value)
+            if found.name not in settled:
+                kept.append(found)
+        self._variables = self._variables.assigned(kept)
+        return tuple(
+            ExtractedValue(name=each.name, value=None if each.secure else each.value.reveal()) for each in kept
+        )
 
     @property
     def _left(self) -> float:
