@@ -13,10 +13,17 @@ import pytest
 
 from tests.integration.work.runners import definition, runner
 from tests.support.definitions import STATUS, extracted, multistep, step, subtest, wait
+from tests.support.intake import FakeIntake
 from tests.support.jobs import job
 from tests.support.servers.http import Seen, Server, read_request, reply, serving
 from tests.support.waiting import until
+from worker.agent.inflight import InFlight
+from worker.agent.outbox import Outbox
+from worker.agent.slots import Slots
+from worker.agent.work import Work
 from worker.apitest.bounds import MAX_OUTCOME_BYTES
+from worker.clock import SystemClock
+from worker.intake.backoff import Backoff
 from worker.work import tests as kinds
 from worker.work.runner import Runner
 
@@ -268,3 +275,22 @@ async def test_a_secure_value_is_in_no_part_of_the_result() -> None:
     assert "<redacted>" in found["steps"][1]["response"]["headers"]["x-token"]
     assert "<redacted>" in found["failure"]["message"]
     assert found["failure"] == found["steps"][1]["failure"]
+
+
+@pytest.mark.parametrize("second", ["wait", "request"])
+async def test_a_drain_in_the_middle_gives_the_job_back_and_frees_its_one_slot(second: str) -> None:
+    reached, holding = serving(shop), Server(conversation=hold)
+    async with reached, holding, runner() as running, asyncio.TaskGroup() as group:
+        later = wait(150) if second == "wait" else step("b", holding.url())
+        test = multistep(step("a", reached.url()), later)
+        work: asyncio.Future[Work] = asyncio.get_running_loop().create_future()
+        work.set_result(kinds.Tests(running))
+        slots, clock = Slots(1), SystemClock()
+        outbox = Outbox(FakeIntake(), clock, Backoff(lambda _, high: high), shrink=lambda _: None)
+        inflight = InFlight(work, slots=slots, outbox=outbox, clock=clock, group=group)
+        assert slots.take(1) == 1
+        assert inflight.start([job("a", test=test)], 1) == 1
+        await until(lambda: reached.seen and (second == "wait" or holding.connections))
+        assert (inflight.running, slots.free) == (1, 0), "however many steps, one slot"
+        assert await inflight.cut_short() == 1
+        assert (inflight.given_back, slots.free, outbox.waiting) == (("lease-a",), 1, 0)
