@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
+
+from msgspec import Struct
 
 from worker.apitest.result import AssertionResult
 from worker.outcome.failure import Failure
@@ -19,8 +20,7 @@ class StepStatus(Enum):
     """The test had ended before it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExtractedValue:
+class ExtractedValue(Struct, frozen=True, kw_only=True):
     """A variable that a step set; None for one whose value is secure: a result never holds it."""
 
     name: str
@@ -32,8 +32,7 @@ class ExtractedValue:
         return {"name": self.name, "secure": False, "value": self.value}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StepResult:
+class StepResult(Struct, frozen=True, kw_only=True):
     """One step's outcome. *steps* are the rows of the test that it played; *retries* are executions after the first."""
 
     name: str
@@ -44,7 +43,7 @@ class StepResult:
     is_critical: bool = False
     failure: Failure | None = None
     assertions: tuple[AssertionResult, ...] = ()
-    timings: Timings = field(default_factory=Timings)
+    timings: Timings = Timings()
     resolution: dict[str, Any] | None = None
     response: dict[str, Any] | None = None
     extracted: tuple[ExtractedValue, ...] = ()

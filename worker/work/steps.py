@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
+
+from msgspec import structs
 
 from worker.apitest.definition import APITest, Step, Wait
 from worker.apitest.result import AssertionResult
@@ -89,7 +91,7 @@ class _Run:
         if step.retry is None:
             return await once()
         row, retries = await with_retries(once, step.retry, self._sleep, _is_final)
-        return replace(row, retries=retries)
+        return structs.replace(row, retries=retries)
 
     async def _once(self, step: Step, settled: Collection[str]) -> StepResult:
         if self._left <= 0:
@@ -124,8 +126,8 @@ class _Run:
     async def _subtest(self, step: Step, test: APITest) -> StepResult:
         played = await self.play(test.steps, frozenset(variable.name for variable in self._variables.known))
         status = StepStatus.PASSED if played.failure is None else StepStatus.FAILED
-        row = _row(step, status, failure=played.failure, timings=phases_of(played.rows))
-        return replace(row, public_id=test.public_id, steps=played.rows)
+        timings = phases_of(played.rows)
+        return _row(step, status, failure=played.failure, timings=timings, public_id=test.public_id, steps=played.rows)
 
     def _within_limit(self, test: APITest) -> APITest:
         request, left = test.request, self._left
@@ -146,7 +148,8 @@ class _Run:
                 self.secrets.append(found.value)
             if found.name not in settled:
                 kept.append(found)
-        self._variables = self._variables.assigned(kept)
+        if kept:
+            self._variables = self._variables.assigned(kept)
         return tuple(
             ExtractedValue(name=each.name, value=None if each.secure else each.value.reveal()) for each in kept
         )
@@ -177,9 +180,11 @@ def _executed(
     step: Step, test: APITest, execution: Execution, failure: Failure | None, extracted: tuple[ExtractedValue, ...]
 ) -> StepResult:
     observation, verdict = execution.observation, execution.verdict
-    row = _row(step, StepStatus.PASSED if failure is None else StepStatus.FAILED, failure, observation.timings)
-    return replace(
-        row,
+    return _row(
+        step,
+        StepStatus.PASSED if failure is None else StepStatus.FAILED,
+        failure=failure,
+        timings=observation.timings,
         assertions=verdict.assertions,
         resolution=observation.resolution_as_json(),
         response=response_as_json(test, observation, verdict),
@@ -187,7 +192,8 @@ def _executed(
     )
 
 
-def _row(step: Step, status: StepStatus, failure: Failure | None = None, timings: Timings | None = None) -> StepResult:
+def _row(step: Step, status: StepStatus, **members: Any) -> StepResult:
+    """The row of *step* with its own words, and *members* of the result."""
     return StepResult(
         name=step.name,
         subtype=step.subtype,
@@ -195,6 +201,5 @@ def _row(step: Step, status: StepStatus, failure: Failure | None = None, timings
         identifier=step.identifier,
         allow_failure=step.allow_failure,
         is_critical=step.is_critical,
-        failure=failure,
-        timings=timings or Timings(),
+        **members,
     )

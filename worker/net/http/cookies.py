@@ -51,8 +51,10 @@ class Cookies:
     def header(self, target: Target, written: str | None) -> str | None:
         """The Cookie header for *target*: the author's pairs, then those of the jars, which win by name; longer paths first.
 
-        None if empty.
+        None if there is none of the jars.
         """
+        if not self._jars:
+            return None
         url = _url(target)
         chosen = [(path, jar) for (path, _, _), jar in self._jars.items() if jar.filter_cookies(url)]
         chosen.sort(key=lambda each: -len(each[0]))
