@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.definitions import STATUS, api_test, http_test
+from tests.support.definitions import STATUS, api_test, extracted, http_test, multistep, step, subtest
 from tests.support.recordings import RECORDED
 from worker.apitest.parse import parse
 from worker.apitest.spelling import misspelt
@@ -91,6 +91,16 @@ def test_no_recorded_definition_is_suspected() -> None:
 )
 def test_any_json_is_looked_through_within_bounds(value: object) -> None:
     assert len(misspelt(value)) <= 101
+
+
+def test_members_of_steps_are_looked_through_too() -> None:
+    odd = step(alowFailure=True, extractedValues=[extracted("A", "regex", "x", secur=True)])
+    inner = multistep(step(extractedValue=[]), public_id="inn-inn-inn")
+    assert misspelt(multistep(odd, subtest("inn-inn-inn", subtest=inner))) == (
+        "config.steps[0]: the member 'alowFailure' is not known: did you mean 'allowFailure'?",
+        "config.steps[0].extractedValues[0]: the member 'secur' is not known: did you mean 'secure'?",
+        "config.steps[1].subtest.config.steps[0]: the member 'extractedValue' is not known: did you mean 'extractedValues'?",
+    )
 
 
 def test_names_that_a_header_or_a_parameter_may_have_are_nobodys() -> None:
