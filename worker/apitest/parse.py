@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 from worker.apitest.assertion import Assertion
 from worker.apitest.definition import APITest
@@ -111,16 +112,17 @@ def _multistep(test: APITest, config: Node, options: Node, parents: tuple[str, .
     from worker.apitest.parse_steps import StepReaders, read_steps  # noqa: PLC0415  # few workers see such a test
 
     _script(config["variablesFromScript"])
-    readers = StepReaders(request=_read_step_test, subtest=_test, parents=parents)
+    readers = StepReaders(request=partial(_read_step_test, test), subtest=_test, parents=parents)
     variables, steps = read_variables(config["configVariables"]), read_steps(config, options, readers)
     if config.findings.templated:
         config["steps"].requires("templates in steps are not there yet")
     return replace(test, variables=variables, steps=steps)
 
 
-def _read_step_test(step: Node, options: Node, subtype: str) -> APITest:
-    """The test that a step is."""
-    test = APITest(name=step["name"].label() or "", subtype=subtype)
+def _read_step_test(whole: APITest, step: Node, options: Node, subtype: str) -> APITest:
+    """The test that a step of *whole* is: it goes by the id of that."""
+    name = step["name"].label() or ""
+    test = APITest(name=name, subtype=subtype, public_id=whole.public_id, version=whole.version)
     return _of_protocol(test, step["subtype"], step, options, fewest=0)
 
 

@@ -62,6 +62,21 @@ def test_a_step_is_a_test_with_words_of_its_own() -> None:
     )
 
 
+def test_a_step_goes_by_the_id_of_its_test() -> None:
+    inner = multistep(step(), public_id="inn-inn-inn")
+    first, second = steps_of(step(), subtest("inn-inn-inn", subtest=inner), public_id="out-out-out", version=3)
+    assert isinstance(first.action, APITest)
+    assert isinstance(second.action, APITest)
+    (third,) = second.action.steps
+    assert isinstance(third.action, APITest)
+    assert [each.public_id for each in (first.action, second.action, third.action)] == [
+        "out-out-out",
+        "inn-inn-inn",
+        "inn-inn-inn",
+    ]
+    assert first.action.version == 3
+
+
 def test_a_step_needs_no_assertions_and_may_leave_them_out() -> None:
     without = {name: value for name, value in step().items() if name != "assertions"}
     for read in steps_of(step(), without):
