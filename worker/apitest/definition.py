@@ -72,5 +72,14 @@ class Step:
     persist_cookies: bool = False
     """Send and keep the cookies that the test's steps share."""
     retry: Retry | None = None
-    raw: Mapping[str, object] = field(default_factory=dict)
-    """The step as written."""
+    source: StepSource | None = field(default=None, repr=False)
+    """None for a step without templates."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepSource:
+    """The JSON of a step with templates, the options that its test has, and its *path* in the definition."""
+
+    step: Mapping[str, Any]
+    options: object
+    path: str

@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 
 from worker.apitest.assertion import Assertion
-from worker.apitest.definition import APITest
+from worker.apitest.definition import APITest, StepSource
 from worker.apitest.parse_assertion import read_assertion
 from worker.apitest.protocols.protocol import Protocol
 from worker.apitest.protocols.table import PROTOCOLS
@@ -38,6 +38,19 @@ def parse(definition: object) -> APITest:
 def parse_rendered(definition: object) -> APITest:
     """Read as `parse` a definition whose templates were replaced: what looks like one now is text."""
     return _without_mistakes(definition, Findings(rendered=True))
+
+
+def parse_rendered_step(source: StepSource, whole: APITest) -> APITest:
+    """Read the request of one step of *whole* whose templates were replaced. Raises TestError."""
+    from worker.apitest.parse_steps import read_request_step  # noqa: PLC0415  # few workers see such a test
+
+    findings = Findings(rendered=True)
+    step, options = Node(source.step, source.path, findings), Node(source.options, "options", findings)
+    test = read_request_step(step, options, whole.subtype, partial(_read_step_test, whole))
+    if findings.mistakes or test is None:
+        raise TestError(findings.mistakes.told())
+    missing = findings.missing.told()
+    return replace(test, request=None if missing else test.request, requires_update=missing)
 
 
 def _without_mistakes(definition: object, findings: Findings) -> APITest:
@@ -113,10 +126,8 @@ def _multistep(test: APITest, config: Node, options: Node, parents: tuple[str, .
 
     _script(config["variablesFromScript"])
     readers = StepReaders(request=partial(_read_step_test, test), subtest=_test, parents=parents)
-    variables, steps = read_variables(config["configVariables"]), read_steps(config, options, readers)
-    if config.findings.templated:
-        config["steps"].requires("templates in steps are not there yet")
-    return replace(test, variables=variables, steps=steps)
+    variables = read_variables(config["configVariables"])
+    return replace(test, variables=variables, steps=read_steps(config, options, readers))
 
 
 def _read_step_test(whole: APITest, step: Node, options: Node, subtype: str) -> APITest:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from worker.apitest.definition import APITest, Step, Wait
+from worker.apitest.definition import APITest, Step, StepSource, Wait
 from worker.apitest.extraction import read_extractions
 from worker.apitest.reading import Node, quote
 from worker.apitest.retry import read_retry
@@ -44,8 +44,19 @@ def read_steps(config: Node, options: Node, readers: StepReaders) -> tuple[Step,
     if len(readers.parents) == 1 and (steps := sum(1 for _ in _all_steps(config.value, DEEPEST))) > MOST_STEPS:
         config["steps"].mistake(f"must hold at most {MOST_STEPS} steps, those of subtests counted, not {steps}")
         return ()
-    found = [read_step(node, options, readers) for node in nodes]
+    found = [_with_source(node, options, readers) for node in nodes]
     return tuple(step for step in found if step is not None)
+
+
+def _with_source(node: Node, options: Node, readers: StepReaders) -> Step | None:
+    """The step, and its JSON where a text in it that would be executed holds a template."""
+    findings = node.findings
+    before, findings.templated = findings.templated, False
+    step = read_step(node, options, readers)
+    if step is not None and step.subtype != SUBTEST and findings.templated and isinstance(node.value, Mapping):
+        step = replace(step, source=StepSource(step=node.value, options=options.value, path=node.path))
+    findings.templated = findings.templated or before
+    return step
 
 
 def read_step(node: Node, options: Node, readers: StepReaders) -> Step | None:
@@ -68,7 +79,6 @@ def read_step(node: Node, options: Node, readers: StepReaders) -> Step | None:
         always_execute=bool(step["alwaysExecute"].flag()),
         persist_cookies=bool(step["request"].present and step["request"]["persistCookies"].flag()),
         retry=read_retry(step["retry"]),
-        raw=step.value if isinstance(step.value, Mapping) else {},
     )
     return None if action is None else read
 
@@ -79,7 +89,12 @@ def _action(step: Node, options: Node, subtype: str, readers: StepReaders) -> AP
     _script(step["extractedValuesFromScript"])
     if subtype == SUBTEST:
         return _subtest(step, readers)
-    test = readers.request(step, _options_of(options, step["request"]), subtype)
+    return read_request_step(step, options, subtype, readers.request)
+
+
+def read_request_step(step: Node, options: Node, subtype: str, read_request: ReadRequest) -> APITest | None:
+    """Read the test that a step is, with what it extracts."""
+    test = read_request(step, _options_of(options, step["request"]), subtype)
     extractions = read_extractions(step["extractedValues"])
     return None if test is None else replace(test, extractions=extractions)
 
@@ -98,8 +113,9 @@ def _wait(node: Node) -> Wait | None:
 
 
 def _subtest(step: Node, readers: StepReaders) -> APITest | None:
-    public_id = step["subtestPublicId"].text(required=True)
+    public_id = step["subtestPublicId"].label()
     if not public_id:
+        step["subtestPublicId"].mistake("is missing" if public_id is None else "is empty")
         return None
     if public_id in readers.parents:
         step["subtestPublicId"].mistake(f"the test {quote(public_id)} plays itself")

@@ -6,10 +6,11 @@ stays as it is. The result is read anew by the reader of all definitions, to whi
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, Final
 
-from worker.apitest.definition import APITest
-from worker.apitest.parse import parse_rendered
+from worker.apitest.definition import APITest, StepSource
+from worker.apitest.parse import parse_rendered, parse_rendered_step
 from worker.apitest.template import Namespace, render
 
 _PARTS: Final = ("request", "assertions")
@@ -29,6 +30,16 @@ def rendered(test: APITest, namespace: Namespace) -> APITest:
     for assertion, written in zip(values["assertions"], config["assertions"], strict=True):
         assertion.update({name: written[name] for name in _SCRIPTS if name in written})
     return parse_rendered({**test.source, "config": {**config, **values}})
+
+
+def rendered_step(source: StepSource, whole: APITest, namespace: Namespace) -> APITest:
+    """Return the test that a step is, *whole* before, with its templates replaced. Raises as `rendered` does."""
+    step = source.step
+    parts = {name: _templates_of(step[name]) for name in (*_PARTS, "extractedValues") if name in step}
+    values = render(parts, namespace, path=source.path)
+    for assertion, written in zip(values.get("assertions", ()), step.get("assertions", ()), strict=True):
+        assertion.update({name: written[name] for name in _SCRIPTS if name in written})
+    return parse_rendered_step(replace(source, step={**step, **values}), whole)
 
 
 def _templates_of(part: Any) -> Any:

@@ -44,7 +44,9 @@ class Preparation:
 
     test: APITest
     redaction: Redaction
+    built_in: BuiltIns
     variables: Variables = field(default_factory=Variables)
+    secrets: tuple[Secret[str], ...] = ()
     mistakes: TestError | None = None
 
 
@@ -79,22 +81,40 @@ async def prepare(
     try:
         variables = resolve(test.variables, given.at(at), built_in)
     except TemplateError as error:
-        return Preparation(test=_nameless(test), redaction=await _redaction_of(given.keys()), mistakes=error)
+        redaction = await _redaction_of(given.keys())
+        return Preparation(test=_nameless(test), redaction=redaction, built_in=built_in, mistakes=error)
     secrets = (*variables.secrets(), *given.keys())
-    if _length(secrets) > MAX_SECURE:
-        too_much = TemplateError([f"$: the secure variables of one run hold more than {MAX_SECURE} characters"])
-        return Preparation(test=_nameless(test), redaction=Redaction(()), mistakes=too_much)
+    if length_of(secrets) > MAX_SECURE:
+        return Preparation(test=_nameless(test), redaction=Redaction(()), built_in=built_in, mistakes=too_much())
     redaction = await _redaction_of(secrets)
     named = replace(test, name=redaction.text(test.name)) if redaction else test
+    prepared = Preparation(test=named, redaction=redaction, built_in=built_in, variables=variables, secrets=secrets)
     try:
         ready = rendered(test, variables.namespace(built_in))
     except TestError as error:
-        return Preparation(test=named, redaction=redaction, variables=variables, mistakes=error)
-    return Preparation(test=replace(ready, name=named.name), redaction=redaction, variables=variables)
+        return replace(prepared, mistakes=error)
+    return replace(prepared, test=replace(ready, name=named.name))
+
+
+async def hiding(run: Preparation, secrets: Sequence[Secret[str]]) -> Preparation:
+    """Return *run* with *secrets* among those that its result may not hold."""
+    if not secrets:
+        return run
+    return replace(run, redaction=await _redaction_of((*run.secrets, *secrets)), secrets=(*run.secrets, *secrets))
+
+
+def too_much() -> TemplateError:
+    """The mistake of secure values that take longer to be found than a run may."""
+    return TemplateError([f"$: the secure variables of one run hold more than {MAX_SECURE} characters"])
+
+
+def length_of(secrets: Iterable[Secret[str]]) -> int:
+    """Characters of all *secrets*."""
+    return sum(len(secret.reveal()) for secret in secrets)
 
 
 async def _redaction_of(secrets: Sequence[Secret[str]]) -> Redaction:
-    return Redaction(secrets) if _length(secrets) <= _AT_ONCE else await asyncio.to_thread(Redaction, secrets)
+    return Redaction(secrets) if length_of(secrets) <= _AT_ONCE else await asyncio.to_thread(Redaction, secrets)
 
 
 async def redacted(result: Result, run: Preparation) -> Result:
@@ -115,10 +135,6 @@ def hidden(error: Exception, run: Preparation | None) -> Exception:
 
 def _nameless(test: APITest) -> APITest:
     return replace(test, name="")
-
-
-def _length(secrets: Iterable[Secret[str]]) -> int:
-    return sum(len(secret.reveal()) for secret in secrets)
 
 
 def _characters(value: Any) -> int:

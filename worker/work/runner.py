@@ -132,7 +132,7 @@ class Runner:
         """Run *test* now. Raises nothing but CancelledError. Secure values of its variables are not in the result."""
         if test.retry is not None:
             return await self._run_again(test, test.retry, occasion)
-        if occasion.given or test.variables or test.source is not None:
+        if occasion.given or test.variables or test.source is not None or test.steps:
             return await self._run_with_variables(test, occasion)
         try:
             return await self._run(test, occasion)
@@ -156,21 +156,21 @@ class Runner:
         prepared: Preparation | None = None
         try:
             prepared = await prepare(test, occasion.given, self._clock.now(), self._random, occasion.result_id)
-            if prepared.mistakes is None:
-                result = await self._run(prepared.test, occasion)
-            else:
+            if prepared.mistakes is not None:
                 result = self._invalid(prepared.test, prepared.mistakes, occasion)
+            elif test.steps:
+                result, prepared = await self._run_steps(prepared, occasion)
+            else:
+                result = await self._run(prepared.test, occasion)
             return await redacted(result, prepared)
         except Exception as error:  # noqa: BLE001  # as above, and what it says may hold a secure value
             named = prepared.test if prepared else replace(test, name="")
-            return self._crashed(named, occasion, hidden(error, prepared))
+            return self._crashed(named, occasion, hidden(error, None if test.steps else prepared))
 
     async def _run(self, test: APITest, occasion: Occasion) -> Result:
         started = _Start(self._clock.now(), self._clock.monotonic_ns())
         if test.requires_update:
             return self._result(test, conclude(test, _NOTHING, ()), _NOTHING, occasion, started)
-        if test.steps:
-            return await self._run_steps(test, occasion, started)
         done = await self._execute(test)
         return self._result(test, done.verdict, done.observation, occasion, started, done.trouble)
 
@@ -184,21 +184,22 @@ class Runner:
             verdict=verdict, observation=observation, extracted=extracted, trouble=observation.trouble or trouble
         )
 
-    async def _run_steps(self, test: APITest, occasion: Occasion, started: _Start) -> Result:
-        from worker.apitest.redaction import Redaction
-        from worker.apitest.step_result import phases_of  # most workers see no multistep test
+    async def _run_steps(self, prepared: Preparation, occasion: Occasion) -> tuple[Result, Preparation]:
+        """The result of a multistep test, and its preparation with the secure values that its steps extracted."""
+        from worker.apitest.step_result import phases_of
+        from worker.work.preparation import hiding
         from worker.work.steps import play
 
-        played = await play(test, self._execute, self._clock)
+        test, started = prepared.test, _Start(self._clock.now(), self._clock.monotonic_ns())
+        played = await play(test, self._execute, self._clock, prepared.variables, prepared.built_in)
         whole = Observation(timings=phases_of(played.rows))
-        redact = Redaction(played.secrets)
-        failure = played.failure and structs.replace(played.failure, message=redact.text(played.failure.message))
-        result = self._result(test, Verdict(failure=failure), whole, occasion, started, played.trouble)
-        return structs.replace(
+        result = self._result(test, Verdict(failure=played.failure), whole, occasion, started, played.trouble)
+        result = structs.replace(
             result,
-            steps=tuple(redact(row.as_json()) for row in played.rows),
+            steps=tuple(row.as_json() for row in played.rows),
             exited_on_step_success=played.exited_on_step_success,
         )
+        return result, await hiding(prepared, played.secrets)
 
     def _crashed(self, test: APITest, occasion: Occasion, error: Exception) -> Result:
         log.error(

@@ -6,28 +6,36 @@ step has its own time limit, and all of them together have one. How one request 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from msgspec import structs
 
 from worker.apitest.definition import APITest, Step, Wait
+from worker.apitest.observation import Observation
 from worker.apitest.result import AssertionResult
 from worker.apitest.step_result import ExtractedValue, StepResult, StepStatus, phases_of
-from worker.apitest.variables import Variable, Variables
+from worker.apitest.template import BuiltIn
+from worker.apitest.templated import rendered_step
+from worker.apitest.variables import Variable, Variables, resolve
 from worker.checks.protocols.table import response_as_json
+from worker.checks.verdict import conclude
 from worker.clock import Clock
+from worker.errors import TestError
 from worker.net.http.cookies import Cookies
 from worker.outcome.failure import Failure, FailureCode
 from worker.outcome.phases import Timings
 from worker.secret import Secret
 from worker.work.execution import Execute, Execution
+from worker.work.preparation import MAX_SECURE, length_of, too_much
 from worker.work.retries import is_settled, with_retries
 
 LONGEST_RUN: Final = 1_800.0
 """Seconds of one run, all steps, waits and retries together: the reference system's bound."""
+_NOTHING = Observation(timings=Timings())
 _OUT_OF_TIME = Failure(FailureCode.TIMEOUT, f"the test was not done within {LONGEST_RUN / 60:.0f} minutes")
+_TOO_MUCH = Failure(FailureCode.INVALID_TEST, str(too_much()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +51,12 @@ class Played:
     """The secure values that steps extracted: no result may hold them."""
 
 
-async def play(test: APITest, execute: Execute, clock: Clock) -> Played:
-    """Play the steps of *test*. Raises nothing that a target or a definition can cause."""
-    run = _Run(execute, clock)
+async def play(test: APITest, execute: Execute, clock: Clock, variables: Variables, built_in: BuiltIn) -> Played:
+    """Play the steps of *test*, whose templates may name *variables* and what *built_in* gives.
+
+    Raises nothing that a target or a definition can cause.
+    """
+    run = _Run(execute, clock, variables, built_in)
     played = await run.play(test.steps, ())
     return replace(played, trouble=run.trouble, secrets=tuple(run.secrets))
 
@@ -53,13 +64,15 @@ async def play(test: APITest, execute: Execute, clock: Clock) -> Played:
 class _Run:
     """The state that the steps of one run share, those of its subtests too."""
 
-    def __init__(self, execute: Execute, clock: Clock) -> None:
+    def __init__(self, execute: Execute, clock: Clock, variables: Variables, built_in: BuiltIn) -> None:
         self._execute = execute
+        self._built_in = built_in
         self._clock = clock
         self._end_ns = clock.monotonic_ns() + round(LONGEST_RUN * 1e9)
         self._cookies: Cookies | None = None
-        self._variables = Variables()
+        self._variables = variables
         self.secrets: list[Secret[str]] = []
+        self._secure_left = MAX_SECURE - length_of(variables.secrets())
         self.trouble: str | None = None
 
     async def play(self, steps: Sequence[Step], settled: Collection[str]) -> Played:
@@ -115,19 +128,41 @@ class _Run:
     async def _request(self, step: Step, test: APITest, settled: Collection[str]) -> StepResult:
         if step.persist_cookies and self._cookies is None:
             self._cookies = Cookies()
+        try:
+            test = self._ready(step, test)
+        except TestError as error:
+            return _row(step, StepStatus.FAILED, failure=Failure(FailureCode.INVALID_TEST, str(error)))
+        if test.requires_update:  # only what a value made of it
+            return _row(step, StepStatus.FAILED, failure=conclude(test, _NOTHING, ()).failure)
         execution = await self._execute(self._within_limit(test), self._cookies if step.persist_cookies else None)
         self.trouble = self.trouble or execution.trouble
-        extracted = self._keep(test, execution.extracted, settled)
+        found = _variables_in(test, execution.extracted)
+        if not self._hide(variable.value for variable in found if variable.secure):
+            # Nothing of the response: it holds what could not be taken out again.
+            return _row(step, StepStatus.FAILED, failure=_TOO_MUCH, timings=execution.observation.timings)
+        extracted = self._keep(found, settled)
         failure = execution.verdict.failure or _unextracted(test, execution.extracted)
         if failure is not None and self._left <= 0:
             failure = _OUT_OF_TIME
         return _executed(step, test, execution, failure, extracted)
 
     async def _subtest(self, step: Step, test: APITest) -> StepResult:
-        played = await self.play(test.steps, frozenset(variable.name for variable in self._variables.known))
+        settled = frozenset(variable.name for variable in self._variables.known)
+        # What the tests around it know is given to the subtest, and wins over what it declares.
+        before = self._variables.secrets()
+        self._variables = resolve(test.variables, self._variables.known, self._built_in)
+        if not self._hide(secret for secret in self._variables.secrets() if secret not in before):
+            return _row(step, StepStatus.FAILED, failure=_TOO_MUCH, public_id=test.public_id)
+        played = await self.play(test.steps, settled)
         status = StepStatus.PASSED if played.failure is None else StepStatus.FAILED
         timings = phases_of(played.rows)
         return _row(step, status, failure=played.failure, timings=timings, public_id=test.public_id, steps=played.rows)
+
+    def _ready(self, step: Step, test: APITest) -> APITest:
+        """*test* with the values of this moment in the places of its templates. Raises TestError."""
+        if step.source is None:
+            return test
+        return rendered_step(step.source, test, self._variables.namespace(self._built_in))
 
     def _within_limit(self, test: APITest) -> APITest:
         request, left = test.request, self._left
@@ -135,24 +170,23 @@ class _Run:
             return test
         return replace(test, request=replace(request, timeout=left))
 
-    def _keep(
-        self, test: APITest, results: Sequence[AssertionResult], settled: Collection[str]
-    ) -> tuple[ExtractedValue, ...]:
-        """Set the variables that were found; their rows."""
-        kept: list[Variable] = []
-        for extraction, result in zip(test.extractions, results, strict=False):
-            if not result.valid:
-                continue
-            found = Variable(name=extraction.name, value=Secret(str(result.actual)), secure=extraction.secure)
-            if found.secure:
-                self.secrets.append(found.value)
-            if found.name not in settled:
-                kept.append(found)
+    def _keep(self, found: Sequence[Variable], settled: Collection[str]) -> tuple[ExtractedValue, ...]:
+        """Set the variables that were found, and tell them."""
+        kept = [variable for variable in found if variable.name not in settled]
         if kept:
             self._variables = self._variables.assigned(kept)
         return tuple(
             ExtractedValue(name=each.name, value=None if each.secure else each.value.reveal()) for each in kept
         )
+
+    def _hide(self, secrets: Iterable[Secret[str]]) -> bool:
+        """Note what no result may hold; False where that is more than can be looked for."""
+        new = tuple(secrets)
+        if (size := length_of(new)) > self._secure_left:
+            return False
+        self._secure_left -= size
+        self.secrets += new
+        return True
 
     @property
     def _left(self) -> float:
@@ -161,6 +195,15 @@ class _Run:
 
     async def _sleep(self, seconds: float) -> None:
         await self._clock.sleep(min(seconds, max(0.0, self._left)))
+
+
+def _variables_in(test: APITest, results: Sequence[AssertionResult]) -> list[Variable]:
+    """The variables whose values were found."""
+    return [
+        Variable(name=extraction.name, value=Secret(str(result.actual)), secure=extraction.secure)
+        for extraction, result in zip(test.extractions, results, strict=False)
+        if result.valid
+    ]
 
 
 def _is_final(row: StepResult) -> bool:

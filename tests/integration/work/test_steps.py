@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote, quote_plus
 
+import msgspec
 import orjson
 import pytest
 
@@ -294,3 +295,72 @@ async def test_a_drain_in_the_middle_gives_the_job_back_and_frees_its_one_slot(s
         assert (inflight.running, slots.free) == (1, 0), "however many steps, one slot"
         assert await inflight.cut_short() == 1
         assert (inflight.given_back, slots.free, outbox.waiting) == (("lease-a",), 1, 0)
+
+
+def orders(seen: Seen) -> bytes:
+    """A shop that wants the token of its login, and says what it was asked."""
+    if seen.target == "/login":
+        return reply(b'{"token": "%s"}' % TOKEN.encode(), headers=JSON)
+    if seen.header("authorization") != f"Bearer {TOKEN}":
+        return reply(status="401 Unauthorized")
+    body = {"asked": seen.target, "authorization": seen.header("authorization"), "id": 42}
+    return reply(orjson.dumps(body), headers=JSON)
+
+
+def shopping(url: str, **members: Any) -> dict[str, Any]:
+    """Log in with a declared variable, look at an order with the token, and at another by what the first one said."""
+    bearer = {"headers": {"Authorization": "Bearer {{ TOKEN }}"}}
+    login = [extracted("TOKEN", "json_path", "$.token", secure=True)]
+    test = multistep(
+        step("log in", "{{ SHOP }}/{{ PAGE }}", STATUS, extractedValues=login),
+        step("look", "{{ SHOP }}/orders", STATUS, request=bearer, extractedValues=[extracted("ID", "json_path", "id")]),
+        step(
+            "look again",
+            "{{ SHOP }}/orders/{{ ID }}?job={{ result-id }}",
+            STATUS,
+            {"type": "body", "operator": "contains", "target": "orders/{{ ID }}"},
+            {"type": "body", "operator": "contains", "target": "nothing"},
+            request=bearer,
+        ),
+        **members,
+    )
+    test["config"]["configVariables"] = [
+        {"name": "SHOP", "type": "text", "pattern": url},
+        {"name": "PAGE", "type": "text", "pattern": "login"},
+    ]
+    return test
+
+
+async def test_values_that_steps_extract_stand_in_the_requests_and_assertions_behind_them() -> None:
+    async with serving(orders) as server:
+        found = await outcome(shopping(server.url("").rstrip("/")))
+    assert [row["status"] for row in found["steps"]] == ["passed", "passed", "failed"]
+    assert [seen.target for seen in server.seen] == ["/login", "/orders", "/orders/42?job=the-job"]
+    assert [row["valid"] for row in found["steps"][2]["assertion_results"]] == [True, True, False]
+    written = orjson.dumps(found).decode()
+    for spelling in (TOKEN, quote(TOKEN), quote_plus(TOKEN), base64.b64encode(TOKEN.encode()).decode()[:20]):
+        assert spelling not in written
+    assert "<redacted>" in found["steps"][2]["response"]["body"]
+
+
+async def test_variables_of_the_job_reach_every_step_and_a_retry_renders_anew() -> None:
+    async with failing(1) as server:
+        test = multistep(
+            step("a", "{{ SHOP }}/{{ numeric(12) }}", STATUS, retry={"count": 1, "interval": 10}),
+            options={"retry": {"count": 1, "interval": 10}},
+        )
+        given = msgspec.structs.replace(job("the-job", test=test), variables={"SHOP": server.url("").rstrip("/")})
+        async with runner() as running:
+            found = orjson.loads(await kinds.Tests(running).run(given, running._clock.monotonic_ns()))
+    assert (found["status"], found["steps"][0]["retries"]) == ("passed", 1)
+    assert len({seen.target for seen in server.seen}) == 2
+
+
+async def test_a_name_that_no_step_has_set_is_named() -> None:
+    async with serving(orders) as server:
+        found = await outcome(multistep(step("a", server.url("/{{ TOKN }}"))))
+    assert found["failure"] == {
+        "code": "INVALID_TEST",
+        "message": "config.steps[0].request.url: no variable is called 'TOKN'",
+    }
+    assert server.seen == []

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.definitions import STATUS, extracted, multistep, step, subtest, wait
-from worker.apitest.definition import APITest, Step, Wait
+from worker.apitest.definition import APITest, Step, StepSource, Wait
 from worker.apitest.extraction import MOST_EXTRACTIONS, Extraction, ExtractionSource, Parser
 from worker.apitest.parse import parse
 from worker.apitest.parse_steps import MOST_STEPS
@@ -51,7 +51,7 @@ def test_a_step_is_a_test_with_words_of_its_own() -> None:
     (read,) = steps_of(written)
     assert (read.name, read.subtype, read.identifier) == ("Log in", "http", "abc-def")
     assert (read.allow_failure, read.is_critical, read.exit_if_succeed, read.persist_cookies) == (True,) * 4
-    assert (read.retry, read.always_execute, read.raw) == (Retry(count=5, interval=1.0), False, written)
+    assert (read.retry, read.always_execute, read.source) == (Retry(count=5, interval=1.0), False, None)
     assert isinstance(read.action, APITest)
     assert request_of(read) == HTTPRequest(url="https://shop.test/login", timeout=10)
     assert len(read.action.assertions) == 1
@@ -59,6 +59,25 @@ def test_a_step_is_a_test_with_words_of_its_own() -> None:
         Extraction(
             name="TOKEN", source=ExtractionSource.BODY, parser=Parser.JSON_PATH, expression="$.token", secure=True
         ),
+    )
+
+
+def test_a_step_with_templates_keeps_its_json_to_be_read_anew() -> None:
+    plain, templated = step(), step(url="https://shop.test/{{ ORDER }}", request={"timeout": 5})
+    options = {"follow_redirects": True}
+    first, second = steps_of(plain, templated, options=options)
+    assert first.source is None
+    assert second.source == StepSource(step=templated, options=options, path="config.steps[1]")
+    inner = multistep(templated, plain, public_id="inn-inn-inn")
+    (played,) = steps_of(subtest("inn-inn-inn", subtest=inner))
+    assert played.source is None
+    assert isinstance(played.action, APITest)
+    assert [each.source is None for each in played.action.steps] == [False, True]
+
+
+def test_templates_stand_for_any_valid_text_until_they_are_replaced() -> None:
+    assert mistakes(step(url="{{ URL }}", request={"method": "{{ METHOD }}", "timeout": "{{ NO }}"})) == (
+        "config.steps[0].request.timeout: must be a number, not text",
     )
 
 

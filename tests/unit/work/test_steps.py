@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from random import Random
 from typing import Any
 
 import pytest
 
 from tests.support.clock import FakeClock
 from tests.support.definitions import extracted, multistep, step, subtest, wait
+from worker.apitest.built_ins import BuiltIns
 from worker.apitest.definition import APITest
 from worker.apitest.observation import Observation
 from worker.apitest.parse import parse
+from worker.apitest.protocols.http import HTTPRequest
 from worker.apitest.result import AssertionResult, Verdict
+from worker.apitest.variables import Variable, Variables
 from worker.net.http.cookies import Cookies
 from worker.outcome.failure import Failure, FailureCode
 from worker.outcome.phases import Timings
+from worker.secret import Secret
 from worker.work.execution import Execution
 from worker.work.steps import LONGEST_RUN, Played, play
 
@@ -34,9 +39,12 @@ class Target:
         self.timeouts: list[float] = []
         self.cookies: list[Cookies | None] = []
         self.values: dict[str, str | None] = {}
+        self.requests: list[HTTPRequest] = []
 
     async def execute(self, test: APITest, cookies: Cookies | None) -> Execution:
         assert test.request is not None
+        assert isinstance(test.request, HTTPRequest)
+        self.requests.append(test.request)
         self.asked.append(test.name)
         self.timeouts.append(test.request.timeout)
         self.cookies.append(cookies)
@@ -58,11 +66,19 @@ class Target:
         )
 
 
+async def begun(target: Target, *steps: dict[str, Any], given: Mapping[str, str] | None = None) -> Played:
+    """Play *steps* as a run does that was *given* variables."""
+    test = parse(multistep(*steps, public_id="abc-def-ghi"))
+    built_in = BuiltIns(at=target.clock.now(), random=Random(1), public_id=test.public_id, result_id="the-job")
+    variables = [Variable(name=name, value=Secret(value)) for name, value in (given or {}).items()]
+    return await play(test, target.execute, target.clock, Variables(tuple(variables)), built_in)
+
+
 async def played(
     *steps: dict[str, Any], failing: Mapping[str, int] | None = None, target: Target | None = None
 ) -> tuple[Played, Target]:
     target = target or Target(FakeClock(), failing)
-    task = asyncio.create_task(play(parse(multistep(*steps)), target.execute, target.clock))
+    task = asyncio.create_task(begun(target, *steps))
     await target.clock.advance(2 * LONGEST_RUN)
     return await task, target
 
@@ -234,7 +250,7 @@ async def test_waits_end_with_the_time_of_the_test() -> None:
 
 async def test_a_wait_can_be_cut_short() -> None:
     target = Target(FakeClock())
-    task = asyncio.create_task(play(parse(multistep(wait(100), step("a"))), target.execute, target.clock))
+    task = asyncio.create_task(begun(target, wait(100), step("a")))
     await target.clock.advance(50)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -254,3 +270,130 @@ async def test_the_workers_trouble_in_any_step_is_the_tests() -> None:
     target.execute = troubled  # type: ignore[method-assign]
     found, _ = await played(step("a"), step("b"), target=target)
     assert found.trouble == "trouble in a"
+
+
+TOKEN = [extracted("TOKEN", "json_path", "$.token", secure=True), extracted("ORDER")]
+
+
+async def test_a_value_stands_in_the_steps_behind_it() -> None:
+    target = Target(FakeClock())
+    target.values = {"TOKEN": "t-1", "ORDER": "42"}
+    later = step(
+        "b",
+        "https://shop.test/orders/{{ ORDER }}?from={{ result-id }}",
+        request={"headers": {"X-Token": "{{ TOKEN }}"}},
+    )
+    found, _ = await played(step("a", extractedValues=TOKEN), later, target=target)
+    assert found.failure is None
+    assert target.requests[1].url == "https://shop.test/orders/42?from=the-job"
+    assert target.requests[1].headers == (("X-Token", "t-1"),)
+    assert [secret.reveal() for secret in found.secrets] == ["t-1"]
+
+
+async def test_a_later_value_takes_the_place_of_an_earlier_one() -> None:
+    target = Target(FakeClock())
+    steps = [step(name, "https://shop.test/{{ ORDER }}", extractedValues=TOKEN[1:]) for name in "bc"]
+    target.values = {"ORDER": "new"}
+    task = asyncio.create_task(begun(target, *steps, given={"ORDER": "given"}))
+    await target.clock.advance(10)
+    assert (await task).failure is None
+    assert [request.url.rpartition("/")[2] for request in target.requests] == ["given", "new"]
+
+
+async def test_a_name_without_a_value_fails_its_step_and_is_named_with_its_place() -> None:
+    target = Target(FakeClock(), {"a": FOREVER})
+    target.values = {"ORDER": "42"}
+    found, _ = await played(
+        step("a", extractedValues=TOKEN[1:], allowFailure=True),
+        step("b", "https://shop.test/{{ ORDER }}"),
+        target=target,
+    )
+    assert target.asked == ["a"]
+    assert found.failure == Failure(
+        FailureCode.INVALID_TEST, "config.steps[1].request.url: no variable is called 'ORDER'"
+    )
+
+
+async def test_what_a_value_makes_of_a_request_is_judged_when_it_is_there() -> None:
+    target = Target(FakeClock())
+    target.values = {"METHOD": "FETCH"}
+    found, _ = await played(
+        step("a", extractedValues=[extracted("METHOD")]), step("b", request={"method": "{{ METHOD }}"}), target=target
+    )
+    assert target.asked == ["a"]
+    assert found.failure is not None
+    assert found.failure.code is FailureCode.INVALID_TEST
+    assert found.failure.message.startswith("config.steps[1].request.method: must be one of GET,")
+
+
+async def test_values_are_not_looked_into_for_templates() -> None:
+    target = Target(FakeClock())
+    target.values = {"ORDER": "{{ TOKEN }}", "TOKEN": "secret"}
+    found, _ = await played(
+        step("a", extractedValues=TOKEN), step("b", request={"body": "{{ ORDER }}", "method": "POST"}), target=target
+    )
+    assert found.failure is None
+    assert target.requests[1].body == b"{{ TOKEN }}"
+
+
+async def test_values_that_multiply_end_at_a_bound() -> None:
+    target = Target(FakeClock())
+    target.values = {"ORDER": "x" * 50_000}
+    found, _ = await played(
+        step("a", extractedValues=TOKEN[1:]),
+        step("b", request={"body": "{{ ORDER }}" * 1000, "method": "POST"}),
+        step("c"),
+        target=target,
+    )
+    assert target.asked == ["a"]
+    assert found.failure is not None
+    assert (
+        found.failure.message
+        == "config.steps[1].request.body: the values of templates add more than 1048576 characters"
+    )
+
+
+async def test_each_try_of_a_step_is_rendered_anew() -> None:
+    target = Target(FakeClock(), {"a": 2})
+    await played(step("a", "https://shop.test/{{ numeric(20) }}", retry={"count": 3, "interval": 10}), target=target)
+    assert len({request.url for request in target.requests}) == 3
+
+
+async def test_what_is_set_before_a_subtest_wins_over_what_it_says_itself() -> None:
+    target = Target(FakeClock())
+    target.values = {"ORDER": "inner", "NEW": "fresh", "OTHER": "x"}
+    declared = [
+        {"name": "ORDER", "type": "text", "pattern": "declared"},
+        {"name": "OWN", "type": "text", "pattern": "own"},
+    ]
+    inner = multistep(
+        step("b", "https://shop.test/{{ ORDER }}/{{ OWN }}", extractedValues=[extracted("ORDER"), extracted("NEW")]),
+        step("c", "https://shop.test/{{ ORDER }}/{{ NEW }}"),
+    )
+    inner["config"]["configVariables"] = declared
+    task = asyncio.create_task(
+        begun(
+            target,
+            subtest("inn-inn-inn", subtest=inner),
+            step("d", "https://shop.test/{{ ORDER }}/{{ NEW }}"),
+            given={"ORDER": "outer"},
+        )
+    )
+    await target.clock.advance(10)
+    assert (await task).failure is None
+    assert [request.url.partition("test/")[2] for request in target.requests] == [
+        "outer/own",
+        "outer/fresh",
+        "outer/fresh",
+    ]
+
+
+async def test_more_secure_values_than_can_be_looked_for_end_the_test_and_show_nothing() -> None:
+    target = Target(FakeClock())
+    target.values = {f"V{number}": "x" * 50_000 for number in range(6)}
+    asked = [extracted(name, secure=True) for name in target.values]
+    found, _ = await played(step("a", extractedValues=asked[:5]), step("b", extractedValues=asked[5:]), target=target)
+    assert [row.status.value for row in found.rows] == ["passed", "failed"]
+    assert found.failure is not None
+    assert found.failure.message == "$: the secure variables of one run hold more than 262144 characters"
+    assert (found.rows[1].response, found.rows[1].assertions, found.rows[1].extracted) == (None, (), ())
