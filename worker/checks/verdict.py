@@ -26,6 +26,9 @@ _LONGEST_LIST = 28_000
 """Bytes of the assertions that a message lists, each of them some thousand; within a result they take up to twice as many."""
 
 
+_OUTCOMES_OF_A_CONNECTION = (FailureCode.CONNREFUSED, FailureCode.TIMEOUT)
+
+
 def conclude(
     test: APITest, observation: Observation, results: Sequence[AssertionResult], preview: BodyPreview | None = None
 ) -> Verdict:
@@ -35,16 +38,21 @@ def conclude(
     if test.requires_update:
         message = cut("; ".join(test.requires_update), _LONGEST_MESSAGE)
         return Verdict(failure=Failure(FailureCode.REQUIRES_UPDATE, message))
-    if observation.failure is not None and not _connection_is_asserted(test, observation):
+    if not assertions_decide(test, observation):
         return Verdict(failure=observation.failure)
     assertions = tuple(results if test.save_response_body else map(_without_body, results))
     return Verdict(failure=_failure(test.assertions, assertions), assertions=assertions, preview=preview)
 
 
-def _connection_is_asserted(test: APITest, observation: Observation) -> bool:
-    """A refused or timed-out connection may be what the test demands; then its assertions decide."""
-    return observation.response is not None and any(
-        isinstance(assertion, Comparison) and assertion.subject is Subject.CONNECTION for assertion in test.assertions
+def assertions_decide(test: APITest, observation: Observation) -> bool:
+    """False for a probe that failed, unless a refused or timed-out connection may be what the test demands."""
+    failure = observation.failure
+    if failure is None:
+        return True
+    return (
+        failure.code in _OUTCOMES_OF_A_CONNECTION
+        and observation.response is not None
+        and any(isinstance(each, Comparison) and each.subject is Subject.CONNECTION for each in test.assertions)
     )
 
 

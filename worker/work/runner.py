@@ -27,7 +27,7 @@ from worker.checks.evidence import AssertionLimits, Evidence
 from worker.checks.limits import BOUNDED_WORK
 from worker.checks.preview import needs_evaluator
 from worker.checks.protocols.table import response_as_json
-from worker.checks.verdict import conclude
+from worker.checks.verdict import assertions_decide, conclude
 from worker.clock import Clock
 from worker.errors import EvaluationError, TestError
 from worker.evaluators.pool import Evaluators
@@ -249,7 +249,7 @@ class Runner:
         self, test: APITest, request: ProbeRequest, observation: Observation
     ) -> tuple[Verdict, tuple[AssertionResult, ...], str | None]:
         """The verdict, what was extracted, and the trouble that the worker had in reaching it: that is not the target's."""
-        if observation.response is None:
+        if observation.response is None or not assertions_decide(test, observation):
             return conclude(test, observation, ()), (), None
         evidence = Evidence(observation, self._limits.checks)
         results: dict[int, AssertionResult] = {}
