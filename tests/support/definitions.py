@@ -11,6 +11,7 @@ _REQUESTS: dict[str, dict[str, Any]] = {
     "http": {"method": "GET", "url": "https://shop.test/"},
     "tcp": {"host": "shop.test", "port": 443},
     "dns": {"host": "shop.test"},
+    "ssl": {"host": "shop.test"},
 }
 
 

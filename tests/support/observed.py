@@ -12,6 +12,7 @@ from worker.apitest.observation import Observation
 from worker.apitest.parse import parse
 from worker.apitest.protocols.dns import DNSAnswer, DNSAnswers
 from worker.apitest.protocols.http import HTTPResponse
+from worker.apitest.protocols.ssl import SSLResponse
 from worker.apitest.protocols.table import PROTOCOLS
 from worker.apitest.protocols.tcp import TCPConnection
 from worker.apitest.result import AssertionResult
@@ -20,6 +21,13 @@ from worker.checks.evaluate import evaluate
 from worker.checks.evidence import AssertionLimits, Evidence
 from worker.checks.limits import BOUNDED_WORK
 from worker.config.options import NAMES
+from worker.outcome.certificate import (
+    SECONDS_PER_DAY,
+    CertificateFacts,
+    CertificateFault,
+    DistinguishedName,
+    KeyFacts,
+)
 from worker.outcome.handshake import Handshake
 from worker.outcome.phases import Timings
 
@@ -81,10 +89,51 @@ def dns(**answers: tuple[str, ...]) -> Observation:
     )
 
 
+SHOP = CertificateFacts(
+    subject=DistinguishedName(
+        attributes=(("C", "NL"), ("O", "Shop"), ("OU", "Web"), ("OU", "Ops"), ("CN", "shop.test"))
+    ),
+    issuer=DistinguishedName(attributes=(("O", "Trust"), ("CN", "Trust CA"))),
+    alternative_names=("DNS:shop.test", "IP Address:192.0.2.1"),
+    serial_number="0A1B",
+    valid_from=1_700_000_000,
+    valid_to=1_800_000_000,
+    fingerprint="AA:BB",
+    fingerprint256="CC:DD",
+    public_key=KeyFacts(kind="RSA", size=2048, modulus="ABCD", exponent=65537),
+    signature_algorithm="sha256WithRSAEncryption",
+    extended_key_usage=("1.3.6.1.5.5.7.3.1",),
+)
+
+
+def ssl(
+    *,
+    days: float = 30,
+    protocol: str = "TLSv1.3",
+    lowest: str | None = None,
+    fault: CertificateFault | None = None,
+    chain: tuple[CertificateFacts, ...] = (SHOP,),
+) -> Observation:
+    """*days* before the end of the certificate."""
+    handshake = Handshake(protocol=protocol, cipher="TLS_AES_256_GCM_SHA384")
+    return Observation(
+        timings=Timings((("dns", 10), ("tcp", 20), ("handshake", 30))),
+        response=SSLResponse(
+            chain=chain,
+            presented=2,
+            checked_at=SHOP.valid_to - days * SECONDS_PER_DAY,
+            handshake=handshake,
+            fault=fault,
+            lowest_version=lowest,
+        ),
+    )
+
+
 EXAMPLES: dict[str, Observation] = {
     "http": http(b"{}"),
     "tcp": tcp("established"),
     "dns": dns(A=("192.0.2.1",), AAAA=()),
+    "ssl": ssl(),
 }
 """One observation of each protocol."""
 

@@ -17,6 +17,8 @@ class Operator(Enum):
     DOES_NOT_EXIST = "doesNotExist"
     DOES_NOT_MATCH = "doesNotMatch"
     IS = "is"
+    IS_IN_LESS_THAN = "isInLessThan"
+    IS_IN_MORE_THAN = "isInMoreThan"
     IS_NOT = "isNot"
     IS_UNDEFINED = "isUndefined"
     LESS_THAN = "lessThan"
@@ -48,13 +50,17 @@ class Subject(Enum):
     """The subject of a plain comparison; the values are the language's assertion types."""
 
     BODY = "body"
+    CERTIFICATE = "certificate"
     CONNECTION = "connection"
     HEADER = "header"
+    MIN_TLS_VERSION = "minTlsVersion"
     NETWORK_HOP = "networkHop"
+    PROPERTY = "property"
     RECORD_EVERY = "recordEvery"
     RECORD_SOME = "recordSome"
     RESPONSE_TIME = "responseTime"
     STATUS_CODE = "statusCode"
+    TLS_VERSION = "tlsVersion"
 
 
 class Elements(Enum):
@@ -71,7 +77,7 @@ Scalar: TypeAlias = str | int | float | bool
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """`type`, `operator`, `target`, and for headers and records the `property` that is meant."""
+    """`type`, `operator`, `target`, and for headers, records and certificates the `property` that is meant."""
 
     subject: Subject
     operator: Operator

@@ -15,6 +15,7 @@ from worker.apitest.extraction import Extraction, ExtractionSource, Parser
 from worker.apitest.observation import Observation
 from worker.apitest.protocols.dns import DNSAnswers
 from worker.apitest.protocols.http import HTTPResponse
+from worker.apitest.protocols.ssl import SSLResponse
 from worker.apitest.result import AssertionResult
 from worker.checks import extraction
 from worker.checks.describe import unjudged
@@ -25,7 +26,9 @@ from worker.checks.limits import BOUNDED_BODY
 from worker.checks.member_path import member_path, walk
 from worker.checks.operators import PATTERNS
 from worker.checks.preview import is_plain
+from worker.checks.protocols.ssl import property_of
 from worker.checks.protocols.table import JUDGES
+from worker.checks.values import text_of
 
 EACH: Final = 512
 """Bytes that stand for what every assertion costs, however small its input: making its result takes some microseconds."""
@@ -85,6 +88,8 @@ def _values(assertion: Comparison, evidence: Evidence) -> Sequence[str]:
         return values if len(values) < 2 else [", ".join(values), *values]
     if isinstance(response, DNSAnswers):
         return [record for answer in response.answers for record in answer.records]
+    if assertion.subject is Subject.PROPERTY and isinstance(response, SSLResponse):
+        return [text_of(property_of(response, assertion.property or ""))]
     return ()
 
 

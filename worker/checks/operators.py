@@ -36,6 +36,8 @@ _COMPLAINTS = {
     Operator.IS_UNDEFINED: "{subject} is there",
     Operator.LESS_THAN: "{subject} is {actual}, not less than {target}",
     Operator.LESS_THAN_OR_EQUAL: "{subject} is {actual}, more than {target}",
+    Operator.IS_IN_LESS_THAN: "{subject} is {actual}, not less than {target}",
+    Operator.IS_IN_MORE_THAN: "{subject} is {actual}, not more than {target}",
     Operator.MORE_THAN: "{subject} is {actual}, not more than {target}",
     Operator.MORE_THAN_OR_EQUAL: "{subject} is {actual}, less than {target}",
 }
@@ -91,11 +93,11 @@ def _ordered(operator: Operator, actual: JSON, target: Scalar) -> bool:
     if left is None or right is None:
         raise JudgementError(f"{spoken(actual if left is None else target)} is not a number")
     match operator:
-        case Operator.LESS_THAN:
+        case Operator.LESS_THAN | Operator.IS_IN_LESS_THAN:
             return left < right
         case Operator.LESS_THAN_OR_EQUAL:
             return left <= right
-        case Operator.MORE_THAN:
+        case Operator.MORE_THAN | Operator.IS_IN_MORE_THAN:
             return left > right
         case _:
             return left >= right

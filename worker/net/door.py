@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache, partial
+from ipaddress import ip_address
 
 from msgspec import Struct
 
@@ -62,7 +63,7 @@ class Door:
         self._policy = policy
         self._named = lru_cache(maxsize=NAMES)(partial(named, policy))
         self._resolver = resolver
-        self._trust = trust
+        self.trust = trust
         self._tunnels = None if proxy is None else Tunnels(proxy, resolver=resolver, trust=trust)
 
     async def open(self, endpoint: Endpoint, recorder: Recorder) -> Stream:
@@ -77,20 +78,39 @@ class Door:
         finally:
             recorder.stop()
 
+    async def open_again(self, endpoint: Endpoint, first: Recorder) -> Stream:
+        """Connect once more to the address that *first* reached, without TLS: in its time, and in none of its phases."""
+        host, recorder = self._named(endpoint.host), first.detached()
+        if first.address is None:
+            return await self._reach(host, endpoint.port, recorder)
+        return await self._connect(
+            host, await self._judged(ip_address(first.address), recorder), endpoint.port, recorder
+        )
+
     async def _reach(self, host: Address | Name, port: int, recorder: Recorder) -> Stream:
-        """A stream to *host*.
+        """A stream to *host*, looked up here unless the proxy does that."""
+        tunnels = self._tunnels
+        if (
+            tunnels is not None
+            and isinstance(host, Name)
+            and tunnels.proxy.hands_over_names
+            and tunnels.proxy.serves(host)
+        ):
+            recorder.start("proxy")
+            return await tunnels.open(host, port, recorder)
+        return await self._connect(host, await self._judged(host, recorder), port, recorder)
+
+    async def _connect(
+        self, host: Address | Name, addresses: Sequence[Address], port: int, recorder: Recorder
+    ) -> Stream:
+        """A stream to the first of the *addresses* of *host* that can be reached.
 
         Through a proxy the phase `proxy` is all that it takes until the tunnel stands, and there is no `tcp`.
         """
         tunnels = self._tunnels
         if tunnels is None or not tunnels.proxy.serves(host):
-            addresses = await self._judged(host, recorder)
             recorder.start("tcp")
             return await first_reached(addresses, port, lambda address: dial(address, port, recorder), recorder)
-        if isinstance(host, Name) and tunnels.proxy.hands_over_names:
-            recorder.start("proxy")
-            return await tunnels.open(host, port, recorder)
-        addresses = await self._judged(host, recorder)
         recorder.start("proxy")
         return await first_reached(addresses, port, lambda address: tunnels.open(address, port, recorder), recorder)
 
@@ -98,7 +118,7 @@ class Door:
         recorder.start("ssl")
         name = tls.server_name.removesuffix(".")  # neither SNI (RFC 6066 §3) nor certificates have the last dot
         try:
-            secured = await self._trust.secure(stream, name, verify=tls.verify, recorder=recorder)
+            secured = await self.trust.secure(stream, name, verify=tls.verify, recorder=recorder)
         except OSError as error:
             raise DoorError(of_handshake_error(error, name)) from error
         recorder.handshake = agreed(secured)

@@ -84,6 +84,7 @@ _MISSING = {
     "proxy": "the tunnel through the proxy",
     "tcp": "the connection to be accepted",
     "ssl": "the TLS handshake to end",
+    "handshake": "the TLS handshake to end",
 }
 
 

@@ -25,17 +25,25 @@ raise the level: a target is watched as it is, and the result says what was agre
 _ANY_CIPHERS = "DEFAULT:@SECLEVEL=0"
 """The same with keys of any size and SHA-1 signatures, without which there is no TLS 1.0 and 1.1."""
 
+_ALPN = ("http/1.1",)
+
 
 class TrustStore:
     """*ca_files* are PEM files. Raises OSError or ssl.SSLError, naming nothing: the caller knows the option."""
 
     def __init__(self, ca_files: Iterable[Path] = ()) -> None:
-        self._aside = Aside()
+        self.aside = Aside()
+        self._ca_files = tuple(ca_files)
         self._verifying = _context(ssl.TLSVersion.TLSv1_2, _CIPHERS)
-        _believe(self._verifying, ca_files)
-        # MINIMUM_SUPPORTED is TLS 1.0, for no context of Python has SSL 3.
-        self._trusting = _context(ssl.TLSVersion.MINIMUM_SUPPORTED, _ANY_CIPHERS)
-        _accept_any_certificate(self._trusting)
+        self.believe(self._verifying)
+        self._verifying.set_alpn_protocols(_ALPN)
+        self._trusting = tolerant_context()
+        accept_any_certificate(self._trusting)
+        self._trusting.set_alpn_protocols(_ALPN)
+
+    def believe(self, context: ssl.SSLContext) -> None:
+        """Load the authorities into *context*; that takes some 20 ms."""
+        _believe(context, self._ca_files)
 
     def context(self, *, verify: bool) -> ssl.SSLContext:
         return self._verifying if verify else self._trusting
@@ -47,7 +55,7 @@ class TrustStore:
         context.check_hostname = verify and not compared_here  # read once, when a session begins
         try:
             secured = SecureStream(stream, context, server_name)
-            await secured.shake_hands(recorder, self._aside)
+            await secured.shake_hands(recorder, self.aside)
             if compared_here:
                 compare(secured.session.getpeercert() or {}, server_name)
         except BaseException:
@@ -59,11 +67,20 @@ class TrustStore:
 def intake_context(ca_files: Iterable[Path], *, verify: bool) -> ssl.SSLContext:
     """Make a context for the control plane, which is not a target: Python's own cipher list. Raises as `TrustStore` does."""
     context = _context(ssl.TLSVersion.TLSv1_2)
+    context.set_alpn_protocols(_ALPN)
     if verify:
         _believe(context, ca_files)
     else:
-        _accept_any_certificate(context)
+        accept_any_certificate(context)
     return context
+
+
+def tolerant_context() -> ssl.SSLContext:
+    """A context without authorities that speaks all versions from TLS 1.0 on, with ciphers, keys and signatures of any strength.
+
+    MINIMUM_SUPPORTED is TLS 1.0, for no context of Python has SSL 3.
+    """
+    return _context(ssl.TLSVersion.MINIMUM_SUPPORTED, _ANY_CIPHERS)
 
 
 def agreed(stream: SecureStream) -> Handshake | None:
@@ -83,7 +100,6 @@ def _context(minimum: ssl.TLSVersion, ciphers: str | None = None) -> ssl.SSLCont
     context.minimum_version = minimum
     if ciphers is not None:
         context.set_ciphers(ciphers)
-    context.set_alpn_protocols(["http/1.1"])
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     return context
 
@@ -94,6 +110,7 @@ def _believe(context: ssl.SSLContext, ca_files: Iterable[Path]) -> None:
         context.load_verify_locations(cafile=path)
 
 
-def _accept_any_certificate(context: ssl.SSLContext) -> None:
+def accept_any_certificate(context: ssl.SSLContext) -> None:
+    """Have *context* verify nothing."""
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

@@ -11,5 +11,14 @@ class Handshake(Struct, frozen=True, kw_only=True):
     protocol: str
     cipher: str
 
+    @property
+    def version(self) -> float:
+        return version_number(self.protocol)
+
     def as_json(self) -> dict[str, str]:
         return {"protocol": self.protocol, "cipher": self.cipher}
+
+
+def version_number(protocol: str) -> float:
+    """The number in OpenSSL's name of a TLS version: 1.2 of `TLSv1.2`, 1.0 of `TLSv1`."""
+    return float(protocol.removeprefix("TLSv"))

@@ -57,8 +57,13 @@ _HINTS = {
 
 def certificate_fault(verify_code: int, verify_message: str, peer: str) -> str:
     """A certificate that was not accepted, by OpenSSL's code and message; *peer* is the name that it should bear."""
-    name, cure = _NAMES.get(verify_code, f"X509_V_ERR_{verify_code}"), _CURES.get(verify_code, "")
+    name, cure = fault_name(verify_code), _CURES.get(verify_code, "")
     return f"the certificate of {peer} is not accepted ({name}): {verify_message.rstrip('.')}{cure}"
+
+
+def fault_name(verify_code: int) -> str:
+    """The documented name of OpenSSL's *verify_code*; one made of its number where there is none."""
+    return _NAMES.get(verify_code, f"X509_V_ERR_{verify_code}")
 
 
 def handshake_fault(reason: str, peer: str) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from worker.apitest.observation import Observation
 from worker.apitest.protocols.dns import DNSRequest
 from worker.apitest.protocols.http import HTTPRequest
+from worker.apitest.protocols.ssl import SSLRequest
 from worker.apitest.protocols.tcp import TCPRequest
 from worker.apitest.request import ProbeRequest
 from worker.clock import Clock
@@ -35,10 +36,18 @@ class Prober(Generic[R]):
     probe: Probe[R]
 
 
+async def _probe_ssl(request: SSLRequest, door: Door, clock: Clock, limits: ProbeLimits) -> Observation:
+    """`cryptography`'s reading of certificates and answers about them comes with the prober."""
+    from worker.probers import ssl  # noqa: PLC0415
+
+    return await ssl.probe(request, door, clock, limits)
+
+
 PROBERS: tuple[Prober[Any], ...] = (
     Prober(HTTPRequest, http.probe),
     Prober(TCPRequest, tcp.probe),
     Prober(DNSRequest, dns.probe),
+    Prober(SSLRequest, _probe_ssl),
 )
 
 _PROBES = {prober.request: prober.probe for prober in PROBERS}

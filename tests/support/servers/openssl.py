@@ -1,4 +1,4 @@
-"""OpenSSL's own server, `openssl s_server`: an ordinary HTTPS target that speaks the protocol and cipher that a test names."""
+"""OpenSSL's own servers: an HTTPS target that speaks the protocol and cipher that a test names, and an OCSP responder."""
 
 from __future__ import annotations
 
@@ -14,9 +14,24 @@ from tests.support.peers import peer
 @asynccontextmanager
 async def tls_server(certificate: Path, *options: str) -> AsyncIterator[int]:
     """The port of a server that shows *certificate* (PEM, key included) and answers every GET with a page about itself."""
+    shown = ("-accept", "127.0.0.1:0", "-cert", str(certificate), "-key", str(certificate))
+    async with _listening("s_server", *shown, "-www", *options) as port:
+        yield port
+
+
+@asynccontextmanager
+async def ocsp_responder(index: Path, authority: Path, signer: Path) -> AsyncIterator[int]:
+    """The port of a responder that knows what *index* (of `openssl ca`) says. *signer* has its certificate and key."""
+    files = ("-index", str(index), "-CA", str(authority), "-rsigner", str(signer), "-rkey", str(signer))
+    async with _listening("ocsp", *files, "-port", "0", "-ndays", "1") as port:
+        yield port
+
+
+@asynccontextmanager
+async def _listening(*arguments: str) -> AsyncIterator[int]:
     process = await asyncio.create_subprocess_exec(
         peer("openssl"),
-        *("s_server", "-accept", "127.0.0.1:0", "-cert", str(certificate), "-key", str(certificate), "-www", *options),
+        *arguments,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -26,9 +41,9 @@ async def tls_server(certificate: Path, *options: str) -> AsyncIterator[int]:
         said: list[str] = []
         async with asyncio.timeout(60):
             while not (line := (await process.stdout.readline()).decode()).startswith("ACCEPT"):
-                assert line, f"openssl s_server did not start: {''.join(said)}"
+                assert line, f"openssl {arguments[0]} did not start: {''.join(said)}"
                 said.append(line)
-        yield int(line.rpartition(":")[2])
+        yield int(line.split()[1].rpartition(":")[2])
     finally:
         if process.returncode is None:
             process.kill()

@@ -441,7 +441,6 @@ def test_mistakes_have_an_end_and_repeat_no_more_of_a_value_than_helps() -> None
 @pytest.mark.parametrize(
     ("whole", "expected"),
     [
-        (definition() | {"subtype": "ssl"}, "subtype: 'ssl' tests are not there yet"),
         (definition() | {"subtype": "grpc", "config": {}}, "subtype: 'grpc' tests are not there yet"),
         (definition() | {"subtype": "mcp"}, "subtype: 'mcp' tests are not there yet"),
         (

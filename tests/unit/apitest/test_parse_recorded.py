@@ -11,6 +11,7 @@ from tests.support.shared import needs_shared
 from worker.apitest.parse import parse
 from worker.apitest.protocols.dns import DNSRequest
 from worker.apitest.protocols.http import HTTPRequest
+from worker.apitest.protocols.ssl import SSLRequest
 from worker.apitest.protocols.tcp import TCPRequest
 from worker.errors import TestError
 
@@ -22,12 +23,12 @@ INVALID = {
 """A fixture with a method that does not exist, and a request that the reference system answered with 400."""
 
 
-RUNNABLE = [case for case in RECORDED if case["subtype"] in ("http", "tcp", "dns")]
+RUNNABLE = [case for case in RECORDED if case["subtype"] in ("http", "tcp", "dns", "ssl")]
 
 
 @needs_shared
-def test_every_valid_http_tcp_and_dns_definition_is_read() -> None:
-    assert len(RUNNABLE) == 186
+def test_every_valid_definition_of_a_protocol_is_read() -> None:
+    assert len(RUNNABLE) == 198
     for case in RUNNABLE:
         if case["id"] in INVALID:
             continue
@@ -51,7 +52,7 @@ def test_an_invalid_one_says_what_is_wrong(identifier: str) -> None:
 @needs_shared
 def test_definitions_of_other_kinds_require_an_update_and_are_no_mistake() -> None:
     others = [case for case in RECORDED if case not in RUNNABLE and case["subtype"] != "multi"]
-    assert Counter(case["subtype"] for case in others) == {"ssl": 12, "grpc": 7, "udp": 1}
+    assert Counter(case["subtype"] for case in others) == {"grpc": 7, "udp": 1}
     for case in others:
         test = parse(case["test"])
         assert test.request is None
@@ -84,8 +85,14 @@ def test_what_a_recorded_definition_cannot_have_yet_is_named_where_it_stands() -
 @needs_shared
 def test_recorded_requests_that_can_be_run_are_read_whole() -> None:
     requests = [test.request for test in (parse(c["test"]) for c in RUNNABLE if c["id"] not in INVALID) if test.request]
-    assert Counter(type(request) for request in requests) == {HTTPRequest: 18, TCPRequest: 2, DNSRequest: 2}
+    assert Counter(type(request) for request in requests) == {
+        HTTPRequest: 18,
+        TCPRequest: 2,
+        DNSRequest: 2,
+        SSLRequest: 3,
+    }
     assert TCPRequest(host="example.org", port=443) in requests
+    assert SSLRequest(host="example.org", port=443, server_name="example.org", accept_self_signed=True) in requests
     assert DNSRequest(host="example.org", record_types=("A",)) in requests
     headers = (("Authentication", "Token: 1234566789"), ("Content-Type", "application/json"))
     assert HTTPRequest(url="https://www.example.org", headers=headers) in requests

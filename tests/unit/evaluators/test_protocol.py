@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from tests.support.observed import SHOP
 from worker.apitest.assertion import (
     Assertion,
     BodyHashAssertion,
@@ -25,15 +26,18 @@ from worker.apitest.extraction import Extraction, ExtractionSource, Parser
 from worker.apitest.observation import Observation, ProbeResponse
 from worker.apitest.protocols.dns import DNSAnswer, DNSAnswers
 from worker.apitest.protocols.http import HTTPResponse
+from worker.apitest.protocols.ssl import SSLResponse
 from worker.apitest.protocols.table import PROTOCOLS
 from worker.apitest.protocols.tcp import TCPConnection
 from worker.apitest.result import AssertionResult
 from worker.evaluators import protocol
+from worker.outcome.certificate import CertificateFault
 from worker.outcome.failure import Failure, FailureCode
 from worker.outcome.handshake import Handshake
 from worker.outcome.hop import Hop
 from worker.outcome.phases import Timings
 from worker.outcome.resolution import Attempt, Resolution
+from worker.outcome.revocation import CertificateStatus, Revocation, StatusSource
 
 ASSERTIONS: tuple[Assertion, ...] = (
     Comparison(subject=Subject.HEADER, operator=Operator.MATCHES, target="^a", property="x-a"),
@@ -63,6 +67,16 @@ RESPONSES: tuple[ProbeResponse | None, ...] = (
     ),
     TCPConnection(outcome="refused"),
     DNSAnswers(answers=(DNSAnswer(record_type="A", records=("127.0.0.1",), rcode="NOERROR", flags=("AA",), ttl=5),)),
+    SSLResponse(
+        chain=(SHOP,),
+        presented=2,
+        checked_at=1.5,
+        handshake=Handshake(protocol="TLSv1.2", cipher="AES256-SHA"),
+        fault=CertificateFault(code=10, message="certificate has expired"),
+        fetched=1,
+        lowest_version="TLSv1",
+        revocation=Revocation(status=CertificateStatus.GOOD, source=StatusSource.STAPLED, produced_at=5),
+    ),
 )
 
 

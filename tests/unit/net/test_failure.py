@@ -93,6 +93,7 @@ def test_trouble_of_the_machine_during_a_handshake_stays_its_own() -> None:
         ("tcp", "the connection to be accepted"),
         ("proxy", "the tunnel through the proxy"),
         ("ssl", "the TLS handshake to end"),
+        ("handshake", "the TLS handshake to end"),
         (None, "the connection"),
     ],
 )

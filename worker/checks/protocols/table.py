@@ -10,10 +10,10 @@ from worker.apitest.assertion import Subject
 from worker.apitest.definition import APITest
 from worker.apitest.observation import Observation
 from worker.apitest.result import Verdict
-from worker.checks.protocols import dns, http, tcp
+from worker.checks.protocols import dns, http, ssl, tcp
 from worker.checks.protocols.protocol import ComparisonJudge, ProtocolChecks
 
-CHECKS: tuple[ProtocolChecks, ...] = (http.CHECKS, tcp.CHECKS, dns.CHECKS)
+CHECKS: tuple[ProtocolChecks, ...] = (http.CHECKS, tcp.CHECKS, dns.CHECKS, ssl.CHECKS)
 
 JUDGES: Mapping[Subject, ComparisonJudge] = MappingProxyType(
     {subject: judge for checks in CHECKS for subject, judge in checks.judges.items()}

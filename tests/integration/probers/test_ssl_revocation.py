@@ -1,0 +1,202 @@
+"""Revoked certificates, by OpenSSL's own responder and by ones that mean harm; what nobody can tell is no failure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cryptography.x509 import ocsp
+
+from tests.support.certificates import DAY, Issued, answer, issue
+from tests.support.servers.closing import turns
+from tests.support.servers.door import loopback_door
+from tests.support.servers.hostile_http import CHUNKED, endless, hostile, silent
+from tests.support.servers.http import Conversation, Seen, reply, serving
+from tests.support.servers.openssl import ocsp_responder
+from tests.support.servers.tcp import Listener, closed_port
+from tests.support.waiting import until
+from worker.apitest.observation import Observation
+from worker.apitest.protocols.ssl import SSLRequest, SSLResponse
+from worker.clock import SystemClock
+from worker.net.door import Door
+from worker.net.http.response import HTTPLimits
+from worker.outcome.failure import FailureCode
+from worker.outcome.revocation import CertificateStatus, Revocation, StatusSource
+from worker.probers import ssl as prober
+from worker.probers.limits import ProbeLimits
+
+LIMITS = ProbeLimits(http=HTTPLimits(max_body_bytes=1))
+HOST = "127.0.0.1"
+
+
+async def probed(door: Door, port: int, *, seconds: float = 20.0, accept_any: bool = False) -> Observation:
+    request = SSLRequest(
+        host=HOST, port=port, server_name=HOST, timeout=seconds, check_revocation=True, accept_any=accept_any
+    )
+    observation = await prober.probe(request, door, SystemClock(), LIMITS)
+    await turns()
+    return observation
+
+
+def revocation(observation: Observation) -> Revocation:
+    assert isinstance(observation.response, SSLResponse)
+    assert observation.response.revocation is not None
+    return observation.response.revocation
+
+
+@pytest.fixture
+def root() -> Issued:
+    return issue("Root", ca=True)
+
+
+@pytest.fixture
+def believing(root: Issued, tmp_path: Path) -> Door:
+    return loopback_door(ca_files=[root.write(tmp_path / "root.pem")])
+
+
+def index_of(path: Path, *, good: int, revoked: int) -> Path:
+    """The database of `openssl ca`: status, end, end of validity, serial number, file, subject."""
+    ends, since = ((datetime.now(UTC) + days).strftime("%y%m%d%H%M%SZ") for days in (30 * DAY, -2 * DAY))
+    path.write_text(
+        f"V\t{ends}\t\t{good:X}\tunknown\t/O=Shop/CN=good\n"
+        f"R\t{ends}\t{since},keyCompromise\t{revoked:X}\tunknown\t/O=Shop/CN=revoked\n"
+    )
+    return path
+
+
+async def test_openssls_responder_says_what_was_revoked(root: Issued, believing: Door, tmp_path: Path) -> None:
+    index = index_of(tmp_path / "index.txt", good=0xA001, revoked=0xA002)
+    signer = issue("Responder", root, signs_answers=True).write(tmp_path / "signer.pem")
+    found: dict[int, Observation] = {}
+    async with ocsp_responder(index, tmp_path / "root.pem", signer) as port:
+        for serial in (0xA001, 0xA002, 0xA003):
+            leaf = issue("shop", root, names=[HOST], serial=serial, responder=f"http://{HOST}:{port}")
+            async with Listener(tls=leaf.serving(tmp_path / "leaf.pem")) as target:
+                found[serial] = await probed(believing, target.port)
+    good, revoked, unknown = (revocation(found[serial]) for serial in (0xA001, 0xA002, 0xA003))
+    assert (good.status, good.source, good.serial_number) == (CertificateStatus.GOOD, StatusSource.RESPONDER, "A001")
+    assert (revoked.status, revoked.revocation_reason) == (CertificateStatus.REVOKED, "keyCompromise")
+    assert unknown.status is CertificateStatus.UNKNOWN
+    failure = found[0xA002].failure
+    assert failure is not None
+    assert failure.code is FailureCode.OCSP
+    assert "(CERT_REVOKED)" in failure.message
+    assert "keyCompromise" in failure.message
+    assert [found[serial].failure for serial in (0xA001, 0xA003)] == [None, None]
+    assert [name for name, _ in found[0xA001].timings.tenths] == ["tcp", "handshake"]
+
+
+async def test_a_revoked_certificate_is_revoked_whatever_else_is_ignored(root: Issued, tmp_path: Path) -> None:
+    made: list[bytes] = []
+    async with serving(lambda _: reply(made[0])) as responder:
+        leaf = issue("shop", root, names=["elsewhere.test"], responder=responder.url())
+        made.append(answer(leaf, root, status=ocsp.OCSPCertStatus.REVOKED))
+        async with Listener(tls=leaf.serving(tmp_path / "leaf.pem", root)) as target:
+            seen = await probed(loopback_door(), target.port, accept_any=True)
+    assert seen.failure is not None
+    assert seen.failure.code is FailureCode.OCSP
+
+
+async def asked(responder: Callable[[Seen], bytes] | bytes, root: Issued, door: Door, path: Path) -> Revocation:
+    """The status of a certificate whose responder answers so; the run itself passes."""
+    async with serving(responder) as server:
+        leaf = issue("shop", root, names=[HOST], responder=server.url("/ocsp"))
+        async with Listener(tls=leaf.serving(path)) as target:
+            seen = await probed(door, target.port)
+    (request,) = server.seen
+    assert (request.method, request.target) == ("POST", "/ocsp")
+    assert request.header("content-type") == "application/ocsp-request"
+    assert seen.failure is None
+    found = revocation(seen)
+    assert (found.status, found.source) == (CertificateStatus.UNKNOWN, StatusSource.RESPONDER)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (reply(b""), "cannot be read"),
+        (reply(b"\x30\x80" * 20_000), "cannot be read"),
+        (reply(b"<html>", status="404 Not Found"), "status 404"),
+        (reply(b"x" * 70_000), "65536"),
+        (b"not HTTP at all", "HTTP"),
+    ],
+)
+async def test_an_answer_that_is_none_leaves_the_status_unknown(
+    body: bytes, reason: str, root: Issued, believing: Door, tmp_path: Path
+) -> None:
+    found = await asked(body, root, believing, tmp_path / "leaf.pem")
+    assert reason in (found.reason or "").replace(",", "")
+
+
+async def test_a_forged_answer_leaves_the_status_unknown(root: Issued, believing: Door, tmp_path: Path) -> None:
+    forger = issue("Root", ca=True)
+    victim = issue("shop", root, names=[HOST])
+    found = await asked(reply(answer(victim, forger)), root, believing, tmp_path / "leaf.pem")
+    assert "not signed" in (found.reason or "")
+
+
+@pytest.mark.parametrize("conversation", [silent, endless(b"5\r\nhello\r\n", CHUNKED)])
+async def test_a_responder_that_never_ends_takes_half_of_the_tests_time_and_no_more(
+    conversation: Conversation, root: Issued, believing: Door, tmp_path: Path
+) -> None:
+    async with hostile(conversation) as server:
+        leaf = issue("shop", root, names=[HOST], responder=server.url())
+        async with Listener(tls=leaf.serving(tmp_path / "leaf.pem")) as target:
+            seen = await probed(believing, target.port, seconds=1.5)
+    assert seen.failure is None
+    assert revocation(seen).status is CertificateStatus.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("responder", "reason"),
+    [
+        (None, "names no OCSP responder"),
+        ("http://169.254.169.254/ocsp", "egress policy"),
+        ("ldap://127.0.0.1/ocsp", "names no OCSP responder"),
+        ("http://", "not a valid host"),
+    ],
+)
+async def test_nobody_to_ask_leaves_the_status_unknown(
+    responder: str | None, reason: str, root: Issued, believing: Door, tmp_path: Path
+) -> None:
+    leaf = issue("shop", root, names=[HOST], responder=responder)
+    async with Listener(tls=leaf.serving(tmp_path / "leaf.pem")) as target:
+        seen = await probed(believing, target.port)
+    assert seen.failure is None
+    assert revocation(seen).status is CertificateStatus.UNKNOWN
+    assert reason in (revocation(seen).reason or "")
+
+
+async def test_a_responder_that_is_gone_leaves_the_status_unknown(
+    root: Issued, believing: Door, tmp_path: Path
+) -> None:
+    leaf = issue("shop", root, names=[HOST], responder=f"http://{HOST}:{closed_port()}/")
+    async with Listener(tls=leaf.serving(tmp_path / "leaf.pem")) as target:
+        seen = await probed(believing, target.port)
+    assert seen.failure is None
+    assert "refused" in (revocation(seen).reason or "")
+
+
+async def test_without_its_issuer_no_answer_about_a_certificate_can_be_verified(root: Issued, tmp_path: Path) -> None:
+    leaf = issue("shop", root, names=[HOST], responder=f"http://{HOST}:{closed_port()}/")
+    async with Listener(tls=leaf.serving(tmp_path / "leaf.pem")) as target:
+        seen = await probed(loopback_door(), target.port, accept_any=True)
+    assert "issuer is not known" in (revocation(seen).reason or "")
+
+
+async def test_cancelled_while_a_responder_is_asked_closes_everything(
+    root: Issued, believing: Door, tmp_path: Path
+) -> None:
+    async with Listener() as responder:
+        leaf = issue("shop", root, names=[HOST], responder=f"http://{HOST}:{responder.port}/")
+        async with Listener(tls=leaf.serving(tmp_path / "leaf.pem")) as target:
+            task = asyncio.create_task(probed(believing, target.port))
+            await until(lambda: responder.received)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            await until(lambda: responder.open == 0 and target.open == 0)
