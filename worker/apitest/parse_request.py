@@ -7,7 +7,7 @@ that leads nowhere is not found out here: the prober reports that as a failed ru
 from __future__ import annotations
 
 from worker.apitest.reading import Node, quote
-from worker.apitest.request import DEFAULT_TIMEOUT, BasicAuth
+from worker.apitest.request import DEFAULT_TIMEOUT, BasicAuth, ClientCertificate
 from worker.secret import Secret
 
 
@@ -43,6 +43,30 @@ def read_switch(option: Node, member: Node) -> bool:
 def read_headers(node: Node) -> tuple[tuple[str, str], ...]:
     pairs = ((name, member.texts()) for name, member in node.members())
     return tuple((name, value) for name, value in pairs if value is not None)
+
+
+MAX_PEM = 32 * 1024
+"""Characters of a client certificate or of its key: a chain of ten, or a key of 16,384 bits twice over."""
+
+
+def read_client_certificate(request: Node) -> ClientCertificate | None:
+    """`certificate` and `certificateDomains`. Exports leave both contents out; then the run shows no certificate."""
+    node = request["certificate"].object()
+    chain, key = node["cert"].object()["content"], node["key"].object()["content"]
+    domains = tuple(filter(None, (item.text() for item in request["certificateDomains"].items())))
+    if not chain.value and not key.value:
+        if node.present and node.value:
+            node.ignores("without its contents, which exports leave out: no client certificate is shown")
+        return None
+    texts = _pem(chain), _pem(key)
+    return ClientCertificate(chain=texts[0], key=Secret(texts[1]), domains=domains)
+
+
+def _pem(node: Node) -> str:
+    text = node.text(required=True) or ""
+    if len(text) > MAX_PEM:
+        node.mistake(f"must have at most {MAX_PEM} characters, not {len(text)}")
+    return text
 
 
 def read_basic_auth(node: Node) -> BasicAuth | None:

@@ -18,6 +18,15 @@ class ProbeRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClientCertificate:
+    """*chain* and *key* are PEM, as the author wrote them. It is shown to *domains*; without any, to the test's own host."""
+
+    chain: str
+    key: Secret[str]
+    domains: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BasicAuth:
     """`Authorization: Basic`, sent to the origin it was written for and to no other."""
 

@@ -24,6 +24,7 @@ from worker.net.dial import dial
 from worker.net.dns.resolver import Resolver, consult
 from worker.net.dns.wire import DNSReply, Question
 from worker.net.failure import DoorError, door_error, of_handshake_error, unresolved
+from worker.net.identity import ClientIdentity
 from worker.net.recorder import Recorder
 from worker.net.stream import Stream
 from worker.net.tls import SecureStream
@@ -34,11 +35,12 @@ from worker.outcome.failure import FailureCode
 
 class TLSSettings(Struct, frozen=True, kw_only=True):
     """*server_name* is sent as SNI and looked for in the certificate; without *verify* anything is accepted, and
-    still timed.
+    still timed. *identity* is shown to a server that asks for a certificate.
     """
 
     server_name: str
     verify: bool = True
+    identity: ClientIdentity | None = None
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
@@ -68,12 +70,15 @@ class Door:
 
     async def open(self, endpoint: Endpoint, recorder: Recorder) -> Stream:
         """Connect to *endpoint*; the caller closes the stream. No phase is running afterwards, whatever happens."""
+        tls = endpoint.tls
         try:
             host = self._named(endpoint.host)
+            if tls is not None and tls.identity is not None:
+                self.trust.context(verify=tls.verify, identity=tls.identity)  # made, or refused, in nobody's time
             stream = await self._reach(host, endpoint.port, recorder)
             recorder.stop()
-            if endpoint.tls is not None:
-                return await self._secure(stream, endpoint.tls, recorder)
+            if tls is not None:
+                return await self._secure(stream, tls, recorder)
             return stream
         finally:
             recorder.stop()
@@ -118,7 +123,7 @@ class Door:
         recorder.start("ssl")
         name = tls.server_name.removesuffix(".")  # neither SNI (RFC 6066 §3) nor certificates have the last dot
         try:
-            secured = await self.trust.secure(stream, name, verify=tls.verify, recorder=recorder)
+            secured = await self.trust.secure(stream, name, verify=tls.verify, recorder=recorder, identity=tls.identity)
         except OSError as error:
             raise DoorError(of_handshake_error(error, name)) from error
         recorder.handshake = agreed(secured)

@@ -11,7 +11,6 @@ import ssl
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import lru_cache
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
@@ -20,6 +19,7 @@ from msgspec import Struct
 from worker.net.certificate_name import compare, is_left_to_us
 from worker.net.door import Door, Endpoint
 from worker.net.failure import of_handshake_error
+from worker.net.identity import ClientIdentity, show
 from worker.net.recorder import Recorder
 from worker.net.stream import Stream
 from worker.net.tls import SecureStream
@@ -41,6 +41,15 @@ _DER: Final = 2
 """`_ssl.ENCODING_DER`."""
 
 
+class Aim(Struct, frozen=True, kw_only=True):
+    """The server to look at. *server_name* is sent and looked for in the certificate, *identity* shown where it asks for one."""
+
+    host: str
+    port: int
+    server_name: str
+    identity: ClientIdentity | None = None
+
+
 class Inspection(Struct, frozen=True, kw_only=True):
     """*presented* holds the certificates in DER, the target's own first; *verified* the chain from there to its anchor.
 
@@ -56,36 +65,35 @@ class Inspection(Struct, frozen=True, kw_only=True):
     failure: Failure | None = None
 
 
-async def inspect(door: Door, endpoint: Endpoint, server_name: str, recorder: Recorder) -> Inspection:
-    """Connect to *endpoint* and shake hands, believing the worker's authorities; phases `dns`, `tcp`, `handshake`.
+async def inspect(door: Door, aim: Aim, recorder: Recorder) -> Inspection:
+    """Connect and shake hands, believing the worker's authorities; phases `dns`, `tcp`, `handshake`.
 
-    Raises DoorError for what happens before the handshake and for a name that no server can have.
+    Raises DoorError for what happens before the handshake, and for a name or an identity that cannot be used.
     """
-    stream = await door.open(endpoint, recorder)
+    context = _verifying(door.trust, aim.identity)
+    stream = await door.open(Endpoint(host=aim.host, port=aim.port), recorder)
     try:
         recorder.start("handshake")
-        return await _look(stream, _verifying(door.trust), server_name, recorder, door)
+        return await _look(stream, context, aim, recorder, door)
     finally:
         recorder.stop()
 
 
-async def inspect_again(
-    door: Door, endpoint: Endpoint, server_name: str, first: Recorder, context: ssl.SSLContext
-) -> Inspection:
-    """Shake hands with the same address once more, believing what *context* does. Raises DoorError."""
-    stream = await door.open_again(endpoint, first)
-    return await _look(stream, context, server_name, first.detached(), door)
+async def inspect_again(door: Door, aim: Aim, first: Recorder, context: ssl.SSLContext) -> Inspection:
+    """Shake hands with the address that *first* reached once more, believing what *context* does. Raises DoorError."""
+    if aim.identity is not None:
+        show(aim.identity, context)
+    stream = await door.open_again(Endpoint(host=aim.host, port=aim.port), first)
+    return await _look(stream, context, aim, first.detached(), door)
 
 
-async def lowest_version(
-    door: Door, endpoint: Endpoint, server_name: str, first: Recorder, agreed_protocol: str
-) -> str:
+async def lowest_version(door: Door, aim: Aim, first: Recorder, agreed_protocol: str) -> str:
     """The lowest TLS version that the target accepts, by handshakes that offer one version each. Raises DoorError."""
     for version in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1, ssl.TLSVersion.TLSv1_2):
         context = accepting_anything(version)
         try:
             async with first.limit(min(TRY_SECONDS, max(0.0, first.remaining()))):
-                seen = await inspect_again(door, endpoint, server_name, first, context)
+                seen = await inspect_again(door, aim, first, context)
         except TimeoutError:
             continue
         if seen.handshake is not None:
@@ -122,12 +130,15 @@ def completed_by(trust: TrustStore, intermediates: Sequence[bytes]) -> ssl.SSLCo
     return context
 
 
-@lru_cache(maxsize=1)
-def _verifying(trust: TrustStore) -> ssl.SSLContext:
-    """Kept: a process has one trust store, and reading the authorities takes longer than a handshake."""
-    context = _inspecting()
-    trust.believe(context)
-    return context
+def _verifying(trust: TrustStore, identity: ClientIdentity | None) -> ssl.SSLContext:
+    def make() -> ssl.SSLContext:
+        context = _inspecting()
+        if identity is not None:
+            show(identity, context)
+        trust.believe(context)
+        return context
+
+    return trust.kept(("inspection", None if identity is None else identity.digest()), make)
 
 
 def _inspecting() -> ssl.SSLContext:
@@ -153,17 +164,15 @@ def _heard(session: Any, direction: str, _version: int, _record: int, message: i
         _messages[session] = data
 
 
-async def _look(
-    stream: Stream, context: ssl.SSLContext, server_name: str, recorder: Recorder, door: Door
-) -> Inspection:
+async def _look(stream: Stream, context: ssl.SSLContext, aim: Aim, recorder: Recorder, door: Door) -> Inspection:
     """Shake hands over *stream* and close it. Nothing is sent after the handshake."""
-    name = server_name.removesuffix(".")
+    name = aim.server_name.removesuffix(".")
     verify = context.verify_mode is ssl.CERT_REQUIRED
     compared_here = verify and is_left_to_us(name)
     context.check_hostname = verify and not compared_here
     secured: SecureStream | None = None
     try:
-        secured = SecureStream(stream, context, name)
+        secured = SecureStream(stream, context, name, costly=aim.identity is not None)
         await secured.shake_hands(recorder, door.trust.aside)
         if compared_here:
             compare(secured.session.getpeercert() or {}, name)

@@ -29,17 +29,21 @@ _SHOWN = 80
 
 
 class SecureStream:
-    """The client's side of TLS, once `shake_hands` has returned. Raises DoorError for a *server_name* that is none."""
+    """The client's side of TLS, once `shake_hands` has returned. Raises DoorError for a *server_name* that is none.
+
+    *costly*: the handshake computes with a key that a test chose.
+    """
 
     __slots__ = ("_broken", "_flight", "_incoming", "_outgoing", "_put_back", "_replied", "_stream", "session")
 
-    def __init__(self, stream: Stream, context: ssl.SSLContext, server_name: str) -> None:
+    def __init__(self, stream: Stream, context: ssl.SSLContext, server_name: str, *, costly: bool = False) -> None:
         self._stream = stream
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._put_back = b""
         self._replied = 0
         self._broken: ssl.SSLError | None = None
         self._flight = ServerFlight()
+        self._flight.costly = costly
         self.session = self._session(context, server_name)
 
     def _session(self, context: ssl.SSLContext, server_name: str) -> ssl.SSLObject:

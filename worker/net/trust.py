@@ -7,11 +7,13 @@ handshake is a full one and its time means the same in each run.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable
+from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
+from typing import Final
 
 from worker.net.aside import Aside
 from worker.net.certificate_name import compare, is_left_to_us
+from worker.net.identity import ClientIdentity, show
 from worker.net.recorder import Recorder
 from worker.net.stream import Stream
 from worker.net.tls import SecureStream
@@ -27,6 +29,11 @@ _ANY_CIPHERS = "DEFAULT:@SECLEVEL=0"
 
 _ALPN = ("http/1.1",)
 
+MOST_KEPT: Final = 16
+"""Contexts for single tests that are kept: each holds all authorities, a megabyte of them, which take longer to read than a
+handshake does.
+"""
+
 
 class TrustStore:
     """*ca_files* are PEM files. Raises OSError or ssl.SSLError, naming nothing: the caller knows the option."""
@@ -34,6 +41,7 @@ class TrustStore:
     def __init__(self, ca_files: Iterable[Path] = ()) -> None:
         self.aside = Aside()
         self._ca_files = tuple(ca_files)
+        self._kept: dict[Hashable, ssl.SSLContext] = {}
         self._verifying = _context(ssl.TLSVersion.TLSv1_2, _CIPHERS)
         self.believe(self._verifying)
         self._verifying.set_alpn_protocols(_ALPN)
@@ -45,16 +53,47 @@ class TrustStore:
         """Load the authorities into *context*; that takes some 20 ms."""
         _believe(context, self._ca_files)
 
-    def context(self, *, verify: bool) -> ssl.SSLContext:
-        return self._verifying if verify else self._trusting
+    def context(self, *, verify: bool, identity: ClientIdentity | None = None) -> ssl.SSLContext:
+        """Raises DoorError for an *identity* that cannot be shown."""
+        if identity is None:
+            return self._verifying if verify else self._trusting
+        return self.kept(("target", verify, identity.digest()), lambda: self._identified(identity, verify=verify))
 
-    async def secure(self, stream: Stream, server_name: str, *, verify: bool, recorder: Recorder) -> SecureStream:
-        """Shake hands over *stream*. Raises OSError and DoorError; then, and when cancelled, the stream is closed."""
+    def kept(self, key: Hashable, make: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        """The context that *make* made when *key* was last asked for, or a new one; few are kept."""
+        context = self._kept.pop(key, None) or make()
+        self._kept[key] = context
+        if len(self._kept) > MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
+        return context
+
+    def _identified(self, identity: ClientIdentity, *, verify: bool) -> ssl.SSLContext:
+        context = _context(ssl.TLSVersion.TLSv1_2, _CIPHERS) if verify else tolerant_context()
+        show(identity, context)
+        if verify:
+            self.believe(context)
+        else:
+            accept_any_certificate(context)
+        context.set_alpn_protocols(_ALPN)
+        return context
+
+    async def secure(
+        self,
+        stream: Stream,
+        server_name: str,
+        *,
+        verify: bool,
+        recorder: Recorder,
+        identity: ClientIdentity | None = None,
+    ) -> SecureStream:
+        """Shake hands over *stream*, showing *identity* if asked to. Raises OSError and DoorError; then, and when cancelled, the
+        stream is closed.
+        """
         compared_here = verify and is_left_to_us(server_name)
-        context = self.context(verify=verify)
-        context.check_hostname = verify and not compared_here  # read once, when a session begins
         try:
-            secured = SecureStream(stream, context, server_name)
+            context = self.context(verify=verify, identity=identity)
+            context.check_hostname = verify and not compared_here  # read once, when a session begins
+            secured = SecureStream(stream, context, server_name, costly=identity is not None)
             await secured.shake_hands(recorder, self.aside)
             if compared_here:
                 compare(secured.session.getpeercert() or {}, server_name)

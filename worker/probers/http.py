@@ -12,6 +12,7 @@ from worker.net.http.client import Client, Transfer
 from worker.net.http.cookies import Cookies
 from worker.net.http.credentials import BasicCredentials
 from worker.net.http.request import Request
+from worker.net.identity import ClientIdentity
 from worker.probers.limits import ProbeLimits
 
 DEFAULT_HEADERS = (
@@ -40,6 +41,7 @@ async def probe(
 
 
 def _asked(request: HTTPRequest) -> Request:
+    certificate = request.client_certificate
     return Request(
         url=request.url,
         method=request.method,
@@ -50,6 +52,8 @@ def _asked(request: HTTPRequest) -> Request:
         credentials=None if request.basic_auth is None else _credentials(request.basic_auth),
         follow_redirects=request.follow_redirects,
         verify=not request.allow_insecure,
+        identity=None if certificate is None else ClientIdentity(chain=certificate.chain, key=certificate.key),
+        identity_domains=() if certificate is None else certificate.domains,
     )
 
 

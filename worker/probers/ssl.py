@@ -16,9 +16,11 @@ from worker.apitest.observation import Observation
 from worker.apitest.protocols.ssl import SSLRequest, SSLResponse
 from worker.clock import Clock
 from worker.net.deadline import Deadline
-from worker.net.door import Door, Endpoint
+from worker.net.door import Door
 from worker.net.failure import DoorError, out_of_time, still_waiting
+from worker.net.identity import ClientIdentity
 from worker.net.inspection import (
+    Aim,
     Inspection,
     accepting_anything,
     believing,
@@ -64,6 +66,16 @@ async def probe(request: SSLRequest, door: Door, clock: Clock, _limits: ProbeLim
     )
 
 
+def _aim(request: SSLRequest) -> Aim:
+    shown = request.client_certificate
+    return Aim(
+        host=request.host,
+        port=request.port,
+        server_name=request.server_name,
+        identity=None if shown is None else ClientIdentity(chain=shown.chain, key=shown.key),
+    )
+
+
 class _Look:
     """One run, as far as it has come."""
 
@@ -71,7 +83,7 @@ class _Look:
         self._request = request
         self._door = door
         self._clock = clock
-        self._where = (door, Endpoint(host=request.host, port=request.port), request.server_name, recorder)
+        self._where = (door, _aim(request), recorder)
         self._waiting_for: str | None = None
         self._fetched: tuple[bytes, ...] = ()
         self.recorder = recorder

@@ -13,8 +13,7 @@ from tests.integration.net.way import recorder
 from tests.support.certificates import issue
 from tests.support.servers.door import loopback_door
 from tests.support.servers.tcp import Listener
-from worker.net.door import Endpoint
-from worker.net.inspection import MAX_CERTIFICATE_BYTES, certificates_of, inspect
+from worker.net.inspection import MAX_CERTIFICATE_BYTES, Aim, certificates_of, inspect
 
 HOST = "127.0.0.1"
 
@@ -31,7 +30,7 @@ async def test_the_whole_chain_is_kept_whether_or_not_it_is_believed(
     context.minimum_version = context.maximum_version = version
     door = loopback_door(ca_files=[root.write(tmp_path / "root.pem")] if believed else ())
     async with Listener(tls=context) as target:
-        seen = await inspect(door, Endpoint(host=HOST, port=target.port), HOST, recorder())
+        seen = await inspect(door, Aim(host=HOST, port=target.port, server_name=HOST), recorder())
     assert (seen.presented, seen.count) == ((leaf.der, middle.der), 2)
     assert seen.verified == ((leaf.der, middle.der, root.der) if believed else ())
     assert (seen.fault is None, seen.failure is None, seen.handshake is not None) == (believed, believed, believed)
@@ -41,7 +40,7 @@ async def test_a_certificate_above_the_bound_is_counted_and_not_kept(tmp_path: P
     large = issue("shop", names=[HOST, *(f"host-{number:05}.shop.example" for number in range(1400))])
     assert len(large.der) > MAX_CERTIFICATE_BYTES
     async with Listener(tls=large.serving(tmp_path / "large.pem")) as target:
-        seen = await inspect(loopback_door(), Endpoint(host=HOST, port=target.port), HOST, recorder())
+        seen = await inspect(loopback_door(), Aim(host=HOST, port=target.port, server_name=HOST), recorder())
     assert (seen.presented, seen.count) == ((b"",), 1)
 
 

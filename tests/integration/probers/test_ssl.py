@@ -35,7 +35,7 @@ HOST = "127.0.0.1"
 PROTOCOLS = {"-tls1": "TLSv1", "-tls1_1": "TLSv1.1", "-tls1_2": "TLSv1.2", "-tls1_3": "TLSv1.3"}
 
 
-async def probed(door: Door, port: int, *, seconds: float = 20.0, name: str = HOST, **asked: bool) -> Observation:
+async def probed(door: Door, port: int, *, seconds: float = 20.0, name: str = HOST, **asked: Any) -> Observation:
     request = SSLRequest(host=HOST, port=port, server_name=name, timeout=seconds, **asked)
     observation = await prober.probe(request, door, SystemClock(), LIMITS)
     await turns()

@@ -447,10 +447,6 @@ def test_mistakes_have_an_end_and_repeat_no_more_of_a_value_than_helps() -> None
             definition(basicAuth={"type": "digest", "username": "u", "password": "p"}),
             "config.request.basicAuth: the authentication 'digest' is not there yet",
         ),
-        (
-            definition(certificate={"cert": {"content": "x"}}),
-            "config.request.certificate: client certificates are not there yet",
-        ),
         (definition(proxy={"url": "http://p"}), "config.request.proxy: a proxy of the test's own is not there yet"),
         (definition(files=[{"name": "a"}]), "config.request.files: file uploads are not there yet"),
         (definition(form={"a": "b"}), "config.request.form: multipart forms are not there yet"),

@@ -15,11 +15,17 @@ from worker.apitest.assertion import (
 )
 from worker.apitest.observation import ProbeResponse
 from worker.apitest.parse_body import BODY_OPERATORS, HASH_OPERATORS
-from worker.apitest.parse_request import read_basic_auth, read_headers, read_switch, read_timeout
+from worker.apitest.parse_request import (
+    read_basic_auth,
+    read_client_certificate,
+    read_headers,
+    read_switch,
+    read_timeout,
+)
 from worker.apitest.parse_target import read_scalar
 from worker.apitest.protocols.protocol import RESPONSE_TIME, AssertionType, Protocol
 from worker.apitest.reading import Node, quote
-from worker.apitest.request import BasicAuth, ProbeRequest
+from worker.apitest.request import BasicAuth, ClientCertificate, ProbeRequest
 from worker.outcome.handshake import Handshake
 from worker.outcome.hop import Hop
 
@@ -51,6 +57,7 @@ class HTTPRequest(ProbeRequest):
     basic_auth: BasicAuth | None = None
     follow_redirects: bool = False
     allow_insecure: bool = False
+    client_certificate: ClientCertificate | None = None
 
 
 class HTTPResponse(ProbeResponse, frozen=True, kw_only=True):
@@ -82,6 +89,7 @@ def read_request(request: Node, options: Node, _assertions: Sequence[Assertion])
         basic_auth=read_basic_auth(request["basicAuth"].object()),
         follow_redirects=read_switch(options["follow_redirects"], request["follow_redirects"]),
         allow_insecure=read_switch(options["allow_insecure"], request["allow_insecure"]),
+        client_certificate=read_client_certificate(request),
         timeout=read_timeout(request["timeout"]),
     )
     return parsed if url and method else None
@@ -90,7 +98,6 @@ def read_request(request: Node, options: Node, _assertions: Sequence[Assertion])
 def _note_missing(request: Node, options: Node) -> None:
     """Members that a web request may have and that change what is sent, but that nothing here can send yet."""
     for member, what in (
-        ("certificate", "client certificates are not there yet"),
         ("proxy", "a proxy of the test's own is not there yet"),
         ("files", "file uploads are not there yet"),
         ("form", "multipart forms are not there yet"),

@@ -15,11 +15,11 @@ from worker.apitest.assertion import (
     Subject,
 )
 from worker.apitest.observation import ProbeResponse
-from worker.apitest.parse_request import read_port, read_switch, read_timeout
+from worker.apitest.parse_request import read_client_certificate, read_port, read_switch, read_timeout
 from worker.apitest.parse_target import read_scalar
 from worker.apitest.protocols.protocol import RESPONSE_TIME, AssertionType, Protocol
 from worker.apitest.reading import Node, perhaps, quote
-from worker.apitest.request import ProbeRequest
+from worker.apitest.request import ClientCertificate, ProbeRequest
 from worker.apitest.template import first_template
 from worker.outcome.certificate import CertificateFacts, CertificateFault
 from worker.outcome.handshake import Handshake
@@ -73,6 +73,7 @@ class SSLRequest(ProbeRequest):
     check_revocation: bool = False
     fetch_intermediates: bool = True
     lowest_version: bool = False
+    client_certificate: ClientCertificate | None = None
 
 
 class SSLResponse(ProbeResponse, frozen=True, kw_only=True):
@@ -111,6 +112,7 @@ def read_request(request: Node, options: Node, assertions: Sequence[Assertion]) 
         lowest_version=any(
             isinstance(each, Comparison) and each.subject is Subject.MIN_TLS_VERSION for each in assertions
         ),
+        client_certificate=read_client_certificate(request),
         timeout=read_timeout(request["timeout"]),
     )
 

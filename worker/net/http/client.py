@@ -18,9 +18,10 @@ from worker.net.http.error import HTTPError
 from worker.net.http.exchange import Exchange
 from worker.net.http.fields import Fields, first_value
 from worker.net.http.redirect import MAX_REDIRECTS, is_redirect, next_hop
-from worker.net.http.request import Outgoing, Request, encode, prepare, tls_name
+from worker.net.http.request import Outgoing, Request, encode, identity_for, prepare, tls_name
 from worker.net.http.response import HTTPLimits, Response
-from worker.net.http.url import resolve, shown
+from worker.net.http.url import Target, resolve, shown
+from worker.net.identity import ClientIdentity
 from worker.net.recorder import Recorder
 from worker.outcome.failure import Failure, FailureCode
 from worker.outcome.handshake import Handshake
@@ -94,9 +95,12 @@ class _Chain:
         self._resolution: Resolution | None = None
         self._handshake: Handshake | None = None
         self._exchange: Exchange | None = None
+        self._own: Target | None = None
+        """The target of the request itself."""
 
     async def follow(self, outgoing: Outgoing) -> Transfer:
         """Exchange after exchange until one is the last."""
+        self._own = outgoing.target
         while True:
             response = await self._hop(outgoing)
             if self._shares_cookies:
@@ -147,7 +151,9 @@ class _Chain:
         target = outgoing.target
         tls = None
         if target.secure:
-            tls = TLSSettings(server_name=tls_name(outgoing), verify=self._request.verify)
+            tls = TLSSettings(
+                server_name=tls_name(outgoing), verify=self._request.verify, identity=self._identity(target)
+            )
         endpoint = Endpoint(host=target.host, port=target.port, tls=tls)
         stream = await client.door.open(endpoint, recorder)
         try:
@@ -169,6 +175,10 @@ class _Chain:
             )
         )
         return outcome
+
+    def _identity(self, target: Target) -> ClientIdentity | None:
+        """The client certificate for *target*."""
+        return None if self._own is None else identity_for(target.host, self._request, self._own)
 
     def _completed(self, response: Response, failure: Failure | None) -> Transfer:
         hops = tuple(self._hops)

@@ -11,10 +11,12 @@ import re
 
 from msgspec import Struct
 
+from worker.net.certificate_name import covers
 from worker.net.http.credentials import BasicCredentials
 from worker.net.http.error import HTTPError
 from worker.net.http.fields import OWS, Fields, first_value
 from worker.net.http.url import Target, parse, shown
+from worker.net.identity import ClientIdentity
 from worker.outcome.failure import FailureCode
 
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -44,6 +46,9 @@ class Request(Struct, frozen=True, kw_only=True):
     """They win over those in *url*."""
     follow_redirects: bool = False
     verify: bool = True
+    identity: ClientIdentity | None = None
+    """Shown to those of *identity_domains*; without any, to the host of *url*."""
+    identity_domains: tuple[str, ...] = ()
 
 
 class Outgoing(Struct, frozen=True, kw_only=True):
@@ -107,6 +112,14 @@ def tls_name(outgoing: Outgoing) -> str:
     written = first_value(outgoing.headers, "host")
     name = None if written is None else _HOST_NAME.fullmatch(written.strip(OWS))
     return outgoing.target.host if name is None else name.group(1).lower()
+
+
+def identity_for(host: str, request: Request, own: Target) -> ClientIdentity | None:
+    """The identity that *host* gets to see: a redirect must not carry it to somebody else. *own* is the target of *request*."""
+    if request.identity is None:
+        return None
+    domains = request.identity_domains or (own.host,)
+    return request.identity if any(covers(domain, host) for domain in domains) else None
 
 
 def _framing(outgoing: Outgoing) -> list[tuple[str, str]]:
