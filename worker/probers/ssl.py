@@ -15,6 +15,8 @@ from msgspec.structs import replace
 from worker.apitest.observation import Observation
 from worker.apitest.protocols.ssl import SSLRequest, SSLResponse
 from worker.clock import Clock
+from worker.egress.hosts import parse_host
+from worker.errors import HostError
 from worker.net.deadline import Deadline
 from worker.net.door import Door
 from worker.net.failure import DoorError, out_of_time, still_waiting
@@ -30,13 +32,14 @@ from worker.net.inspection import (
     lowest_version,
 )
 from worker.net.recorder import Recorder
+from worker.net.stapling import stapled_answer
 from worker.outcome.failure import Failure, FailureCode
 from worker.outcome.revocation import CertificateStatus, Revocation
 from worker.probers.certificates.authority import Fetcher, missing_issuers
 from worker.probers.certificates.facts import facts_of
 from worker.probers.certificates.issuers import issuer_among, read_certificate
 from worker.probers.certificates.ocsp import unknown
-from worker.probers.certificates.revocation import asked_status
+from worker.probers.certificates.revocation import asked_status, stapled_status
 from worker.probers.limits import ProbeLimits
 
 _UNKNOWN_ISSUER: Final = frozenset({2, 18, 19, 20, 21, 27})
@@ -71,9 +74,17 @@ def _aim(request: SSLRequest) -> Aim:
     return Aim(
         host=request.host,
         port=request.port,
-        server_name=request.server_name,
+        server_name=_canonical(request.server_name),
         identity=None if shown is None else ClientIdentity(chain=shown.chain, key=shown.key),
     )
+
+
+def _canonical(name: str) -> str:
+    """The name as it goes over the wire, for international ones and for numbers; the handshake refuses what is none."""
+    try:
+        return str(parse_host(name))
+    except HostError:
+        return name
 
 
 class _Look:
@@ -166,6 +177,11 @@ class _Look:
         issuer = issuer_among(certificate, (*seen.verified[1:], *first.presented[1:], *self._fetched))
         if issuer is None:
             return unknown("the certificate's issuer is not known, so that no answer about it can be verified")
+        stapled = await stapled_answer(*self._where)
+        if stapled is not None:
+            status = stapled_status(stapled, certificate, issuer, self._clock)
+            if status.status is not CertificateStatus.UNKNOWN:
+                return status
         return await asked_status(certificate, issuer, self._fetcher(), self._clock)
 
     def _revoked(self, revocation: Revocation) -> Failure | None:

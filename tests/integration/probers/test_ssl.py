@@ -76,6 +76,26 @@ async def test_a_believed_certificate_is_told_with_what_was_agreed(door: Door, s
     assert "DNS:vhost.example" in told.chain[0].alternative_names
 
 
+@pytest.mark.parametrize(
+    ("name", "sent"), [("größe.test", "xn--gre-6ka8i.test"), ("Shop.TEST.", "shop.test"), ("127.1", None)]
+)
+async def test_a_name_is_sent_as_the_wire_has_it(name: str, sent: str | None, tmp_path: Path) -> None:
+    own = issue("shop", names=[sent or HOST])
+    async with Listener(tls=own.serving(tmp_path / "own.pem")) as target:
+        seen = await probed(loopback_door(), target.port, name=name, accept_self_signed=True)
+        assert set(target.server_names) == {sent}
+    assert seen.failure is None
+
+
+@pytest.mark.parametrize("name", ["a..b", "", "a" * 64 + ".test", "a b"])
+async def test_what_cannot_be_a_name_is_an_invalid_request(name: str, door: Door, server_tls: ssl.SSLContext) -> None:
+    async with Listener(tls=server_tls) as target:
+        seen = await probed(door, target.port, name=name)
+        await until(lambda: target.open == 0)
+    assert seen.failure is not None
+    assert seen.failure.code in (FailureCode.INVALID_REQUEST, FailureCode.SSL)
+
+
 @pytest.mark.parametrize("option", PROTOCOLS)
 async def test_every_version_of_tls_is_spoken_and_its_facts_are_openssls(
     option: str, door: Door, authority: trustme.CA, tmp_path: Path

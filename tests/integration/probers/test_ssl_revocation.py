@@ -15,7 +15,7 @@ from tests.support.servers.closing import turns
 from tests.support.servers.door import loopback_door
 from tests.support.servers.hostile_http import CHUNKED, endless, hostile, silent
 from tests.support.servers.http import Conversation, Seen, reply, serving
-from tests.support.servers.openssl import ocsp_responder
+from tests.support.servers.openssl import ocsp_responder, tls_server
 from tests.support.servers.tcp import Listener, closed_port
 from tests.support.waiting import until
 from worker.apitest.observation import Observation
@@ -200,3 +200,48 @@ async def test_cancelled_while_a_responder_is_asked_closes_everything(
             with pytest.raises(asyncio.CancelledError):
                 await task
             await until(lambda: responder.open == 0 and target.open == 0)
+
+
+@pytest.mark.parametrize("options", [("-tls1_2",), ()])
+@pytest.mark.parametrize("revoked", [False, True])
+async def test_an_answer_that_the_server_staples_comes_before_all_others(
+    options: tuple[str, ...], revoked: bool, root: Issued, believing: Door, tmp_path: Path
+) -> None:
+    async with serving(reply(b"")) as responder:
+        leaf = issue("shop", root, names=[HOST], responder=responder.url())
+        status = ocsp.OCSPCertStatus.REVOKED if revoked else ocsp.OCSPCertStatus.GOOD
+        (tmp_path / "staple.der").write_bytes(answer(leaf, root, status=status))
+        server = leaf.write(tmp_path / "leaf.pem")
+        async with tls_server(server, "-status_file", str(tmp_path / "staple.der"), *options) as port:
+            seen = await probed(believing, port)
+        assert responder.seen == []
+    found = revocation(seen)
+    assert found.source is StatusSource.STAPLED
+    assert found.status is (CertificateStatus.REVOKED if revoked else CertificateStatus.GOOD)
+    assert (seen.failure is not None and seen.failure.code is FailureCode.OCSP) is revoked
+    assert [name for name, _ in seen.timings.tenths] == ["tcp", "handshake"]
+
+
+async def test_a_stapled_answer_that_does_not_count_is_asked_for_elsewhere(
+    root: Issued, believing: Door, tmp_path: Path
+) -> None:
+    made: list[bytes] = []
+    async with serving(lambda _: reply(made[0])) as responder:
+        leaf = issue("shop", root, names=[HOST], responder=responder.url())
+        made.append(answer(leaf, root))
+        (tmp_path / "staple.der").write_bytes(answer(leaf, issue("Root", ca=True)))
+        server = leaf.write(tmp_path / "leaf.pem")
+        async with tls_server(server, "-status_file", str(tmp_path / "staple.der")) as port:
+            seen = await probed(believing, port)
+    assert (revocation(seen).status, revocation(seen).source) == (CertificateStatus.GOOD, StatusSource.RESPONDER)
+
+
+@pytest.mark.parametrize("option", ["-tls1_2", "-tls1_3"])
+async def test_a_server_without_a_stapled_answer_has_none(
+    option: str, root: Issued, believing: Door, tmp_path: Path
+) -> None:
+    leaf = issue("shop", root, names=[HOST])
+    async with tls_server(leaf.write(tmp_path / "leaf.pem"), option) as port:
+        seen = await probed(believing, port)
+    assert seen.failure is None
+    assert revocation(seen).reason == "the certificate names no OCSP responder"

@@ -1,4 +1,4 @@
-"""The status of a certificate, asked of the responders that it names. Unknown with its reason where none of them can tell."""
+"""The status of a certificate, by what came with it, or asked of the responders that it names."""
 
 from __future__ import annotations
 
@@ -17,10 +17,15 @@ NONCE_BYTES: Final = 16
 """RFC 9654 §2.1 has responders accept from 1 to 128, and the older ones take up to 32."""
 
 
+def stapled_status(answer: bytes, certificate: x509.Certificate, issuer: x509.Certificate, clock: Clock) -> Revocation:
+    """The status by the answer that a target sent with its certificate."""
+    return status_of(answer, certificate, issuer, now=clock.now().timestamp(), source=StatusSource.STAPLED)
+
+
 async def asked_status(
     certificate: x509.Certificate, issuer: x509.Certificate, fetcher: Fetcher, clock: Clock
 ) -> Revocation:
-    """Ask one responder after another until one can tell."""
+    """Ask one responder after another until one can tell; unknown with its reason where none can."""
     status = unknown("the certificate names no OCSP responder")
     for url in responders(certificate):
         status = await _asked(url, certificate, issuer, fetcher, clock)
