@@ -146,7 +146,7 @@ async def test_a_responder_that_never_ends_takes_half_of_the_tests_time_and_no_m
     async with hostile(conversation) as server:
         leaf = issue("shop", root, names=[HOST], responder=server.url())
         async with Listener(tls=leaf.serving(tmp_path / "leaf.pem")) as target:
-            seen = await probed(believing, target.port, seconds=1.5)
+            seen = await probed(believing, target.port, seconds=1.0)
     assert seen.failure is None
     assert revocation(seen).status is CertificateStatus.UNKNOWN
 
@@ -202,8 +202,7 @@ async def test_cancelled_while_a_responder_is_asked_closes_everything(
             await until(lambda: responder.open == 0 and target.open == 0)
 
 
-@pytest.mark.parametrize("options", [("-tls1_2",), ()])
-@pytest.mark.parametrize("revoked", [False, True])
+@pytest.mark.parametrize(("options", "revoked"), [(("-tls1_2",), False), ((), True)])
 async def test_an_answer_that_the_server_staples_comes_before_all_others(
     options: tuple[str, ...], revoked: bool, root: Issued, believing: Door, tmp_path: Path
 ) -> None:
