@@ -25,6 +25,7 @@ class Benchmark:
 
 ALL = (
     Benchmark("http_jobs", "CPU per whole HTTP job, beside the exporter", ("--rounds=1", "--seconds=3")),
+    Benchmark("tls_jobs", "CPU per whole SSL job, beside the exporter", ("--rounds=1", "--seconds=3")),
     Benchmark(
         "timing", "error of the first byte, beside the exporter", ("--rounds=1", "--seconds=3", "--rates", "100", "400")
     ),

@@ -32,12 +32,12 @@ _LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 
 @contextmanager
-def exporter() -> Iterator[tuple[int, int]]:
-    """A running exporter: its pid and its port."""
+def exporter(more: str = "") -> Iterator[tuple[int, int]]:
+    """A running exporter: its pid and its port. *more* are modules beside `http`."""
     need(PROGRAM, PROGRAM)
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "blackbox.yml")
-        config.write_text(MODULE)
+        config.write_text(MODULE + more)
         port = free_port()
         command = (PROGRAM, f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}", "--log.level=error")
         started = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, text=True)
@@ -58,10 +58,10 @@ class _Asker(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
 
-    async def ask(self, target: str) -> bytes:
+    async def ask(self, target: str, module: str) -> bytes:
         self._received = b""
         self._reply = asyncio.get_running_loop().create_future()
-        path = f"/probe?module=http&target={quote(target, safe='')}"
+        path = f"/probe?module={module}&target={quote(target, safe='')}"
         self._transport.write(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
         return await self._reply
 
@@ -82,16 +82,17 @@ class _Asker(asyncio.Protocol):
         return self._received.endswith(_END)
 
 
-async def drive(port: int, targets: Sequence[str], rate: float) -> list[bytes]:
-    """One probe of each of *targets*, *rate* begun each second; the replies of those that succeeded, in the order of *targets*,
-    empty for the others.
+async def drive(port: int, targets: Sequence[str], rate: float, *, module: str = "http") -> list[bytes]:
+    """One probe of each of *targets* by *module*, *rate* begun each second.
+
+    The replies of those that succeeded, in the order of *targets*, empty for the others.
     """
     idle: list[_Asker] = []
     loop = asyncio.get_running_loop()
 
     async def one(target: str) -> bytes:
         asker = idle.pop() if idle else (await loop.create_connection(_Asker, "127.0.0.1", port))[1]
-        reply = await asker.ask(target)
+        reply = await asker.ask(target, module)
         idle.append(asker)
         return reply if b"\nprobe_success 1" in reply else b""
 

@@ -8,6 +8,7 @@ could tell does not.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from msgspec.structs import replace
@@ -36,12 +37,14 @@ from worker.net.stapling import stapled_answer
 from worker.outcome.failure import Failure, FailureCode
 from worker.outcome.revocation import CertificateStatus, Revocation
 from worker.probers.certificates.authority import Fetcher, missing_issuers
-from worker.probers.certificates.facts import facts_of
+from worker.probers.certificates.facts import chain_facts
 from worker.probers.certificates.issuers import issuer_among, read_certificate
 from worker.probers.certificates.ocsp import unknown
 from worker.probers.certificates.revocation import asked_status, stapled_status
 from worker.probers.limits import ProbeLimits
 
+_IN_PLACE_BYTES: Final = 8 * 1024
+"""Of a chain that is read on the event loop: public ones have half of it. A large one is names, and reading those takes long."""
 _UNKNOWN_ISSUER: Final = frozenset({2, 18, 19, 20, 21, 27})
 """X509_V_ERR_*: an issuer that is not there or not believed, the certificate itself among them."""
 _INCOMPLETE: Final = frozenset({2, 20, 21})
@@ -104,7 +107,7 @@ class _Look:
         """Look as far as the test asks. Raises DoorError and TimeoutError."""
         request = self._request
         first = await inspect(*self._where)
-        self.response = response = self._seen(first)
+        self.response = response = await self._seen(first)
         if response is None:
             return first.failure
         seen = first if first.fault is None else await self._overruled(first) or first
@@ -131,14 +134,17 @@ class _Look:
             return out_of_time(self._request.timeout, self.recorder.latest)
         return still_waiting(self._request.timeout, self._waiting_for)
 
-    def _seen(self, inspection: Inspection) -> SSLResponse | None:
+    async def _seen(self, inspection: Inspection) -> SSLResponse | None:
         """None where the target showed nothing."""
-        if not inspection.presented and inspection.handshake is None:
+        presented = inspection.presented
+        if not presented and inspection.handshake is None:
             return None
-        facts = [facts_of(each) for each in inspection.presented]
-        described = facts and facts[0] is not None  # the first one is the target's own
+        if sum(map(len, presented)) <= _IN_PLACE_BYTES:
+            chain = chain_facts(presented)
+        else:
+            chain = await self._door.trust.aside.run(partial(chain_facts, presented), self.recorder)
         return SSLResponse(
-            chain=tuple(each for each in facts if each is not None) if described else (),
+            chain=chain,
             presented=inspection.count,
             checked_at=self._clock.now().timestamp(),
         )

@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import trustme
-from msgspec.structs import replace
 
 from tests.support.certificates import DAY, Issued, issue
 from tests.support.descriptors import open_descriptors
+from tests.support.servers import dns
 from tests.support.servers.closing import turns
+from tests.support.servers.dns import DNSServer
 from tests.support.servers.door import loopback_door
 from tests.support.servers.http import reply, serving
 from tests.support.servers.openssl import self_signed, tls_server
+from tests.support.servers.proxy import HTTPProxy
 from tests.support.servers.tcp import Listener, closed_port
 from tests.support.waiting import until
 from worker.apitest.observation import Observation
 from worker.apitest.protocols.ssl import SSLRequest, SSLResponse
 from worker.clock import SystemClock
+from worker.egress.proxy import Proxy
 from worker.net.door import Door
 from worker.net.http.response import HTTPLimits
 from worker.outcome.failure import FailureCode
-from worker.outcome.handshake import Handshake
 from worker.probers import ssl as prober
 from worker.probers.limits import ProbeLimits
+from worker.secret import Secret
 
 LIMITS = ProbeLimits(http=HTTPLimits(max_body_bytes=1))
 HOST = "127.0.0.1"
@@ -311,6 +315,33 @@ async def test_a_server_that_does_not_speak_tls_is_told(door: Door) -> None:
     assert (seen.failure.code, seen.response) == (FailureCode.SSL, None)
 
 
+@pytest.mark.parametrize("hands_over_names", [False, True])
+async def test_further_handshakes_go_through_the_operators_proxy_too(hands_over_names: bool, tmp_path: Path) -> None:
+    own = issue("shop", names=["shop.test"])
+    zone = dns.zone({"shop.test": {"A": [HOST]}})
+    async with (
+        HTTPProxy(names={"shop.test": HOST}) as proxy,
+        Listener(tls=own.serving(tmp_path / "own.pem")) as target,
+        DNSServer(zone) as names,
+    ):
+        through = replace(Proxy.parse(Secret(f"http://{HOST}:{proxy.port}")), hands_over_names=hands_over_names)
+        request = SSLRequest(
+            host="shop.test",
+            port=target.port,
+            server_name="shop.test",
+            accept_self_signed=True,
+            lowest_version=True,
+        )
+        door = loopback_door(names.address, proxy=through)
+        seen = await prober.probe(request, door, SystemClock(), LIMITS)
+        asked = "shop.test" if hands_over_names else HOST
+        assert [head.split()[1] for head in proxy.heads] == [f"{asked}:{target.port}"] * 5
+        assert len(names.asked) == (0 if hands_over_names else 1)
+    assert seen.failure is None
+    assert response(seen).lowest_version == "TLSv1.2"
+    assert seen.timings.tenths[-1][0] == "handshake"
+
+
 async def test_cancelled_anywhere_leaves_nothing_open(tmp_path: Path) -> None:
     own = issue("shop", names=[HOST])
     async with Listener() as silent, Listener(tls=own.serving(tmp_path / "own.pem")) as target:
@@ -326,9 +357,8 @@ async def test_cancelled_anywhere_leaves_nothing_open(tmp_path: Path) -> None:
         assert open_descriptors() <= before
 
 
-async def test_an_ordinary_observation_says_when_it_was_made(door: Door, server_tls: ssl.SSLContext) -> None:
+async def test_an_observation_says_when_it_was_made(door: Door, server_tls: ssl.SSLContext) -> None:
     before = SystemClock().now().timestamp()
     async with Listener(tls=server_tls) as target:
         told = response(await probed(door, target.port))
     assert before <= told.checked_at <= SystemClock().now().timestamp()
-    assert replace(told, handshake=Handshake(protocol="TLSv1", cipher="x")).handshake != told.handshake

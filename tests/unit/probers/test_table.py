@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -80,6 +82,14 @@ def test_it_has_one_prober_of_the_one_signature(protocol: Protocol) -> None:
 def test_nothing_has_a_row_that_is_not_a_protocol() -> None:
     assert [row.protocol for row in CHECKS] == list(PROTOCOLS.values())
     assert [row.request for row in PROBERS] == [protocol.request for protocol in PROTOCOLS.values()]
+
+
+def test_a_worker_that_sees_no_ssl_test_imports_nothing_for_it() -> None:
+    costly = {"worker.probers.ssl", "worker.probers.certificates", "worker.net.inspection", "worker.net.stapling"}
+    code = "import sys; from worker.work import runner, tests; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert "worker.probers.http" in done.stdout.split()
+    assert costly & set(done.stdout.split()) == set()
 
 
 @each_protocol

@@ -25,6 +25,7 @@ from worker.probers.certificates.issuers import (
     issuer_among,
     issuer_places,
     read_certificate,
+    read_issuer,
 )
 
 MAX_ANSWER_BYTES: Final = 64 * 1024
@@ -85,7 +86,8 @@ async def missing_issuers(presented: Sequence[bytes], fetcher: Fetcher) -> tuple
 
 def _end_of(presented: Sequence[bytes]) -> x509.Certificate | None:
     """The end of the chain that begins with the first certificate, by names, in whatever order the others came."""
-    last, *rest = [read_certificate(each) for each in presented] or [None]
+    last = read_certificate(presented[0]) if presented else None
+    rest = [read_issuer(each) for each in presented[1:]]
     for _ in range(len(rest)):
         above = next((each for each in rest if each is not None and last is not None and is_named_by(last, each)), None)
         if above is None or above == last:
@@ -105,7 +107,7 @@ async def _issuer_of(certificate: x509.Certificate, fetcher: Fetcher) -> x509.Ce
 
 def _certificates_in(body: bytes) -> list[bytes]:
     """One certificate in DER, as RFC 5280 §4.2.2.1 has it, or a certs-only CMS message; PEM where a server is mistaken."""
-    if read_certificate(body) is not None:
+    if read_issuer(body) is not None:
         return [body]
     for read in (pkcs7.load_der_pkcs7_certificates, x509.load_pem_x509_certificates):
         try:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from ipaddress import IPv6Address
 from typing import Final
 
@@ -24,6 +25,10 @@ MAX_NAMES: Final = 100
 MAX_ATTRIBUTES: Final = 20
 """Attributes of a subject or issuer; real ones have up to ten."""
 MAX_USAGES: Final = 20
+KEPT: Final = 128
+"""Certificates whose facts are kept: a location's targets show the same ones again each period. A dozen KiB each, at most a
+hundred with the largest ones.
+"""
 MAX_VALUE: Final = 500
 """Characters of one name or attribute: twice a DNS name."""
 MAX_MODULUS_BITS: Final = 16_384
@@ -43,12 +48,17 @@ _SHORT_NAMES: Final = {
 """As OpenSSL and Node print them; others are their object identifiers."""
 
 
+def chain_facts(presented: Sequence[bytes]) -> tuple[CertificateFacts, ...]:
+    """The facts of a chain, without those that cannot be read; nothing where the first one, the target's own, cannot."""
+    facts = [facts_of(each) for each in presented]
+    return tuple(each for each in facts if each is not None) if facts and facts[0] is not None else ()
+
+
+@lru_cache(maxsize=KEPT)
 def facts_of(der: bytes) -> CertificateFacts | None:
     """Read *der*; None where it is not a certificate that can be read."""
     try:
-        with warnings.catch_warnings(
-            action="ignore"
-        ):  # of odd serial numbers and parameters: nobody here can mend them
+        with warnings.catch_warnings(action="ignore"):  # nobody here can mend odd serial numbers and parameters
             return _read(x509.load_der_x509_certificate(der), der)
     except CANNOT_BE_READ:
         return None

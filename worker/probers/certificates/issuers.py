@@ -19,6 +19,12 @@ from cryptography.x509.oid import AuthorityInformationAccessOID as Method
 
 MAX_URLS: Final = 2
 """Of one kind that are tried; a second one is rare."""
+MAX_URL: Final = 2000
+"""Characters of one; longer ones are not used."""
+MAX_READ_BYTES: Final = 16 * 1024
+"""Of a certificate that is asked about: a larger one has names that take longer to read than the event loop may be held."""
+MAX_ISSUER_BYTES: Final = 8 * 1024
+"""Of an issuer's; they have no names but their own, and take two KiB."""
 MAX_ISSUERS: Final = 3
 """Certificates with the name of an issuer that are tried as one."""
 MAX_RSA_BITS: Final = 8192
@@ -37,12 +43,19 @@ CANNOT_BE_READ: Final = (
 
 
 def read_certificate(der: bytes) -> x509.Certificate | None:
-    """The certificate in *der*; None where it cannot be read."""
+    """The certificate in *der*; None where it cannot be read, or not in a moment."""
+    if len(der) > MAX_READ_BYTES:
+        return None
     try:
         with warnings.catch_warnings(action="ignore"):
             return x509.load_der_x509_certificate(der)
     except CANNOT_BE_READ:
         return None
+
+
+def read_issuer(der: bytes) -> x509.Certificate | None:
+    """An issuer's certificate, which is small."""
+    return read_certificate(der) if len(der) <= MAX_ISSUER_BYTES else None
 
 
 def responders(certificate: x509.Certificate) -> tuple[str, ...]:
@@ -75,7 +88,7 @@ def is_ordinary(key: object) -> bool:
 
 def issuer_among(certificate: x509.Certificate, candidates: Iterable[bytes]) -> x509.Certificate | None:
     """The first of *candidates* (DER) that issued *certificate*; few of that name are tried."""
-    read = (read_certificate(each) for each in candidates)
+    read = (read_issuer(each) for each in candidates)
     named = (each for each in read if each is not None and is_named_by(certificate, each))
     return next((each for each in islice(named, MAX_ISSUERS) if is_issued_by(certificate, each)), None)
 
@@ -95,4 +108,4 @@ def _urls(certificate: x509.Certificate, method: x509.ObjectIdentifier) -> tuple
         return ()
     places = (each.access_location for each in access if each.access_method == method)
     urls = (place.value for place in places if isinstance(place, x509.UniformResourceIdentifier))
-    return tuple(url for url in urls if url.startswith(("http://", "https://")))[:MAX_URLS]
+    return tuple(url for url in urls if len(url) <= MAX_URL and url.startswith(("http://", "https://")))[:MAX_URLS]
