@@ -37,7 +37,8 @@ def facts(outcome: Mapping[str, Any]) -> list[Fact]:
         *_way(_object(outcome.get("dns_resolution"))),
         *(Fact("redirect", text) for text in _redirects(response.get("redirects"))),
         *_handshake(_object(response.get("handshake"))),
-        *_certificate(_object(response.get("certificate"))),
+        *_certificate(_object(response.get("cert"))),
+        *_trust(response),
         *_answer(response),
     ]
 
@@ -78,7 +79,20 @@ def _certificate(certificate: Mapping[str, Any]) -> Iterator[Fact]:
     validity = _object(certificate.get("valid"))
     begin, end = (_day(validity.get(name)) for name in ("from", "to"))
     if begin and end:
-        yield Fact("valid", f"{begin} to {end}")
+        left = certificate.get("days_left")
+        yield Fact("valid", f"{begin} to {end}" + ("" if left is None else f", {_said(left)} days left"))
+    if subject and isinstance(certificate.get("subject"), Mapping) and certificate["subject"].get("altName"):
+        yield Fact("names", _said(certificate["subject"]["altName"]))
+
+
+def _trust(response: Mapping[str, Any]) -> Iterator[Fact]:
+    """The fault that OpenSSL finds with the chain, and what the authority says of a revocation."""
+    fault, ocsp = _object(response.get("certificate_fault")), _object(response.get("ocsp"))
+    if fault:
+        yield Fact("fault", f"{_said(fault.get('code'))}: {_said(fault.get('message'))}")
+    if ocsp.get("status") is not None:
+        reason = ocsp.get("reason")
+        yield Fact("ocsp", _said(ocsp["status"]) + ("" if reason is None else f": {_said(reason)}"))
 
 
 def _answer(response: Mapping[str, Any]) -> Iterator[Fact]:

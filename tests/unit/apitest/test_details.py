@@ -27,7 +27,7 @@ def test_a_passed_run_in_full() -> None:
             "body_size": 187,
             "redirects": [{"status_code": 301, "location": "https://shop.test/"}],
             "handshake": {"protocol": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384"},
-            "certificate": {
+            "cert": {
                 "subject": {"CN": "shop.test", "O": "Shop"},
                 "issuer": {"O": "Example", "OU": "CA"},
                 "valid": {"from": 1767225600000, "to": 1798761600000},
@@ -48,6 +48,26 @@ def test_a_passed_run_in_full() -> None:
         "    valid       2026-01-01 00:00 UTC to 2027-01-01 00:00 UTC",
         "    response    200, HTTP/1.1, 187 bytes",
         "    ✓ responseTime lessThan 2000 (actual 52.7)",
+    ]
+
+
+def test_what_is_wrong_with_a_certificate_is_told_beside_its_dates() -> None:
+    response = {
+        "cert": {
+            "subject": {"CN": "shop.test", "altName": "DNS:shop.test, DNS:www.shop.test"},
+            "issuer": {"CN": "Example CA"},
+            "valid": {"from": 1767225600000, "to": 1798761600000},
+            "days_left": 34.21,
+        },
+        "certificate_fault": {"code": "CERT_HAS_EXPIRED", "message": "certificate has expired"},
+        "ocsp": {"status": "unknown", "reason": "nothing answers"},
+    }
+    assert block(outcome(response=response, assertions=[], timings={})).splitlines()[1:] == [
+        "    certificate shop.test, issued by Example CA",
+        "    valid       2026-01-01 00:00 UTC to 2027-01-01 00:00 UTC, 34.21 days left",
+        "    names       DNS:shop.test, DNS:www.shop.test",
+        "    fault       CERT_HAS_EXPIRED: certificate has expired",
+        "    ocsp        unknown: nothing answers",
     ]
 
 
@@ -156,7 +176,7 @@ def test_nothing_foreign_begins_a_line_or_commands_a_terminal(text: str) -> None
             "records": [{"type": text, "values": [text]}],
             "redirects": [{"status_code": text, "location": text}],
             "handshake": {"protocol": text, "cipher": text},
-            "certificate": {"subject": {text: text}, "issuer": text},
+            "cert": {"subject": {text: text}, "issuer": text},
         },
         "variables": {"extracted": [{"name": text, "value": text}]},
         "unhealthy": text,
@@ -177,7 +197,10 @@ MEMBERS = [*outcome(), "steps", "variables"]
 
 @given(
     st.dictionaries(st.sampled_from(MEMBERS), json_values, max_size=8),
-    st.dictionaries(st.sampled_from(["certificate", "handshake", "redirects", "records", "status_code"]), json_values),
+    st.dictionaries(
+        st.sampled_from(["cert", "certificate_fault", "ocsp", "handshake", "redirects", "records", "status_code"]),
+        json_values,
+    ),
 )
 def test_any_json_is_told_in_harmless_lines(members: dict[str, Any], response: dict[str, Any]) -> None:
     for shown in (members, members | {"response": response, "steps": [members]}):

@@ -133,7 +133,7 @@ OUTCOME: dict[str, Any] = {
         "status_code": 200,
         "headers": {"server": "x"},
         "handshake": {"protocol": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384"},
-        "certificate": {"subject": {"CN": "shop.test"}, "valid": {"from": 1, "to": 2}},
+        "cert": {"subject": {"CN": "shop.test"}, "valid": {"from": 1, "to": 2}},
     },
     "steps": [STEP, {"name": "Pay", "subtype": "http", "status": "skipped", "allow_failure": False}],
     "scheduled_at": 1,
