@@ -67,7 +67,7 @@ def _test(root: Node) -> APITest:
     asked = protocol.read_request(request, options, assertions)
     return replace(
         test,
-        request=None if findings.missing else asked,
+        request=None if asked is None or findings.missing else replace(asked, test_id=test.public_id),
         assertions=assertions,
         save_response_body=not request["noSavingResponseBody"].flag(),
         requires_update=findings.missing.told(),

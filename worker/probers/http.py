@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from worker import __version__
 from worker.apitest.observation import Observation
 from worker.apitest.protocols.http import HTTPRequest, HTTPResponse
 from worker.apitest.request import BasicAuth
@@ -13,8 +12,7 @@ from worker.net.http.credentials import BasicCredentials
 from worker.net.http.request import Request
 from worker.probers.limits import ProbeLimits
 
-DEFAULT_HEADERS = (
-    ("User-Agent", f"Synthetics/{__version__}"),
+_ACCEPTED = (
     ("Accept", "*/*"),
     ("Accept-Encoding", "gzip, deflate, br, zstd"),  # what `checks` decodes
 )
@@ -22,7 +20,7 @@ DEFAULT_HEADERS = (
 
 async def probe(request: HTTPRequest, door: Door, clock: Clock, limits: ProbeLimits) -> Observation:
     """Run *request*. Any complete response is an observation without a failure, whatever its status."""
-    client = Client(door, clock, limits.http, DEFAULT_HEADERS)
+    client = Client(door, clock, limits.http, (*limits.identification.fields(request.test_id), *_ACCEPTED))
     transfer = await client.send(_asked(request), request.timeout)
     return Observation(
         timings=transfer.timings,

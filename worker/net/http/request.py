@@ -13,13 +13,9 @@ from msgspec import Struct
 
 from worker.net.http.credentials import BasicCredentials
 from worker.net.http.error import HTTPError
-from worker.net.http.fields import OWS, Fields, first_value
+from worker.net.http.fields import BAD_VALUE, OWS, TOKEN, Fields, first_value
 from worker.net.http.url import Target, parse, shown
 from worker.outcome.failure import FailureCode
-
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_BAD_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
-"""RFC 9110 §5.5: field values hold visible characters, spaces and tabs. Beyond U+00FF there is no byte to send."""
 
 _HOST_NAME = re.compile(r"([A-Za-z0-9._-]+)(?::[0-9]*)?")
 
@@ -60,17 +56,17 @@ class Outgoing(Struct, frozen=True, kw_only=True):
 def prepare(request: Request) -> Outgoing:
     """The first hop of *request*. Raises HTTPError for what cannot be sent."""
     target = parse(request.url, request.query)
-    if _TOKEN.fullmatch(request.method) is None or request.method.upper() == "CONNECT":
+    if TOKEN.fullmatch(request.method) is None or request.method.upper() == "CONNECT":
         raise HTTPError(FailureCode.INVALID_REQUEST, f"{shown(request.method)!r} is not a method that a target answers")
     written = (
         request.headers if request.content_type is None else (*request.headers, ("Content-Type", request.content_type))
     )
     for name, value in written:
-        if _TOKEN.fullmatch(name) is None:
+        if TOKEN.fullmatch(name) is None:
             raise HTTPError(
                 FailureCode.INVALID_CHAR_IN_HEADER, f"{shown(name)!r} is not a valid name of a request header"
             )
-        if (bad := _BAD_VALUE.search(value)) is not None:
+        if (bad := BAD_VALUE.search(value)) is not None:
             reason = f"the request header {name} holds a character that no header can carry, at {bad.start() + 1}"
             raise HTTPError(FailureCode.INVALID_CHAR_IN_HEADER, reason)
     if request.headers:
