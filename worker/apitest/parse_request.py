@@ -7,9 +7,8 @@ that leads nowhere is not found out here: the prober reports that as a failed ru
 from __future__ import annotations
 
 from worker.apitest.reading import Node, quote
-from worker.apitest.request import DEFAULT_TIMEOUT, BasicAuth
+from worker.apitest.request import DEFAULT_TIMEOUT
 from worker.apitest.template import first_template
-from worker.secret import Secret
 
 
 def read_timeout(node: Node) -> float:
@@ -44,14 +43,3 @@ def read_switch(option: Node, member: Node) -> bool:
 def read_headers(node: Node) -> tuple[tuple[str, str], ...]:
     pairs = ((name, member.texts()) for name, member in node.members())
     return tuple((name, value) for name, value in pairs if value is not None)
-
-
-def read_basic_auth(node: Node) -> BasicAuth | None:
-    if not node.present or not node.value:
-        return None
-    scheme = node["type"].label()
-    if scheme not in (None, "", "web"):
-        node.requires(f"the authentication {quote(scheme)} is not there yet")
-        return None
-    username, password = node["username"].text(), node["password"].text()
-    return BasicAuth(username=username or "", password=Secret(password or ""))

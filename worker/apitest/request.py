@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from worker.secret import Secret
-
 DEFAULT_TIMEOUT = 60.0
 """Seconds, the reference system's own."""
 
@@ -17,11 +15,3 @@ class ProbeRequest:
     timeout: float = DEFAULT_TIMEOUT
     test_id: str = field(default="", compare=False)
     """Public id of the test that asks, for protocols that tell it to their targets; "" where it has none. Not what is asked."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BasicAuth:
-    """`Authorization: Basic`, sent to the origin it was written for and to no other."""
-
-    username: str
-    password: Secret[str]

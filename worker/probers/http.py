@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from worker.apitest.authentication import Authentication, BasicAuth
 from worker.apitest.observation import Observation
 from worker.apitest.protocols.http import HTTPRequest, HTTPResponse
-from worker.apitest.request import BasicAuth
 from worker.clock import Clock
 from worker.net.door import Door
 from worker.net.http.client import Client, Transfer
 from worker.net.http.credentials import BasicCredentials
+from worker.net.http.outgoing import HTTPCredentials
 from worker.net.http.request import Request
 from worker.probers.limits import ProbeLimits
 
@@ -39,14 +40,18 @@ def _asked(request: HTTPRequest) -> Request:
         query=request.query,
         body=request.body,
         content_type=request.content_type,
-        credentials=None if request.basic_auth is None else _credentials(request.basic_auth),
+        credentials=None if request.authentication is None else _credentials(request.authentication),
         follow_redirects=request.follow_redirects,
         verify=not request.allow_insecure,
     )
 
 
-def _credentials(auth: BasicAuth) -> BasicCredentials:
-    return BasicCredentials(username=auth.username, password=auth.password)
+def _credentials(auth: Authentication) -> HTTPCredentials:
+    if isinstance(auth, BasicAuth):
+        return BasicCredentials(username=auth.username, password=auth.password)
+    from worker.probers.authentication import credentials_of  # noqa: PLC0415  # most workers see none of the others
+
+    return credentials_of(auth)
 
 
 def _response(transfer: Transfer) -> HTTPResponse | None:

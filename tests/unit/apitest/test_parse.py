@@ -22,11 +22,11 @@ from worker.apitest.assertion import (
     UnknownAssertion,
     XPathAssertion,
 )
+from worker.apitest.authentication import BasicAuth
 from worker.apitest.parse import parse
 from worker.apitest.protocols.dns import DNSRequest
 from worker.apitest.protocols.http import HTTPRequest
 from worker.apitest.protocols.tcp import TCPRequest
-from worker.apitest.request import BasicAuth
 from worker.errors import TestError
 from worker.secret import Secret
 
@@ -85,7 +85,7 @@ def test_an_http_definition_is_read_whole() -> None:
         query=(("q", "a b"), ("n", "1.5"), ("r", "1"), ("r", "2")),
         body=b'{"a":1}',
         content_type="application/json",
-        basic_auth=BasicAuth(username="ann", password=Secret("pw")),
+        authentication=BasicAuth(username="ann", password=Secret("pw")),
         follow_redirects=True,
         allow_insecure=True,
         timeout=12.5,
@@ -104,7 +104,7 @@ def test_an_http_definition_is_read_whole() -> None:
         (
             "http",
             {"basicAuth": {"username": "ann"}},
-            HTTPRequest(url="https://shop.test/", basic_auth=BasicAuth(username="ann", password=Secret(""))),
+            HTTPRequest(url="https://shop.test/", authentication=BasicAuth(username="ann", password=Secret(""))),
         ),
         (
             "http",
@@ -484,8 +484,8 @@ def test_mistakes_have_an_end_and_repeat_no_more_of_a_value_than_helps() -> None
             "config.assertions[0].property: templates are not there yet ({{ T }})",
         ),
         (
-            definition(basicAuth={"type": "digest", "username": "u", "password": "p"}),
-            "config.request.basicAuth: the authentication 'digest' is not there yet",
+            definition(basicAuth={"type": "ntlm", "username": "u", "password": "p"}),
+            "config.request.basicAuth: the authentication 'ntlm' is not there yet",
         ),
         (
             definition(certificate={"cert": {"content": "x"}}),

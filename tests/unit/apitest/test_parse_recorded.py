@@ -68,7 +68,6 @@ def test_what_a_recorded_definition_cannot_have_yet_is_named_where_it_stands() -
         "config.request.certificate: client certificates are not there yet",
         "config.request.proxy: a proxy of the test's own is not there yet",
         "config.request.headers.unique: templates are not there yet ({{ unique_lower_alnum }})",
-        "config.request.basicAuth: the authentication 'oauth-client' is not there yet",
         "options.httpVersion: HTTP/2 is not there yet",
     }
 

@@ -13,13 +13,14 @@ from worker.apitest.assertion import (
     Operator,
     Scalar,
 )
+from worker.apitest.authentication import Authentication, read_authentication
 from worker.apitest.observation import ProbeResponse
 from worker.apitest.parse_body import BODY_OPERATORS, HASH_OPERATORS
-from worker.apitest.parse_request import read_basic_auth, read_headers, read_switch, read_timeout
+from worker.apitest.parse_request import read_headers, read_switch, read_timeout
 from worker.apitest.parse_target import read_scalar
 from worker.apitest.protocols.protocol import RESPONSE_TIME, AssertionType, Protocol
 from worker.apitest.reading import Node, quote
-from worker.apitest.request import BasicAuth, ProbeRequest
+from worker.apitest.request import ProbeRequest
 from worker.outcome.handshake import Handshake
 from worker.outcome.hop import Hop
 
@@ -48,7 +49,7 @@ class HTTPRequest(ProbeRequest):
     body: bytes | None = None
     content_type: str | None = None
     """From `bodyType`; a Content-Type among *headers* wins over it."""
-    basic_auth: BasicAuth | None = None
+    authentication: Authentication | None = None
     follow_redirects: bool = False
     allow_insecure: bool = False
 
@@ -79,7 +80,7 @@ def read_request(request: Node, options: Node, _assertions: Sequence[Assertion])
         query=_query(request["query"].object()),
         body=body.encode() if body else None,
         content_type=_content_type(request["bodyType"]) if body else None,
-        basic_auth=read_basic_auth(request["basicAuth"].object()),
+        authentication=read_authentication(request["basicAuth"].object()),
         follow_redirects=read_switch(options["follow_redirects"], request["follow_redirects"]),
         allow_insecure=read_switch(options["allow_insecure"], request["allow_insecure"]),
         timeout=read_timeout(request["timeout"]),
