@@ -27,7 +27,7 @@ from worker.net.recorder import Recorder
 from worker.net.stream import Stream
 from worker.net.tls import SecureStream
 from worker.net.trust import TrustStore, agreed
-from worker.net.tunnel import Tunnels
+from worker.net.tunnel import Tunnels, dial_unjudged
 from worker.outcome.failure import FailureCode
 
 
@@ -41,11 +41,12 @@ class TLSSettings(Struct, frozen=True, kw_only=True):
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """*host* as the test writes it: a name, or an address with or without brackets."""
+    """*host* as the test writes it: a name, or an address with or without brackets. *proxy* is the test's own, if it has one."""
 
     host: str
     port: int
     tls: TLSSettings | None = None
+    proxy: Proxy | None = None
 
 
 NAMES = 4096
@@ -63,13 +64,16 @@ class Door:
         self._named = lru_cache(maxsize=NAMES)(partial(named, policy))
         self._resolver = resolver
         self._trust = trust
-        self._tunnels = None if proxy is None else Tunnels(proxy, resolver=resolver, trust=trust)
+        self._tunnels = None if proxy is None else Tunnels(proxy, dial_unjudged(proxy, resolver), trust=trust)
 
     async def open(self, endpoint: Endpoint, recorder: Recorder) -> Stream:
         """Connect to *endpoint*; the caller closes the stream. No phase is running afterwards, whatever happens."""
         try:
             host = self._named(endpoint.host)
-            stream = await self._reach(host, endpoint.port, recorder)
+            if endpoint.proxy is None:
+                stream = await self._reach(host, endpoint.port, recorder)
+            else:
+                stream = await self._reach_through(endpoint.proxy, host, endpoint.port, recorder)
             recorder.stop()
             if endpoint.tls is not None:
                 return await self._secure(stream, endpoint.tls, recorder)
@@ -90,6 +94,17 @@ class Door:
         if isinstance(host, Name) and tunnels.proxy.hands_over_names:
             recorder.start("proxy")
             return await tunnels.open(host, port, recorder)
+        addresses = await self._judged(host, recorder)
+        recorder.start("proxy")
+        return await first_reached(addresses, port, lambda address: tunnels.open(address, port, recorder), recorder)
+
+    async def _reach_through(self, proxy: Proxy, host: Address | Name, port: int, recorder: Recorder) -> Stream:
+        """A stream to *host* through a test's own proxy, which is reached like any target: judged, and through the operator's."""
+
+        async def dial_proxy(detached: Recorder) -> Stream:
+            return await self._reach(self._named(str(proxy.host)), proxy.port, detached)
+
+        tunnels = Tunnels(proxy, dial_proxy, trust=self._trust, owner="the test's proxy")
         addresses = await self._judged(host, recorder)
         recorder.start("proxy")
         return await first_reached(addresses, port, lambda address: tunnels.open(address, port, recorder), recorder)

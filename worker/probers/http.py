@@ -41,6 +41,8 @@ def _asked(request: HTTPRequest) -> Request:
         body=request.body,
         content_type=request.content_type,
         credentials=None if request.authentication is None else _credentials(request.authentication),
+        proxy_url=None if request.proxy is None else request.proxy.url,
+        proxy_headers=() if request.proxy is None else request.proxy.headers,
         follow_redirects=request.follow_redirects,
         verify=not request.allow_insecure,
     )

@@ -25,7 +25,7 @@ from worker.apitest.assertion import (
 from worker.apitest.authentication import BasicAuth
 from worker.apitest.parse import parse
 from worker.apitest.protocols.dns import DNSRequest
-from worker.apitest.protocols.http import HTTPRequest
+from worker.apitest.protocols.http import HTTPRequest, ProxyServer
 from worker.apitest.protocols.tcp import TCPRequest
 from worker.errors import TestError
 from worker.secret import Secret
@@ -100,6 +100,14 @@ def test_an_http_definition_is_read_whole() -> None:
         ("http", {"headers": None, "basicAuth": None, "certificate": None}, HTTPRequest(url="https://shop.test/")),
         ("http", {"files": [], "proxy": {}, "form": {}, "certificate": {}}, HTTPRequest(url="https://shop.test/")),
         ("http", {"follow_redirects": True}, HTTPRequest(url="https://shop.test/", follow_redirects=True)),
+        (
+            "http",
+            {"proxy": {"url": "http://u:p@proxy.test:3128", "headers": {"X-A": "b"}}},
+            HTTPRequest(
+                url="https://shop.test/",
+                proxy=ProxyServer(url=Secret("http://u:p@proxy.test:3128"), headers=(("X-A", "b"),)),
+            ),
+        ),
         ("http", {"persistCookies": True}, HTTPRequest(url="https://shop.test/")),
         (
             "http",
@@ -278,6 +286,13 @@ METHODS = "GET, POST, PATCH, PUT, HEAD, DELETE, OPTIONS"
         (definition(timeout=float("nan")), "config.request.timeout: must be a finite number of sensible size"),
         (definition(timeout=10**5000), "config.request.timeout: must be a finite number of sensible size"),
         (definition(follow_redirects="yes"), "config.request.follow_redirects: must be true or false, not text"),
+        (definition(proxy="http://p"), "config.request.proxy: must be an object, not text"),
+        (definition(proxy={"headers": {"a": "b"}}), "config.request.proxy.url: is missing"),
+        (definition(proxy={"url": ""}), "config.request.proxy.url: is empty"),
+        (
+            definition(proxy={"url": "http://p", "headers": {"a": {}}}),
+            "config.request.proxy.headers.a: must be text, not an object",
+        ),
         (definition(basicAuth="x"), "config.request.basicAuth: must be an object, not text"),
         (definition("tcp", host=None), "config.request.host: is missing"),
         (definition("tcp", port=0), "config.request.port: must be a whole number from 1 to 65535, not 0"),
@@ -491,7 +506,10 @@ def test_mistakes_have_an_end_and_repeat_no_more_of_a_value_than_helps() -> None
             definition(certificate={"cert": {"content": "x"}}),
             "config.request.certificate: client certificates are not there yet",
         ),
-        (definition(proxy={"url": "http://p"}), "config.request.proxy: a proxy of the test's own is not there yet"),
+        (
+            definition(proxy={"url": "http://{{ P }}"}),
+            "config.request.proxy.url: templates are not there yet ({{ P }})",
+        ),
         (definition(files=[{"name": "a"}]), "config.request.files: file uploads are not there yet"),
         (definition(form={"a": "b"}), "config.request.form: multipart forms are not there yet"),
         (

@@ -66,7 +66,6 @@ def test_what_a_recorded_definition_cannot_have_yet_is_named_where_it_stands() -
         "config.assertions[7]: JavaScript assertions are not there yet",
         "config.variablesFromScript: scripts are not there yet",
         "config.request.certificate: client certificates are not there yet",
-        "config.request.proxy: a proxy of the test's own is not there yet",
         "config.request.headers.unique: templates are not there yet ({{ unique_lower_alnum }})",
         "options.httpVersion: HTTP/2 is not there yet",
     }

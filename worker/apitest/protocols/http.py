@@ -23,6 +23,7 @@ from worker.apitest.reading import Node, quote
 from worker.apitest.request import ProbeRequest
 from worker.outcome.handshake import Handshake
 from worker.outcome.hop import Hop
+from worker.secret import Secret
 
 METHODS = ("GET", "POST", "PATCH", "PUT", "HEAD", "DELETE", "OPTIONS")
 
@@ -39,6 +40,14 @@ _CONTENT_TYPES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyServer:
+    """A proxy of the test's own, as its author writes it; *headers* are sent to it and to nobody else."""
+
+    url: Secret[str]
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HTTPRequest(ProbeRequest):
     """One HTTP exchange, redirects included. *timeout* from look-up to last byte over all hops."""
 
@@ -50,6 +59,7 @@ class HTTPRequest(ProbeRequest):
     content_type: str | None = None
     """From `bodyType`; a Content-Type among *headers* wins over it."""
     authentication: Authentication | None = None
+    proxy: ProxyServer | None = None
     follow_redirects: bool = False
     allow_insecure: bool = False
 
@@ -81,6 +91,7 @@ def read_request(request: Node, options: Node, _assertions: Sequence[Assertion])
         body=body.encode() if body else None,
         content_type=_content_type(request["bodyType"]) if body else None,
         authentication=read_authentication(request["basicAuth"].object()),
+        proxy=_proxy(request["proxy"].object()),
         follow_redirects=read_switch(options["follow_redirects"], request["follow_redirects"]),
         allow_insecure=read_switch(options["allow_insecure"], request["allow_insecure"]),
         timeout=read_timeout(request["timeout"]),
@@ -92,7 +103,6 @@ def _note_missing(request: Node, options: Node) -> None:
     """Members that a web request may have and that change what is sent, but that nothing here can send yet."""
     for member, what in (
         ("certificate", "client certificates are not there yet"),
-        ("proxy", "a proxy of the test's own is not there yet"),
         ("files", "file uploads are not there yet"),
         ("form", "multipart forms are not there yet"),
     ):
@@ -104,6 +114,14 @@ def _note_missing(request: Node, options: Node) -> None:
             version.requires("HTTP/2 is not there yet")
         elif name not in (None, "", "http1", "any"):
             version.requires(f"the HTTP version {quote(name)} is not known")
+
+
+def _proxy(node: Node) -> ProxyServer | None:
+    if not node.present or not node.value:
+        return None
+    url = node["url"].text(required=True)
+    headers = read_headers(node["headers"].object())
+    return ProxyServer(url=Secret(url), headers=headers) if url else None
 
 
 def _method(node: Node, *, required: bool) -> str | None:

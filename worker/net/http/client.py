@@ -11,6 +11,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from worker.clock import Clock
+from worker.egress.proxy import Proxy
 from worker.net.deadline import Deadline
 from worker.net.door import Door, Endpoint, TLSSettings
 from worker.net.failure import DoorError, out_of_time, still_waiting
@@ -19,6 +20,7 @@ from worker.net.http.error import HTTPError
 from worker.net.http.exchange import Exchange
 from worker.net.http.fields import Fields, first_value
 from worker.net.http.outgoing import Flow, Outgoing
+from worker.net.http.proxy import proxy_of
 from worker.net.http.redirect import MAX_REDIRECTS, is_redirect, next_hop
 from worker.net.http.request import Request, encode, prepare, tls_name
 from worker.net.http.response import HTTPLimits, Response
@@ -87,6 +89,7 @@ class _Chain:
         self._seconds = seconds
         self.deadline = Deadline(client.clock, seconds)
         self._hops: list[Hop] = []
+        self._proxy: Proxy | None = None
         self._cookies: Cookies | None = None
         self._sent: Outgoing | None = None
         self._recorder: Recorder | None = None
@@ -97,11 +100,14 @@ class _Chain:
         """Tenths of a millisecond that the credentials of the hop have taken so far."""
 
     async def follow(self, outgoing: Outgoing) -> Transfer:
-        """Exchange after exchange until one is the last."""
+        """Exchange after exchange until one is the last. Raises HTTPError and DoorError."""
+        request = self._request
+        if request.proxy_url is not None:
+            self._proxy = proxy_of(request.proxy_url, request.proxy_headers, verify=request.verify)
         while True:
             outgoing, response = await self._hop(outgoing)
             location = response.header("location") if is_redirect(response.status) else None
-            if location is None or not self._request.follow_redirects:
+            if location is None or not request.follow_redirects:
                 return self._completed(response, None)
             if len(self._hops) > MAX_REDIRECTS:
                 message = f"{outgoing.target}: redirected more than {MAX_REDIRECTS} times, here to {shown(location)}"
@@ -199,7 +205,7 @@ class _Chain:
         tls = None
         if target.secure:
             tls = TLSSettings(server_name=tls_name(outgoing), verify=self._request.verify)
-        endpoint = Endpoint(host=target.host, port=target.port, tls=tls)
+        endpoint = Endpoint(host=target.host, port=target.port, tls=tls, proxy=self._proxy)
         stream = await client.door.open(endpoint, recorder)
         try:
             self._resolution, self._handshake = recorder.resolution(), recorder.handshake

@@ -17,6 +17,7 @@ from worker.net.http.fields import BAD_VALUE, OWS, TOKEN, Fields, first_value
 from worker.net.http.outgoing import HTTPCredentials, Outgoing
 from worker.net.http.url import Login, parse, shown
 from worker.outcome.failure import FailureCode
+from worker.secret import Secret
 
 _HOST_NAME = re.compile(r"([A-Za-z0-9._-]+)(?::[0-9]*)?")
 
@@ -39,8 +40,12 @@ class Request(Struct, frozen=True, kw_only=True):
     """Of *body*; a Content-Type among *headers* wins over it."""
     credentials: HTTPCredentials | None = None
     """They win over those in *url*; an Authorization among *headers* wins over both."""
+    proxy_url: Secret[str] | None = None
+    """A proxy of the request's own, for every hop of it."""
+    proxy_headers: Fields = ()
     follow_redirects: bool = False
     verify: bool = True
+    """Of targets and of an https proxy of its own."""
 
 
 def prepare(request: Request) -> Outgoing:
