@@ -71,6 +71,7 @@ def _test(root: Node) -> APITest:
         assertions=assertions,
         save_response_body=not request["noSavingResponseBody"].flag(),
         requires_update=findings.missing.told(),
+        ignored=findings.ignored.told(),
     )
 
 

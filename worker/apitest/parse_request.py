@@ -40,6 +40,7 @@ def read_switch(option: Node, member: Node) -> bool:
     return bool(stepwise if said is None else said)
 
 
-def read_headers(node: Node) -> tuple[tuple[str, str], ...]:
+def read_pairs(node: Node) -> tuple[tuple[str, str], ...]:
+    """Read an object of texts: headers, the fields of a form."""
     pairs = ((name, member.texts()) for name, member in node.members())
     return tuple((name, value) for name, value in pairs if value is not None)

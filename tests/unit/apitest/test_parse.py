@@ -510,11 +510,17 @@ def test_mistakes_have_an_end_and_repeat_no_more_of_a_value_than_helps() -> None
             definition(proxy={"url": "http://{{ P }}"}),
             "config.request.proxy.url: templates are not there yet ({{ P }})",
         ),
-        (definition(files=[{"name": "a"}]), "config.request.files: file uploads are not there yet"),
-        (definition(form={"a": "b"}), "config.request.form: multipart forms are not there yet"),
         (
-            definition(body="x", bodyType="multipart/form-data"),
-            "config.request.bodyType: the body type 'multipart/form-data' is not there yet",
+            definition(bodyType="multipart/form-data", files=[{"name": "a", "bucketKey": "api-upload-file/x.json"}]),
+            "config.request.files[0].bucketKey: the file itself is not in the definition, and only the reference system has it",
+        ),
+        (
+            definition(bodyType="multipart/form-data", files=[{"name": "a", "content": "x", "encoding": "gzip"}]),
+            "config.request.files[0].encoding: the encoding 'gzip' is not known",
+        ),
+        (
+            definition(body="x", bodyType="application/protobuf"),
+            "config.request.bodyType: the body type 'application/protobuf' is not there yet",
         ),
         (definition(httpVersion="http2"), "config.request.httpVersion: HTTP/2 is not there yet"),
         (
