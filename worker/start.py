@@ -334,6 +334,7 @@ def running_tests_of(
         from worker.evaluators.pool import Evaluators
         from worker.net.door import Door
         from worker.net.http.response import HTTPLimits
+        from worker.probers.identification import USER_AGENT, Identification
         from worker.probers.limits import ProbeLimits
         from worker.program.heap import give_back_large_buffers
         from worker.work.runner import RunLimits, Runner
@@ -352,7 +353,8 @@ def running_tests_of(
             probes=ProbeLimits(
                 http=HTTPLimits(
                     max_body_bytes=config.max_body_size, headers_to_all_hosts=config.redirect_headers == "all"
-                )
+                ),
+                identification=Identification(config.user_agent or USER_AGENT, config.identification_headers),
             ),
             checks=checks,
         ),

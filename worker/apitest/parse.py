@@ -112,9 +112,10 @@ def _of_protocol(test: APITest, name: Node, config: Node, options: Node, *, fewe
     assertions = _assertions(protocol, config, fewest)
     _script(config["variablesFromScript"])
     request = config["request"].object(required=config.present)
+    asked = protocol.read_request(request, options, assertions)
     return replace(
         test,
-        request=protocol.read_request(request, options, assertions),
+        request=None if asked is None else replace(asked, test_id=test.public_id),
         assertions=assertions,
         save_response_body=not request["noSavingResponseBody"].flag(),
         variables=variables,

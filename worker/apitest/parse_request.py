@@ -7,7 +7,7 @@ that leads nowhere is not found out here: the prober reports that as a failed ru
 from __future__ import annotations
 
 from worker.apitest.reading import Node, quote
-from worker.apitest.request import DEFAULT_TIMEOUT, BasicAuth, ClientCertificate
+from worker.apitest.request import DEFAULT_TIMEOUT, ClientCertificate
 from worker.secret import Secret
 
 
@@ -40,7 +40,8 @@ def read_switch(option: Node, member: Node) -> bool:
     return bool(stepwise if said is None else said)
 
 
-def read_headers(node: Node) -> tuple[tuple[str, str], ...]:
+def read_pairs(node: Node) -> tuple[tuple[str, str], ...]:
+    """Read an object of texts: headers, the fields of a form."""
     pairs = ((name, member.texts()) for name, member in node.members())
     return tuple((name, value) for name, value in pairs if value is not None)
 
@@ -67,14 +68,3 @@ def _pem(node: Node) -> str:
     if len(text) > MAX_PEM:
         node.mistake(f"must have at most {MAX_PEM} characters, not {len(text)}")
     return text
-
-
-def read_basic_auth(node: Node) -> BasicAuth | None:
-    if not node.present or not node.value:
-        return None
-    scheme = node["type"].label()
-    if scheme not in (None, "", "web"):
-        node.requires(f"the authentication {quote(scheme)} is not there yet")
-        return None
-    username, password = node["username"].text(), node["password"].text()
-    return BasicAuth(username=username or "", password=Secret(password or ""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from worker.secret import Secret
 
@@ -15,6 +15,8 @@ class ProbeRequest:
     """The base of each protocol's request. *timeout* in seconds, over everything that the request sets off."""
 
     timeout: float = DEFAULT_TIMEOUT
+    test_id: str = field(default="", compare=False)
+    """Public id of the test that asks, for protocols that tell it to their targets; "" where it has none. Not what is asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,11 +26,3 @@ class ClientCertificate:
     chain: str
     key: Secret[str]
     domains: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BasicAuth:
-    """`Authorization: Basic`, sent to the origin it was written for and to no other."""
-
-    username: str
-    password: Secret[str]

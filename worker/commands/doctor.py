@@ -44,7 +44,7 @@ from worker.net.dns.wire import Question
 from worker.net.failure import DoorError
 from worker.net.recorder import Recorder
 from worker.net.stream import Stream
-from worker.net.tunnel import Tunnels
+from worker.net.tunnel import Tunnels, dial_unjudged
 from worker.text import counted, printable
 from worker.wire.messages import VERSION, Pull
 
@@ -225,7 +225,7 @@ async def _certificate_ends(config: Config, clock: Clock) -> datetime:
     async with recorder.limit(TLS_SECONDS):
         resolver = Resolver((), use_host=True, ipv6=True)
         if config.proxy is not None:
-            tunnels = Tunnels(config.proxy, resolver=resolver, trust=trust)
+            tunnels = Tunnels(config.proxy, dial_unjudged(config.proxy, resolver), trust=trust)
             stream: Stream = await tunnels.open(host, port, recorder)
         else:
             found = await resolver.resolve(host, recorder) if isinstance(host, Name) else (host,)

@@ -24,11 +24,18 @@ from worker.egress.nameserver import DNS_PORT, Nameserver
 from worker.egress.proxy import Proxy, without_login
 from worker.egress.rules import Glob, parse_glob, parse_nat64_prefix, parse_range
 from worker.errors import HostError, PolicyError, WireError
+from worker.net.http.fields import BAD_VALUE, OWS, TOKEN
 from worker.secret import Secret
 from worker.text import quoted
 from worker.wire.keys import PrivateKey, PublicKey
 
 T = TypeVar("T")
+
+_NOT_OURS = frozenset(
+    {"host", "connection", "content-length", "content-type", "transfer-encoding", "authorization", "cookie"}
+    | {"proxy-authorization", "accept-encoding", "user-agent"}
+)
+"""Fields that say something else than who asks, or have an option of their own."""
 
 
 def meaning(option: Option, written: Written) -> object:
@@ -74,6 +81,23 @@ def _text(text: str) -> str:
     if not text:
         raise Mistake("is empty")
     return text
+
+
+def _header_value(text: str) -> str:
+    value = text.strip(OWS)
+    if not value or BAD_VALUE.search(value):
+        raise Mistake("must be one line of characters that a header can carry, and not empty")
+    return value
+
+
+def _header(text: str) -> tuple[str, str]:
+    """Read `Name: value`."""
+    name, colon, value = text.partition(":")
+    if not colon or TOKEN.fullmatch(name) is None:
+        raise Mistake(f"must be like X-Name: value, not {quoted(text)}")
+    if name.lower() in _NOT_OURS:
+        raise Mistake(f"must not set {name}, which says something else than who asks")
+    return name, _header_value(value)
 
 
 def _identifier(text: str) -> str:
@@ -252,6 +276,8 @@ _TEXTS: dict[ValueKind, Callable[[str], object]] = {
     ValueKind.DIRECTORY: _directory,
     ValueKind.DOMAIN: _domain,
     ValueKind.FILE: _text,
+    ValueKind.HEADER: _header,
+    ValueKind.HEADER_VALUE: _header_value,
     ValueKind.HOST: _host,
     ValueKind.IDENTIFIER: _identifier,
     ValueKind.NAT64_PREFIX: _nat64_prefix,

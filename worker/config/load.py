@@ -38,6 +38,8 @@ class LocalConfig:
     max_body_size: int
     max_body_size_if_processed: int
     redirect_headers: Literal["sameHost", "all"]
+    user_agent: str | None
+    identification_headers: tuple[tuple[str, str], ...]
     regex_timeout: float
     evaluators: int
     dns_servers: tuple[Nameserver, ...]

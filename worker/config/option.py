@@ -42,6 +42,8 @@ class ValueKind(Enum):
     DIRECTORY = "directory"
     DOMAIN = "domain glob"
     FILE = "file"
+    HEADER = "header"
+    HEADER_VALUE = "header value"
     HOST = "host"
     IDENTIFIER = "identifier"
     INTEGER = "integer"

@@ -115,6 +115,16 @@ OPTIONS: tuple[Option, ...] = (
         " http, because any of them may be a key; all keeps all but Authorization, Cookie and Host, as earlier versions did.",
     ),
     Option(
+        name="userAgent", kind=ValueKind.HEADER_VALUE, group=Group.WORK, field="user_agent",
+        help="User-Agent of every test request whose test sets none. By default Synthetics/VERSION, with the worker's version.",
+    ),
+    Option(
+        name="identificationHeaders", kind=ValueKind.HEADER, group=Group.WORK, field="identification_headers", many=True,
+        default=("X-Synthetics-Test: {publicId}", "X-Synthetics-Origin: synthetics"),
+        help="Headers of every test request, so that firewalls, analytics and traces can tell it; {publicId} is the test's public"
+        " id, and a header with it is left out where a test has none. What a test sets itself wins; [] sends none.",
+    ),
+    Option(
         name="regexTimeout", kind=ValueKind.MILLISECONDS, group=Group.WORK, field="regex_timeout", default=500, minimum=1,
         maximum=60_000,
         help="Longest time that one pattern may run. Half a second ends a runaway pattern before other tests feel it.",

@@ -56,6 +56,8 @@ _WORDS = {
     ValueKind.DIRECTORY: "DIRECTORY",
     ValueKind.DOMAIN: "GLOB",
     ValueKind.FILE: "FILE",
+    ValueKind.HEADER: "'NAME: VALUE'",
+    ValueKind.HEADER_VALUE: "TEXT",
     ValueKind.HOST: "HOST",
     ValueKind.IDENTIFIER: "TEXT",
     ValueKind.INTEGER: "NUMBER",

@@ -1,8 +1,8 @@
-"""The operator's proxy, as a value: where it is, who we are to it, and which hosts are reached without it.
+"""A proxy as a value: where it is, who we are to it, and which hosts are reached without it.
 
-It is never judged, and never a way around the policy: the worker still looks the names of targets up, judges the answers and
-asks for a tunnel to a judged address, unless the operator hands names over (`proxyResolve: proxy`), which makes the proxy the
-boundary.
+It is never a way around the policy: the worker still looks the names of targets up, judges the answers and asks for a tunnel to a
+judged address, unless the operator hands names over (`proxyResolve: proxy`), which makes the proxy the boundary. The operator's
+own proxy is not judged; one that a test names is judged like a target.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _DEFAULT_PORTS = WEB_PORTS | {"socks5": 1080}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proxy:
-    """One proxy. The rest is about targets, and has no meaning for the control plane's proxy: *bypass* holds the hosts that are
-    reached without it; *hands_over_names*: the proxy looks names up. *verify* is about the certificate of an https proxy, never
-    of targets.
+    """One proxy. *headers* are sent with CONNECT, and only a test's proxy has any; *verify* is about the certificate of an https
+    proxy, never of targets. The rest is the operator's, for targets: *bypass* holds the hosts that are reached without it;
+    *hands_over_names*: the proxy looks names up.
     """
 
     scheme: Scheme
@@ -33,6 +33,7 @@ class Proxy:
     port: int
     username: Secret[str] | None = None
     password: Secret[str] | None = None
+    headers: tuple[tuple[str, Secret[str]], ...] = ()
     bypass: tuple[Glob, ...] = ()
     hands_over_names: bool = False
     verify: bool = True

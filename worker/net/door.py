@@ -29,7 +29,7 @@ from worker.net.recorder import Recorder
 from worker.net.stream import Stream
 from worker.net.tls import SecureStream
 from worker.net.trust import TrustStore, agreed
-from worker.net.tunnel import Tunnels
+from worker.net.tunnel import Tunnels, dial_unjudged
 from worker.outcome.failure import FailureCode
 
 
@@ -44,11 +44,12 @@ class TLSSettings(Struct, frozen=True, kw_only=True):
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """*host* as the test writes it: a name, or an address with or without brackets."""
+    """*host* as the test writes it: a name, or an address with or without brackets. *proxy* is the test's own, if it has one."""
 
     host: str
     port: int
     tls: TLSSettings | None = None
+    proxy: Proxy | None = None
 
 
 NAMES = 4096
@@ -66,7 +67,7 @@ class Door:
         self._named = lru_cache(maxsize=NAMES)(partial(named, policy))
         self._resolver = resolver
         self.trust = trust
-        self._tunnels = None if proxy is None else Tunnels(proxy, resolver=resolver, trust=trust)
+        self._tunnels = None if proxy is None else Tunnels(proxy, dial_unjudged(proxy, resolver), trust=trust)
 
     async def open(self, endpoint: Endpoint, recorder: Recorder) -> Stream:
         """Connect to *endpoint*; the caller closes the stream. No phase is running afterwards, whatever happens."""
@@ -75,7 +76,10 @@ class Door:
             host = self._named(endpoint.host)
             if tls is not None and tls.identity is not None:
                 self.trust.context(verify=tls.verify, identity=tls.identity)  # made, or refused, in nobody's time
-            stream = await self._reach(host, endpoint.port, recorder)
+            if endpoint.proxy is None:
+                stream = await self._reach(host, endpoint.port, recorder)
+            else:
+                stream = await self._reach_through(endpoint.proxy, host, endpoint.port, recorder)
             recorder.stop()
             if tls is not None:
                 return await self._secure(stream, tls, recorder)
@@ -116,6 +120,17 @@ class Door:
         if tunnels is None or not tunnels.proxy.serves(host):
             recorder.start("tcp")
             return await first_reached(addresses, port, lambda address: dial(address, port, recorder), recorder)
+        recorder.start("proxy")
+        return await first_reached(addresses, port, lambda address: tunnels.open(address, port, recorder), recorder)
+
+    async def _reach_through(self, proxy: Proxy, host: Address | Name, port: int, recorder: Recorder) -> Stream:
+        """A stream to *host* through a test's own proxy, which is reached like any target: judged, and through the operator's."""
+
+        async def dial_proxy(detached: Recorder) -> Stream:
+            return await self._reach(self._named(str(proxy.host)), proxy.port, detached)
+
+        tunnels = Tunnels(proxy, dial_proxy, trust=self.trust, owner="the test's proxy")
+        addresses = await self._judged(host, recorder)
         recorder.start("proxy")
         return await first_reached(addresses, port, lambda address: tunnels.open(address, port, recorder), recorder)
 

@@ -1,5 +1,5 @@
-"""A byte stream to one target through the operator's proxy: HTTP CONNECT (RFC 9110 §9.3.6) or SOCKS5 (RFC 1928, RFC
-1929).
+"""A byte stream to one target through a proxy, the operator's or a test's: HTTP CONNECT (RFC 9110 §9.3.6) or SOCKS5 (RFC 1928,
+RFC 1929).
 
 `http://` targets go through CONNECT as well. Sent in absolute form their host would be looked up by the proxy, out of
 the policy's sight, and the proxy could answer for the target from a cache or rewrite what is measured.
@@ -14,6 +14,8 @@ from __future__ import annotations
 import re
 import struct
 from base64 import b64encode
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 from worker.egress.hosts import Address, Name, authority
 from worker.egress.proxy import Proxy
@@ -23,7 +25,7 @@ from worker.net.dialogue import Dialogue
 from worker.net.dns.resolver import Resolver
 from worker.net.failure import DoorError, door_error, of_handshake_error
 from worker.net.recorder import Recorder
-from worker.net.stream import Connection, Stream
+from worker.net.stream import Stream
 from worker.net.tls import SecureStream
 from worker.net.trust import TrustStore
 from worker.outcome.failure import Failure, FailureCode
@@ -37,7 +39,7 @@ _ALL_REFUSE_BUT_443 = "; many proxies allow CONNECT to port 443 only"
 _CONNECT_MEANINGS = {
     403: (FailureCode.TUNNEL, False, "does not allow it" + _ALL_REFUSE_BUT_443),
     405: (FailureCode.TUNNEL, False, "does not allow CONNECT"),
-    407: (FailureCode.TUNNEL, False, "wants other credentials than proxyTestRequests holds"),
+    407: (FailureCode.TUNNEL, False, "wants other credentials than {owner} holds"),
     502: (FailureCode.TUNNEL, True, "could not reach the target"),
     503: (FailureCode.TUNNEL, True, "could not reach the target"),
     504: (FailureCode.TUNNEL, True, "got no answer from the target"),
@@ -55,17 +57,32 @@ _SOCKS_MEANINGS = {
 """RFC 1928 §6. The second member: whether it is about this one address, so that the next may do better."""
 
 
-class Tunnels:
-    """Opens tunnels through one proxy; keeps no connection."""
+Dial: TypeAlias = Callable[[Recorder], Awaitable[Stream]]
+"""Connects to the proxy itself. Raises DoorError."""
 
-    def __init__(self, proxy: Proxy, *, resolver: Resolver, trust: TrustStore) -> None:
+
+def dial_unjudged(proxy: Proxy, resolver: Resolver) -> Dial:
+    """The way to the operator's own *proxy*, which the policy does not judge."""
+
+    async def dial_proxy(recorder: Recorder) -> Stream:
+        found = await resolver.resolve(proxy.host, recorder) if isinstance(proxy.host, Name) else (proxy.host,)
+        return await first_reached(found, proxy.port, lambda address: dial(address, proxy.port, recorder), recorder)
+
+    return dial_proxy
+
+
+class Tunnels:
+    """Opens tunnels through one proxy; keeps no connection. *owner* is what holds its credentials, for messages."""
+
+    def __init__(self, proxy: Proxy, dial_proxy: Dial, *, trust: TrustStore, owner: str = "proxyTestRequests") -> None:
         self.proxy = proxy
-        self._resolver = resolver
+        self._dial_proxy = dial_proxy
         self._trust = trust
+        self._owner = owner
 
     async def open(self, target: Address | Name, port: int, recorder: Recorder) -> Stream:
         """A stream that ends at *target*. Raises DoorError."""
-        stream: Stream = await self._dial(recorder)
+        stream = await self._dial(recorder)
         try:
             if self.proxy.scheme == "https":
                 stream = await self._secure(stream, recorder)
@@ -87,25 +104,25 @@ class Tunnels:
         except OSError as error:
             raise self._trouble(of_handshake_error(error, "it").message) from error
 
-    async def _dial(self, recorder: Recorder) -> Connection:
-        detached, proxy = recorder.detached(), self.proxy
+    async def _dial(self, recorder: Recorder) -> Stream:
         try:
-            found = (
-                await self._resolver.resolve(proxy.host, detached) if isinstance(proxy.host, Name) else (proxy.host,)
-            )
-            return await first_reached(found, proxy.port, lambda address: dial(address, proxy.port, detached), detached)
+            return await self._dial_proxy(recorder.detached())
         except DoorError as error:
             if error.failure.code is FailureCode.INTERNAL_ERROR:
                 raise
+            if error.failure.code is FailureCode.DENIED:
+                raise door_error(FailureCode.DENIED, f"the proxy {self.proxy}: {error.failure.message}") from error
             raise self._trouble(f"cannot be reached: {error.failure.message}") from error
 
     async def _connect(self, dialogue: Dialogue, target: Address | Name, port: int) -> None:
         where = authority(target, port)
         lines = [f"CONNECT {where} HTTP/1.1", f"Host: {where}"]
-        if self.proxy.username is not None:
+        lines += [f"{name}: {value.reveal()}" for name, value in self.proxy.headers]
+        written = {name.lower() for name, _ in self.proxy.headers}
+        if self.proxy.username is not None and "proxy-authorization" not in written:
             token = b64encode(f"{self._username()}:{self._password()}".encode()).decode()
             lines.append(f"Proxy-Authorization: Basic {token}")
-        dialogue.send("\r\n".join([*lines, "", ""]).encode())
+        dialogue.send("\r\n".join([*lines, "", ""]).encode("latin-1"))
         status, reason = await self._final_status(dialogue)
         if status >= 300:
             raise self._refusal(_CONNECT_MEANINGS.get(status), f"{status} {reason}".rstrip())
@@ -129,7 +146,7 @@ class Tunnels:
         if method == 2 and with_password:
             await self._socks_password(dialogue)
         elif method != 0:
-            raise self._trouble("accepts no way to log in that proxyTestRequests offers")
+            raise self._trouble(f"accepts no way to log in that {self._owner} offers")
         dialogue.send(b"\5\1\0" + _socks_address(target) + struct.pack("!H", port))
         version, reply, _, kind = await dialogue.receive_exactly(4)
         if version != 5:
@@ -145,7 +162,7 @@ class Tunnels:
             raise self._trouble("speaks SOCKS5, which takes user names and passwords of up to 255 bytes")
         dialogue.send(b"\1" + bytes((len(username),)) + username + bytes((len(password),)) + password)
         if (await dialogue.receive_exactly(2))[1] != 0:
-            raise self._trouble("does not accept the user name and password of proxyTestRequests")
+            raise self._trouble(f"does not accept the user name and password of {self._owner}")
 
     def _username(self) -> str:
         return self.proxy.username.reveal() if self.proxy.username is not None else ""
@@ -159,7 +176,7 @@ class Tunnels:
     def _refusal(self, meaning: tuple[FailureCode, bool, str] | None, words: str) -> DoorError:
         code, about_target, text = meaning or (FailureCode.TUNNEL, False, "does not open a tunnel")
         kind = UnreachableError if about_target else DoorError
-        return kind(Failure(code, f"the proxy {self.proxy} {text} ({words})"))
+        return kind(Failure(code, f"the proxy {self.proxy} {text.format(owner=self._owner)} ({words})"))
 
 
 def _socks_address(target: Address | Name) -> bytes:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from worker import __version__
+from worker.apitest.authentication import Authentication, BasicAuth
 from worker.apitest.observation import Observation
 from worker.apitest.protocols.http import HTTPRequest, HTTPResponse
-from worker.apitest.request import BasicAuth
 from worker.clock import Clock
 from worker.net.door import Door
 from worker.net.http.client import Client, Transfer
 from worker.net.http.cookies import Cookies
 from worker.net.http.credentials import BasicCredentials
+from worker.net.http.outgoing import HTTPCredentials
 from worker.net.http.request import Request
 from worker.net.identity import ClientIdentity
 from worker.probers.limits import ProbeLimits
 
-DEFAULT_HEADERS = (
-    ("User-Agent", f"Synthetics/{__version__}"),
+_ACCEPTED = (
     ("Accept", "*/*"),
     ("Accept-Encoding", "gzip, deflate, br, zstd"),  # what `checks` decodes
 )
@@ -29,7 +28,7 @@ async def probe(
 
     *cookies* are those that the requests of one test share: they are sent, and what is set is kept in them.
     """
-    client = Client(door, clock, limits.http, DEFAULT_HEADERS)
+    client = Client(door, clock, limits.http, (*limits.identification.fields(request.test_id), *_ACCEPTED))
     transfer = await client.send(_asked(request), request.timeout, cookies)
     return Observation(
         timings=transfer.timings,
@@ -49,7 +48,9 @@ def _asked(request: HTTPRequest) -> Request:
         query=request.query,
         body=request.body,
         content_type=request.content_type,
-        credentials=None if request.basic_auth is None else _credentials(request.basic_auth),
+        credentials=None if request.authentication is None else _credentials(request.authentication),
+        proxy_url=None if request.proxy is None else request.proxy.url,
+        proxy_headers=() if request.proxy is None else request.proxy.headers,
         follow_redirects=request.follow_redirects,
         verify=not request.allow_insecure,
         identity=None if certificate is None else ClientIdentity(chain=certificate.chain, key=certificate.key),
@@ -57,8 +58,12 @@ def _asked(request: HTTPRequest) -> Request:
     )
 
 
-def _credentials(auth: BasicAuth) -> BasicCredentials:
-    return BasicCredentials(username=auth.username, password=auth.password)
+def _credentials(auth: Authentication) -> HTTPCredentials:
+    if isinstance(auth, BasicAuth):
+        return BasicCredentials(username=auth.username, password=auth.password)
+    from worker.probers.authentication import credentials_of  # noqa: PLC0415  # most workers see none of the others
+
+    return credentials_of(auth)
 
 
 def _response(transfer: Transfer) -> HTTPResponse | None:

@@ -1,9 +1,9 @@
 """AWS Signature Version 4 with its names taken out: canonical request, string to sign, key derivation, signature.
 
-The names are one frozen value, `Scheme`. The product uses `PL1` only; the tests put Amazon's names in and compare
-with Amazon's own client and published suite, which is how we know that the rules below are Signature Version 4 and
-not something like it. Pure text and HMAC: which headers are signed, and what is done with a signature, is decided in
-`signing`.
+The names are one frozen value, `Scheme`: `PL1` is this protocol's own; Amazon's are put in where a test signs what it
+sends, and by the tests, which compare with Amazon's own client and published suite: this is how we know that the rules
+below are Signature Version 4 and not something like it. Pure text and HMAC: which headers are signed, and what is done
+with a signature, is decided by those who sign.
 """
 
 from __future__ import annotations
@@ -113,9 +113,15 @@ def canonical_headers(headers: Iterable[tuple[str, str]]) -> tuple[str, str]:
 
 def canonical_request(method: str, target: str, headers: Iterable[tuple[str, str]], body_sha256: str) -> str:
     """*target* is path and query as on the request line; *headers* are exactly those that are signed."""
+    path, mark, query = target.partition("?")
+    return canonical_request_as_is(method, canonical_path(path) + mark + query, headers, body_sha256)
+
+
+def canonical_request_as_is(method: str, target: str, headers: Iterable[tuple[str, str]], body_sha256: str) -> str:
+    """The same for a path that is signed as it was sent, as the specification wants it of S3 alone."""
     path, _, query = target.partition("?")
     block, names = canonical_headers(headers)
-    return "\n".join((method, canonical_path(path), canonical_query(query), block, names, body_sha256))
+    return "\n".join((method, path, canonical_query(query), block, names, body_sha256))
 
 
 def string_to_sign(scheme: Scheme, scope: Scope, moment: str, canonical: str) -> str:

@@ -14,10 +14,10 @@ from tests.support.servers.dns import DNSServer
 from tests.support.servers.door import LOOPBACK, nameservers, trust_store
 from tests.support.servers.http import reply, serving
 from tests.support.servers.tcp import closed_port
+from worker.apitest.authentication import BasicAuth
 from worker.apitest.protocols.dns import DNSRequest
-from worker.apitest.protocols.http import HTTPRequest
+from worker.apitest.protocols.http import HTTPRequest, ProxyServer
 from worker.apitest.protocols.tcp import TCPRequest
-from worker.apitest.request import BasicAuth
 from worker.net.dns.resolver import Resolver
 from worker.net.door import Door, Endpoint
 from worker.net.failure import DoorError
@@ -131,7 +131,11 @@ REFUSED: list[Callable[[int], HTTPRequest]] = [
     lambda port: HTTPRequest(url=f"http://127.0.0.1:{port}/{CANARY}?k={CANARY}", headers=(("X-Key", CANARY),)),
     lambda port: HTTPRequest(url=f"http://u:{CANARY}@127.0.0.1:{port}/", method="POST", body=CANARY.encode()),
     lambda port: HTTPRequest(
-        url=f"http://127.0.0.1:{port}/", basic_auth=BasicAuth(username=CANARY, password=Secret(CANARY))
+        url=f"http://127.0.0.1:{port}/", authentication=BasicAuth(username=CANARY, password=Secret(CANARY))
+    ),
+    lambda port: HTTPRequest(
+        url=f"http://127.0.0.1:{port}/",
+        proxy=ProxyServer(url=Secret(f"http://u:{CANARY}@127.0.0.1:{port}"), headers=(("X-Key", CANARY),)),
     ),
     lambda _: HTTPRequest(url=f"http://u:{CANARY}@127.0.0.1:1/{CANARY}?{CANARY}"),
     lambda _: HTTPRequest(url=f"http://10.0.0.1/{CANARY}?{CANARY}"),

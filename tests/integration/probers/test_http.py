@@ -16,9 +16,9 @@ import trustme
 from tests.support.servers.door import loopback_door
 from tests.support.servers.http import Server, read_request, reply, serving
 from worker import __version__
+from worker.apitest.authentication import BasicAuth
 from worker.apitest.observation import Observation
 from worker.apitest.protocols.http import HTTPRequest, HTTPResponse
-from worker.apitest.request import BasicAuth
 from worker.clock import SystemClock
 from worker.net.door import Door
 from worker.net.http.response import HTTPLimits
@@ -108,7 +108,7 @@ async def test_every_method_carries_a_body_with_its_length_and_type(door: Door, 
 async def test_basic_credentials_are_sent_in_utf8(door: Door) -> None:
     async with serving(reply()) as server:
         auth = BasicAuth(username="test", password=Secret("123£"))
-        await run(HTTPRequest(url=server.url(), basic_auth=auth), door)
+        await run(HTTPRequest(url=server.url(), authentication=auth), door)
     assert server.seen[0].header("Authorization") == "Basic dGVzdDoxMjPCow=="  # the example of RFC 7617 §2.1
 
 

@@ -9,9 +9,9 @@ import pytest
 
 from tests.support.servers.door import loopback_door
 from tests.support.servers.http import Seen, Server, read_request, reply, serving
+from worker.apitest.authentication import BasicAuth
 from worker.apitest.observation import Observation
 from worker.apitest.protocols.http import HTTPRequest, HTTPResponse
-from worker.apitest.request import BasicAuth
 from worker.clock import SystemClock
 from worker.net.door import Door
 from worker.net.http.response import HTTPLimits
@@ -126,7 +126,7 @@ async def test_another_origin_hears_no_secrets(door: Door) -> None:
         request = HTTPRequest(
             url=server.url(),
             headers=(("Cookie", "a=1"), ("Authorization", "Bearer x"), ("X-Kept", "yes"), ("Host", "vhost")),
-            basic_auth=BasicAuth(username="u", password=Secret("p")),
+            authentication=BasicAuth(username="u", password=Secret("p")),
             follow_redirects=True,
         )
         response_of(await run(request, door))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.support.servers.http import serving
+from worker.apitest.authentication import BasicAuth
 from worker.apitest.protocols.http import HTTPRequest
-from worker.apitest.request import BasicAuth
 from worker.clock import SystemClock
 from worker.net.door import Door
 from worker.net.http.response import HTTPLimits
@@ -60,7 +60,7 @@ async def test_a_header_value_that_is_refused_is_not_told(door: Door, name: str,
 )
 async def test_the_secrets_of_a_url_are_not_told(door: Door, url: str) -> None:
     auth = BasicAuth(username="u", password=Secret(CANARY))
-    told = await message(HTTPRequest(url=url, query=(("key", CANARY),), basic_auth=auth), door)
+    told = await message(HTTPRequest(url=url, query=(("key", CANARY),), authentication=auth), door)
     assert CANARY not in told
 
 

@@ -22,11 +22,11 @@ from worker.apitest.assertion import (
     UnknownAssertion,
     XPathAssertion,
 )
+from worker.apitest.authentication import BasicAuth
 from worker.apitest.parse import parse
 from worker.apitest.protocols.dns import DNSRequest
-from worker.apitest.protocols.http import HTTPRequest
+from worker.apitest.protocols.http import HTTPRequest, ProxyServer
 from worker.apitest.protocols.tcp import TCPRequest
-from worker.apitest.request import BasicAuth
 from worker.errors import TestError
 from worker.secret import Secret
 
@@ -85,7 +85,7 @@ def test_an_http_definition_is_read_whole() -> None:
         query=(("q", "a b"), ("n", "1.5"), ("r", "1"), ("r", "2")),
         body=b'{"a":1}',
         content_type="application/json",
-        basic_auth=BasicAuth(username="ann", password=Secret("pw")),
+        authentication=BasicAuth(username="ann", password=Secret("pw")),
         follow_redirects=True,
         allow_insecure=True,
         timeout=12.5,
@@ -100,11 +100,19 @@ def test_an_http_definition_is_read_whole() -> None:
         ("http", {"headers": None, "basicAuth": None, "certificate": None}, HTTPRequest(url="https://shop.test/")),
         ("http", {"files": [], "proxy": {}, "form": {}, "certificate": {}}, HTTPRequest(url="https://shop.test/")),
         ("http", {"follow_redirects": True}, HTTPRequest(url="https://shop.test/", follow_redirects=True)),
+        (
+            "http",
+            {"proxy": {"url": "http://u:p@proxy.test:3128", "headers": {"X-A": "b"}}},
+            HTTPRequest(
+                url="https://shop.test/",
+                proxy=ProxyServer(url=Secret("http://u:p@proxy.test:3128"), headers=(("X-A", "b"),)),
+            ),
+        ),
         ("http", {"persistCookies": True}, HTTPRequest(url="https://shop.test/")),
         (
             "http",
             {"basicAuth": {"username": "ann"}},
-            HTTPRequest(url="https://shop.test/", basic_auth=BasicAuth(username="ann", password=Secret(""))),
+            HTTPRequest(url="https://shop.test/", authentication=BasicAuth(username="ann", password=Secret(""))),
         ),
         (
             "http",
@@ -278,6 +286,13 @@ METHODS = "GET, POST, PATCH, PUT, HEAD, DELETE, OPTIONS"
         (definition(timeout=float("nan")), "config.request.timeout: must be a finite number of sensible size"),
         (definition(timeout=10**5000), "config.request.timeout: must be a finite number of sensible size"),
         (definition(follow_redirects="yes"), "config.request.follow_redirects: must be true or false, not text"),
+        (definition(proxy="http://p"), "config.request.proxy: must be an object, not text"),
+        (definition(proxy={"headers": {"a": "b"}}), "config.request.proxy.url: is missing"),
+        (definition(proxy={"url": ""}), "config.request.proxy.url: is empty"),
+        (
+            definition(proxy={"url": "http://p", "headers": {"a": {}}}),
+            "config.request.proxy.headers.a: must be text, not an object",
+        ),
         (definition(basicAuth="x"), "config.request.basicAuth: must be an object, not text"),
         (definition("tcp", host=None), "config.request.host: is missing"),
         (definition("tcp", port=0), "config.request.port: must be a whole number from 1 to 65535, not 0"),
@@ -444,15 +459,24 @@ def test_mistakes_have_an_end_and_repeat_no_more_of_a_value_than_helps() -> None
         (definition() | {"subtype": "grpc", "config": {}}, "subtype: 'grpc' tests are not there yet"),
         (definition() | {"subtype": "mcp"}, "subtype: 'mcp' tests are not there yet"),
         (
-            definition(basicAuth={"type": "digest", "username": "u", "password": "p"}),
-            "config.request.basicAuth: the authentication 'digest' is not there yet",
+            definition(basicAuth={"type": "ntlm", "username": "u", "password": "p"}),
+            "config.request.basicAuth: the authentication 'ntlm' is not there yet",
         ),
-        (definition(proxy={"url": "http://p"}), "config.request.proxy: a proxy of the test's own is not there yet"),
-        (definition(files=[{"name": "a"}]), "config.request.files: file uploads are not there yet"),
-        (definition(form={"a": "b"}), "config.request.form: multipart forms are not there yet"),
         (
-            definition(body="x", bodyType="multipart/form-data"),
-            "config.request.bodyType: the body type 'multipart/form-data' is not there yet",
+            definition(proxy={"url": "http://{{ P }}"}),
+            "config.request.proxy.url: templates are not there yet ({{ P }})",
+        ),
+        (
+            definition(bodyType="multipart/form-data", files=[{"name": "a", "bucketKey": "api-upload-file/x.json"}]),
+            "config.request.files[0].bucketKey: the file itself is not in the definition, and only the reference system has it",
+        ),
+        (
+            definition(bodyType="multipart/form-data", files=[{"name": "a", "content": "x", "encoding": "gzip"}]),
+            "config.request.files[0].encoding: the encoding 'gzip' is not known",
+        ),
+        (
+            definition(body="x", bodyType="application/protobuf"),
+            "config.request.bodyType: the body type 'application/protobuf' is not there yet",
         ),
         (definition(httpVersion="http2"), "config.request.httpVersion: HTTP/2 is not there yet"),
         (

@@ -75,8 +75,6 @@ def test_what_a_recorded_definition_cannot_have_yet_is_named_where_it_stands() -
     assert set(parse(case["test"]).requires_update) == {
         "config.assertions[7]: JavaScript assertions are not there yet",
         "config.variablesFromScript: scripts are not there yet",
-        "config.request.proxy: a proxy of the test's own is not there yet",
-        "config.request.basicAuth: the authentication 'oauth-client' is not there yet",
         "options.httpVersion: HTTP/2 is not there yet",
     }
 

@@ -10,6 +10,7 @@ import pytest
 
 from tests.support.definitions import STATUS, api_test, json_path, json_schema, xpath
 from worker.apitest.assertion import Comparison
+from worker.apitest.authentication import BasicAuth
 from worker.apitest.definition import APITest
 from worker.apitest.parse import parse
 from worker.apitest.protocols.dns import DNSRequest
@@ -56,8 +57,8 @@ def test_values_stand_in_every_part_of_a_request() -> None:
     assert request.headers == (("x-name", 'v a "b" {{ HOST }} 7'), ("plain", "{{#if}}"))
     assert request.query == (("q", "42"), ("q", "1"), ("x-name", "u"))
     assert request.body == b'{"t": 42}'
-    assert request.basic_auth is not None
-    assert (request.basic_auth.username, request.basic_auth.password.reveal()) == ("u", "p42")
+    assert isinstance(request.authentication, BasicAuth)
+    assert (request.authentication.username, request.authentication.password.reveal()) == ("u", "p42")
 
 
 def test_values_stand_in_the_requests_of_other_protocols() -> None:

@@ -52,7 +52,8 @@ NO_FREE_TEXTS = [
     for option in OPTIONS
     if not option.confidential
     and Source.FILE in option.sources
-    and option.kind not in (ValueKind.TEXT, ValueKind.PATH, ValueKind.DIRECTORY)
+    and option.kind
+    not in (ValueKind.TEXT, ValueKind.PATH, ValueKind.DIRECTORY, ValueKind.HEADER, ValueKind.HEADER_VALUE)
 ]
 CONFIDENTIAL = [name for option in OPTIONS if option.confidential for name in (*option.names, option.file_name)]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from worker.apitest.assertion import (
     CONTENT_OPERATORS,
@@ -13,21 +14,20 @@ from worker.apitest.assertion import (
     Operator,
     Scalar,
 )
+from worker.apitest.authentication import Authentication, read_authentication
 from worker.apitest.observation import ProbeResponse
 from worker.apitest.parse_body import BODY_OPERATORS, HASH_OPERATORS
-from worker.apitest.parse_request import (
-    read_basic_auth,
-    read_client_certificate,
-    read_headers,
-    read_switch,
-    read_timeout,
-)
+from worker.apitest.parse_request import read_client_certificate, read_pairs, read_switch, read_timeout
 from worker.apitest.parse_target import read_scalar
 from worker.apitest.protocols.protocol import RESPONSE_TIME, AssertionType, Protocol
 from worker.apitest.reading import Node, quote
-from worker.apitest.request import BasicAuth, ClientCertificate, ProbeRequest
+from worker.apitest.request import ClientCertificate, ProbeRequest
+from worker.apitest.upload import MULTIPART, OCTETS, is_multipart, multipart, read_files
 from worker.outcome.handshake import Handshake
 from worker.outcome.hop import Hop
+from worker.secret import Secret
+
+Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
 METHODS = ("GET", "POST", "PATCH", "PUT", "HEAD", "DELETE", "OPTIONS")
 
@@ -37,10 +37,19 @@ _CONTENT_TYPES = {
     "text/xml": "text/xml",
     "text/html": "text/html",
     "application/x-www-form-urlencoded": "application/x-www-form-urlencoded",
-    "application/octet-stream": "application/octet-stream",
+    OCTETS: OCTETS,
+    MULTIPART: MULTIPART,
     "graphql": "application/json",
 }
 """`bodyType` → the Content-Type that goes with it; a GraphQL body is the JSON object of the query (GraphQL over HTTP)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyServer:
+    """A proxy of the test's own, as its author writes it; *headers* are sent to it and to nobody else."""
+
+    url: Secret[str]
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +63,8 @@ class HTTPRequest(ProbeRequest):
     body: bytes | None = None
     content_type: str | None = None
     """From `bodyType`; a Content-Type among *headers* wins over it."""
-    basic_auth: BasicAuth | None = None
+    authentication: Authentication | None = None
+    proxy: ProxyServer | None = None
     follow_redirects: bool = False
     allow_insecure: bool = False
     client_certificate: ClientCertificate | None = None
@@ -78,15 +88,16 @@ def read_request(request: Node, options: Node, _assertions: Sequence[Assertion])
     url = request["url"].text(required=request.present)
     method = _method(request["method"], required=request.present)
     _note_missing(request, options)
-    body = request["body"].text()
+    body, content_type, headers = _content(request)
     parsed = HTTPRequest(
         url=url or "",
         method=method or "GET",
-        headers=read_headers(request["headers"].object()),
+        headers=headers,
         query=_query(request["query"].object()),
-        body=body.encode() if body else None,
-        content_type=_content_type(request["bodyType"]) if body else None,
-        basic_auth=read_basic_auth(request["basicAuth"].object()),
+        body=body,
+        content_type=content_type,
+        authentication=read_authentication(request["basicAuth"].object()),
+        proxy=_proxy(request["proxy"].object()),
         follow_redirects=read_switch(options["follow_redirects"], request["follow_redirects"]),
         allow_insecure=read_switch(options["allow_insecure"], request["allow_insecure"]),
         client_certificate=read_client_certificate(request),
@@ -97,19 +108,20 @@ def read_request(request: Node, options: Node, _assertions: Sequence[Assertion])
 
 def _note_missing(request: Node, options: Node) -> None:
     """Members that a web request may have and that change what is sent, but that nothing here can send yet."""
-    for member, what in (
-        ("proxy", "a proxy of the test's own is not there yet"),
-        ("files", "file uploads are not there yet"),
-        ("form", "multipart forms are not there yet"),
-    ):
-        if request[member].value not in (None, {}, []):
-            request[member].requires(what)
     for version in (options["httpVersion"], request["httpVersion"]):
         name = version.label()
         if name == "http2":
             version.requires("HTTP/2 is not there yet")
         elif name not in (None, "", "http1", "any"):
             version.requires(f"the HTTP version {quote(name)} is not known")
+
+
+def _proxy(node: Node) -> ProxyServer | None:
+    if not node.present or not node.value:
+        return None
+    url = node["url"].text(required=True)
+    headers = read_pairs(node["headers"].object())
+    return ProxyServer(url=Secret(url), headers=headers) if url else None
 
 
 def _method(node: Node, *, required: bool) -> str | None:
@@ -127,6 +139,24 @@ def _query(node: Node) -> tuple[tuple[str, str], ...]:
         values = member.items() if isinstance(member.value, list) else [member]
         pairs.extend((name, text) for text in (value.texts() for value in values) if text is not None)
     return tuple(pairs)
+
+
+def _content(request: Node) -> tuple[bytes | None, str | None, Pairs]:
+    """The body, the Content-Type that goes with it, and the author's headers, of which one may say it less well."""
+    kind, headers = request["bodyType"], read_pairs(request["headers"].object())
+    text, form, files = request["body"].text(), read_pairs(request["form"].object()), read_files(request["files"])
+    if kind.value == MULTIPART and (form or files):
+        written = next((value for name, value in headers if name.lower() == "content-type"), "")
+        kept = tuple(field for field in headers if field[0].lower() != "content-type" or not is_multipart(field[1]))
+        return *multipart(form, files, written), kept
+    if kind.value == OCTETS and files:
+        if len(files) > 1:
+            request["files"].mistake(f"must hold one file for the body type {quote(OCTETS)}, not {len(files)}")
+        return files[0].content, OCTETS, headers
+    for member, given in (("form", form), ("files", files)):
+        if given:
+            request[member].ignores("not sent: the body type has no place for it")
+    return (text.encode(), _content_type(kind), headers) if text else (None, None, headers)
 
 
 def _content_type(node: Node) -> str | None:

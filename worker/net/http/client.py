@@ -2,7 +2,8 @@
 
 Phases of all hops but the last are summed up as `redirect`; then come `dns`, `tcp`, `ssl`, `firstByte` and `download` of
 the last. `firstByte` runs from the connection being there to the first byte of the answer; without a body there is no
-`download`. Nothing is judged here: any complete response is a transfer without a failure, whatever its status.
+`download`. The exchanges that credentials take before a hop's own are its phase `authentication`, ahead of all others.
+Nothing is judged here: any complete response is a transfer without a failure, whatever its status.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from worker.clock import Clock
+from worker.egress.proxy import Proxy
 from worker.net.deadline import Deadline
 from worker.net.door import Door, Endpoint, TLSSettings
 from worker.net.failure import DoorError, out_of_time, still_waiting
@@ -17,8 +19,10 @@ from worker.net.http.cookies import Cookies
 from worker.net.http.error import HTTPError
 from worker.net.http.exchange import Exchange
 from worker.net.http.fields import Fields, first_value
+from worker.net.http.outgoing import Flow, Outgoing
+from worker.net.http.proxy import proxy_of
 from worker.net.http.redirect import MAX_REDIRECTS, is_redirect, next_hop
-from worker.net.http.request import Outgoing, Request, encode, identity_for, prepare, tls_name
+from worker.net.http.request import Request, encode, identity_for, prepare, tls_name
 from worker.net.http.response import HTTPLimits, Response
 from worker.net.http.url import Target, resolve, shown
 from worker.net.identity import ClientIdentity
@@ -88,6 +92,7 @@ class _Chain:
         self._seconds = seconds
         self.deadline = Deadline(client.clock, seconds)
         self._hops: list[Hop] = []
+        self._proxy: Proxy | None = None
         self._cookies = cookies
         self._shares_cookies = cookies is not None
         self._sent: Outgoing | None = None
@@ -97,16 +102,20 @@ class _Chain:
         self._exchange: Exchange | None = None
         self._own: Target | None = None
         """The target of the request itself."""
+        self._authentication = 0
+        """Tenths of a millisecond that the credentials of the hop have taken so far."""
 
     async def follow(self, outgoing: Outgoing) -> Transfer:
-        """Exchange after exchange until one is the last."""
-        self._own = outgoing.target
+        """Exchange after exchange until one is the last. Raises HTTPError and DoorError."""
+        request, self._own = self._request, outgoing.target
+        if request.proxy_url is not None:
+            self._proxy = proxy_of(request.proxy_url, request.proxy_headers, verify=request.verify)
         while True:
-            response = await self._hop(outgoing)
+            outgoing, response = await self._hop(outgoing)
             if self._shares_cookies:
                 self._take_cookies(outgoing, response)
             location = response.header("location") if is_redirect(response.status) else None
-            if location is None or not self._request.follow_redirects:
+            if location is None or not request.follow_redirects:
                 return self._completed(response, None)
             if len(self._hops) > MAX_REDIRECTS:
                 message = f"{outgoing.target}: redirected more than {MAX_REDIRECTS} times, here to {shown(location)}"
@@ -137,12 +146,65 @@ class _Chain:
             timings = recorder.timings() if unfinished is None else recorder.timings().without(unfinished)
             resolution = recorder.resolution()
         if self._sent is not None:
-            place = f" (redirect {len(self._hops)})" if self._hops else ""
-            failure = Failure(failure.code, f"{self._sent.target}{place}: {failure.message}")
+            failure = Failure(failure.code, f"{self._sent.target}{self._place()}: {failure.message}")
+            if self._sent.purpose is not None:  # another server than the one that is watched
+                self._authentication += timings.total_tenths
+                timings, resolution = Timings(), None
         hops = tuple(self._hops)
-        return Transfer(_with_redirects(timings, hops), failure, resolution, None, hops, self.deadline.trouble)
+        timings = _with_redirects(self._behind_authentication(timings), hops)
+        return Transfer(timings, failure, resolution, None, hops, self.deadline.trouble)
 
-    async def _hop(self, outgoing: Outgoing) -> Response:
+    def _place(self) -> str:
+        """The part of the chain that was under way, for a message."""
+        places = [f"redirect {len(self._hops)}"] if self._hops else []
+        if self._sent is not None and self._sent.purpose is not None:
+            places.append(self._sent.purpose)
+        return f" ({', '.join(places)})" if places else ""
+
+    async def _hop(self, outgoing: Outgoing) -> tuple[Outgoing, Response]:
+        """One hop, with the exchanges that its credentials take: what was sent last, and its answer.
+
+        Raises HTTPError and DoorError.
+        """
+        self._authentication = 0
+        credentials = outgoing.credentials
+        if credentials is None or first_value(outgoing.headers, "authorization") is not None:
+            response = await self._send(outgoing)
+        else:
+            flow = credentials.flow(outgoing, self._client.clock.now())
+            outgoing, response = await self._authenticated(flow)
+        assert self._recorder is not None
+        self._hops.append(
+            Hop(
+                url=outgoing.target.url,
+                status=response.status,
+                address=self._resolution.address if self._resolution else None,
+                timings=self._behind_authentication(self._recorder.timings()),
+            )
+        )
+        return outgoing, response
+
+    async def _authenticated(self, flow: Flow) -> tuple[Outgoing, Response]:
+        """Exchange after exchange until the credentials want no more of them: what was sent last, and its answer."""
+        outgoing = next(flow)
+        while True:
+            response = await self._send(outgoing)
+            try:
+                following = flow.send(response)
+            except StopIteration:
+                return outgoing, response
+            if outgoing.purpose is None:
+                self._take_cookies(outgoing, response)
+            assert self._recorder is not None
+            self._authentication += self._recorder.timings().total_tenths
+            outgoing = following
+
+    def _behind_authentication(self, timings: Timings) -> Timings:
+        if not self._authentication:
+            return timings
+        return Timings((("authentication", self._authentication), *timings.tenths))
+
+    async def _send(self, outgoing: Outgoing) -> Response:
         """One exchange over a connection of its own. Raises HTTPError and DoorError."""
         client = self._client
         self._sent = outgoing
@@ -154,7 +216,7 @@ class _Chain:
             tls = TLSSettings(
                 server_name=tls_name(outgoing), verify=self._request.verify, identity=self._identity(target)
             )
-        endpoint = Endpoint(host=target.host, port=target.port, tls=tls)
+        endpoint = Endpoint(host=target.host, port=target.port, tls=tls, proxy=self._proxy)
         stream = await client.door.open(endpoint, recorder)
         try:
             self._resolution, self._handshake = recorder.resolution(), recorder.handshake
@@ -166,14 +228,6 @@ class _Chain:
             raise HTTPError(outcome.code, outcome.message)
         if not outcome.body:
             recorder.phases["firstByte"] += recorder.phases.pop("download", 0)
-        self._hops.append(
-            Hop(
-                url=target.url,
-                status=outcome.status,
-                address=self._resolution.address if self._resolution else None,
-                timings=recorder.timings(),
-            )
-        )
         return outcome
 
     def _identity(self, target: Target) -> ClientIdentity | None:

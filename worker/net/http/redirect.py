@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from worker.net.http.request import Outgoing
+from worker.net.http.outgoing import Outgoing
 from worker.net.http.url import Target
 
 MAX_REDIRECTS = 10
@@ -56,7 +56,7 @@ def next_hop(sent: Outgoing, status: int, target: Target, *, headers_to_all_host
     if method != sent.method:
         headers = tuple(field for field in headers if field[0].lower() not in _OF_THE_BODY)
         sent = replace(sent, body=None, content_type=None)
-    return replace(sent, target=target, method=method, headers=headers)
+    return replace(sent, target=target, method=method, headers=headers, authorization=())
 
 
 def _leaves_the_host(before: Target, after: Target) -> bool:

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 request as its author wrote it, as a hop sends it, and as bytes (RFC 9112 §3, RFC 9110 §7).
+"""One HTTP/1.1 request as its author wrote it, made ready to be sent, and as bytes (RFC 9112 §3, RFC 9110 §7).
 
 The author's header fields go out as written, in their order and case; ours are only added where the author left them out. Bytes
 that could end a field early, or a length that contradicts the body, are refused before anything is dialled. Nothing is compressed
@@ -14,14 +14,12 @@ from msgspec import Struct
 from worker.net.certificate_name import covers
 from worker.net.http.credentials import BasicCredentials
 from worker.net.http.error import HTTPError
-from worker.net.http.fields import OWS, Fields, first_value
-from worker.net.http.url import Target, parse, shown
+from worker.net.http.fields import BAD_VALUE, OWS, TOKEN, Fields, first_value
+from worker.net.http.outgoing import HTTPCredentials, Outgoing
+from worker.net.http.url import Login, Target, parse, shown
 from worker.net.identity import ClientIdentity
 from worker.outcome.failure import FailureCode
-
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_BAD_VALUE = re.compile(r"[^\t\x20-\x7e\x80-\xff]")
-"""RFC 9110 §5.5: field values hold visible characters, spaces and tabs. Beyond U+00FF there is no byte to send."""
+from worker.secret import Secret
 
 _HOST_NAME = re.compile(r"([A-Za-z0-9._-]+)(?::[0-9]*)?")
 
@@ -42,40 +40,33 @@ class Request(Struct, frozen=True, kw_only=True):
     body: bytes | None = None
     content_type: str | None = None
     """Of *body*; a Content-Type among *headers* wins over it."""
-    credentials: BasicCredentials | None = None
-    """They win over those in *url*."""
+    credentials: HTTPCredentials | None = None
+    """They win over those in *url*; an Authorization among *headers* wins over both."""
+    proxy_url: Secret[str] | None = None
+    """A proxy of the request's own, for every hop of it."""
+    proxy_headers: Fields = ()
     follow_redirects: bool = False
     verify: bool = True
+    """Of targets and of an https proxy of its own."""
     identity: ClientIdentity | None = None
     """Shown to those of *identity_domains*; without any, to the host of *url*."""
     identity_domains: tuple[str, ...] = ()
 
 
-class Outgoing(Struct, frozen=True, kw_only=True):
-    """The request that one hop sends. *headers* are the author's; `encode` adds the rest."""
-
-    target: Target
-    method: str
-    headers: Fields = ()
-    body: bytes | None = None
-    content_type: str | None = None
-    credentials: BasicCredentials | None = None
-
-
 def prepare(request: Request) -> Outgoing:
     """The first hop of *request*. Raises HTTPError for what cannot be sent."""
     target = parse(request.url, request.query)
-    if _TOKEN.fullmatch(request.method) is None or request.method.upper() == "CONNECT":
+    if TOKEN.fullmatch(request.method) is None or request.method.upper() == "CONNECT":
         raise HTTPError(FailureCode.INVALID_REQUEST, f"{shown(request.method)!r} is not a method that a target answers")
     written = (
         request.headers if request.content_type is None else (*request.headers, ("Content-Type", request.content_type))
     )
     for name, value in written:
-        if _TOKEN.fullmatch(name) is None:
+        if TOKEN.fullmatch(name) is None:
             raise HTTPError(
                 FailureCode.INVALID_CHAR_IN_HEADER, f"{shown(name)!r} is not a valid name of a request header"
             )
-        if (bad := _BAD_VALUE.search(value)) is not None:
+        if (bad := BAD_VALUE.search(value)) is not None:
             reason = f"the request header {name} holds a character that no header can carry, at {bad.start() + 1}"
             raise HTTPError(FailureCode.INVALID_CHAR_IN_HEADER, reason)
     if request.headers:
@@ -86,7 +77,7 @@ def prepare(request: Request) -> Outgoing:
         headers=request.headers,
         body=request.body,
         content_type=request.content_type,
-        credentials=request.credentials or target.credentials,
+        credentials=request.credentials or _basic(target.login),
     )
 
 
@@ -97,7 +88,7 @@ def encode(outgoing: Outgoing, default_headers: Fields = (), cookie: str | None 
     if "host" not in written:
         lines.append(f"Host: {outgoing.target.authority}")
     lines += [f"{name}: {value}" for name, value in outgoing.headers if cookie is None or name.lower() != "cookie"]
-    added = (*default_headers, *_framing(outgoing))
+    added = (*default_headers, *_framing(outgoing), *outgoing.authorization)
     lines += [f"{name}: {value}" for name, value in added if name.lower() not in written]
     if cookie is not None:
         lines.append(f"Cookie: {cookie}")
@@ -132,9 +123,11 @@ def _framing(outgoing: Outgoing) -> list[tuple[str, str]]:
             fields.append(("Content-Length", str(len(outgoing.body))))
         elif outgoing.method in _EMPTY_BODY_HAS_LENGTH:
             fields.append(("Content-Length", "0"))
-    if outgoing.credentials is not None:
-        fields.append(("Authorization", outgoing.credentials.authorization()))
     return fields
+
+
+def _basic(login: Login | None) -> BasicCredentials | None:
+    return None if login is None else BasicCredentials(username=login.username, password=login.password)
 
 
 def _refuse_contradictions(request: Request) -> None:

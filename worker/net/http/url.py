@@ -16,7 +16,6 @@ from msgspec.structs import replace
 
 from worker.egress.hosts import WEB_PORTS, parse_host
 from worker.errors import HostError
-from worker.net.http.credentials import BasicCredentials
 from worker.net.http.error import HTTPError
 from worker.outcome.failure import FailureCode
 from worker.secret import Secret
@@ -50,6 +49,13 @@ _LINE_BREAKS = str.maketrans("", "", "\t\n\r")
 """Removed wherever they stand, so that a URL may be broken into lines."""
 
 
+class Login(Struct, frozen=True, kw_only=True):
+    """The userinfo of a URL, decoded."""
+
+    username: str
+    password: Secret[str]
+
+
 class Target(Struct, frozen=True, kw_only=True):
     """*host* has no brackets and is in lower case; *path* is the origin-form, query included (RFC 9112 §3.2.1)."""
 
@@ -57,7 +63,7 @@ class Target(Struct, frozen=True, kw_only=True):
     host: str
     port: int
     path: str
-    credentials: BasicCredentials | None = None
+    login: Login | None = None
 
     @property
     def secure(self) -> bool:
@@ -104,7 +110,7 @@ def parse(text: str, query: Sequence[tuple[str, str]] = ()) -> Target:
         host=ipv6 or (plain or _in_ascii(international, text)).lower(),
         port=_port(port, scheme, text),
         path=path,
-        credentials=_credentials(userinfo) if userinfo else None,
+        login=_login(userinfo) if userinfo else None,
     )
 
 
@@ -132,13 +138,13 @@ def resolve(base: Target, location: str) -> Target:
     if scheme or slashes:
         target = parse(reference if scheme else f"{base.scheme}:{reference}")
         path, mark, query = target.path.partition("?")
-        return replace(target, path=_without_dots(path) + mark + query, credentials=None)
+        return replace(target, path=_without_dots(path) + mark + query, login=None)
     own_path, mark, own_query = base.path.partition("?")
     if not path:
-        return replace(base, path=own_path + (_encoded(query) if query else mark + own_query), credentials=None)
+        return replace(base, path=own_path + (_encoded(query) if query else mark + own_query), login=None)
     if not path.startswith("/"):
         path = own_path[: own_path.rindex("/") + 1] + path  # §5.2.3; empty segments stay
-    return replace(base, path=_without_dots(_encoded(path)) + _encoded(query or ""), credentials=None)
+    return replace(base, path=_without_dots(_encoded(path)) + _encoded(query or ""), login=None)
 
 
 def _encoded(path: str) -> str:
@@ -203,6 +209,6 @@ def _port(port: str | None, scheme: str, text: str) -> int:
     return number
 
 
-def _credentials(userinfo: str) -> BasicCredentials:
+def _login(userinfo: str) -> Login:
     username, _, password = userinfo.partition(":")
-    return BasicCredentials(username=unquote(username), password=Secret(unquote(password)))
+    return Login(username=unquote(username), password=Secret(unquote(password)))

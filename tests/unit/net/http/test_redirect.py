@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.flows import authorization, requests
 from worker.net.http.credentials import BasicCredentials
+from worker.net.http.outgoing import Outgoing
 from worker.net.http.redirect import is_redirect, method_after, next_hop
-from worker.net.http.request import Outgoing, Request, encode, prepare
+from worker.net.http.request import Request, encode, prepare
 from worker.net.http.url import parse
 from worker.secret import Secret
 
@@ -124,5 +126,16 @@ def test_a_get_in_place_of_a_post_says_nothing_of_the_body() -> None:
 
 def test_credentials_in_the_first_url_are_for_its_origin_only() -> None:
     start = prepare(Request(url="http://u:p@a/1"))
-    assert b"\r\nAuthorization: Basic dTpw\r\n" in encode(next_hop(start, 302, parse("http://a/2")))
-    assert b"Authorization" not in encode(next_hop(start, 302, parse("http://b/2")))
+    same = next_hop(start, 302, parse("http://a/2"))
+    assert same.credentials is not None
+    assert [authorization(sent) for sent in requests(same.credentials, same)] == ["Basic dTpw"]
+    assert next_hop(start, 302, parse("http://b/2")).credentials is None
+
+
+def test_what_credentials_made_for_one_exchange_is_in_no_other() -> None:
+    start = prepare(Request(url="http://u:p@a/1"))
+    assert start.credentials is not None
+    (first,) = requests(start.credentials, start)
+    assert b"\r\nAuthorization: Basic dTpw\r\n" in encode(first)
+    assert b"Authorization" not in encode(next_hop(first, 302, parse("http://a/2")))
+    assert b"Authorization" not in encode(next_hop(first, 302, parse("http://b/2")))

@@ -134,8 +134,8 @@ def test_a_url_that_two_parsers_could_read_differently_is_refused(text: str) -> 
 
 def test_userinfo_becomes_credentials_and_is_never_printed() -> None:
     target = parse("http://us%40er:p%3Ass@h/p")
-    assert target.credentials is not None
-    assert (target.credentials.username, target.credentials.password.reveal()) == ("us@er", "p:ss")
+    assert target.login is not None
+    assert (target.login.username, target.login.password.reveal()) == ("us@er", "p:ss")
     assert target.url == "http://h/p"
 
 
@@ -307,7 +307,7 @@ def test_a_location_of_another_kind_is_no_request(reference: str) -> None:
 
 
 def test_credentials_in_a_location_are_dropped() -> None:
-    assert resolve(BASE, "http://evil:word@other/").credentials is None
+    assert resolve(BASE, "http://evil:word@other/").login is None
 
 
 @given(st.text())
