@@ -20,7 +20,7 @@ HELD_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ClockStep:
     """The machine's clock differs by *seconds*, since *since_ns* of the monotonic clock."""
 
     seconds: float
@@ -32,7 +32,7 @@ class SteadyClock:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._step: Step | None = None
+        self._step: ClockStep | None = None
         self.steps = 0
         """Steps of the machine's clock that were noticed."""
         self._anchor(clock.now())
@@ -84,7 +84,7 @@ class SteadyClock:
     def _notice(self, seconds: float) -> None:
         if self._step is not None and abs(seconds - self._step.seconds) <= STEP_SECONDS:
             return
-        self._step = Step(seconds, self._clock.monotonic_ns())
+        self._step = ClockStep(seconds, self._clock.monotonic_ns())
         self.steps += 1
         log.warning(
             "the clock was set by %+.1f s: going on as before, and following if it stays so for %.0f s",

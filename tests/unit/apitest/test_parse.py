@@ -463,10 +463,6 @@ def test_mistakes_have_an_end_and_repeat_no_more_of_a_value_than_helps() -> None
             "config.request.basicAuth: the authentication 'ntlm' is not there yet",
         ),
         (
-            definition(proxy={"url": "http://{{ P }}"}),
-            "config.request.proxy.url: templates are not there yet ({{ P }})",
-        ),
-        (
             definition(bodyType="multipart/form-data", files=[{"name": "a", "bucketKey": "api-upload-file/x.json"}]),
             "config.request.files[0].bucketKey: the file itself is not in the definition, and only the reference system has it",
         ),

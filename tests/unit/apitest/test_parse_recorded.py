@@ -83,10 +83,10 @@ def test_what_a_recorded_definition_cannot_have_yet_is_named_where_it_stands() -
 def test_recorded_requests_that_can_be_run_are_read_whole() -> None:
     requests = [test.request for test in (parse(c["test"]) for c in RUNNABLE if c["id"] not in INVALID) if test.request]
     assert Counter(type(request) for request in requests) == {
-        HTTPRequest: 18,
+        HTTPRequest: 66,
         TCPRequest: 2,
         DNSRequest: 2,
-        SSLRequest: 3,
+        SSLRequest: 12,
     }
     assert TCPRequest(host="example.org", port=443) in requests
     assert SSLRequest(host="example.org", port=443, server_name="example.org", accept_self_signed=True) in requests

@@ -214,7 +214,7 @@ class _Chain:
         tls = None
         if target.secure:
             tls = TLSSettings(
-                server_name=tls_name(outgoing), verify=self._request.verify, identity=self._identity(target)
+                server_name=tls_name(outgoing), verify=self._request.verify, identity=self._identity(outgoing)
             )
         endpoint = Endpoint(host=target.host, port=target.port, tls=tls, proxy=self._proxy)
         stream = await client.door.open(endpoint, recorder)
@@ -230,9 +230,11 @@ class _Chain:
             recorder.phases["firstByte"] += recorder.phases.pop("download", 0)
         return outcome
 
-    def _identity(self, target: Target) -> ClientIdentity | None:
-        """The client certificate for *target*."""
-        return None if self._own is None else identity_for(target.host, self._request, self._own)
+    def _identity(self, outgoing: Outgoing) -> ClientIdentity | None:
+        """The client certificate for *outgoing*; a server that only gives out tokens sees none."""
+        if self._own is None or outgoing.purpose is not None:
+            return None
+        return identity_for(outgoing.target.host, self._request, self._own)
 
     def _completed(self, response: Response, failure: Failure | None) -> Transfer:
         hops = tuple(self._hops)
