@@ -25,6 +25,7 @@ from worker.program.loading import without_collections
 
 if TYPE_CHECKING:
     from worker.apitest.files import Definition, Unusable
+    from worker.apitest.given import GivenVariables
     from worker.commands.check import Run
     from worker.commands.reports.choice import Output, Wanted
     from worker.config.load import Config, Loaded, LocalConfig
@@ -146,9 +147,10 @@ def _check(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
     if found:
         raise ConfigErrors(found)
     output = _output(wanted)
-    run: Run = partial(start.check, loaded.config)
+    given = _given(line)
+    run: Run = partial(start.check, loaded.config, given=given)
     if "trace" in line.switches:
-        run = _traced(loaded.config, _tell if wanted.as_json else output.show)
+        run = _traced(loaded.config, _tell if wanted.as_json else output.show, given)
         output = replace(output, progress=None)  # a timeline comes line by line, at any time
 
     def once() -> Coroutine[None, None, int]:
@@ -157,13 +159,23 @@ def _check(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
     return _watched(line, once, output) if "watch" in line.switches else lambda: _run(once())
 
 
-def _traced(config: LocalConfig, show: Callable[[str], None]) -> Run:
+def _given(line: CommandLine) -> GivenVariables | None:
+    """The variables on the command line. Raises ConfigErrors."""
+    written, file = line.lists.get("variable", ()), line.values.get("variables", "")
+    if not written and not file:
+        return None
+    from worker.commands.variables import given_variables
+
+    return given_variables(written, file)
+
+
+def _traced(config: LocalConfig, show: Callable[[str], None], given: GivenVariables | None) -> Run:
     from worker.clock import SystemClock
     from worker.commands.trace import trace
     from worker.net.trace import Timeline
 
     clock = SystemClock()
-    return partial(trace, config, clock, Timeline(clock, show))
+    return partial(trace, config, clock, Timeline(clock, show), given=given)
 
 
 def _watched(line: CommandLine, once: Callable[[], Coroutine[None, None, int]], output: Output) -> Callable[[], int]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from worker.agent.work import Work
     from worker.agent.worker import Worker
     from worker.apitest.definition import APITest
+    from worker.apitest.given import GivenVariables
     from worker.apitest.result import Result
     from worker.evaluators.pool import Evaluators
     from worker.intake.client import Intake
@@ -89,17 +90,22 @@ async def run(config: Config, warnings: Sequence[str] = ()) -> ExitCode:
                     log.info("stopped", extra={"action": "stopped", "worker": worker_id})
 
 
-async def check(config: LocalConfig, tests: Sequence[APITest]) -> AsyncGenerator[tuple[int, Result], None]:
+async def check(
+    config: LocalConfig, tests: Sequence[APITest], *, given: GivenVariables | None = None
+) -> AsyncGenerator[tuple[int, Result], None]:
     """Run each test once, here, under the same options and policy as a worker would; indexes and results as they come."""
     clock = SystemClock()
     vitals = Vitals(clock)
     slots = asyncio.Semaphore(config.concurrency)
     egress = egress_of(config, trust_of(config))
     async with _running_tests(config, egress, clock, vitals, worker_id="") as made:
+        from worker.work.runner import Occasion
+
+        occasion = Occasion(given=given)
 
         async def one(index: int, test: APITest) -> tuple[int, Result]:
             async with slots:
-                return index, await made.runner.run(test)
+                return index, await made.runner.run(test, occasion)
 
         watching = asyncio.create_task(vitals.run())
         running = [asyncio.create_task(one(index, test)) for index, test in enumerate(tests)]

@@ -44,6 +44,25 @@ def test_check_prints_one_object_a_line(tmp_path: Path, target: Target) -> None:
     assert (bad["status"], bad["failure"]["code"]) == ("failed", "INCORRECT_ASSERTION")
 
 
+def test_check_gives_variables_and_shows_no_secure_one(tmp_path: Path, target: Target) -> None:
+    listed = {"type": "body", "operator": "contains", "target": "{{ TOKEN }}"}
+    whole = http_test("one", target.url + "/{{ PATH }}/{{ TOKEN }}", assertions=[listed])
+    (tmp_path / "v.json").write_text('{"PATH": "file", "PIN": {"value": "JBSWY3DPEHPK3PXP", "totp": {}}}')
+    command_line = (written(tmp_path / "t.json", whole), ALLOW, "--variable", "PATH=flag", "--variable", "TOKEN")
+    files = (f"--variables={tmp_path / 'v.json'}", f"--junit={tmp_path / 'j.xml'}")
+    told = ""
+    for more in (files, ("--json",), ("--github",), ("--trace",)):
+        done = run("worker", "check", *command_line, *more, env={"TOKEN": "c4nary-value"})
+        assert done.returncode == 1
+        assert "<redacted>" in done.stdout
+        told += done.stdout + done.stderr
+    assert target.hits == {"/flag/c4nary-value": 4}
+    assert "c4nary-value" not in told + (tmp_path / "j.xml").read_text()
+    done = run("worker", "check", *command_line)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "TOKEN" in done.stderr
+
+
 def test_check_runs_a_pattern_in_an_evaluator(tmp_path: Path, target: Target) -> None:
     pattern = {"type": "body", "operator": "matches", "target": r'"status":\s"(?<word>o)k"'}
     done = run("worker", "check", written(tmp_path / "t.json", http_test("p", target.url, assertions=[pattern])), ALLOW)

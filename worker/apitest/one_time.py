@@ -19,6 +19,9 @@ from worker.secret import Secret
 DIGITS: Final = (4, 10)
 REFRESH: Final = (1, 999)
 """Seconds for which a password holds."""
+DEFAULT_DIGITS: Final = 6
+DEFAULT_REFRESH: Final = 30
+"""What an authenticator app takes, and what 0 stands for in the reference system."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,8 +29,8 @@ class OneTimeSecret:
     """The base32 text of a shared secret, the *digits* of its passwords, and the seconds (*refresh*) for which each holds."""
 
     key: Secret[str]
-    digits: int = 6
-    refresh: int = 30
+    digits: int = DEFAULT_DIGITS
+    refresh: int = DEFAULT_REFRESH
 
     def password(self, at: datetime) -> Secret[str]:
         """Return the password of the moment *at*. Raises ExpressionError where the secret is not base32."""

@@ -272,6 +272,15 @@ OPTIONS: tuple[Option, ...] = (
         " error.",
     ),
     Option(
+        name="variable", kind=ValueKind.TEXT, group=Group.COMMAND, sources=BY_FLAG, many=True,
+        help="With check: a variable for the tests, as NAME=VALUE; NAME alone takes the value of the environment variable NAME,"
+        " and keeps it out of results.",
+    ),
+    Option(
+        name="variables", kind=ValueKind.FILE, group=Group.COMMAND, sources=BY_FLAG,
+        help="With check: variables from a JSON object of names, each with its text or {value, secure, totp}.",
+    ),
+    Option(
         name="github", kind=ValueKind.BOOLEAN, group=Group.COMMAND, default=False, sources=BY_FLAG,
         help="With check: print annotations of GitHub Actions for what failed, and let it obey nothing else that is printed.",
     ),
@@ -311,8 +320,11 @@ UNUSED: tuple[Unused, ...] = (
     Unused(
         name="proxyEnableConnectTunnel", why="targets behind a proxy are always reached by CONNECT", takes_value=False
     ),
-    Unused(name="variableOverride", why="tests get the control plane's variables"),
-    Unused(name="environmentVariableOverride", why="tests get the control plane's variables"),
+    Unused(name="variableOverride", why="tests get the control plane's variables, and with check those of --variable"),
+    Unused(
+        name="environmentVariableOverride",
+        why="tests get the control plane's variables, and with check those of --variable NAME",
+    ),
     Unused(name="disableFipsCompliance", why="there is no FIPS mode", takes_value=False),
     Unused(name="enableFileLogging", why="logs go to standard error", takes_value=False),
     Unused(name="logFileMaxDays", why="logs go to standard error"),

@@ -32,6 +32,8 @@ COMMANDS_OF = {
     "watch": ("check",),
     "trace": ("check",),
     "junit": ("check",),
+    "variable": ("check",),
+    "variables": ("check",),
     "allowUpdate": ("validate",),
 }
 """The commands that obey a flag which not all of them know."""
@@ -66,13 +68,14 @@ class SourceFindings:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommandLine:
     """A command, what it is to work on, and the flags. *switches* are the flags that a command itself obeys and that are on,
-    *values* those with a value.
+    *values* those with a value, *lists* those that may be repeated.
     """
 
     command: str
     operands: tuple[str, ...]
     switches: frozenset[str]
     values: Mapping[str, str]
+    lists: Mapping[str, Sequence[str]]
     findings: SourceFindings
 
 
@@ -86,6 +89,7 @@ def read_command_line(argv: Sequence[str]) -> CommandLine:
         operands=tuple(reader.operands),
         switches=frozenset(reader.switches),
         values=reader.values,
+        lists=reader.lists,
         findings=SourceFindings(
             given=tuple(reader.given), mistakes=tuple(reader.mistakes), warnings=tuple(dict.fromkeys(reader.warnings))
         ),
@@ -101,6 +105,7 @@ class _Flags:
     operands: list[str] = field(default_factory=list)
     switches: set[str] = field(default_factory=set)
     values: dict[str, str] = field(default_factory=dict)
+    lists: dict[str, list[str]] = field(default_factory=dict)
     given: list[Given] = field(default_factory=list)
     mistakes: list[ConfigError] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
@@ -139,7 +144,7 @@ class _Flags:
     def _check_own_flags(self) -> None:
         spoken = f"spool {self.operands[0]}" if self.command == "spool" and self.operands else self.command
         for flag, commands in COMMANDS_OF.items():
-            if (flag in self.switches or flag in self.values) and spoken not in commands:
+            if (flag in self.switches or flag in self.values or flag in self.lists) and spoken not in commands:
                 *others, last = commands
                 self._mistake(f"is for {', '.join(others)} and {last}" if others else f"is for {last}", flag)
 
@@ -194,6 +199,9 @@ class _Flags:
             self._add(text, value)
 
     def _own_value(self, text: str, value: str) -> None:
+        if NAMES[text].option.many:
+            self.lists.setdefault(text, []).append(value)
+            return
         if text in self.values:
             self._mistake("is given twice", text)
         elif not value:

@@ -19,7 +19,7 @@ from msgspec import Struct
 from worker.apitest.built_ins import BuiltIns
 from worker.apitest.definition import APITest
 from worker.apitest.given import GivenVariables
-from worker.apitest.one_time import OneTimeSecret
+from worker.apitest.one_time import DEFAULT_REFRESH, OneTimeSecret
 from worker.apitest.redaction import Redaction
 from worker.apitest.result import Result
 from worker.apitest.templated import rendered
@@ -34,8 +34,6 @@ _AT_ONCE: Final = 2_000
 """Characters of secure values whose spellings are made on the event loop: some two milliseconds."""
 _LOOKED_AT: Final = 20_000
 """Characters of a result, times secure values, that are looked through on the event loop: less than a millisecond."""
-_DEFAULT_REFRESH: Final = 30
-"""Seconds, where a job says 0: the reference system takes that for unset."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +57,7 @@ def given_in(job: Job) -> GivenVariables:
             if name not in job.one_time
         ),
         one_time={
-            name: OneTimeSecret(key=values[name], digits=each.digits, refresh=each.refresh or _DEFAULT_REFRESH)
+            name: OneTimeSecret(key=values[name], digits=each.digits, refresh=each.refresh or DEFAULT_REFRESH)
             for name, each in job.one_time.items()
             if name in values
         },

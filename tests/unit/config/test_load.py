@@ -306,6 +306,6 @@ def test_every_option_fills_a_field_and_every_field_is_filled() -> None:
     filled = {option.field for option in OPTIONS if option.field} - {"public_key_fingerprint"}
     assert filled == {field.name for field in fields(Config)}
     rules = {option.name for option in OPTIONS if not option.field}
-    of_check = {"failuresOnly", "junit", "github", "trace", "watch"}
+    of_check = {"failuresOnly", "junit", "github", "trace", "watch", "variable", "variables"}
     of_commands = {"config", "json", "allowUpdate", "dumpConfig", "version", "help"} | of_check
     assert rules == of_commands | {"datadogHostOverride", "site", "insecureIntake"}

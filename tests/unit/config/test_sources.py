@@ -249,7 +249,7 @@ def test_a_variable_is_read_as_charts_write_it(environ: dict[str, str], field: s
 
 def test_every_option_but_the_commands_own_has_its_variable() -> None:
     without = {name for name, found in NAMES.items() if not found.option.variables}
-    of_check = {"failuresOnly", "junit", "github", "trace", "watch"}
+    of_check = {"failuresOnly", "junit", "github", "trace", "watch", "variable", "variables"}
     assert without == {"json", "allowUpdate", "dumpConfig", "version", "help"} | of_check
 
 
