@@ -1,47 +1,74 @@
-"""The bytes of a definition file → the definitions in it: a JSON object, an array, or JSON lines.
+"""The bytes of a definition file → the definitions in it: every form in which the reference system's tools export tests.
+
+| form | written by |
+|---|---|
+| one JSON object, an array, JSON lines | the API's reply to one test, people |
+| `{"tests": [{…}]}` | the API's list |
+| `{"tests": [{"localTestDefinition": {…}, "testOverrides": {…}}]}` | the CI client; overrides are laid over each test |
 
 It opens nothing, and does not ask what a definition means: `parse` does.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import Any, Final
 
 import orjson
+
+from worker.apitest.overrides import RULES, overridden
+from worker.errors import TestError
+from worker.text import printable
 
 MAX_BYTES = 64 * 1024 * 1024
 """Largest file: some ten thousand large definitions."""
 LINES = (".jsonl", ".ndjson")
+_TERRAFORM: Final = (
+    "holds Terraform's own form of tests, which only its provider reads: export the tests themselves, with the CI client"
+    " (`datadog-ci synthetics import-tests -p PUBLIC_ID -f FILE`) or from the API (GET /api/v1/synthetics/tests/PUBLIC_ID)"
+)
+_IDENTITIES: Final = ("id", "public_id")
+_PARTS: Final = frozenset({"type", "config", "localTestDefinition"})
+"""Members of which a definition has at least one."""
+_SHOWN: Final = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
-    """One decoded definition and where it stood: the *line* of a JSON-lines file, or the *index* in an array, or neither."""
+    """One decoded definition and where it stood: the *line* of a JSON-lines file, the *index* in an array, both, or neither.
+
+    *skipped*: its file says that it is not to be run. *remarks* name what the file says besides and has no effect.
+    """
 
     file: str
     value: object
     line: int | None = None
     index: int | None = None
+    skipped: bool = False
+    remarks: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
-        if self.line is not None:
-            return f"{self.file}:{self.line}"
-        return self.file if self.index is None else f"{self.file}[{self.index}]"
+        return _place(self.file, self.line, self.index)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Unusable:
-    """A file, or a line of one, that holds no definition at all. *reason* in one sentence."""
+    """A file, or a part of one, that holds no definition at all. *reason* in one sentence."""
 
     file: str
     reason: str
     line: int | None = None
+    index: int | None = None
 
     def __str__(self) -> str:
-        return f"{self.file}{'' if self.line is None else f':{self.line}'}: {self.reason}"
+        return f"{_place(self.file, self.line, self.index)}: {self.reason}"
+
+
+def _place(file: str, line: int | None, index: int | None) -> str:
+    return f"{file}{'' if line is None else f':{line}'}{'' if index is None else f'[{index}]'}"
 
 
 def read(file: str, data: bytes) -> Iterator[Definition | Unusable]:
@@ -54,6 +81,9 @@ def _read(file: str, data: bytes) -> Iterator[Definition | Unusable]:
     if len(data) > MAX_BYTES:
         yield Unusable(file=file, reason=f"is larger than {MAX_BYTES} bytes")
         return
+    if PurePath(file).suffix == ".tf":
+        yield Unusable(file=file, reason=_TERRAFORM)
+        return
     if PurePath(file).suffix in LINES or _is_json_lines(data):
         yield from _lines(file, data)
         return
@@ -64,10 +94,10 @@ def _read(file: str, data: bytes) -> Iterator[Definition | Unusable]:
         return
     match content:
         case dict():
-            yield Definition(file=file, value=content)
+            yield from _entries(file, content)
         case list():
             for index, value in enumerate(content):
-                yield Definition(file=file, value=value, index=index)
+                yield _entry(file, value, index=index)
         case _:
             yield Unusable(file=file, reason="holds neither a JSON object nor an array of them")
 
@@ -90,7 +120,64 @@ def _lines(file: str, data: bytes) -> Iterator[Definition | Unusable]:
         except orjson.JSONDecodeError as error:
             yield Unusable(file=file, line=number, reason=_not_json(error, line=number))
         else:
-            yield Definition(file=file, line=number, value=value)
+            yield from _entries(file, value, number)
+
+
+def _entries(file: str, value: object, line: int | None = None) -> Iterator[Definition | Unusable]:
+    """The members of a list of tests, or *value* itself."""
+    if isinstance(value, dict) and isinstance(value.get("tests"), list) and not _PARTS & value.keys():
+        for index, entry in enumerate(value["tests"]):
+            yield _entry(file, entry, line, index)
+    else:
+        yield _entry(file, value, line)
+
+
+def _entry(file: str, value: object, line: int | None = None, index: int | None = None) -> Definition | Unusable:
+    if isinstance(value, dict):
+        if reason := _no_definition(value):
+            return Unusable(file=file, reason=reason, line=line, index=index)
+        if "localTestDefinition" in value and "config" not in value:
+            return _local(file, value, line, index)
+    return Definition(file=file, value=value, line=line, index=index)
+
+
+def _no_definition(value: Mapping[str, Any]) -> str | None:
+    """The reason why an object is another thing that tools write."""
+    if _PARTS & value.keys():
+        return None
+    if "terraform_version" in value or "planned_values" in value or "resource" in value:
+        return _TERRAFORM
+    name = next((value[each] for each in _IDENTITIES if isinstance(value.get(each), str)), None)
+    if name is None:
+        return None
+    shown = printable(name, _SHOWN)
+    return (
+        f"names the test {shown} and does not hold it: import it with `datadog-ci synthetics import-tests -p {shown} -f FILE`,"
+        " and give the file that this writes"
+    )
+
+
+def _local(file: str, value: Mapping[str, Any], line: int | None, index: int | None) -> Definition | Unusable:
+    """A definition that the CI client imported, with its overrides."""
+    test = value["localTestDefinition"]
+    if not isinstance(test, dict):
+        return Unusable(file=file, reason="localTestDefinition: must be an object", line=line, index=index)
+    try:
+        found = overridden(_with_config_variables(test), value.get("testOverrides"))
+    except TestError as error:
+        return Unusable(file=file, reason=str(error), line=line, index=index)
+    rule = (f"executionRule: {found.rule} has no effect: a failure counts",) if found.rule == RULES[1] else ()
+    remarks = (*found.ignored, *rule)
+    skipped = found.rule == RULES[2]
+    return Definition(file=file, value=found.test, line=line, index=index, skipped=skipped, remarks=remarks)
+
+
+def _with_config_variables(test: dict[str, Any]) -> dict[str, Any]:
+    """The CI client's own name of `config.configVariables` is `config.variables`."""
+    config = test.get("config")
+    if not isinstance(config, dict) or "variables" not in config or config.get("configVariables"):
+        return test
+    return {**test, "config": {**config, "configVariables": config["variables"]}}
 
 
 def _not_json(error: orjson.JSONDecodeError, line: int = 0) -> str:

@@ -1,8 +1,9 @@
 """Values in place of `{{ NAME }}`, in every text of a JSON value, its member names included.
 
 A template is a pair of double braces around a name or a call, as in `{{ HOST }}` or `{{ numeric(3) }}`; other text between
-braces, as of Handlebars' `{{#each}}`, stays as it is. A name without a value is an error and never becomes empty text. A value
-that was put in is not looked into again. Which parts of a definition are templatable is not known here.
+braces, as of Handlebars' `{{#each}}`, stays as it is. One that is quoted for another engine, `{{ '{{ HOST }}' }}`, is the
+template that this engine would have written. A name without a value is an error and never becomes empty text. A value that was
+put in is not looked into again. Which parts of a definition are templatable is not known here.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _DEEPEST: Final = 64
 _MOST_MISTAKES: Final = 20
 _SHOWN: Final = 60
 _LIKENESS: Final = 0.8
-_BRACES: Final = re.compile(r"\{\{([^{}]*)\}\}")
+_BRACES: Final = re.compile(r"\{\{\s*+'\{\{([^{}]*+)\}\}'\s*+\}\}|\{\{([^{}]*+)\}\}")
 _NAME: Final = re.compile(r"\w[\w .-]*")
 _EXPRESSION: Final = re.compile(r"\w[\w .-]*(\(.*\))?", re.DOTALL)
 
@@ -76,7 +77,11 @@ def is_name(text: str) -> bool:
 
 
 def _templates(text: str) -> Iterator[re.Match[str]]:
-    return (found for found in _BRACES.finditer(text) if _is_expression(found.group(1).strip()))
+    return (found for found in _BRACES.finditer(text) if _is_expression(_expression(found)))
+
+
+def _expression(found: re.Match[str]) -> str:
+    return (found.group(1) or found.group(2) or "").strip()
 
 
 def _is_expression(text: str) -> bool:
@@ -123,7 +128,7 @@ class _Rendering:
         for found in _templates(text):
             if len(self.mistakes) > _MOST_MISTAKES:
                 return text
-            parts += text[end : found.start()], self._inserted(found.group(1).strip(), path)
+            parts += text[end : found.start()], self._inserted(_expression(found), path)
             end = found.end()
         return "".join((*parts, text[end:]))
 

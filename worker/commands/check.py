@@ -31,13 +31,16 @@ async def check(found: Iterable[Definition | Unusable], run: Run, report: Report
     A definition that is not a valid API test is an INVALID_TEST result. Raises what the report raises.
     """
     everything = list(found)
-    definitions = [each for each in everything if isinstance(each, Definition)]
+    defined = [each for each in everything if isinstance(each, Definition)]
+    definitions = [each for each in defined if not each.skipped]
     unusable = [each for each in everything if isinstance(each, Unusable)]
     counts = Counter[Status]()
     report.begin(definitions)
     try:
         for each in unusable:
             report.refuse(each)
+        for skipped in (each for each in defined if each.skipped):
+            report.remark(skipped, "executionRule: skipped, and so it is not run")
         async with aclosing(_results(definitions, run, report)) as results:
             async for definition, result in results:
                 counts[result.status] += 1
@@ -80,6 +83,8 @@ async def _results(
 def _test(definition: Definition, report: Report) -> APITest | Result:
     """The test; or its result, where it is not one."""
     for sentence in misspelt(definition.value):
+        report.remark(definition, sentence)
+    for sentence in definition.remarks:
         report.remark(definition, sentence)
     try:
         test = parse(definition.value)

@@ -65,7 +65,9 @@ def judge(definition: Definition) -> Judgement:
         test = parse(definition.value)
     except TestError as error:
         return Judgement(errors=error.errors, misspelt=suspects)
-    return Judgement(requires_update=test.requires_update, misspelt=suspects, ignored=test.ignored)
+    return Judgement(
+        requires_update=test.requires_update, misspelt=suspects, ignored=(*definition.remarks, *test.ignored)
+    )
 
 
 def as_object(definition: Definition, judged: Judgement) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,3 +68,80 @@ def test_any_bytes_are_definitions_or_unusable(content: bytes) -> None:
     found = list(read("t.json", content))
     assert found
     assert all(isinstance(one, Definition | Unusable) for one in found)
+
+
+TEST = {"type": "api", "name": "shop", "config": {"request": {"url": "https://old.test/"}}}
+
+
+def values(content: object, name: str = "t.json") -> list[tuple[str, object]]:
+    found = list(read(name, orjson.dumps(content)))
+    assert all(isinstance(one, Definition) for one in found)
+    return [(one.place, one.value) for one in found if isinstance(one, Definition)]
+
+
+def test_the_apis_list_and_its_reply_for_one_test_are_read() -> None:
+    assert values({"tests": [TEST, TEST | {"name": "two"}]}) == [
+        ("t.json[0]", TEST),
+        ("t.json[1]", TEST | {"name": "two"}),
+    ]
+    reply = TEST | {"public_id": "abc-def-ghi", "monitor_id": 7, "creator": {"name": "x"}}
+    assert values(reply) == [("t.json", reply)]
+    assert values({"tests": [TEST]}, "t.jsonl") == [("t.jsonl:1[0]", TEST)]
+    assert values(TEST | {"tests": []}) == [("t.json", TEST | {"tests": []})]
+
+
+def test_what_the_ci_client_imported_is_read_with_its_overrides() -> None:
+    entry = {"localTestDefinition": TEST, "testOverrides": {"startUrl": "https://new.test/", "deviceIds": ["a"]}}
+    (found,) = read("t.json", orjson.dumps({"tests": [entry]}))
+    assert isinstance(found, Definition)
+    assert found.value == TEST | {"config": {"request": {"url": "https://new.test/"}}}
+    assert (found.place, found.skipped) == ("t.json[0]", False)
+    assert found.remarks == ("testOverrides.deviceIds: has no effect on an API test",)
+    assert values([{"localTestDefinition": TEST}]) == [("t.json[0]", TEST)]
+    assert values({"localTestDefinition": TEST}) == [("t.json", TEST)]
+
+
+def test_the_ci_clients_name_of_config_variables_is_read() -> None:
+    variables = [{"name": "A", "type": "text", "pattern": "x"}]
+    local = TEST | {"config": {"variables": variables}}
+    ((_, value),) = values({"localTestDefinition": local})
+    assert isinstance(value, dict)
+    assert value["config"]["configVariables"] == variables
+
+
+@pytest.mark.parametrize(
+    ("rule", "skipped", "remarks"), [("skipped", True, 0), ("non_blocking", False, 1), ("blocking", False, 0)]
+)
+def test_the_rule_of_execution_is_read(rule: str, skipped: bool, remarks: int) -> None:
+    (found,) = read("t.json", orjson.dumps({"localTestDefinition": TEST, "testOverrides": {"executionRule": rule}}))
+    assert isinstance(found, Definition)
+    assert (found.skipped, len(found.remarks)) == (skipped, remarks)
+
+
+@pytest.mark.parametrize(
+    ("content", "place", "words"),
+    [
+        ({"tests": [{"id": "abc-def-ghi", "testOverrides": {}}]}, "t.json[0]", "import-tests -p abc-def-ghi -f FILE"),
+        ({"tests": [{"public_id": "abc-def-ghi"}]}, "t.json[0]", "names the test abc-def-ghi and does not hold it"),
+        ({"resource": {"datadog_synthetics_test": {"a": {}}}}, "t.json", "Terraform's own form"),
+        ({"version": 4, "terraform_version": "1.9.0", "resources": []}, "t.json", "Terraform's own form"),
+        ({"format_version": "1.2", "planned_values": {}}, "t.json", "Terraform's own form"),
+        ({"tests": [{"localTestDefinition": 3}]}, "t.json[0]", "localTestDefinition: must be an object"),
+        (
+            {"tests": [{"localTestDefinition": TEST, "testOverrides": {"headers": 3}}]},
+            "t.json[0]",
+            "testOverrides.headers: must be an object, not a number",
+        ),
+    ],
+)
+def test_what_tools_write_and_is_no_definition_says_how_to_get_one(content: object, place: str, words: str) -> None:
+    (found,) = read("t.json", orjson.dumps(content))
+    assert isinstance(found, Unusable)
+    assert str(found).startswith(f"{place}: ")
+    assert words in found.reason
+
+
+def test_terraforms_language_is_not_json_and_is_told_so() -> None:
+    (found,) = read("main.tf", b'resource "datadog_synthetics_test" "a" {}')
+    assert isinstance(found, Unusable)
+    assert "Terraform's own form" in found.reason

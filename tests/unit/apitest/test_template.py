@@ -31,7 +31,6 @@ NAMES = Namespace(
         ("{{ A }}", "a"),
         ("{{{ A }}}", "{a}"),
         ('{"a": {"b": {{ A }}}}', '{"a": {"b": a}}'),
-        ("{{ '{{ A }}' }}", "{{ 'a' }}"),
     ],
 )
 def test_a_template_becomes_its_value(text: str, rendered: str) -> None:
@@ -161,3 +160,17 @@ def test_a_name_is_what_a_template_can_name(name: str, valid: bool) -> None:
     assert is_name(name) == valid
     if valid:
         assert render(f"{{{{ {name} }}}}", Namespace(values={name: "x"})) == "x"
+
+
+@pytest.mark.parametrize(
+    ("text", "meant"),
+    [
+        ("{{ '{{ HOST }}' }}", "shop.test"),
+        ("<{{'{{HOST}}'}}> {{ '{{ HOST }}' }}", "<shop.test> shop.test"),
+        ("{{ '{{ HOST }}' and more }}", "{{ 'shop.test' and more }}"),
+        ("{{ '{{#each}}' }}", "{{ '{{#each}}' }}"),
+        ('{{ "HOST" }}', '{{ "HOST" }}'),
+    ],
+)
+def test_a_template_that_is_quoted_for_another_engine_is_that_template(text: str, meant: str) -> None:
+    assert render(text, Namespace(values={"HOST": "shop.test"})) == meant

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 from copy import deepcopy
+from datetime import UTC, datetime
+from random import Random
 from typing import Any
 
 import pytest
 
 from tests.support.definitions import STATUS, api_test, json_path, json_schema, xpath
+from tests.support.recordings import RECORDED
+from tests.support.shared import needs_shared
 from worker.apitest.assertion import Comparison
 from worker.apitest.authentication import BasicAuth
+from worker.apitest.built_ins import BuiltIns
 from worker.apitest.definition import APITest
 from worker.apitest.parse import parse
 from worker.apitest.protocols.dns import DNSRequest
@@ -18,8 +23,12 @@ from worker.apitest.protocols.http import HTTPRequest
 from worker.apitest.protocols.tcp import TCPRequest
 from worker.apitest.template import Namespace
 from worker.apitest.templated import rendered
+from worker.apitest.variables import Variable, resolve
 from worker.errors import TemplateError, TestError
+from worker.secret import Secret
 
+UNREADABLE = {"33762d062bdcef9c", "991ee598f8712cd8"}
+"""Recordings of requests that the reference system refused."""
 VALUES = {
     "HOST": "shop.test",
     "PORT": "8443",
@@ -174,3 +183,20 @@ def test_a_source_can_hold_what_secure_variables_declare_and_is_not_shown() -> N
     test = parse(whole)
     assert "s3cret" not in repr(test)
     assert json.loads(json.dumps(test.source)) == whole
+
+
+@needs_shared
+def test_every_recorded_template_is_replaced_and_one_of_the_recorders_own_is_named() -> None:
+    templated = [test for case in RECORDED if case["id"] not in UNREADABLE and (test := parse(case["test"])).source]
+    assert len([test for test in templated if test.subtype == "http"]) == 154
+    built_in = BuiltIns(at=datetime(2026, 1, 2, tzinfo=UTC), random=Random(7), public_id="abc", result_id="1")
+    placeholder = Variable(name="unique_lower_alnum", value=Secret("u1"))
+    for test in (test for test in templated if test.subtype == "http"):
+        run = rendered(test, resolve(test.variables, [placeholder], built_in).namespace(built_in))
+        first = run.assertions[0]
+        assert isinstance(first, Comparison)
+        assert first.property == "content-type"
+        assert "{{" not in repr(run.assertions)
+        if "unique_lower_alnum" in json.dumps(test.source):
+            with pytest.raises(TemplateError, match=r"config\.request\.headers\.unique: no variable is called"):
+                rendered(test, resolve(test.variables, (), built_in).namespace(built_in))

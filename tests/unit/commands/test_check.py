@@ -76,6 +76,13 @@ async def test_a_result_is_told_with_the_definition_that_it_is_of_whatever_order
     assert [each["test"]["name"] for each in heard.outcomes] == ["front page", "three", "two", "one"]
 
 
+async def test_a_test_that_its_file_skips_is_told_and_not_run() -> None:
+    skipped = Definition(file="s.json", index=1, value=http_test("bad"), skipped=True)
+    code, heard = await outcome(VALID, skipped)
+    assert (code, len(heard.outcomes), len(heard.expected)) == (0, 1, 1)
+    assert heard.remarks == ["s.json[1]: executionRule: skipped, and so it is not run"]
+
+
 async def test_what_a_test_is_run_without_is_told_beside_its_result() -> None:
     code, heard = await outcome(RETRIED, VALID)
     assert (code, len(heard.outcomes)) == (0, 2)
