@@ -30,6 +30,7 @@ from worker.outcome.certificate import (
 )
 from worker.outcome.handshake import Handshake
 from worker.outcome.phases import Timings
+from worker.outcome.revocation import Revocation
 
 LIMITS = AssertionLimits(
     max_body_bytes=cast("int", NAMES["maxBodySizeIfProcessed"].option.default),
@@ -113,6 +114,7 @@ def ssl(
     lowest: str | None = None,
     fault: CertificateFault | None = None,
     chain: tuple[CertificateFacts, ...] = (SHOP,),
+    revocation: Revocation | None = None,
 ) -> Observation:
     """*days* before the end of the certificate."""
     handshake = Handshake(protocol=protocol, cipher="TLS_AES_256_GCM_SHA384")
@@ -125,6 +127,7 @@ def ssl(
             handshake=handshake,
             fault=fault,
             lowest_version=lowest,
+            revocation=revocation,
         ),
     )
 

@@ -37,7 +37,7 @@ def facts(outcome: Mapping[str, Any]) -> list[Fact]:
         *_way(_object(outcome.get("dns_resolution"))),
         *(Fact("redirect", text) for text in _redirects(response.get("redirects"))),
         *_handshake(_object(response.get("handshake"))),
-        *_certificate(_object(response.get("cert"))),
+        *_certificate(_object(response.get("certificate"))),
         *_trust(response),
         *_answer(response),
     ]
@@ -86,13 +86,13 @@ def _certificate(certificate: Mapping[str, Any]) -> Iterator[Fact]:
 
 
 def _trust(response: Mapping[str, Any]) -> Iterator[Fact]:
-    """The fault that OpenSSL finds with the chain, and what the authority says of a revocation."""
-    fault, ocsp = _object(response.get("certificate_fault")), _object(response.get("ocsp"))
-    if fault:
-        yield Fact("fault", f"{_said(fault.get('code'))}: {_said(fault.get('message'))}")
-    if ocsp.get("status") is not None:
-        reason = ocsp.get("reason")
-        yield Fact("ocsp", _said(ocsp["status"]) + ("" if reason is None else f": {_said(reason)}"))
+    """The reason why a certificate is not accepted, and whether its issuer has revoked it."""
+    fault, status = _object(response.get("certificate_fault")), _object(response.get("ocsp"))
+    if fault.get("code") is not None:
+        yield Fact("fault", f"{_said(fault['code'])}: {_said(fault.get('message', ''))}")
+    if status.get("status") is not None:
+        more = [_said(status[name]) for name in ("source", "reason") if status.get(name) is not None]
+        yield Fact("revocation", ", ".join([_said(status["status"]), *more]))
 
 
 def _answer(response: Mapping[str, Any]) -> Iterator[Fact]:

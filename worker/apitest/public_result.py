@@ -77,7 +77,7 @@ def _seen(part: Mapping[str, Any]) -> dict[str, Any]:
     }
     if not isinstance(response, Mapping):
         return shown
-    apart = {"cert", "handshake", *_LIFTED}
+    apart = {"certificate", "handshake", *_LIFTED}
     rest = {name: value for name, value in response.items() if name not in apart}
     return shown | {
         "response": rest or None,
@@ -109,7 +109,7 @@ def _certificate(response: Mapping[str, Any]) -> dict[str, Any] | None:
     handshake = _object(response.get("handshake"))
     protocol = handshake.get("protocol")
     members = {
-        **_object(response.get("cert")),
+        **_object(response.get("certificate")),
         "cipher": handshake.get("cipher"),
         "protocol": protocol,
         "tls_version": _version(protocol),

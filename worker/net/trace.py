@@ -98,6 +98,10 @@ class WatchedDoor(Door):
         self._tell_way(recorder, known)
         return WatchedStream(stream, self._timeline)
 
+    async def open_again(self, endpoint: Endpoint, first: Recorder) -> Stream:
+        self._timeline.note("again", f"{endpoint.host}:{endpoint.port}")
+        return WatchedStream(await super().open_again(endpoint, first), self._timeline)
+
     async def nameservers(self, host: str | None, port: int, recorder: Recorder) -> tuple[Nameserver, ...]:
         self._named.cache_clear()
         return await super().nameservers(host, port, recorder)

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.integration.net.way import CLOCK, recorder
+from tests.support.certificates import issue
 from tests.support.policy import policy_of
 from tests.support.servers import dns
 from tests.support.servers.dns import DNSServer
 from tests.support.servers.door import LOOPBACK, nameservers, trust_store
 from tests.support.servers.http import reply, serving
-from tests.support.servers.tcp import closed_port
+from tests.support.servers.tcp import Listener, closed_port
 from worker.apitest.authentication import BasicAuth
 from worker.apitest.protocols.dns import DNSRequest
 from worker.apitest.protocols.http import HTTPRequest, ProxyServer
+from worker.apitest.protocols.ssl import SSLRequest
 from worker.apitest.protocols.tcp import TCPRequest
 from worker.net.dns.resolver import Resolver
 from worker.net.door import Door, Endpoint
@@ -114,6 +117,21 @@ async def test_a_dns_test_is_a_question_and_an_answer() -> None:
             "name shop.test: no rule is about it",
             "answer NOERROR, 2 records, by SERVER",
         ]
+
+
+async def test_further_handshakes_of_an_ssl_test_are_told_too(tmp_path: Path) -> None:
+    traced = Traced()
+    own = issue("shop", names=["127.0.0.1"])
+    async with Listener(tls=own.serving(tmp_path / "own.pem")) as target:
+        request = SSLRequest(host="127.0.0.1", port=target.port, server_name="127.0.0.1", accept_self_signed=True)
+        seen = await probe(request, traced.door, CLOCK, LIMITS)
+        lines = traced.lines(port=target.port)
+    assert seen.failure is None
+    assert [line for line in lines if line.startswith(("open", "again"))] == [
+        "open 127.0.0.1:PORT",
+        "again 127.0.0.1:PORT",
+    ]
+    assert sum(line.startswith("close") for line in lines) == 2
 
 
 async def test_a_large_body_is_summed_up() -> None:

@@ -45,7 +45,7 @@ async def test_each_passes_where_its_certificate_lasts_long_enough(tmp_path: Pat
         assert list(result.timings.as_json()) == ["tcp", "handshake", "total"]
         assert result.response is not None
         assert result.response["certificate_fault"]["code"] == "DEPTH_ZERO_SELF_SIGNED_CERT"
-        assert result.response["cert"]["subject"]["CN"] == "shop"
+        assert result.response["certificate"]["subject"]["CN"] == "shop"
 
 
 @needs_shared
@@ -84,5 +84,5 @@ async def test_a_refused_certificate_is_in_the_result_and_no_pattern_is_judged(o
     assert refused.failure is not None
     assert (refused.failure.code, refused.assertions) == (FailureCode.SSL, ())
     assert refused.response is not None
-    assert refused.response["cert"]["subject"] == {"O": "Shop", "CN": "shop", "altName": f"IP Address:{HOST}"}
+    assert refused.response["certificate"]["subject"] == {"O": "Shop", "CN": "shop", "altName": f"IP Address:{HOST}"}
     assert (accepted.status is Status.PASSED) is (operator == "matches")

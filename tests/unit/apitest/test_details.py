@@ -27,7 +27,7 @@ def test_a_passed_run_in_full() -> None:
             "body_size": 187,
             "redirects": [{"status_code": 301, "location": "https://shop.test/"}],
             "handshake": {"protocol": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384"},
-            "cert": {
+            "certificate": {
                 "subject": {"CN": "shop.test", "O": "Shop"},
                 "issuer": {"O": "Example", "OU": "CA"},
                 "valid": {"from": 1767225600000, "to": 1798761600000},
@@ -53,7 +53,7 @@ def test_a_passed_run_in_full() -> None:
 
 def test_what_is_wrong_with_a_certificate_is_told_beside_its_dates() -> None:
     response = {
-        "cert": {
+        "certificate": {
             "subject": {"CN": "shop.test", "altName": "DNS:shop.test, DNS:www.shop.test"},
             "issuer": {"CN": "Example CA"},
             "valid": {"from": 1767225600000, "to": 1798761600000},
@@ -67,7 +67,7 @@ def test_what_is_wrong_with_a_certificate_is_told_beside_its_dates() -> None:
         "    valid       2026-01-01 00:00 UTC to 2027-01-01 00:00 UTC, 34.21 days left",
         "    names       DNS:shop.test, DNS:www.shop.test",
         "    fault       CERT_HAS_EXPIRED: certificate has expired",
-        "    ocsp        unknown: nothing answers",
+        "    revocation  unknown, nothing answers",
     ]
 
 
@@ -176,7 +176,9 @@ def test_nothing_foreign_begins_a_line_or_commands_a_terminal(text: str) -> None
             "records": [{"type": text, "values": [text]}],
             "redirects": [{"status_code": text, "location": text}],
             "handshake": {"protocol": text, "cipher": text},
-            "cert": {"subject": {text: text}, "issuer": text},
+            "certificate": {"subject": {text: text}, "issuer": text},
+            "certificate_fault": {"code": text, "message": text},
+            "ocsp": {"status": text, "source": text, "reason": text},
         },
         "variables": {"extracted": [{"name": text, "value": text}]},
         "unhealthy": text,
@@ -198,7 +200,9 @@ MEMBERS = [*outcome(), "steps", "variables"]
 @given(
     st.dictionaries(st.sampled_from(MEMBERS), json_values, max_size=8),
     st.dictionaries(
-        st.sampled_from(["cert", "certificate_fault", "ocsp", "handshake", "redirects", "records", "status_code"]),
+        st.sampled_from(
+            ["certificate", "certificate_fault", "handshake", "ocsp", "redirects", "records", "status_code"]
+        ),
         json_values,
     ),
 )

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.definitions import STATUS, api_test
+from worker.apitest.authentication import BasicAuth
 from worker.apitest.overrides import OverriddenTest, overridden
 from worker.apitest.parse import parse
 from worker.apitest.protocols.http import HTTPRequest
@@ -49,8 +50,8 @@ def test_parts_of_the_request_are_replaced() -> None:
     assert request.url == "https://other.test/"
     assert dict(request.headers) == {"Cookie": "a=1", "x-a": "2", "X-B": "3"}
     assert (request.body, request.content_type) == (b"{}", "application/json")
-    assert request.basic_auth is not None
-    assert (request.basic_auth.username, request.basic_auth.password.reveal()) == ("u", "p")
+    assert isinstance(request.authentication, BasicAuth)
+    assert (request.authentication.username, request.authentication.password.reveal()) == ("u", "p")
 
 
 @pytest.mark.parametrize(

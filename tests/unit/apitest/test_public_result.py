@@ -24,9 +24,11 @@ from worker.checks.evaluate import evaluate
 from worker.checks.evidence import Evidence
 from worker.checks.protocols.table import response_as_json
 from worker.checks.verdict import conclude
+from worker.outcome.certificate import CertificateFault
 from worker.outcome.handshake import Handshake
 from worker.outcome.phases import Timings
 from worker.outcome.resolution import Attempt, Resolution
+from worker.outcome.revocation import CertificateStatus, Revocation, StatusSource
 
 CLIENT = Configuration()  # type: ignore[no-untyped-call]
 FULL = [each["result"] for each in RECORDED_RESULTS if each["kind"] == "full"]
@@ -133,7 +135,7 @@ OUTCOME: dict[str, Any] = {
         "status_code": 200,
         "headers": {"server": "x"},
         "handshake": {"protocol": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384"},
-        "cert": {"subject": {"CN": "shop.test"}, "valid": {"from": 1, "to": 2}},
+        "certificate": {"subject": {"CN": "shop.test"}, "valid": {"from": 1, "to": 2}},
     },
     "steps": [STEP, {"name": "Pay", "subtype": "http", "status": "skipped", "allow_failure": False}],
     "scheduled_at": 1,
@@ -203,6 +205,17 @@ SEEN = {
     "http": observed.http(b"{}", handshake=Handshake(protocol="TLSv1.2", cipher="AES256-SHA")),
     "tcp": observed.tcp("established"),
     "dns": observed.dns(A=("192.0.2.1",), AAAA=()),
+    "ssl": observed.ssl(
+        fault=CertificateFault(code=18, message="self-signed certificate"),
+        revocation=Revocation(
+            status=CertificateStatus.REVOKED,
+            source=StatusSource.STAPLED,
+            serial_number="0A1B",
+            revoked_at=1,
+            revocation_reason="keyCompromise",
+            this_update=2,
+        ),
+    ),
 }
 
 
@@ -215,6 +228,17 @@ def test_the_reference_systems_client_reads_each_protocol(subtype: str) -> None:
     assert read.timings == shown["timings"]
     assert "connection_outcome" not in shown.get("response", {})
     assert shown.get("connection_outcome") == ("established" if subtype == "tcp" else None)
+    if subtype == "ssl":
+        assert (read.cert.tls_version, read.cert.issuer["CN"], read.cert.valid.to) == (
+            1.3,
+            "Trust CA",
+            1_800_000_000_000,
+        )
+        assert (read.ocsp.status, read.ocsp.certificate.revocation_time, read.ocsp.updates.this_update) == (
+            "revoked",
+            1000,
+            2000,
+        )
 
 
 def test_a_run_that_was_missed_is_no_data() -> None:

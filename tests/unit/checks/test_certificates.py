@@ -120,10 +120,8 @@ def test_the_report_has_the_names_of_the_reference_system() -> None:
     assert report is not None
     assert report["certificate_fault"] == {"code": "CERT_HAS_EXPIRED", "message": "certificate has expired"}
     assert (report["presented"], report["min_tls_version"], len(report["chain"])) == (2, 1.1, 1)
-    assert report["cert"] == {
-        "protocol": "TLSv1.3",
-        "cipher": "TLS_AES_256_GCM_SHA384",
-        "tls_version": 1.3,
+    assert report["handshake"] == {"protocol": "TLSv1.3", "cipher": "TLS_AES_256_GCM_SHA384"}
+    assert report["certificate"] == {
         "subject": {
             "C": "NL",
             "O": "Shop",
@@ -155,7 +153,7 @@ def test_a_refused_certificate_decides_and_its_facts_stay() -> None:
     assert verdict.failure == failure
     report = response_as_json(test, refused, verdict)
     assert report is not None
-    assert ("handshake" in report, report["cert"]["subject"]["CN"]) == (False, "shop.test")
+    assert ("handshake" in report, report["certificate"]["subject"]["CN"]) == (False, "shop.test")
 
 
 def test_dates_are_text_as_javascript_writes_it() -> None:

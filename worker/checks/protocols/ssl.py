@@ -21,28 +21,27 @@ from worker.outcome.handshake import Handshake, version_number
 
 
 def report(_test: APITest, response: SSLResponse, _verdict: Verdict) -> dict[str, Any]:
-    """`cert` and `ocsp` have the members of the reference system's second version, and some more."""
-    handshake = response.handshake
-    lowest, revocation, fault = response.lowest_version, response.revocation, response.fault
-    return {
-        **({} if handshake is None else {"handshake": handshake.as_json()}),
-        "cert": _certificate(response),
+    """`certificate` and `ocsp` have the members of the reference system's second version, and some more."""
+    handshake, fault = response.handshake, response.fault
+    lowest, revocation = response.lowest_version, response.revocation
+    members = {
+        "handshake": None if handshake is None else handshake.as_json(),
+        "certificate": _certificate(response),
         "chain": [each.brief() for each in response.chain],
         "presented": response.presented,
-        **({"fetched": response.fetched} if response.fetched else {}),
+        "fetched": response.fetched or None,
         "certificate_fault": None if fault is None else fault.as_json(),
-        **({} if lowest is None else {"min_tls_version": version_number(lowest)}),
-        **({} if revocation is None else {"ocsp": revocation.as_json()}),
+        "min_tls_version": None if lowest is None else version_number(lowest),
+        "ocsp": None if revocation is None else revocation.as_json(),
     }
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def _certificate(response: SSLResponse) -> dict[str, Any] | None:
-    handshake = response.handshake
-    agreed = {} if handshake is None else handshake.as_json() | {"tls_version": handshake.version}
     if not response.chain:
-        return agreed or None
+        return None
     leaf = response.chain[0]
-    return agreed | leaf.as_json() | {"days_left": leaf.days_left(response.checked_at)}
+    return leaf.as_json() | {"days_left": leaf.days_left(response.checked_at)}
 
 
 def property_of(response: SSLResponse, name: str) -> JSON:
