@@ -9,7 +9,7 @@ from enum import Enum
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controlplane import epoch
+from controlplane import epoch, frames
 from controlplane.errors import ConflictError, UnusableError
 from controlplane.service import definitions
 from controlplane.service.definitions import CheckedDefinition
@@ -193,6 +193,7 @@ def _to_store(definition: CheckedDefinition, known: StoredTest | None, now: int)
         period_ms=_tick_every(definition) * 1000,
         definition=json.dumps(content | {"public_id": public_id, "version": version}),
         modified_at=now,
+        frames=frames.written(parsed.scheduling),
     )
 
 
@@ -202,5 +203,5 @@ def _tick_every(definition: CheckedDefinition) -> int:
     return seconds
 
 
-def _content(stored: StoredTest) -> tuple[bool, object]:
-    return stored.paused, json.loads(stored.definition) | {"version": None}
+def _content(stored: StoredTest) -> tuple[bool, str | None, object]:
+    return stored.paused, stored.frames, json.loads(stored.definition) | {"version": None}

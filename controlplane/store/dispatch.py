@@ -216,7 +216,7 @@ def open_job(row: Any) -> leases.LeasedJob:
 
 async def _due(connection: AsyncConnection, location: str, now: int, *, limit: int) -> Sequence[Any]:
     rows = await connection.execute(
-        select(assignments, tests.c.definition, tests.c.period_ms, tests.c.paused)
+        select(assignments, tests.c.definition, *runs.TIMES, tests.c.paused)
         .join(tests, tests.c.public_id == assignments.c.test_id)
         .where(
             assignments.c.location_id == location,

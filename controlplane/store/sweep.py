@@ -9,12 +9,12 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch, leases
 from controlplane.leases import LEASE_TTL, JobState
-from controlplane.schedule import Missed, settle
+from controlplane.schedule import FARTHEST, Missed, settle
 from controlplane.store import results as stored
 from controlplane.store import runs
 from controlplane.store.dispatch import open_job, unheld
@@ -64,14 +64,15 @@ async def shift(connection: AsyncConnection, *, by: int) -> None:
 
 async def mend_runs(connection: AsyncConnection, *, now: int) -> int:
     """Bring back runs that lie ahead further than any timetable puts them: the clock was set back."""
-    found = await _assignments(connection, assignments.c.due_at > now + 2 * tests.c.period_ms)
+    farthest = now + 2 * tests.c.period_ms + case((tests.c.frames.is_not(None), FARTHEST), else_=0)
+    found = await _assignments(connection, assignments.c.due_at > farthest)
     await runs.put(connection, [(row, settle(runs.run(row), runs.timetable(row), now)[0]) for row in found])
     return len(found)
 
 
 async def _assignments(connection: AsyncConnection, condition: Any) -> Sequence[Any]:
     rows = await connection.execute(
-        select(assignments, *_TOLD, tests.c.period_ms, tests.c.paused, locations.c.enabled)
+        select(assignments, *_TOLD, *runs.TIMES, tests.c.paused, locations.c.enabled)
         .join(tests, tests.c.public_id == assignments.c.test_id)
         .join(locations, locations.c.id == assignments.c.location_id)
         .where(condition)

@@ -96,8 +96,10 @@ tests = Table(
     Column("definition", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("modified_at", BigInteger, nullable=False),
+    Column("frames", Text),
     Index("tests_by_name", "name"),
 )
+"""*frames* are those of the week in which it runs, as `frames.written` puts them; null where it always does."""
 
 assignments = Table(
     "assignments",

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Row, bindparam, delete, exists, select, up
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.errors import ConflictError, NotFoundError
-from controlplane.schedule import Run, Timetable, at_once, in_phase
+from controlplane.schedule import Run, Timetable, asked_for, at_once, in_phase
 from controlplane.store import runs
 from controlplane.store.tables import assignments, jobs, locations, results, tests
 
@@ -23,7 +23,10 @@ STEP = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTest:
-    """*definition* is JSON text that carries the same public id and version; *period_ms* is `tick_every`."""
+    """*definition* is JSON text that carries the same public id and version; *period_ms* is `tick_every`.
+
+    *frames* are those of the week in which it runs, as `frames.written` puts them; None where it always does.
+    """
 
     public_id: str
     name: str
@@ -33,6 +36,7 @@ class StoredTest:
     period_ms: int
     definition: str
     modified_at: int
+    frames: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +147,7 @@ def _content(test: StoredTest) -> dict[str, Any]:
         "paused": test.paused,
         "period_ms": test.period_ms,
         "definition": test.definition,
+        "frames": test.frames,
     }
 
 
@@ -200,7 +205,7 @@ async def set_paused(connection: AsyncConnection, test: StoredTest, *, paused: b
 async def run_now(connection: AsyncConnection, test: StoredTest, *, now: int) -> Sequence[str]:
     """Make a run due at once at every enabled location of the test, paused or not; the names of those locations."""
     enabled = [row for row in await _assigned(connection, [test]) if row.enabled]
-    await runs.put(connection, [(row, at_once(now, _timetable(test, row.location_id))) for row in enabled])
+    await runs.put(connection, [(row, asked_for(now, _timetable(test, row.location_id))) for row in enabled])
     return [row.name for row in enabled]
 
 
@@ -223,7 +228,7 @@ async def _cancel(connection: AsyncConnection, *which: ColumnElement[bool], now:
 async def switch_on(connection: AsyncConnection, location: str, *, now: int) -> int:
     """Let some tests of a location run, each in its own phase, not all together; how many, at most `STEP`."""
     rows = await connection.execute(
-        select(assignments.c.test_id, assignments.c.location_id, tests.c.period_ms)
+        select(assignments.c.test_id, assignments.c.location_id, *runs.TIMES)
         .join(tests, tests.c.public_id == assignments.c.test_id)
         .where(assignments.c.location_id == location, assignments.c.due_at.is_(None), tests.c.paused.is_(False))
         .limit(STEP)
@@ -262,7 +267,7 @@ async def _assigned(connection: AsyncConnection, some: Sequence[StoredTest]) -> 
 
 
 def _timetable(test: StoredTest, location: str) -> Timetable:
-    return Timetable.of(test.public_id, location, test.period_ms)
+    return runs.of_test(test.public_id, location, test.period_ms, test.frames)
 
 
 def _test(row: Row[Any]) -> StoredTest:
@@ -275,4 +280,5 @@ def _test(row: Row[Any]) -> StoredTest:
         period_ms=row.period_ms,
         definition=row.definition,
         modified_at=row.modified_at,
+        frames=row.frames,
     )

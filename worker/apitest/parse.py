@@ -15,6 +15,7 @@ from worker.apitest.parse_assertion import read_assertion
 from worker.apitest.protocols.protocol import Protocol
 from worker.apitest.protocols.table import PROTOCOLS
 from worker.apitest.reading import Findings, Node, perhaps, quote
+from worker.apitest.scheduling import read_scheduling
 from worker.errors import TestError
 
 MOST_ASSERTIONS = 20
@@ -55,6 +56,7 @@ def _test(root: Node) -> APITest:
         public_id=root["public_id"].label() or "",
         version=root["version"].whole(0, 2**53) or 1,
         tick_every=options["tick_every"].whole(*TICK_EVERY),
+        scheduling=read_scheduling(options["scheduling"]),
         ignored=findings.ignored.told(),
     )
     protocol = PROTOCOLS.get(subtype)
@@ -88,8 +90,6 @@ def _left_out(options: Node) -> None:
     retry["interval"].number()
     if (retry["count"].number() or 0) > 0:
         retry.ignores("not executed: a run that fails is not run again before it is reported")
-    if options["scheduling"]["timeframes"].value:
-        options["scheduling"].ignores("not observed: the test runs at all hours, as often as tick_every says")
 
 
 def _assertions(protocol: Protocol, config: Node) -> tuple[Assertion, ...]:

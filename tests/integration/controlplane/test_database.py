@@ -283,6 +283,7 @@ async def test_a_database_of_the_first_schema_is_brought_up_to_date_with_its_job
         connection.executescript(
             """
             ALTER TABLE jobs DROP COLUMN released;
+            ALTER TABLE tests DROP COLUMN frames;
             DROP INDEX workers_by_sight;
             DROP INDEX assignments_by_job;
             DROP INDEX jobs_open;

@@ -172,6 +172,7 @@ def age(folder: Path) -> None:
     with closing(sqlite3.connect(folder / "c.db")) as connection:
         for table, column in (
             ("jobs", "released"),
+            ("tests", "frames"),
             ("workers", "host"),
             ("workers", "address"),
             ("workers", "access_key"),
