@@ -13,7 +13,7 @@ from controlplane import epoch, frames
 from controlplane.errors import ConflictError, UnusableError
 from controlplane.service import definitions
 from controlplane.service.definitions import CheckedDefinition
-from controlplane.store import locations, tests
+from controlplane.store import locations, sweep, tests
 from controlplane.store.database import Database
 from controlplane.store.locations import Location
 from controlplane.store.tests import Assignment, StoredTest
@@ -113,14 +113,18 @@ async def set_paused(database: Database, clock: Clock, name: str, *, paused: boo
     """Pause or resume a test, by its public id or name. A resumed one is due at once."""
     async with database.write() as connection:
         test = await tests.get(connection, name)
-        await tests.set_paused(connection, test, paused=paused, now=epoch.milliseconds(clock))
+        now = epoch.milliseconds(clock)
+        await _settle(connection, [test], now=now)
+        await tests.set_paused(connection, test, paused=paused, now=now)
 
 
 async def run_now(database: Database, clock: Clock, name: str) -> tuple[str, ...]:
     """Make a test due at once, paused or not; the names of the enabled locations that it is assigned to."""
     async with database.write() as connection:
         test = await tests.get(connection, name)
-        return tuple(await tests.run_now(connection, test, now=epoch.milliseconds(clock)))
+        now = epoch.milliseconds(clock)
+        await _settle(connection, [test], now=now)
+        return tuple(await tests.run_now(connection, test, now=now))
 
 
 async def assigned_to(database: Database, name: str) -> tuple[str, ...]:
@@ -143,10 +147,19 @@ async def _put(
     done = [_pushed(definition, before, now) for definition, before in zip(portion, known, strict=True)]
     stored = [one.test for one in done]
     await tests.add(connection, [one.test for one in done if one.change is Change.ADDED], now=now)
-    await tests.replace(connection, [one.test for one in done if one.change is Change.UPDATED], now=now)
+    changed = [one.test for one in done if one.change is Change.UPDATED]
+    await _settle(connection, changed, now=now)
+    await tests.replace(connection, changed, now=now)
     for place in places:
         await tests.assign(connection, stored, place.id, enabled=place.enabled, now=now)
     return done
+
+
+async def _settle(connection: AsyncConnection, some: Sequence[StoredTest], *, now: int) -> None:
+    """Note what was missed before a change replaces it: nobody may have swept since."""
+    ids = [test.public_id for test in some]
+    while ids and await sweep.settle_runs(connection, now=now, only=ids) == sweep.BATCH:
+        pass
 
 
 def _pushed(definition: CheckedDefinition, known: StoredTest | None, now: int) -> Pushed:

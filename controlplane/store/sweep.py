@@ -6,7 +6,7 @@ Each step is one short transaction over a bounded number of rows, and finds noth
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import case, func, or_, select, update
@@ -27,12 +27,15 @@ _TOLD = (tests.c.name, tests.c.subtype, tests.c.version)
 """What a note says of its test."""
 
 
-async def settle_runs(connection: AsyncConnection, *, now: int) -> int:
+async def settle_runs(connection: AsyncConnection, *, now: int, only: Collection[str] = ()) -> int:
     """Note runs whose period ended without a start, and move on to the next; how many there were, at most `BATCH`.
+
+    Of all tests, or *only* of those with the public ids.
 
     At a disabled location nothing is due, and nothing is missed: what is found there was left by a switch that was cut short.
     """
-    found = await _assignments(connection, assignments.c.until <= now)
+    overdue = assignments.c.until <= now
+    found = await _assignments(connection, overdue & assignments.c.test_id.in_(only) if only else overdue)
     last_seen = await _last_seen(connection) if found else {}
     following, notes = [], []
     for row in found:

@@ -205,7 +205,8 @@ async def set_paused(connection: AsyncConnection, test: StoredTest, *, paused: b
 async def run_now(connection: AsyncConnection, test: StoredTest, *, now: int) -> Sequence[str]:
     """Make a run due at once at every enabled location of the test, paused or not; the names of those locations."""
     enabled = [row for row in await _assigned(connection, [test]) if row.enabled]
-    await runs.put(connection, [(row, asked_for(now, _timetable(test, row.location_id))) for row in enabled])
+    waiting = [row for row in enabled if row.due_at is None or row.due_at > now]  # what is due already is that run
+    await runs.put(connection, [(row, asked_for(now, _timetable(test, row.location_id))) for row in waiting])
     return [row.name for row in enabled]
 
 
@@ -251,14 +252,18 @@ async def _reschedule(connection: AsyncConnection, changed: Sequence[StoredTest]
 
     def due(row: Any) -> Run | None:
         test = known[row.test_id]
-        return at_once(now, _timetable(test, row.location_id)) if row.enabled and not test.paused else None
+        if not row.enabled or test.paused:
+            return None
+        run = at_once(now, _timetable(test, row.location_id))
+        is_due = row.due_at is not None and row.due_at <= now < row.until
+        return dataclasses.replace(run, due_at=row.due_at) if is_due and run.due_at == now else run
 
     await runs.put(connection, [(row, due(row)) for row in await _assigned(connection, changed)])
 
 
 async def _assigned(connection: AsyncConnection, some: Sequence[StoredTest]) -> Sequence[Any]:
     rows = await connection.execute(
-        select(assignments.c.test_id, assignments.c.location_id, locations.c.enabled, locations.c.name)
+        select(assignments, locations.c.enabled, locations.c.name)
         .join(locations, locations.c.id == assignments.c.location_id)
         .where(assignments.c.test_id.in_([test.public_id for test in some]))
         .order_by(locations.c.name)
