@@ -9,8 +9,9 @@ from enum import Enum
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controlplane import epoch, frames
+from controlplane import epoch, frames, retries
 from controlplane.errors import ConflictError, UnusableError
+from controlplane.retries import Retry
 from controlplane.service import definitions
 from controlplane.service.definitions import CheckedDefinition
 from controlplane.store import locations, sweep, tests
@@ -207,6 +208,7 @@ def _to_store(definition: CheckedDefinition, known: StoredTest | None, now: int)
         definition=json.dumps(content | {"public_id": public_id, "version": version}),
         modified_at=now,
         frames=frames.written(parsed.scheduling),
+        retry=retries.read(content),
     )
 
 
@@ -216,5 +218,5 @@ def _tick_every(definition: CheckedDefinition) -> int:
     return seconds
 
 
-def _content(stored: StoredTest) -> tuple[bool, str | None, object]:
-    return stored.paused, stored.frames, json.loads(stored.definition) | {"version": None}
+def _content(stored: StoredTest) -> tuple[bool, str | None, Retry, object]:
+    return stored.paused, stored.frames, stored.retry, json.loads(stored.definition) | {"version": None}

@@ -16,7 +16,7 @@ from controlplane import epoch, leases
 from controlplane.leases import LEASE_TTL, JobState
 from controlplane.schedule import FARTHEST, Missed, settle
 from controlplane.store import results as stored
-from controlplane.store import runs
+from controlplane.store import retries, runs
 from controlplane.store.dispatch import open_job, unheld
 from controlplane.store.tables import assignments, jobs, locations, tests, workers
 from worker.apitest.result import Result, Status
@@ -61,7 +61,9 @@ async def shift(connection: AsyncConnection, *, by: int) -> None:
     due = assignments.c.due_at.is_not(None)
     moved = {"due_at": assignments.c.due_at + by, "until": assignments.c.until + by}
     await connection.execute(update(assignments).where(due).values(moved))
-    await connection.execute(update(jobs).where(jobs.c.closed.is_(None)).values(until=jobs.c.until + by))
+    await connection.execute(
+        update(jobs).where(jobs.c.closed.is_(None)).values(until=jobs.c.until + by, not_before=jobs.c.not_before + by)
+    )
     await connection.execute(update(workers).values(last_seen=workers.c.last_seen + by))
 
 
@@ -113,7 +115,9 @@ async def settle_jobs(connection: AsyncConnection, *, now: int, expiry: int) -> 
     for origin in ("lost", "missed"):
         ended = [note["job_id"] for note in notes if note["origin"] == origin]
         await stored.close_jobs(connection, ended, origin, now=now)
-    await stored.note(connection, notes)
+    before = {row.id: row.retry_of for row in rows if row.retry_of is not None}
+    await retries.give_up(connection, [before[note["job_id"]] for note in notes if note["job_id"] in before])
+    await stored.note(connection, [note for note in notes if note["job_id"] not in before])
     return len(notes)
 
 

@@ -11,8 +11,9 @@ from sqlalchemy import ColumnElement, Row, bindparam, delete, exists, select, up
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.errors import ConflictError, NotFoundError
+from controlplane.retries import NEVER, Retry
 from controlplane.schedule import Run, Timetable, asked_for, at_once, in_phase
-from controlplane.store import runs
+from controlplane.store import retries, runs
 from controlplane.store.tables import assignments, jobs, locations, results, tests
 
 MOST_NAMED = 500
@@ -25,7 +26,8 @@ STEP = 500
 class StoredTest:
     """*definition* is JSON text that carries the same public id and version; *period_ms* is `tick_every`.
 
-    *frames* are those of the week in which it runs, as `frames.written` puts them; None where it always does.
+    *frames* are those of the week in which it runs, as `frames.written` puts them; None where it always does. *retry* is
+    the control plane's part of `options.retry`.
     """
 
     public_id: str
@@ -37,6 +39,7 @@ class StoredTest:
     definition: str
     modified_at: int
     frames: str | None = None
+    retry: Retry = NEVER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +101,11 @@ async def list_assignments(connection: AsyncConnection) -> Sequence[Assignment]:
     theirs = results.alias()
     last = (
         select(theirs.c.seq)
-        .where(theirs.c.test_id == assignments.c.test_id, theirs.c.location_id == assignments.c.location_id)
+        .where(
+            theirs.c.test_id == assignments.c.test_id,
+            theirs.c.location_id == assignments.c.location_id,
+            theirs.c.is_last,  # a failed run that will be executed once more says nothing yet
+        )
         .order_by(theirs.c.seq.desc())
         .limit(1)
         .scalar_subquery()
@@ -136,6 +143,7 @@ async def replace(connection: AsyncConnection, changed: Sequence[StoredTest], *,
     if rows:
         there = update(tests).where(tests.c.public_id == bindparam("test"))
         await connection.execute(there.values({name: bindparam(name) for name in rows[0] if name != "test"}), rows)
+    await retries.cancel(connection, [test.public_id for test in changed], now=now)
     await _reschedule(connection, changed, now=now)
 
 
@@ -148,6 +156,8 @@ def _content(test: StoredTest) -> dict[str, Any]:
         "period_ms": test.period_ms,
         "definition": test.definition,
         "frames": test.frames,
+        "retries": test.retry.count,
+        "retry_interval_ms": test.retry.interval,
     }
 
 
@@ -195,6 +205,7 @@ async def assigned_nowhere(connection: AsyncConnection) -> Sequence[StoredTest]:
 async def set_paused(connection: AsyncConnection, test: StoredTest, *, paused: bool, now: int) -> None:
     """A paused test is due nowhere; what runs of it is let to its end. A resumed one is due at once."""
     await connection.execute(update(tests).where(tests.c.public_id == test.public_id).values(paused=paused))
+    await retries.cancel(connection, [test.public_id], now=now)
     if paused:
         nothing = runs.columns(None)
         await connection.execute(update(assignments).where(assignments.c.test_id == test.public_id).values(nothing))
@@ -204,6 +215,7 @@ async def set_paused(connection: AsyncConnection, test: StoredTest, *, paused: b
 
 async def run_now(connection: AsyncConnection, test: StoredTest, *, now: int) -> Sequence[str]:
     """Make a run due at once at every enabled location of the test, paused or not; the names of those locations."""
+    await retries.cancel(connection, [test.public_id], now=now)
     enabled = [row for row in await _assigned(connection, [test]) if row.enabled]
     waiting = [row for row in enabled if row.due_at is None or row.due_at > now]  # what is due already is that run
     await runs.put(connection, [(row, asked_for(now, _timetable(test, row.location_id))) for row in waiting])
@@ -286,4 +298,5 @@ def _test(row: Row[Any]) -> StoredTest:
         definition=row.definition,
         modified_at=row.modified_at,
         frames=row.frames,
+        retry=Retry(row.retries, row.retry_interval_ms),
     )
