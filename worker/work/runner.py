@@ -111,8 +111,10 @@ class Runner:
         """Run *test* now. Raises nothing but CancelledError."""
         try:
             return await self._run(test, occasion)
-        except Exception:  # the top of a run: a bug here must cost one result, not the worker
+        except Exception as error:  # the top of a run: a bug here must cost one result, not the worker
             log.exception("a bug of the worker ended a run", extra={"action": "run_crashed", "test": test.public_id})
+            if isinstance(error, MemoryError):
+                self._vitals.ran_out_of_memory()
             reason = "the worker failed while it ran this test; its log has the details"
             failure = Failure(FailureCode.INTERNAL_ERROR, reason)
             return self._result(test, Verdict(failure=failure), _NOTHING, occasion, trouble=reason)
@@ -124,7 +126,15 @@ class Runner:
         request = self._bounded(test.request)
         observation = await probe(request, self._door, self._clock, self._limits.probes)
         verdict, trouble = await self._judge(test, request, observation)
-        return self._result(test, verdict, observation, occasion, started, observation.trouble or trouble)
+        return self._result(test, verdict, observation, occasion, started, self._own(observation) or trouble)
+
+    def _own(self, observation: Observation) -> str | None:
+        """The trouble of this worker, or of its machine, that kept it from probing."""
+        failure = observation.failure
+        if failure is None or failure.code is not FailureCode.INTERNAL_ERROR:
+            return observation.trouble
+        self._vitals.look_at_descriptors()
+        return observation.trouble or failure.message
 
     def _result(
         self,
