@@ -21,7 +21,7 @@ from sqlalchemy import (
     true,
 )
 
-REVISION = "0005"
+REVISION = "0005b"
 """The migration that these tables are the outcome of."""
 
 metadata = MetaData()

@@ -1,7 +1,5 @@
 """The frames of the week in which a test runs, and further executions of failed runs. Tests that are there have neither before
 they are pushed once more.
-
-And assignments by their job in flight: the end of a job looks for its test, and read every assignment there is.
 """
 
 from __future__ import annotations
@@ -9,8 +7,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0005b"
+down_revision = "0005"
 branch_labels = None
 depends_on = None
 
@@ -26,4 +24,3 @@ def upgrade() -> None:
     op.add_column("results", sa.Column("attempt", sa.Integer, nullable=False, server_default=sa.text("1")))
     op.add_column("results", sa.Column("initial_id", sa.String(200)))
     op.add_column("results", sa.Column("is_last", sa.Boolean, nullable=False, server_default=sa.true()))
-    op.create_index("assignments_by_job", "assignments", ["job_id"])
