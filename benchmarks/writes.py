@@ -39,7 +39,7 @@ class Pulls:
     failed: list[int] = field(default_factory=list)
 
     def __str__(self) -> str:
-        p99 = statistics.quantiles(self.took, n=100)[98] if len(self.took) > 1 else max(self.took)
+        p99 = statistics.quantiles(self.took, n=100, method="inclusive")[98] if len(self.took) > 1 else max(self.took)
         median, slowest = statistics.median(self.took), max(self.took)
         return f"{len(self.took)} pulls, {len(self.failed)} failed; median {median:.1f} ms, p99 {p99:.1f}, slowest {slowest:.1f}"
 

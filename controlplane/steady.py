@@ -19,6 +19,26 @@ HELD_SECONDS = 300.0
 """For a new time to hold before it is followed: a wrong server, or a person, is mostly corrected within minutes."""
 
 
+class OffsetClock:
+    """The machine's *clock*, moved by *offset*: that of a command beside a process that does not follow a step."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self.offset = timedelta()
+
+    def now(self) -> datetime:
+        return self._clock.now() + self.offset
+
+    def monotonic_ns(self) -> int:
+        return self._clock.monotonic_ns()
+
+    def age_ns(self, stamp: int) -> int:
+        return self._clock.age_ns(stamp)
+
+    async def sleep(self, seconds: float) -> None:
+        await self._clock.sleep(seconds)
+
+
 @dataclass(frozen=True, slots=True)
 class ClockStep:
     """The machine's clock differs by *seconds*, since *since_ns* of the monotonic clock."""

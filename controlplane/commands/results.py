@@ -153,6 +153,9 @@ def as_line(result: StoredResult) -> str:
         "runs": result.runs,
         "scheduled_at": result.scheduled_at,
         "stored_at": result.stored_at,
+        "attempt": result.attempt,
+        "initial_id": result.initial_id,
+        "is_last": result.is_last,
     }
     outcome = _outcome(result)
     return json_line(columns | {"outcome": outcome} | ({"unreadable": UNREADABLE} if outcome is None else {}))

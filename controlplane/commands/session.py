@@ -13,11 +13,13 @@ from typing import Any
 import click
 
 from controlplane.errors import ConflictError, ControlPlaneError, InUseError, NotFoundError, OutdatedError
+from controlplane.service import upkeep
+from controlplane.steady import OffsetClock
 from controlplane.store import sealing
 from controlplane.store.database import USE, Database, Keyring, Opening, open_database
 from controlplane.store.engines.choice import choose
 from controlplane.store.engines.engine import Engine
-from worker.clock import Clock, SystemClock
+from worker.clock import SystemClock
 from worker.secret import Secret
 
 DEFAULT_DATABASE = "controlplane.db"
@@ -36,7 +38,7 @@ class Session:
     engine: Engine
     key_file: Path | None
     key: Secret[str] | None
-    clock: Clock
+    clock: OffsetClock
 
     def keyring(self) -> Keyring:
         """The key of the environment, or of a file. Raises DatabaseError for a malformed key."""
@@ -50,6 +52,7 @@ class Session:
     async def open(self, opening: Opening = USE) -> AsyncIterator[Database]:
         database = await open_database(self.engine, self.keyring(), opening)
         try:
+            self.clock.offset = await upkeep.offset(database)
             yield database
         finally:
             await database.close()
@@ -80,7 +83,7 @@ def with_session(command: Callable[..., None]) -> Callable[..., None]:
             ),
             key=Secret(key) if key else None,
             key_file=Path(key_file) if key_file else None,
-            clock=SystemClock(),
+            clock=OffsetClock(SystemClock()),
         )
         try:
             command(session, **arguments)

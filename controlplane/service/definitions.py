@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from controlplane.frames import is_time_zone
 from worker.apitest.definition import APITest
 from worker.apitest.parse import parse
 from worker.errors import TestError
@@ -37,6 +38,8 @@ def check(place: str, content: object) -> CheckedDefinition:
         mistakes.append("options.tick_every: is missing: a scheduled test needs its period in seconds")
     if parsed.public_id and not is_public_id(parsed.public_id):
         mistakes.append(f"public_id: {parsed.public_id[:40]!r} has not the form xxx-xxx-xxx of [a-z2-9]")
+    if parsed.scheduling is not None and not is_time_zone(parsed.scheduling.timezone):
+        mistakes.append(f"options.scheduling.timezone: {parsed.scheduling.timezone!r} is not a known time zone")
     if len(json.dumps(content)) > MAX_DEFINITION_CHARACTERS:
         mistakes.append(f"$: is larger than {MAX_DEFINITION_CHARACTERS} characters")
     if mistakes:

@@ -9,11 +9,12 @@ from enum import Enum
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controlplane import epoch
+from controlplane import epoch, frames, retries
 from controlplane.errors import ConflictError, UnusableError
+from controlplane.retries import Retry
 from controlplane.service import definitions, subtests
 from controlplane.service.definitions import CheckedDefinition
-from controlplane.store import locations, tests
+from controlplane.store import locations, sweep, tests
 from controlplane.store.database import Database
 from controlplane.store.locations import Location
 from controlplane.store.tests import Assignment, StoredTest
@@ -116,14 +117,18 @@ async def set_paused(database: Database, clock: Clock, name: str, *, paused: boo
     """Pause or resume a test, by its public id or name. A resumed one is due at once."""
     async with database.write() as connection:
         test = await tests.get(connection, name)
-        await tests.set_paused(connection, test, paused=paused, now=epoch.milliseconds(clock))
+        now = epoch.milliseconds(clock)
+        await _settle(connection, [test], now=now)
+        await tests.set_paused(connection, test, paused=paused, now=now)
 
 
 async def run_now(database: Database, clock: Clock, name: str) -> tuple[str, ...]:
     """Make a test due at once, paused or not; the names of the enabled locations that it is assigned to."""
     async with database.write() as connection:
         test = await tests.get(connection, name)
-        return tuple(await tests.run_now(connection, test, now=epoch.milliseconds(clock)))
+        now = epoch.milliseconds(clock)
+        await _settle(connection, [test], now=now)
+        return tuple(await tests.run_now(connection, test, now=now))
 
 
 async def assigned_to(database: Database, name: str) -> tuple[str, ...]:
@@ -146,10 +151,19 @@ async def _put(
     done = [_pushed(definition, before, now) for definition, before in zip(portion, known, strict=True)]
     stored = [one.test for one in done]
     await tests.add(connection, [one.test for one in done if one.change is Change.ADDED], now=now)
-    await tests.replace(connection, [one.test for one in done if one.change is Change.UPDATED], now=now)
+    changed = [one.test for one in done if one.change is Change.UPDATED]
+    await _settle(connection, changed, now=now)
+    await tests.replace(connection, changed, now=now)
     for place in places:
         await tests.assign(connection, stored, place.id, enabled=place.enabled, now=now)
     return done
+
+
+async def _settle(connection: AsyncConnection, some: Sequence[StoredTest], *, now: int) -> None:
+    """Note what was missed before a change replaces it: nobody may have swept since."""
+    ids = [test.public_id for test in some]
+    while ids and await sweep.settle_runs(connection, now=now, only=ids) == sweep.BATCH:
+        pass
 
 
 def _pushed(definition: CheckedDefinition, known: StoredTest | None, now: int) -> Pushed:
@@ -207,6 +221,8 @@ def _to_store(definition: CheckedDefinition, known: StoredTest | None, now: int)
         period_ms=_tick_every(definition) * 1000,
         definition=json.dumps(content | {"public_id": public_id, "version": version}),
         modified_at=now,
+        frames=frames.written(parsed.scheduling),
+        retry=retries.read(content),
     )
 
 
@@ -216,5 +232,5 @@ def _tick_every(definition: CheckedDefinition) -> int:
     return seconds
 
 
-def _content(stored: StoredTest) -> tuple[bool, object]:
-    return stored.paused, json.loads(stored.definition) | {"version": None}
+def _content(stored: StoredTest) -> tuple[bool, str | None, Retry, object]:
+    return stored.paused, stored.frames, stored.retry, json.loads(stored.definition) | {"version": None}

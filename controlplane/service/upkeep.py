@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import timedelta
 
 from controlplane import epoch
 from controlplane.ageing import aged
@@ -33,6 +34,7 @@ class Upkeep:
         self._begun = False
         self._look_ahead = True
         self._pruned_ns: int | None = None
+        self._offset: int | None = None
 
     async def turn(self) -> None:
         """Do what is due. Raises StatementError where the database fails, and DatabaseError where it is ours no longer."""
@@ -41,17 +43,32 @@ class Upkeep:
             self._look_ahead |= await come_back(self._database, self._clock)
             self._begun = True
         self._look_ahead |= await follow(self._database, self._clock)
+        await self._tell_others()
         await settle(self._database, self._clock, self._grace, look_ahead=self._look_ahead)
         self._look_ahead = False
         if self._turns % PRUNE_TURNS == 0:
             await self._prune()
         self._turns += 1
 
+    async def _tell_others(self) -> None:
+        """Write down what is not followed of the machine's clock, so that commands keep the same time."""
+        offset = -round(self._clock.ignored_seconds * 1000)
+        if offset != self._offset:
+            async with self._database.write() as connection:
+                await marks.put_offset(connection, offset)
+            self._offset = offset
+
     async def _prune(self) -> None:
         now_ns = self._clock.monotonic_ns()
         passed = 0 if self._pruned_ns is None else (now_ns - self._pruned_ns) // 1_000_000
         await prune(self._database, self._clock, retention=self._retention, passed=passed)
         self._pruned_ns = now_ns
+
+
+async def offset(database: Database) -> timedelta:
+    """The time by which this database's times are ahead of its machine's clock: what whoever serves it does not follow."""
+    async with database.read() as connection:
+        return timedelta(milliseconds=await marks.offset(connection))
 
 
 async def come_back(database: Database, clock: Clock) -> bool:

@@ -145,7 +145,7 @@ async def give_out(
             until=row.until,
             definition=row.definition,
         )
-        for row in await _unheld(connection, taker.location, expiry)
+        for row in await _unheld(connection, taker.location, now=now, expiry=expiry)
         if leases.state(open_job(row), now=now, expiry=expiry) is JobState.OFFERED
     ]
     fresh = {str(uuid.uuid4()): row for row in await _due(connection, taker.location, now, limit=taker.jobs + 1)}
@@ -178,11 +178,11 @@ def _fitting(offered: Sequence[Lease], taker: Taker) -> list[Lease]:
     return given
 
 
-async def _unheld(connection: AsyncConnection, location: str, expiry: int) -> Sequence[Any]:
+async def _unheld(connection: AsyncConnection, location: str, *, now: int, expiry: int) -> Sequence[Any]:
     query = (
         select(jobs, workers.c.last_seen, tests.c.definition)
         .join(tests, tests.c.public_id == jobs.c.test_id)
-        .where(jobs.c.location_id == location)
+        .where(jobs.c.location_id == location, jobs.c.not_before <= now)
     )
     return [row for part in unheld(query, expiry) for row in (await connection.execute(part)).all()]
 
@@ -216,7 +216,7 @@ def open_job(row: Any) -> leases.LeasedJob:
 
 async def _due(connection: AsyncConnection, location: str, now: int, *, limit: int) -> Sequence[Any]:
     rows = await connection.execute(
-        select(assignments, tests.c.definition, tests.c.period_ms, tests.c.paused)
+        select(assignments, tests.c.definition, *runs.TIMES, tests.c.paused)
         .join(tests, tests.c.public_id == assignments.c.test_id)
         .where(
             assignments.c.location_id == location,

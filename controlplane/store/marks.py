@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane.ageing import Ageing
 from controlplane.store.tables import about, workers
 
-_CLOCK, _AGEING = "clock_mark", "ageing_mark"
+_CLOCK, _OFFSET, _AGEING = "clock_mark", "clock_offset", "ageing_mark"
 
 
 async def latest(connection: AsyncConnection) -> int:
@@ -20,6 +20,15 @@ async def latest(connection: AsyncConnection) -> int:
 
 async def put_clock(connection: AsyncConnection, now: int) -> None:
     await _put(connection, _CLOCK, b"%d" % now)
+
+
+async def offset(connection: AsyncConnection) -> int:
+    """Milliseconds by which the times of this database are ahead of its machine's clock, as long as that is not followed."""
+    return int(await _read(connection, _OFFSET) or 0)
+
+
+async def put_offset(connection: AsyncConnection, milliseconds: int) -> None:
+    await _put(connection, _OFFSET, b"%d" % milliseconds)
 
 
 async def ageing(connection: AsyncConnection) -> Ageing | None:

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import leases, outcomes
 from controlplane.outcomes import Outcome
+from controlplane.store import retries
 from controlplane.store.tables import assignments, jobs, locations, results, tests
 from worker.wire.messages import ResultItem
 
@@ -56,7 +57,7 @@ ALL = Filter()
 class StoredResult:
     """*origin* is `worker`, `missed` or `lost`; *outcome* the JSON text of the run.
 
-    *location_name* is None where the location is gone.
+    *location_name* is None where the location is gone. *attempt*, *initial_id* and *is_last* as in the table.
     """
 
     seq: int
@@ -73,6 +74,9 @@ class StoredResult:
     scheduled_at: int | None
     stored_at: int
     outcome: str
+    attempt: int = 1
+    initial_id: str | None = None
+    is_last: bool = True
 
 
 async def keep(
@@ -81,17 +85,23 @@ async def keep(
     """Store what is new. The caller commits before it tells anybody."""
     known = await _known_jobs(connection, location, {item.job for item in items})
     stored = await _stored(connection, {item.result for item in items})
-    kept, accepted = [], []
+    kept, accepted, followed = [], [], []
     for item in items:
         outcome = outcomes.read(bytes(item.outcome))
         decision = _judge(item, known.get(item.job), stored, outcome)
         if isinstance(outcome, Outcome) and decision.disposition is Disposition.ACCEPTED:
-            accepted.append(_row(item, known[item.job], outcome, worker=worker, now=now))
+            job = known[item.job]
+            again = retries.is_to_follow(job, outcome.status)
+            accepted.append(_row(item, job, outcome, worker=worker, now=now) | {"is_last": not again})
+            followed += [(job, item.result)] if again else []
             stored[item.result] = item.job
             known[item.job]["closed"] = "result"
         kept.append(decision)
     if accepted:
         await _accept(connection, accepted, now=now)
+        before = [known[row["job_id"]]["retry_of"] for row in accepted]
+        await retries.outdate(connection, [job for job in before if job is not None])
+        await retries.follow(connection, followed, now=now)
     return tuple(kept)
 
 
@@ -118,8 +128,14 @@ async def _known_jobs(connection: AsyncConnection, location: str, ids: set[str])
     found: dict[str, dict[str, Any]] = {}
     for some in _portions(ids):
         rows = await connection.execute(
-            select(jobs, tests.c.name.label("test_name"))
+            select(
+                jobs,
+                tests.c.name.label("test_name"),
+                *(tests.c.paused, tests.c.period_ms, tests.c.retries, tests.c.retry_interval_ms),
+                (assignments.c.job_id == jobs.c.id).label("current"),
+            )
             .outerjoin(tests, tests.c.public_id == jobs.c.test_id)
+            .outerjoin(assignments, assignments.c.job_id == jobs.c.id)
             .where(jobs.c.location_id == location, jobs.c.id.in_(some))
             .order_by(jobs.c.id)
             .with_for_update(of=jobs)
@@ -157,6 +173,8 @@ def _row(item: ResultItem, job: dict[str, Any], outcome: Outcome, *, worker: str
         "scheduled_at": job["scheduled_at"],
         "stored_at": now,
         "outcome": outcome.text,
+        "attempt": job["attempt"],
+        "initial_id": job["initial_id"],
     }
 
 
@@ -237,7 +255,7 @@ def _chosen(which: Filter) -> Any:
     if which.location is not None:
         query = query.where(results.c.location_id == which.location)
     if which.failed:
-        query = query.where(results.c.status == "failed")
+        query = query.where(results.c.status == "failed", results.c.is_last)
     return query if which.since is None else query.where(results.c.stored_at >= which.since)
 
 
@@ -257,4 +275,7 @@ def _result(row: Any) -> StoredResult:
         scheduled_at=row.scheduled_at,
         stored_at=row.stored_at,
         outcome=row.outcome,
+        attempt=row.attempt,
+        initial_id=row.initial_id,
+        is_last=row.is_last,
     )

@@ -8,9 +8,12 @@ from typing import Any
 from sqlalchemy import bindparam, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from controlplane import frames
 from controlplane.schedule import Run, Timetable
-from controlplane.store.tables import assignments
+from controlplane.store.tables import assignments, tests
 
+TIMES = (tests.c.period_ms, tests.c.frames)
+"""The columns of a test that its timetable is made of."""
 _SET = (
     update(assignments)
     .where(assignments.c.test_id == bindparam("test"), assignments.c.location_id == bindparam("location"))
@@ -24,8 +27,13 @@ def run(row: Any) -> Run:
 
 
 def timetable(row: Any) -> Timetable:
-    """The timetable of a row of `assignments`, joined with the `period_ms` of its test."""
-    return Timetable.of(row.test_id, row.location_id, row.period_ms)
+    """The timetable of a row of `assignments`, joined with the `TIMES` of its test."""
+    return of_test(row.test_id, row.location_id, row.period_ms, row.frames)
+
+
+def of_test(test: str, location: str, period_ms: int, stored_frames: str | None) -> Timetable:
+    """The timetable of a test at a location."""
+    return Timetable.of(test, location, period_ms, None if stored_frames is None else frames.read(stored_frames))
 
 
 def columns(following: Run | None) -> dict[str, int | None]:

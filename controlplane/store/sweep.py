@@ -6,17 +6,17 @@ Each step is one short transaction over a bounded number of rows, and finds noth
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch, leases
 from controlplane.leases import LEASE_TTL, JobState
-from controlplane.schedule import Missed, settle
+from controlplane.schedule import FARTHEST, Missed, settle
 from controlplane.store import results as stored
-from controlplane.store import runs
+from controlplane.store import retries, runs
 from controlplane.store.dispatch import open_job, unheld
 from controlplane.store.tables import assignments, jobs, locations, tests, workers
 from worker.apitest.result import Result, Status
@@ -27,12 +27,15 @@ _TOLD = (tests.c.name, tests.c.subtype, tests.c.version)
 """What a note says of its test."""
 
 
-async def settle_runs(connection: AsyncConnection, *, now: int) -> int:
+async def settle_runs(connection: AsyncConnection, *, now: int, only: Collection[str] = ()) -> int:
     """Note runs whose period ended without a start, and move on to the next; how many there were, at most `BATCH`.
+
+    Of all tests, or *only* of those with the public ids.
 
     At a disabled location nothing is due, and nothing is missed: what is found there was left by a switch that was cut short.
     """
-    found = await _assignments(connection, assignments.c.until <= now)
+    overdue = assignments.c.until <= now
+    found = await _assignments(connection, overdue & assignments.c.test_id.in_(only) if only else overdue)
     last_seen = await _last_seen(connection) if found else {}
     following, notes = [], []
     for row in found:
@@ -58,20 +61,23 @@ async def shift(connection: AsyncConnection, *, by: int) -> None:
     due = assignments.c.due_at.is_not(None)
     moved = {"due_at": assignments.c.due_at + by, "until": assignments.c.until + by}
     await connection.execute(update(assignments).where(due).values(moved))
-    await connection.execute(update(jobs).where(jobs.c.closed.is_(None)).values(until=jobs.c.until + by))
+    await connection.execute(
+        update(jobs).where(jobs.c.closed.is_(None)).values(until=jobs.c.until + by, not_before=jobs.c.not_before + by)
+    )
     await connection.execute(update(workers).values(last_seen=workers.c.last_seen + by))
 
 
 async def mend_runs(connection: AsyncConnection, *, now: int) -> int:
     """Bring back runs that lie ahead further than any timetable puts them: the clock was set back."""
-    found = await _assignments(connection, assignments.c.due_at > now + 2 * tests.c.period_ms)
+    farthest = now + 2 * tests.c.period_ms + case((tests.c.frames.is_not(None), FARTHEST), else_=0)
+    found = await _assignments(connection, assignments.c.due_at > farthest)
     await runs.put(connection, [(row, settle(runs.run(row), runs.timetable(row), now)[0]) for row in found])
     return len(found)
 
 
 async def _assignments(connection: AsyncConnection, condition: Any) -> Sequence[Any]:
     rows = await connection.execute(
-        select(assignments, *_TOLD, tests.c.period_ms, tests.c.paused, locations.c.enabled)
+        select(assignments, *_TOLD, *runs.TIMES, tests.c.paused, locations.c.enabled)
         .join(tests, tests.c.public_id == assignments.c.test_id)
         .join(locations, locations.c.id == assignments.c.location_id)
         .where(condition)
@@ -109,7 +115,9 @@ async def settle_jobs(connection: AsyncConnection, *, now: int, expiry: int) -> 
     for origin in ("lost", "missed"):
         ended = [note["job_id"] for note in notes if note["origin"] == origin]
         await stored.close_jobs(connection, ended, origin, now=now)
-    await stored.note(connection, notes)
+    before = {row.id: row.retry_of for row in rows if row.retry_of is not None}
+    await retries.give_up(connection, [before[note["job_id"]] for note in notes if note["job_id"] in before])
+    await stored.note(connection, [note for note in notes if note["job_id"] not in before])
     return len(notes)
 
 

@@ -18,9 +18,10 @@ from sqlalchemy import (
     Table,
     Text,
     text,
+    true,
 )
 
-REVISION = "0005"
+REVISION = "0005b"
 """The migration that these tables are the outcome of."""
 
 metadata = MetaData()
@@ -96,8 +97,13 @@ tests = Table(
     Column("definition", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("modified_at", BigInteger, nullable=False),
+    Column("frames", Text),
+    Column("retries", Integer, nullable=False, server_default=text("0")),
+    Column("retry_interval_ms", BigInteger, nullable=False, server_default=text("0")),
     Index("tests_by_name", "name"),
 )
+"""*frames* are those of the week in which it runs, as `frames.written` puts them; null where it always does. *retries* are
+the further executions of a failed run that the control plane gives out, *retry_interval_ms* after the one before."""
 
 assignments = Table(
     "assignments",
@@ -130,12 +136,19 @@ jobs = Table(
     Column("worker", String(64)),
     Column("closed", String(10)),
     Column("closed_at", BigInteger),
+    Column("not_before", BigInteger, nullable=False, server_default=text("0")),
+    Column("attempt", Integer, nullable=False, server_default=text("1")),
+    Column("retry_of", String(40)),
+    Column("initial_id", String(200)),
     Index("jobs_open", "closed", "worker", "location_id"),
     Index("jobs_by_closing", "closed_at"),
 )
 """One run that was given out at least once. *worker* has it, or nobody (null: given back). *closed* is null while it is
 open, then `result`, `missed`, `lost` or `cancelled`. *delivery* counts how often it was given out, *released* how many of these
-deliveries came back from a worker that lives: by name, or because they never reached it."""
+deliveries came back from a worker that lives: by name, or because they never reached it.
+
+A run that failed may be executed once more, by a job of its own: *attempt* 2 and so on, offered from *not_before*. *retry_of* is
+the job before it, *initial_id* the result of the first one; both are null for that."""
 
 results = Table(
     "results",
@@ -154,9 +167,15 @@ results = Table(
     Column("scheduled_at", BigInteger),
     Column("stored_at", BigInteger, nullable=False),
     Column("outcome", Text, nullable=False),
+    Column("attempt", Integer, nullable=False, server_default=text("1")),
+    Column("initial_id", String(200)),
+    Column("is_last", Boolean, nullable=False, server_default=true()),
     Index("results_by_test", "test_id", "seq"),
     Index("results_by_age", "stored_at"),
     sqlite_autoincrement=True,
 )
 """The results of scheduled runs. *origin* is `worker`, or `missed` or `lost` where the control plane itself wrote it down;
-*runs* is 1, or how many runs in a row were missed while the control plane itself was down. *seq* only grows."""
+*runs* is 1, or how many runs in a row were missed while the control plane itself was down. *seq* only grows.
+
+Of a run that was executed several times, *attempt* counts the results from 1, *initial_id* is the first one (null for itself),
+and *is_last* is the one that decides; it is false while the next one is awaited."""

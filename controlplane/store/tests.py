@@ -11,8 +11,9 @@ from sqlalchemy import ColumnElement, Row, bindparam, delete, exists, select, up
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.errors import ConflictError, NotFoundError
-from controlplane.schedule import Run, Timetable, at_once, in_phase
-from controlplane.store import runs
+from controlplane.retries import NEVER, Retry
+from controlplane.schedule import Run, Timetable, asked_for, at_once, in_phase
+from controlplane.store import retries, runs
 from controlplane.store.tables import assignments, jobs, locations, results, tests
 
 MOST_NAMED = 500
@@ -23,7 +24,11 @@ STEP = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredTest:
-    """*definition* is JSON text that carries the same public id and version; *period_ms* is `tick_every`."""
+    """*definition* is JSON text that carries the same public id and version; *period_ms* is `tick_every`.
+
+    *frames* are those of the week in which it runs, as `frames.written` puts them; None where it always does. *retry* is
+    the control plane's part of `options.retry`.
+    """
 
     public_id: str
     name: str
@@ -33,6 +38,8 @@ class StoredTest:
     period_ms: int
     definition: str
     modified_at: int
+    frames: str | None = None
+    retry: Retry = NEVER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +101,11 @@ async def list_assignments(connection: AsyncConnection) -> Sequence[Assignment]:
     theirs = results.alias()
     last = (
         select(theirs.c.seq)
-        .where(theirs.c.test_id == assignments.c.test_id, theirs.c.location_id == assignments.c.location_id)
+        .where(
+            theirs.c.test_id == assignments.c.test_id,
+            theirs.c.location_id == assignments.c.location_id,
+            theirs.c.is_last,  # a failed run that will be executed once more says nothing yet
+        )
         .order_by(theirs.c.seq.desc())
         .limit(1)
         .scalar_subquery()
@@ -132,6 +143,7 @@ async def replace(connection: AsyncConnection, changed: Sequence[StoredTest], *,
     if rows:
         there = update(tests).where(tests.c.public_id == bindparam("test"))
         await connection.execute(there.values({name: bindparam(name) for name in rows[0] if name != "test"}), rows)
+    await retries.cancel(connection, [test.public_id for test in changed], now=now)
     await _reschedule(connection, changed, now=now)
 
 
@@ -143,6 +155,9 @@ def _content(test: StoredTest) -> dict[str, Any]:
         "paused": test.paused,
         "period_ms": test.period_ms,
         "definition": test.definition,
+        "frames": test.frames,
+        "retries": test.retry.count,
+        "retry_interval_ms": test.retry.interval,
     }
 
 
@@ -190,6 +205,7 @@ async def assigned_nowhere(connection: AsyncConnection) -> Sequence[StoredTest]:
 async def set_paused(connection: AsyncConnection, test: StoredTest, *, paused: bool, now: int) -> None:
     """A paused test is due nowhere; what runs of it is let to its end. A resumed one is due at once."""
     await connection.execute(update(tests).where(tests.c.public_id == test.public_id).values(paused=paused))
+    await retries.cancel(connection, [test.public_id], now=now)
     if paused:
         nothing = runs.columns(None)
         await connection.execute(update(assignments).where(assignments.c.test_id == test.public_id).values(nothing))
@@ -199,8 +215,10 @@ async def set_paused(connection: AsyncConnection, test: StoredTest, *, paused: b
 
 async def run_now(connection: AsyncConnection, test: StoredTest, *, now: int) -> Sequence[str]:
     """Make a run due at once at every enabled location of the test, paused or not; the names of those locations."""
+    await retries.cancel(connection, [test.public_id], now=now)
     enabled = [row for row in await _assigned(connection, [test]) if row.enabled]
-    await runs.put(connection, [(row, at_once(now, _timetable(test, row.location_id))) for row in enabled])
+    waiting = [row for row in enabled if row.due_at is None or row.due_at > now]  # what is due already is that run
+    await runs.put(connection, [(row, asked_for(now, _timetable(test, row.location_id))) for row in waiting])
     return [row.name for row in enabled]
 
 
@@ -223,7 +241,7 @@ async def _cancel(connection: AsyncConnection, *which: ColumnElement[bool], now:
 async def switch_on(connection: AsyncConnection, location: str, *, now: int) -> int:
     """Let some tests of a location run, each in its own phase, not all together; how many, at most `STEP`."""
     rows = await connection.execute(
-        select(assignments.c.test_id, assignments.c.location_id, tests.c.period_ms)
+        select(assignments.c.test_id, assignments.c.location_id, *runs.TIMES)
         .join(tests, tests.c.public_id == assignments.c.test_id)
         .where(assignments.c.location_id == location, assignments.c.due_at.is_(None), tests.c.paused.is_(False))
         .limit(STEP)
@@ -246,14 +264,18 @@ async def _reschedule(connection: AsyncConnection, changed: Sequence[StoredTest]
 
     def due(row: Any) -> Run | None:
         test = known[row.test_id]
-        return at_once(now, _timetable(test, row.location_id)) if row.enabled and not test.paused else None
+        if not row.enabled or test.paused:
+            return None
+        run = at_once(now, _timetable(test, row.location_id))
+        is_due = row.due_at is not None and row.due_at <= now < row.until
+        return dataclasses.replace(run, due_at=row.due_at) if is_due and run.due_at == now else run
 
     await runs.put(connection, [(row, due(row)) for row in await _assigned(connection, changed)])
 
 
 async def _assigned(connection: AsyncConnection, some: Sequence[StoredTest]) -> Sequence[Any]:
     rows = await connection.execute(
-        select(assignments.c.test_id, assignments.c.location_id, locations.c.enabled, locations.c.name)
+        select(assignments, locations.c.enabled, locations.c.name)
         .join(locations, locations.c.id == assignments.c.location_id)
         .where(assignments.c.test_id.in_([test.public_id for test in some]))
         .order_by(locations.c.name)
@@ -262,7 +284,7 @@ async def _assigned(connection: AsyncConnection, some: Sequence[StoredTest]) -> 
 
 
 def _timetable(test: StoredTest, location: str) -> Timetable:
-    return Timetable.of(test.public_id, location, test.period_ms)
+    return runs.of_test(test.public_id, location, test.period_ms, test.frames)
 
 
 def _test(row: Row[Any]) -> StoredTest:
@@ -275,4 +297,6 @@ def _test(row: Row[Any]) -> StoredTest:
         period_ms=row.period_ms,
         definition=row.definition,
         modified_at=row.modified_at,
+        frames=row.frames,
+        retry=Retry(row.retries, row.retry_interval_ms),
     )

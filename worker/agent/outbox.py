@@ -99,6 +99,7 @@ class Outbox:
         self._shrink = shrink
         self._on_delivery = on_delivery
         self._waiting: dict[str, ResultItem] = {}
+        self._of_job: dict[str, str] = {}
         self._since_ns: dict[str, int] = {}
         self._bytes = 0
         self._arrived = asyncio.Event()
@@ -119,6 +120,7 @@ class Outbox:
 
     def _add(self, item: ResultItem) -> None:
         self._waiting[item.result] = item
+        self._of_job[item.job] = item.result
         self._since_ns[item.result] = self._clock.monotonic_ns()
         self._bytes += len(item.outcome)
         self._emptied.clear()
@@ -131,12 +133,12 @@ class Outbox:
 
     def readdress(self, job: str, lease: str) -> bool:
         """Send the waiting result of *job* under a newer lease; False when none waits here."""
-        for result, item in self._waiting.items():
-            if item.job == job:
-                self._waiting[result] = msgspec.structs.replace(item, lease=lease)
-                self._journal.keep(self._waiting[result])
-                return True
-        return False
+        result = self._of_job.get(job)
+        if result is None:
+            return False
+        self._waiting[result] = msgspec.structs.replace(self._waiting[result], lease=lease)
+        self._journal.keep(self._waiting[result])
+        return True
 
     @property
     def waiting(self) -> int:
@@ -262,6 +264,8 @@ class Outbox:
         if item is None:
             return False
         del self._since_ns[result]
+        if self._of_job.get(item.job) == result:
+            del self._of_job[item.job]
         self._bytes -= len(item.outcome)
         self._journal.done(result)
         if not self._waiting:

@@ -10,6 +10,7 @@ from worker.apitest.assertion import Assertion
 from worker.apitest.extraction import Extraction
 from worker.apitest.request import ProbeRequest
 from worker.apitest.retry import Retry
+from worker.apitest.scheduling import Scheduling
 from worker.apitest.variables import DeclaredVariable
 
 
@@ -19,7 +20,7 @@ class APITest:
     what is missing: then it has *steps*, or else a *request*.
 
     *public_id* is empty for a definition that no control plane has named yet. *tick_every* in seconds, None if absent. *ignored*
-    names what the definition says and nobody here does: the test is run without it.
+    names what the definition says and nobody here does: the test is run without it. *scheduling* is for whoever schedules it.
 
     *source* is the JSON of a test with templates, else None. Its *request* and *assertions* hold the templates as they are
     written: each run has its own, made by `templated.rendered`.
@@ -38,6 +39,7 @@ class APITest:
     retry: Retry | None = None
     """Executions after one that failed, within the run; None for one execution."""
     tick_every: int | None = None
+    scheduling: Scheduling | None = None
     save_response_body: bool = True
     requires_update: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()

@@ -17,7 +17,8 @@ from worker.apitest.parse_assertion import read_assertion
 from worker.apitest.protocols.protocol import Protocol
 from worker.apitest.protocols.table import PROTOCOLS
 from worker.apitest.reading import Findings, Node, perhaps, quote
-from worker.apitest.retry import LONGEST_FAST, Retry, read_retry
+from worker.apitest.retry import Retry, read_retry
+from worker.apitest.scheduling import read_scheduling
 from worker.apitest.variables import read_variables
 from worker.errors import TestError
 
@@ -83,9 +84,8 @@ def _test(root: Node, parents: tuple[str, ...] = ()) -> APITest:
         version=root["version"].whole(0, 2**53) or 1,
         tick_every=options["tick_every"].whole(*TICK_EVERY),
         retry=None if parents else _retry(options),
+        scheduling=None if parents else read_scheduling(options["scheduling"]),
     )
-    if not parents:
-        _left_out(options)
     if parents and subtype != MULTISTEP:
         root["subtype"].mistake(f"must be '{MULTISTEP}' in a subtest, not {quote(subtype)}")
     elif subtype == MULTISTEP:
@@ -147,18 +147,9 @@ def _people(root: Node) -> None:
 
 
 def _retry(options: Node) -> Retry | None:
-    """The retries that the worker makes itself."""
+    """The retries that the worker makes itself; those with longer waits are the control plane's."""
     retry = read_retry(options["retry"])
-    if retry is None or retry.is_fast:
-        return retry
-    options["retry"].ignores(f"not executed: a worker waits {LONGEST_FAST:.0f} s at most before it runs a test again")
-    return None
-
-
-def _left_out(options: Node) -> None:
-    """An option that removes runs: each run says the truth without it, but there may be more of them."""
-    if options["scheduling"].object()["timeframes"].value:
-        options["scheduling"].ignores("not observed: the test runs at all hours, as often as tick_every says")
+    return retry if retry is not None and retry.is_fast else None
 
 
 def _assertions(protocol: Protocol, config: Node, fewest: int) -> tuple[Assertion, ...]:

@@ -7,6 +7,7 @@ was held may end a run before it comes to look again, so the present is compared
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 from collections import deque
@@ -24,6 +25,8 @@ STEP = 1.0
 """Seconds by which wall time may part from monotonic time between two ticks before it is a step and not a slew."""
 DESCRIPTORS = 0.95
 """The share of the file-descriptor limit beyond which connects fail for our own reasons."""
+MEMORY_SHORT = 10.0
+"""Seconds without new work after a run that ended for want of memory: what runs may end meanwhile, and give some back."""
 REMEMBERED = 1000
 """Troubles kept; at one a tick that is 100 s of uninterrupted trouble."""
 DESCRIPTORS_EVERY = 10
@@ -38,8 +41,8 @@ def open_descriptors() -> tuple[int, int]:
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     try:
         return len(os.listdir("/proc/self/fd")), limit  # noqa: PTH208  # names are enough, Path objects are not free
-    except OSError:
-        return 0, limit
+    except OSError as error:
+        return limit if error.errno == errno.EMFILE else 0, limit  # to count them takes one
 
 
 class Vitals:
@@ -51,8 +54,25 @@ class Vitals:
         self._troubles: deque[tuple[int, str]] = deque(maxlen=REMEMBERED)
         self._lags: deque[float] = deque([0.0], maxlen=round(10 / TICK))
         self._looked: Look | None = None
-        self.shortage: str | None = None
+        self._few_descriptors = False
+        self._memory_short_until_ns = 0
+
+    @property
+    def shortage(self) -> str | None:
         """A word for why no more work should be taken on just now, or None."""
+        if self._few_descriptors:
+            return "file descriptors"
+        return "memory" if self._clock.monotonic_ns() < self._memory_short_until_ns else None
+
+    def ran_out_of_memory(self) -> None:
+        """Note that a run ended for want of memory: a shortage for `MEMORY_SHORT` seconds."""
+        now_ns = self._clock.monotonic_ns()
+        self._memory_short_until_ns = now_ns + round(MEMORY_SHORT * 1e9)
+        self._note(now_ns, "the worker ran out of memory")
+
+    def look_at_descriptors(self) -> None:
+        """Count file descriptors now: a run failed for a reason of this machine."""
+        self._count_descriptors(self._clock.monotonic_ns())
 
     @property
     def worst_lag(self) -> float:
@@ -96,7 +116,7 @@ class Vitals:
     def _count_descriptors(self, now_ns: int) -> None:
         used, limit = self._descriptors()
         short = limit > 0 and used > limit * DESCRIPTORS
-        self.shortage = "file descriptors" if short else None
+        self._few_descriptors = short
         if short:
             self._note(now_ns, f"the worker has {used} of {limit} file descriptors in use")
 

@@ -181,7 +181,7 @@ class Runner:
         observation = await probe(request, self._door, self._clock, self._limits.probes, cookies)
         verdict, extracted, trouble = await self._judge(test, request, observation)
         return Execution(
-            verdict=verdict, observation=observation, extracted=extracted, trouble=observation.trouble or trouble
+            verdict=verdict, observation=observation, extracted=extracted, trouble=self._own(observation) or trouble
         )
 
     async def _run_steps(self, prepared: Preparation, occasion: Occasion) -> tuple[Result, Preparation]:
@@ -207,12 +207,22 @@ class Runner:
             exc_info=error,
             extra={"action": "run_crashed", "test": test.public_id},
         )
+        if isinstance(error, MemoryError):
+            self._vitals.ran_out_of_memory()
         reason = "the worker failed while it ran this test; its log has the details"
         failure = Failure(FailureCode.INTERNAL_ERROR, reason)
         return self._result(test, Verdict(failure=failure), _NOTHING, occasion, trouble=reason)
 
     def _invalid(self, test: APITest, error: TestError, occasion: Occasion) -> Result:
         return self._result(test, Verdict(failure=Failure(FailureCode.INVALID_TEST, str(error))), _NOTHING, occasion)
+
+    def _own(self, observation: Observation) -> str | None:
+        """The trouble of this worker, or of its machine, that kept it from probing."""
+        failure = observation.failure
+        if failure is None or failure.code is not FailureCode.INTERNAL_ERROR:
+            return observation.trouble
+        self._vitals.look_at_descriptors()
+        return observation.trouble or failure.message
 
     def _result(
         self,

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
+import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -12,10 +18,12 @@ from sqlalchemy import text
 
 from controlplane.errors import StatementError
 from controlplane.leases import LEASE_TTL
-from controlplane.service.upkeep import Upkeep, come_back
-from controlplane.steady import HELD_SECONDS, SteadyClock
+from controlplane.service.upkeep import Upkeep, come_back, offset
+from controlplane.steady import HELD_SECONDS, OffsetClock, SteadyClock
 from controlplane.store.tables import assignments, jobs, results, workers
 from tests.integration.controlplane.plane import Plane
+from tests.integration.controlplane.typed import Run
+from tests.support.definitions import http_test
 from tests.support.protocol import ProtocolWorker, item
 from worker.wire.messages import MAX_MILLISECONDS, Job
 
@@ -36,10 +44,10 @@ class Office:
     jobs: list[Job] = field(default_factory=list)
 
     async def serve(self, seconds: float, *, worker: bool = True) -> None:
-        for _ in range(round(seconds) // TURN):
+        for turn in range(round(seconds) // TURN):
             self.plane.clock.stall(TURN)
             await self.upkeep.turn()
-            if worker:
+            if worker and turn % 2 == 0:
                 await self.run()
 
     async def run(self) -> None:
@@ -47,6 +55,11 @@ class Office:
         self.jobs += given
         if given:
             await self.worker.push(self.session, *(item(job) for job in given))
+
+    async def given(self, test: str) -> Job:
+        """The job of *test* in what the worker is given now, whatever else is due."""
+        given = (await self.worker.pull(self.session)).jobs
+        return next(job for job in given if test.encode() in bytes(job.test))
 
     async def notes(self) -> list[str]:
         (rows,) = await self.plane.rows(results)
@@ -128,7 +141,7 @@ async def test_a_worker_that_dies_as_the_clock_steps_holds_its_jobs_no_longer_th
     office: Office, step: Callable[[Plane], None]
 ) -> None:
     await office.plane.add_test(office.worker.location, "zzz-zzz-zzz", period=600)
-    (job,) = (await office.worker.pull(office.session)).jobs
+    job = await office.given("zzz-zzz-zzz")
     step(office.plane)
     await office.serve(LEASE_TTL // 1000 + 2 * TURN, worker=False)
     again = (await office.worker.another().pull(office.session)).jobs
@@ -141,7 +154,7 @@ async def test_a_worker_that_is_silent_when_a_step_is_followed_holds_its_jobs_no
     back(office.plane)
     await office.serve(HELD_SECONDS - 2 * TURN)
     await office.plane.add_test(office.worker.location, "yyy-yyy-yyy", period=3600)
-    job = next(job for job in (await office.worker.pull(office.session)).jobs if b"yyy-yyy-yyy" in bytes(job.test))
+    job = await office.given("yyy-yyy-yyy")
     await office.serve(LEASE_TTL // 1000 * 2 + 4 * TURN, worker=False)
     assert office.plane.context.clock.now() == office.plane.clock.now()
     again = (await office.worker.another().pull(office.session)).jobs
@@ -201,9 +214,32 @@ async def test_runs_that_lie_ahead_are_mended_although_the_first_turn_failed(off
 @pytest.mark.parametrize("until", [-(10**15), 10**15])
 async def test_whatever_a_job_ends_at_its_batch_can_be_read(office: Office, until: int) -> None:
     await office.plane.add_test(office.worker.location, "zzz-zzz-zzz", period=600)
-    (job,) = (await office.worker.pull(office.session)).jobs
+    job = await office.given("zzz-zzz-zzz")
     async with office.plane.database.write() as connection:
         moved = office.plane.now() + until if until > 0 else office.plane.now() + 1
         await connection.execute(jobs.update().where(jobs.c.id == job.job).values(until=moved))
-    (again,) = (await office.worker.pull(office.session, holding=())).jobs
+    again = await office.given("zzz-zzz-zzz")
     assert again.start_by == (MAX_MILLISECONDS if until > 0 else 1)
+
+
+@EACH_STEP
+async def test_commands_keep_the_time_of_whoever_serves(office: Office, step: Callable[[Plane], None]) -> None:
+    command = OffsetClock(office.plane.clock)
+    step(office.plane)
+    for seconds in (TURN, HELD_SECONDS):
+        await office.serve(seconds, worker=False)
+        command.offset = await offset(office.plane.database)
+        assert command.now() == office.plane.context.clock.now()
+    assert command.offset == timedelta()
+
+
+def test_a_push_while_a_step_is_not_followed_is_due_in_the_databases_time(
+    run: Run, location: str, tmp_path: Path
+) -> None:
+    (tmp_path / "test.json").write_text(json.dumps(http_test()))
+    with closing(sqlite3.connect("controlplane.db")) as database, database:
+        database.execute("INSERT INTO about VALUES ('clock_offset', ?)", (b"3600000",))
+    run("test", "push", "test.json", "--location", location)
+    with closing(sqlite3.connect("controlplane.db")) as database:
+        (due_at,) = database.execute("SELECT due_at FROM assignments").fetchone()
+    assert 3_500_000 < due_at - time.time() * 1000 <= 3_600_000

@@ -283,6 +283,16 @@ async def test_a_database_of_the_first_schema_is_brought_up_to_date_with_its_job
         connection.executescript(
             """
             ALTER TABLE jobs DROP COLUMN released;
+            ALTER TABLE tests DROP COLUMN frames;
+            ALTER TABLE tests DROP COLUMN retries;
+            ALTER TABLE tests DROP COLUMN retry_interval_ms;
+            ALTER TABLE jobs DROP COLUMN not_before;
+            ALTER TABLE jobs DROP COLUMN attempt;
+            ALTER TABLE jobs DROP COLUMN retry_of;
+            ALTER TABLE jobs DROP COLUMN initial_id;
+            ALTER TABLE results DROP COLUMN attempt;
+            ALTER TABLE results DROP COLUMN initial_id;
+            ALTER TABLE results DROP COLUMN is_last;
             DROP INDEX workers_by_sight;
             DROP INDEX assignments_by_job;
             DROP INDEX jobs_open;

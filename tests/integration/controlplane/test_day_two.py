@@ -172,6 +172,16 @@ def age(folder: Path) -> None:
     with closing(sqlite3.connect(folder / "c.db")) as connection:
         for table, column in (
             ("jobs", "released"),
+            ("tests", "frames"),
+            ("tests", "retries"),
+            ("tests", "retry_interval_ms"),
+            ("jobs", "not_before"),
+            ("jobs", "attempt"),
+            ("jobs", "retry_of"),
+            ("jobs", "initial_id"),
+            ("results", "attempt"),
+            ("results", "initial_id"),
+            ("results", "is_last"),
             ("workers", "host"),
             ("workers", "address"),
             ("workers", "access_key"),

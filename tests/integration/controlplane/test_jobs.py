@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import aiohttp
@@ -12,13 +13,14 @@ import msgspec
 import pytest
 
 from controlplane.leases import MAX_DELIVERIES
+from controlplane.service import definitions, tests
 from controlplane.service.pulls import MAX_DEFINITION_CHARACTERS
 from controlplane.store import results as stored
 from controlplane.store import tests as store_tests
 from controlplane.store.tables import jobs, results
 from controlplane.store.tests import StoredTest
 from tests.integration.controlplane.plane import Plane
-from tests.support.definitions import multistep, step, subtest
+from tests.support.definitions import http_test, multistep, step, subtest
 from tests.support.protocol import ProtocolWorker, item
 from worker.apitest.parse import parse
 from worker.errors import TestError
@@ -471,6 +473,45 @@ async def test_an_edited_test_is_due_at_once_and_given_out_in_its_new_form(
 
     (job,) = (await worker.pull(session)).jobs
     assert json.loads(bytes(job.test))["padding"] == "xx"
+
+
+async def edit(plane: Plane) -> None:
+    options = {"tick_every": 60}
+    changed = definitions.check("edit", http_test("test abc-def-ghi", public_id="abc-def-ghi") | {"options": options})
+    await tests.push(plane.database, plane.clock, [changed], places=["office"])
+
+
+async def run_now(plane: Plane) -> None:
+    await tests.run_now(plane.database, plane.clock, "abc-def-ghi")
+
+
+async def pause(plane: Plane) -> None:
+    await tests.set_paused(plane.database, plane.clock, "abc-def-ghi", paused=True)
+
+
+@pytest.mark.parametrize("change", [edit, run_now, pause])
+async def test_what_was_missed_is_noted_before_a_change_replaces_it(
+    plane: Plane, worker: ProtocolWorker, change: Callable[[Plane], Awaitable[None]]
+) -> None:
+    await plane.add_test(worker.location, "abc-def-ghi", period=60)
+    plane.clock.stall(600)
+    await change(plane)
+    (row,) = (await plane.rows(results))[0]
+    assert (row.origin, row.runs) == ("missed", pytest.approx(10, abs=1))
+    await plane.sweep()
+    assert len((await plane.rows(results))[0]) == 1
+
+
+@pytest.mark.parametrize("change", [edit, run_now])
+async def test_a_run_that_is_due_when_a_test_is_changed_is_run_under_its_own_time(
+    plane: Plane, worker: ProtocolWorker, session: aiohttp.ClientSession, change: Callable[[Plane], Awaitable[None]]
+) -> None:
+    await plane.add_test(worker.location, "abc-def-ghi", period=60)
+    due = plane.now()
+    plane.clock.stall(10)
+    await change(plane)
+    (job,) = (await worker.pull(session)).jobs
+    assert job.scheduled_at == due
 
 
 async def test_a_deleted_test_is_cancelled_and_its_result_not_wanted(

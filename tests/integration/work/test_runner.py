@@ -13,8 +13,11 @@ from tests.integration.work.runners import LIMITS, definition, runner
 from tests.support.jobs import job
 from tests.support.servers.target import Target, running_target
 from worker.apitest.bounds import MAX_OUTCOME_BYTES
+from worker.apitest.observation import Observation
 from worker.apitest.parse import parse
 from worker.apitest.result import Result, Status
+from worker.outcome.failure import Failure, FailureCode
+from worker.outcome.phases import Timings
 from worker.work import tests as kinds
 from worker.work.runner import RunLimits
 
@@ -121,6 +124,33 @@ async def test_a_bug_of_the_worker_costs_one_result_and_leaves_a_trace(
     assert "a bug" not in result.failure.message
     assert result.unhealthy == result.failure.message, "the probe's trouble is never the target's"
     assert [getattr(record, "action", "") for record in caplog.records] == ["run_crashed"]
+
+
+async def test_a_run_that_memory_ended_is_the_workers_trouble_and_no_more_is_taken(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def too_large(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr("worker.work.runner.probe", too_large)
+    async with runner() as running:
+        result = await running.run(parse(definition(target.url)))
+        assert running._vitals.shortage == "memory"
+    assert result.unhealthy
+
+
+async def test_a_probe_that_this_machine_kept_from_its_target_is_unhealthy(
+    target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lack = Failure(FailureCode.INTERNAL_ERROR, "127.0.0.1:1: the worker has no file descriptor left")
+
+    async def short(*_: object) -> Observation:
+        return Observation(timings=Timings(), failure=lack)
+
+    monkeypatch.setattr("worker.work.runner.probe", short)
+    result = await carry_out(definition(target.url))
+    assert result.failure == lack
+    assert result.unhealthy == lack.message
 
 
 async def test_a_cancelled_run_ends_at_once(target: Target) -> None:

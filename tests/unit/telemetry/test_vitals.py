@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from tests.support.clock import FakeClock
-from worker.telemetry.vitals import TICK, Vitals, open_descriptors
+from worker.telemetry.vitals import MEMORY_SHORT, TICK, Vitals, open_descriptors
 
 
 @asynccontextmanager
@@ -58,6 +59,36 @@ async def test_descriptors_that_run_out_are_noticed() -> None:
         await clock.advance(2)
         assert vitals.trouble_since(0) == "the worker has 990 of 1000 file descriptors in use"
         assert vitals.shortage == "file descriptors"
+
+
+async def test_descriptors_that_a_failed_run_lacked_are_counted_at_once() -> None:
+    clock = FakeClock()
+    vitals = Vitals(clock, lambda: (1000, 1000))
+    vitals.look_at_descriptors()
+    assert vitals.shortage == "file descriptors"
+    assert vitals.trouble_since(0) == "the worker has 1000 of 1000 file descriptors in use"
+
+
+def test_memory_that_a_run_lacked_is_a_shortage_for_some_seconds() -> None:
+    clock = FakeClock()
+    vitals = Vitals(clock, lambda: (3, 1000))
+    vitals.ran_out_of_memory()
+    assert vitals.trouble_since(0) == "the worker ran out of memory"
+    clock.stall(MEMORY_SHORT - 1)
+    assert vitals.shortage == "memory"
+    clock.stall(1)
+    assert vitals.shortage is None
+
+
+def test_descriptors_of_which_none_is_left_to_count_them_are_all_in_use() -> None:
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, before[1]))
+    try:
+        assert open_descriptors() == (0, 0)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (1, before[1]))
+        assert open_descriptors() == (1, 1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 def test_the_real_count_of_descriptors_is_plausible() -> None:
