@@ -35,9 +35,9 @@ _STEPS_BYTES: Final = 200 * 1024
 """The rows of a multistep test, which has neither a response nor assertions of its own: the budgets of those, nearly."""
 _SHARES: Final = {
     "response": 0.4,
-    "assertion_results": 0.25,
+    "assertions": 0.25,
     "failure": 0.2,
-    "extracted_values": 0.1,
+    "variables": 0.1,
     "dns_resolution": 0.05,
 }
 """The part of a row's bytes that each of its members may take where the row is too large."""

@@ -34,7 +34,7 @@ class APITest:
     assertions: tuple[Assertion, ...] = ()
     extractions: tuple[Extraction, ...] = ()
     """Values for the steps behind this one."""
-    steps: tuple[Step, ...] = ()
+    steps: tuple[APIStep, ...] = ()
     """Of a multistep test, in order."""
     retry: Retry | None = None
     """Executions after one that failed, within the run; None for one execution."""
@@ -55,7 +55,7 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class APIStep:
     """One step of a multistep test. *action* is a request with its assertions, a wait, or a whole test played within this one.
 
     A step that fails ends its test, unless *allow_failure*; then the test fails with it only if *is_critical*, and goes on.

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from worker.apitest.definition import APITest, Step, StepSource, Wait
+from worker.apitest.definition import APIStep, APITest, StepSource, Wait
 from worker.apitest.extraction import read_extractions
 from worker.apitest.reading import Node, quote
 from worker.apitest.retry import read_retry
@@ -37,7 +37,7 @@ class StepReaders:
     parents: tuple[str, ...]
 
 
-def read_steps(config: Node, options: Node, readers: StepReaders) -> tuple[Step, ...]:
+def read_steps(config: Node, options: Node, readers: StepReaders) -> tuple[APIStep, ...]:
     nodes = config["steps"].items(required=config.present)
     if isinstance(config["steps"].value, list) and not nodes:
         config["steps"].mistake("must hold at least one step")
@@ -48,7 +48,7 @@ def read_steps(config: Node, options: Node, readers: StepReaders) -> tuple[Step,
     return tuple(step for step in found if step is not None)
 
 
-def _with_source(node: Node, options: Node, readers: StepReaders) -> Step | None:
+def _with_source(node: Node, options: Node, readers: StepReaders) -> APIStep | None:
     """The step, and its JSON where a text in it that would be executed holds a template."""
     findings = node.findings
     before, findings.templated = findings.templated, False
@@ -59,7 +59,7 @@ def _with_source(node: Node, options: Node, readers: StepReaders) -> Step | None
     return step
 
 
-def read_step(node: Node, options: Node, readers: StepReaders) -> Step | None:
+def read_step(node: Node, options: Node, readers: StepReaders) -> APIStep | None:
     """Read one step; None for a mistake, and for what is missing."""
     step = node.object(required=True)
     subtype = step["subtype"].label()
@@ -68,7 +68,7 @@ def read_step(node: Node, options: Node, readers: StepReaders) -> Step | None:
             step["subtype"].mistake("is missing" if subtype is None else "is empty")
         return None
     action = _action(step, options, subtype, readers)
-    read = Step(
+    read = APIStep(
         name=step["name"].label() or "",
         subtype=subtype,
         action=action or Wait(seconds=0),

@@ -61,16 +61,17 @@ class StepResult(Struct, frozen=True, kw_only=True):
             "allow_failure": self.allow_failure,
             "is_critical": self.is_critical,
             "failure": self.failure.as_json() if self.failure else None,
-            "assertion_results": [assertion.as_json() for assertion in self.assertions],
+            "assertions": [assertion.as_json() for assertion in self.assertions],
             "timings": self.timings.as_json(),
+            "duration": self.timings.total_tenths / 10,
         }
         more: dict[str, Any] = {
             "id": self.identifier,
             "dns_resolution": self.resolution,
             "response": self.response,
-            "extracted_values": [value.as_json() for value in self.extracted],
-            "retries": self.retries,
-            "subtest_public_id": self.public_id,
+            "variables": {"extracted": [value.as_json() for value in self.extracted]} if self.extracted else None,
+            "retry_count": self.retries,
+            "sub_test": {"id": self.public_id} if self.public_id else None,
             "steps": [step.as_json() for step in self.steps],
         }
         return row | {name: value for name, value in more.items() if value}

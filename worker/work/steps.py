@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from msgspec import structs
 
-from worker.apitest.definition import APITest, Step, Wait
+from worker.apitest.definition import APIStep, APITest, Wait
 from worker.apitest.observation import Observation
 from worker.apitest.result import AssertionResult
 from worker.apitest.step_result import ExtractedValue, StepResult, StepStatus, phases_of
@@ -75,7 +75,7 @@ class _Run:
         self._secure_left = MAX_SECURE - length_of(variables.secrets())
         self.trouble: str | None = None
 
-    async def play(self, steps: Sequence[Step], settled: Collection[str]) -> Played:
+    async def play(self, steps: Sequence[APIStep], settled: Collection[str]) -> Played:
         """Play *steps*; the variables that *settled* names keep their values, whatever is extracted."""
         rows: list[StepResult] = []
         failure: Failure | None = None
@@ -97,7 +97,7 @@ class _Run:
                     failure = failure or row.failure
         return Played(rows=tuple(rows), failure=failure, exited_on_step_success=exited and failure is None)
 
-    async def _step(self, step: Step, settled: Collection[str]) -> StepResult:
+    async def _step(self, step: APIStep, settled: Collection[str]) -> StepResult:
         async def once() -> StepResult:
             return await self._once(step, settled)
 
@@ -106,7 +106,7 @@ class _Run:
         row, retries = await with_retries(once, step.retry, self._sleep, _is_final)
         return structs.replace(row, retries=retries)
 
-    async def _once(self, step: Step, settled: Collection[str]) -> StepResult:
+    async def _once(self, step: APIStep, settled: Collection[str]) -> StepResult:
         if self._left <= 0:
             return _row(step, StepStatus.FAILED, failure=_OUT_OF_TIME)
         match step.action:
@@ -117,7 +117,7 @@ class _Run:
             case APITest() as test:
                 return await self._subtest(step, test)
 
-    async def _wait(self, step: Step, seconds: float) -> StepResult:
+    async def _wait(self, step: APIStep, seconds: float) -> StepResult:
         started, in_time = self._clock.monotonic_ns(), seconds <= self._left
         await self._sleep(seconds)
         timings = Timings.from_nanoseconds({"wait": self._clock.monotonic_ns() - started})
@@ -125,7 +125,7 @@ class _Run:
             return _row(step, StepStatus.FAILED, failure=_OUT_OF_TIME, timings=timings)
         return _row(step, StepStatus.PASSED, timings=timings)
 
-    async def _request(self, step: Step, test: APITest, settled: Collection[str]) -> StepResult:
+    async def _request(self, step: APIStep, test: APITest, settled: Collection[str]) -> StepResult:
         if step.persist_cookies and self._cookies is None:
             self._cookies = Cookies()
         try:
@@ -146,7 +146,7 @@ class _Run:
             failure = _OUT_OF_TIME
         return _executed(step, test, execution, failure, extracted)
 
-    async def _subtest(self, step: Step, test: APITest) -> StepResult:
+    async def _subtest(self, step: APIStep, test: APITest) -> StepResult:
         settled = frozenset(variable.name for variable in self._variables.known)
         # What the tests around it know is given to the subtest, and wins over what it declares.
         before = self._variables.secrets()
@@ -158,7 +158,7 @@ class _Run:
         timings = phases_of(played.rows)
         return _row(step, status, failure=played.failure, timings=timings, public_id=test.public_id, steps=played.rows)
 
-    def _ready(self, step: Step, test: APITest) -> APITest:
+    def _ready(self, step: APIStep, test: APITest) -> APITest:
         """*test* with the values of this moment in the places of its templates. Raises TestError."""
         if step.source is None:
             return test
@@ -220,7 +220,7 @@ def _unextracted(test: APITest, results: Sequence[AssertionResult]) -> Failure |
 
 
 def _executed(
-    step: Step, test: APITest, execution: Execution, failure: Failure | None, extracted: tuple[ExtractedValue, ...]
+    step: APIStep, test: APITest, execution: Execution, failure: Failure | None, extracted: tuple[ExtractedValue, ...]
 ) -> StepResult:
     observation, verdict = execution.observation, execution.verdict
     return _row(
@@ -235,7 +235,7 @@ def _executed(
     )
 
 
-def _row(step: Step, status: StepStatus, **members: Any) -> StepResult:
+def _row(step: APIStep, status: StepStatus, **members: Any) -> StepResult:
     """The row of *step* with its own words, and *members* of the result."""
     return StepResult(
         name=step.name,

@@ -87,12 +87,12 @@ async def test_a_multistep_test_is_one_result_with_a_row_for_each_step() -> None
     for row in rows:
         phases = [value for name, value in row["timings"].items() if name != "total"]
         assert round(sum(phases) * 10) == round(row["timings"]["total"] * 10)
-    assert rows[0]["extracted_values"] == [
+    assert rows[0]["variables"]["extracted"] == [
         {"name": "TOKEN", "secure": True},
         {"name": "STATUS", "secure": False, "value": "200"},
     ]
     assert rows[0]["response"]["status_code"] == 200
-    assert rows[2]["assertion_results"][0]["valid"] is True
+    assert rows[2]["assertions"][0]["valid"] is True
     assert found["exited_on_step_success"] is False
 
 
@@ -142,7 +142,7 @@ async def test_a_subtest_is_played_within_the_test() -> None:
         found = await outcome(multistep(subtest("inn-inn-inn", "log in", subtest=inner), step("look", server.url("/"))))
     assert [seen.target for seen in server.seen] == ["/login", "/"]
     row = found["steps"][0]
-    assert (row["subtest_public_id"], [each["name"] for each in row["steps"]]) == ("inn-inn-inn", ["inner"])
+    assert (row["sub_test"], [each["name"] for each in row["steps"]]) == ({"id": "inn-inn-inn"}, ["inner"])
 
 
 async def test_a_subtest_that_is_not_there_is_named_and_nothing_is_sent() -> None:
@@ -272,7 +272,7 @@ async def test_a_secure_value_is_in_no_part_of_the_result() -> None:
     written = orjson.dumps(found).decode()
     for spelling in (TOKEN, quote(TOKEN), quote_plus(TOKEN), base64.b64encode(TOKEN.encode()).decode()[:20]):
         assert spelling not in written
-    assert found["steps"][0]["extracted_values"] == [{"name": "TOKEN", "secure": True}]
+    assert found["steps"][0]["variables"]["extracted"] == [{"name": "TOKEN", "secure": True}]
     assert "<redacted>" in found["steps"][1]["response"]["headers"]["x-token"]
     assert "<redacted>" in found["failure"]["message"]
     assert found["failure"] == found["steps"][1]["failure"]
@@ -336,7 +336,7 @@ async def test_values_that_steps_extract_stand_in_the_requests_and_assertions_be
         found = await outcome(shopping(server.url("").rstrip("/")))
     assert [row["status"] for row in found["steps"]] == ["passed", "passed", "failed"]
     assert [seen.target for seen in server.seen] == ["/login", "/orders", "/orders/42?job=the-job"]
-    assert [row["valid"] for row in found["steps"][2]["assertion_results"]] == [True, True, False]
+    assert [row["valid"] for row in found["steps"][2]["assertions"]] == [True, True, False]
     written = orjson.dumps(found).decode()
     for spelling in (TOKEN, quote(TOKEN), quote_plus(TOKEN), base64.b64encode(TOKEN.encode()).decode()[:20]):
         assert spelling not in written
@@ -352,7 +352,7 @@ async def test_variables_of_the_job_reach_every_step_and_a_retry_renders_anew() 
         given = msgspec.structs.replace(job("the-job", test=test), variables={"SHOP": server.url("").rstrip("/")})
         async with runner() as running:
             found = orjson.loads(await kinds.Tests(running).run(given, running._clock.monotonic_ns()))
-    assert (found["status"], found["steps"][0]["retries"]) == ("passed", 1)
+    assert (found["status"], found["steps"][0]["retry_count"]) == ("passed", 1)
     assert len({seen.target for seen in server.seen}) == 2
 
 

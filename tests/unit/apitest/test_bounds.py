@@ -162,10 +162,10 @@ def row(name: str, filling: str = "", size: int = 300_000, **members: Any) -> di
         "subtype": "http",
         "status": "failed",
         "failure": failure,
-        "assertion_results": [{"actual": filling * 400, "expected": filling * 400, "valid": False}] * 5,
+        "assertions": [{"actual": filling * 400, "expected": filling * 400, "valid": False}] * 5,
         "timings": {"dns": 1.0, "total": 1.0},
         "response": {"status_code": 500, "headers": {"a": filling * size}, "body": filling * 6_000},
-        "extracted_values": [{"name": "A", "secure": False, "value": filling * 5_000}],
+        "variables": {"extracted": [{"name": "A", "secure": False, "value": filling * 5_000}]},
         **members,
     }
 

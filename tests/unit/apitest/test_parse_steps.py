@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.definitions import STATUS, extracted, multistep, step, subtest, wait
-from worker.apitest.definition import APITest, Step, StepSource, Wait
+from worker.apitest.definition import APIStep, APITest, StepSource, Wait
 from worker.apitest.extraction import MOST_EXTRACTIONS, Extraction, ExtractionSource, Parser
 from worker.apitest.parse import parse
 from worker.apitest.parse_steps import MOST_STEPS
@@ -16,7 +16,7 @@ from worker.apitest.retry import Retry
 from worker.errors import TestError
 
 
-def steps_of(*steps: dict[str, Any], **members: Any) -> tuple[Step, ...]:
+def steps_of(*steps: dict[str, Any], **members: Any) -> tuple[APIStep, ...]:
     test = parse(multistep(*steps, **members))
     assert test.requires_update == ()
     assert test.request is None
@@ -29,7 +29,7 @@ def mistakes(*steps: Any, **members: Any) -> tuple[str, ...]:
     return caught.value.errors
 
 
-def request_of(read: Step) -> HTTPRequest:
+def request_of(read: APIStep) -> HTTPRequest:
     assert isinstance(read.action, APITest)
     assert isinstance(read.action.request, HTTPRequest)
     return read.action.request
