@@ -75,7 +75,7 @@ class Door:
         try:
             host = self._named(endpoint.host)
             if tls is not None and tls.identity is not None:
-                self.trust.context(verify=tls.verify, identity=tls.identity)  # made, or refused, in nobody's time
+                await self.trust.prepare_identity(tls.identity, recorder, verify=tls.verify)
             if endpoint.proxy is None:
                 stream = await self._reach(host, endpoint.port, recorder)
             else:

@@ -73,7 +73,7 @@ async def inspect(door: Door, aim: Aim, recorder: Recorder) -> Inspection:
 
     Raises DoorError for what happens before the handshake, and for a name or an identity that cannot be used.
     """
-    context = _verifying(door.trust, aim.identity)
+    context = await _verifying(door.trust, aim.identity, recorder)
     stream = await door.open(Endpoint(host=aim.host, port=aim.port), recorder)
     try:
         recorder.start("handshake")
@@ -133,7 +133,7 @@ def completed_by(trust: TrustStore, intermediates: Sequence[bytes]) -> ssl.SSLCo
     return context
 
 
-def _verifying(trust: TrustStore, identity: ClientIdentity | None) -> ssl.SSLContext:
+async def _verifying(trust: TrustStore, identity: ClientIdentity | None, recorder: Recorder) -> ssl.SSLContext:
     def make() -> ssl.SSLContext:
         context = _inspecting()
         if identity is not None:
@@ -141,7 +141,9 @@ def _verifying(trust: TrustStore, identity: ClientIdentity | None) -> ssl.SSLCon
         trust.believe(context)
         return context
 
-    return trust.kept(("inspection", None if identity is None else identity.digest()), make)
+    key = ("inspection", None if identity is None else identity.digest())
+    await trust.prepare(key, make, recorder)
+    return trust.kept(key, make)
 
 
 def _inspecting() -> ssl.SSLContext:

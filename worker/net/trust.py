@@ -67,6 +67,17 @@ class TrustStore:
             del self._kept[next(iter(self._kept))]
         return context
 
+    async def prepare(self, key: Hashable, make: Callable[[], ssl.SSLContext], recorder: Recorder) -> None:
+        """Have `kept` find *key*: what it does not have is made aside, as reading the authorities would hold the loop."""
+        if key not in self._kept:
+            context = await self.aside.run(make, recorder)
+            self.kept(key, lambda: context)
+
+    async def prepare_identity(self, identity: ClientIdentity, recorder: Recorder, *, verify: bool) -> None:
+        """Have `context` find that of *identity*. Raises DoorError for one that cannot be shown."""
+        key = ("target", verify, identity.digest())
+        await self.prepare(key, lambda: self._identified(identity, verify=verify), recorder)
+
     def _identified(self, identity: ClientIdentity, *, verify: bool) -> ssl.SSLContext:
         context = _context(ssl.TLSVersion.TLSv1_2, _CIPHERS) if verify else tolerant_context()
         show(identity, context)

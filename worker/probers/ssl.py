@@ -142,7 +142,7 @@ class _Look:
         if sum(map(len, presented)) <= _IN_PLACE_BYTES:
             chain = chain_facts(presented)
         else:
-            chain = await self._door.trust.aside.run(partial(chain_facts, presented), self.recorder)
+            chain = await self._door.trust.aside.run(partial(chain_facts, presented), self.recorder.detached())
         return SSLResponse(
             chain=chain,
             presented=inspection.count,
@@ -169,7 +169,9 @@ class _Look:
         if not fetched:
             return None
         self._waiting_for = "a second TLS handshake"
-        seen = await inspect_again(*self._where, completed_by(self._door.trust, fetched))
+        trust = self._door.trust
+        context = await trust.aside.run(partial(completed_by, trust, fetched), self.recorder.detached())
+        seen = await inspect_again(*self._where, context)
         if seen.verified and seen.verified[-1] in fetched:
             return None  # a certificate from the network is never an anchor, whatever it looks like to OpenSSL
         self._fetched = fetched

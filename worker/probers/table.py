@@ -7,6 +7,7 @@ worker which never sees such a test loads nothing for it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -36,11 +37,22 @@ class Prober(Generic[R]):
     probe: Probe[R]
 
 
+_late: dict[str, Callable[..., Awaitable[Observation]]] = {}
+"""Probers that were imported with their first run."""
+
+
 async def _probe_ssl(request: SSLRequest, door: Door, clock: Clock, limits: ProbeLimits) -> Observation:
-    """`cryptography`'s reading of certificates and answers about them comes with the prober."""
+    """Import the prober in a thread, with `cryptography`'s reading of certificates: the loop would be held for that."""
+    probe_ssl = _late.get("ssl")
+    if probe_ssl is None:
+        probe_ssl = await asyncio.to_thread(_import_ssl)
+    return await probe_ssl(request, door, clock, limits)
+
+
+def _import_ssl() -> Callable[..., Awaitable[Observation]]:
     from worker.probers import ssl  # noqa: PLC0415
 
-    return await ssl.probe(request, door, clock, limits)
+    return _late.setdefault("ssl", ssl.probe)
 
 
 PROBERS: tuple[Prober[Any], ...] = (

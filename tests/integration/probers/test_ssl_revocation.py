@@ -14,27 +14,30 @@ from tests.support.certificates import DAY, Issued, answer, issue
 from tests.support.servers.closing import turns
 from tests.support.servers.door import loopback_door
 from tests.support.servers.hostile_http import CHUNKED, endless, hostile, silent
-from tests.support.servers.http import Conversation, Seen, reply, serving
+from tests.support.servers.http import Seen, reply, serving
 from tests.support.servers.openssl import ocsp_responder, tls_server
 from tests.support.servers.tcp import Listener, closed_port
 from tests.support.waiting import until
 from worker.apitest.observation import Observation
 from worker.apitest.protocols.ssl import SSLRequest, SSLResponse
 from worker.clock import SystemClock
+from worker.net.deadline import Deadline
 from worker.net.door import Door
 from worker.net.http.response import HTTPLimits
+from worker.net.recorder import Recorder
 from worker.outcome.failure import FailureCode
 from worker.outcome.revocation import CertificateStatus, Revocation, StatusSource
 from worker.probers import ssl as prober
+from worker.probers.certificates.authority import Fetcher
 from worker.probers.limits import ProbeLimits
 
 LIMITS = ProbeLimits(http=HTTPLimits(max_body_bytes=1))
 HOST = "127.0.0.1"
 
 
-async def probed(door: Door, port: int, *, seconds: float = 20.0, accept_any: bool = False) -> Observation:
+async def probed(door: Door, port: int, *, accept_any: bool = False) -> Observation:
     request = SSLRequest(
-        host=HOST, port=port, server_name=HOST, timeout=seconds, check_revocation=True, accept_any=accept_any
+        host=HOST, port=port, server_name=HOST, timeout=20.0, check_revocation=True, accept_any=accept_any
     )
     observation = await prober.probe(request, door, SystemClock(), LIMITS)
     await turns()
@@ -139,16 +142,23 @@ async def test_a_forged_answer_leaves_the_status_unknown(root: Issued, believing
     assert "not signed" in (found.reason or "")
 
 
-@pytest.mark.parametrize("conversation", [silent, endless(b"5\r\nhello\r\n", CHUNKED)])
-async def test_a_responder_that_never_ends_takes_half_of_the_tests_time_and_no_more(
-    conversation: Conversation, root: Issued, believing: Door, tmp_path: Path
-) -> None:
-    async with hostile(conversation) as server:
+async def test_an_answer_without_end_leaves_the_status_unknown(root: Issued, believing: Door, tmp_path: Path) -> None:
+    async with hostile(endless(b"5\r\nhello\r\n", CHUNKED)) as server:
         leaf = issue("shop", root, names=[HOST], responder=server.url())
         async with Listener(tls=leaf.serving(tmp_path / "leaf.pem")) as target:
-            seen = await probed(believing, target.port, seconds=1.0)
+            seen = await probed(believing, target.port)
     assert seen.failure is None
     assert revocation(seen).status is CertificateStatus.UNKNOWN
+
+
+async def test_a_responder_that_says_nothing_takes_half_of_the_time_that_is_left() -> None:
+    clock = SystemClock()
+    recorder = Recorder(clock, Deadline(clock, 2.0))
+    async with hostile(silent) as server:
+        answer = await Fetcher(loopback_door(), clock, recorder).fetch(server.url())
+    assert answer.body is None
+    assert "no answer within" in answer.reason
+    assert recorder.remaining() > 0
 
 
 @pytest.mark.parametrize(
