@@ -18,17 +18,17 @@ LONGEST = 3_600_000
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
+class LongRetry:
     """At most *count* further executions of a failed run, each *interval* milliseconds after the one before."""
 
     count: int
     interval: int
 
 
-NEVER = Retry(0, 0)
+NEVER = LongRetry(0, 0)
 
 
-def read(definition: Mapping[str, object]) -> Retry:
+def read(definition: Mapping[str, object]) -> LongRetry:
     """The control plane's part of a valid *definition*: `NEVER` where there is none, or where the wait is a worker's."""
     options = definition.get("options")
     retry = options.get("retry") if isinstance(options, Mapping) else None
@@ -37,4 +37,4 @@ def read(definition: Mapping[str, object]) -> Retry:
     count, interval = retry.get("count"), retry.get("interval")
     if not isinstance(count, int | float) or not isinstance(interval, int | float) or count < 1 or interval <= IN_SLOT:
         return NEVER
-    return Retry(min(int(count), MOST), int(min(interval, LONGEST)))
+    return LongRetry(min(int(count), MOST), int(min(interval, LONGEST)))

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch, frames, retries
 from controlplane.errors import ConflictError, UnusableError
-from controlplane.retries import Retry
+from controlplane.retries import LongRetry
 from controlplane.service import definitions, subtests
 from controlplane.service.definitions import CheckedDefinition
 from controlplane.store import locations, sweep, tests
@@ -232,5 +232,5 @@ def _tick_every(definition: CheckedDefinition) -> int:
     return seconds
 
 
-def _content(stored: StoredTest) -> tuple[bool, str | None, Retry, object]:
+def _content(stored: StoredTest) -> tuple[bool, str | None, LongRetry, object]:
     return stored.paused, stored.frames, stored.retry, json.loads(stored.definition) | {"version": None}

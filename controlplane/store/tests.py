@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Row, bindparam, delete, exists, select, up
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.errors import ConflictError, NotFoundError
-from controlplane.retries import NEVER, Retry
+from controlplane.retries import NEVER, LongRetry
 from controlplane.schedule import Run, Timetable, asked_for, at_once, in_phase
 from controlplane.store import retries, runs
 from controlplane.store.tables import assignments, jobs, locations, results, tests
@@ -39,7 +39,7 @@ class StoredTest:
     definition: str
     modified_at: int
     frames: str | None = None
-    retry: Retry = NEVER
+    retry: LongRetry = NEVER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -298,5 +298,5 @@ def _test(row: Row[Any]) -> StoredTest:
         definition=row.definition,
         modified_at=row.modified_at,
         frames=row.frames,
-        retry=Retry(row.retries, row.retry_interval_ms),
+        retry=LongRetry(row.retries, row.retry_interval_ms),
     )

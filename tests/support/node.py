@@ -29,11 +29,11 @@ def found_by_node(cases: Sequence[tuple[str, str]]) -> list[bool | None]:
 
 
 def answers_of_node(expression: str, cases: object) -> Any:
-    """The value of a JavaScript *expression* in which `cases` is the JSON value *cases*."""
+    """The value of a JavaScript *expression*, or what its promise yields, in which `cases` is the JSON value *cases*."""
     assert NODE is not None
     program = f"""
     const cases = JSON.parse(require("fs").readFileSync(0, "utf8"));
-    process.stdout.write(JSON.stringify({expression}));
+    (async () => process.stdout.write(JSON.stringify(await ({expression}))))();
     """
     done = subprocess.run(
         [NODE, "-e", program], input=json.dumps(cases).encode(), capture_output=True, timeout=60, check=True

@@ -20,6 +20,7 @@ from worker.apitest.assertion import (
     BodyHashAssertion,
     Comparison,
     Elements,
+    JavaScriptAssertion,
     JSONPathAssertion,
     JSONSchemaAssertion,
     Operator,
@@ -259,7 +260,8 @@ SCHEMAS: tuple[tuple[str, str, Callable[[], bytes], str], ...] = (
     ("a pattern that backtracks", '{"items": {"pattern": "^(a|aa)+$"}}', whole(WORDS), "breaks the schema"),
     ("a pattern with a reference", '{"items": {"pattern": "^(a*)*\\\\1b"}}', whole(WORDS), "breaks the schema"),
     ("a pattern with a lookahead", '{"items": {"pattern": "^(?=(a+)+$)"}}', whole(WORDS), "breaks the schema"),
-    ("a pattern that grows when compiled", '{"items": {"pattern": "(?:(?:x{1000}){1000}){1000}"}}', whole(WORDS), "schema"),
+    ("a pattern that grows when compiled",
+     '{"items": {"pattern": "(?:(?:x{1000}){1000}){1000}"}}', whole(WORDS), "schema|TIMEOUT"),
     ("names that match a pattern", '{"patternProperties": {"^(a|aa)+$": false}}',
      whole('{"' + "a" * 40 + '!": 1}'), "schema|^holds$"),
     ("a large enum for each item", '{"items": {"enum": [' + VALUES + "]}}", large('"w",', '"w"]', "["), "breaks|TIMEOUT"),
@@ -330,6 +332,34 @@ CODED: tuple[tuple[str, tuple[str, ...], Callable[[], bytes], str], ...] = (
     ("a coding that is none", ("x-none",), whole("abc"), "sha256 is ba7816bf"),
     ("random bytes as brotli", ("br",), whole(bytes(range(256)) * 100), "not valid br"),
 )
+
+
+SCRIPTS: tuple[tuple[str, str, str], ...] = (
+    ("an endless loop", "for (;;);", TIMEOUT),
+    ("an endless loop that catches everything", "for (;;) try { for (;;); } catch { } finally { continue }", TIMEOUT),
+    ("an endless loop after a wait", "await 1; for (;;);", TIMEOUT),
+    ("endless promises", "function f() { Promise.resolve().then(f) } f()", TIMEOUT),
+    ("promises that multiply", "function f() { for (;;) Promise.resolve().then(f) } f()", f"{TIMEOUT}|{MEMORY}"),
+    ("an endless wait", "await new Promise(() => {})", "never comes"),
+    ("endless text", "let a = 'x'; for (;;) a += a + Math.random()", f"string too long|{TIMEOUT}|{MEMORY}"),
+    ("endless buffers", "const a = []; for (;;) a.push(new ArrayBuffer(1e6))", f"{TIMEOUT}|{MEMORY}"),
+    ("a billion elements", "new Array(1e9).fill(1)", f"{TIMEOUT}|{MEMORY}"),
+    ("a sort of millions", "new Float64Array(2e7).map(Math.random).sort()", f"{TIMEOUT}|{MEMORY}"),
+    ("a huge integer", "let a = 3n; for (;;) a *= a", f"{TIMEOUT}|too large"),
+    ("endless recursion", "const f = () => f(); f()", "call stack"),
+    ("a comparison of what is nested deeply", "let a; for (let i = 0; i < 1e5; i++) a = {a}; a.should.eql({})", "call stack"),
+    ("a pattern that backtracks", "/^(a+)+$/.test('a'.repeat(50) + 'b')", TIMEOUT),
+    ("a getter that never ends", "throw {get message() { for (;;); }, toJSON() { for (;;); }}", TIMEOUT),
+    ("a wait for another thread", "Atomics.wait(new Int32Array(new SharedArrayBuffer(8)), 0, 0)", "not defined"),
+    ("a file by name", f"await import('{FILE}')", "could not load"),
+    ("a file that is a module", "await import('/etc/passwd')", "could not load"),
+    ("the network", f"await fetch('{URL}')", "not defined"),
+    ("the network as a module", f"await import('{URL}/m.js')", "could not load"),
+    ("the engine's own modules", "(await import('std')).open('/etc/passwd', 'r')", "could not load"),
+    ("a flood of logs", "for (let i = 0; i < 1e4; i++) console.log('x'.repeat(1e4)); throw 1", f"threw 1|{TIMEOUT}"),
+    ("a message of megabytes", "throw new Error('x'.repeat(1e7))", "Error: xxx"),
+    ("a script beyond its bound", " " * 70_000, "more than 65536"),
+)  # fmt: skip
 
 
 def _is_one(path: str) -> JSONPathAssertion:
@@ -407,6 +437,10 @@ ATTACKS: tuple[Attack, ...] = (
             expect=expect,
         )
         for name, schema, body, expect in SCHEMAS
+    ),
+    *(
+        Attack(name=f"script: {name}", assertion=JavaScriptAssertion(code=code), body=whole("{}"), expect=expect)
+        for name, code, expect in SCRIPTS
     ),
     *(
         Attack(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
@@ -120,7 +120,10 @@ class BodyHashAssertion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JavaScriptAssertion:
+    """*variables* are what the script can get: known when the test runs, not when it is read."""
+
     code: str
+    variables: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

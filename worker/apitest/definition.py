@@ -19,8 +19,9 @@ class APITest:
     """A test, or the test that is a step. It is runnable exactly when *requires_update* is empty, each entry of which names
     what is missing: then it has *steps*, or else a *request*.
 
-    *public_id* is empty for a definition that no control plane has named yet. *tick_every* in seconds, None if absent. *ignored*
-    names what the definition says and nobody here does: the test is run without it. *scheduling* is for whoever schedules it.
+    *public_id* is empty for a definition that no control plane has named yet. *tick_every* in seconds, None if absent.
+    *variables_script* runs before the request. *ignored* names what the definition says and nobody here does: the test is run
+    without it. *scheduling* is for whoever schedules it.
 
     *source* is the JSON of a test with templates, else None. Its *request* and *assertions* hold the templates as they are
     written: each run has its own, made by `templated.rendered`.
@@ -40,6 +41,7 @@ class APITest:
     """Executions after one that failed, within the run; None for one execution."""
     tick_every: int | None = None
     scheduling: Scheduling | None = None
+    variables_script: str = ""
     save_response_body: bool = True
     requires_update: tuple[str, ...] = ()
     ignored: tuple[str, ...] = ()
@@ -73,6 +75,8 @@ class APIStep:
     """Run also when an earlier step has ended the test."""
     persist_cookies: bool = False
     """Send and keep the cookies that the test's steps share."""
+    values_script: str = ""
+    """Runs on the response and sets variables for the steps behind it."""
     retry: Retry | None = None
     source: StepSource | None = field(default=None, repr=False)
     """None for a step without templates."""

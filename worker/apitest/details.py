@@ -22,6 +22,7 @@ WIDEST = 120
 MAX_ASSERTIONS = 50
 MAX_STEPS = 50
 MAX_VALUES = 20
+MAX_LOG_LINES = 20
 MAX_VALUE = 300
 """Characters of an expected or actual value."""
 MAX_FOUND = 60
@@ -123,8 +124,16 @@ def _assertions(outcome: Mapping[str, Any], page: _Page) -> Iterator[str]:
         yield page.line(f"? {_condition(row)}{_found(row) if holds else ''}").replace("?", mark, 1)
         if not holds:
             yield from _comparison(row, page.deeper())
+        yield from _log(row, page.deeper())
     if len(rows) > MAX_ASSERTIONS:
         yield page.line(f"and {len(rows) - MAX_ASSERTIONS} more assertions")
+
+
+def _log(row: Mapping[str, Any], page: _Page) -> Iterator[str]:
+    """The lines that a script wrote."""
+    written = row.get("log")
+    for line in islice(written.splitlines(), MAX_LOG_LINES) if isinstance(written, str) else ():
+        yield page.labelled("log", printable(line, MAX_VALUE))
 
 
 def _condition(row: Mapping[str, Any]) -> str:

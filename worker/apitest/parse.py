@@ -14,6 +14,7 @@ from functools import partial
 from worker.apitest.assertion import Assertion
 from worker.apitest.definition import APITest, StepSource
 from worker.apitest.parse_assertion import read_assertion
+from worker.apitest.parse_script import read_script
 from worker.apitest.protocols.protocol import Protocol
 from worker.apitest.protocols.table import PROTOCOLS
 from worker.apitest.reading import Findings, Node, perhaps, quote
@@ -110,13 +111,13 @@ def _of_protocol(test: APITest, name: Node, config: Node, options: Node, *, fewe
         return test
     variables = read_variables(config["configVariables"])
     assertions = _assertions(protocol, config, fewest)
-    _script(config["variablesFromScript"])
     request = config["request"].object(required=config.present)
     asked = protocol.read_request(request, options, assertions)
     return replace(
         test,
         request=None if asked is None else replace(asked, test_id=test.public_id),
         assertions=assertions,
+        variables_script=read_script(config["variablesFromScript"]),
         save_response_body=not request["noSavingResponseBody"].flag(),
         variables=variables,
     )
@@ -125,10 +126,10 @@ def _of_protocol(test: APITest, name: Node, config: Node, options: Node, *, fewe
 def _multistep(test: APITest, config: Node, options: Node, parents: tuple[str, ...]) -> APITest:
     from worker.apitest.parse_steps import StepReaders, read_steps  # noqa: PLC0415  # few workers see such a test
 
-    _script(config["variablesFromScript"])
     readers = StepReaders(request=partial(_read_step_test, test), subtest=_test, parents=parents)
     variables = read_variables(config["configVariables"])
-    return replace(test, variables=variables, steps=read_steps(config, options, readers))
+    script = read_script(config["variablesFromScript"])
+    return replace(test, variables=variables, variables_script=script, steps=read_steps(config, options, readers))
 
 
 def _read_step_test(whole: APITest, step: Node, options: Node, subtype: str) -> APITest:
@@ -161,10 +162,3 @@ def _assertions(protocol: Protocol, config: Node, fewest: int) -> tuple[Assertio
         return ()
     read = (read_assertion(protocol, node) for node in nodes)
     return tuple(assertion for assertion in read if assertion is not None)
-
-
-def _script(node: Node) -> None:
-    """A script may fail the run as well as name variables, so that leaving it out would change the outcome."""
-    code = node.label()
-    if code and code.strip():
-        node.requires("scripts are not there yet")

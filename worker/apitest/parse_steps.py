@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from worker.apitest.definition import APIStep, APITest, StepSource, Wait
 from worker.apitest.extraction import read_extractions
+from worker.apitest.parse_script import read_script
 from worker.apitest.reading import Node, quote
 from worker.apitest.retry import read_retry
 from worker.apitest.subtests import DEEPEST, SUBTEST
@@ -78,6 +79,7 @@ def read_step(node: Node, options: Node, readers: StepReaders) -> APIStep | None
         exit_if_succeed=bool(step["exitIfSucceed"].flag()),
         always_execute=bool(step["alwaysExecute"].flag()),
         persist_cookies=bool(step["request"].present and step["request"]["persistCookies"].flag()),
+        values_script=read_script(step["extractedValuesFromScript"]),
         retry=read_retry(step["retry"]),
     )
     return None if action is None else read
@@ -86,8 +88,9 @@ def read_step(node: Node, options: Node, readers: StepReaders) -> APIStep | None
 def _action(step: Node, options: Node, subtype: str, readers: StepReaders) -> APITest | Wait | None:
     if subtype == WAIT:
         return _wait(step["value"])
-    _script(step["extractedValuesFromScript"])
     if subtype == SUBTEST:
+        if read_script(step["extractedValuesFromScript"]):
+            step["extractedValuesFromScript"].requires("scripts on the result of a subtest are not there yet")
         return _subtest(step, readers)
     return read_request_step(step, options, subtype, readers.request)
 
@@ -136,12 +139,6 @@ def _options_of(options: Node, request: Node) -> Node:
         return options
     left = {name: value for name, value in options.value.items() if not request[name].present}
     return Node(left, options.path, options.findings)
-
-
-def _script(node: Node) -> None:
-    code = node.label()
-    if code and code.strip():
-        node.requires("scripts are not there yet")
 
 
 def _all_steps(config: object, deeper: int) -> Iterator[object]:

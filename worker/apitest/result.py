@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any
@@ -19,11 +20,21 @@ class Status(Enum):
     """The run could not start in its period; recorded, never dropped."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScriptVariable:
+    """A variable that a script has set, for the run and no part of a result. *secure*: its value must not be shown."""
+
+    name: str
+    value: str = field(repr=False)
+    secure: bool
+
+
 class AssertionResult(Struct, frozen=True, kw_only=True):
     """One assertion's outcome. *expected* is text (the reference system prints targets so), *actual* keeps its type, cut.
 
     *code* is set where a limit kept the assertion from being judged and the list of codes has a name for that limit; it is
-    for the verdict and no part of the printed result.
+    for the verdict and no part of the printed result. *log* is what a script wrote, *variables* what it set: those are for the
+    run and no part of the printed result either.
     """
 
     type: str
@@ -36,6 +47,8 @@ class AssertionResult(Struct, frozen=True, kw_only=True):
     target_path_operator: str | None = None
     error_message: str | None = None
     code: FailureCode | None = None
+    log: str | None = None
+    variables: tuple[ScriptVariable, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Absent members are left out; `actual` and `valid` are always there."""
@@ -47,6 +60,7 @@ class AssertionResult(Struct, frozen=True, kw_only=True):
             "target_path": self.target_path,
             "target_path_operator": self.target_path_operator,
             "error_message": self.error_message,
+            "log": self.log,
         }
         return {k: v for k, v in pairs.items() if v is not None} | {"actual": self.actual, "valid": self.valid}
 

@@ -27,6 +27,7 @@ from worker.checks.judge import judge_found, judge_hash
 from worker.checks.judgement import JudgementError
 from worker.checks.protocols.table import JUDGES
 from worker.checks.schema import violation
+from worker.checks.script import judge_script
 from worker.checks.xpath import select
 
 
@@ -50,7 +51,7 @@ def evaluate(assertion: Assertion, evidence: Evidence) -> AssertionResult:
                 reason = violation(schema, dialect, evidence.json())
                 return result_of(assertion, valid=reason is None, reason=reason)
             case JavaScriptAssertion():
-                return unjudged(assertion, "JavaScript assertions are not there yet")
+                return judge_script(assertion, evidence)
             case Extraction():
                 return extraction.result_with(assertion, _extracted(assertion, evidence))
             case UnknownAssertion():

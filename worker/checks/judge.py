@@ -3,7 +3,8 @@
 `protocols` says which value of a response an assertion is about.
 
 What is not there satisfies nothing: a missing header, an empty record set and a path without matches fail every operator but
-`doesNotExist` and `isUndefined`, the negative ones included, so that a vanished value is never a silent success.
+`doesNotExist` and `isUndefined`, the negative ones included, so that a vanished value is never a silent success. Only
+`everyElementMatches` holds where there is no element, as JavaScript's `every` does.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ def judge_found(assertion: JSONPathAssertion | XPathAssertion, found: list[JSON]
         return result_of(assertion, valid=not found, actual=found[0] if found else None, reason=reason)
     if elements is Elements.SERIALIZATION:
         return judge_value(assertion, f"what {where} finds, as JSON,", found, search)
-    if not found:
+    if not found and elements is not Elements.EVERY:
         return unjudged(assertion, f"{where} finds nothing")
     match elements:
         case Elements.FIRST:

@@ -6,10 +6,27 @@ MAX_PATTERN = 10_000
 """Characters of a pattern. Compilation is not covered by the time limit as tightly as matching is."""
 MAX_PATH = 2_000
 """Characters of a JSONPath or XPath, more than the reference system's 1,500."""
+PATH_PATTERN_SECONDS = 0.5
+"""CPU time of one pattern within a path: the default of `regexTimeout`, which bounds the assertion as a whole."""
 MAX_SCHEMA = 256 * 1024
 """Characters of a JSON Schema, five times what the reference system takes."""
 PATTERN_MEMORY = 192 * 1024 * 1024
 """Bytes of the pattern engine: a 5 MB body as UTF-16 several times over, and its backtracking."""
+MAX_SCRIPT = 64 * 1024
+"""Characters of a script: twenty times what people write, and compiled in milliseconds."""
+SCRIPT_MEMORY = PATTERN_MEMORY
+"""Bytes of a script's context: a 5 MB body as UTF-16, and what `JSON.parse` makes of it."""
+SCRIPT_STACK = 1024 * 1024
+"""Bytes of a script's stack, an eighth of the thread's: Chai compares nested values recursively."""
+MAX_SCRIPT_JOBS = 100_000
+"""Continuations that a script may leave to be run later, one for each `await` or `then`: more of them go on for ever."""
+MAX_DIGESTED = 8 * 1024 * 1024
+"""Bytes that one script may have digested: milliseconds of work, and more than any request that it could sign."""
+MAX_SCRIPT_LOG = 1_000
+"""Characters of what a script writes with `console`: twenty scripts of a test fit the assertions of a result."""
+MAX_SCRIPT_VARIABLES = 100
+MAX_SCRIPT_VARIABLES_TEXT = 16 * 1024
+"""Characters of the names and values that one script sets: a quarter of what one result may take on its way."""
 MAX_MEMBERS = 64
 """Members of one gzip body, frames of a zstd one; a million empty ones cost seconds and hold nothing."""
 MAX_CODINGS = 4

@@ -17,10 +17,10 @@ from worker.checks.judgement import JudgementError
 from worker.checks.limits import MAX_PATTERN, PATTERN_MEMORY
 from worker.outcome.failure import FailureCode
 
-_SEARCH = """(source, text) => {
+_TEST = """(source, flags, text) => {
     let pattern;
     try {
-        pattern = new RegExp(source);
+        pattern = new RegExp(source, flags);
     } catch (error) {
         if (error instanceof SyntaxError) return error.message;
         throw error;
@@ -42,7 +42,12 @@ _CAPTURE = """(source, text) => {
 
 def search(pattern: str, text: str, seconds: float) -> bool:
     """True when *pattern* is found in *text*. Raises JudgementError where it is not valid, or at a limit."""
-    found = _run(_SEARCH, pattern, text, seconds)
+    return test(pattern, "", text, seconds)
+
+
+def test(pattern: str, flags: str, text: str, seconds: float) -> bool:
+    """The same for a pattern with *flags*, as `new RegExp(pattern, flags)` takes them."""
+    found = _run(_TEST, seconds, pattern, flags, text)
     if isinstance(found, str):
         raise _not_valid(found)
     return bool(found)
@@ -53,7 +58,7 @@ def capture(pattern: str, text: str, seconds: float) -> str | None:
 
     None where nothing is found. Raises JudgementError as `search` does.
     """
-    answer = _run(_CAPTURE, pattern, text, seconds)
+    answer = _run(_CAPTURE, seconds, pattern, text)
     if not isinstance(answer, str):
         return None
     found = json_text.parse(answer)
@@ -62,23 +67,23 @@ def capture(pattern: str, text: str, seconds: float) -> str | None:
     return str(found["value"])
 
 
-def _run(program: str, pattern: str, text: str, seconds: float) -> bool | str | None:
+def _run(program: str, seconds: float, pattern: str, *more: str) -> bool | str | None:
     if len(pattern) > MAX_PATTERN:
         raise JudgementError(f"the pattern has {len(pattern)} characters, more than {MAX_PATTERN}")
     try:
-        return _engine(program, seconds)(pattern, text)
+        return _engine(program, seconds)(pattern, *more)
     except _quickjs.JSException as error:
         _engine.cache_clear()
         raise _limit_hit(str(error), seconds) from error
 
 
 @lru_cache(maxsize=2)
-def _engine(program: str, seconds: float) -> Callable[[str, str], bool | str | None]:
+def _engine(program: str, seconds: float) -> Callable[..., bool | str | None]:
     """One engine per process and program, made when first needed and made anew after it hit a limit."""
     context = _quickjs.Context()
     context.set_time_limit(seconds)
     context.set_memory_limit(PATTERN_MEMORY)
-    engine: Callable[[str, str], bool | str | None] = context.eval(program)
+    engine: Callable[..., bool | str | None] = context.eval(program)
     return engine
 
 

@@ -10,6 +10,7 @@ from worker.apitest.assertion import (
     Assertion,
     BodyHashAssertion,
     Comparison,
+    JavaScriptAssertion,
     JSONPathAssertion,
     JSONSchemaAssertion,
     Subject,
@@ -41,7 +42,9 @@ def needs_evaluator(test: APITest, response: ProbeResponse | None) -> bool:
 def _is_about_body(assertion: Assertion) -> bool:
     if isinstance(assertion, Comparison):
         return assertion.subject is Subject.BODY
-    return isinstance(assertion, JSONPathAssertion | XPathAssertion | JSONSchemaAssertion | BodyHashAssertion)
+    return isinstance(
+        assertion, JSONPathAssertion | XPathAssertion | JSONSchemaAssertion | BodyHashAssertion | JavaScriptAssertion
+    )
 
 
 def preview_of(response: ProbeResponse | None) -> BodyPreview | None:

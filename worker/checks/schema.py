@@ -1,18 +1,22 @@
 """JSON Schema, drafts 6, 7, 2019-09 and 2020-12, by jsonschema-rs, offline: no `$ref` leaves the schema.
 
 Its patterns have a backtracking limit; its time has none (doubling `allOf` chains), so this belongs in a process that can be
-killed.
+killed. A `pattern` that it refuses and JavaScript takes is given to that engine; the names of `patternProperties` are not.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain
+from typing import Any
 
 import jsonschema_rs
 import orjson
 
+from worker.checks import pattern
 from worker.checks.judgement import JudgementError
-from worker.checks.limits import MAX_SCHEMA
+from worker.checks.limits import MAX_SCHEMA, PATH_PATTERN_SECONDS
 from worker.checks.values import JSON
 from worker.text import cut
 
@@ -24,6 +28,10 @@ VALIDATORS = {
 }
 """By the dialect's name as the definition has it."""
 _PATTERNS = jsonschema_rs.FancyRegexOptions(backtrack_limit=200_000, size_limit=4 << 20, dfa_size_limit=4 << 20)
+_PATTERN = "pattern (JavaScript)"
+"""The keyword that stands for a refused pattern; no vocabulary has it."""
+_MOST_REFUSED = 50
+"""Patterns of one schema that only JavaScript takes: each costs another compilation."""
 _LONGEST = 200
 """Characters of the validator's own sentence, which repeats the value that is wrong, however large."""
 
@@ -48,9 +56,63 @@ def _compiled(schema: str, dialect: str) -> jsonschema_rs.Validator:
     if make is None:
         raise JudgementError(f"the meta-schema {dialect[:40]!r} is not known")
     try:
-        return make(orjson.loads(schema), offline=True, pattern_options=_PATTERNS)
+        document = orjson.loads(schema)
+        for _ in range(_MOST_REFUSED):
+            try:
+                return make(document, offline=True, pattern_options=_PATTERNS, keywords={_PATTERN: _JavaScriptPattern})
+            except jsonschema_rs.ValidationError as error:
+                place = _refused_pattern(error)
+                if place is None:
+                    raise
+                _hand_over(document, place)
+        raise JudgementError(f"the schema has more than {_MOST_REFUSED} patterns that only JavaScript takes")
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         raise JudgementError(f"the schema cannot be used: {cut(str(error), _LONGEST)}") from error
+
+
+def _refused_pattern(error: jsonschema_rs.ValidationError) -> list[str | int] | None:
+    """The place of a `pattern` that is not one to this library, where that is what *error* says of the schema itself."""
+    match error.kind:
+        case jsonschema_rs.ValidationErrorKind.Format() if error.instance_path[-1:] == ["pattern"]:
+            return error.instance_path
+        case jsonschema_rs.ValidationErrorKind.AnyOf(context=branches):
+            places = map(_refused_pattern, chain.from_iterable(branches))
+            return next((place for place in places if place is not None), None)
+        case _:
+            return None
+
+
+def _hand_over(document: Any, path: Sequence[str | int]) -> None:
+    """Rename the keyword at *path*, so that our own class reads it."""
+    for step in path[:-1]:
+        document = document[step]
+    try:
+        _flags_of(document["pattern"])
+    except JudgementError as error:
+        raise JudgementError(f"the schema cannot be used: {error.reason}") from error
+    document[_PATTERN] = document.pop("pattern")
+
+
+def _flags_of(source: str) -> str:
+    """`u`, as JSON Schema recommends, or none where *source* is only valid so. Raises JudgementError where it is not at all."""
+    try:
+        pattern.test(source, "u", "", PATH_PATTERN_SECONDS)
+    except JudgementError:
+        pattern.test(source, "", "", PATH_PATTERN_SECONDS)
+        return ""
+    return "u"
+
+
+class _JavaScriptPattern:
+    """The keyword `pattern`, by the JavaScript engine."""
+
+    def __init__(self, _schema: object, source: str, _path: object) -> None:
+        self._source = source
+        self._flags = _flags_of(source)
+
+    def validate(self, instance: object) -> None:
+        if isinstance(instance, str) and not pattern.test(self._source, self._flags, instance, PATH_PATTERN_SECONDS):
+            raise ValueError(f"{orjson.dumps(instance).decode()} does not match {orjson.dumps(self._source).decode()}")
 
 
 def _pointer(path: list[str | int]) -> str:

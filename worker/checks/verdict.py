@@ -96,8 +96,8 @@ def _as_json(assertion: Assertion, result: AssertionResult) -> dict[str, JSON]:
 
 
 def _without_body(result: AssertionResult) -> AssertionResult:
-    """For a test that keeps the response body out of its results: neither what was found in it nor the sentence about it."""
-    if result.type != "body":
+    """For a test that keeps the response body out of its results: what was found in it, sentences about it, logs of scripts."""
+    if result.type not in ("body", "javascript"):
         return result
     reason = None if result.valid or result.code else "it does not hold (this test keeps the response body to itself)"
-    return replace(result, actual=None, error_message=result.error_message if result.code else reason)
+    return replace(result, actual=None, log=None, error_message=result.error_message if result.code else reason)

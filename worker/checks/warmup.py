@@ -1,4 +1,5 @@
-"""Makes the engines ready: whatever they load or open when first used, they have loaded and opened after this.
+"""Makes the engines ready: whatever they load or open when first used, they have loaded and opened after this. Only Chai is not
+run yet: most processes never see a script.
 
 For a process that gives up its files before it looks at anything hostile.
 """
@@ -9,6 +10,7 @@ from worker.apitest.observation import Observation
 from worker.apitest.protocols.http import HTTPResponse
 from worker.checks import charset, pattern
 from worker.checks.evidence import AssertionLimits, Evidence
+from worker.checks.javascript import library
 from worker.checks.jsonpath import find
 from worker.checks.schema import VALIDATORS, violation
 from worker.checks.xpath import select
@@ -18,6 +20,7 @@ from worker.outcome.phases import Timings
 def warm_up(limits: AssertionLimits) -> None:
     """Run every engine once, on nothing."""
     charset.load()
+    library.opened()
     pattern.search("a", "a", limits.pattern_seconds)
     for path in ("$..a[?(@.b > 1)]", "$[?match(@.a, 'b')]"):
         find(path, {"a": [{"b": 2}]})

@@ -8,6 +8,7 @@ from functools import partial
 from worker.apitest.observation import Observation
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import AssertionLimits, Evidence
+from worker.checks.javascript.engine import CONTEXTS
 from worker.checks.preview import preview_of
 from worker.checks.warmup import warm_up
 from worker.evaluators.loop import Judge, main
@@ -19,4 +20,4 @@ def prepare(observation: Observation, limits: AssertionLimits) -> Judge:
 
 
 if __name__ == "__main__":
-    main(sys.argv, prepare, preview_of, warm_up)
+    main(sys.argv, prepare, preview_of, warm_up, CONTEXTS.prepare)

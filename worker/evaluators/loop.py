@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
-from worker.apitest.assertion import Assertion, Comparison, JSONPathAssertion, XPathAssertion
+from worker.apitest.assertion import Assertion, Comparison, JavaScriptAssertion, JSONPathAssertion, XPathAssertion
 from worker.apitest.extraction import Extraction, Parser
 from worker.apitest.observation import Observation, ProbeResponse
 from worker.apitest.result import AssertionResult, BodyPreview
@@ -38,8 +38,17 @@ PreviewOf: TypeAlias = Callable[[ProbeResponse | None], BodyPreview | None]
 """From a response to the beginning of its body."""
 
 
-def main(argv: list[str], prepare: Prepare, preview_of: PreviewOf, warm_up: Callable[[AssertionLimits], None]) -> None:
-    """Become an evaluator: be bound to the worker, warm up, be confined, say so, serve until the worker hangs up."""
+def main(
+    argv: list[str],
+    prepare: Prepare,
+    preview_of: PreviewOf,
+    warm_up: Callable[[AssertionLimits], None],
+    between_tasks: Callable[[], None] = lambda: None,
+) -> None:
+    """Become an evaluator: be bound to the worker, warm up, be confined, say so, serve until the worker hangs up.
+
+    *between_tasks* is called when a task has been answered, for what the next one would have to wait for; no limit is on it.
+    """
     worker = attach(argv)
     settings = protocol.decode_settings(*worker.arguments)
     os.nice(NICENESS)
@@ -49,7 +58,7 @@ def main(argv: list[str], prepare: Prepare, preview_of: PreviewOf, warm_up: Call
     worker.write(protocol.encode_reply(protocol.Ready(missing=missing)))
     exit_code = 1
     try:
-        _Loop(prepare, preview_of, settings, worker, size).serve()
+        _Loop(prepare, preview_of, between_tasks, settings, worker, size).serve()
         exit_code = 0
     finally:
         os._exit(exit_code)  # nothing is left to be done in order, and the worker waits for the end
@@ -62,12 +71,14 @@ class _Loop:
         self,
         prepare: Prepare,
         preview_of: PreviewOf,
+        between_tasks: Callable[[], None],
         settings: EvaluatorSettings,
         worker: ParentChannel,
         resident_bytes: Callable[[], int],
     ) -> None:
         self._prepare = prepare
         self._preview_of = preview_of
+        self._between_tasks = between_tasks
         self._settings = settings
         self._worker = worker
         self._resident_bytes = resident_bytes
@@ -77,7 +88,7 @@ class _Loop:
     def serve(self) -> None:
         """Work off tasks until the worker hangs up."""
         while self._work_off():
-            pass  # nothing of a task is kept while the next one is waited for
+            self._between_tasks()  # nothing of a task is kept while the next one is waited for
 
     def _work_off(self) -> bool:
         """Judge one task, or as much of it as the worker wants, then make its preview; False at the end."""
@@ -142,7 +153,7 @@ def _grace(assertion: Assertion) -> CPUGrace:
     match assertion:
         case Comparison(operator=operator) | JSONPathAssertion(operator=operator) | XPathAssertion(operator=operator):
             return FOR_PATTERNS if operator in PATTERNS else FOR_ENGINES
-        case Extraction(parser=Parser.REGEX):
+        case Extraction(parser=Parser.REGEX) | JavaScriptAssertion():
             return FOR_PATTERNS
         case _:
             return FOR_ENGINES

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from worker.apitest.assertion import Assertion
 from worker.apitest.observation import Observation
@@ -15,6 +16,9 @@ from worker.evaluators import protocol
 from worker.evaluators.exit_cause import Cause
 from worker.evaluators.protocol import EvaluatorReply
 from worker.outcome.failure import FailureCode
+
+LONG_WAIT_SECONDS: Final = 1.0
+"""Waiting for an evaluator beyond which the run says that the worker was short of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +33,12 @@ class Evaluation:
     preview: BodyPreview | None = None
     waited_ns: int = 0
     starved: bool = False
+
+    def shortage(self) -> str | None:
+        """The worker's want of evaluators or processor time, in words; None where there was none to speak of."""
+        if self.waited_ns > LONG_WAIT_SECONDS * 1e9:
+            return f"the worker waited {self.waited_ns / 1e9:.1f} s for a free evaluator"
+        return "the worker's evaluators were short of processor time" if self.starved else None
 
 
 class Task:

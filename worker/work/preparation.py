@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import Random
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
@@ -25,8 +25,13 @@ from worker.apitest.result import Result
 from worker.apitest.templated import rendered
 from worker.apitest.variables import Variable, Variables, resolve
 from worker.errors import TemplateError, TestError
+from worker.outcome.failure import Failure
 from worker.secret import Secret
 from worker.wire.messages import Job
+from worker.work.scripts import NO_SCRIPT, SetVariables, with_variables
+
+RunScript: TypeAlias = Callable[[str, Iterable[Variable]], Awaitable[SetVariables]]
+"""Runs the code of a script that may get these variables. Raises nothing but CancelledError."""
 
 MAX_SECURE: Final = 256 * 1024
 """Characters of all secure values of a run: to make their spellings takes up to a second of a processor."""
@@ -38,7 +43,10 @@ _LOOKED_AT: Final = 20_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preparation:
-    """The *test* of one run, and what to take out of its result. *mistakes*: it cannot be run with these variables."""
+    """The *test* of one run, and what to take out of its result. *mistakes*: it cannot be run with these variables.
+
+    *failure* is that of its script, *trouble* the worker's own in running that.
+    """
 
     test: APITest
     redaction: Redaction
@@ -46,6 +54,8 @@ class Preparation:
     variables: Variables = field(default_factory=Variables)
     secrets: tuple[Secret[str], ...] = ()
     mistakes: TestError | None = None
+    failure: Failure | None = None
+    trouble: str | None = None
 
 
 def given_in(job: Job) -> GivenVariables:
@@ -67,9 +77,9 @@ def given_in(job: Job) -> GivenVariables:
 
 
 async def prepare(
-    test: APITest, given: GivenVariables | None, at: datetime, random: Random, result_id: str
+    test: APITest, given: GivenVariables | None, at: datetime, random: Random, result_id: str, run: RunScript
 ) -> Preparation:
-    """Resolve the variables of a run that starts *at* this moment, and put their values into *test*.
+    """Resolve the variables of a run that starts *at* this moment, *run* its script, and put the values into *test*.
 
     A run without a *result_id*, as one of `check`, gets a random one.
     """
@@ -81,17 +91,31 @@ async def prepare(
     except TemplateError as error:
         redaction = await _redaction_of(given.keys())
         return Preparation(test=_nameless(test), redaction=redaction, built_in=built_in, mistakes=error)
+    script = await run(test.variables_script, variables.known) if test.variables_script else NO_SCRIPT
+    script = script.at("config.variablesFromScript")
+    variables = variables.assigned(script.variables)
     secrets = (*variables.secrets(), *given.keys())
     if length_of(secrets) > MAX_SECURE:
         return Preparation(test=_nameless(test), redaction=Redaction(()), built_in=built_in, mistakes=too_much())
     redaction = await _redaction_of(secrets)
     named = replace(test, name=redaction.text(test.name)) if redaction else test
-    prepared = Preparation(test=named, redaction=redaction, built_in=built_in, variables=variables, secrets=secrets)
+    prepared = Preparation(
+        test=named,
+        redaction=redaction,
+        built_in=built_in,
+        variables=variables,
+        secrets=secrets,
+        failure=script.failure,
+        trouble=script.trouble,
+    )
+    if script.failure is not None:
+        return prepared
     try:
         ready = rendered(test, variables.namespace(built_in))
     except TestError as error:
         return replace(prepared, mistakes=error)
-    return replace(prepared, test=replace(ready, name=named.name))
+    assertions = with_variables(ready.assertions, variables.known)
+    return replace(prepared, test=replace(ready, name=named.name, assertions=assertions))
 
 
 async def hiding(run: Preparation, secrets: Sequence[Secret[str]]) -> Preparation:

@@ -7,8 +7,10 @@ the worker, and even that becomes an INTERNAL_ERROR result of the job, with the 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING
 
@@ -19,7 +21,7 @@ from worker.apitest.assertion import Assertion
 from worker.apitest.definition import APITest
 from worker.apitest.observation import Observation
 from worker.apitest.parse import parse
-from worker.apitest.request import ProbeRequest
+from worker.apitest.request import DEFAULT_TIMEOUT, ProbeRequest
 from worker.apitest.result import AssertionResult, Result, Retried, Status, Verdict
 from worker.apitest.retry import Retry
 from worker.checks.cost import cost_of, evaluate_bounded
@@ -31,7 +33,6 @@ from worker.checks.verdict import assertions_decide, conclude
 from worker.clock import Clock
 from worker.errors import EvaluationError, TestError
 from worker.evaluators.pool import Evaluators
-from worker.evaluators.task import Evaluation
 from worker.net.door import Door
 from worker.net.http.cookies import Cookies
 from worker.outcome.failure import Failure, FailureCode
@@ -44,12 +45,12 @@ from worker.work.execution import Execution
 
 if TYPE_CHECKING:  # a worker whose tests have no variables loads nothing for them
     from worker.apitest.given import GivenVariables
+    from worker.apitest.variables import Variable
     from worker.work.preparation import Preparation
+    from worker.work.scripts import SetVariables
 
 log = logging.getLogger(__name__)
 
-LONG_WAIT = 1.0
-"""Seconds of waiting for an evaluator beyond which the run says that the worker was short of them."""
 PARSED = 2048
 """Definitions kept parsed: a location's tests come again each period, unchanged."""
 
@@ -132,7 +133,7 @@ class Runner:
         """Run *test* now. Raises nothing but CancelledError. Secure values of its variables are not in the result."""
         if test.retry is not None:
             return await self._run_again(test, test.retry, occasion)
-        if occasion.given or test.variables or test.source is not None or test.steps:
+        if occasion.given or test.variables or test.source is not None or test.steps or test.variables_script:
             return await self._run_with_variables(test, occasion)
         try:
             return await self._run(test, occasion)
@@ -154,14 +155,21 @@ class Runner:
         from worker.work.preparation import hidden, prepare, redacted
 
         prepared: Preparation | None = None
+        started = _Start(self._clock.now(), self._clock.monotonic_ns())
         try:
-            prepared = await prepare(test, occasion.given, self._clock.now(), self._random, occasion.result_id)
+            run = partial(self._run_script, test)
+            prepared = await prepare(test, occasion.given, started.at, self._random, occasion.result_id, run)
             if prepared.mistakes is not None:
                 result = self._invalid(prepared.test, prepared.mistakes, occasion)
+            elif prepared.failure is not None:
+                verdict = Verdict(failure=prepared.failure)
+                result = self._result(prepared.test, verdict, _NOTHING, occasion, started)
             elif test.steps:
                 result, prepared = await self._run_steps(prepared, occasion)
             else:
                 result = await self._run(prepared.test, occasion)
+            if prepared.trouble is not None and result.unhealthy is None:
+                result = structs.replace(result, unhealthy=prepared.trouble)
             return await redacted(result, prepared)
         except Exception as error:  # noqa: BLE001  # as above, and what it says may hold a secure value
             named = prepared.test if prepared else replace(test, name="")
@@ -191,7 +199,7 @@ class Runner:
         from worker.work.steps import play
 
         test, started = prepared.test, _Start(self._clock.now(), self._clock.monotonic_ns())
-        played = await play(test, self._execute, self._clock, prepared.variables, prepared.built_in)
+        played = await play(test, self._execute, self._run_script, self._clock, prepared.variables, prepared.built_in)
         whole = Observation(timings=phases_of(played.rows))
         result = self._result(test, Verdict(failure=played.failure), whole, occasion, started, played.trouble)
         result = structs.replace(
@@ -200,6 +208,22 @@ class Runner:
             exited_on_step_success=played.exited_on_step_success,
         )
         return result, await hiding(prepared, played.secrets)
+
+    async def _run_script(
+        self, test: APITest, code: str, known: Iterable[Variable], observation: Observation = _NOTHING
+    ) -> SetVariables:
+        """Run a script of *test*, before its request or on what was observed."""
+        from worker.work.scripts import run_script
+
+        seconds = DEFAULT_TIMEOUT if test.request is None else test.request.timeout
+        return await run_script(
+            code,
+            known,
+            observation,
+            self._evaluators,
+            test_key=test.public_id or test.name,
+            seconds=min(seconds, self._limits.max_timeout),
+        )
 
     def _crashed(self, test: APITest, occasion: Occasion, error: Exception) -> Result:
         log.error(
@@ -289,7 +313,7 @@ class Runner:
                 reason = "the worker had no evaluator for this test's assertions"
                 return Verdict(failure=Failure(FailureCode.INTERNAL_ERROR, reason)), (), str(error)
             results |= dict(zip(unbounded, evaluation.results, strict=True))
-            trouble, preview = _shortage(evaluation), evaluation.preview
+            trouble, preview = evaluation.shortage(), evaluation.preview
         judged = [results[index] for index in range(len(demands))]
         asserted = len(test.assertions)
         return conclude(test, observation, judged[:asserted], preview), tuple(judged[asserted:]), trouble
@@ -322,9 +346,3 @@ def _given_in(job: Job) -> GivenVariables:
     from worker.work.preparation import given_in
 
     return given_in(job)
-
-
-def _shortage(evaluation: Evaluation) -> str | None:
-    if evaluation.waited_ns > LONG_WAIT * 1e9:
-        return f"the worker waited {evaluation.waited_ns / 1e9:.1f} s for a free evaluator"
-    return "the worker's evaluators were short of processor time" if evaluation.starved else None

@@ -6,9 +6,9 @@ step has its own time limit, and all of them together have one. How one request 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from msgspec import structs
 
@@ -30,6 +30,10 @@ from worker.secret import Secret
 from worker.work.execution import Execute, Execution
 from worker.work.preparation import MAX_SECURE, length_of, too_much
 from worker.work.retries import is_settled, with_retries
+from worker.work.scripts import NO_SCRIPT, SetVariables, with_variables
+
+RunStepScript: TypeAlias = Callable[[APITest, str, Iterable[Variable], Observation], Awaitable[SetVariables]]
+"""Runs the script of a test on what was observed; it may get these variables. Raises nothing but CancelledError."""
 
 LONGEST_RUN: Final = 1_800.0
 """Seconds of one run, all steps, waits and retries together: the reference system's bound."""
@@ -51,12 +55,14 @@ class Played:
     """The secure values that steps extracted: no result may hold them."""
 
 
-async def play(test: APITest, execute: Execute, clock: Clock, variables: Variables, built_in: BuiltIn) -> Played:
+async def play(
+    test: APITest, execute: Execute, run_script: RunStepScript, clock: Clock, variables: Variables, built_in: BuiltIn
+) -> Played:
     """Play the steps of *test*, whose templates may name *variables* and what *built_in* gives.
 
     Raises nothing that a target or a definition can cause.
     """
-    run = _Run(execute, clock, variables, built_in)
+    run = _Run(execute, run_script, clock, variables, built_in)
     played = await run.play(test.steps, ())
     return replace(played, trouble=run.trouble, secrets=tuple(run.secrets))
 
@@ -64,8 +70,11 @@ async def play(test: APITest, execute: Execute, clock: Clock, variables: Variabl
 class _Run:
     """The state that the steps of one run share, those of its subtests too."""
 
-    def __init__(self, execute: Execute, clock: Clock, variables: Variables, built_in: BuiltIn) -> None:
+    def __init__(
+        self, execute: Execute, run_script: RunStepScript, clock: Clock, variables: Variables, built_in: BuiltIn
+    ) -> None:
         self._execute = execute
+        self._run_script = run_script
         self._built_in = built_in
         self._clock = clock
         self._end_ns = clock.monotonic_ns() + round(LONGEST_RUN * 1e9)
@@ -134,17 +143,28 @@ class _Run:
             return _row(step, StepStatus.FAILED, failure=Failure(FailureCode.INVALID_TEST, str(error)))
         if test.requires_update:  # only what a value made of it
             return _row(step, StepStatus.FAILED, failure=conclude(test, _NOTHING, ()).failure)
+        test = replace(test, assertions=with_variables(test.assertions, self._variables.known))
         execution = await self._execute(self._within_limit(test), self._cookies if step.persist_cookies else None)
         self.trouble = self.trouble or execution.trouble
-        found = _variables_in(test, execution.extracted)
+        script = await self._script(step, test, execution)
+        found = (*_variables_in(test, execution.extracted), *script.variables)
         if not self._hide(variable.value for variable in found if variable.secure):
             # Nothing of the response: it holds what could not be taken out again.
             return _row(step, StepStatus.FAILED, failure=_TOO_MUCH, timings=execution.observation.timings)
         extracted = self._keep(found, settled)
-        failure = execution.verdict.failure or _unextracted(test, execution.extracted)
+        failure = execution.verdict.failure or _unextracted(test, execution.extracted) or script.failure
         if failure is not None and self._left <= 0:
             failure = _OUT_OF_TIME
         return _executed(step, test, execution, failure, extracted)
+
+    async def _script(self, step: APIStep, test: APITest, execution: Execution) -> SetVariables:
+        """The variables that the step's script takes from the response; none without a script or a response."""
+        if not step.values_script or execution.observation.response is None:
+            return NO_SCRIPT
+        known = self._variables.assigned(_variables_in(test, execution.extracted)).known
+        script = await self._run_script(test, step.values_script, known, execution.observation)
+        self.trouble = self.trouble or script.trouble
+        return script.at("extractedValuesFromScript")
 
     async def _subtest(self, step: APIStep, test: APITest) -> StepResult:
         settled = frozenset(variable.name for variable in self._variables.known)

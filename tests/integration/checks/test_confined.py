@@ -19,6 +19,12 @@ from worker.evaluators.pool import Evaluators
 
 LIMITS = replace(DEFAULTS, pattern_seconds=5.0)
 
+SIGNING = """
+    const key = await crypto.subtle.importKey("raw", new Uint8Array(3), {name: "HMAC", hash: "SHA-512"}, false, ["sign"]);
+    for (const hash of ["SHA-1", "SHA-256", "SHA-384", "SHA-512"]) await crypto.subtle.digest(hash, new Uint8Array(9));
+    console.log(std.encoding.hex.encodeHex(await crypto.subtle.sign("HMAC", key, new TextEncoder().encode("Ж"))));
+"""
+
 CASES: list[tuple[str, Observation, list[dict[str, Any]]]] = [
     (
         "json",
@@ -32,6 +38,16 @@ CASES: list[tuple[str, Observation, list[dict[str, Any]]]] = [
             json_schema('{"format":"date","pattern":"(?=a)"}', "draft-06"),
             {"type": "body", "operator": "matches", "target": '(?<=\\{)"items"'},
             {"type": "bodyHash", "operator": "sha256", "target": "a"},
+        ],
+    ),
+    (
+        "scripts",
+        http(b'{"name":"Ann"}'),
+        [
+            {"type": "javascript", "code": "JSON.parse(dd.response.body).name.should.equal('Ann')"},
+            {"type": "javascript", "code": "console.log('seen'); dd.expect({a: [1]}).to.deep.equal({a: [2]})"},
+            {"type": "javascript", "code": SIGNING},
+            {"type": "javascript", "code": "dd.variable.setObfuscated('A', 'b'); await 1; throw new Error('Ж')"},
         ],
     ),
     (

@@ -259,8 +259,8 @@ def test_nothing_is_pushed_unless_everything_is_valid(run: Run, location: str) -
 
 
 def test_what_cannot_run_yet_is_said_at_once(run: Run, location: str) -> None:
-    scripted = http_test(config=http_test()["config"] | {"variablesFromScript": "dd.variable.set('A', 1)"})
-    assert "will end as REQUIRES_UPDATE: config.variablesFromScript" in push(run, location, scripted).output
+    newer = http_test(options={"tick_every": 60, "httpVersion": "http2"})
+    assert "will end as REQUIRES_UPDATE: options.httpVersion" in push(run, location, newer).output
 
 
 def test_what_a_test_is_run_without_is_said_at_once(run: Run, location: str) -> None:

@@ -25,7 +25,14 @@ from tests.support.observed import LIMITS
 from tests.support.sandbox import MAY_BE_MISSING
 from tests.support.waiting import until
 from tests.vectors import hostile_assertions as hostile
-from worker.apitest.assertion import Comparison, JSONPathAssertion, JSONSchemaAssertion, Operator, Subject
+from worker.apitest.assertion import (
+    Comparison,
+    JavaScriptAssertion,
+    JSONPathAssertion,
+    JSONSchemaAssertion,
+    Operator,
+    Subject,
+)
 from worker.apitest.observation import Observation
 from worker.apitest.protocols.http import HTTPResponse
 from worker.apitest.result import AssertionResult
@@ -114,6 +121,8 @@ def aimed(attack: hostile.Attack, file: str, address: str) -> hostile.Attack:
     assertion = attack.assertion
     if isinstance(assertion, JSONSchemaAssertion):
         assertion = replace(assertion, schema=put(assertion.schema))
+    elif isinstance(assertion, JavaScriptAssertion):
+        assertion = replace(assertion, code=put(assertion.code))
     elif hasattr(assertion, "path"):
         assertion = replace(assertion, path=put(assertion.path))
     body = attack.body()
@@ -209,7 +218,7 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Report]:
 
 def test_there_are_attacks_of_every_kind() -> None:
     kinds = {attack.name.partition(":")[0] for attack in hostile.ATTACKS}
-    assert kinds == {"pattern", "JSONPath", "JSON", "XPath", "XML", "HTML", "schema", "body"}
+    assert kinds == {"pattern", "JSONPath", "JSON", "XPath", "XML", "HTML", "schema", "script", "body"}
     assert len({attack.name for attack in hostile.ATTACKS}) == len(hostile.ATTACKS) >= 60
 
 

@@ -87,10 +87,10 @@ async def test_what_is_no_test_ends_as_invalid_test(broken: object) -> None:
 
 async def test_what_this_version_cannot_do_is_named_and_not_half_done(target: Target) -> None:
     target.hits.clear()
-    result = await carry_out(definition(target.url, {"type": "javascript", "code": "1"}))
+    result = await carry_out(definition(target.url, {"type": "telepathy", "operator": "is"}))
     assert result.failure is not None
     assert result.failure.code.value == "REQUIRES_UPDATE"
-    assert "JavaScript" in result.failure.message
+    assert "'telepathy' is not known" in result.failure.message
     assert dict(target.hits) == {}
 
 

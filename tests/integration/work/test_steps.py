@@ -219,7 +219,7 @@ async def test_what_can_only_fail_again_is_not_run_again() -> None:
     async with serving(shop) as server:
         found = await outcome(retried(server.url(), 3) | {"config": {"request": {}, "assertions": [STATUS]}})
         assert found["failure"]["code"] == "INVALID_TEST"
-        found = await outcome(definition(server.url(), {"type": "javascript", "code": "1"}))
+        found = await outcome(definition(server.url(), STATUS | {"operator": "resembles"}))
     assert (found["failure"]["code"], server.seen) == ("REQUIRES_UPDATE", [])
 
 

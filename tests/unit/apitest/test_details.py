@@ -95,6 +95,13 @@ def test_an_assertion_that_does_not_hold_says_expected_and_actual() -> None:
     ]
 
 
+def test_the_lines_that_a_script_wrote_stand_below_it() -> None:
+    row = {"type": "javascript", "expected": "1", "actual": None, "valid": True, "log": "a\x1b[31m\n\nb"}
+    lines = block(outcome(assertions=[row], timings={})).splitlines()
+    at = next(index for index, line in enumerate(lines) if "javascript 1" in line)
+    assert [line.split() for line in lines[at + 1 :]] == [["log", "a\\x1b[31m"], ["log"], ["log", "b"]]
+
+
 def test_a_failure_of_another_kind_says_its_reason() -> None:
     failure = {"code": "DNS", "message": "no such name"}
     shown = outcome(status="failed", failure=failure, assertions=[], timings={}, response=None)

@@ -319,6 +319,9 @@ METHODS = "GET, POST, PATCH, PUT, HEAD, DELETE, OPTIONS"
         ),
         (with_assertion(STATUS | {"operator": 5}), "config.assertions[0].operator: must be text, not a number"),
         (with_assertion(STATUS | {"target": None}), "config.assertions[0].target: is missing"),
+        (with_assertion({"type": "javascript"}), "config.assertions[0].code: is missing"),
+        (with_assertion({"type": "javascript", "code": " "}), "config.assertions[0].code: is empty"),
+        (with_assertion({"type": "javascript", "code": 1}), "config.assertions[0].code: must be text, not a number"),
         (with_assertion(STATUS | {"target": "OK"}), "config.assertions[0].target: must be a number, not 'OK'"),
         (with_assertion(STATUS | {"target": []}), "config.assertions[0].target: must be text or a number, not a list"),
         (with_assertion(STATUS | {"target": True}), "config.assertions[0].target: must be a number, not 'True'"),
@@ -485,10 +488,6 @@ def test_mistakes_have_an_end_and_repeat_no_more_of_a_value_than_helps() -> None
             "config.assertions[0].type: network hops are not there yet",
         ),
         (
-            with_assertion({"type": "javascript", "code": "dd.expect(1)"}),
-            "config.assertions[0]: JavaScript assertions are not there yet",
-        ),
-        (
             with_assertion({"type": "quantumState", "operator": "is", "target": 1}),
             "config.assertions[0].type: the assertion type 'quantumState' is not known",
         ),
@@ -543,12 +542,12 @@ def test_what_is_not_there_yet_is_named_and_nothing_is_run(whole: dict[str, Any]
     assert test.request is None
 
 
-def test_a_script_requires_an_update_and_an_empty_one_does_not() -> None:
+def test_a_script_before_the_request_is_read_as_it_stands_and_an_empty_one_is_none() -> None:
     whole = definition()
     whole["config"]["variablesFromScript"] = " \n"
-    assert parse(whole).request is not None
+    assert parse(whole).variables_script == ""
     whole["config"]["variablesFromScript"] = "dd.variable.set('A', 1)"
-    assert parse(whole).requires_update == ("config.variablesFromScript: scripts are not there yet",)
+    assert (parse(whole).requires_update, parse(whole).variables_script) == ((), "dd.variable.set('A', 1)")
 
 
 @pytest.mark.parametrize(

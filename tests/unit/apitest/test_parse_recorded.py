@@ -73,8 +73,6 @@ def test_recorded_multistep_tests_are_read_and_name_what_of_each_step_is_not_the
 def test_what_a_recorded_definition_cannot_have_yet_is_named_where_it_stands() -> None:
     (case,) = (case for case in RUNNABLE if case["id"] == "fd4677e7b48c5993")
     assert set(parse(case["test"]).requires_update) == {
-        "config.assertions[7]: JavaScript assertions are not there yet",
-        "config.variablesFromScript: scripts are not there yet",
         "options.httpVersion: HTTP/2 is not there yet",
     }
 

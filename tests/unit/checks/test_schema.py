@@ -9,6 +9,7 @@ import orjson
 import pytest
 
 from tests.support.definitions import json_schema
+from tests.support.node import answers_of_node, needs_node
 from tests.support.observed import http, judged
 from tests.unit.checks.listener import Listener
 from worker.checks.schema import VALIDATORS
@@ -71,7 +72,6 @@ def test_a_sentence_that_repeats_the_whole_value_is_cut() -> None:
         "[]",
         '"text"',
         "7",
-        '{"pattern": "' + "(x{1000}){1000}" * 10 + '"}',
     ],
 )
 def test_a_schema_that_is_none_says_so(schema: str) -> None:
@@ -113,3 +113,48 @@ def test_no_reference_is_fetched_from_file_or_network(dialect: str, tmp_path: Pa
 def test_a_draft_that_a_schema_declares_itself_does_not_move_the_dialect() -> None:
     schema = '{"$schema":"http://json-schema.org/draft-06/schema#","if":{"type":"string"},"then":false}'
     assert not judged(http(b'"x"'), json_schema(schema, "draft-07")).valid
+
+
+PATTERNS = [
+    (r"^[\w-.]+$", "a-.b"),
+    (r"^[\w-.]+$", "a b"),
+    (r"^(?<a>x)\k<a>$", "xx"),
+    (r"^(?<a>x)\k<a>$", "xy"),
+    (r"^[^]$", "\n"),
+    ("a{,5}", "a{,5}"),
+    (r"^\0$", "\x00"),
+    (r"^]$", "]"),
+    (r"^\h$", "h"),
+    (r"^[\p{L}\d]+$", "\u00e91"),
+    ("^[0-9]{4}-[0-9]{2}$", "2026-11"),
+    ("^[0-9]{4}-[0-9]{2}$", "2026-1"),
+]
+
+
+@needs_node
+def test_a_pattern_means_what_it_means_in_javascript() -> None:
+    found = """cases.map(([source, text]) => {
+        try { return new RegExp(source, "u").test(text); } catch { return new RegExp(source).test(text); }
+    })"""
+    schemas = [json_schema(orjson.dumps({"items": {"pattern": source}}).decode()) for source, _ in PATTERNS]
+    bodies = [http(orjson.dumps([text])) for _, text in PATTERNS]
+    here = [judged(body, schema).valid for body, schema in zip(bodies, schemas, strict=True)]
+    assert here == answers_of_node(found, PATTERNS)
+
+
+def test_what_only_javascript_takes_is_told_like_every_other_pattern() -> None:
+    schema = {"properties": {"pattern": {"pattern": r"^[\w-.]+$"}, "b": {"items": {"pattern": "^[^]$"}}}}
+    result = judged(http(b'{"pattern": "a b", "b": ["x"]}'), json_schema(orjson.dumps(schema).decode()))
+    assert result.error_message == r'the body breaks the schema at /pattern: "a b" does not match "^[\\w-.]+$"'
+    assert judged(http(b'{"pattern": 1, "b": ["x", 2]}'), json_schema(orjson.dumps(schema).decode())).valid
+
+
+def test_a_pattern_that_is_none_anywhere_says_so() -> None:
+    result = judged(http(b'"a"'), json_schema('{"pattern": "(?i)a"}'))
+    said = "the schema cannot be used: the pattern is not a valid JavaScript regular expression: "
+    assert str(result.error_message).startswith(said)
+
+
+def test_patterns_that_only_javascript_takes_are_few() -> None:
+    schema = orjson.dumps({"allOf": [{"pattern": "[^]"}] * 51}).decode()
+    assert "more than 50 patterns" in str(judged(http(b'"a"'), json_schema(schema)).error_message)

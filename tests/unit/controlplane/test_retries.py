@@ -6,16 +6,16 @@ from typing import Any
 
 import pytest
 
-from controlplane.retries import NEVER, Retry, read
+from controlplane.retries import NEVER, LongRetry, read
 
 
 @pytest.mark.parametrize(
     ("retry", "ours"),
     [
-        ({"count": 2, "interval": 300_000}, Retry(2, 300_000)),
-        ({"count": 1, "interval": 5_001}, Retry(1, 5_001)),
-        ({"count": 2.0, "interval": 60_000.0}, Retry(2, 60_000)),
-        ({"count": 99, "interval": 10**12}, Retry(10, 3_600_000)),
+        ({"count": 2, "interval": 300_000}, LongRetry(2, 300_000)),
+        ({"count": 1, "interval": 5_001}, LongRetry(1, 5_001)),
+        ({"count": 2.0, "interval": 60_000.0}, LongRetry(2, 60_000)),
+        ({"count": 99, "interval": 10**12}, LongRetry(10, 3_600_000)),
         ({"count": 2, "interval": 5_000}, NEVER),
         ({"count": 2, "interval": 300}, NEVER),
         ({"count": 0, "interval": 60_000}, NEVER),
@@ -25,7 +25,7 @@ from controlplane.retries import NEVER, Retry, read
         (None, NEVER),
     ],
 )
-def test_waits_beyond_those_of_a_slot_are_the_control_planes_within_bounds(retry: Any, ours: Retry) -> None:
+def test_waits_beyond_those_of_a_slot_are_the_control_planes_within_bounds(retry: Any, ours: LongRetry) -> None:
     assert read({"options": {"tick_every": 60, "retry": retry}}) == ours
 
 

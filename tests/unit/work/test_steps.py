@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from random import Random
 from typing import Any
 
@@ -15,7 +15,7 @@ from worker.apitest.built_ins import BuiltIns
 from worker.apitest.definition import APITest
 from worker.apitest.observation import Observation
 from worker.apitest.parse import parse
-from worker.apitest.protocols.http import HTTPRequest
+from worker.apitest.protocols.http import HTTPRequest, HTTPResponse
 from worker.apitest.result import AssertionResult, Verdict
 from worker.apitest.variables import Variable, Variables
 from worker.net.http.cookies import Cookies
@@ -23,9 +23,11 @@ from worker.outcome.failure import Failure, FailureCode
 from worker.outcome.phases import Timings
 from worker.secret import Secret
 from worker.work.execution import Execution
+from worker.work.scripts import SetVariables
 from worker.work.steps import LONGEST_RUN, Played, play
 
 REFUSED = Failure(FailureCode.CONNREFUSED, "refused")
+ANSWER = HTTPResponse(url="http://a.test/", status=200, http_version="1.1", headers=(), body=b"")
 
 
 class Target:
@@ -54,9 +56,18 @@ class Target:
         timings = Timings((("tcp", 10), ("firstByte", 20)))
         return Execution(
             verdict=Verdict(failure=failure),
-            observation=Observation(timings=timings, failure=failure),
+            observation=Observation(timings=timings, failure=failure, response=None if failure else ANSWER),
             extracted=tuple(self._found(each.name) for each in test.extractions) if failure is None else (),
         )
+
+    async def run_script(
+        self, _test: APITest, code: str, _known: Iterable[Variable], _observation: Observation
+    ) -> SetVariables:
+        """Set what *code* says, as `NAME=VALUE`; fail where it says nothing like that."""
+        name, separator, value = code.partition("=")
+        if not separator:
+            return SetVariables(failure=Failure(FailureCode.INVALID_TEST, code))
+        return SetVariables(variables=(Variable(name=name, value=Secret(value)),))
 
     def _found(self, name: str) -> AssertionResult:
         value = self.values.get(name)
@@ -71,7 +82,7 @@ async def begun(target: Target, *steps: dict[str, Any], given: Mapping[str, str]
     test = parse(multistep(*steps, public_id="abc-def-ghi"))
     built_in = BuiltIns(at=target.clock.now(), random=Random(1), public_id=test.public_id, result_id="the-job")
     variables = [Variable(name=name, value=Secret(value)) for name, value in (given or {}).items()]
-    return await play(test, target.execute, target.clock, Variables(tuple(variables)), built_in)
+    return await play(test, target.execute, target.run_script, target.clock, Variables(tuple(variables)), built_in)
 
 
 async def played(
@@ -397,3 +408,19 @@ async def test_more_secure_values_than_can_be_looked_for_end_the_test_and_show_n
     assert found.failure is not None
     assert found.failure.message == "$: the secure variables of one run hold more than 262144 characters"
     assert (found.rows[1].response, found.rows[1].assertions, found.rows[1].extracted) == (None, (), ())
+
+
+async def test_a_script_on_a_response_sets_variables_for_the_steps_behind_it() -> None:
+    found, _ = await played(
+        step("a", "http://a.test/", extractedValuesFromScript="ID=42"), step("b", "http://b.test/{{ ID }}")
+    )
+    assert rows(found) == {"a": "passed", "b": "passed"}
+    assert [value.name for value in found.rows[0].extracted] == ["ID"]
+
+
+async def test_a_script_that_fails_fails_its_step() -> None:
+    found, _ = await played(
+        step("a", "http://a.test/", extractedValuesFromScript="broken"), step("b", "http://b.test/")
+    )
+    assert rows(found) == {"a": "failed", "b": "skipped"}
+    assert found.failure == Failure(FailureCode.INVALID_TEST, "extractedValuesFromScript: broken")

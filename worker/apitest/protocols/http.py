@@ -18,6 +18,7 @@ from worker.apitest.authentication import Authentication, read_authentication
 from worker.apitest.observation import ProbeResponse
 from worker.apitest.parse_body import BODY_OPERATORS, HASH_OPERATORS
 from worker.apitest.parse_request import read_client_certificate, read_pairs, read_switch, read_timeout
+from worker.apitest.parse_script import read_script
 from worker.apitest.parse_target import read_scalar
 from worker.apitest.protocols.protocol import RESPONSE_TIME, AssertionType, Protocol
 from worker.apitest.reading import Node, quote
@@ -177,8 +178,7 @@ def _status(node: Node, operator: Operator) -> Scalar:
 
 
 def _javascript(node: Node) -> JavaScriptAssertion:
-    node.requires("JavaScript assertions are not there yet")
-    return JavaScriptAssertion(code=node["code"].label() or "")
+    return JavaScriptAssertion(code=read_script(node["code"], required=True))
 
 
 PROTOCOL = Protocol(

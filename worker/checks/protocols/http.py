@@ -46,7 +46,7 @@ def report(test: APITest, response: HTTPResponse, verdict: Verdict) -> dict[str,
 
 
 def _kept_body(test: APITest, response: HTTPResponse, verdict: Verdict) -> dict[str, Any]:
-    judged = [result.valid for result in verdict.assertions if result.type in ("body", "bodyHash")]
+    judged = [result.valid for result in verdict.assertions if result.type in ("body", "bodyHash", "javascript")]
     if not judged or not test.save_response_body:
         return {}
     preview = preview_of(response) if is_plain(response) else verdict.preview
