@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select, update
+from sqlalchemy import Select, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import leases
@@ -178,11 +178,15 @@ def _fitting(offered: Sequence[Lease], taker: Taker) -> list[Lease]:
     return given
 
 
+_job_columns = [column for column in jobs.c if column.name != "definition"]
+
+
 async def _unheld(connection: AsyncConnection, location: str, *, now: int, expiry: int) -> Sequence[Any]:
+    definition = func.coalesce(jobs.c.definition, tests.c.definition)
     query = (
-        select(jobs, workers.c.last_seen, tests.c.definition)
-        .join(tests, tests.c.public_id == jobs.c.test_id)
-        .where(jobs.c.location_id == location, jobs.c.not_before <= now)
+        select(*_job_columns, workers.c.last_seen, definition.label("definition"))
+        .outerjoin(tests, tests.c.public_id == jobs.c.test_id)
+        .where(jobs.c.location_id == location, jobs.c.not_before <= now, definition.is_not(None))
     )
     return [row for part in unheld(query, expiry) for row in (await connection.execute(part)).all()]
 
