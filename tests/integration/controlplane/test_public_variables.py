@@ -1,0 +1,117 @@
+"""Global variables: what is shown of them, what stays when it is not sent, and that a secure value leaves in no reply."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from controlplane.store import variables as stored
+from controlplane.store.tables import variables
+from tests.integration.controlplane.plane import Plane
+from tests.support.public_api import PublicAPI
+
+VARIABLES = "/api/v1/synthetics/variables"
+
+
+def sent(name: str = "TOKEN", **value: Any) -> dict[str, Any]:
+    return {"name": name, "description": "d", "tags": ["b", "a"]} | ({"value": value} if value else {})
+
+
+async def value_of(plane: Plane) -> str:
+    async with plane.database.read() as connection:
+        (one,) = await stored.list_all(connection, plane.database.sealer)
+    assert one.value is not None
+    return one.value.reveal()
+
+
+async def test_a_clear_variable_comes_back_as_it_was_sent(plane: Plane, api: PublicAPI) -> None:
+    made = await api.post(VARIABLES, sent(value="x", secure=False))
+    assert made == {
+        "id": made["id"],
+        "name": "TOKEN",
+        "description": "d",
+        "tags": ["b", "a"],
+        "value": {"secure": False, "value": "x"},
+        "type": "variable",
+        "last_error": None,
+    }
+    read = await api.get(f"{VARIABLES}/{made['id']}")
+    assert {name: read[name] for name in made} == made
+    assert (read["creator"]["handle"], read["editor"]["handle"]) == ("ci", "ci")
+    assert (await api.get(VARIABLES))["variables"] == [read]
+
+
+async def test_a_secure_value_is_in_no_reply_and_stays_when_it_is_not_sent(plane: Plane, api: PublicAPI) -> None:
+    made = await api.post(VARIABLES, sent(value="canary", secure=True))
+    path = f"{VARIABLES}/{made['id']}"
+    replies = [
+        made,
+        await api.put(path, sent(secure=True)),
+        await api.put(path, sent()),
+        await api.get(path),
+        await api.get(VARIABLES),
+        await api.get("/api/v1/audit"),
+    ]
+    assert "canary" not in json.dumps(replies)
+    assert [one["value"] for one in replies[:4]] == [{"secure": True}] * 4
+    assert await value_of(plane) == "canary"
+    refused = await api.call("PUT", path, sent(secure=False))
+    assert (refused.status, "not made readable" in refused.errors[0]) == (400, True)
+    await api.put(path, sent(value="new", secure=True))
+    assert await value_of(plane) == "new"
+    (rows,) = await plane.rows(variables)
+    assert "canary" not in str(rows)
+    assert b"new" not in rows[0].value_sealed
+    assert (await api.call("GET", f"{path}/clear")).status == 403
+
+
+async def test_a_name_is_taken_once(api: PublicAPI) -> None:
+    await api.post(VARIABLES, sent("ONE", value="1", secure=False))
+    two = await api.post(VARIABLES, sent("TWO", value="2", secure=False))
+    assert (await api.call("POST", VARIABLES, sent("ONE", value="1"))).status == 409
+    assert (await api.call("PUT", f"{VARIABLES}/{two['id']}", sent("ONE", value="1"))).status == 409
+
+
+async def test_deleting_answers_with_nothing(api: PublicAPI) -> None:
+    made = await api.post(VARIABLES, sent(value="x", secure=False))
+    gone = await api.call("DELETE", f"{VARIABLES}/{made['id']}")
+    assert (gone.status, gone.body, gone.headers["content-type"][:9]) == (200, None, "text/html")
+    again = await api.call("DELETE", f"{VARIABLES}/{made['id']}")
+    assert (again.status, again.errors) == (404, ["Synthetics global variable not found"])
+
+
+async def test_what_was_said_of_a_variable_comes_back_and_nothing_else(api: PublicAPI) -> None:
+    options = {"totp_parameters": {"digits": 6, "refresh_interval": 30}}
+    totp = await api.post(
+        VARIABLES, sent("A_CODE", value="JBSWY3DPEHPK3PXP", secure=True, options=options) | {"is_totp": True}
+    )
+    assert (totp["is_totp"], totp["value"]) == (True, {"secure": True, "options": options})
+    fido = await api.post(VARIABLES, sent("A_KEY") | {"is_fido": True, "attributes": {"restricted_roles": []}})
+    assert (fido["is_fido"], fido["value"], "attributes" in fido, "is_totp" in fido) == (
+        True,
+        {"secure": True},
+        False,
+        False,
+    )
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"name": "lower", "description": "", "tags": []},
+        {"name": 1, "description": "", "tags": []},
+        sent() | {"tags": [1]},
+        sent() | {"tags": "x"},
+        sent() | {"description": []},
+        sent() | {"value": "x"},
+        sent(value=1),
+        sent(value="x" * 70_000),
+        sent(value="x", secure="yes"),
+    ],
+)
+async def test_a_mistake_is_named_and_no_value_is_repeated(api: PublicAPI, body: dict[str, Any]) -> None:
+    refused = await api.call("POST", VARIABLES, body)
+    assert refused.status == 400
+    assert "xxx" not in refused.errors[0]
