@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -24,9 +24,11 @@ from worker.secret import Secret
 
 MAX_VALUE_CHARACTERS = 64 * 1024
 """It travels with each job that uses it."""
+MOST_NAMED = 500
+"""Names of one statement."""
 MAX_DOCUMENT_CHARACTERS = 64 * 1024
 MOST_USED = 200
-"""Variables of one reply to a worker: each is opened for it."""
+"""Variables of one definition: each is opened for its job."""
 _NAME = re.compile(r"[A-Z][A-Z0-9_]+[A-Z0-9]|[A-Z][A-Z0-9]?")
 _USE = re.compile(r"\{\{\s*([A-Z][A-Z0-9_]{0,199})\s*\}\}")
 _OURS = frozenset({"id", "value", "type", "last_error", "created_at", "modified_at", "creator", "editor", "name"})
@@ -100,28 +102,28 @@ async def delete(database: Database, clock: Clock, by: Principal, name: str) -> 
         await audit.record(connection, by, "variable.delete", known.id, before=_state(known), now=now)
 
 
-def used_by(definitions: Iterable[str]) -> frozenset[str]:
-    """The names that stand in `{{ }}` in these JSON texts, or in their `configVariables` as global ones."""
-    names: set[str] = set()
-    for text in definitions:
-        if "{{" in text:
-            names.update(_USE.findall(text))
-        if '"global"' in text:
-            config = json.loads(text).get("config")
-            declared = config.get("configVariables") if isinstance(config, dict) else None
-            names.update(
-                one["name"]
-                for one in declared or ()
-                if isinstance(one, dict) and one.get("type") == "global" and isinstance(one.get("name"), str)
-            )
+def used_by(definition: str) -> frozenset[str]:
+    """The names that this JSON text takes from outside: declared as global ones, or in `{{ }}` and not declared at all.
+
+    A text without either costs no more than looking for both.
+    """
+    if "{{" not in definition and '"global"' not in definition:
+        return frozenset()
+    config = json.loads(definition).get("config")
+    declared = config.get("configVariables") if isinstance(config, dict) else None
+    kinds = {one.get("name"): one.get("type") for one in declared or () if isinstance(one, dict)}
+    names = {name for name in _USE.findall(definition) if kinds.get(name, "global") == "global"}
+    names |= {name for name, kind in kinds.items() if kind == "global" and isinstance(name, str)}
     return frozenset(sorted(names)[:MOST_USED])
 
 
-async def values_for(connection: AsyncConnection, sealer: Sealer, names: frozenset[str]) -> dict[str, StoredVariable]:
-    """The variables that jobs need, with their values."""
-    if not names:
-        return {}
-    return await variables.named(connection, sealer, names)
+async def named(connection: AsyncConnection, sealer: Sealer, names: Collection[str]) -> dict[str, StoredVariable]:
+    """The variables with these names, those that there are, with their values."""
+    found: dict[str, StoredVariable] = {}
+    ordered = sorted(names)
+    for start in range(0, len(ordered), MOST_NAMED):
+        found |= await variables.named(connection, sealer, ordered[start : start + MOST_NAMED])
+    return found
 
 
 def shown(variable: StoredVariable) -> dict[str, Any]:

@@ -14,8 +14,10 @@ from controlplane.leases import LEASE_TTL
 from controlplane.rest.context import Context
 from controlplane.rest.worker.exchange import Asked, HandlerReply, exchange
 from controlplane.service import pulls, results
+from controlplane.service.pulls import HandedOut
 from controlplane.store.dispatch import Lease
 from controlplane.store.results import Disposition, Kept
+from controlplane.store.variables import StoredVariable
 from worker.wire import envelope, messages
 from worker.wire.keys import PrivateKey, PublicKey
 from worker.wire.messages import Job, Jobs, Pull, Rejection, Results, ResultsReply
@@ -53,7 +55,7 @@ async def pull(context: Context, asked: Asked) -> HandlerReply:
         )
     if not given.leases and not given.cancel:
         return HandlerReply(status=204)
-    reply = Jobs(jobs=tuple(_job(lease, given.now) for lease in given.leases), more=given.more, cancel=given.cancel)
+    reply = Jobs(jobs=tuple(_job(lease, given) for lease in given.leases), more=given.more, cancel=given.cancel)
     key, location = _public_key(given.job_key), asked.caller.access.location.id
     token = envelope.seal(messages.encode(reply), key, typ=envelope.JOBS, location=location)
     return HandlerReply(status=200, content_type="application/jose", body=token)
@@ -89,18 +91,24 @@ def _with(disposition: Disposition, kept: Sequence[Kept]) -> tuple[str, ...]:
     return tuple(one.result for one in kept if one.disposition is disposition)
 
 
-def _job(lease: Lease, now: int) -> Job:
+def _job(lease: Lease, given: HandedOut) -> Job:
     return Job(
         job=lease.job,
         lease=lease.name,
         lease_ms=LEASE_TTL,
         scheduled_at=lease.scheduled_at,
         start_by=min(
-            max(lease.until - now, 0), messages.MAX_MILLISECONDS
+            max(lease.until - given.now, 0), messages.MAX_MILLISECONDS
         ),  # whatever a clock says: nobody reads another
         delivery=lease.delivery,
         test=msgspec.Raw(lease.definition.encode()),
+        variables=_clear(given.variables[lease.job]) if lease.job in given.variables else {},
     )
+
+
+def _clear(known: Sequence[StoredVariable]) -> dict[str, str]:
+    """Values that a result may hold. The message has no place yet for saying which ones it may not."""
+    return {one.name: one.value.reveal() for one in known if not one.secure and one.value is not None}
 
 
 @lru_cache(maxsize=256)

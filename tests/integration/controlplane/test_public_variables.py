@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import aiohttp
 import pytest
 
 from controlplane.store import variables as stored
 from controlplane.store.tables import variables
 from tests.integration.controlplane.plane import Plane
+from tests.support.definitions import http_test
 from tests.support.public_api import PublicAPI
 
 VARIABLES = "/api/v1/synthetics/variables"
@@ -115,3 +117,20 @@ async def test_a_mistake_is_named_and_no_value_is_repeated(api: PublicAPI, body:
     refused = await api.call("POST", VARIABLES, body)
     assert refused.status == 400
     assert "xxx" not in refused.errors[0]
+
+
+async def test_a_job_brings_the_values_that_its_test_takes_from_outside(
+    plane: Plane, api: PublicAPI, session: aiohttp.ClientSession
+) -> None:
+    worker = await plane.add_location()
+    for name in ("USED", "DECLARED", "OWN", "OTHER"):
+        await api.post(VARIABLES, sent(name, value=f"value of {name}", secure=False))
+    test = http_test("t", "https://shop.test/{{ USED }}/{{OWN}}/{{ MISSING }}", locations=[worker.location])
+    test["config"]["configVariables"] = [
+        {"type": "global", "name": "DECLARED", "id": "x"},
+        {"type": "text", "name": "OWN", "pattern": "mine"},
+    ]
+    await api.post("/api/v1/synthetics/tests/api", test)
+    await api.post("/api/v1/synthetics/tests/api", http_test("plain", locations=[worker.location]))
+    brought = {json.loads(bytes(job.test))["name"]: job.variables for job in (await worker.pull(session)).jobs}
+    assert brought == {"t": {"USED": "value of USED", "DECLARED": "value of DECLARED"}, "plain": {}}
