@@ -32,6 +32,7 @@ MOST_RUNS = 2000
 DEFAULT_WAIT = 30 * 60 * 1000
 """Milliseconds in which a triggered run must start and end, where nobody says otherwise."""
 LONGEST_WAIT = 24 * 3600 * 1000
+MOST_CAP = 100_000
 MAX_DETAILS = 64 * 1024
 """Characters of a pipeline's JSON about itself."""
 FIRST_RESULT_ID = 10**18
@@ -119,6 +120,26 @@ async def trigger(
         await audit.record(connection, by, "test.trigger", subject, after=after, now=now)
     places = {place.id: place for one in wanted for place in one.places}
     return Triggered(batch=None if new is None else new.id, runs=runs, locations=tuple(places.values()))
+
+
+async def cap(database: Database, by: Principal) -> int:
+    """Triggered runs that may be under way at a time, over all locations; 0 means any number."""
+    by.require(KeyScope.READ, KeyScope.TRIGGER)
+    async with database.read() as connection:
+        return await triggered.cap(connection)
+
+
+async def set_cap(database: Database, clock: Clock, by: Principal, number: int) -> int:
+    """Change how many triggered runs may be under way at a time. Raises UnusableError."""
+    by.require(KeyScope.WRITE)
+    if not 0 <= number <= MOST_CAP:
+        raise UnusableError(f"on_demand_concurrency_cap: {number} is not a valid number from 0 to {MOST_CAP}")
+    async with database.write() as connection:
+        before = await triggered.cap(connection)
+        await triggered.put_cap(connection, number)
+        now = epoch.milliseconds(clock)
+        await audit.record(connection, by, "settings.cap", "on_demand_cap", before=before, after=number, now=now)
+    return number
 
 
 async def follow(database: Database, clock: Clock, by: Principal, name: str) -> FollowedBatch:

@@ -44,6 +44,26 @@ class Window:
     statuses: Collection[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Point:
+    """The status of one result of one location."""
+
+    stored_at: int
+    location: str
+    status: str
+
+
+async def points(connection: AsyncConnection, test: str, *, since: int, until: int, limit: int) -> Sequence[Point]:
+    """The newest *limit* results of a test between two moments, the oldest of them first."""
+    rows = await connection.execute(
+        select(results.c.stored_at, results.c.location_id, results.c.status)
+        .where(results.c.test_id == test, results.c.stored_at >= since, results.c.stored_at < until)
+        .order_by(results.c.seq.desc())
+        .limit(limit)
+    )
+    return [Point(*row) for row in reversed(rows.all())]
+
+
 async def newest(connection: AsyncConnection, test: str, window: Window, *, limit: int) -> Sequence[PublicResult]:
     """The newest *limit* results of a test, the newest first."""
     query = _query().where(results.c.test_id == test).order_by(results.c.seq.desc()).limit(limit)

@@ -9,7 +9,10 @@ from typing import Any
 from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controlplane.store.tables import batches, jobs, locations, results, triggered
+from controlplane.store.tables import about, batches, jobs, locations, results, triggered
+
+_CAP = "on_demand_cap"
+"""The row of `about` that holds the cap."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +161,27 @@ def _read(row: Any) -> Followed:
         status=row.status,
         outcome=row.outcome,
     )
+
+
+async def cap(connection: AsyncConnection) -> int:
+    """Triggered runs that may be under way at a time; 0 means any number."""
+    stored = await connection.scalar(select(about.c.value).where(about.c.name == _CAP))
+    return 0 if stored is None else int(stored)
+
+
+async def put_cap(connection: AsyncConnection, number: int) -> None:
+    await connection.execute(delete(about).where(about.c.name == _CAP))
+    await connection.execute(about.insert().values(name=_CAP, value=str(number).encode()))
+
+
+async def room(connection: AsyncConnection) -> int | None:
+    """Triggered runs that may be given out now; None where there is no cap."""
+    most = await cap(connection)
+    if not most:
+        return None
+    under_way = jobs.c.closed.is_(None) & jobs.c.worker.is_not(None) & jobs.c.test_name.is_not(None)
+    taken = await connection.scalar(select(func.count()).select_from(jobs).where(under_way))
+    return max(0, most - (taken or 0))
 
 
 async def prune(connection: AsyncConnection, *, before: int, limit: int) -> int:

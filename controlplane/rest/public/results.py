@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
+
 from controlplane.rest.public import schemas
 from controlplane.rest.public.included import included_test, result_resource
 from controlplane.rest.public.route import APIReply, Call, Parameter, Route
-from controlplane.service import publicresults, resultshapes
+from controlplane.service import publicresults, resultshapes, uptimes
 from controlplane.service.principal import KeyScope
 from controlplane.service.publicresults import ReadResult
 from controlplane.store.publicresults import Window
@@ -74,6 +76,38 @@ async def get_2(call: Call) -> APIReply:
             "data": result_resource(number, test, attributes),
             "included": [included_test(test, one.definition)],
         }
+    )
+
+
+class AskUptimes(msgspec.Struct, frozen=True):
+    """*from_ts* and *to_ts* in epoch seconds."""
+
+    public_ids: list[str]
+    from_ts: int
+    to_ts: int
+
+
+async def read_uptimes(call: Call) -> APIReply:
+    """The reply is a bare list."""
+    asked = call.body
+    found = await uptimes.read(call.context.database, call.by, asked.public_ids, since=asked.from_ts, until=asked.to_ts)
+    return APIReply(
+        body=[
+            {
+                "public_id": one.test,
+                "from_ts": asked.from_ts,
+                "to_ts": asked.to_ts,
+                "groups": [],
+                "overall": {
+                    "name": one.name,
+                    "uptime": one.share,
+                    "span_precision": 2,
+                    "history": [list(change) for change in one.history],
+                    "errors": None,
+                },
+            }
+            for one in found
+        ]
     )
 
 
@@ -168,6 +202,16 @@ def _route(version: int, about: str, handler: Any, reply: schemas.Schema, *, sin
 
 
 ROUTES = (
+    Route(
+        method="POST",
+        path="/api/v1/synthetics/tests/uptimes",
+        about="Read the uptime of tests over a time.",
+        handler=read_uptimes,
+        scopes=(KeyScope.READ,),
+        body=AskUptimes,
+        reply=schemas.array(schemas.fields({"public_id": schemas.TEXT, "overall": schemas.NOTHING})),
+        refusals=(400, 404),
+    ),
     _route(1, "List results of a test.", list_1, schemas.RESULTS_1, single=False),
     _route(1, "Read a result.", get_1, schemas.RESULT_1, single=True),
     _route(2, "List results of a test.", list_2, schemas.RESOURCES, single=False),

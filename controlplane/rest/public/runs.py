@@ -78,6 +78,25 @@ async def poll(call: Call) -> APIReply:
     return APIReply(body={"data": [_polled(one) for one in found], "included": _included(found)})
 
 
+async def poll_1(call: Call) -> APIReply:
+    """As version 1 tells it, for older versions of the pipelines' client."""
+    found = await publicresults.poll(call.context.database, call.by, _ids(call.query.get("result_ids", "[]")))
+    return APIReply(body={"results": [_polled_1(one) for one in found]})
+
+
+def _polled_1(one: PolledResult) -> dict[str, Any]:
+    run, outcome = one.followed.run, one.outcome
+    kind = RunType.TRIGGERED if run.batch is None else RunType.CI
+    result = {"eventType": "created"} if outcome is None else resultshapes.version_1(outcome, run=kind)
+    return {
+        "resultID": str(run.result_id),
+        "timestamp": resultshapes.check_time(outcome or {}, run.triggered_at),
+        "dc_id": documents.location_number(run.location),
+        "check": {"type": "api", "subtype": run.subtype, "config": one.definition.get("config") or {}},
+        "result": result,
+    }
+
+
 def _ids(text: str) -> list[str]:
     """A JSON list in the address, of texts as it should be, or of numbers."""
     try:
@@ -203,6 +222,16 @@ ROUTES = (
         scopes=_FOLLOW,
         reply=schemas.BATCH,
         refusals=(404,),
+    ),
+    Route(
+        method="GET",
+        path="/api/v1/synthetics/tests/poll_results",
+        about="Read results of triggered runs by their ids, as version 1 tells them.",
+        handler=poll_1,
+        scopes=_FOLLOW,
+        query=(Parameter(name="result_ids", schema=schemas.TEXT, about="A JSON list of texts.", required=True),),
+        reply=schemas.fields({"results": schemas.array(schemas.NOTHING)}),
+        refusals=(400,),
     ),
     Route(
         method="GET",

@@ -1,0 +1,74 @@
+"""What few clients ask for: the cap of runs on demand, uptimes, and results as older clients poll them."""
+
+from __future__ import annotations
+
+import json
+
+import aiohttp
+import pytest
+
+from tests.integration.controlplane.plane import Plane
+from tests.support.protocol import item
+from tests.support.public_api import PublicAPI
+
+TESTS = "/api/v1/synthetics/tests"
+CAP = "/api/v2/synthetics/settings/on_demand_concurrency_cap"
+
+
+async def test_the_cap_holds_triggered_runs_back_and_no_scheduled_ones(
+    plane: Plane, api: PublicAPI, session: aiohttp.ClientSession
+) -> None:
+    worker = await plane.add_location()
+    stored = await plane.add_test(worker.location)
+    set_to = await api.post(CAP, {"on_demand_concurrency_cap": 2})
+    assert set_to == await api.get(CAP)
+    assert set_to["data"]["attributes"] == {"on_demand_concurrency_cap": 2}
+    assert await api.get("/api/v1/synthetics/settings") == {"onDemandConcurrencyCap": 2}
+    await api.post(f"{TESTS}/trigger/ci", {"tests": [{"public_id": stored.public_id}] * 3})
+
+    first = (await worker.pull(session)).jobs
+    assert len(first) == 3, "one that was due, and two of those that were asked for"
+    held = tuple(job.lease for job in first)
+    assert (await worker.pull(session, holding=held)).jobs == ()
+    await worker.push(session, *(item(job) for job in first))
+    assert len((await worker.pull(session)).jobs) == 1
+
+
+@pytest.mark.parametrize("number", [-1, 100_001, "2", None])
+async def test_a_cap_of_another_kind_is_refused(api: PublicAPI, number: object) -> None:
+    assert (await api.call("POST", CAP, {"on_demand_concurrency_cap": number})).status == 400
+
+
+async def test_an_uptime_is_told_by_the_results(plane: Plane, api: PublicAPI, session: aiohttp.ClientSession) -> None:
+    worker = await plane.add_location()
+    stored = await plane.add_test(worker.location, period=60)
+    begin = plane.now() // 1000
+    for status in ("passed", "failed"):
+        (job,) = (await worker.pull(session)).jobs
+        await worker.push(session, item(job, status=status))
+        while not plane.now() // 1000 >= begin + (100 if status == "passed" else 200):
+            plane.clock.stall(4)
+            await worker.pull(session, free_slots=0)
+    asked = {"public_ids": [stored.public_id], "from_ts": begin, "to_ts": begin + 200}
+    (found,) = await api.post(f"{TESTS}/uptimes", asked)
+    assert (found["public_id"], found["overall"]["name"]) == (stored.public_id, "test abc-def-ghi")
+    assert [state for _, state in found["overall"]["history"]] == [0, 1]
+    assert found["overall"]["uptime"] == 50.0
+    assert (await api.call("POST", f"{TESTS}/uptimes", asked | {"public_ids": []})).status == 400
+    assert (await api.call("POST", f"{TESTS}/uptimes", asked | {"public_ids": ["zzz-zzz-zzz"]})).status == 404
+    assert (await api.call("POST", f"{TESTS}/uptimes", asked | {"to_ts": 0})).status == 400
+
+
+async def test_older_clients_poll_results_of_version_1(
+    plane: Plane, api: PublicAPI, session: aiohttp.ClientSession
+) -> None:
+    worker = await plane.add_location()
+    stored = await plane.add_test(worker.location, paused=True)
+    made = await api.post(f"{TESTS}/trigger/ci", {"tests": [{"public_id": stored.public_id}]})
+    ids = json.dumps([made["results"][0]["result_id"]])
+    (early,) = (await api.get(f"{TESTS}/poll_results", result_ids=ids))["results"]
+    assert early["result"] == {"eventType": "created"}
+    (job,) = (await worker.pull(session)).jobs
+    await worker.push(session, item(job))
+    (late,) = (await api.get(f"{TESTS}/poll_results", result_ids=ids))["results"]
+    assert (late["resultID"], late["result"]["passed"], late["check"]["subtype"]) == (json.loads(ids)[0], True, "http")
