@@ -1,4 +1,4 @@
-"""A stored outcome → the reference system's result, version 1 and 2. Pure: JSON in and out, whatever a worker stored.
+"""A stored outcome → the reference system's result: version 1, and version 2 as the API tells it. Pure: JSON in and out.
 
 A number that must be an integer there is one here; what has another shape than its readers expect is left out, never guessed.
 """
@@ -9,13 +9,11 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
+from worker.apitest.public_result import public_result
+
 PASSED, TRIGGERED, NO_DATA = 0, 1, 2
 """The `status` of version 1."""
 _V1_STATUS = {"passed": PASSED, "failed": TRIGGERED, "missed": NO_DATA}
-_V2_STATUS = {"passed": "passed", "failed": "failed", "missed": "no_data"}
-_V2_MEMBERS = ("assertions", "request", "cert", "ocsp", "steps", "variables", "ping", "traceroute")
-"""Members that a stored outcome has under the names of version 2 already."""
-_WHOLE = frozenset({"status_code", "body_size"})
 
 
 class RunType(Enum):
@@ -34,44 +32,13 @@ def version_2(
     outcome: Mapping[str, Any], *, number: str, run: RunType, triggered_at: int | None, ended_at: int
 ) -> dict[str, Any]:
     """The `result` object of version 2. *ended_at* stands where the run itself has no end, because it did not take place."""
-    found: dict[str, Any] = {
-        "id": number,
-        "status": _V2_STATUS.get(str(outcome.get("status")), "no_data"),
-        "run_type": run.value,
-        "tunnel": False,
-        "unhealthy": bool(outcome.get("unhealthy")),
-    }
-    times = {name: _whole(outcome.get(name)) for name in ("started_at", "finished_at")}
-    times["finished_at"] = times["finished_at"] or ended_at  # clients wait for it, also where nothing was run
-    found |= {name: when for name, when in times.items() if when is not None}
+    shown = public_result(outcome, result_id=number, run_type=run.value)
+    found = {"finished_at": ended_at, "duration": 0, "tunnel": False} | shown  # clients wait for `finished_at`
     if triggered_at is not None:
         found["triggered_at"] = triggered_at
-    found["duration"] = duration(outcome)
-    if isinstance(outcome.get("timings"), Mapping):
-        found["timings"] = outcome["timings"]
     if (failure := failure_of(outcome)) is not None:
         found["failure"] = failure
-    found |= {name: outcome[name] for name in _V2_MEMBERS if outcome.get(name)}
-    return found | _answer_2(outcome) | _resolution_2(outcome)
-
-
-def _answer_2(outcome: Mapping[str, Any]) -> dict[str, Any]:
-    response = {name: value for name, value in _object(outcome, "response").items() if _fits(name, value)}
-    connected = response.pop("connection_outcome", None)
-    return ({"response": response} if response else {}) | (
-        {} if connected is None else {"connection_outcome": connected}
-    )
-
-
-def _resolution_2(outcome: Mapping[str, Any]) -> dict[str, Any]:
-    """The port is a text there."""
-    resolution = _object(outcome, "dns_resolution")
-    if not resolution:
-        return {}
-    if resolution.get("resolved_port") is not None:
-        resolution["resolved_port"] = str(resolution["resolved_port"])
-    address = resolution.get("resolved_ip")
-    return {"dns_resolution": resolution} | ({"resolved_ip": address} if isinstance(address, str) else {})
+    return found
 
 
 def version_1(outcome: Mapping[str, Any], *, run: RunType) -> dict[str, Any]:
@@ -148,10 +115,6 @@ def _line(text: object) -> str:
 def _assertion_1(assertion: Any) -> dict[str, Any]:
     names = ("type", "operator", "property", "expected", "actual", "valid")
     return {name: assertion[name] for name in names if name in assertion} if isinstance(assertion, Mapping) else {}
-
-
-def _fits(name: str, value: Any) -> bool:
-    return name not in _WHOLE or _whole(value) is not None
 
 
 def _whole(value: Any) -> int | None:

@@ -157,7 +157,7 @@ def _summary_2(one: ReadResult) -> dict[str, Any]:
     )
     failure = resultshapes.failure_of(one.outcome)
     execution = {
-        "duration": {"has_duration": "started_at" in result, "value": result["duration"]},
+        "duration": {"has_duration": "started_at" in result, "value": resultshapes.duration(one.outcome)},
         "timings": result.get("timings", {}),
         "error_message": "" if failure is None else failure["message"],
         "tunnel": False,

@@ -21,11 +21,10 @@ from schemathesis.specs.openapi.checks import (
 from controlplane.rest.public import openapi
 from controlplane.rest.public.table import DESCRIPTION, ROUTES
 from tests.integration.controlplane.plane import Plane, served
-from tests.support.definitions import http_test
 from tests.support.public_api import PublicAPI
 
-EXAMPLES = 5
-"""Requests of each operation, some of them invalid on purpose: all of them together take some seconds."""
+FEW, MANY = 3, 40
+"""Requests of each operation, some of them invalid on purpose: seconds, and minutes for those who have them."""
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 DESCRIBED = schemathesis.openapi.from_dict(openapi.document(ROUTES))
 
@@ -73,18 +72,25 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dic
 async def prepare(plane: Plane) -> tuple[str, str]:
     worker = await plane.add_location()
     await plane.add_test(worker.location)
-    assert http_test()["name"]
     return await plane.add_key("read", "write", "trigger")
 
 
+few = settings(max_examples=FEW, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+
+
 @DESCRIBED.parametrize()
-@settings(
-    max_examples=EXAMPLES,
-    deadline=None,
-    derandomize=True,
-    suppress_health_check=list(HealthCheck),
-)
+@few
 def test_requests_made_of_the_description_find_no_fault(
+    case: schemathesis.Case[Any], running: tuple[str, dict[str, str]]
+) -> None:
+    url, headers = running
+    case.call_and_validate(base_url=url, headers=headers, checks=CHECKS)
+
+
+@pytest.mark.long
+@DESCRIBED.parametrize()
+@settings(few, max_examples=MANY, derandomize=False)
+def test_many_requests_made_of_the_description_find_no_fault(
     case: schemathesis.Case[Any], running: tuple[str, dict[str, str]]
 ) -> None:
     url, headers = running
