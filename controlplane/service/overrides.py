@@ -49,6 +49,12 @@ def _request(definition: dict[str, Any], name: str) -> dict[str, Any]:
     return request
 
 
+def _known(parent: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """A member that is an object, or an empty one: what this version cannot run is stored as it came."""
+    value = parent.get(name)
+    return value if isinstance(value, dict) else {}
+
+
 def _text(name: str, value: Any) -> str:
     if not isinstance(value, str):
         raise UnusableError(f"override {name!r} is not a valid text")
@@ -83,14 +89,14 @@ def _headers(definition: dict[str, Any], value: Any) -> None:
     """Each header in place of the test's own of that name, whatever its case."""
     request, given = _request(definition, "headers"), _object("headers", value)
     names = {name.lower() for name in given}
-    kept = {name: text for name, text in (request.get("headers") or {}).items() if name.lower() not in names}
+    kept = {name: text for name, text in _known(request, "headers").items() if name.lower() not in names}
     request["headers"] = kept | {name: _text(f"headers.{name[:40]}", text) for name, text in given.items()}
 
 
 def _cookies(definition: dict[str, Any], value: Any) -> None:
     given = value if isinstance(value, dict) else {"value": value}
     text = _text("cookies", given.get("value"))
-    headers = _request(definition, "cookies").get("headers") or {}
+    headers = _known(_request(definition, "cookies"), "headers")
     before = next((old for name, old in headers.items() if name.lower() == "cookie"), "")
     _headers(definition, {"Cookie": f"{before}; {text}" if given.get("append") and before else text})
 
@@ -98,7 +104,7 @@ def _cookies(definition: dict[str, Any], value: Any) -> None:
 def _basic_auth(definition: dict[str, Any], value: Any) -> None:
     given = _object("basicAuth", value)
     request = _request(definition, "basicAuth")
-    kind = (request.get("basicAuth") or {}).get("type", "web")
+    kind = _known(request, "basicAuth").get("type", "web")
     names = {"username": given.get("username"), "password": given.get("password")}
     request["basicAuth"] = {"type": kind if kind in ("web", "digest", "ntlm") else "web"} | {
         name: _text(f"basicAuth.{name}", text) for name, text in names.items()
@@ -115,14 +121,16 @@ def _timeout(definition: dict[str, Any], value: Any) -> None:
 def _retry(definition: dict[str, Any], value: Any) -> None:
     """Only what is given is replaced."""
     options = definition.setdefault("options", {})
-    options["retry"] = (options.get("retry") or {}) | _object("retry", value)
+    options["retry"] = _known(options, "retry") | _object("retry", value)
 
 
 def _variables(definition: dict[str, Any], value: Any) -> None:
     """Each in place of the test's own of that name, in clear: that is how it was sent."""
     given = {name: _text(f"variables.{name[:40]}", text) for name, text in _object("variables", value).items()}
     config = definition.setdefault("config", {})
-    kept = [one for one in config.get("configVariables") or [] if one.get("name") not in given]
+    declared = config.get("configVariables")
+    before = [one for one in declared if isinstance(one, dict)] if isinstance(declared, list) else []
+    kept = [one for one in before if one.get("name") not in given]
     config["configVariables"] = kept + [
         {"type": "text", "name": name, "pattern": text, "example": text} for name, text in given.items()
     ]

@@ -40,8 +40,10 @@ async def page(
     order = tests.c.name.desc() if descending else tests.c.name
     chosen = select(tests).where(*condition).order_by(order, tests.c.public_id).offset(offset).limit(limit)
     rows = (await connection.execute(chosen)).all()
-    total = await connection.scalar(select(func.count()).select_from(tests).where(*condition))
-    return [from_row(row) for row in rows], total or 0
+    total = offset + len(rows)
+    if len(rows) == limit or (offset and not rows):  # otherwise the last one has been seen, and nothing need be counted
+        total = await connection.scalar(select(func.count()).select_from(tests).where(*condition)) or 0
+    return [from_row(row) for row in rows], total
 
 
 async def by_ids(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, StoredTest]:

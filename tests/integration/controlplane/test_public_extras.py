@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
 import aiohttp
 import pytest
 
+from controlplane.service import upkeep
+from controlplane.store.tables import audit, batches, results, triggered
 from tests.integration.controlplane.plane import Plane
+from tests.support.clock import FakeClock
 from tests.support.protocol import item
 from tests.support.public_api import PublicAPI
 
 TESTS = "/api/v1/synthetics/tests"
 CAP = "/api/v2/synthetics/settings/on_demand_concurrency_cap"
+
+
+class Still(FakeClock):
+    """A clock that stands: who rests goes on at the next turn of the loop."""
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
 
 
 async def test_the_cap_holds_triggered_runs_back_and_no_scheduled_ones(
@@ -41,14 +52,13 @@ async def test_a_cap_of_another_kind_is_refused(api: PublicAPI, number: object) 
 
 async def test_an_uptime_is_told_by_the_results(plane: Plane, api: PublicAPI, session: aiohttp.ClientSession) -> None:
     worker = await plane.add_location()
-    stored = await plane.add_test(worker.location, period=60)
+    stored = await plane.add_test(worker.location, paused=True)
     begin = plane.now() // 1000
     for status in ("passed", "failed"):
+        await api.post(f"{TESTS}/trigger", {"tests": [{"public_id": stored.public_id}]})
         (job,) = (await worker.pull(session)).jobs
         await worker.push(session, item(job, status=status))
-        while not plane.now() // 1000 >= begin + (100 if status == "passed" else 200):
-            plane.clock.stall(4)
-            await worker.pull(session, free_slots=0)
+        plane.clock.stall(100)
     asked = {"public_ids": [stored.public_id], "from_ts": begin, "to_ts": begin + 200}
     (found,) = await api.post(f"{TESTS}/uptimes", asked)
     assert (found["public_id"], found["overall"]["name"]) == (stored.public_id, "test abc-def-ghi")
@@ -72,3 +82,27 @@ async def test_older_clients_poll_results_of_version_1(
     await worker.push(session, item(job))
     (late,) = (await api.get(f"{TESTS}/poll_results", result_ids=ids))["results"]
     assert (late["resultID"], late["result"]["passed"], late["check"]["subtype"]) == (json.loads(ids)[0], True, "http")
+
+
+async def test_what_is_old_goes_with_its_results_and_the_audit_log_stays_for_longer(
+    plane: Plane, api: PublicAPI, session: aiohttp.ClientSession
+) -> None:
+    worker = await plane.add_location()
+    stored = await plane.add_test(worker.location, paused=True)
+    await api.post(f"{TESTS}/trigger/ci", {"tests": [{"public_id": stored.public_id}]})
+    (job,) = (await worker.pull(session)).jobs
+    await worker.push(session, item(job))
+    day = 24 * 3600
+    clock = Still()
+
+    async def left_after(days: int) -> list[int]:
+        clock.stall(days * day)
+        await upkeep.prune(plane.database, clock, retention=30 * day * 1000, passed=days * day * 1000)
+        return [len(rows) for rows in await plane.rows(triggered, batches, results, audit)]
+
+    # The log: a key was made, and a test was triggered.
+    assert await left_after(29) == [1, 1, 1, 2]
+    assert await left_after(2) == [0, 0, 0, 2]
+    for _ in range(15):
+        last = await left_after(29)
+    assert last == [0, 0, 0, 0]

@@ -96,3 +96,17 @@ def test_a_test_of_several_steps_has_no_one_request() -> None:
     test = TEST | {"config": {"steps": []}}
     with pytest.raises(UnusableError, match="override 'startUrl': the test has no request of its own"):
         overrides.applied(test, {"startUrl": "https://other.test/"})
+
+
+def test_what_this_version_cannot_run_may_have_any_shape() -> None:
+    test = {"config": {"request": {"headers": [], "basicAuth": "x"}, "configVariables": {}}, "options": {"retry": 1}}
+    given = {
+        "headers": {"A": "1"},
+        "cookies": "b=2",
+        "basicAuth": {"username": "u", "password": "p"},
+        "retry": {"count": 1},
+        "variables": {"V": "1"},
+    }
+    made = overrides.applied(test, given)
+    assert made["config"]["request"]["headers"] == {"A": "1", "Cookie": "b=2"}
+    assert (made["options"]["retry"], len(made["config"]["configVariables"])) == ({"count": 1}, 1)
