@@ -14,7 +14,7 @@ from tests.support.peers import missing, peer
 
 PACKAGES = ("@datadog/datadog-ci@5.25.0", "@datadog/datadog-ci-plugin-synthetics@5.24.1")
 INSTALL_SECONDS = 240
-RUN_SECONDS = 120
+RUN_SECONDS = 240
 
 
 @dataclass(frozen=True)
