@@ -15,8 +15,8 @@ import click
 
 from controlplane.errors import ConflictError, ControlPlaneError, InUseError, NotFoundError, OutdatedError
 from controlplane.service import upkeep
-from controlplane.steady import OffsetClock
 from controlplane.service.principal import Principal, operator
+from controlplane.steady import OffsetClock
 from controlplane.store import sealing
 from controlplane.store.database import USE, Database, Keyring, Opening, open_database
 from controlplane.store.engines.choice import choose

@@ -117,6 +117,21 @@ def used_by(definition: str) -> frozenset[str]:
     return frozenset(sorted(names)[:MOST_USED])
 
 
+def one_time(variable: StoredVariable) -> dict[str, int] | None:
+    """The digits and the seconds of a variable that stands for one-time passwords; None for any other."""
+    document = json.loads(variable.document)
+    if not document.get("is_totp"):
+        return None
+    options = document.get("value_options")
+    said = options.get("totp_parameters") if isinstance(options, dict) else None
+    found = said if isinstance(said, dict) else {}
+    digits, seconds = found.get("digits"), found.get("refresh_interval")
+    return {
+        "digits": digits if isinstance(digits, int) and 4 <= digits <= 10 else 6,
+        "refresh": seconds if isinstance(seconds, int) and 0 <= seconds <= 999 else 30,
+    }
+
+
 async def named(connection: AsyncConnection, sealer: Sealer, names: Collection[str]) -> dict[str, StoredVariable]:
     """The variables with these names, those that there are, with their values."""
     found: dict[str, StoredVariable] = {}

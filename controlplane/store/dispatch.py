@@ -145,9 +145,7 @@ async def give_out(
             until=row.until,
             definition=row.definition,
         )
-        for row in await _within_cap(
-            connection, await _unheld(connection, taker.location, now=now, expiry=expiry)
-        )
+        for row in await _within_cap(connection, await _unheld(connection, taker.location, now=now, expiry=expiry))
         if leases.state(open_job(row), now=now, expiry=expiry) is JobState.OFFERED
     ]
     fresh = {str(uuid.uuid4()): row for row in await _due(connection, taker.location, now, limit=taker.jobs + 1)}

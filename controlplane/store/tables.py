@@ -110,8 +110,8 @@ tests = Table(
     Index("tests_by_name", "name"),
 )
 """*frames* are those of the week in which it runs, as `frames.written` puts them; null where it always does. *retries* are
-the further executions of a failed run that the control plane gives out, *retry_interval_ms* after the one before. *tags* are those
-of the definition, each between line feeds: what a search looks into."""
+the further executions of a failed run that the control plane gives out, *retry_interval_ms* after the one before. *tags* are
+those of the definition, each between line feeds: what a search looks into."""
 
 assignments = Table(
     "assignments",
@@ -160,8 +160,8 @@ deliveries came back from a worker that lives: by name, or because they never re
 A run that failed may be executed once more, by a job of its own: *attempt* 2 and so on, offered from *not_before*. *retry_of* is
 the job before it, *initial_id* the result of the first one; both are null for that.
 
-A triggered job brings the *definition* to run and its *test_name*; both are null for a scheduled one, which runs its test as it is
-stored when it is given out."""
+A triggered job brings the *definition* to run and its *test_name*; both are null for a scheduled one, which runs its test as it
+is stored when it is given out."""
 
 results = Table(
     "results",

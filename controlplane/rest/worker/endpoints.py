@@ -13,14 +13,13 @@ from controlplane.errors import RefusedError
 from controlplane.leases import LEASE_TTL
 from controlplane.rest.context import Context
 from controlplane.rest.worker.exchange import Asked, HandlerReply, exchange
-from controlplane.service import pulls, results
+from controlplane.service import pulls, results, variables
 from controlplane.service.pulls import HandedOut
 from controlplane.store.dispatch import Lease
 from controlplane.store.results import Disposition, Kept
-from controlplane.store.variables import StoredVariable
 from worker.wire import envelope, messages
 from worker.wire.keys import PrivateKey, PublicKey
-from worker.wire.messages import Job, Jobs, Pull, Rejection, Results, ResultsReply
+from worker.wire.messages import Job, Jobs, OneTime, Pull, Rejection, Results, ResultsReply
 
 log = logging.getLogger(__name__)
 
@@ -92,6 +91,7 @@ def _with(disposition: Disposition, kept: Sequence[Kept]) -> tuple[str, ...]:
 
 
 def _job(lease: Lease, given: HandedOut) -> Job:
+    known = given.variables.get(lease.job, ())
     return Job(
         job=lease.job,
         lease=lease.name,
@@ -102,13 +102,10 @@ def _job(lease: Lease, given: HandedOut) -> Job:
         ),  # whatever a clock says: nobody reads another
         delivery=lease.delivery,
         test=msgspec.Raw(lease.definition.encode()),
-        variables=_clear(given.variables[lease.job]) if lease.job in given.variables else {},
+        variables={one.name: one.value.reveal() for one in known if one.value is not None},
+        secure=tuple(one.name for one in known if one.secure),
+        one_time={one.name: OneTime(**form) for one in known if (form := variables.one_time(one)) is not None},
     )
-
-
-def _clear(known: Sequence[StoredVariable]) -> dict[str, str]:
-    """Values that a result may hold. The message has no place yet for saying which ones it may not."""
-    return {one.name: one.value.reveal() for one in known if not one.secure and one.value is not None}
 
 
 @lru_cache(maxsize=256)

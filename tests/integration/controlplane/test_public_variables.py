@@ -134,3 +134,20 @@ async def test_a_job_brings_the_values_that_its_test_takes_from_outside(
     await api.post("/api/v1/synthetics/tests/api", http_test("plain", locations=[worker.location]))
     brought = {json.loads(bytes(job.test))["name"]: job.variables for job in (await worker.pull(session)).jobs}
     assert brought == {"t": {"USED": "value of USED", "DECLARED": "value of DECLARED"}, "plain": {}}
+
+
+async def test_secure_values_and_one_time_passwords_are_marked_for_the_worker(
+    plane: Plane, api: PublicAPI, session: aiohttp.ClientSession
+) -> None:
+    worker = await plane.add_location()
+    await api.post(VARIABLES, sent("TOKEN", value="canary", secure=True))
+    options = {"totp_parameters": {"digits": 8, "refresh_interval": 60}}
+    await api.post(
+        VARIABLES, sent("A_CODE", value="JBSWY3DPEHPK3PXP", secure=True, options=options) | {"is_totp": True}
+    )
+    url = "https://shop.test/{{ TOKEN }}/{{ A_CODE }}"
+    await api.post("/api/v1/synthetics/tests/api", http_test("t", url, locations=[worker.location]))
+    (job,) = (await worker.pull(session)).jobs
+    assert job.variables == {"TOKEN": "canary", "A_CODE": "JBSWY3DPEHPK3PXP"}
+    assert set(job.secure) == {"TOKEN", "A_CODE"}
+    assert {name: (form.digits, form.refresh) for name, form in job.one_time.items()} == {"A_CODE": (8, 60)}
