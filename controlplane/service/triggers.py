@@ -14,13 +14,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch
 from controlplane.errors import NotFoundError, UnusableError
-from controlplane.service import audit, definitions, overrides
+from controlplane.service import audit, definitions
 from controlplane.service.principal import KeyScope, Principal
 from controlplane.store import locations, testsearch, triggered
 from controlplane.store.database import Database
 from controlplane.store.locations import Location
 from controlplane.store.tests import StoredTest
 from controlplane.store.triggered import Batch, Followed, TriggeredRun
+from worker.apitest.overrides import overridden
 from worker.apitest.parse import parse
 from worker.clock import Clock
 from worker.errors import TestError
@@ -37,7 +38,8 @@ MAX_DETAILS = 64 * 1024
 """Characters of a pipeline's JSON about itself."""
 FIRST_RESULT_ID = 10**18
 """Ids of triggered results lie from here to below 2**63, those of scheduled ones, which count up from 1, never reach it."""
-RULES = ("blocking", "non_blocking", "skipped")
+_OF_THE_RUN = frozenset({"public_id", "local_test_definition", "metadata", "version", "locations"})
+"""Members that say which run it is; the others are overrides of what it asks."""
 
 
 class RunStatus(Enum):
@@ -198,15 +200,12 @@ async def _wanted(connection: AsyncConnection, asked: Sequence[Mapping[str, Any]
 def _one(
     asked: Mapping[str, Any], base: dict[str, Any], default: Sequence[str], named: Mapping[str, Location]
 ) -> _Wanted:
-    definition = overrides.applied(base, asked)
-    rule = asked.get("executionRule") or _rule_of(definition)
-    if rule not in RULES:
-        raise UnusableError(
-            f"executionRule: {str(rule)[:40]!r} is not a valid rule: expected one of {', '.join(RULES)}"
-        )
+    given = {name: value for name, value in asked.items() if name not in _OF_THE_RUN}
+    meant = overridden(base, given, path="tests[]")
+    definition = dict(meant.test)
     parsed = parse(definition)  # what the overrides made of it
     chosen = _chosen(asked.get("locations") or default, named, parsed.name)
-    return _Wanted(test_id=definition["public_id"], definition=definition, places=chosen, rule=rule)
+    return _Wanted(test_id=definition["public_id"], definition=definition, places=chosen, rule=meant.rule)
 
 
 def _chosen(said: Any, named: Mapping[str, Location], test: str) -> tuple[Location, ...]:
@@ -241,13 +240,6 @@ def _check_version(asked: Mapping[str, Any], test: StoredTest) -> None:
     version = asked.get("version")
     if version is not None and version != test.version:
         raise NotFoundError("test version", f"{test.public_id}@{str(version)[:20]}")
-
-
-def _rule_of(definition: Mapping[str, Any]) -> str:
-    options = definition.get("options")
-    ci = options.get("ci") if isinstance(options, dict) else None
-    rule = ci.get("executionRule") if isinstance(ci, dict) else None
-    return rule if isinstance(rule, str) else "blocking"
 
 
 def _runs(wanted: Sequence[_Wanted], batch: str | None, *, now: int, deadline: int) -> tuple[TriggeredRun, ...]:
