@@ -75,6 +75,7 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Callable[[str],
             grace=Grace(epoch.milliseconds(steady)),
             health=health,
             certificate=certificate,
+            intake_url=settings.public_urls[0].rstrip("/") if settings.public_urls else url,
             hosts=tuple(signing.authority(public) for public in settings.public_urls or _own_urls(url)),
         )
         runner = site.runner(site.build(context, public_urls=settings.public_urls))

@@ -11,6 +11,7 @@
         │   ├── NotFoundError          a name that nothing has
         │   ├── ConflictError          a name that something else has, or that several have
         │   └── InUseError             a location whose end would leave workers or tests without one
+        ├── ForbiddenError         a use case that the caller's scopes do not reach
         ├── UnknownCallerError     a worker's request that proves nothing: answered by an unsigned 401, with the reason in our log
         ├── SequenceError          a worker's request whose number is not newer than the last one
         └── RefusedError           a worker's request that ends with a signed refusal
@@ -111,6 +112,15 @@ class ConflictError(UnusableError):
         self.place = place
         conflict = f"{len(ids)} {kind}s are named {name!r}" if ids else f"a {kind} named {name!r} exists"
         super().__init__(f"{place}: {conflict}" if place else conflict)
+
+
+class ForbiddenError(ControlPlaneError):
+    """A use case that needs *scope*, asked for by *caller* without it."""
+
+    def __init__(self, caller: str, scope: str) -> None:
+        self.caller = caller
+        self.scope = scope
+        super().__init__(f"the key {caller!r} lacks the scope {scope!r}")
 
 
 class UnknownCallerError(ControlPlaneError):

@@ -1,4 +1,4 @@
-"""Write what is generated from code: the config file's schema, its reference, and the drawing of the layers.
+"""Write what is generated from code: the config file's schema, its reference, the drawing of the layers, and the API's routes.
 
 `make generate` runs it; a test fails when one of them is stale.
 """
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from controlplane.rest.public.table import ROUTES
 from worker.config.reference import schema, table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,10 +81,20 @@ def _purpose(program: Path, room: str) -> str:
     return first.partition(". ")[0].partition(": ")[0].rstrip(".")
 
 
+def routes() -> str:
+    """The routes of the public API, as they are declared."""
+    lines = ["| request | scope | what it does |", "|---|---|---|"]
+    for route in ROUTES:
+        scopes = " or ".join(f"`{scope.value}`" for scope in route.scopes) or "a known key"
+        lines.append(f"| `{route.method} {route.path}` | {scopes} | {route.about} |")
+    return "\n".join(lines) + "\n"
+
+
 GENERATED = (
     Generated(path=ROOT / "worker-config.schema.json", text=schema),
     Generated(path=ROOT / "docs" / "operating.md", text=table, name="reference"),
     Generated(path=ROOT / "docs" / "architecture.md", text=layers, name="layers"),
+    Generated(path=ROOT / "docs" / "rest-api.md", text=routes, name="routes"),
 )
 
 

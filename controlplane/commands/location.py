@@ -72,6 +72,7 @@ async def _create(session: Session, name: str, key_kind: KeyKind, intake_url: st
         await locations.create(
             database,
             session.clock,
+            session.principal(),
             name,
             key_kind=key_kind,
             intake_url=url,
@@ -109,6 +110,7 @@ async def _rotate(
         rotated = await locations.rotate(
             database,
             session.clock,
+            session.principal(),
             name,
             key_kind=key_kind,
             intake_url=url,
@@ -138,7 +140,7 @@ def enable(session: Session, name: str) -> None:
 
 async def _set_enabled(session: Session, name: str, *, enabled: bool) -> None:
     async with session.open() as database:
-        await locations.set_enabled(database, session.clock, name, enabled=enabled)
+        await locations.set_enabled(database, session.clock, session.principal(), name, enabled=enabled)
 
 
 @location.command()
@@ -156,7 +158,7 @@ def delete(session: Session, name: str, *, force: bool) -> None:
 
 async def _delete(session: Session, name: str, *, force: bool) -> tuple[str, ...]:
     async with session.open() as database:
-        return await locations.delete(database, session.clock, name, force=force)
+        return await locations.delete(database, session.clock, session.principal(), name, force=force)
 
 
 @location.command("list")
@@ -175,7 +177,7 @@ def list_(session: Session, *, as_json: bool) -> None:
 
 async def _list(session: Session) -> tuple[LocationHealth, ...]:
     async with session.open() as database:
-        return await locations.list_all(database, session.clock)
+        return await locations.list_all(database, session.clock, session.principal())
 
 
 def _as_json(health: LocationHealth) -> dict[str, object]:

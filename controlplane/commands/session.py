@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import pwd
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ import click
 
 from controlplane.errors import ConflictError, ControlPlaneError, InUseError, NotFoundError, OutdatedError
 from controlplane.service import upkeep
+from controlplane.service.principal import Principal, operator
 from controlplane.steady import OffsetClock
 from controlplane.store import sealing
 from controlplane.store.database import USE, Database, Keyring, Opening, open_database
@@ -47,6 +49,13 @@ class Session:
             key = sealing.read_key(self.key.reveal(), origin="CONTROLPLANE_KEY")
             return Keyring(path=beside, key=key, origin="CONTROLPLANE_KEY")
         return Keyring(path=self.key_file or beside, given=self.key_file is not None)
+
+    def principal(self) -> Principal:
+        """The user of this shell, for the audit log."""
+        try:
+            return operator(pwd.getpwuid(os.getuid()).pw_name)
+        except KeyError:  # a container's user need not have a name
+            return operator(f"uid {os.getuid()}")
 
     @asynccontextmanager
     async def open(self, opening: Opening = USE) -> AsyncIterator[Database]:
@@ -102,6 +111,8 @@ def _advice(error: ControlPlaneError) -> str:
             return "; there are none; `location create` makes one"
         case OutdatedError():
             return "; `migrate` brings it up to date, and so does `serve` at its start; an older `serve` then ends"
+        case ConflictError(kind="key"):
+            return "; `key revoke` ends that one"
         case InUseError():
             return "; --force deletes it all the same"
         case ConflictError(kind="location"):

@@ -68,7 +68,7 @@ def push(session: Session, files: tuple[Path, ...], places: tuple[str, ...]) -> 
 
 async def _push(session: Session, found: Sequence[CheckedDefinition], places: Sequence[str]) -> tuple[Pushed, ...]:
     async with session.open() as database:
-        return await tests.push(database, session.clock, found, places=places)
+        return await tests.push(database, session.clock, session.principal(), found, places=places)
 
 
 @test.command()
@@ -83,7 +83,7 @@ def assign(session: Session, name: str, places: tuple[str, ...]) -> None:
 
 async def _assign(session: Session, name: str, places: Sequence[str]) -> None:
     async with session.open() as database:
-        await tests.assign(database, session.clock, name, places=places)
+        await tests.assign(database, session.clock, session.principal(), name, places=places)
 
 
 @test.command()
@@ -98,7 +98,7 @@ def unassign(session: Session, name: str, places: tuple[str, ...]) -> None:
 
 async def _unassign(session: Session, name: str, places: Sequence[str]) -> tuple[str, ...]:
     async with session.open() as database:
-        return await tests.unassign(database, session.clock, name, places=places)
+        return await tests.unassign(database, session.clock, session.principal(), name, places=places)
 
 
 @test.command("list")
@@ -196,7 +196,7 @@ def resume(session: Session, name: str) -> None:
 
 async def _set_paused(session: Session, name: str, *, paused: bool) -> None:
     async with session.open() as database:
-        await tests.set_paused(database, session.clock, name, paused=paused)
+        await tests.set_paused(database, session.clock, session.principal(), name, paused=paused)
 
 
 @test.command("run")
@@ -210,7 +210,7 @@ def run_(session: Session, name: str) -> None:
 
 async def _run_now(session: Session, name: str) -> tuple[str, ...]:
     async with session.open() as database:
-        places = await tests.run_now(database, session.clock, name)
+        places = await tests.run_now(database, session.clock, session.principal(), name)
         everywhere = () if places else await tests.assigned_to(database, name)
     if everywhere:
         disabled = ", ".join(everywhere)
@@ -233,4 +233,4 @@ def delete(session: Session, name: str) -> None:
 
 async def _delete(session: Session, name: str) -> None:
     async with session.open() as database:
-        await tests.delete(database, session.clock, name)
+        await tests.delete(database, session.clock, session.principal(), name)

@@ -10,6 +10,7 @@ from aiohttp import web
 from controlplane.leases import Grace
 from controlplane.rest.bodies import BodyBudget
 from controlplane.rest.callers import KnownCallers
+from controlplane.rest.failures import KeyFailures
 from controlplane.service.health import WriteHealth
 from controlplane.steady import SteadyClock
 from controlplane.store.database import Database
@@ -22,7 +23,9 @@ class Context:
     """*hosts* are the authorities that requests may be signed for: the public URLs' own. *certificate* is None without TLS.
     *steady* is *clock* where that is steady: its figures are shown.
 
-    *bodies* bounds what is read. *callers* are those that were heard lately, for refusals while the database does not answer.
+    *callers* are those that were heard lately, for refusals while the database does not answer.
+    *intake_url* is what the config files of new locations say. *bodies* bounds what is read, *failures* how often somebody may
+    show keys that open nothing.
     """
 
     database: Database
@@ -32,8 +35,13 @@ class Context:
     steady: SteadyClock | None = None
     certificate: ServedCertificate | None = None
     hosts: Collection[str]
+    intake_url: str = "http://127.0.0.1:8080"
     bodies: BodyBudget = field(default_factory=BodyBudget)
     callers: KnownCallers = field(default_factory=KnownCallers)
+    failures: KeyFailures = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "failures", KeyFailures(self.clock))
 
 
 CONTEXT = web.AppKey("context", Context)

@@ -1,4 +1,4 @@
-"""The web application: the worker protocol, a plain line for curl, a health check and figures."""
+"""The web application: the worker protocol, the public API, a plain line for curl, a health check and figures."""
 
 from __future__ import annotations
 
@@ -11,10 +11,14 @@ from yarl import URL
 from controlplane.rest import metrics
 from controlplane.rest.access import AccessLog
 from controlplane.rest.context import CONTEXT, Context
+from controlplane.rest.public import table
 from controlplane.rest.worker import endpoints
 
 SHUTDOWN_SECONDS = 5.0
 """For requests under way when a signal comes; all of them take milliseconds."""
+
+MAX_LINE_BYTES = 64 * 1024
+"""Of a request's first line: a pipeline names all results of its batch in one address, 28 bytes each, two thousand at most."""
 
 
 def build(context: Context, *, public_urls: Collection[str] = ()) -> web.Application:
@@ -24,6 +28,7 @@ def build(context: Context, *, public_urls: Collection[str] = ()) -> web.Applica
     paths = {URL(public).path_safe.rstrip("/") for public in public_urls}  # decoded: the router encodes them
     for prefix in sorted({"", *paths}):
         site.add_routes(endpoints.routes(prefix))
+        site.add_routes(table.routes(prefix))
         site.add_routes(
             [
                 web.get(prefix + "/", greet),
@@ -41,6 +46,7 @@ def runner(site: web.Application) -> web.AppRunner:
         access_log_class=AccessLog,
         access_log=logging.getLogger("controlplane.access"),
         auto_decompress=False,  # what is signed is what was sent
+        max_line_size=MAX_LINE_BYTES,
         shutdown_timeout=SHUTDOWN_SECONDS,
     )
 

@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch
 from controlplane.errors import InUseError, UnusableError
-from controlplane.service import locationfile
+from controlplane.service import audit, locationfile
 from controlplane.service.locationfile import KeyKind, NewFile
+from controlplane.service.principal import KeyScope, Principal
 from controlplane.store import locations, tests, workers
 from controlplane.store.database import Database
 from controlplane.store.locations import ConfigFile, Location
@@ -24,6 +25,23 @@ from worker.secret import Secret
 
 HEALTHY = 5_000
 """Milliseconds since the last pull within which a location counts as polled, as the reference system counts."""
+
+NAME_CHARACTERS = 200
+TEXT_CHARACTERS = 10_000
+"""Of a description; it is for people."""
+MOST_TAGS = 100
+TAG_CHARACTERS = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Description:
+    """Words for people about a location, beside its name."""
+
+    text: str = ""
+    tags: tuple[str, ...] = ()
+
+
+PLAIN = Description()
 
 HandOver = Callable[[Secret[str]], None]
 """Take the text of a new config file. Called before the commit, which an exception of it prevents: a file that opens nothing is
@@ -52,7 +70,7 @@ class LocationHealth:
 
 def check_name(name: str) -> str:
     """Raise UnusableError for a name that cannot be shown on one line."""
-    if not name.strip() or len(name) > 200 or not name.isprintable():
+    if not name.strip() or len(name) > NAME_CHARACTERS or not name.isprintable():
         raise UnusableError(f"location {name!r}: a name has 1 to 200 printable characters")
     return name
 
@@ -70,21 +88,37 @@ def check_intake_url(url: str) -> str:
 
 
 async def create(
-    database: Database, clock: Clock, name: str, *, key_kind: KeyKind, intake_url: str, hand_over: HandOver
+    database: Database,
+    clock: Clock,
+    by: Principal,
+    name: str,
+    *,
+    key_kind: KeyKind,
+    intake_url: str,
+    hand_over: HandOver,
+    description: Description = PLAIN,
 ) -> Location:
     """Make a location and its first config file. Raises UnusableError, ConflictError where the name is taken."""
+    by.require(KeyScope.WRITE)
     location = Location(
         id=locationfile.location_id(check_name(name)),
         name=name,
         enabled=True,
         intake_url=check_intake_url(intake_url),
         created_at=epoch.milliseconds(clock),
+        modified_at=epoch.milliseconds(clock),
+        created_by=by.name,
+        description=description.text,
+        tags=description.tags,
     )
     new = await _new_file(location, key_kind)
     async with database.write() as connection:
         await locations.add(connection, location)
         await locations.add_credential(
             connection, database.sealer, location.id, new.credential, now=location.created_at
+        )
+        await audit.record(
+            connection, by, "location.create", location.id, after=_state(location), now=location.created_at
         )
         hand_over(new.text)
     return location
@@ -93,6 +127,7 @@ async def create(
 async def rotate(
     database: Database,
     clock: Clock,
+    by: Principal,
     name: str,
     *,
     key_kind: KeyKind,
@@ -101,6 +136,7 @@ async def rotate(
     hand_over: HandOver,
 ) -> Location:
     """Make a new config file with new keys; older ones end after *overlap_ms*. Without an *intake_url* it stays as it is."""
+    by.require(KeyScope.WRITE)
     now = epoch.milliseconds(clock)
     async with database.read() as connection:
         found = await locations.find(connection, name)
@@ -110,16 +146,19 @@ async def rotate(
         await locations.retire_credentials(connection, location.id, expires_at=now + overlap_ms)
         await locations.add_credential(connection, database.sealer, location.id, new.credential, now=now)
         await locations.set_intake_url(connection, location.id, location.intake_url)
+        before, after = _state(found), _state(location) | {"older_files_end_at": now + overlap_ms}
+        await audit.record(connection, by, "location.rotate", location.id, before=before, after=after, now=now)
         hand_over(new.text)
     return location
 
 
-async def set_enabled(database: Database, clock: Clock, name: str, *, enabled: bool) -> None:
+async def set_enabled(database: Database, clock: Clock, by: Principal, name: str, *, enabled: bool) -> None:
     """Switch a location and all its tests off or on, a bounded number of them at a time. What was cut short is taken up again."""
+    by.require(KeyScope.WRITE)
     if enabled:
-        await _in_steps(database, clock, partial(_enable, clock=clock, name=name))
+        await _in_steps(database, clock, partial(_enable, clock=clock, by=by, name=name))
     else:
-        await _in_steps(database, clock, partial(_disable, name=name))
+        await _in_steps(database, clock, partial(_disable, clock=clock, by=by, name=name))
 
 
 Step = Callable[[AsyncConnection], Awaitable[bool]]
@@ -134,38 +173,84 @@ async def _in_steps(database: Database, clock: Clock, step: Step) -> None:
         await clock.sleep(database.rest_seconds)
 
 
-async def _enable(connection: AsyncConnection, *, clock: Clock, name: str) -> bool:
+async def _enable(connection: AsyncConnection, *, clock: Clock, by: Principal, name: str) -> bool:
     """Workers are heard when all is scheduled, from the same step on: a test that is assigned meanwhile is among the last."""
     location = await locations.find(connection, name)
     if location.enabled:
         return True
     if await tests.switch_on(connection, location.id, now=epoch.milliseconds(clock)) == tests.STEP:
         return False
-    await locations.set_enabled(connection, location.id, enabled=True)
+    await _switch(connection, clock, by, location, enabled=True)
     return True
 
 
-async def _disable(connection: AsyncConnection, *, name: str) -> bool:
+async def _disable(connection: AsyncConnection, *, clock: Clock, by: Principal, name: str) -> bool:
     location = await locations.find(connection, name)
     if location.enabled:
-        await locations.set_enabled(connection, location.id, enabled=False)
+        await _switch(connection, clock, by, location, enabled=False)
     return await tests.switch_off(connection, location.id) < tests.STEP
 
 
-async def delete(database: Database, clock: Clock, name: str, *, force: bool) -> tuple[str, ...]:
+async def _switch(
+    connection: AsyncConnection, clock: Clock, by: Principal, location: Location, *, enabled: bool
+) -> None:
+    await locations.set_enabled(connection, location.id, enabled=enabled)
+    before, after = _state(location), _state(replace(location, enabled=enabled))
+    action, now = "location.enable" if enabled else "location.disable", epoch.milliseconds(clock)
+    await audit.record(connection, by, action, location.id, before=before, after=after, now=now)
+
+
+async def delete(database: Database, clock: Clock, by: Principal, name: str, *, force: bool) -> tuple[str, ...]:
     """Delete a location with its keys and what is scheduled there; the names of the tests that run nowhere now.
 
     Results stay until they are too old. Raises InUseError, without *force*, where workers serve it or tests are assigned to it.
     """
+    by.require(KeyScope.WRITE)
     async with database.write() as connection:
         location = await locations.find(connection, name)
         assigned = await tests.assigned_to(connection, location.id)
         if not force:
             _refuse_in_use(location, assigned, await workers.list_all(connection), epoch.milliseconds(clock))
         await locations.remove(connection, location.id)
+        now = epoch.milliseconds(clock)
+        await audit.record(connection, by, "location.delete", location.id, before=_state(location), now=now)
         homeless = await tests.assigned_nowhere(connection)
     gone = {test.public_id for test in assigned}
     return tuple(test.name for test in homeless if test.public_id in gone)
+
+
+async def get(database: Database, by: Principal, name: str) -> Location:
+    """Find a location by its name or id. Raises NotFoundError."""
+    by.require(KeyScope.READ)
+    async with database.read() as connection:
+        return await locations.find(connection, name)
+
+
+async def update(
+    database: Database, clock: Clock, by: Principal, place: str, *, name: str, description: Description
+) -> Location:
+    """Rename and describe a location. Raises NotFoundError, UnusableError, ConflictError where the name is taken."""
+    by.require(KeyScope.WRITE)
+    check_name(name)
+    async with database.write() as connection:
+        found = await locations.find(connection, place)
+        now = epoch.milliseconds(clock)
+        location = replace(found, name=name, description=description.text, tags=description.tags, modified_at=now)
+        await locations.describe(connection, location)
+        before, after = _state(found), _state(location)
+        await audit.record(connection, by, "location.update", location.id, before=before, after=after, now=now)
+    return location
+
+
+def _state(location: Location) -> dict[str, object]:
+    """The parts of a location that the audit log tells."""
+    return {
+        "name": location.name,
+        "enabled": location.enabled,
+        "intake_url": location.intake_url,
+        "description": location.description,
+        "tags": list(location.tags),
+    }
 
 
 def _refuse_in_use(location: Location, assigned: Sequence[StoredTest], seen: Sequence[SeenWorker], now: int) -> None:
@@ -174,8 +259,9 @@ def _refuse_in_use(location: Location, assigned: Sequence[StoredTest], seen: Seq
         raise InUseError(location.name, workers=len(alive), tests=[test.name for test in assigned])
 
 
-async def list_all(database: Database, clock: Clock) -> tuple[LocationHealth, ...]:
+async def list_all(database: Database, clock: Clock, by: Principal) -> tuple[LocationHealth, ...]:
     """List every location, by name, and the health of its workers."""
+    by.require(KeyScope.READ)
     now = epoch.milliseconds(clock)
     async with database.read() as connection:
         found = await locations.list_all(connection)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,11 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane import epoch
 from controlplane.errors import DatabaseError, SequenceError, UnknownCallerError
 from controlplane.leases import Grace
-from controlplane.service import subtests
+from controlplane.service import subtests, variables
 from controlplane.store import dispatch, locations, workers
 from controlplane.store.database import Database
 from controlplane.store.dispatch import Lease, Taker
 from controlplane.store.locations import Access
+from controlplane.store.variables import StoredVariable
 from controlplane.store.workers import Origin
 from worker.clock import Clock
 from worker.wire.messages import Pull
@@ -45,6 +46,7 @@ class HandedOut:
 
     *cancel* are leases that nobody waits for any more, *unanswered* jobs that the worker was given and does not hold. *job_key*
     is the PEM of the key to seal jobs with, None where the worker holds none of the location's: then nothing was given out.
+    *variables* are, by the job that names them, the global ones that there are.
     """
 
     now: int
@@ -53,6 +55,7 @@ class HandedOut:
     cancel: tuple[str, ...]
     unanswered: tuple[str, ...]
     job_key: str | None
+    variables: Mapping[str, tuple[StoredVariable, ...]]
 
 
 async def access(database: Database, clock: Clock, *, access_key: str, location: str) -> Access:
@@ -87,11 +90,15 @@ async def pull(
             cancel = await dispatch.unwanted(connection, rows, location=location, holding=message.holding)
         async with database.write() as connection:
             given = await _pull(connection, clock, grace, caller, message, present, rows, cancel)
-        if not any(subtests.plays_subtests(lease.definition) for lease in given.leases):
+        if any(subtests.plays_subtests(lease.definition) for lease in given.leases):
+            async with database.read() as connection:
+                whole = await subtests.complete(connection, given.leases, characters=MAX_DEFINITION_CHARACTERS)
+            given = replace(given, leases=whole)
+        used = {lease.job: names for lease in given.leases if (names := variables.used_by(lease.definition))}
+        if not used:
             return given
         async with database.read() as connection:
-            whole = await subtests.complete(connection, given.leases, characters=MAX_DEFINITION_CHARACTERS)
-        return replace(given, leases=whole)
+            return replace(given, variables=await _values(connection, database, used))
     except DatabaseError:
         grace.interrupted()
         raise
@@ -130,7 +137,17 @@ async def _pull(
         characters=MAX_DEFINITION_CHARACTERS,
     )
     leases, more = await dispatch.give_out(connection, taker, now=now, expiry=expiry)
-    return HandedOut(now=now, leases=leases, more=more, cancel=cancel, unanswered=back.unanswered, job_key=key)
+    return HandedOut(
+        now=now, leases=leases, more=more, cancel=cancel, unanswered=back.unanswered, job_key=key, variables={}
+    )
+
+
+async def _values(
+    connection: AsyncConnection, database: Database, used: Mapping[str, Collection[str]]
+) -> dict[str, tuple[StoredVariable, ...]]:
+    """The variables of each job, of those that it uses."""
+    found = await variables.named(connection, database.sealer, {name for names in used.values() for name in names})
+    return {job: tuple(found[name] for name in sorted(names) if name in found) for job, names in used.items()}
 
 
 def _wanted(message: Pull) -> int:

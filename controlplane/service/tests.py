@@ -12,8 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane import epoch, frames, retries
 from controlplane.errors import ConflictError, UnusableError
 from controlplane.retries import LongRetry
-from controlplane.service import definitions, subtests
+from controlplane.service import audit, definitions, subtests
 from controlplane.service.definitions import CheckedDefinition
+from controlplane.service.principal import KeyScope, Principal
 from controlplane.store import locations, sweep, tests
 from controlplane.store.database import Database
 from controlplane.store.locations import Location
@@ -56,13 +57,14 @@ class AssignedTest:
 
 
 async def push(
-    database: Database, clock: Clock, pushed: Sequence[CheckedDefinition], *, places: Sequence[str]
+    database: Database, clock: Clock, by: Principal, pushed: Sequence[CheckedDefinition], *, places: Sequence[str]
 ) -> tuple[Pushed, ...]:
     """Add or update tests and assign them to locations, by their names or ids, besides those that they are assigned to already.
 
     A bounded number at a time: who serves workers waits for the same lock. Raises NotFoundError, and ConflictError where a
     definition without a public id has the name of several tests, before anything is stored.
     """
+    by.require(KeyScope.WRITE)
     portions = [pushed[start : start + AT_ONCE] for start in range(0, len(pushed), AT_ONCE)]
     async with database.read() as connection:
         for place in places:
@@ -75,7 +77,7 @@ async def push(
             await clock.sleep(database.rest_seconds)
         async with database.write() as connection:
             found = [await locations.find(connection, place) for place in places]
-            done += await _put(connection, portion, found, now=epoch.milliseconds(clock))
+            done += await _put(connection, by, portion, found, now=epoch.milliseconds(clock))
     async with database.read() as connection:  # a subtest may have been pushed after the test that plays it
         return tuple([await _with_subtests(connection, one) for one in done])
 
@@ -92,38 +94,56 @@ async def list_all(database: Database) -> tuple[AssignedTest, ...]:
         )
 
 
-async def assign(database: Database, clock: Clock, name: str, *, places: Sequence[str]) -> None:
+async def assign(database: Database, clock: Clock, by: Principal, name: str, *, places: Sequence[str]) -> None:
     """Let locations run a test, at once, besides those that do already."""
+    by.require(KeyScope.WRITE)
     async with database.write() as connection:
         test = await tests.get(connection, name)
         now = epoch.milliseconds(clock)
         for place in [await locations.find(connection, place) for place in places]:
             await tests.assign(connection, [test], place.id, enabled=place.enabled, now=now)
+        added = {"locations": list(places)}
+        await audit.record(connection, by, "test.assign", test.public_id, after=added, now=now)
 
 
-async def unassign(database: Database, clock: Clock, name: str, *, places: Sequence[str]) -> tuple[str, ...]:
+async def unassign(
+    database: Database, clock: Clock, by: Principal, name: str, *, places: Sequence[str]
+) -> tuple[str, ...]:
     """Let locations run a test no more; the names of those that still do. Raises UnusableError where one did not."""
+    by.require(KeyScope.WRITE)
     async with database.write() as connection:
         test = await tests.get(connection, name)
         now = epoch.milliseconds(clock)
         for place in [await locations.find(connection, place) for place in places]:
             if not await tests.unassign(connection, test, place.id, now=now):
                 raise UnusableError(f"test {test.name!r} is not assigned to location {place.name!r}")
+        gone = {"locations": list(places)}
+        await audit.record(connection, by, "test.unassign", test.public_id, before=gone, now=now)
         left = await tests.list_assignments(connection)
     return tuple(assignment.location_name for assignment in left if assignment.test == test.public_id)
 
 
-async def set_paused(database: Database, clock: Clock, name: str, *, paused: bool) -> None:
+async def set_paused(database: Database, clock: Clock, by: Principal, name: str, *, paused: bool) -> None:
     """Pause or resume a test, by its public id or name. A resumed one is due at once."""
+    by.require(KeyScope.WRITE)
     async with database.write() as connection:
         test = await tests.get(connection, name)
         now = epoch.milliseconds(clock)
         await _settle(connection, [test], now=now)
         await tests.set_paused(connection, test, paused=paused, now=now)
+        before, after = {"status": status(paused=test.paused)}, {"status": status(paused=paused)}
+        action = "test.pause" if paused else "test.resume"
+        await audit.record(connection, by, action, test.public_id, before=before, after=after, now=now)
 
 
-async def run_now(database: Database, clock: Clock, name: str) -> tuple[str, ...]:
+def status(*, paused: bool) -> str:
+    """The word of the test language."""
+    return "paused" if paused else "live"
+
+
+async def run_now(database: Database, clock: Clock, by: Principal, name: str) -> tuple[str, ...]:
     """Make a test due at once, paused or not; the names of the enabled locations that it is assigned to."""
+    by.require(KeyScope.TRIGGER)
     async with database.write() as connection:
         test = await tests.get(connection, name)
         now = epoch.milliseconds(clock)
@@ -138,22 +158,34 @@ async def assigned_to(database: Database, name: str) -> tuple[str, ...]:
         return tuple(await tests.locations_of(connection, test))
 
 
-async def delete(database: Database, clock: Clock, name: str) -> None:
+async def delete(database: Database, clock: Clock, by: Principal, name: str) -> None:
     """Delete a test, by its public id or name. Its results stay until they are too old."""
+    by.require(KeyScope.WRITE)
     async with database.write() as connection:
-        await tests.remove(connection, await tests.get(connection, name), now=epoch.milliseconds(clock))
+        await remove(connection, by, await tests.get(connection, name), now=epoch.milliseconds(clock))
+
+
+async def remove(connection: AsyncConnection, by: Principal, test: StoredTest, *, now: int) -> None:
+    """Delete a test and say so in the audit log."""
+    await tests.remove(connection, test, now=now)
+    await audit.record(connection, by, "test.delete", test.public_id, before=json.loads(test.definition), now=now)
 
 
 async def _put(
-    connection: AsyncConnection, portion: Sequence[CheckedDefinition], places: Sequence[Location], *, now: int
+    connection: AsyncConnection,
+    by: Principal,
+    portion: Sequence[CheckedDefinition],
+    places: Sequence[Location],
+    *,
+    now: int,
 ) -> list[Pushed]:
     known = await _known(connection, portion)
-    done = [_pushed(definition, before, now) for definition, before in zip(portion, known, strict=True)]
+    done = [_pushed(by, definition, before, now) for definition, before in zip(portion, known, strict=True)]
     stored = [one.test for one in done]
-    await tests.add(connection, [one.test for one in done if one.change is Change.ADDED], now=now)
-    changed = [one.test for one in done if one.change is Change.UPDATED]
-    await _settle(connection, changed, now=now)
-    await tests.replace(connection, changed, now=now)
+    changed = [
+        (one.test, before) for one, before in zip(done, known, strict=True) if one.change is not Change.UNCHANGED
+    ]
+    await keep(connection, by, changed, now=now)
     for place in places:
         await tests.assign(connection, stored, place.id, enabled=place.enabled, now=now)
     return done
@@ -166,8 +198,8 @@ async def _settle(connection: AsyncConnection, some: Sequence[StoredTest], *, no
         pass
 
 
-def _pushed(definition: CheckedDefinition, known: StoredTest | None, now: int) -> Pushed:
-    stored = _to_store(definition, known, now)
+def _pushed(by: Principal, definition: CheckedDefinition, known: StoredTest | None, now: int) -> Pushed:
+    stored = to_store(by, definition, known, now=now)
     change = Change.ADDED if known is None else Change.UPDATED
     if known is not None and _content(known) == _content(stored):
         change, stored = Change.UNCHANGED, known
@@ -206,23 +238,50 @@ async def _known(connection: AsyncConnection, portion: Sequence[CheckedDefinitio
     return known
 
 
-def _to_store(definition: CheckedDefinition, known: StoredTest | None, now: int) -> StoredTest:
-    """With its public id and the next version inside, so that results name what was run."""
+async def keep(
+    connection: AsyncConnection, by: Principal, changed: Sequence[tuple[StoredTest, StoredTest | None]], *, now: int
+) -> None:
+    """Store tests that are new, or in place of what is known of them beside them, and say so in the audit log."""
+    await tests.add(connection, [test for test, known in changed if known is None], now=now)
+    replaced = [test for test, known in changed if known is not None]
+    await _settle(connection, replaced, now=now)
+    await tests.replace(connection, replaced, now=now)
+    entries = [
+        audit.entry(
+            by,
+            "test.create" if known is None else "test.update",
+            test.public_id,
+            before=None if known is None else json.loads(known.definition),
+            after=json.loads(test.definition),
+            now=now,
+        )
+        for test, known in changed
+    ]
+    await audit.record_all(connection, entries)
+
+
+def to_store(by: Principal, definition: CheckedDefinition, known: StoredTest | None, *, now: int) -> StoredTest:
+    """Make a stored test: with its public id and the next version inside, so that results name what was run."""
     parsed, content = definition.parsed, definition.content
     public_id = known.public_id if known else parsed.public_id or definitions.public_id()
     version = known.version + 1 if known else 1
-    status = content.get("status")
+    said = content.get("status")
+    tags = content.get("tags") or ()
     return StoredTest(
         public_id=public_id,
         name=parsed.name,
         subtype=parsed.subtype,
         version=version,
-        paused=status == "paused" if status is not None else known is not None and known.paused,
+        paused=said == "paused" if said is not None else known is not None and known.paused,
         period_ms=_tick_every(definition) * 1000,
         definition=json.dumps(content | {"public_id": public_id, "version": version}),
         modified_at=now,
         frames=frames.written(parsed.scheduling),
         retry=retries.read(content),
+        created_at=known.created_at if known else now,
+        created_by=known.created_by if known else by.name,
+        modified_by=by.name,
+        tags=tuple(tag for tag in tags if isinstance(tag, str)),
     )
 
 

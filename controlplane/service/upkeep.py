@@ -8,8 +8,9 @@ from datetime import timedelta
 from controlplane import epoch
 from controlplane.ageing import aged
 from controlplane.leases import Grace
+from controlplane.service.audit import RETENTION_DAYS
 from controlplane.steady import STEP_SECONDS, SteadyClock
-from controlplane.store import locations, marks, results, sweep, workers
+from controlplane.store import audit, locations, marks, results, sweep, triggered, workers
 from controlplane.store.database import Database
 from worker.clock import Clock
 
@@ -18,7 +19,8 @@ log = logging.getLogger(__name__)
 PRUNE_BATCH = 500
 PRUNE_TURNS = 60
 """Turns between looks at what is too old: minutes."""
-FORGET_WORKERS = 24 * 3600 * 1000
+DAY_MS = 24 * 3600 * 1000
+FORGET_WORKERS = DAY_MS
 """Milliseconds after which a worker process that was not seen is no longer listed."""
 
 
@@ -143,6 +145,9 @@ async def prune(database: Database, clock: Clock, *, retention: int, passed: int
         await workers.forget(connection, before=now - FORGET_WORKERS)
     while True:
         async with database.write() as connection:
-            if await results.prune(connection, before=ageing.moment - retention, limit=PRUNE_BATCH) == 0:
-                return
+            gone = await results.prune(connection, before=ageing.moment - retention, limit=PRUNE_BATCH)
+            gone += await triggered.prune(connection, before=ageing.moment - retention, limit=PRUNE_BATCH)
+            gone += await audit.prune(connection, before=ageing.moment - RETENTION_DAYS * DAY_MS, limit=PRUNE_BATCH)
+        if gone == 0:
+            return
         await clock.sleep(database.rest_seconds)

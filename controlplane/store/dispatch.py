@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Select, bindparam, select, update
+from sqlalchemy import Select, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import leases
 from controlplane.leases import JobState
 from controlplane.schedule import following, start_before
-from controlplane.store import runs
+from controlplane.store import runs, triggered
 from controlplane.store.tables import assignments, jobs, results, tests, workers
 from worker.wire.messages import Pull
 
@@ -145,7 +145,7 @@ async def give_out(
             until=row.until,
             definition=row.definition,
         )
-        for row in await _unheld(connection, taker.location, now=now, expiry=expiry)
+        for row in await _within_cap(connection, await _unheld(connection, taker.location, now=now, expiry=expiry))
         if leases.state(open_job(row), now=now, expiry=expiry) is JobState.OFFERED
     ]
     fresh = {str(uuid.uuid4()): row for row in await _due(connection, taker.location, now, limit=taker.jobs + 1)}
@@ -178,11 +178,25 @@ def _fitting(offered: Sequence[Lease], taker: Taker) -> list[Lease]:
     return given
 
 
+async def _within_cap(connection: AsyncConnection, rows: Sequence[Any]) -> Sequence[Any]:
+    """*rows* without those triggered ones that are more than may be under way at a time: they wait, the newest of them."""
+    asked = sorted((row for row in rows if row.test_name is not None), key=lambda row: int(row.scheduled_at))
+    room = await triggered.room(connection) if asked else None
+    if room is None:
+        return rows
+    waiting = {row.id for row in asked[room:]}
+    return [row for row in rows if row.id not in waiting]
+
+
+_job_columns = [column for column in jobs.c if column.name != "definition"]
+
+
 async def _unheld(connection: AsyncConnection, location: str, *, now: int, expiry: int) -> Sequence[Any]:
+    definition = func.coalesce(jobs.c.definition, tests.c.definition)
     query = (
-        select(jobs, workers.c.last_seen, tests.c.definition)
-        .join(tests, tests.c.public_id == jobs.c.test_id)
-        .where(jobs.c.location_id == location, jobs.c.not_before <= now)
+        select(*_job_columns, workers.c.last_seen, definition.label("definition"))
+        .outerjoin(tests, tests.c.public_id == jobs.c.test_id)
+        .where(jobs.c.location_id == location, jobs.c.not_before <= now, definition.is_not(None))
     )
     return [row for part in unheld(query, expiry) for row in (await connection.execute(part)).all()]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,6 +23,10 @@ class Location:
     enabled: bool
     intake_url: str
     created_at: int
+    modified_at: int = 0
+    created_by: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +74,10 @@ async def add(connection: AsyncConnection, location: Location) -> None:
                 enabled=location.enabled,
                 intake_url=location.intake_url,
                 created_at=location.created_at,
+                modified_at=location.modified_at,
+                created_by=location.created_by,
+                description=location.description,
+                tags=json.dumps(location.tags),
             )
         )
     except IntegrityError as error:
@@ -194,6 +203,21 @@ async def set_intake_url(connection: AsyncConnection, location: str, url: str) -
     await connection.execute(update(locations).where(locations.c.id == location).values(intake_url=url))
 
 
+async def describe(connection: AsyncConnection, location: Location) -> None:
+    """Store a location's name, description and tags anew. Raises ConflictError where its name is taken."""
+    changed = update(locations).where(locations.c.id == location.id)
+    values = {
+        "name": location.name,
+        "description": location.description,
+        "tags": json.dumps(location.tags),
+        "modified_at": location.modified_at,
+    }
+    try:
+        await connection.execute(changed.values(values))
+    except IntegrityError as error:
+        raise ConflictError("location", location.name) from error
+
+
 async def remove(connection: AsyncConnection, location: str) -> None:
     """Delete a location with its credentials, workers, jobs and assignments. Results stay until they are too old."""
     await connection.execute(delete(locations).where(locations.c.id == location))
@@ -212,7 +236,17 @@ def _current(table: FromClause, now: int) -> ColumnElement[bool]:
 
 
 def _location(row: Row[tuple[object, ...]]) -> Location:
-    return Location(id=row.id, name=row.name, enabled=row.enabled, intake_url=row.intake_url, created_at=row.created_at)
+    return Location(
+        id=row.id,
+        name=row.name,
+        enabled=row.enabled,
+        intake_url=row.intake_url,
+        created_at=row.created_at,
+        modified_at=row.modified_at,
+        created_by=row.created_by,
+        description=row.description,
+        tags=tuple(json.loads(row.tags)),
+    )
 
 
 def _secret_context(access_key: str) -> str:

@@ -124,13 +124,16 @@ def _judge(item: ResultItem, job: dict[str, Any] | None, stored: dict[str, str |
     return decided(Disposition.REJECTED, outcome) if isinstance(outcome, str) else decided(Disposition.ACCEPTED)
 
 
+_needed = [column for column in jobs.c if column.name not in ("definition", "test_name")]
+
+
 async def _known_jobs(connection: AsyncConnection, location: str, ids: set[str]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for some in _portions(ids):
         rows = await connection.execute(
             select(
-                jobs,
-                tests.c.name.label("test_name"),
+                *_needed,
+                func.coalesce(jobs.c.test_name, tests.c.name).label("test_name"),
                 *(tests.c.paused, tests.c.period_ms, tests.c.retries, tests.c.retry_interval_ms),
                 (assignments.c.job_id == jobs.c.id).label("current"),
             )

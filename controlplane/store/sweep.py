@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from sqlalchemy import case, func, or_, select, update
@@ -91,7 +92,7 @@ async def settle_jobs(connection: AsyncConnection, *, now: int, expiry: int) -> 
     """Close jobs that nobody holds and nobody can start any more; how many there were, at most `BATCH`."""
     query = (
         select(jobs, workers.c.last_seen, *_TOLD, locations.c.enabled)
-        .join(tests, tests.c.public_id == jobs.c.test_id)
+        .outerjoin(tests, tests.c.public_id == jobs.c.test_id)
         .join(locations, locations.c.id == jobs.c.location_id)
         .where(
             or_(
@@ -180,14 +181,22 @@ def _job_note(row: Any, origin: str, reason: str, *, now: int) -> dict[str, Any]
         "lease": leases.lease_of(row.id, row.delivery),
         "origin": origin,
         "test_id": row.test_id,
-        "test_name": row.name,
+        "test_name": _run_of(row).name,
         "location_id": row.location_id,
         "worker": row.worker,
         "runs": 1,
         "scheduled_at": row.scheduled_at,
         "stored_at": now,
-        "outcome": json.dumps(_outcome(row, row.test_id, row.scheduled_at, reason)),
+        "outcome": json.dumps(_outcome(_run_of(row), row.test_id, row.scheduled_at, reason)),
     }
+
+
+def _run_of(row: Any) -> Any:
+    """The name, subtype and version that a job's results bear: a triggered one brings its own."""
+    if row.definition is None:
+        return row
+    brought = json.loads(row.definition)
+    return SimpleNamespace(name=row.test_name, subtype=brought.get("subtype", ""), version=brought.get("version", 1))
 
 
 def _outcome(row: Any, test: str, scheduled_at: int, reason: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from sqlalchemy import (
     true,
 )
 
-REVISION = "0005b"
+REVISION = "0006"
 """The migration that these tables are the outcome of."""
 
 metadata = MetaData()
@@ -43,8 +43,12 @@ locations = Table(
     Column("enabled", Boolean, nullable=False),
     Column("intake_url", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
+    Column("modified_at", BigInteger, nullable=False, server_default=text("0")),
+    Column("created_by", String(200), nullable=False, server_default=text("''")),
+    Column("description", Text, nullable=False, server_default=text("''")),
+    Column("tags", Text, nullable=False, server_default=text("'[]'")),
 )
-"""*intake_url* is what its newest config file says; a rotation says it again."""
+"""*tags* is a JSON list. *intake_url* is what its newest config file says; a rotation says it again."""
 
 credentials = Table(
     "credentials",
@@ -100,10 +104,14 @@ tests = Table(
     Column("frames", Text),
     Column("retries", Integer, nullable=False, server_default=text("0")),
     Column("retry_interval_ms", BigInteger, nullable=False, server_default=text("0")),
+    Column("created_by", String(200), nullable=False, server_default=text("''")),
+    Column("modified_by", String(200), nullable=False, server_default=text("''")),
+    Column("tags", Text, nullable=False, server_default=text("''")),
     Index("tests_by_name", "name"),
 )
 """*frames* are those of the week in which it runs, as `frames.written` puts them; null where it always does. *retries* are
-the further executions of a failed run that the control plane gives out, *retry_interval_ms* after the one before."""
+the further executions of a failed run that the control plane gives out, *retry_interval_ms* after the one before. *tags* are
+those of the definition, each between line feeds: what a search looks into."""
 
 assignments = Table(
     "assignments",
@@ -140,6 +148,8 @@ jobs = Table(
     Column("attempt", Integer, nullable=False, server_default=text("1")),
     Column("retry_of", String(40)),
     Column("initial_id", String(200)),
+    Column("definition", Text),
+    Column("test_name", Text),
     Index("jobs_open", "closed", "worker", "location_id"),
     Index("jobs_by_closing", "closed_at"),
 )
@@ -148,7 +158,10 @@ open, then `result`, `missed`, `lost` or `cancelled`. *delivery* counts how ofte
 deliveries came back from a worker that lives: by name, or because they never reached it.
 
 A run that failed may be executed once more, by a job of its own: *attempt* 2 and so on, offered from *not_before*. *retry_of* is
-the job before it, *initial_id* the result of the first one; both are null for that."""
+the job before it, *initial_id* the result of the first one; both are null for that.
+
+A triggered job brings the *definition* to run and its *test_name*; both are null for a scheduled one, which runs its test as it
+is stored when it is given out."""
 
 results = Table(
     "results",
@@ -179,3 +192,80 @@ results = Table(
 
 Of a run that was executed several times, *attempt* counts the results from 1, *initial_id* is the first one (null for itself),
 and *is_last* is the one that decides; it is false while the next one is awaited."""
+
+keys = Table(
+    "keys",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("api_key_hash", LargeBinary, nullable=False, unique=True),
+    Column("app_key_hash", LargeBinary, nullable=False, unique=True),
+    Column("scopes", Text, nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("last_used_at", BigInteger),
+)
+"""A pair of keys of the public API. The keys themselves are random and stand nowhere: SHA-256 of each is compared."""
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("via", String(10), nullable=False),
+    Column("action", String(40), nullable=False),
+    Column("subject", String(200), nullable=False),
+    Column("before", Text),
+    Column("after", Text),
+    Index("audit_by_age", "at"),
+    sqlite_autoincrement=True,
+)
+"""One row is one change: who, through what, did what to what. *before* and *after* are JSON without secrets, null where there is
+nothing."""
+
+variables = Table(
+    "variables",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("name", String(200), nullable=False, unique=True),
+    Column("secure", Boolean, nullable=False),
+    Column("document", Text, nullable=False),
+    Column("value_sealed", LargeBinary),
+    Column("created_at", BigInteger, nullable=False),
+    Column("modified_at", BigInteger, nullable=False),
+    Column("created_by", String(200), nullable=False),
+    Column("modified_by", String(200), nullable=False),
+)
+"""Global variables. *document* is all that was said of one but its value, which is sealed, secure or not."""
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("deadline", BigInteger, nullable=False),
+    Column("details", Text, nullable=False),
+    Index("batches_by_age", "created_at"),
+)
+"""Runs that a pipeline asked for together. *details* is its own JSON about itself, null without any."""
+
+triggered = Table(
+    "triggered",
+    metadata,
+    Column("result_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("job_id", String(40), unique=True),
+    Column("batch_id", String(40), ForeignKey("batches.id", ondelete="CASCADE")),
+    Column("position", Integer, nullable=False),
+    Column("test_id", String(11), nullable=False),
+    Column("test_name", Text, nullable=False),
+    Column("subtype", String(40), nullable=False),
+    Column("location_id", String(120), nullable=False),
+    Column("execution_rule", String(20), nullable=False),
+    Column("definition", Text, nullable=False),
+    Column("triggered_at", BigInteger, nullable=False),
+    Column("deadline", BigInteger, nullable=False),
+    Index("triggered_by_batch", "batch_id", "position"),
+    Index("triggered_by_age", "triggered_at"),
+)
+"""A run that somebody asked for: its result's id is given out before there is a result. *job_id* is null where the execution rule
+says that nothing is run. *batch_id* is null outside of a batch."""

@@ -40,6 +40,10 @@ class StoredTest:
     modified_at: int
     frames: str | None = None
     retry: LongRetry = NEVER
+    created_at: int = 0
+    created_by: str = ""
+    modified_by: str = ""
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +69,7 @@ async def by_id(connection: AsyncConnection, public_id: str) -> StoredTest | Non
 async def by_ids(connection: AsyncConnection, public_ids: Collection[str]) -> dict[str, StoredTest]:
     """The tests that there are of *public_ids*, at most `MOST_NAMED`."""
     rows = await connection.execute(select(tests).where(tests.c.public_id.in_(sorted(public_ids))))
-    return {row.public_id: _test(row) for row in rows}
+    return {row.public_id: from_row(row) for row in rows}
 
 
 async def by_name(connection: AsyncConnection, name: str) -> Sequence[StoredTest]:
@@ -77,7 +81,7 @@ async def by_names(connection: AsyncConnection, names: Collection[str]) -> dict[
     rows = await connection.execute(select(tests).where(tests.c.name.in_(sorted(names))).order_by(tests.c.public_id))
     found: dict[str, list[StoredTest]] = {}
     for row in rows:
-        found.setdefault(row.name, []).append(_test(row))
+        found.setdefault(row.name, []).append(from_row(row))
     return found
 
 
@@ -93,7 +97,7 @@ async def get(connection: AsyncConnection, name: str) -> StoredTest:
 
 
 async def list_all(connection: AsyncConnection) -> Sequence[StoredTest]:
-    return [_test(row) for row in await connection.execute(select(tests).order_by(tests.c.name, tests.c.public_id))]
+    return [from_row(row) for row in await connection.execute(select(tests).order_by(tests.c.name, tests.c.public_id))]
 
 
 async def list_assignments(connection: AsyncConnection) -> Sequence[Assignment]:
@@ -132,7 +136,11 @@ async def list_assignments(connection: AsyncConnection) -> Sequence[Assignment]:
 
 async def add(connection: AsyncConnection, new: Sequence[StoredTest], *, now: int) -> None:
     """Store new tests, which run nowhere yet."""
-    rows = [{"public_id": test.public_id, "created_at": now, "modified_at": now, **_content(test)} for test in new]
+    rows = [
+        {"public_id": test.public_id, "created_at": now, "created_by": test.created_by, "modified_at": now}
+        | _content(test)
+        for test in new
+    ]
     if rows:
         await connection.execute(tests.insert(), rows)
 
@@ -158,6 +166,8 @@ def _content(test: StoredTest) -> dict[str, Any]:
         "frames": test.frames,
         "retries": test.retry.count,
         "retry_interval_ms": test.retry.interval,
+        "modified_by": test.modified_by,
+        "tags": "".join(f"\n{tag}\n" for tag in test.tags),
     }
 
 
@@ -194,12 +204,12 @@ async def assigned_to(connection: AsyncConnection, location: str) -> Sequence[St
     rows = await connection.execute(
         select(tests).join(assignments).where(assignments.c.location_id == location).order_by(tests.c.name)
     )
-    return [_test(row) for row in rows]
+    return [from_row(row) for row in rows]
 
 
 async def assigned_nowhere(connection: AsyncConnection) -> Sequence[StoredTest]:
     somewhere = exists().where(assignments.c.test_id == tests.c.public_id)
-    return [_test(row) for row in await connection.execute(select(tests).where(~somewhere).order_by(tests.c.name))]
+    return [from_row(row) for row in await connection.execute(select(tests).where(~somewhere).order_by(tests.c.name))]
 
 
 async def set_paused(connection: AsyncConnection, test: StoredTest, *, paused: bool, now: int) -> None:
@@ -287,7 +297,8 @@ def _timetable(test: StoredTest, location: str) -> Timetable:
     return runs.of_test(test.public_id, location, test.period_ms, test.frames)
 
 
-def _test(row: Row[Any]) -> StoredTest:
+def from_row(row: Row[Any]) -> StoredTest:
+    """A row of `tests`."""
     return StoredTest(
         public_id=row.public_id,
         name=row.name,
@@ -299,4 +310,8 @@ def _test(row: Row[Any]) -> StoredTest:
         modified_at=row.modified_at,
         frames=row.frames,
         retry=LongRetry(row.retries, row.retry_interval_ms),
+        created_at=row.created_at,
+        created_by=row.created_by,
+        modified_by=row.modified_by,
+        tags=tuple(tag for tag in row.tags.split("\n") if tag),
     )

@@ -13,12 +13,13 @@ from controlplane.errors import RefusedError
 from controlplane.leases import LEASE_TTL
 from controlplane.rest.context import Context
 from controlplane.rest.worker.exchange import Asked, HandlerReply, exchange
-from controlplane.service import pulls, results
+from controlplane.service import pulls, results, variables
+from controlplane.service.pulls import HandedOut
 from controlplane.store.dispatch import Lease
 from controlplane.store.results import Disposition, Kept
 from worker.wire import envelope, messages
 from worker.wire.keys import PrivateKey, PublicKey
-from worker.wire.messages import Job, Jobs, Pull, Rejection, Results, ResultsReply
+from worker.wire.messages import Job, Jobs, OneTime, Pull, Rejection, Results, ResultsReply
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ async def pull(context: Context, asked: Asked) -> HandlerReply:
         )
     if not given.leases and not given.cancel:
         return HandlerReply(status=204)
-    reply = Jobs(jobs=tuple(_job(lease, given.now) for lease in given.leases), more=given.more, cancel=given.cancel)
+    reply = Jobs(jobs=tuple(_job(lease, given) for lease in given.leases), more=given.more, cancel=given.cancel)
     key, location = _public_key(given.job_key), asked.caller.access.location.id
     token = envelope.seal(messages.encode(reply), key, typ=envelope.JOBS, location=location)
     return HandlerReply(status=200, content_type="application/jose", body=token)
@@ -89,17 +90,21 @@ def _with(disposition: Disposition, kept: Sequence[Kept]) -> tuple[str, ...]:
     return tuple(one.result for one in kept if one.disposition is disposition)
 
 
-def _job(lease: Lease, now: int) -> Job:
+def _job(lease: Lease, given: HandedOut) -> Job:
+    known = given.variables.get(lease.job, ())
     return Job(
         job=lease.job,
         lease=lease.name,
         lease_ms=LEASE_TTL,
         scheduled_at=lease.scheduled_at,
         start_by=min(
-            max(lease.until - now, 0), messages.MAX_MILLISECONDS
+            max(lease.until - given.now, 0), messages.MAX_MILLISECONDS
         ),  # whatever a clock says: nobody reads another
         delivery=lease.delivery,
         test=msgspec.Raw(lease.definition.encode()),
+        variables={one.name: one.value.reveal() for one in known if one.value is not None},
+        secure=tuple(one.name for one in known if one.secure),
+        one_time={one.name: OneTime(**form) for one in known if (form := variables.one_time(one)) is not None},
     )
 
 

@@ -11,6 +11,7 @@ from click.testing import CliRunner, Result
 from controlplane.cli import main
 from tests.integration.controlplane.plane import Plane, served
 from tests.integration.controlplane.typed import Run
+from tests.support.public_api import PublicAPI
 
 
 @pytest.fixture
@@ -24,6 +25,13 @@ async def plane(tmp_path: Path) -> AsyncIterator[Plane]:
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession(auto_decompress=False) as session:
         yield session
+
+
+@pytest.fixture
+async def api(plane: Plane, session: aiohttp.ClientSession) -> PublicAPI:
+    """A caller who may do everything."""
+    api_key, app_key = await plane.add_key("read", "write", "trigger")
+    return PublicAPI(session, plane.url, api_key, app_key)
 
 
 @pytest.fixture

@@ -16,8 +16,9 @@ from controlplane import epoch
 from controlplane.leases import Grace
 from controlplane.rest import site
 from controlplane.rest.context import Context
-from controlplane.service import locationfile
+from controlplane.service import keys, locationfile
 from controlplane.service.health import WriteHealth
+from controlplane.service.principal import operator
 from controlplane.steady import SteadyClock
 from controlplane.store import locations, sweep, tests
 from controlplane.store.database import Database, Keyring, Opening, open_database
@@ -98,6 +99,11 @@ class Plane:
             await tests.assign(connection, [stored], location, enabled=True, now=self.now())
         return stored
 
+    async def add_key(self, *scopes: str, name: str = "ci") -> tuple[str, str]:
+        """An API key and its application key."""
+        new = await keys.create(self.database, self.clock, operator("tests"), name, scopes=scopes)
+        return new.api_key.reveal(), new.app_key.reveal()
+
     async def sweep(self, *, mend: bool = False) -> None:
         """Do what the running process does every second."""
         now = self.now()
@@ -145,7 +151,7 @@ async def served(folder: Path, *, prefix: str = "", host: str | None = None) -> 
         with socket.create_server(("127.0.0.1", 0)) as listener:
             address = f"127.0.0.1:{listener.getsockname()[1]}"
             plane.url = f"http://{address}{prefix}"
-            plane.context = replace(plane.context, hosts=(host or address,))
+            plane.context = replace(plane.context, hosts=(host or address,), intake_url=plane.url)
             runner = site.runner(site.build(plane.context, public_urls=[plane.url]))
             async with serving(runner, listener, ClientLimits(connections=100)):
                 yield plane

@@ -17,11 +17,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, select, text
 
 from controlplane.errors import DatabaseError, OutdatedError, SchemaError
-from controlplane.store import migrating, migrations, sealing
-from controlplane.store.database import KEY_CHECK, USE, Database, Keyring, Opening, Upgrade, open_database
+from controlplane.store import migrations, tests
+from controlplane.store.database import USE, Database, Keyring, Opening, Upgrade, open_database
 from controlplane.store.engines import sqlite
-from controlplane.store.sealing import Sealer
 from controlplane.store.tables import REVISION, about, jobs, metadata
+from tests.support.schemas import first_schema
 from worker.secret import Secret
 
 
@@ -130,15 +130,10 @@ async def test_a_newer_schema_is_refused(path: Path) -> None:
 @pytest.fixture
 def outdated(path: Path) -> Path:
     """A database as the first version made it, with a row."""
-    engine = create_engine(f"sqlite:///{path}")
-    with engine.begin() as connection:
-        migrating.upgrade(connection, "0001")
-        sealer = Sealer(sealing.make_key(keyring(path).path), origin="")
-        connection.execute(
-            about.insert().values(name="key_check", value=sealer.seal(b"synthetics-controlplane", KEY_CHECK))
-        )
-        connection.execute(about.insert().values(name="mark", value=b"old"))
-    engine.dispose()
+    first_schema(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("INSERT INTO about VALUES ('mark', X'6F6C64')")
+        connection.commit()
     return path
 
 
@@ -278,39 +273,23 @@ async def test_readers_see_what_was_committed_and_wait_for_no_writer(path: Path)
 
 
 async def test_a_database_of_the_first_schema_is_brought_up_to_date_with_its_jobs(path: Path) -> None:
-    await make(path)
-    with sqlite3.connect(path) as connection:
+    first_schema(path)
+    with closing(sqlite3.connect(path)) as connection:
         connection.executescript(
             """
-            ALTER TABLE jobs DROP COLUMN released;
-            ALTER TABLE tests DROP COLUMN frames;
-            ALTER TABLE tests DROP COLUMN retries;
-            ALTER TABLE tests DROP COLUMN retry_interval_ms;
-            ALTER TABLE jobs DROP COLUMN not_before;
-            ALTER TABLE jobs DROP COLUMN attempt;
-            ALTER TABLE jobs DROP COLUMN retry_of;
-            ALTER TABLE jobs DROP COLUMN initial_id;
-            ALTER TABLE results DROP COLUMN attempt;
-            ALTER TABLE results DROP COLUMN initial_id;
-            ALTER TABLE results DROP COLUMN is_last;
-            DROP INDEX workers_by_sight;
-            DROP INDEX assignments_by_job;
-            DROP INDEX jobs_open;
-            CREATE INDEX jobs_open ON jobs (closed, location_id);
-            ALTER TABLE workers DROP COLUMN host;
-            ALTER TABLE workers DROP COLUMN address;
-            ALTER TABLE workers DROP COLUMN access_key;
-            UPDATE alembic_version SET version_num = '0001';
             INSERT INTO locations VALUES ('l', 'office', 1, 'http://127.0.0.1', 1);
             INSERT INTO jobs (id, test_id, location_id, scheduled_at, until, delivery, leased_at)
                 VALUES ('j', 'abc-def-ghi', 'l', 1, 2, 2, 1);
+            INSERT INTO tests VALUES ('abc-def-ghi', 'shop', 'http', 1, 0, 60000, '{"tags": ["team:shop", "eu"]}', 1, 1);
             """
         )
-    connection.close()
 
     database = await open_database(sqlite.engine(path), keyring(path), Opening(upgrade=True))
 
     async with database.read() as connected:
+        found = await tests.by_id(connected, "abc-def-ghi")
         (job,) = (await connected.execute(select(jobs))).all()
     assert (job.id, job.delivery, job.released) == ("j", 2, 0)
+    assert found is not None
+    assert found.tags == ("team:shop", "eu")
     await database.close()

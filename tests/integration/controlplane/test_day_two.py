@@ -22,6 +22,7 @@ from controlplane.cli import main
 from controlplane.store.tables import REVISION
 from tests.integration.controlplane.process import COMMAND, command, issue, prepare, serving, worker_of
 from tests.support.peers import peer
+from tests.support.schemas import first_schema
 from tests.support.waiting import PATIENCE, until
 
 
@@ -167,37 +168,8 @@ async def test_health_answers_while_another_process_holds_the_lock(tmp_path: Pat
             assert "no write ended within 1.5 s" in await response.text()
 
 
-def age(folder: Path) -> None:
-    """Make the database one of the first version."""
-    with closing(sqlite3.connect(folder / "c.db")) as connection:
-        for table, column in (
-            ("jobs", "released"),
-            ("tests", "frames"),
-            ("tests", "retries"),
-            ("tests", "retry_interval_ms"),
-            ("jobs", "not_before"),
-            ("jobs", "attempt"),
-            ("jobs", "retry_of"),
-            ("jobs", "initial_id"),
-            ("results", "attempt"),
-            ("results", "initial_id"),
-            ("results", "is_last"),
-            ("workers", "host"),
-            ("workers", "address"),
-            ("workers", "access_key"),
-        ):
-            connection.execute(f"ALTER TABLE {table} DROP COLUMN {column}")
-        connection.execute("DROP INDEX workers_by_sight")
-        connection.execute("DROP INDEX assignments_by_job")
-        connection.execute("DROP INDEX jobs_open")
-        connection.execute("CREATE INDEX jobs_open ON jobs (closed, location_id)")
-        connection.execute("UPDATE alembic_version SET version_num = '0001'")
-        connection.commit()
-
-
 def test_serve_brings_an_older_database_up_to_date_and_says_so(tmp_path: Path) -> None:
-    prepare(tmp_path)
-    age(tmp_path)
+    first_schema(tmp_path / "c.db")
     with serving(tmp_path):
         log = (tmp_path / "serve.log").read_text()
     assert f"schema 0001 is now {REVISION}; as it was before: {tmp_path}/c.db.schema-0001.backup" in log
@@ -205,8 +177,7 @@ def test_serve_brings_an_older_database_up_to_date_and_says_so(tmp_path: Path) -
 
 
 def test_a_command_changes_no_older_database_and_names_what_does(tmp_path: Path) -> None:
-    prepare(tmp_path)
-    age(tmp_path)
+    first_schema(tmp_path / "c.db")
 
     def attempt(*arguments: str) -> tuple[int, str]:
         result = CliRunner().invoke(main, ["--database", str(tmp_path / "c.db"), *arguments])

@@ -20,6 +20,7 @@ from controlplane.rest import site
 from controlplane.rest.context import CONTEXT, Context
 from controlplane.rest.worker.exchange import Asked, Endpoint, HandlerReply, exchange
 from controlplane.service import locations, pulls, upkeep
+from controlplane.service.principal import operator
 from controlplane.store.tables import jobs, results, workers
 from tests.integration.controlplane.plane import Plane
 from tests.support.protocol import PULL, ProtocolWorker, item
@@ -263,7 +264,7 @@ async def test_a_run_in_a_location_that_was_disabled_is_missed_and_not_lost(
 ) -> None:
     await plane.add_test(worker.location, period=30)
     (job,) = (await worker.pull(session)).jobs
-    await locations.set_enabled(plane.database, plane.clock, "office", enabled=False)
+    await locations.set_enabled(plane.database, plane.clock, operator("somebody"), "office", enabled=False)
     await plane.let_pass(job.start_by // 1000 + LEASE_TTL // 1000)
     (note,) = await notes(plane)
     assert (note.origin, note.job_id) == ("missed", job.job)

@@ -10,6 +10,7 @@ import aiohttp
 import pytest
 
 from controlplane.service import definitions, locations, tests
+from controlplane.service.principal import operator
 from controlplane.service.tests import Change
 from controlplane.store.tables import assignments, results
 from tests.integration.controlplane.plane import Plane
@@ -30,7 +31,7 @@ async def worker(plane: Plane) -> ProtocolWorker:
 async def push(plane: Plane, frames: list[dict[str, Any]], zone: str = "UTC", **changes: Any) -> Change:
     options = {"tick_every": 30, "scheduling": {"timeframes": frames, "timezone": zone}}
     checked = definitions.check("test", http_test("framed") | {"options": options} | changes)
-    (pushed,) = await tests.push(plane.database, plane.clock, [checked], places=["office"])
+    (pushed,) = await tests.push(plane.database, plane.clock, operator("somebody"), [checked], places=["office"])
     return pushed.change
 
 
@@ -70,7 +71,7 @@ async def test_what_is_asked_for_runs_at_once_outside_of_its_frames(
     plane: Plane, worker: ProtocolWorker, session: aiohttp.ClientSession
 ) -> None:
     await push(plane, SOON)
-    await tests.run_now(plane.database, plane.clock, "framed")
+    await tests.run_now(plane.database, plane.clock, operator("somebody"), "framed")
     (job,) = (await worker.pull(session)).jobs
     await worker.push(session, item(job))
     (row,) = (await plane.rows(assignments))[0]
@@ -88,7 +89,7 @@ async def test_frames_that_a_push_changes_count_from_then_on(plane: Plane, worke
 async def test_a_location_that_is_enabled_again_keeps_to_the_frames(plane: Plane, worker: ProtocolWorker) -> None:
     await push(plane, SOON)
     for enabled in (False, True):
-        await locations.set_enabled(plane.database, plane.clock, "office", enabled=enabled)
+        await locations.set_enabled(plane.database, plane.clock, operator("somebody"), "office", enabled=enabled)
     (row,) = (await plane.rows(assignments))[0]
     assert 5 * 60_000 < row.due_at - plane.now() < 8 * 60_000
 

@@ -14,6 +14,7 @@ import pytest
 
 from controlplane.leases import MAX_DELIVERIES
 from controlplane.service import definitions, tests
+from controlplane.service.principal import operator
 from controlplane.service.pulls import MAX_DEFINITION_CHARACTERS
 from controlplane.store import results as stored
 from controlplane.store import tests as store_tests
@@ -478,15 +479,15 @@ async def test_an_edited_test_is_due_at_once_and_given_out_in_its_new_form(
 async def edit(plane: Plane) -> None:
     options = {"tick_every": 60}
     changed = definitions.check("edit", http_test("test abc-def-ghi", public_id="abc-def-ghi") | {"options": options})
-    await tests.push(plane.database, plane.clock, [changed], places=["office"])
+    await tests.push(plane.database, plane.clock, operator("somebody"), [changed], places=["office"])
 
 
 async def run_now(plane: Plane) -> None:
-    await tests.run_now(plane.database, plane.clock, "abc-def-ghi")
+    await tests.run_now(plane.database, plane.clock, operator("somebody"), "abc-def-ghi")
 
 
 async def pause(plane: Plane) -> None:
-    await tests.set_paused(plane.database, plane.clock, "abc-def-ghi", paused=True)
+    await tests.set_paused(plane.database, plane.clock, operator("somebody"), "abc-def-ghi", paused=True)
 
 
 @pytest.mark.parametrize("change", [edit, run_now, pause])

@@ -11,6 +11,7 @@ from sqlalchemy import func, select, update
 
 from controlplane.service import definitions, locations, tests, upkeep
 from controlplane.service.definitions import CheckedDefinition
+from controlplane.service.principal import operator
 from controlplane.service.tests import Change
 from controlplane.store import locations as store_locations
 from controlplane.store import sweep
@@ -31,6 +32,7 @@ class Still(FakeClock):
 
 
 CLOCK = Still()
+SOMEBODY = operator("somebody")
 
 
 def many(count: int = MANY) -> list[CheckedDefinition]:
@@ -41,7 +43,7 @@ def many(count: int = MANY) -> list[CheckedDefinition]:
 async def plane_with_many(plane: Plane) -> Plane:
     await plane.add_location("office")
     await plane.add_location("lab")
-    await tests.push(plane.database, CLOCK, many(), places=["office"])
+    await tests.push(plane.database, CLOCK, SOMEBODY, many(), places=["office"])
     return plane
 
 
@@ -64,13 +66,16 @@ async def turns(plane: Plane, work: Awaitable[object]) -> int:
 
 async def test_a_push_lets_others_write_between_its_portions(plane: Plane) -> None:
     await plane.add_location("office")
-    assert await turns(plane, tests.push(plane.database, CLOCK, many(), places=["office"])) > MANY // tests.AT_ONCE
+    assert (
+        await turns(plane, tests.push(plane.database, CLOCK, SOMEBODY, many(), places=["office"]))
+        > MANY // tests.AT_ONCE
+    )
     assert await due(plane) == MANY
 
 
 async def test_a_push_of_the_same_changes_nothing_and_assigns_them_elsewhere(plane_with_many: Plane) -> None:
     database = plane_with_many.database
-    pushed = await tests.push(database, CLOCK, many(), places=["lab"])
+    pushed = await tests.push(database, CLOCK, SOMEBODY, many(), places=["lab"])
     assert {one.change for one in pushed} == {Change.UNCHANGED}
     assert {one.test.version for one in pushed} == {1}
     places = {len(one.assignments) for one in await tests.list_all(database)}
@@ -80,9 +85,9 @@ async def test_a_push_of_the_same_changes_nothing_and_assigns_them_elsewhere(pla
 async def test_one_push_may_add_and_update_and_leave_alone(plane: Plane) -> None:
     await plane.add_location("office")
     old, other = many(2)
-    await tests.push(plane.database, CLOCK, [old, other], places=["office"])
+    await tests.push(plane.database, CLOCK, SOMEBODY, [old, other], places=["office"])
     changed = definitions.check("changed", other.content | {"message": "changed"})
-    pushed = await tests.push(plane.database, CLOCK, [old, changed, *many(3)[2:]], places=["office"])
+    pushed = await tests.push(plane.database, CLOCK, SOMEBODY, [old, changed, *many(3)[2:]], places=["office"])
     assert [one.change for one in pushed] == [Change.UNCHANGED, Change.UPDATED, Change.ADDED]
     assert [one.test.version for one in await tests.list_all(plane.database)] == [1, 2, 1]
 
@@ -90,9 +95,9 @@ async def test_one_push_may_add_and_update_and_leave_alone(plane: Plane) -> None
 async def test_a_switch_lets_others_write_between_its_steps(plane_with_many: Plane) -> None:
     plane, database = plane_with_many, plane_with_many.database
     steps = MANY // store_tests.STEP
-    assert await turns(plane, locations.set_enabled(database, CLOCK, "office", enabled=False)) > steps
+    assert await turns(plane, locations.set_enabled(database, CLOCK, SOMEBODY, "office", enabled=False)) > steps
     assert await due(plane) == 0
-    assert await turns(plane, locations.set_enabled(database, CLOCK, "office", enabled=True)) > steps
+    assert await turns(plane, locations.set_enabled(database, CLOCK, SOMEBODY, "office", enabled=True)) > steps
     assert await due(plane) == MANY
 
 
@@ -103,12 +108,12 @@ async def test_a_location_is_refused_from_the_first_step_off_to_the_last_one_on(
         async with database.read() as connection:
             return (await store_locations.find(connection, "office")).enabled
 
-    off = asyncio.create_task(locations.set_enabled(database, CLOCK, "office", enabled=False))
+    off = asyncio.create_task(locations.set_enabled(database, CLOCK, SOMEBODY, "office", enabled=False))
     while await due(plane) == MANY:
         await turns(plane, asyncio.sleep(0))
     assert not await enabled()
     await off
-    on = asyncio.create_task(locations.set_enabled(database, CLOCK, "office", enabled=True))
+    on = asyncio.create_task(locations.set_enabled(database, CLOCK, SOMEBODY, "office", enabled=True))
     while not await enabled():
         await turns(plane, asyncio.sleep(0))
     assert await due(plane) == MANY
@@ -125,7 +130,7 @@ async def test_a_switch_that_was_cut_short_misses_nothing_and_is_taken_up_again(
         await sweep.settle_runs(connection, now=plane.now())
     assert await plane.rows(results) == [[]]
     assert 0 < await due(plane) < MANY - store_tests.STEP
-    await locations.set_enabled(database, CLOCK, "office", enabled=False)
+    await locations.set_enabled(database, CLOCK, SOMEBODY, "office", enabled=False)
     assert await due(plane) == 0
 
 
@@ -146,5 +151,5 @@ async def test_a_location_with_one_worker_in_trouble_is_degraded_although_anothe
     async with aiohttp.ClientSession() as session:
         await worker.pull(session)
         await worker.another().pull(session, degraded="outbox", free_slots=0)
-    (health,) = await locations.list_all(plane.database, plane.clock)
+    (health,) = await locations.list_all(plane.database, plane.clock, SOMEBODY)
     assert (health.state, len(health.alive)) == ("degraded", 2)

@@ -10,6 +10,7 @@ import pytest
 
 from controlplane.leases import LEASE_TTL, MAX_FAILED
 from controlplane.service import definitions, results, tests
+from controlplane.service.principal import operator
 from controlplane.store import sweep
 from controlplane.store.results import Filter
 from controlplane.store.tables import results as results_table
@@ -33,7 +34,9 @@ async def worker(plane: Plane) -> ProtocolWorker:
 async def push(plane: Plane, *, count: int = 2, interval: int = WAIT * 1000, **changes: Any) -> None:
     options = {"tick_every": 600, "retry": {"count": count, "interval": interval}}
     content = http_test("tried", public_id="abc-def-ghi") | {"options": options} | changes
-    await tests.push(plane.database, plane.clock, [definitions.check("test", content)], places=["office"])
+    await tests.push(
+        plane.database, plane.clock, operator("somebody"), [definitions.check("test", content)], places=["office"]
+    )
 
 
 async def run(worker: ProtocolWorker, session: aiohttp.ClientSession, status: str) -> Job:
@@ -148,11 +151,11 @@ async def edit(plane: Plane) -> None:
 
 
 async def run_now(plane: Plane) -> None:
-    await tests.run_now(plane.database, plane.clock, "tried")
+    await tests.run_now(plane.database, plane.clock, operator("somebody"), "tried")
 
 
 async def pause(plane: Plane) -> None:
-    await tests.set_paused(plane.database, plane.clock, "tried", paused=True)
+    await tests.set_paused(plane.database, plane.clock, operator("somebody"), "tried", paused=True)
 
 
 @pytest.mark.parametrize(("change", "due"), [(edit, 1), (run_now, 1), (pause, 0)])

@@ -1,0 +1,103 @@
+"""`key`: make, list and revoke keys of the public API."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+import click
+
+from controlplane import epoch
+from controlplane.commands.durations import ago
+from controlplane.commands.session import Session, with_session
+from controlplane.service import keys
+from controlplane.service.keys import NewKey
+from controlplane.service.principal import MEANINGS, KeyScope
+from controlplane.store.keys import StoredKey
+from worker.program.terminal import columns
+from worker.text import json_line, table
+
+
+@click.group()
+def key() -> None:
+    """Keys of the public API."""
+
+
+@key.command()
+@click.argument("name")
+@click.option(
+    "--scopes",
+    default=KeyScope.READ.value,
+    show_default=True,
+    metavar="SCOPE,…",
+    help="; ".join(f"{scope.value}: {meaning}" for scope, meaning in MEANINGS.items()),
+)
+@click.option("--json", "as_json", is_flag=True, help='Print {"api_key", "app_key"} and nothing else.')
+@with_session
+def create(session: Session, name: str, *, scopes: str, as_json: bool) -> None:
+    """Make an API key and its application key. They are shown now and never again."""
+    new = asyncio.run(_create(session, name, scopes.split(",")))
+    api_key, app_key = new.api_key.reveal(), new.app_key.reveal()
+    if as_json:
+        click.echo(json_line({"api_key": api_key, "app_key": app_key}))
+        return
+    click.echo(f"key {name!r} may {', '.join(new.key.scopes)}; nobody can show it again:\n")
+    click.echo(f"DD_API_KEY={api_key}\nDD_APP_KEY={app_key}")
+
+
+async def _create(session: Session, name: str, scopes: list[str]) -> NewKey:
+    async with session.open() as database:
+        return await keys.create(database, session.clock, session.principal(), name, scopes=scopes)
+
+
+@key.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@with_session
+def list_(session: Session, *, as_json: bool) -> None:
+    """Show every key: its scopes, and when it was used last."""
+    found = asyncio.run(_list(session))
+    if as_json:
+        for one in found:
+            click.echo(json_line(_as_json(one)))
+        return
+    now = epoch.milliseconds(session.clock)
+    rows = [
+        (
+            one.id,
+            one.name,
+            ", ".join(one.scopes),
+            ago(now - one.created_at),
+            "never" if one.last_used_at is None else ago(now - one.last_used_at),
+        )
+        for one in found
+    ]
+    click.echo(table(("ID", "NAME", "SCOPES", "CREATED", "LAST USED"), rows, width=columns(sys.stdout)))
+
+
+async def _list(session: Session) -> tuple[StoredKey, ...]:
+    async with session.open() as database:
+        return await keys.list_all(database)
+
+
+def _as_json(one: StoredKey) -> dict[str, object]:
+    return {
+        "id": one.id,
+        "name": one.name,
+        "scopes": list(one.scopes),
+        "created_at": one.created_at,
+        "last_used_at": one.last_used_at,
+    }
+
+
+@key.command()
+@click.argument("name")
+@with_session
+def revoke(session: Session, name: str) -> None:
+    """End the key NAME (a name or an id) at once."""
+    gone = asyncio.run(_revoke(session, name))
+    click.echo(f"key {gone.name!r} is revoked")
+
+
+async def _revoke(session: Session, name: str) -> StoredKey:
+    async with session.open() as database:
+        return await keys.revoke(database, session.clock, session.principal(), name)

@@ -1,0 +1,87 @@
+"""A route of the public API as it is declared, the call that its handler gets, and the reply that it gives."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from multidict import MultiMapping
+
+from controlplane.errors import UnusableError
+from controlplane.rest.context import Context
+from controlplane.service.principal import KeyScope, Principal
+
+JSON_TYPE = "application/json"
+
+
+class Keys(Enum):
+    """The keys that a route asks for before it does anything."""
+
+    NONE = "none"
+    API = "api"
+    """The API key alone shows that it is known."""
+    BOTH = "both"
+    """The application key, alone or beside its API key: it carries the scopes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """An authenticated request: *path* and *query* are decoded once, *body* is what the route's type makes of it."""
+
+    context: Context
+    by: Principal
+    path: Mapping[str, str]
+    query: MultiMapping[str]
+    body: Any = None
+
+    def number(self, name: str, default: int, *, most: int) -> int:
+        """A whole number of the query, from 0 to *most*. Raises UnusableError."""
+        text = self.query.get(name)
+        if text is None:
+            return default
+        if not text.isascii() or not text.isdecimal() or len(text) > 18 or int(text) > most:
+            raise UnusableError(f"{name}: {text[:40]!r} is not a valid number from 0 to {most}")
+        return int(text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class APIReply:
+    """*body* is a JSON value; *empty* says that there is none, as some replies have it."""
+
+    body: Any = None
+    status: int = 200
+    empty: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameter:
+    """A parameter of the query, for the description: handlers read what they know."""
+
+    name: str
+    schema: Mapping[str, Any]
+    about: str
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """*path* has aiohttp's form, `{name}` for a segment. *body* is a msgspec type, or `dict` for a document that stays as it is.
+
+    *described* is the JSON Schema of such a document, *reply* that of a success with *status*, None where it has no body.
+    """
+
+    method: str
+    path: str
+    about: str
+    handler: Callable[[Call], Awaitable[APIReply]]
+    scopes: tuple[KeyScope, ...] = ()
+    keys: Keys = Keys.BOTH
+    query: tuple[Parameter, ...] = ()
+    body: Any = None
+    described: Mapping[str, Any] | None = None
+    reply: Mapping[str, Any] | None = None
+    status: int = 200
+    refusals: tuple[int, ...] = ()
+    tags: tuple[str, ...] = field(default=("synthetics",))

@@ -1,0 +1,91 @@
+"""Pages of tests, all of them or those that a query finds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, exists, false, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from controlplane.store import tests as stored
+from controlplane.store.tables import assignments, locations, tests
+from controlplane.store.tests import MOST_NAMED, StoredTest, from_row
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchTerms:
+    """All of these must hold. *words* are looked for in names and are public ids too; `*` in a tag stands for anything.
+
+    *nothing* says that no test can be what was asked for.
+    """
+
+    words: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    places: tuple[str, ...] = ()
+    subtypes: tuple[str, ...] = ()
+    paused: bool | None = None
+    nothing: bool = False
+
+
+EVERYTHING = SearchTerms()
+
+
+async def page(
+    connection: AsyncConnection, query: SearchTerms, *, offset: int, limit: int, descending: bool = False
+) -> tuple[Sequence[StoredTest], int]:
+    """The tests from *offset*, by name, and how many there are in all."""
+    condition = _condition(query)
+    order = tests.c.name.desc() if descending else tests.c.name
+    chosen = select(tests).where(*condition).order_by(order, tests.c.public_id).offset(offset).limit(limit)
+    rows = (await connection.execute(chosen)).all()
+    total = offset + len(rows)
+    if len(rows) == limit or (offset and not rows):  # otherwise the last one has been seen, and nothing need be counted
+        total = await connection.scalar(select(func.count()).select_from(tests).where(*condition)) or 0
+    return [from_row(row) for row in rows], total
+
+
+async def by_ids(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, StoredTest]:
+    """The tests with these public ids, those that there are."""
+    found: dict[str, StoredTest] = {}
+    for start in range(0, len(ids), MOST_NAMED):
+        found |= await stored.by_ids(connection, ids[start : start + MOST_NAMED])
+    return found
+
+
+async def places_of(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, list[tuple[str, bool]]]:
+    """The ids of the locations of these tests, and if each is enabled."""
+    found: dict[str, list[tuple[str, bool]]] = {test: [] for test in ids}
+    for start in range(0, len(ids), MOST_NAMED):
+        rows = await connection.execute(
+            select(assignments.c.test_id, assignments.c.location_id, locations.c.enabled)
+            .join(locations, locations.c.id == assignments.c.location_id)
+            .where(assignments.c.test_id.in_(ids[start : start + MOST_NAMED]))
+            .order_by(assignments.c.location_id)
+        )
+        for row in rows:
+            found[row.test_id].append((row.location_id, row.enabled))
+    return found
+
+
+def _condition(query: SearchTerms) -> list[ColumnElement[bool]]:
+    found: list[ColumnElement[bool]] = [
+        or_(tests.c.name.icontains(word, autoescape=True), tests.c.public_id == word) for word in query.words
+    ]
+    found += [tests.c.tags.ilike(_tag_pattern(tag), escape="/") for tag in query.tags]
+    found += [_is_assigned(place) for place in query.places]
+    found += [tests.c.subtype == subtype for subtype in query.subtypes]
+    if query.paused is not None:
+        found.append(tests.c.paused.is_(query.paused))
+    return [*found, false()] if query.nothing else found
+
+
+def _tag_pattern(tag: str) -> str:
+    escaped = tag.replace("/", "//").replace("%", "/%").replace("_", "/_").replace("*", "%")
+    return f"%\n{escaped}\n%"
+
+
+def _is_assigned(place: str) -> ColumnElement[bool]:
+    there: Any = (locations.c.id == assignments.c.location_id) & or_(locations.c.id == place, locations.c.name == place)
+    return exists().where(assignments.c.test_id == tests.c.public_id, there)
