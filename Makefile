@@ -17,7 +17,7 @@ PYTEST_ARGS ?= $(WORKERS) -m 'not deploy and not long'
 help:
 	@echo "make run    a control plane, a worker and a target on this machine; results as they come"
 	@echo "make test   all tests but those of the images, with real processes and signals"
-	@echo "make long   the same with the whole of every attack and twenty times the examples, in less than an hour"
+	@echo "make long   the same with the whole of every attack, twenty times the examples and sixty rounds of faults, in about an hour"
 	@echo "make unit   the tests without servers and processes, in less than a minute"
 	@echo "make test-one K=NAME  the tests whose names contain NAME"
 	@echo "make check  style, types, layers"
@@ -36,6 +36,7 @@ test: $(READY)
 
 long: $(READY)  # What a change of a bound, a parser or the policy deserves; .ci/run takes a part of each.
 	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest $(WORKERS) -m 'not deploy'
+	$(BIN)/python -m tests.faults --rounds 60 --jobs 3 --minutes 40
 
 unit: $(READY)
 	$(BIN)/python -m pytest $(WORKERS) -m 'not long' tests/unit

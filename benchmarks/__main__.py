@@ -52,6 +52,9 @@ ALL = (
     Benchmark("policy", "a judgement of the egress policy"),
     Benchmark("journal", "CPU of the journal, beside a plain append", ("--rounds=1", "--seconds=2")),
     Benchmark("wire", "sealing and signing"),
+    Benchmark(
+        "outage", "an outage for results, and the death of the worker that kept them", ("--minutes=0.5", "--rate=5")
+    ),
     Benchmark("writes", "long writes beside pulls, and a start with everything overdue", ("--tests=2000",)),
 )
 

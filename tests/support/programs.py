@@ -92,8 +92,9 @@ StartWorker = Callable[..., Program]
 class ControlPlane:
     """A control plane on a database file; `start` and `kill` may alternate on the same port."""
 
-    def __init__(self, folder: Path, *flags: str, scheme: str = "http") -> None:
+    def __init__(self, folder: Path, *flags: str, scheme: str = "http", env: Mapping[str, str] | None = None) -> None:
         self.folder = folder
+        self.env = env
         self.flags = flags
         self.scheme = scheme
         self.database = folder / "controlplane.db"
@@ -110,6 +111,7 @@ class ControlPlane:
             "--listen",
             f"127.0.0.1:{self.port}",
             *self.flags,
+            env=self.env,
         )
         line = self.program.wait_for(f"{self.scheme}://127.0.0.1:")
         self.port = int(line.partition("://127.0.0.1:")[2].split()[0])
