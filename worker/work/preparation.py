@@ -91,10 +91,15 @@ async def prepare(
     except TemplateError as error:
         redaction = await _redaction_of(given.keys())
         return Preparation(test=_nameless(test), redaction=redaction, built_in=built_in, mistakes=error)
-    script = await run(test.variables_script, variables.known) if test.variables_script else NO_SCRIPT
-    script = script.at("config.variablesFromScript")
-    variables = variables.assigned(script.variables)
-    secrets = (*variables.secrets(), *given.keys())
+    script: SetVariables = NO_SCRIPT
+    overwritten: tuple[Secret[str], ...] = ()
+    if test.variables_script and not test.requires_update:
+        script = (await run(test.variables_script, variables.known)).at("config.variablesFromScript")
+        # What was secure stays so: the value that a script gives to its name may hold it.
+        names = {each.name for each in script.variables}
+        overwritten = tuple(each.value for each in variables.known if each.secure and each.name in names)
+        variables = variables.assigned(script.variables)
+    secrets = (*overwritten, *variables.secrets(), *given.keys())
     if length_of(secrets) > MAX_SECURE:
         return Preparation(test=_nameless(test), redaction=Redaction(()), built_in=built_in, mistakes=too_much())
     redaction = await _redaction_of(secrets)

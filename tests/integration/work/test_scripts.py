@@ -75,6 +75,30 @@ async def test_what_is_set_before_the_request_is_there_for_the_scripts_after_it(
     assert result.failure is None
 
 
+async def test_what_a_script_sets_is_there_for_templates_and_wins_over_what_is_declared(target: Target) -> None:
+    test = definition(target.url, {"type": "body", "operator": "contains", "target": "{{ WORD }}"})
+    test["config"]["configVariables"] = [
+        {"name": "PART", "type": "text", "pattern": "sta"},
+        {"name": "WORD", "type": "text", "pattern": "declared"},
+    ]
+    result = await run(test, "dd.variable.set('WORD', dd.variable.get('PART') + 'tus')")
+    assert result.failure is None
+
+
+async def test_a_secure_value_of_a_script_is_in_no_result(target: Target) -> None:
+    shown = javascript("throw new Error(dd.variable.get('TOKEN'))")
+    test = definition(target.url, {"type": "body", "operator": "contains", "target": "{{ TOKEN }}"}, shown)
+    result = await run(test, "dd.variable.setObfuscated('TOKEN', 'v3ry' + 's3cret')")
+    assert result.failure is not None
+    assert "v3rys3cret" not in str(result.as_json())
+    assert "<redacted>" in (result.assertions[1].error_message or "")
+    failed = await run(
+        definition(target.url), "dd.variable.setObfuscated('A', 'v3ry' + 's3cret'); throw dd.variable.get('A')"
+    )
+    assert failed.failure is not None
+    assert failed.failure.message == "config.variablesFromScript: the script threw <redacted>"
+
+
 @pytest.mark.parametrize(
     ("before", "code", "reason"),
     [
