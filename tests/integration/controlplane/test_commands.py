@@ -264,8 +264,9 @@ def test_what_cannot_run_yet_is_said_at_once(run: Run, location: str) -> None:
 
 
 def test_what_a_test_is_run_without_is_said_at_once(run: Run, location: str) -> None:
-    retried = http_test(options={"tick_every": 60, "retry": {"count": 1, "interval": 60_000}})
-    assert "note: options.retry: not executed" in push(run, location, retried).output
+    exported = http_test()
+    exported["config"]["request"]["certificate"] = {"cert": {"filename": "c.pem"}}
+    assert "note: config.request.certificate: without its contents" in push(run, location, exported).output
 
 
 def test_a_paused_test_is_due_nowhere_until_it_is_resumed(run: Run, location: str) -> None:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from tests.support.definitions import http_test
+from tests.support.definitions import STATUS, api_test, http_test
 from worker.apitest.files import Definition, Unusable
 
 VALID = Definition(file="a.json", index=0, value=http_test("front page"))
 INVALID = Definition(file="a.jsonl", line=7, value=http_test("front page", config={}))
-RETRIED = Definition(file="c.json", value=http_test("front page", options={"retry": {"count": 2, "interval": 60_000}}))
+BARE = Definition(
+    file="c.json",
+    value=api_test("http", STATUS, url="https://shop.test/", certificate={"cert": {"filename": "c.pem"}})
+    | {"name": "front page"},
+)
+"""A test whose client certificate was left out by the export."""
 LATER = Definition(file="a.json", index=1, value=http_test("front page", subtype="grpc"))
 MISSPELT = Definition(
     file="d.json",

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.definitions import http_test
 from tests.support.reported import Heard
-from tests.unit.commands.found import INVALID, MISSPELT, RETRIED, UNUSABLE, VALID
+from tests.unit.commands.found import BARE, INVALID, MISSPELT, UNUSABLE, VALID
 from worker.apitest.definition import APITest
 from worker.apitest.files import Definition, Unusable
 from worker.apitest.result import Result, Status
@@ -84,10 +84,10 @@ async def test_a_test_that_its_file_skips_is_told_and_not_run() -> None:
 
 
 async def test_what_a_test_is_run_without_is_told_beside_its_result() -> None:
-    code, heard = await outcome(RETRIED, VALID)
+    code, heard = await outcome(BARE, VALID)
     assert (code, len(heard.outcomes)) == (0, 2)
     assert heard.remarks == [
-        "c.json: options.retry: not executed: a worker waits 5 s at most before it runs a test again"
+        "c.json: config.request.certificate: without its contents, which exports leave out: no client certificate is shown"
     ]
 
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.support.definitions import http_test
-from tests.unit.commands.found import INVALID, LATER, MISSPELT, RETRIED, UNUSABLE, VALID
+from tests.unit.commands.found import BARE, INVALID, LATER, MISSPELT, UNUSABLE, VALID
 from worker.apitest.files import Definition, Unusable
 from worker.commands.validate import as_object, judge, validate
 
@@ -46,12 +46,13 @@ def test_each_definition_is_one_line_and_unusable_input_a_complaint() -> None:
 
 
 def test_what_a_test_is_run_without_is_told_and_does_not_make_it_invalid() -> None:
-    code, (line,), complaints = outcome(RETRIED)
+    code, (line,), complaints = outcome(BARE)
     assert (code, complaints) == (0, [])
     assert line == (
-        "✓ valid     c.json  front page: options.retry: not executed: a worker waits 5 s at most before it runs a test again"
+        "✓ valid     c.json  front page: config.request.certificate: without its contents, which exports leave out: "
+        "no client certificate is shown"
     )
-    assert len(json.loads(outcome(RETRIED, as_json=True)[1][0])["ignored"]) == 1
+    assert len(json.loads(outcome(BARE, as_json=True)[1][0])["ignored"]) == 1
 
 
 def test_each_definition_is_one_object_with_its_place() -> None:
