@@ -43,7 +43,7 @@ def main(minutes: float, rate: int) -> None:
         plane.start()
         gate.upstream, config = plane.port, plane.create_location()
         plane.push(
-            [http_test(f"test-{n}", target.url(f"test-{n}", TAKES), tick_every=PERIOD) for n in range(rate * PERIOD)]
+            [http_test(f"test-{n}", target.url(f"test-{n}", TAKES, 2), tick_every=PERIOD) for n in range(rate * PERIOD)]
         )
         worker = stack.enter_context(ExitStack())
         _start(worker, folder, gate, config)

@@ -106,11 +106,17 @@ def _gaps(record: Record) -> Iterator[str]:
     for demand in unaccounted(record):
         yield f"{demand.test}, due between {demand.begin} and {demand.end}"
     for test, rows in _by_test(record.rows).items():
-        runs = sorted((row.scheduled_at, row.last_scheduled_at) for row in rows)
+        runs = sorted((row.scheduled_at, _period_begun(record, row)) for row in rows)
         for (_, last), (following, _) in pairwise(runs):
             off = any(pause.test == test and last - SLACK <= pause.end <= following for pause in record.pauses)
             if following - last > record.period * 1.5 + SLACK and not off:
                 yield f"{test}, between {last} and {following}"
+
+
+def _period_begun(record: Record, row: Row) -> int:
+    """The time after which the next run is due within a period and a half: an edit of a run that has not begun starts anew."""
+    answered = [demand.end for demand in record.demands if demand.test == row.test and _answers(row, demand)]
+    return max(row.last_scheduled_at, *answered, 0)
 
 
 def _stuck(record: Record) -> Iterator[str]:

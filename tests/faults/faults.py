@@ -28,9 +28,8 @@ Inflict = Callable[[Rig, Random, float], None]
 HOUR = 3_600.0
 FAR = 40 * 86_400.0
 """Seconds: beyond the retention of results."""
-SPARE_MEMORY = 4 << 20
-"""Bytes that a worker short of memory may still take: a page table and a thread's arena, no more."""
 SPARE_DESCRIPTORS = 1
+"""Descriptors that a worker short of them may still open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +81,16 @@ def _swing_worker(rig: Rig, worker: Worker, seconds: float) -> None:
 
 
 def _starve_memory(rig: Rig, worker: Worker, seconds: float) -> None:
-    limit = psutil.Process(worker.running.process.pid).memory_info().vms + SPARE_MEMORY
+    """No more memory than it has; its heap has gaps enough for small things.
+
+    A worker may end for want of it, as one does whose container has too little; another one takes its place.
+    """
+    limit = psutil.Process(worker.running.process.pid).memory_info().vms
     with _limited(worker, resource.RLIMIT_AS, limit):
         time.sleep(seconds)
+    if worker.running.process.poll() is not None:
+        rig.end(worker, signal.SIGKILL)
+        worker.start()
 
 
 def _starve_descriptors(rig: Rig, worker: Worker, seconds: float) -> None:

@@ -37,6 +37,10 @@ SLOWEST = 2_000
 """Milliseconds that the slowest target takes, so that some run is always under way."""
 
 
+LARGE = 4_000_000
+"""Bytes of the body of every sixth test: a worker short of memory has no room for it."""
+
+
 def now() -> int:
     return round(time.time() * 1000)
 
@@ -116,8 +120,8 @@ class Rig:
         """End the process of *worker* by a signal."""
         if worker.running.process.poll() is None:
             worker.running.signal(number)
-            self.ends.append(End(now(), worker.id, killed=True))
         worker.running.wait()
+        self.ends.append(End(now(), worker.id, killed=True))
 
     def revive(self) -> None:
         """Note processes that ended by themselves, and start others in their places."""
@@ -174,8 +178,8 @@ class Rig:
             self.demands += [Demand(str(one["name"]), begin, now()) for one in definitions]
 
     def _command(self, *arguments: str) -> bool:
-        """Run a command of the control plane; False where it says that nothing was changed."""
-        return run("controlplane", *arguments, *self.plane.database_flag).returncode == 0
+        """Run a command on the control plane's machine, its clock and its disk; False where it says that nothing was changed."""
+        return run("controlplane", *arguments, *self.plane.database_flag, env=self.plane.env).returncode == 0
 
     def record(self, calm_at: int) -> Record:
         """Everything until now. Raises sqlite3.OperationalError while the database is locked."""
@@ -220,7 +224,8 @@ def _name(number: int) -> str:
 
 
 def _definition(target: HonestTarget, number: int, edition: int) -> dict[str, object]:
-    url = target.url(_name(number), SLOWEST * number // TESTS)
+    size = LARGE if number % 6 == 0 else 2
+    url = target.url(_name(number), SLOWEST * number // TESTS, size)
     definition = http_test(_name(number), url, tick_every=PERIOD // 1000)
     definition["config"]["request"] |= {"headers": {"X-Edition": str(edition)}, "timeout": 20}
     return definition

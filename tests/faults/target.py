@@ -7,7 +7,7 @@ import uuid
 
 
 class HonestTarget:
-    """GET /MILLISECONDS/TEST. `served` maps the names of runs, sent as X-Run, to their tests."""
+    """GET /MILLISECONDS/BYTES/TEST. `served` maps the names of runs, sent as X-Run, to their tests."""
 
     def __init__(self) -> None:
         self.served: dict[str, str] = {}
@@ -18,19 +18,20 @@ class HonestTarget:
         self.port = server.sockets[0].getsockname()[1]
         return server
 
-    def url(self, test: str, milliseconds: int) -> str:
-        return f"http://127.0.0.1:{self.port}/{milliseconds}/{test}"
+    def url(self, test: str, milliseconds: int, size: int) -> str:
+        return f"http://127.0.0.1:{self.port}/{milliseconds}/{size}/{test}"
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 30)
-            _, milliseconds, test = head.split(b" ")[1].decode().split("/")
+            _, milliseconds, size, test = head.split(b" ")[1].decode().split("/")
             run = str(uuid.uuid4())
             self.served[run] = test
             await asyncio.sleep(int(milliseconds) / 1000)
             writer.write(
-                f"HTTP/1.1 200 OK\r\nX-Run: {run}\r\nContent-Length: 2\r\nConnection: close\r\n\r\nok".encode()
+                f"HTTP/1.1 200 OK\r\nX-Run: {run}\r\nContent-Length: {size}\r\nConnection: close\r\n\r\n".encode()
             )
+            writer.write(bytes(int(size)))
             await writer.drain()
         except (OSError, asyncio.IncompleteReadError, TimeoutError):
             pass  # a worker that was killed or cut off

@@ -108,6 +108,13 @@ def test_a_period_that_nobody_speaks_of_is_found() -> None:
     assert kinds(replace(KEPT, rows=(KEPT.rows[0], KEPT.rows[2]))) == [Kind.GAP]
 
 
+def test_an_edit_of_a_run_that_has_not_begun_starts_its_period_anew() -> None:
+    late, next_one = result(1, 10_000, given_at=25_000, stored_at=26_000), result(2, 60_000)
+    record = replace(KEPT, rows=(late, next_one, KEPT.rows[2]))
+    assert kinds(record) == [Kind.GAP]
+    assert kinds(replace(record, demands=(*KEPT.demands, Demand("shop", 19_900, 20_000)))) == []
+
+
 def test_a_note_of_several_runs_covers_them() -> None:
     missed = note(2, "missed", 40_000, runs=2, last_scheduled_at=70_000)
     late = result(3, 100_000)

@@ -125,7 +125,7 @@ class ControlPlane:
         return f"{self.scheme}://127.0.0.1:{self.port}"
 
     def command(self, *arguments: str) -> str:
-        done = run("controlplane", *arguments, *self.database_flag)
+        done = run("controlplane", *arguments, *self.database_flag, env=self.env)
         assert done.returncode == 0, f"{arguments}: {done.stdout}{done.stderr}"
         return done.stdout
 
