@@ -100,6 +100,9 @@ def _phantoms(record: Record) -> Iterator[str]:
             yield f"{row.id} of {row.test} passed and shows no reply of the target"
         if row.run is not None and record.served.get(row.run) != row.test:
             yield f"{row.id} of {row.test} shows a reply that the target did not give to it"
+    for row in record.rows:
+        if row.origin != "worker" and row.last_scheduled_at > record.ended_at:
+            yield f"a note of {row.runs} runs of {row.test}, the last of which is not due before {row.last_scheduled_at}"
 
 
 def _gaps(record: Record) -> Iterator[str]:

@@ -150,11 +150,17 @@ def _spoil_plane(spoil: Callable[[Rig], None], rig: Rig, seconds: float) -> None
     rig.shim.mend()
 
 
+def _set_plane(step: float, rig: Rig, seconds: float) -> None:
+    rig.set_clock(step)
+    time.sleep(seconds)
+    rig.set_clock(0)
+
+
 def _swing_plane(rig: Rig, seconds: float) -> None:
     for step in (-HOUR, HOUR, -HOUR, HOUR):
-        rig.shim.step_clock(step)
+        rig.set_clock(step)
         time.sleep(seconds / 4)
-    rig.shim.mend()
+    rig.set_clock(0)
 
 
 def _lock_database(rig: Rig, seconds: float) -> None:
@@ -206,9 +212,9 @@ PROCESSES: tuple[Fault, ...] = (
     Fault("control plane killed", _on_plane(partial(_end_plane, signal.SIGKILL))),
     Fault("control plane restarted", _on_plane(partial(_end_plane, signal.SIGTERM))),
     Fault("control plane stopped", _on_plane(_stop_plane)),
-    Fault("control plane's clock back", _on_plane(partial(_spoil_plane, lambda rig: rig.shim.step_clock(-HOUR)))),
-    Fault("control plane's clock ahead", _on_plane(partial(_spoil_plane, lambda rig: rig.shim.step_clock(HOUR)))),
-    Fault("control plane's clock far ahead", _on_plane(partial(_spoil_plane, lambda rig: rig.shim.step_clock(FAR)))),
+    Fault("control plane's clock back", _on_plane(partial(_set_plane, -HOUR))),
+    Fault("control plane's clock ahead", _on_plane(partial(_set_plane, HOUR))),
+    Fault("control plane's clock far ahead", _on_plane(partial(_set_plane, FAR))),
     Fault("control plane's clock back and forth", _on_plane(_swing_plane)),
     Fault("database's disk full", _on_plane(partial(_spoil_plane, lambda rig: rig.shim.fill_disk()))),
     Fault("database's disk slow", _on_plane(partial(_spoil_plane, lambda rig: rig.shim.slow_disk(200)))),

@@ -85,6 +85,11 @@ def test_a_result_that_the_target_knows_nothing_of_is_found(row: Row) -> None:
     assert kinds(replace(record, served={**record.served, "run-of-another": "checkout"})) == [Kind.PHANTOM]
 
 
+def test_a_note_of_runs_that_are_not_due_yet_is_found() -> None:
+    ahead = note(4, "missed", 75_000, runs=120, last_scheduled_at=75_000 + 3_600_000)
+    assert kinds(replace(KEPT, rows=(*KEPT.rows, ahead))) == [Kind.PHANTOM]
+
+
 def test_a_demand_that_nobody_speaks_of_is_found() -> None:
     record = replace(KEPT, demands=(*KEPT.demands, Demand("shop", 50_000, 50_100)))
     assert Kind.GAP in kinds(record)
