@@ -277,7 +277,7 @@ def to_store(by: Principal, definition: CheckedDefinition, known: StoredTest | N
         definition=json.dumps(content | {"public_id": public_id, "version": version}),
         modified_at=now,
         frames=frames.written(parsed.scheduling),
-        retry=retries.read(content),
+        retry=retries.of(parsed.retry),
         created_at=known.created_at if known else now,
         created_by=known.created_by if known else by.name,
         modified_by=by.name,

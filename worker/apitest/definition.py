@@ -38,7 +38,7 @@ class APITest:
     steps: tuple[APIStep, ...] = ()
     """Of a multistep test, in order."""
     retry: Retry | None = None
-    """Executions after one that failed, within the run; None for one execution."""
+    """Executions after one that failed; None for one execution."""
     tick_every: int | None = None
     scheduling: Scheduling | None = None
     variables_script: str = ""

@@ -18,7 +18,7 @@ from worker.apitest.parse_script import read_script
 from worker.apitest.protocols.protocol import Protocol
 from worker.apitest.protocols.table import PROTOCOLS
 from worker.apitest.reading import Findings, Node, perhaps, quote
-from worker.apitest.retry import Retry, read_retry
+from worker.apitest.retry import read_retry
 from worker.apitest.scheduling import read_scheduling
 from worker.apitest.variables import read_variables
 from worker.errors import TestError
@@ -84,7 +84,7 @@ def _test(root: Node, parents: tuple[str, ...] = ()) -> APITest:
         public_id=root["public_id"].label() or "",
         version=root["version"].whole(0, 2**53) or 1,
         tick_every=options["tick_every"].whole(*TICK_EVERY),
-        retry=None if parents else _retry(options),
+        retry=None if parents else read_retry(options["retry"]),
         scheduling=None if parents else read_scheduling(options["scheduling"]),
     )
     if parents and subtype != MULTISTEP:
@@ -145,12 +145,6 @@ def _people(root: Node) -> None:
     for member in ("locations", "tags"):
         for item in root[member].items():
             item.label()
-
-
-def _retry(options: Node) -> Retry | None:
-    """The retries that the worker makes itself; those with longer waits are the control plane's."""
-    retry = read_retry(options["retry"])
-    return retry if retry is not None and retry.is_fast else None
 
 
 def _assertions(protocol: Protocol, config: Node, fewest: int) -> tuple[Assertion, ...]:

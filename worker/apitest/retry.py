@@ -23,7 +23,7 @@ class Retry:
 
     @property
     def is_fast(self) -> bool:
-        """True: the worker makes the retries itself, within the run."""
+        """True: the worker makes the retries itself, within the run. False: they are the control plane's."""
         return self.interval <= LONGEST_FAST
 
 

@@ -131,7 +131,7 @@ class Runner:
 
     async def run(self, test: APITest, occasion: Occasion = _NONE) -> Result:
         """Run *test* now. Raises nothing but CancelledError. Secure values of its variables are not in the result."""
-        if test.retry is not None:
+        if test.retry is not None and test.retry.is_fast:
             return await self._run_again(test, test.retry, occasion)
         if occasion.given or test.variables or test.source is not None or test.steps or test.variables_script:
             return await self._run_with_variables(test, occasion)

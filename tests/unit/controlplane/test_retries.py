@@ -6,7 +6,9 @@ from typing import Any
 
 import pytest
 
-from controlplane.retries import NEVER, LongRetry, read
+from controlplane.retries import NEVER, LongRetry, of
+from tests.support.definitions import http_test
+from worker.apitest.parse import parse
 
 
 @pytest.mark.parametrize(
@@ -26,8 +28,8 @@ from controlplane.retries import NEVER, LongRetry, read
     ],
 )
 def test_waits_beyond_those_of_a_slot_are_the_control_planes_within_bounds(retry: Any, ours: LongRetry) -> None:
-    assert read({"options": {"tick_every": 60, "retry": retry}}) == ours
+    assert of(parse(http_test(options={"tick_every": 60, "retry": retry})).retry) == ours
 
 
 def test_without_options_nothing_is_executed_again() -> None:
-    assert read({}) == NEVER
+    assert of(parse(http_test(options=None)).retry) == NEVER
