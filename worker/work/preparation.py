@@ -28,7 +28,7 @@ from worker.errors import TemplateError, TestError
 from worker.outcome.failure import Failure
 from worker.secret import Secret
 from worker.wire.messages import Job
-from worker.work.scripts import NO_SCRIPT, SetVariables, with_variables
+from worker.work.scripts import NO_SCRIPT, SetVariables, informed
 
 RunScript: TypeAlias = Callable[[str, Iterable[Variable]], Awaitable[SetVariables]]
 """Runs the code of a script that may get these variables. Raises nothing but CancelledError."""
@@ -119,8 +119,7 @@ async def prepare(
         ready = rendered(test, variables.namespace(built_in))
     except TestError as error:
         return replace(prepared, mistakes=error)
-    assertions = with_variables(ready.assertions, variables.known)
-    return replace(prepared, test=replace(ready, name=named.name, assertions=assertions))
+    return replace(prepared, test=replace(informed(ready, variables.known), name=named.name))
 
 
 async def hiding(run: Preparation, secrets: Sequence[Secret[str]]) -> Preparation:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from worker.apitest.assertion import Assertion, JavaScriptAssertion
+from worker.apitest.definition import APITest
 from worker.apitest.observation import Observation
 from worker.apitest.reading import quote
 from worker.apitest.result import AssertionResult
@@ -18,11 +19,7 @@ from worker.apitest.variables import Variable
 from worker.errors import EvaluationError
 from worker.evaluators.pool import Evaluators
 from worker.outcome.failure import Failure, FailureCode
-from worker.outcome.phases import Timings
 from worker.secret import Secret
-
-NO_RESPONSE = Observation(timings=Timings())
-"""The observation of a script that runs before the request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +67,13 @@ async def run_script(
         failure=_failure(result),
         trouble=evaluation.shortage(),
     )
+
+
+def informed(test: APITest, known: Iterable[Variable]) -> APITest:
+    """*test* with the *known* variables given to the scripts among its assertions; itself where it has none."""
+    if not any(isinstance(each, JavaScriptAssertion) for each in test.assertions):
+        return test
+    return replace(test, assertions=with_variables(test.assertions, known))
 
 
 def with_variables(assertions: Sequence[Assertion], known: Iterable[Variable]) -> tuple[Assertion, ...]:

@@ -30,7 +30,7 @@ from worker.secret import Secret
 from worker.work.execution import Execute, Execution
 from worker.work.preparation import MAX_SECURE, length_of, too_much
 from worker.work.retries import is_settled, with_retries
-from worker.work.scripts import NO_SCRIPT, SetVariables, with_variables
+from worker.work.scripts import NO_SCRIPT, SetVariables, informed
 
 RunStepScript: TypeAlias = Callable[[APITest, str, Iterable[Variable], Observation], Awaitable[SetVariables]]
 """Runs the script of a test on what was observed; it may get these variables. Raises nothing but CancelledError."""
@@ -143,7 +143,7 @@ class _Run:
             return _row(step, StepStatus.FAILED, failure=Failure(FailureCode.INVALID_TEST, str(error)))
         if test.requires_update:  # only what a value made of it
             return _row(step, StepStatus.FAILED, failure=conclude(test, _NOTHING, ()).failure)
-        test = replace(test, assertions=with_variables(test.assertions, self._variables.known))
+        test = informed(test, self._variables.known)
         execution = await self._execute(self._within_limit(test), self._cookies if step.persist_cookies else None)
         self.trouble = self.trouble or execution.trouble
         script = await self._script(step, test, execution)

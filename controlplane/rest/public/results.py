@@ -57,15 +57,7 @@ async def list_2(call: Call) -> APIReply:
 
 async def get_2(call: Call) -> APIReply:
     one = await _one(call)
-    number = str(one.result.id)
-    result = resultshapes.version_2(
-        one.outcome,
-        number=number,
-        run=one.run,
-        triggered_at=one.result.triggered_at,
-        ended_at=one.result.stored_at,
-    )
-    attributes = _attributes_2(one) | {"result": result}
+    attributes = _attributes_2(one) | {"result": _result_2(one)}
     if one.result.batch is not None:
         attributes["batch"] = {"id": one.result.batch}
         details = json.loads(one.result.details or "null")
@@ -73,7 +65,7 @@ async def get_2(call: Call) -> APIReply:
     test = one.result.test_id
     return APIReply(
         body={
-            "data": result_resource(number, test, attributes),
+            "data": result_resource(str(one.result.id), test, attributes),
             "included": [included_test(test, one.definition)],
         }
     )
@@ -146,15 +138,18 @@ def _attributes_2(one: ReadResult) -> dict[str, Any]:
     }
 
 
-def _summary_2(one: ReadResult) -> dict[str, Any]:
-    number = str(one.result.id)
-    result = resultshapes.version_2(
+def _result_2(one: ReadResult) -> dict[str, Any]:
+    return resultshapes.version_2(
         one.outcome,
-        number=number,
+        number=str(one.result.id),
         run=one.run,
         triggered_at=one.result.triggered_at,
         ended_at=one.result.stored_at,
     )
+
+
+def _summary_2(one: ReadResult) -> dict[str, Any]:
+    result = _result_2(one)
     failure = resultshapes.failure_of(one.outcome)
     execution = {
         "duration": {"has_duration": "started_at" in result, "value": resultshapes.duration(one.outcome)},
@@ -172,7 +167,7 @@ def _summary_2(one: ReadResult) -> dict[str, Any]:
     }
     times = {name: result[name] for name in ("status", "started_at", "finished_at", "run_type") if name in result}
     attributes = _attributes_2(one) | times | {"execution_info": execution, "steps_info": summary}
-    return result_resource(number, one.result.test_id, attributes, kind="result_summary")
+    return result_resource(str(one.result.id), one.result.test_id, attributes, kind="result_summary")
 
 
 _MOMENT = {"type": "integer", "minimum": 0, "maximum": LATEST}

@@ -12,14 +12,16 @@ from tests.integration.work.runners import LIMITS, definition, runner
 from tests.support.observed import LIMITS as CHECKS
 from tests.support.observed import http
 from tests.support.servers.target import Target, running_target
+from worker.apitest.observation import Observation
 from worker.apitest.parse import parse
 from worker.apitest.result import Result
 from worker.apitest.variables import Variable
 from worker.clock import SystemClock
 from worker.evaluators.pool import Evaluators
 from worker.outcome.failure import FailureCode
+from worker.outcome.phases import Timings
 from worker.secret import Secret
-from worker.work.scripts import NO_RESPONSE, run_script
+from worker.work.scripts import run_script
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +149,7 @@ async def test_variables_are_got_set_and_marked(evaluators: Evaluators) -> None:
 
 async def test_what_a_failed_script_had_set_is_known(evaluators: Evaluators) -> None:
     code = "dd.variable.setObfuscated('A', 's3cret'); throw new Error('no')"
-    done = await run_script(code, (), NO_RESPONSE, evaluators, test_key="a", seconds=5)
+    done = await run_script(code, (), Observation(timings=Timings()), evaluators, test_key="a", seconds=5)
     assert done.failure is not None
     assert [each.secure for each in done.variables] == [True]
 
@@ -155,6 +157,6 @@ async def test_what_a_failed_script_had_set_is_known(evaluators: Evaluators) -> 
 async def test_closed_evaluators_are_the_workers_trouble() -> None:
     async with Evaluators(1, CHECKS, SystemClock()) as running:
         pass
-    done = await run_script("1", (), NO_RESPONSE, running, test_key="a", seconds=5)
+    done = await run_script("1", (), Observation(timings=Timings()), running, test_key="a", seconds=5)
     assert done.failure is not None
     assert (done.failure.code, done.trouble) == (FailureCode.INTERNAL_ERROR, "the evaluators are closed")
