@@ -13,8 +13,7 @@ from controlplane import epoch
 from controlplane.commands import definitions
 from controlplane.commands.durations import ago, period
 from controlplane.commands.session import Session, with_session
-from controlplane.errors import UnusableError
-from controlplane.service import tests
+from controlplane.service import tests, triggers
 from controlplane.service.definitions import CheckedDefinition
 from controlplane.service.tests import AssignedTest, Pushed
 from controlplane.store.tests import Assignment, StoredTest
@@ -203,23 +202,14 @@ async def _set_paused(session: Session, name: str, *, paused: bool) -> None:
 @click.argument("name")
 @with_session
 def run_(session: Session, name: str) -> None:
-    """Run NAME (a public id or a name) now, wherever it is assigned, paused or not."""
+    """Run NAME (a public id or a name) now, wherever it is assigned, paused or not, beside its schedule."""
     places = asyncio.run(_run_now(session, name))
-    click.echo(f"test {name!r} is due now at {', '.join(places)}")
+    click.echo(f"test {name!r} runs now at {', '.join(places)}")
 
 
 async def _run_now(session: Session, name: str) -> tuple[str, ...]:
     async with session.open() as database:
-        places = await tests.run_now(database, session.clock, session.principal(), name)
-        everywhere = () if places else await tests.assigned_to(database, name)
-    if everywhere:
-        disabled = ", ".join(everywhere)
-        raise UnusableError(
-            f"test {name!r} is assigned to disabled locations only: {disabled}; `location enable` undoes that"
-        )
-    if not places:
-        raise UnusableError(f"test {name!r} is assigned to no location; `test assign` gives it one")
-    return places
+        return await triggers.trigger_one(database, session.clock, session.principal(), name)
 
 
 @test.command()

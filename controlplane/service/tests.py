@@ -141,23 +141,6 @@ def status(*, paused: bool) -> str:
     return "paused" if paused else "live"
 
 
-async def run_now(database: Database, clock: Clock, by: Principal, name: str) -> tuple[str, ...]:
-    """Make a test due at once, paused or not; the names of the enabled locations that it is assigned to."""
-    by.require(KeyScope.TRIGGER)
-    async with database.write() as connection:
-        test = await tests.get(connection, name)
-        now = epoch.milliseconds(clock)
-        await _settle(connection, [test], now=now)
-        return tuple(await tests.run_now(connection, test, now=now))
-
-
-async def assigned_to(database: Database, name: str) -> tuple[str, ...]:
-    """The names of all locations that a test is assigned to, the disabled ones too."""
-    async with database.read() as connection:
-        test = await tests.get(connection, name)
-        return tuple(await tests.locations_of(connection, test))
-
-
 async def delete(database: Database, clock: Clock, by: Principal, name: str) -> None:
     """Delete a test, by its public id or name. Its results stay until they are too old."""
     by.require(KeyScope.WRITE)

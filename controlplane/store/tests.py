@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.errors import ConflictError, NotFoundError
 from controlplane.retries import NEVER, LongRetry
-from controlplane.schedule import Run, Timetable, asked_for, at_once, in_phase
+from controlplane.schedule import Run, Timetable, at_once, in_phase
 from controlplane.store import retries, runs
 from controlplane.store.tables import assignments, jobs, locations, results, tests
 
@@ -223,18 +223,9 @@ async def set_paused(connection: AsyncConnection, test: StoredTest, *, paused: b
         await _reschedule(connection, [dataclasses.replace(test, paused=False)], now=now)
 
 
-async def run_now(connection: AsyncConnection, test: StoredTest, *, now: int) -> Sequence[str]:
-    """Make a run due at once at every enabled location of the test, paused or not; the names of those locations."""
-    await retries.cancel(connection, [test.public_id], now=now)
-    enabled = [row for row in await _assigned(connection, [test]) if row.enabled]
-    waiting = [row for row in enabled if row.due_at is None or row.due_at > now]  # what is due already is that run
-    await runs.put(connection, [(row, asked_for(now, _timetable(test, row.location_id))) for row in waiting])
-    return [row.name for row in enabled]
-
-
-async def locations_of(connection: AsyncConnection, test: StoredTest) -> Sequence[str]:
-    """The names of all locations of the test."""
-    return [row.name for row in await _assigned(connection, [test])]
+async def locations_of(connection: AsyncConnection, test: StoredTest) -> Sequence[Any]:
+    """The `name` of each location of the test, and if it is `enabled`."""
+    return await _assigned(connection, [test])
 
 
 async def remove(connection: AsyncConnection, test: StoredTest, *, now: int) -> None:

@@ -150,15 +150,11 @@ async def edit(plane: Plane) -> None:
     await push(plane, message="changed")
 
 
-async def run_now(plane: Plane) -> None:
-    await tests.run_now(plane.database, plane.clock, operator("somebody"), "tried")
-
-
 async def pause(plane: Plane) -> None:
     await tests.set_paused(plane.database, plane.clock, operator("somebody"), "tried", paused=True)
 
 
-@pytest.mark.parametrize(("change", "due"), [(edit, 1), (run_now, 1), (pause, 0)])
+@pytest.mark.parametrize(("change", "due"), [(edit, 1), (pause, 0)])
 async def test_a_change_of_the_test_ends_the_waiting(
     plane: Plane,
     worker: ProtocolWorker,
