@@ -96,12 +96,21 @@ async def get(connection: AsyncConnection, name: str) -> StoredTest:
     return named[0]
 
 
-async def list_all(connection: AsyncConnection) -> Sequence[StoredTest]:
-    return [from_row(row) for row in await connection.execute(select(tests).order_by(tests.c.name, tests.c.public_id))]
+async def list_page(connection: AsyncConnection, *, offset: int, limit: int) -> Sequence[StoredTest]:
+    """At most *limit* tests by name, from number *offset*."""
+    page = select(tests).order_by(tests.c.name, tests.c.public_id).offset(offset).limit(limit)
+    return [from_row(row) for row in await connection.execute(page)]
 
 
-async def list_assignments(connection: AsyncConnection) -> Sequence[Assignment]:
-    """List every assignment of every test, by test and location."""
+async def list_assignments(connection: AsyncConnection, ids: Sequence[str]) -> Sequence[Assignment]:
+    """List the assignments of these tests, by test and location."""
+    found: list[Assignment] = []
+    for start in range(0, len(ids), MOST_NAMED):
+        found += await _assignments_of(connection, ids[start : start + MOST_NAMED])
+    return found
+
+
+async def _assignments_of(connection: AsyncConnection, ids: Sequence[str]) -> Sequence[Assignment]:
     theirs = results.alias()
     last = (
         select(theirs.c.seq)
@@ -118,6 +127,7 @@ async def list_assignments(connection: AsyncConnection) -> Sequence[Assignment]:
         select(assignments, locations.c.name.label("location_name"), results.c.status, results.c.stored_at)
         .join(locations, locations.c.id == assignments.c.location_id)
         .outerjoin(results, results.c.seq == last)
+        .where(assignments.c.test_id.in_(ids))
         .order_by(assignments.c.test_id, locations.c.name)
     )
     return [
