@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from worker.apitest.authentication import Authentication, BasicAuth
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.http import HTTPRequest, HTTPResponse
+from worker.apitest.protocols.http import HTTPRequest
+from worker.apitest.responses.http import HTTPResponse
 from worker.clock import Clock
 from worker.net.door import Door
 from worker.net.http.client import Client, Transfer

@@ -86,6 +86,24 @@ class Client:
 class _Chain:
     """The hops of one request so far."""
 
+    __slots__ = (
+        "_authentication",
+        "_client",
+        "_cookies",
+        "_exchange",
+        "_handshake",
+        "_hops",
+        "_own",
+        "_proxy",
+        "_recorder",
+        "_request",
+        "_resolution",
+        "_seconds",
+        "_sent",
+        "_shares_cookies",
+        "deadline",
+    )
+
     def __init__(self, client: Client, request: Request, seconds: float, cookies: Cookies | None) -> None:
         self._client = client
         self._request = request
