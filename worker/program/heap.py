@@ -2,9 +2,9 @@
 for good.
 
 glibc decides by what it has seen what it maps apart and what it puts on the heap, which does not shrink below anything
-that lives on (mallopt(3), "M_MMAP_THRESHOLD"). Here the limit stands still. A heap for each thread (M_ARENA_MAX) serves threads that allocate
-at the same time; those of Python take turns, and what each leaves behind is lost to the others. Other C libraries keep their
-own ways.
+that lives on (mallopt(3), "M_MMAP_THRESHOLD"). Here the limit stands still. A heap for each thread (M_ARENA_MAX) serves
+threads that allocate at the same time; those of Python take turns, and what each leaves behind is lost to the others. Other
+C libraries keep their own ways.
 """
 
 from __future__ import annotations
