@@ -270,12 +270,13 @@ class _Chain:
         set_cookie = [value for name, value in response.raw_headers if name.lower() == b"set-cookie"]
         if set_cookie:
             self._cookies = self._cookies or Cookies()
-            self._cookies.take(outgoing.target, set_cookie)
+            self._cookies.take(outgoing.target, set_cookie, self._client.clock.now().timestamp())
 
     def _cookie(self, outgoing: Outgoing) -> str | None:
         if self._cookies is None:
             return None
-        return self._cookies.header(outgoing.target, first_value(outgoing.headers, "cookie"))
+        written = first_value(outgoing.headers, "cookie")
+        return self._cookies.header(outgoing.target, written, self._client.clock.now().timestamp())
 
 
 def _with_redirects(timings: Timings, earlier: tuple[Hop, ...]) -> Timings:
