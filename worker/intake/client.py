@@ -11,7 +11,8 @@ import asyncio
 import io
 import logging
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Self
 
@@ -67,6 +68,19 @@ class IntakeError(SyntheticsError):
         self.signed = signed
         self.wait_at_least = SLOWED_DOWN if reaction is Reaction.SLOW_DOWN else 0.0
         super().__init__(reason)
+
+
+class OutOfMemoryError(IntakeError):
+    """An exchange that failed for want of memory: an outage of this worker itself."""
+
+
+@contextmanager
+def enough_memory() -> Iterator[None]:
+    """Raise OutOfMemoryError where memory ran out in the block: what waits is kept, and tried again."""
+    try:
+        yield
+    except MemoryError as error:
+        raise OutOfMemoryError("this worker is out of memory", reaction=Reaction.RETRY) from error
 
 
 class Peer(Struct, frozen=True, kw_only=True):
