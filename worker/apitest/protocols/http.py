@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeAlias
 
 from worker.apitest.assertion import (
@@ -43,6 +44,17 @@ _CONTENT_TYPES = {
 """`bodyType` → the Content-Type that goes with it; a GraphQL body is the JSON object of the query (GraphQL over HTTP)."""
 
 
+class HTTPVersion(Enum):
+    """The `httpVersion` of a request over TLS; without TLS it is HTTP/1.1. ANY is HTTP/2 where the server speaks it."""
+
+    HTTP1 = "http1"
+    HTTP2 = "http2"
+    ANY = "any"
+
+
+_VERSIONS = {version.value: version for version in HTTPVersion}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyServer:
     """A proxy of the test's own, as its author writes it; *headers* are sent to it and to nobody else."""
@@ -67,12 +79,12 @@ class HTTPRequest(ProbeRequest):
     follow_redirects: bool = False
     allow_insecure: bool = False
     client_certificate: ClientCertificate | None = None
+    version: HTTPVersion = HTTPVersion.HTTP1
 
 
 def read_request(request: Node, options: Node, _assertions: Sequence[Assertion]) -> HTTPRequest | None:
     url = request["url"].text(required=request.present)
     method = _method(request["method"], required=request.present)
-    _note_missing(request, options)
     body, content_type, headers = _content(request)
     parsed = HTTPRequest(
         url=url or "",
@@ -86,19 +98,19 @@ def read_request(request: Node, options: Node, _assertions: Sequence[Assertion])
         follow_redirects=read_switch(options["follow_redirects"], request["follow_redirects"]),
         allow_insecure=read_switch(options["allow_insecure"], request["allow_insecure"]),
         client_certificate=read_client_certificate(request),
+        version=_version(options["httpVersion"]) or _version(request["httpVersion"]) or HTTPVersion.HTTP1,
         timeout=read_timeout(request["timeout"]),
     )
     return parsed if url and method else None
 
 
-def _note_missing(request: Node, options: Node) -> None:
-    """Members that a web request may have and that change what is sent, but that nothing here can send yet."""
-    for version in (options["httpVersion"], request["httpVersion"]):
-        name = version.label()
-        if name == "http2":
-            version.requires("HTTP/2 is not there yet")
-        elif name not in (None, "", "http1", "any"):
-            version.requires(f"the HTTP version {quote(name)} is not known")
+def _version(node: Node) -> HTTPVersion | None:
+    name = node.label()
+    if not name:
+        return None
+    if name not in _VERSIONS:
+        node.requires(f"the HTTP version {quote(name)} is not known")
+    return _VERSIONS.get(name)
 
 
 def _proxy(node: Node) -> ProxyServer | None:

@@ -65,8 +65,7 @@ class Consultation(Struct, frozen=True, kw_only=True):
     trouble: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServersInOrder:
+class ServersInOrder(Struct, frozen=True, kw_only=True):
     """Name servers of a DNS test. *cure* says what an operator may change where none answers; a test's own have none."""
 
     servers: tuple[Nameserver, ...]
