@@ -8,12 +8,14 @@ import pwd
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from controlplane.boot import monotonic_line
 from controlplane.errors import (
     ConflictError,
     ControlPlaneError,
@@ -24,7 +26,7 @@ from controlplane.errors import (
 )
 from controlplane.service import upkeep
 from controlplane.service.principal import Principal, operator
-from controlplane.steady import OffsetClock
+from controlplane.steady import KeptClock
 from controlplane.store import sealing
 from controlplane.store.database import USE, Database, Keyring, Opening, open_database
 from controlplane.store.engines.choice import choose
@@ -49,7 +51,7 @@ class Session:
     engine: Engine
     key_file: Path | None
     key: Secret[str] | None
-    clock: OffsetClock
+    clock: KeptClock
 
     def keyring(self) -> Keyring:
         """The key of the environment, or of a file. Raises DatabaseError for a malformed key."""
@@ -70,7 +72,9 @@ class Session:
     async def open(self, opening: Opening = USE) -> AsyncIterator[Database]:
         database = await open_database(self.engine, self.keyring(), opening)
         try:
-            self.clock.offset = await upkeep.offset(database)
+            async with database.read() as connection:
+                await upkeep.go_along(connection, self.clock)
+            database.before_write = partial(upkeep.go_along, clock=self.clock)
             yield database
         finally:
             await database.close()
@@ -118,7 +122,7 @@ def opened_session(database: str | None) -> Session:
         engine=choose(database or DEFAULT_DATABASE),
         key=Secret(key) if key else None,
         key_file=Path(key_file) if key_file else None,
-        clock=OffsetClock(SystemClock()),
+        clock=KeptClock(SystemClock(), monotonic_line()),
     )
 
 

@@ -259,7 +259,7 @@ def test_nothing_is_pushed_unless_everything_is_valid(run: Run, location: str) -
 
 
 def test_what_cannot_run_yet_is_said_at_once(run: Run, location: str) -> None:
-    newer = http_test(options={"tick_every": 60, "httpVersion": "http2"})
+    newer = http_test(options={"tick_every": 60, "httpVersion": "http3"})
     assert "will end as REQUIRES_UPDATE: options.httpVersion" in push(run, location, newer).output
 
 
