@@ -109,6 +109,7 @@ tests = Table(
     Column("tags", Text, nullable=False, server_default=text("''")),
     Column("applied", String(100)),
     Index("tests_by_name", "name"),
+    Index("tests_for_search", "name", "public_id", "subtype", "paused", "tags").ddl_if(dialect="sqlite"),
 )
 """*frames* are those of the week in which it runs, as `frames.written` puts them; null where it always does. *retries* are
 the further executions of a failed run that the control plane gives out, *retry_interval_ms* after the one before. *tags* are
