@@ -7,25 +7,36 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import click
 
 from controlplane.commands import definitions, sources
 from controlplane.commands.reach import Reach, with_reach
+from controlplane.commands.sources import Read
 from controlplane.errors import UnusableError
 from controlplane.operations import plans
 from controlplane.operations.operation import PlaneClient
-from controlplane.operations.plans import ApplyTests, ListApplied, PlanTests, PruneTests
+from controlplane.operations.plans import (
+    ApplyTests,
+    ApplyVariables,
+    ListApplied,
+    PlanTests,
+    PlanVariables,
+    PruneApplied,
+)
 from controlplane.operations.tests import SentDefinition
 from controlplane.service.differences import Difference
 from controlplane.service.plans import Planned, check_collection
 from controlplane.service.tests import Change
-from controlplane.store.applied import Applied
+from controlplane.store.applied import Applied, AppliedKind
 from worker.errors import TestError
 from worker.text import counted, listed, printable
 
 MISTAKES_SHOWN = 50
+SOME = 100
+"""Variables, and ids, of one request."""
+T = TypeVar("T")
 CHANGED = 1
 """The exit code of a dry run that found changes, as `diff` has it."""
 _SIGNS = {Change.ADDED: ("+", "green"), Change.UPDATED: ("~", "yellow")}
@@ -90,13 +101,13 @@ def apply(reach: Reach, paths: tuple[Path, ...], *, dry_run: bool, prune: bool, 
     click.echo(f"applied: {_summary(reach.run(change), done=True)}")
 
 
-def _read(paths: Sequence[Path]) -> list[SentDefinition]:
+def _read(paths: Sequence[Path]) -> Read:
     found = sources.read(paths, os.environ)  # noqa: TID251 - a command's edge
     for remark in found.remarks:
         click.echo(printable(remark), err=True)
     if found.mistakes:
         _refuse(found.mistakes)
-    return found.definitions
+    return found
 
 
 def _refuse(mistakes: Sequence[str]) -> NoReturn:
@@ -106,61 +117,80 @@ def _refuse(mistakes: Sequence[str]) -> NoReturn:
     raise click.exceptions.Exit(2)
 
 
-async def _plan(client: PlaneClient, sent: Sequence[SentDefinition], pruned: str | None) -> FilesPlan:
+async def _plan(client: PlaneClient, sent: Read, pruned: str | None) -> FilesPlan:
     planned: list[Planned] = []
-    for portion in definitions.portions(sent):
-        some = await client.ask(plans.PLAN, PlanTests(definitions=portion))
-        planned += some
-    kept = {one.id for one in planned} | {str(one.content.get("public_id")) for one in sent}
-    managed = [] if pruned is None else await _managed(client, pruned)
+    for variables in _some(sent.variables):
+        found = await client.ask(plans.PLAN_VARIABLES, PlanVariables(variables=variables))
+        planned += found
+    for portion in _portions(sent):
+        found = await client.ask(plans.PLAN, PlanTests(definitions=portion))
+        planned += found
+    if pruned is None:
+        return FilesPlan(tuple(planned), ())
+    kept = {one.id for one in planned} | {str(one.content.get("public_id")) for one in sent.definitions}
+    managed = [*await _managed(client, "test", pruned), *await _managed(client, "variable", pruned)]
     return FilesPlan(tuple(planned), tuple(one for one in managed if one.id not in kept))
 
 
-async def _managed(client: PlaneClient, collection: str) -> list[Applied]:
+async def _managed(client: PlaneClient, kind: AppliedKind, collection: str) -> list[Applied]:
     found: list[Applied] = []
     while True:
         after = found[-1].id if found else ""
-        page = await client.ask(plans.MANAGED, ListApplied(kind="test", collection=collection, after=after))
+        page = await client.ask(plans.MANAGED, ListApplied(kind=kind, collection=collection, after=after))
         found += page
         if len(page) < plans.PAGE:
             return found
 
 
-async def _apply(
-    client: PlaneClient, sent: Sequence[SentDefinition], gone: Sequence[Applied], collection: str
-) -> FilesPlan:
-    """Everything in portions; what was really done."""
+async def _apply(client: PlaneClient, sent: Read, gone: Sequence[Applied], collection: str) -> FilesPlan:
+    """Everything in portions, variables before the tests that use them; what was really done."""
     done: list[Planned] = []
-    for portion in definitions.portions(sent):
-        some = await client.ask(plans.APPLY, ApplyTests(definitions=portion, collection=collection))
-        done += some
+    for variables in _some(sent.variables):
+        found = await client.ask(plans.APPLY_VARIABLES, ApplyVariables(variables=variables, collection=collection))
+        done += found
+    for portion in _portions(sent):
+        found = await client.ask(plans.APPLY, ApplyTests(definitions=portion, collection=collection))
+        done += found
     deleted: set[str] = set()
-    for start in range(0, len(gone), plans.PAGE):
-        ids = [one.id for one in gone[start : start + plans.PAGE]]
-        pruned = await client.ask(plans.PRUNE, PruneTests(ids=ids, collection=collection))
-        deleted.update(pruned)
+    for kind, operation in (("test", plans.PRUNE), ("variable", plans.PRUNE_VARIABLES)):
+        for some in _some([one.id for one in gone if one.kind == kind]):
+            pruned = await client.ask(operation, PruneApplied(ids=some, collection=collection))
+            deleted.update(pruned)
     return FilesPlan(tuple(done), tuple(one for one in gone if one.id in deleted))
 
 
+def _portions(sent: Read) -> list[list[SentDefinition]]:
+    return list(definitions.portions(sent.definitions)) if sent.definitions else []
+
+
+def _some(things: Sequence[T]) -> list[list[T]]:
+    return [list(things[start : start + SOME]) for start in range(0, len(things), SOME)]
+
+
 def _confirm(gone: Sequence[Applied]) -> None:
-    tests = counted(len(gone), "test")
+    counts = ((kind, sum(one.kind == kind for one in gone)) for kind in ("test", "variable"))
+    what = " and ".join(counted(number, kind) for kind, number in counts if number)
     if not sys.stdin.isatty():
-        raise UnusableError(f"--prune would delete {tests}: --yes says that this is meant")
-    click.confirm(f"Delete {tests} and what is scheduled of them?", abort=True)
+        raise UnusableError(f"--prune would delete {what}: --yes says that this is meant")
+    click.confirm(f"Delete {what} and what is scheduled of them?", abort=True)
 
 
 def _show(plan: FilesPlan) -> None:
     for one in plan.planned:
         if one.change is not Change.UNCHANGED:
             sign, colour = _SIGNS[one.change]
-            click.secho(f"{sign} {printable(one.name)}  {one.id or '(new)'}", fg=colour)
+            click.secho(f"{sign} {_named(one)}  {one.id or '(new)'}", fg=colour)
             for difference in one.differences:
                 click.echo(f"    {printable(_line(difference))}")
         for note in one.notes:
             click.echo(f"    note: {printable(note)}")
     for gone in plan.gone:
-        click.secho(f"- {printable(gone.name)}  {gone.id}", fg="red")
+        click.secho(f"- {_named(gone)}  {gone.id}", fg="red")
     click.echo(_summary(plan, done=False))
+
+
+def _named(one: Planned | Applied) -> str:
+    return f"variable {one.name}" if one.kind == "variable" else printable(one.name)
 
 
 def _line(difference: Difference) -> str:

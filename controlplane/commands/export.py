@@ -12,10 +12,12 @@ from controlplane.commands.reach import Reach, with_reach
 from controlplane.errors import UnusableError
 from controlplane.operations import plans
 from controlplane.operations.operation import PlaneClient
-from controlplane.operations.plans import ExportTests
+from controlplane.operations.plans import ExportTests, ExportVariables
 from worker.text import counted, printable
 
 YAML_WIDTH = 130
+VARIABLES = "variables"
+"""The name of the one file of all global variables."""
 
 
 @click.command()
@@ -23,19 +25,22 @@ YAML_WIDTH = 130
 @click.option("--yaml", "as_yaml", is_flag=True, help="YAML in place of JSON.")
 @with_reach
 def export(reach: Reach, folder: Path, *, as_yaml: bool) -> None:
-    """Write every test into a file of DIR that is named by its public id. Files of deleted tests are named and left there."""
+    """Write each test into a file of DIR named by its public id, and all global variables into one.
+
+    Files of deleted tests are named and left there.
+    """
     suffix = ".yaml" if as_yaml else ".json"
     other = ".json" if as_yaml else ".yaml"
-    found = {document["public_id"]: document for document in reach.run(_read)}
-    if twice := [name for name in found if (folder / f"{name}{other}").exists()]:
-        raise UnusableError(
-            f"{folder / twice[0]}{other}: the test is exported in the other form already: delete that first"
-        )
+    documents, variables = reach.run(_read)
+    found = {document["public_id"]: document for document in documents}
+    contents = dict(found) | ({VARIABLES: {"variables": list(variables)}} if variables else {})
+    if twice := [name for name in contents if (folder / f"{name}{other}").exists()]:
+        raise UnusableError(f"{folder / twice[0]}{other}: it is exported in the other form already: delete that first")
     written = 0
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for public_id, document in found.items():
-            written += _put(folder / f"{public_id}{suffix}", _text(document, as_yaml=as_yaml))
+        for name, content in contents.items():
+            written += _put(folder / f"{name}{suffix}", _text(content, as_yaml=as_yaml))
     except OSError as error:
         raise UnusableError(f"{error.filename or folder}: {error.strerror}") from error
     click.echo(
@@ -45,13 +50,13 @@ def export(reach: Reach, folder: Path, *, as_yaml: bool) -> None:
         click.echo(printable(f"{left}: there is no such test"), err=True)
 
 
-async def _read(client: PlaneClient) -> list[dict[str, Any]]:
+async def _read(client: PlaneClient) -> tuple[list[dict[str, Any]], tuple[dict[str, Any], ...]]:
     found: list[dict[str, Any]] = []
     while True:
         page = await client.ask(plans.EXPORT, ExportTests(offset=len(found)))
         found += page
         if len(page) < plans.EXPORTED:
-            return found
+            return found, await client.ask(plans.EXPORT_VARIABLES, ExportVariables())
 
 
 def _put(path: Path, text: str) -> bool:

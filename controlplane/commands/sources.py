@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import orjson
 
 from controlplane.commands import yamltext
 from controlplane.errors import NotYAMLError
@@ -35,11 +36,28 @@ _SECURE = ("example", "pattern", "value")
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Definitions to apply, *mistakes* that keep all of them back, and *remarks* that keep back nothing."""
+    """Definitions and variables to apply, *mistakes* that keep all of them back, and *remarks* that keep back nothing."""
 
     definitions: list[SentDefinition] = field(default_factory=list)
+    variables: list[SentDefinition] = field(default_factory=list)
     mistakes: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class VariableEntry:
+    """A global variable as it stands in a file."""
+
+    file: str
+    index: int
+    value: Any
+
+    @property
+    def place(self) -> str:
+        return f"{self.file}: variables[{self.index}]"
+
+
+Entry = files.Definition | files.Unusable | VariableEntry
 
 
 def read(paths: Sequence[Path], environment: Mapping[str, str]) -> Read:
@@ -50,11 +68,24 @@ def read(paths: Sequence[Path], environment: Mapping[str, str]) -> Read:
         if isinstance(entry, files.Unusable):
             found.mistakes.append(str(entry))
             continue
-        one = _definition(entry, environment, found)
-        if one is not None:
+        if isinstance(entry, VariableEntry):
+            _variable(entry, environment, found)
+        elif (one := _definition(entry, environment, found)) is not None:
             checked.append(one)
     found.mistakes.extend(definitions.conflicts(checked))
     return found
+
+
+def _variable(entry: VariableEntry, environment: Mapping[str, str], found: Read) -> None:
+    mistakes = [f"{path}: {reason}" for path, reason in _literals(entry.value)]
+    filled = _Filling(Path(entry.file).parent, environment, mistakes).filled(entry.value)
+    if not isinstance(filled, dict):
+        mistakes.append("is not a valid object")
+    elif any(one.content.get("name") == filled.get("name") for one in found.variables):
+        mistakes.append(f"name: {str(filled.get('name'))[:100]!r} is that of another variable too")
+    found.mistakes.extend(f"{entry.place}: {mistake}" for mistake in mistakes)
+    if not mistakes:
+        found.variables.append(SentDefinition(place=entry.place, content=filled))
 
 
 def _definition(entry: files.Definition, environment: Mapping[str, str], found: Read) -> CheckedDefinition | None:
@@ -134,7 +165,7 @@ class _Filling:
         return text.removesuffix("\n").removesuffix("\r")
 
 
-def _entries(paths: Sequence[Path]) -> Iterator[files.Definition | files.Unusable]:
+def _entries(paths: Sequence[Path]) -> Iterator[Entry]:
     for path in paths:
         some = list(_walked(path)) if path.is_dir() else [path]
         if not some:
@@ -153,7 +184,7 @@ def _walked(folder: Path) -> Iterator[Path]:
         yield from (Path(here, name) for name in sorted(names) if name.endswith(SUFFIXES) and not name.startswith("."))
 
 
-def _held(file: Path) -> Iterator[files.Definition | files.Unusable]:
+def _held(file: Path) -> Iterator[Entry]:
     try:
         with click.open_file(str(file), "rb") as opened:  # `-` is standard input
             data = opened.read(files.MAX_BYTES + 1)
@@ -161,16 +192,39 @@ def _held(file: Path) -> Iterator[files.Definition | files.Unusable]:
         yield files.Unusable(file=str(file), reason=error.strerror or "cannot be read")
         return
     if not file.name.endswith(YAML):
-        yield from files.read(str(file), data)
+        yield from _of_json(str(file), data)
     elif len(data) > files.MAX_BYTES:
         yield files.Unusable(file=str(file), reason=f"is larger than {files.MAX_BYTES} bytes")
     else:
         yield from _of_yaml(str(file), data)
 
 
-def _of_yaml(file: str, data: bytes) -> Iterator[files.Definition | files.Unusable]:
+def _variables(file: str, value: Any) -> list[VariableEntry] | None:
+    """The variables of a file of them, in the form of the API's list; None where it holds something else."""
+    if not isinstance(value, dict) or not isinstance(value.get("variables"), list) or value.keys() - {"variables"}:
+        return None
+    return [VariableEntry(file, index, each) for index, each in enumerate(value["variables"])]
+
+
+def _of_json(file: str, data: bytes) -> Iterator[Entry]:
+    """Variables are looked for where the file says the word: most files are tests, and decoded once."""
+    if b'"variables"' in data and len(data) <= files.MAX_BYTES:
+        try:
+            found = _variables(file, orjson.loads(data))
+        except orjson.JSONDecodeError:
+            found = None  # a mistake, or JSON lines: told or read below
+        if found is not None:
+            yield from found
+            return
+    yield from files.read(file, data)
+
+
+def _of_yaml(file: str, data: bytes) -> Iterator[Entry]:
     try:
-        held = [entry for one in yamltext.read(data) for entry in files.decoded(file, one.value, one.line)]
+        held: list[Entry] = []
+        for one in yamltext.read(data):
+            found = _variables(file, one.value)
+            held += files.decoded(file, one.value, one.line) if found is None else found
     except NotYAMLError as error:
         yield files.Unusable(file=file, reason=str(error))
         return

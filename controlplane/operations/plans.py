@@ -8,7 +8,7 @@ import msgspec
 
 from controlplane.operations.operation import Count, Operation
 from controlplane.operations.tests import SentDefinition
-from controlplane.service import plans
+from controlplane.service import collections, plans, variableplans
 from controlplane.service.plans import Planned, WantedTest
 from controlplane.service.principal import KeyScope, Principal
 from controlplane.store.applied import Applied, AppliedKind
@@ -38,9 +38,22 @@ class ListApplied(msgspec.Struct, frozen=True):
     after: str = ""
 
 
-class PruneTests(msgspec.Struct, frozen=True):
+class PruneApplied(msgspec.Struct, frozen=True):
     ids: Annotated[list[str], msgspec.Meta(max_length=PAGE)]
     collection: str
+
+
+class PlanVariables(msgspec.Struct, frozen=True):
+    variables: Annotated[list[SentDefinition], msgspec.Meta(max_length=variableplans.MOST)]
+
+
+class ApplyVariables(msgspec.Struct, frozen=True):
+    variables: Annotated[list[SentDefinition], msgspec.Meta(max_length=variableplans.MOST)]
+    collection: str
+
+
+class ExportVariables(msgspec.Struct, frozen=True):
+    """Nothing to say: there are few."""
 
 
 class ExportTests(msgspec.Struct, frozen=True):
@@ -62,10 +75,30 @@ async def _apply(database: Database, clock: Clock, by: Principal, sent: ApplyTes
 
 
 async def _managed(database: Database, _clock: Clock, by: Principal, sent: ListApplied) -> tuple[Applied, ...]:
-    return await plans.managed(database, by, sent.kind, collection=sent.collection, after=sent.after, limit=PAGE)
+    return await collections.managed(database, by, sent.kind, collection=sent.collection, after=sent.after, limit=PAGE)
 
 
-async def _prune(database: Database, clock: Clock, by: Principal, sent: PruneTests) -> tuple[str, ...]:
+async def _plan_variables(database: Database, clock: Clock, by: Principal, sent: PlanVariables) -> tuple[Planned, ...]:
+    return await variableplans.plan(database, clock, by, _wanted(sent.variables))
+
+
+async def _apply_variables(
+    database: Database, clock: Clock, by: Principal, sent: ApplyVariables
+) -> tuple[Planned, ...]:
+    return await variableplans.apply(database, clock, by, _wanted(sent.variables), collection=sent.collection)
+
+
+async def _prune_variables(database: Database, clock: Clock, by: Principal, sent: PruneApplied) -> tuple[str, ...]:
+    return await variableplans.prune(database, clock, by, sent.ids, collection=sent.collection)
+
+
+async def _export_variables(
+    database: Database, _clock: Clock, by: Principal, _sent: ExportVariables
+) -> tuple[dict[str, Any], ...]:
+    return await variableplans.export(database, by)
+
+
+async def _prune(database: Database, clock: Clock, by: Principal, sent: PruneApplied) -> tuple[str, ...]:
     return await plans.prune(database, clock, by, sent.ids, collection=sent.collection)
 
 
@@ -98,10 +131,10 @@ MANAGED: Operation[ListApplied, tuple[Applied, ...]] = Operation(
     run=_managed,
     scopes=_READ,
 )
-PRUNE: Operation[PruneTests, tuple[str, ...]] = Operation(
+PRUNE: Operation[PruneApplied, tuple[str, ...]] = Operation(
     name="plans/prune-tests",
     about="Delete tests that belong to a collection of files; their ids.",
-    sent=PruneTests,
+    sent=PruneApplied,
     reply=tuple[str, ...],
     run=_prune,
     scopes=_WRITE,
@@ -114,4 +147,39 @@ EXPORT: Operation[ExportTests, tuple[dict[str, Any], ...]] = Operation(
     run=_export,
     scopes=_READ,
 )
-OPERATIONS = (PLAN, APPLY, MANAGED, PRUNE, EXPORT)
+PLAN_VARIABLES: Operation[PlanVariables, tuple[Planned, ...]] = Operation(
+    name="plans/variables",
+    about="Tell what applying global variables as files would change. Nothing is changed.",
+    sent=PlanVariables,
+    reply=tuple[Planned, ...],
+    run=_plan_variables,
+    scopes=_WRITE,
+)
+APPLY_VARIABLES: Operation[ApplyVariables, tuple[Planned, ...]] = Operation(
+    name="plans/apply-variables",
+    about="Make global variables what files say.",
+    sent=ApplyVariables,
+    reply=tuple[Planned, ...],
+    run=_apply_variables,
+    scopes=_WRITE,
+)
+PRUNE_VARIABLES: Operation[PruneApplied, tuple[str, ...]] = Operation(
+    name="plans/prune-variables",
+    about="Delete global variables that belong to a collection of files; their ids.",
+    sent=PruneApplied,
+    reply=tuple[str, ...],
+    run=_prune_variables,
+    scopes=_WRITE,
+)
+EXPORT_VARIABLES: Operation[ExportVariables, tuple[dict[str, Any], ...]] = Operation(
+    name="plans/export-variables",
+    about="Read global variables as files hold them, secure ones without their values.",
+    sent=ExportVariables,
+    reply=tuple[dict[str, Any], ...],
+    run=_export_variables,
+    scopes=_READ,
+)
+OPERATIONS = (
+    *(PLAN, APPLY, MANAGED, PRUNE, EXPORT),
+    *(PLAN_VARIABLES, APPLY_VARIABLES, PRUNE_VARIABLES, EXPORT_VARIABLES),
+)

@@ -20,7 +20,7 @@ from controlplane.service.principal import KeyScope, Principal
 from controlplane.service.tests import Change, DefinitionNames
 from controlplane.store import applied, locations, testsearch
 from controlplane.store import tests as stored
-from controlplane.store.applied import Applied, AppliedKind
+from controlplane.store.applied import AppliedKind
 from controlplane.store.database import Database
 from controlplane.store.locations import Location
 from controlplane.store.tests import StoredTest
@@ -50,6 +50,7 @@ class WantedTest:
 class Planned:
     """The effect of a file on a test or a variable. *notes* are what its author should know; *id* is empty before it is made."""
 
+    kind: AppliedKind = "test"
     change: Change
     id: str
     name: str
@@ -111,15 +112,6 @@ async def apply(
             await applied.mark(connection, "test", [one.test.public_id for one in prepared], collection)
             done += [one.planned for one in prepared]
     return tuple(done)
-
-
-async def managed(
-    database: Database, by: Principal, kind: AppliedKind, *, collection: str, after: str, limit: int
-) -> tuple[Applied, ...]:
-    """List what belongs to a collection, by id, after *after*."""
-    by.require(KeyScope.READ)
-    async with database.read() as connection:
-        return tuple(await applied.page(connection, kind, check_collection(collection), after=after, limit=limit))
 
 
 async def prune(

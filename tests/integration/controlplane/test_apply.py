@@ -183,6 +183,52 @@ def test_a_secret_is_named_by_a_file_and_stands_in_none(run: Run, location: str)
         assert "second" not in told
 
 
+TOKEN = {"name": "TOKEN", "description": "d", "tags": ["a"], "value": {"secure": True, "value": {"$env": "SHOP_TOKEN"}}}
+PLACE = {"name": "PLACE", "description": "", "tags": [], "value": {"secure": False, "value": "Berlin"}}
+
+
+def test_global_variables_are_applied_pruned_and_exported_as_tests_are(run: Run, location: str) -> None:
+    env = {"SHOP_TOKEN": "t0ken"}
+    put("tests/shop.json", SHOP)
+    put("tests/variables.yaml", yaml.safe_dump({"variables": [TOKEN, PLACE]}))
+    said = run("apply", "tests", env=env).output
+    assert said.splitlines() == [
+        "+ variable TOKEN  (new)",
+        "+ variable PLACE  (new)",
+        "+ shop  (new)",
+        "3 to add",
+        "applied: 3 added",
+    ]
+    assert run("apply", "tests", "--dry-run", env=env).output == "3 unchanged\n"
+    changed = PLACE | {"value": {"secure": False, "value": "Bonn"}, "tags": ["x"]}
+    put("tests/variables.yaml", yaml.safe_dump({"variables": [TOKEN, changed]}))
+    told = run("apply", "tests", "--dry-run", code=1, env={"SHOP_TOKEN": "other"}).output
+    lines = [line for line in told.splitlines() if line.startswith("    ")]
+    assert lines == [
+        "    value.value: changed, and not shown",
+        '    tags[0]: + "x"',
+        '    value.value: "Berlin" → "Bonn"',
+    ]
+    run("apply", "tests", env=env)
+    run("export", "out")
+    held = json.loads(Path("out/variables.json").read_text())["variables"]
+    assert [(one["name"], one["value"]) for one in held] == [
+        ("PLACE", {"secure": False, "value": "Bonn"}),
+        ("TOKEN", {"secure": True}),
+    ]
+    assert run("apply", "out", "--dry-run").output == "3 unchanged\n", "a secure value that is not said stays"
+    put("tests/variables.yaml", yaml.safe_dump({"variables": [TOKEN]}))
+    said = run("apply", "tests", "--prune", code=2, env=env).output
+    assert said.endswith("Error: --prune would delete 1 variable: --yes says that this is meant\n")
+    run("apply", "tests", "--prune", "--yes", env=env)
+    run("export", "again")
+    assert len(json.loads(Path("again/variables.json").read_text())["variables"]) == 1
+    actions = [json.loads(line)["action"] for line in run("audit", "--json", "--limit", "100").output.splitlines()]
+    assert [one for one in actions if one.startswith("variable")] == [
+        *("variable.create", "variable.create", "variable.update", "variable.delete"),
+    ]
+
+
 MISTAKES: dict[str, tuple[str, str, str]] = {
     "a secret that stands there": (
         "a.json",
@@ -209,6 +255,14 @@ MISTAKES: dict[str, tuple[str, str, str]] = {
         "a.yaml", "---\n" + yaml.safe_dump(http_test("a")) + "---\n" + yaml.safe_dump(http_test("b", options={})),
         "options.tick_every: is missing"),
     "one name twice": ("a.json", json.dumps([http_test("a"), http_test("a")]), "a.json[1]: name: 'a' is that of a.json[0] too"),
+    "a secret value of a variable": (
+        "v.json", json.dumps({"variables": [PLACE, TOKEN | {"value": {"secure": True, "value": "hunter2"}}]}),
+        "v.json: variables[1]: value.value: a secure value stands in no file"),
+    "a new variable without its value": (
+        "v.json", json.dumps({"variables": [TOKEN | {"value": {"secure": True}}]}), "v.json: variables[0]: value: is missing"),
+    "one variable twice": ("v.json", json.dumps({"variables": [PLACE, PLACE]}), "'PLACE' is that of another variable too"),
+    "a variable's name": ("v.json", json.dumps({"variables": [PLACE | {"name": "a-b"}]}), "is not a valid variable name"),
+    "no variable at all": ("v.json", '{"variables": [7]}', "v.json: variables[0]: is not a valid object"),
     "an empty folder": ("folder/x.txt", "", "holds no file that ends with .json"),
 }  # fmt: skip
 
