@@ -55,6 +55,7 @@ ALL = (
     Benchmark(
         "outage", "an outage for results, and the death of the worker that kept them", ("--minutes=0.5", "--rate=5")
     ),
+    Benchmark("search", "searches over 100,000 tests, beside a scan", ("--tests=5000", "--rounds=3")),
     Benchmark("writes", "long writes beside pulls, and a start with everything overdue", ("--tests=2000",)),
 )
 

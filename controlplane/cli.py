@@ -15,7 +15,7 @@ from controlplane.commands.session import database_option
 from worker import __version__
 from worker.program.hardening import protect_memory
 
-_COMMANDS = ("serve", "location", "test", "results", "key", "audit", "backup", "migrate")
+_COMMANDS = ("serve", "location", "test", "results", "apply", "export", "key", "audit", "backup", "migrate")
 """Each in the module of its name, under its name."""
 
 
@@ -44,6 +44,6 @@ def main(database: str | None, url: str | None, ca_file: Path | None) -> None:  
     Secrets in the database are sealed with a key that lies beside it (DATABASE.key), or in the file that
     CONTROLPLANE_KEY_FILE names, or in CONTROLPLANE_KEY (32 bytes in base64).
 
-    `location`, `test`, `results`, `key` and `audit` work as well from afar: --url names a running control plane.
+    All but `serve`, `backup` and `migrate` work as well from afar: --url names a running control plane.
     """
     protect_memory()  # before there is a secret in it

@@ -8,6 +8,7 @@
         │   ├── ReplacedError          a database that was deleted or replaced while it was open
         │   └── StatementError         an open database that failed a statement: locked, full, read-only, out of connections
         ├── UnusableError          an argument, a file or a definition that cannot be used as it is
+        │   ├── NotYAMLError           text that is not YAML, or not what JSON can say
         │   ├── NotFoundError          a name that nothing has
         │   ├── ConflictError          a name that something else has, or that several have
         │   └── InUseError             a location whose end would leave workers or tests without one
@@ -90,6 +91,14 @@ class StatementError(DatabaseError):
 
 class UnusableError(ControlPlaneError):
     """An argument, a file or a definition that cannot be used as it is."""
+
+
+class NotYAMLError(UnusableError):
+    """Text that is not YAML, or not what JSON can say; *line* is where."""
+
+    def __init__(self, line: int, reason: str) -> None:
+        self.line = line
+        super().__init__(f"is not valid YAML: {reason} at line {line}")
 
 
 class NotFoundError(UnusableError):

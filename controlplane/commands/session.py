@@ -32,6 +32,7 @@ from controlplane.store.database import USE, Database, Keyring, Opening, open_da
 from controlplane.store.engines.choice import choose
 from controlplane.store.engines.engine import Engine
 from worker.clock import SystemClock
+from worker.errors import TestError
 from worker.secret import Secret
 
 DEFAULT_DATABASE = "controlplane.db"
@@ -132,6 +133,8 @@ def as_usage() -> Iterator[None]:
         yield
     except ControlPlaneError as error:
         raise UnusableInput(f"{error}{_advice(error)}") from error
+    except TestError as error:
+        raise UnusableInput(str(error)) from error
 
 
 def _advice(error: ControlPlaneError) -> str:

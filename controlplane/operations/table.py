@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from controlplane.operations import auditing, clock, keys, locations, results, tests
+from controlplane.operations import auditing, clock, keys, locations, plans, results, tests
 from controlplane.operations.operation import Operation
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
@@ -14,4 +14,5 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *locations.OPERATIONS,
     *results.OPERATIONS,
     *tests.OPERATIONS,
+    *plans.OPERATIONS,
 )

@@ -95,12 +95,13 @@ def redacted(value: Any) -> Any:
         return value
     hidden = _SECURE if value.get("secure") is True else frozenset()
     return {
-        name: HIDDEN if name in hidden or _is_secret(name, each) else _certificate(name, each)
+        name: HIDDEN if name in hidden or is_secret(name, each) else _certificate(name, each)
         for name, each in value.items()
     }
 
 
-def _is_secret(name: str, value: Any) -> bool:
+def is_secret(name: str, value: Any) -> bool:
+    """Tell if a member of this name holds a secret text."""
     return name.lower() in SECRET_MEMBERS and isinstance(value, str)
 
 

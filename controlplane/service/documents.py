@@ -36,6 +36,8 @@ def accepted(sent: Mapping[str, Any], known: Mapping[str, Any] | None) -> dict[s
     """The document to store: ids of steps and files added, and put back what of *known* was withheld from its author."""
     document = {name: copy.deepcopy(value) for name, value in sent.items() if name not in OURS}
     _make_whole(document.get("options"))
+    if known is not None:
+        _keep_ids(document, known)
     for step in _objects(_config(document).get("steps")):
         step.setdefault("id", public_id())
     for request in requests(document):
@@ -63,6 +65,11 @@ def shown(test: StoredTest, places: Sequence[str]) -> dict[str, Any]:
         "created_at": date(test.created_at),
         "modified_at": date(test.modified_at),
     }
+
+
+def told(document: Mapping[str, Any]) -> dict[str, Any]:
+    """The members that a document's author decides on."""
+    return {name: value for name, value in document.items() if name not in OURS}
 
 
 def date(milliseconds: int) -> str:
@@ -154,6 +161,31 @@ def _put_back(document: dict[str, Any], known: Mapping[str, Any]) -> None:
         files = {file.get("bucketKey"): file for file in _objects(other.get("files"))}
         for file in _objects(one.get("files")):
             _fill(file, files.get(file.get("bucketKey"), {}), ("content", "encoding"))
+
+
+def _keep_ids(document: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    """Let steps and files that a person wrote without ids have those that they got before: the same name in the same place."""
+    for mine, theirs in zip(
+        _objects(_config(document).get("steps")), _objects(_config(known).get("steps")), strict=False
+    ):
+        if all(mine.get(name) == theirs.get(name) for name in ("name", "subtype")):
+            _fill(mine, theirs, ("id",))
+    for one, other in _pairs(document, known):
+        for mine, theirs in zip(_objects(one.get("files")), _objects(other.get("files")), strict=False):
+            if mine.get("name") == theirs.get("name"):
+                _fill(mine, theirs, ("bucketKey",))
+
+
+def drop_ids(document: Mapping[str, Any], sent: Mapping[str, Any]) -> None:
+    """Remove the ids of steps and files where their author, who *sent* them, wrote none."""
+    steps = zip(_objects(_config(document).get("steps")), _objects(_config(sent).get("steps")), strict=False)
+    for mine, theirs in steps:
+        if "id" not in theirs:
+            mine.pop("id", None)
+    for one, other in zip(requests(document), requests(sent), strict=False):
+        for mine, theirs in zip(_objects(one.get("files")), _objects(other.get("files")), strict=False):
+            if "bucketKey" not in theirs:
+                mine.pop("bucketKey", None)
 
 
 def _pairs(document: Mapping[str, Any], known: Mapping[str, Any]) -> list[tuple[dict[str, Any], dict[str, Any]]]:

@@ -143,7 +143,7 @@ async def _store(
     document = documents.accepted(sent, None if known is None else json.loads(known.definition))
     if known is not None and document.get("subtype", "http") != known.subtype:
         raise UnusableError("updating sub-type is forbidden")
-    places = await _places(connection, document)
+    places = await named_places(connection, document)
     if places and set(document["locations"]) != {place.id for place in places}:
         document["locations"] = [place.id for place in places]
     if known is not None:
@@ -151,11 +151,11 @@ async def _store(
     checked = definitions.check("test", document)
     stored_test = tests.to_store(by, checked, known, now=now)
     await tests.keep(connection, by, [(stored_test, known)], now=now)
-    await _assign(connection, stored_test, places, now=now)
+    await assign_exactly(connection, stored_test, places, now=now)
     return (await _shown(connection, [stored_test]))[0]
 
 
-async def _places(connection: AsyncConnection, document: Mapping[str, Any]) -> list[Location]:
+async def named_places(connection: AsyncConnection, document: Mapping[str, Any]) -> list[Location]:
     """The locations that a document names, by their ids or names. Raises UnusableError for one that is not there."""
     said = document.get("locations", [])
     if not isinstance(said, list) or not all(isinstance(name, str) for name in said):
@@ -169,7 +169,9 @@ async def _places(connection: AsyncConnection, document: Mapping[str, Any]) -> l
     return list({place.id: place for place in found}.values())
 
 
-async def _assign(connection: AsyncConnection, test: StoredTest, places: Sequence[Location], *, now: int) -> None:
+async def assign_exactly(
+    connection: AsyncConnection, test: StoredTest, places: Sequence[Location], *, now: int
+) -> None:
     """Let exactly these locations run the test."""
     wanted = {place.id for place in places}
     before = await testsearch.places_of(connection, [test.public_id])

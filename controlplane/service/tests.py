@@ -211,22 +211,37 @@ async def _with_subtests(connection: AsyncConnection, pushed: Pushed) -> Pushed:
     return replace(pushed, requires_update=parsed.requires_update, ignored=parsed.ignored)
 
 
+@dataclass(frozen=True, slots=True)
+class DefinitionNames:
+    """The names by which a definition finds the test that it updates; *public_id* is empty where it has none."""
+
+    place: str
+    public_id: str
+    name: str
+
+
 async def _known(connection: AsyncConnection, portion: Sequence[CheckedDefinition]) -> list[StoredTest | None]:
-    """The test that each definition updates: the one with its public id, or, if it has none, the one with its name."""
-    ids = {one.parsed.public_id for one in portion if one.parsed.public_id}
-    by_id = await tests.by_ids(connection, ids)
-    by_name = await tests.by_names(connection, {one.parsed.name for one in portion if not one.parsed.public_id})
-    known = []
-    for one in portion:
-        named = by_name.get(one.parsed.name, [])
-        if one.parsed.public_id:
-            known.append(by_id.get(one.parsed.public_id))
+    names = [DefinitionNames(one.place, one.parsed.public_id, one.parsed.name) for one in portion]
+    return await known(connection, names)
+
+
+async def known(connection: AsyncConnection, wanted: Sequence[DefinitionNames]) -> list[StoredTest | None]:
+    """The test that each definition updates: the one with its public id, or, if it has none, the one with its name.
+
+    Raises ConflictError where several have that name. The caller bounds their number.
+    """
+    by_id = await tests.by_ids(connection, {one.public_id for one in wanted if one.public_id})
+    by_name = await tests.by_names(connection, {one.name for one in wanted if not one.public_id})
+    found: list[StoredTest | None] = []
+    for one in wanted:
+        if one.public_id:
+            found.append(by_id.get(one.public_id))
             continue
+        named = by_name.get(one.name, [])
         if len(named) > 1:
-            ids_of_name = [test.public_id for test in named]
-            raise ConflictError("test", one.parsed.name, ids_of_name, place=one.place)
-        known.append(named[0] if named else None)
-    return known
+            raise ConflictError("test", one.name, [test.public_id for test in named], place=one.place)
+        found.append(named[0] if named else None)
+    return found
 
 
 async def keep(

@@ -34,11 +34,9 @@ _USE = re.compile(r"\{\{\s*([A-Z][A-Z0-9_]{0,199})\s*\}\}")
 _OURS = frozenset({"id", "value", "type", "last_error", "created_at", "modified_at", "creator", "editor", "name"})
 
 
-async def create(database: Database, clock: Clock, by: Principal, sent: Mapping[str, Any]) -> dict[str, Any]:
-    """Store a new variable; it as clients are shown it. Raises UnusableError, ConflictError where its name is taken."""
-    by.require(KeyScope.WRITE)
-    now = epoch.milliseconds(clock)
-    variable = StoredVariable(
+def made(sent: Mapping[str, Any], by: Principal, *, now: int) -> StoredVariable:
+    """The new variable that was *sent*. Raises UnusableError."""
+    return StoredVariable(
         id=str(uuid.uuid4()),
         name=_name(sent),
         secure=_is_secure(sent),
@@ -49,14 +47,53 @@ async def create(database: Database, clock: Clock, by: Principal, sent: Mapping[
         created_by=by.name,
         modified_by=by.name,
     )
-    async with database.write() as connection:
-        await variables.add(connection, database.sealer, variable)
+
+
+def changed(known: StoredVariable, sent: Mapping[str, Any], by: Principal, *, now: int) -> StoredVariable:
+    """*known* as it was *sent* anew. Without a value it keeps the one that it has, and with it how secure it is.
+
+    Raises UnusableError.
+    """
+    after = replace(known, name=_name(sent), document=_document(sent), modified_at=now, modified_by=by.name)
+    value = _value(sent)
+    if value is not None:
+        return replace(after, value=value, secure=_is_secure(sent))
+    if "value" in sent and not _is_secure(sent) and known.secure:
+        raise UnusableError("value: a secure value is not made readable; send a new one")
+    return replace(after, secure=True) if _is_secure(sent) else after
+
+
+async def keep(
+    connection: AsyncConnection,
+    sealer: Sealer,
+    by: Principal,
+    variable: StoredVariable,
+    known: StoredVariable | None,
+    *,
+    now: int,
+) -> None:
+    """Store a variable that is new, or in place of *known*, and say so in the audit log. Raises ConflictError for its name."""
+    if known is None:
+        await variables.add(connection, sealer, variable)
         await audit.record(connection, by, "variable.create", variable.id, after=_state(variable), now=now)
+        return
+    await variables.replace(connection, sealer, variable)
+    before, after = _state(known), _state(variable) | {"new_value": variable.value != known.value}
+    await audit.record(connection, by, "variable.update", known.id, before=before, after=after, now=now)
+
+
+async def create(database: Database, clock: Clock, by: Principal, sent: Mapping[str, Any]) -> dict[str, Any]:
+    """Store a new variable; it as clients are shown it. Raises UnusableError, ConflictError where its name is taken."""
+    by.require(KeyScope.WRITE)
+    now = epoch.milliseconds(clock)
+    variable = made(sent, by, now=now)
+    async with database.write() as connection:
+        await keep(connection, database.sealer, by, variable, None, now=now)
     return shown(variable)
 
 
 async def update(database: Database, clock: Clock, by: Principal, name: str, sent: Mapping[str, Any]) -> dict[str, Any]:
-    """Store a variable anew, by its id. Without a value it keeps the one that it has, and with it how secure it is.
+    """Store a variable anew, by its id, as `changed` says.
 
     Raises NotFoundError, UnusableError, ConflictError where its new name is another one's.
     """
@@ -64,18 +101,9 @@ async def update(database: Database, clock: Clock, by: Principal, name: str, sen
     async with database.write() as connection:
         known = await variables.get(connection, database.sealer, name)
         now = epoch.milliseconds(clock)
-        changed = replace(known, name=_name(sent), document=_document(sent), modified_at=now, modified_by=by.name)
-        value = _value(sent)
-        if value is not None:
-            changed = replace(changed, value=value, secure=_is_secure(sent))
-        elif "value" in sent and not _is_secure(sent) and known.secure:
-            raise UnusableError("value: a secure value is not made readable; send a new one")
-        elif _is_secure(sent):
-            changed = replace(changed, secure=True)
-        await variables.replace(connection, database.sealer, changed)
-        before, after = _state(known), _state(changed) | {"new_value": value is not None}
-        await audit.record(connection, by, "variable.update", known.id, before=before, after=after, now=now)
-    return shown(changed)
+        variable = changed(known, sent, by, now=now)
+        await keep(connection, database.sealer, by, variable, known, now=now)
+    return shown(variable)
 
 
 async def get(database: Database, by: Principal, name: str) -> dict[str, Any]:
@@ -97,9 +125,13 @@ async def delete(database: Database, clock: Clock, by: Principal, name: str) -> 
     by.require(KeyScope.WRITE)
     async with database.write() as connection:
         known = await variables.get(connection, database.sealer, name)
-        await variables.remove(connection, known.id)
-        now = epoch.milliseconds(clock)
-        await audit.record(connection, by, "variable.delete", known.id, before=_state(known), now=now)
+        await remove(connection, by, known, now=epoch.milliseconds(clock))
+
+
+async def remove(connection: AsyncConnection, by: Principal, known: StoredVariable, *, now: int) -> None:
+    """Delete a variable and say so in the audit log."""
+    await variables.remove(connection, known.id)
+    await audit.record(connection, by, "variable.delete", known.id, before=_state(known), now=now)
 
 
 def used_by(definition: str) -> frozenset[str]:

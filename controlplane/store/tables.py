@@ -21,7 +21,7 @@ from sqlalchemy import (
     true,
 )
 
-REVISION = "0006"
+REVISION = "0006b"
 """The migration that these tables are the outcome of."""
 
 metadata = MetaData()
@@ -107,11 +107,14 @@ tests = Table(
     Column("created_by", String(200), nullable=False, server_default=text("''")),
     Column("modified_by", String(200), nullable=False, server_default=text("''")),
     Column("tags", Text, nullable=False, server_default=text("''")),
+    Column("applied", String(100)),
     Index("tests_by_name", "name"),
+    Index("tests_for_search", "name", "public_id", "subtype", "paused", "tags").ddl_if(dialect="sqlite"),
 )
 """*frames* are those of the week in which it runs, as `frames.written` puts them; null where it always does. *retries* are
 the further executions of a failed run that the control plane gives out, *retry_interval_ms* after the one before. *tags* are
-those of the definition, each between line feeds: what a search looks into."""
+those of the definition, each between line feeds: what a search looks into. *applied* is the collection of files that `apply`
+made it of, null where it was made otherwise."""
 
 assignments = Table(
     "assignments",
@@ -235,6 +238,7 @@ variables = Table(
     Column("modified_at", BigInteger, nullable=False),
     Column("created_by", String(200), nullable=False),
     Column("modified_by", String(200), nullable=False),
+    Column("applied", String(100)),
 )
 """Global variables. *document* is all that was said of one but its value, which is sealed, secure or not."""
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.store import tests as stored
 from controlplane.store.tables import assignments, locations, tests
-from controlplane.store.tests import MOST_NAMED, StoredTest, from_row
+from controlplane.store.tests import MOST_NAMED, StoredTest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,15 +35,19 @@ EVERYTHING = SearchTerms()
 async def page(
     connection: AsyncConnection, query: SearchTerms, *, offset: int, limit: int, descending: bool = False
 ) -> tuple[Sequence[StoredTest], int]:
-    """The tests from *offset*, by name, and how many there are in all."""
+    """The tests from *offset*, by name, and how many there are in all.
+
+    Only ids are looked for: the index `tests_for_search` holds all that a query asks of a test, and a definition is large.
+    """
     condition = _condition(query)
     order = tests.c.name.desc() if descending else tests.c.name
-    chosen = select(tests).where(*condition).order_by(order, tests.c.public_id).offset(offset).limit(limit)
-    rows = (await connection.execute(chosen)).all()
-    total = offset + len(rows)
-    if len(rows) == limit or (offset and not rows):  # otherwise the last one has been seen, and nothing need be counted
+    chosen = select(tests.c.public_id).where(*condition).order_by(order, tests.c.public_id).offset(offset).limit(limit)
+    ids = list(await connection.scalars(chosen))
+    total = offset + len(ids)
+    if len(ids) == limit or (offset and not ids):  # otherwise the last one has been seen, and nothing need be counted
         total = await connection.scalar(select(func.count()).select_from(tests).where(*condition)) or 0
-    return [from_row(row) for row in rows], total
+    found = await by_ids(connection, ids)
+    return [found[one] for one in ids], total
 
 
 async def by_ids(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, StoredTest]:

@@ -92,14 +92,19 @@ def _read(file: str, data: bytes) -> Iterator[Definition | Unusable]:
     except orjson.JSONDecodeError as error:
         yield Unusable(file=file, reason=_not_json(error))
         return
+    yield from decoded(file, content)
+
+
+def decoded(file: str, content: object, line: int | None = None) -> Iterator[Definition | Unusable]:
+    """Yield everything that is in *content*, a value that begins at *line* of *file*, whatever it was written in."""
     match content:
         case dict():
-            yield from _entries(file, content)
+            yield from _entries(file, content, line)
         case list():
             for index, value in enumerate(content):
-                yield _entry(file, value, index=index)
+                yield _entry(file, value, line, index)
         case _:
-            yield Unusable(file=file, reason="holds neither a JSON object nor an array of them")
+            yield Unusable(file=file, line=line, reason="holds neither a JSON object nor an array of them")
 
 
 def _is_json_lines(data: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from controlplane.cli import main
 from tests.support.definitions import http_test
 from tests.support.protocol import ProtocolWorker
 
+ME = getpass.getuser()
 COMMAND = [sys.executable, "-m", "controlplane"]
 
 
@@ -85,3 +87,10 @@ def issue(authority: trustme.CA, folder: Path, *, days: int = 90) -> tuple[str, 
     (folder / "cert.pem").write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
     (folder / "key.pem").write_bytes(issued.private_key_pem.bytes())
     return "--tls-cert", str(folder / "cert.pem"), "--tls-key", str(folder / "key.pem")
+
+
+def keys_of(folder: Path) -> dict[str, str]:
+    """All-powerful ones, under the name of whoever is at this shell."""
+    flags = ("--database", str(folder / "c.db"))
+    made = CliRunner().invoke(main, ["key", "create", ME, "--scopes", "read,write,trigger", "--json", *flags])
+    return {"DD_API_KEY": (both := json.loads(made.output))["api_key"], "DD_APP_KEY": both["app_key"]}

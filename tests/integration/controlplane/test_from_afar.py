@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import json
 import re
 import socket
@@ -18,11 +17,10 @@ import trustme
 from click.testing import CliRunner, Result
 
 from controlplane.cli import main
-from tests.integration.controlplane.process import issue, serving
+from tests.integration.controlplane.process import issue, keys_of, serving
 from tests.integration.controlplane.typed import Run
 from tests.support.definitions import http_test
 
-ME = getpass.getuser()
 SHOP = http_test("shop", public_id="aaa-aaa-aaa")
 HOME = http_test("home", public_id="bbb-bbb-bbb", tick_every=300, status="paused")
 FILES = {
@@ -101,13 +99,6 @@ class Side:
 
     def say(self, *arguments: str) -> Result:
         return CliRunner().invoke(main, [*arguments, *self.flags], env=self.env, catch_exceptions=False)
-
-
-def keys_of(folder: Path) -> dict[str, str]:
-    """All-powerful ones, under the name of whoever is at this shell."""
-    flags = ("--database", str(folder / "c.db"))
-    made = CliRunner().invoke(main, ["key", "create", ME, "--scopes", "read,write,trigger", "--json", *flags])
-    return {"DD_API_KEY": (both := json.loads(made.output))["api_key"], "DD_APP_KEY": both["app_key"]}
 
 
 def ready(folder: Path) -> Path:
