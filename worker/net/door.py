@@ -19,6 +19,7 @@ from worker.egress.nameserver import Nameserver
 from worker.egress.policy import Decision, Policy
 from worker.egress.proxy import Proxy
 from worker.errors import HostError
+from worker.net import alpn
 from worker.net.attempts import first_reached
 from worker.net.dial import dial
 from worker.net.dns.resolver import Resolver, ServersInOrder, consult
@@ -35,12 +36,13 @@ from worker.outcome.failure import FailureCode
 
 class TLSSettings(Struct, frozen=True, kw_only=True):
     """*server_name* is sent as SNI and looked for in the certificate; without *verify* anything is accepted, and
-    still timed. *identity* is shown to a server that asks for a certificate.
+    still timed. *identity* is shown to a server that asks for a certificate. *offer* are the protocols to choose from.
     """
 
     server_name: str
     verify: bool = True
     identity: ClientIdentity | None = None
+    offer: alpn.Offer = alpn.HTTP1
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
@@ -138,7 +140,9 @@ class Door:
         recorder.start("ssl")
         name = tls.server_name.removesuffix(".")  # neither SNI (RFC 6066 §3) nor certificates have the last dot
         try:
-            secured = await self.trust.secure(stream, name, verify=tls.verify, recorder=recorder, identity=tls.identity)
+            secured = await self.trust.secure(
+                stream, name, verify=tls.verify, recorder=recorder, identity=tls.identity, offer=tls.offer
+            )
         except OSError as error:
             raise DoorError(of_handshake_error(error, name)) from error
         recorder.handshake = agreed(secured)

@@ -14,12 +14,12 @@ import asyncio
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 import aiodns
 import pycares
+from msgspec import Struct
 
 from worker.egress.hosts import Address, Name, unmapped
 from worker.egress.nameserver import Nameserver, of_this_machine
@@ -55,8 +55,7 @@ _LOOPBACK: tuple[Address, ...] = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 _FINAL = frozenset({"NOERROR", "NXDOMAIN"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Consultation:
+class Consultation(Struct, frozen=True, kw_only=True):
     """The result of asking servers in order. *reply* is None when nobody answered; then *code* and *trouble* say why."""
 
     server: Nameserver | None = None
@@ -66,8 +65,7 @@ class Consultation:
     trouble: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServersInOrder:
+class ServersInOrder(Struct, frozen=True, kw_only=True):
     """Name servers of a DNS test. *cure* says what an operator may change where none answers; a test's own have none."""
 
     servers: tuple[Nameserver, ...]
