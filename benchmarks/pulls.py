@@ -1,6 +1,7 @@
 """A pull of one location beside clients of others that hold as many leases as the protocol lets them name.
 
-`python -m benchmarks.pulls` prints the median and the slowest of the honest worker's pulls, alone and beside eight such clients.
+`python -m benchmarks.pulls` prints the median and the slowest of the honest worker's pulls, alone and beside eight such clients,
+and the ratio of the medians.
 """
 
 from __future__ import annotations
@@ -29,16 +30,18 @@ async def main() -> None:
             honest = await _location(plane, "honest")
             for number in range(TESTS):
                 await plane.add_test(honest.location, f"hon-est-{number:03d}", period=60)
-            alone = await _pulls(honest, session)
+            leases: list[str] = []
+            alone = await _pulls(honest, session, leases)
             hostile = await _location(plane, "hostile")
             clients = [await _holding(plane, hostile.another(), number, session) for number in range(CLIENTS)]
             pulling = [asyncio.create_task(_pull_on(client, held)) for client, held in clients]
-            beside = await _pulls(honest, session)
+            beside = await _pulls(honest, session, leases)
             for task in pulling:
                 task.cancel()
             await asyncio.gather(*pulling, return_exceptions=True)
             _print("alone", alone)
             _print(f"beside {CLIENTS} clients with {LEASES} leases each", beside)
+            print(f"ratio of the medians: {statistics.median(beside) / statistics.median(alone):.2f}")
 
 
 async def _location(plane: Plane, name: str) -> ProtocolWorker:
@@ -80,14 +83,14 @@ async def _pull_on(client: ProtocolWorker, held: tuple[str, ...]) -> None:
             await SystemClock().sleep(1.0)
 
 
-async def _pulls(worker: ProtocolWorker, session: aiohttp.ClientSession) -> list[float]:
+async def _pulls(worker: ProtocolWorker, session: aiohttp.ClientSession, held: list[str]) -> list[float]:
+    """Milliseconds of each pull; *held* gains the leases of the jobs that came."""
     took = []
-    held: tuple[str, ...] = ()
     for _ in range(PULLS):
         began = time.perf_counter()
-        jobs = (await worker.pull(session, holding=held)).jobs
+        jobs = (await worker.pull(session, holding=tuple(held))).jobs
         took.append((time.perf_counter() - began) * 1000)
-        held = (*held, *(job.lease for job in jobs))
+        held.extend(job.lease for job in jobs)
         await SystemClock().sleep(0.05)
     return took
 

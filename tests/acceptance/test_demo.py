@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from _pytest.mark import ParameterSet
 
 from tests.support.peers import REQUIRED
 from tests.support.programs import environment
@@ -133,6 +134,11 @@ def test_the_demo_shows_every_kind_of_result_on_any_ports_and_ends_clean(tmp_pat
     assert text.rstrip().endswith("drained and clean")
 
 
+def seldom(value: object) -> ParameterSet:
+    """A case like its neighbour, of three processes and some seconds: `.ci/run` has it, `make test` has one of a kind."""
+    return pytest.param(value, marks=pytest.mark.long)
+
+
 def killed(demo: Demo) -> None:
     demo.process.kill()
 
@@ -146,7 +152,7 @@ def terminated(demo: Demo) -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="processes are found by /proc")
-@pytest.mark.parametrize("end", [killed, hung_up, terminated])
+@pytest.mark.parametrize("end", [killed, seldom(hung_up), seldom(terminated)])
 def test_nothing_outlives_the_demo_whatever_ends_it(end: Callable[[Demo], None], tmp_path: Path) -> None:
     with running(tmp_path) as demo:
         demo.wait_for("results --follow")
@@ -155,7 +161,10 @@ def test_nothing_outlives_the_demo_whatever_ends_it(end: Callable[[Demo], None],
         is_over(demo)
 
 
-@pytest.mark.parametrize("moment", ["controlplane serve", "location create", "test push", "synthetics-worker --config"])
+@pytest.mark.parametrize(
+    "moment",
+    ["location create", *map(seldom, ("controlplane serve", "test push", "synthetics-worker --config"))],
+)
 def test_an_early_ctrl_c_ends_it_without_a_traceback(moment: str, tmp_path: Path) -> None:
     with running(tmp_path) as demo:
         demo.wait_for(moment)
@@ -164,6 +173,7 @@ def test_an_early_ctrl_c_ends_it_without_a_traceback(moment: str, tmp_path: Path
         is_over(demo)
 
 
+@pytest.mark.long
 def test_a_second_ctrl_c_ends_it_at_once_without_a_traceback(tmp_path: Path) -> None:
     with running(tmp_path) as demo:
         demo.wait_for("results --follow")

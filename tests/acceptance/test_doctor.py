@@ -40,6 +40,20 @@ def name_server() -> Iterator[str]:
         thread.join()
 
 
+@pytest.fixture(scope="module")
+def plane(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ControlPlane]:
+    """One for all tests that change nothing of it but what a location of their own has."""
+    plane = ControlPlane(tmp_path_factory.mktemp("plane"))
+    plane.start()
+    yield plane
+    plane.stop()
+
+
+@pytest.fixture(scope="module")
+def config(plane: ControlPlane) -> Path:
+    return plane.create_location()
+
+
 def doctor(*flags: object, code: int | None = None) -> dict[str, dict[str, str]]:
     """The findings by their parts; the last one where there are several."""
     done = run("worker", "doctor", "--json", *map(str, flags))
@@ -48,8 +62,7 @@ def doctor(*flags: object, code: int | None = None) -> dict[str, dict[str, str]]
     return {finding["part"]: finding for finding in map(json.loads, done.stdout.splitlines())}
 
 
-def test_everything_right_is_said_line_by_line(control_plane: ControlPlane, name_server: str) -> None:
-    config = control_plane.create_location()
+def test_everything_right_is_said_line_by_line(config: Path, name_server: str) -> None:
     flags = (f"--config={config}", f"--dnsServer={name_server}", "--whitelistedRange.4=127.0.0.1/32")
     findings = doctor(*flags, code=0)
     assert {part: finding["state"] for part, finding in findings.items()} == dict.fromkeys(
@@ -72,11 +85,10 @@ def test_everything_right_is_said_line_by_line(control_plane: ControlPlane, name
     assert [line[0] for line in done.stdout.splitlines()] == ["✓"] * len(findings)
 
 
-def test_it_takes_no_job(control_plane: ControlPlane, name_server: str) -> None:
-    config = control_plane.create_location()
-    control_plane.push([http_test("due", "http://127.0.0.1:1/")])
+def test_it_takes_no_job(plane: ControlPlane, config: Path, name_server: str) -> None:
+    plane.push([http_test("due", "http://127.0.0.1:1/")])
     doctor(f"--config={config}", f"--dnsServer={name_server}", code=0)
-    (test,) = map(json.loads, control_plane.command("test", "list", "--json").splitlines())
+    (test,) = map(json.loads, plane.command("test", "list", "--json").splitlines())
     assert [place["running"] for place in test["locations"]] == [False]
 
 
@@ -87,24 +99,24 @@ def test_a_config_that_lacks_things_is_told_and_the_rest_is_tried(name_server: s
     assert "control plane" not in findings
 
 
-def test_no_name_server_that_answers_is_wrong(control_plane: ControlPlane) -> None:
-    findings = doctor(f"--config={control_plane.create_location()}", "--dnsServer=127.0.0.1:1", code=1)
+def test_no_name_server_that_answers_is_wrong(config: Path) -> None:
+    findings = doctor(f"--config={config}", "--dnsServer=127.0.0.1:1", code=1)
     assert "nothing listens there" in findings["name server"]["found"]
     assert "dnsServer" in findings["name server"]["cure"]
 
 
-def test_one_silent_server_of_two_is_doubtful(control_plane: ControlPlane, name_server: str) -> None:
-    config = control_plane.create_location()
+def test_one_silent_server_of_two_is_doubtful(config: Path, name_server: str) -> None:
     done = run("worker", "doctor", f"--config={config}", f"--dnsServer=127.0.0.1:1,{name_server}")
     assert done.returncode == 0
     assert [line[0] for line in done.stdout.splitlines() if "name server" in line] == ["!", "✓"]
 
 
-def test_a_control_plane_that_is_not_there_is_named(control_plane: ControlPlane, name_server: str) -> None:
-    config = control_plane.create_location()
-    control_plane.stop()
-    findings = doctor(f"--config={config}", f"--dnsServer={name_server}", code=1)
-    assert f"cannot connect to 127.0.0.1:{control_plane.port}: Connection refused" in findings["control plane"]["found"]
+def test_a_control_plane_that_is_not_there_is_named(config: Path, name_server: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        place = f"127.0.0.1:{taken.getsockname()[1]}"
+        findings = doctor(f"--config={config}", f"--dnsServer={name_server}", f"--intakeUrl=http://{place}", code=1)
+    assert f"cannot connect to {place}: Connection refused" in findings["control plane"]["found"]
     assert "signed pull" not in findings
 
 
@@ -117,19 +129,19 @@ def test_a_control_plane_that_is_not_there_is_named(control_plane: ControlPlane,
     ],
 )
 def test_an_identity_that_is_not_the_locations_is_wrong(
-    change: dict[str, str], cure: str, control_plane: ControlPlane, name_server: str
+    change: dict[str, str], cure: str, config: Path, name_server: str, tmp_path: Path
 ) -> None:
-    path = control_plane.create_location()
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    path = tmp_path / "changed.json"
+    path.write_text(json.dumps(json.loads(config.read_text()) | change))
     finding = doctor(f"--config={path}", f"--dnsServer={name_server}", code=1)["signed pull"]
     assert finding["state"] == "wrong"
     assert "HTTP 401" in finding["found"]
     assert cure in finding["cure"]
 
 
-def test_a_disabled_location_is_wrong_and_enable_cures_it(control_plane: ControlPlane, name_server: str) -> None:
-    config = control_plane.create_location()
-    control_plane.command("location", "disable", "office")
+def test_a_disabled_location_is_wrong_and_enable_cures_it(plane: ControlPlane, name_server: str) -> None:
+    config = plane.create_location("closed")
+    plane.command("location", "disable", "closed")
     finding = doctor(f"--config={config}", f"--dnsServer={name_server}", code=1)["signed pull"]
     assert (finding["state"], "location enable" in finding["cure"]) == ("wrong", True)
 
@@ -167,8 +179,7 @@ def test_a_certificate_that_ends_soon_is_doubtful(days: int, state: str, tmp_pat
     assert "caFile" in untrusted["control plane"]["found"]
 
 
-def test_a_proxy_that_nobody_listens_at_is_named(control_plane: ControlPlane, name_server: str) -> None:
-    config = control_plane.create_location()
+def test_a_proxy_that_nobody_listens_at_is_named(config: Path, name_server: str) -> None:
     proxy = "http://user:hunter2@127.0.0.1:1"
     done = run("worker", "doctor", f"--config={config}", f"--dnsServer={name_server}", env={"SYNTHETICS_PROXY": proxy})
     assert done.returncode == 1

@@ -1,6 +1,6 @@
 """The first hour by README.md, word by word, in terminals and two networks: whatever its blocks of shell say is typed here.
 
-Left out is what installs (`.ci/run` and `tests/deploy` do that) and what wants Docker (`tests/deploy`). A line that README
+What installs and what wants Docker is typed by `tests/deploy/test_first_hour.py`. A line that README
 gains is unknown to this test, which then fails.
 """
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -76,6 +77,16 @@ class Engine:
         if check and done.returncode:
             raise AssertionError(f"podman {arguments} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
         return done
+
+    def as_docker(self, folder: Path) -> None:
+        """Write a program `docker` into *folder*: this podman, whose containers are on this machine's network."""
+        variables = " ".join(f"{name}={shlex.quote(value)}" for name, value in self._environment.items())
+        flags = " ".join((*_RUN, "--network=host"))
+        program = folder / "docker"
+        program.write_text(
+            f'#!/bin/sh -eu\n[ "$1" = run ]; shift\nexec env {variables} {self._podman} run {flags} "$@"\n'
+        )
+        program.chmod(0o755)
 
     def make_base(self) -> None:
         if self.podman("image", "exists", BASE, check=False).returncode == 0:

@@ -94,6 +94,16 @@ def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
+def test_the_composition_is_one_by_the_specification(tmp_path: Path) -> None:
+    """No `docker compose` runs here: this reads the file as the specification's schema does, and a test below plays it."""
+    checked = ("check-jsonschema", "--builtin-schema=vendor.compose-spec")
+    done = tool(*checked, "compose.yaml")
+    assert done.returncode == 0, done.stdout
+    misspelt = tmp_path / "compose.yaml"
+    misspelt.write_text((ROOT / "compose.yaml").read_text().replace("cap_drop:", "cap_dropp:"))
+    assert "cap_dropp" in tool(*checked, str(misspelt)).stdout
+
+
 def test_every_locked_dependency_has_its_hashes_and_no_place_of_its_own() -> None:
     for lock in ("build", "worker", "controlplane"):
         text = (ROOT / "requirements" / f"{lock}.txt").read_text()

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from tests.support.waiting import PATIENCE, eventually
 
-_PROMPT = re.compile(r"\[(\d+)\] ready> $")
+_PROMPT = re.compile(r"(?:\(\S+\) )?\[(\d+)\] ready> $")
+"""The last exit code; before it the name of an environment that was activated."""
 _SIZE = struct.pack("HHHH", 50, 200, 0, 0)
 
 
@@ -55,22 +56,22 @@ class Terminal:
         self._since = len(self._output)
         os.write(self._master, f"{command}\n".encode())
 
-    def run(self, command: str) -> tuple[int, str]:
+    def run(self, command: str, seconds: float = PATIENCE) -> tuple[int, str]:
         """Type *command* and wait for its end: its exit code, and what the terminal showed, the command itself included."""
         self.type(command)
-        return self._prompt()
+        return self._prompt(seconds)
 
-    def wait_for(self, text: str) -> None:
+    def wait_for(self, text: str, seconds: float = PATIENCE) -> None:
         """Return when *text* was shown since the last command was typed."""
-        eventually(lambda: text in self.shown, f"{text!r} in the terminal", lambda: self.shown)
+        eventually(lambda: text in self.shown, f"{text!r} in the terminal", lambda: self.shown, seconds=seconds)
 
     def press_ctrl_c(self) -> tuple[int, str]:
         """Ctrl-C, and the end of what was running: its exit code, and all that it showed."""
         os.write(self._master, b"\x03")
         return self._prompt()
 
-    def _prompt(self) -> tuple[int, str]:
-        eventually(lambda: _PROMPT.search(self.shown), "prompt", lambda: self.shown)
+    def _prompt(self, seconds: float = PATIENCE) -> tuple[int, str]:
+        eventually(lambda: _PROMPT.search(self.shown), "prompt", lambda: self.shown, seconds=seconds)
         shown = self.shown
         end = _PROMPT.search(shown)
         assert end is not None

@@ -20,12 +20,14 @@ async def until(condition: Callable[[], object], *, seconds: float = PATIENCE) -
             await asyncio.sleep(0.002)
 
 
-def eventually(look: Callable[[], T | None], what: str, tell: Callable[[], str] = lambda: "") -> T:
+def eventually(
+    look: Callable[[], T | None], what: str, tell: Callable[[], str] = lambda: "", *, seconds: float = PATIENCE
+) -> T:
     """`until` without an event loop: look again and again until there is something, and return it."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = look()
         if found:
             return found
         time.sleep(0.02)
-    raise AssertionError(f"no {what} within {PATIENCE} s\n{tell()}")
+    raise AssertionError(f"no {what} within {seconds} s\n{tell()}")

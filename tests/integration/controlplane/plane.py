@@ -131,12 +131,29 @@ class Plane:
             return [(await connection.execute(select(table))).all() for table in tables]
 
 
+_NEW: dict[str, bytes] = {}
+"""Files of a database with nothing in it, kept from the first one: to migrate takes longer than most tests."""
+
+
+async def _new_database(folder: Path) -> Database:
+    """That of *folder*, new unless there is one."""
+    path = folder / "controlplane.db"
+    engine, keyring = sqlite.engine(path), Keyring(path=folder / "controlplane.db.key")
+    if not _NEW:
+        await (await open_database(engine, keyring, Opening(create=True))).close()
+        _NEW.update({made.name: made.read_bytes() for made in (path, keyring.path)})
+    elif not path.exists():
+        for name, content in _NEW.items():
+            (folder / name).touch(mode=0o600)
+            (folder / name).write_bytes(content)
+    return await open_database(engine, keyring, Opening(create=True))
+
+
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[Plane]:
     """Without a web server: for what is called directly."""
     clock = FakeClock()
-    keyring = Keyring(path=folder / "controlplane.db.key")
-    database = await open_database(sqlite.engine(folder / "controlplane.db"), keyring, Opening(create=True))
+    database = await _new_database(folder)
     health = WriteHealth(database, clock)
     grace = Grace(epoch.milliseconds(clock))
     context = Context(database=database, clock=SteadyClock(clock, LINE), grace=grace, health=health, hosts=())

@@ -84,7 +84,9 @@ async def test_no_attack_reaches_a_listener_on_loopback(way: str) -> None:
 
 
 @pytest.mark.asyncio(loop_factories=["asyncio"])
-@pytest.mark.parametrize(("scheme", "make"), [("http", HTTPProxy), ("socks5", SOCKS5Proxy)])
+@pytest.mark.parametrize(
+    ("scheme", "make"), [("http", HTTPProxy), pytest.param("socks5", SOCKS5Proxy, marks=pytest.mark.long)]
+)
 async def test_no_attack_is_asked_of_a_proxy(scheme: Scheme, make: type[HTTPProxy | SOCKS5Proxy]) -> None:
     """The worker judges before it asks for a tunnel: the proxy, which could reach everything, only hears of the redirector."""
     async with Listeners(LOOPBACK) as listeners, DNSServer(zone()) as server, make() as proxy:

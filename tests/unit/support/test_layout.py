@@ -13,7 +13,8 @@ from tests.support.checkout import ROOT
 
 TESTS = ROOT / "tests"
 MODULES = {path.relative_to(ROOT): path.read_text() for path in sorted(TESTS.rglob("*.py"))}
-PARSED = {path: ast.parse(text) for path, text in MODULES.items()}
+PARSED = {path: list(ast.walk(ast.parse(text))) for path, text in MODULES.items()}
+"""Every node of each module: to walk costs more than to look."""
 ONE_OF_EACH = {
     "until": "tests/support/waiting.py",
     "eventually": "tests/support/waiting.py",
@@ -24,8 +25,8 @@ ONE_OF_EACH = {
 """Where the one helper of a name is."""
 
 
-def imported(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
+def imported(nodes: list[ast.AST]) -> Iterator[str]:
+    for node in nodes:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -37,15 +38,15 @@ def functions(name: str) -> list[str]:
     """The files that define a function *name*, once for each."""
     return [
         path.as_posix()
-        for path, tree in PARSED.items()
-        for node in ast.walk(tree)
+        for path, nodes in PARSED.items()
+        for node in nodes
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name == name
     ]
 
 
 def test_no_module_imports_a_module_of_tests() -> None:
     modules = {".".join(path.with_suffix("").parts) for path in PARSED if path.name.startswith("test_")}
-    found = {path.as_posix(): modules & set(imported(tree)) for path, tree in PARSED.items()}
+    found = {path.as_posix(): modules & set(imported(nodes)) for path, nodes in PARSED.items()}
     assert {path: names for path, names in found.items() if names} == {}
 
 
@@ -57,9 +58,9 @@ def test_there_is_one_helper_of_a_name(name: str, place: str) -> None:
 def test_only_one_module_builds_the_jobs_of_the_wire() -> None:
     callers = Counter(
         path.as_posix()
-        for path, tree in PARSED.items()
-        if "worker.wire.messages.Job" in set(imported(tree))
-        for node in ast.walk(tree)
+        for path, nodes in PARSED.items()
+        if "worker.wire.messages.Job" in set(imported(nodes))
+        for node in nodes
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Job"
     )
     assert callers == {"tests/support/jobs.py": 1}
@@ -69,8 +70,8 @@ def test_only_one_module_knows_the_members_of_a_test() -> None:
     """By a dictionary that is written with both of these keys; what one or the other test is about has one of them."""
     written = {
         path.as_posix()
-        for path, tree in PARSED.items()
-        for node in ast.walk(tree)
+        for path, nodes in PARSED.items()
+        for node in nodes
         if isinstance(node, ast.Dict)
         and {"config", "locations"} <= {key.value for key in node.keys if isinstance(key, ast.Constant)}
     }
