@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from worker.apitest.authentication import Authentication, BasicAuth
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.http import HTTPRequest, HTTPResponse, HTTPVersion
+from worker.apitest.protocols.http import HTTPRequest, HTTPVersion
+from worker.apitest.responses.http import HTTPResponse
 from worker.clock import Clock
 from worker.net import alpn
 from worker.net.door import Door

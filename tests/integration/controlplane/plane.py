@@ -30,6 +30,9 @@ from tests.support.definitions import http_test
 from tests.support.protocol import ProtocolWorker
 from worker.web.connections import ClientLimits, serving
 
+LINE = "a boot"
+"""The line of monotonic time that all of a test's processes are on."""
+
 
 @dataclass(slots=True)
 class Plane:
@@ -48,7 +51,7 @@ class Plane:
         """Start anew with what a new process knows: the database, and that it has just started."""
         self.context = Context(
             database=self.database,
-            clock=SteadyClock(self.clock),
+            clock=SteadyClock(self.clock, LINE),
             grace=Grace(epoch.milliseconds(self.clock)),
             health=self.context.health,
             hosts=self.context.hosts,
@@ -136,7 +139,7 @@ async def opened(folder: Path) -> AsyncIterator[Plane]:
     database = await open_database(sqlite.engine(folder / "controlplane.db"), keyring, Opening(create=True))
     health = WriteHealth(database, clock)
     grace = Grace(epoch.milliseconds(clock))
-    context = Context(database=database, clock=SteadyClock(clock), grace=grace, health=health, hosts=())
+    context = Context(database=database, clock=SteadyClock(clock, LINE), grace=grace, health=health, hosts=())
     try:
         yield Plane(folder=folder, clock=clock, database=database, context=context)
     finally:

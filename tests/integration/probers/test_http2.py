@@ -23,7 +23,8 @@ from tests.support.servers.node_http2 import node_http2
 from tests.support.servers.openssl import tls_server
 from tests.support.servers.proxy import HTTPProxy
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.http import HTTPRequest, HTTPResponse, HTTPVersion, ProxyServer
+from worker.apitest.protocols.http import HTTPRequest, HTTPVersion, ProxyServer
+from worker.apitest.responses.http import HTTPResponse
 from worker.clock import SystemClock
 from worker.net.door import Door
 from worker.net.http.cookies import Cookies

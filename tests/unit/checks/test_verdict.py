@@ -12,8 +12,8 @@ from tests.support.definitions import api_test, json_path, json_schema, xpath
 from tests.support.observed import LIMITS, TIMINGS, http, parsed_test, tcp
 from worker.apitest.observation import Observation
 from worker.apitest.parse import parse
-from worker.apitest.protocols.http import HTTPResponse
-from worker.apitest.protocols.tcp import TCPConnection
+from worker.apitest.responses.http import HTTPResponse
+from worker.apitest.responses.tcp import TCPConnection
 from worker.apitest.result import Verdict
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import AssertionLimits, Evidence

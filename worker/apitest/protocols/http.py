@@ -16,7 +16,6 @@ from worker.apitest.assertion import (
     Scalar,
 )
 from worker.apitest.authentication import Authentication, read_authentication
-from worker.apitest.observation import ProbeResponse
 from worker.apitest.parse_body import BODY_OPERATORS, HASH_OPERATORS
 from worker.apitest.parse_request import read_client_certificate, read_pairs, read_switch, read_timeout
 from worker.apitest.parse_script import read_script
@@ -24,9 +23,8 @@ from worker.apitest.parse_target import read_scalar
 from worker.apitest.protocols.protocol import RESPONSE_TIME, AssertionType, Protocol
 from worker.apitest.reading import Node, quote
 from worker.apitest.request import ClientCertificate, ProbeRequest
+from worker.apitest.responses.http import HTTPResponse
 from worker.apitest.upload import MULTIPART, OCTETS, is_multipart, multipart, read_files
-from worker.outcome.handshake import Handshake
-from worker.outcome.hop import Hop
 from worker.secret import Secret
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
@@ -82,20 +80,6 @@ class HTTPRequest(ProbeRequest):
     allow_insecure: bool = False
     client_certificate: ClientCertificate | None = None
     version: HTTPVersion = HTTPVersion.HTTP1
-
-
-class HTTPResponse(ProbeResponse, frozen=True, kw_only=True):
-    """The last response. *body* is as it came from the wire, still encoded by *content_encodings* (innermost first)."""
-
-    url: str
-    status: int
-    http_version: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-    content_encodings: tuple[str, ...] = ()
-    hops: tuple[Hop, ...] = ()
-    handshake: Handshake | None = None
-    """None without TLS."""
 
 
 def read_request(request: Node, options: Node, _assertions: Sequence[Assertion]) -> HTTPRequest | None:

@@ -90,6 +90,24 @@ class Client:
 class _Chain:
     """The hops of one request so far."""
 
+    __slots__ = (
+        "_authentication",
+        "_client",
+        "_cookies",
+        "_exchange",
+        "_handshake",
+        "_hops",
+        "_own",
+        "_proxy",
+        "_recorder",
+        "_request",
+        "_resolution",
+        "_seconds",
+        "_sent",
+        "_shares_cookies",
+        "deadline",
+    )
+
     def __init__(self, client: Client, request: Request, seconds: float, cookies: Cookies | None) -> None:
         self._client = client
         self._request = request
@@ -262,12 +280,13 @@ class _Chain:
         set_cookie = [value for name, value in response.raw_headers if name.lower() == b"set-cookie"]
         if set_cookie:
             self._cookies = self._cookies or Cookies()
-            self._cookies.take(outgoing.target, set_cookie)
+            self._cookies.take(outgoing.target, set_cookie, self._client.clock.now().timestamp())
 
     def _cookie(self, outgoing: Outgoing) -> str | None:
         if self._cookies is None:
             return None
-        return self._cookies.header(outgoing.target, first_value(outgoing.headers, "cookie"))
+        written = first_value(outgoing.headers, "cookie")
+        return self._cookies.header(outgoing.target, written, self._client.clock.now().timestamp())
 
 
 def _with_redirects(timings: Timings, earlier: tuple[Hop, ...]) -> Timings:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 from aiohttp.base_protocol import BaseProtocol
@@ -52,8 +51,7 @@ _LARGEST_SLICE = 16_384
 """Chunked bytes parsed at a stretch: as many as should hold one turn's framing, judged by the stretch before."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HTTPLimits:
+class HTTPLimits(Struct, frozen=True, kw_only=True):
     """Bounds of one response, in bytes of the wire, and of what a redirect takes along."""
 
     max_body_bytes: int
