@@ -89,8 +89,6 @@ def _action(step: Node, options: Node, subtype: str, readers: StepReaders) -> AP
     if subtype == WAIT:
         return _wait(step["value"])
     if subtype == SUBTEST:
-        if read_script(step["extractedValuesFromScript"]):
-            step["extractedValuesFromScript"].requires("scripts on the result of a subtest are not there yet")
         return _subtest(step, readers)
     return read_request_step(step, options, subtype, readers.request)
 

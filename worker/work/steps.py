@@ -124,7 +124,7 @@ class _Run:
             case APITest(steps=()) as test:
                 return await self._request(step, test, settled)
             case APITest() as test:
-                return await self._subtest(step, test)
+                return await self._subtest(step, test, settled)
 
     async def _wait(self, step: APIStep, seconds: float) -> StepResult:
         started, in_time = self._clock.monotonic_ns(), seconds <= self._left
@@ -166,17 +166,30 @@ class _Run:
         self.trouble = self.trouble or script.trouble
         return script.at("extractedValuesFromScript")
 
-    async def _subtest(self, step: APIStep, test: APITest) -> StepResult:
-        settled = frozenset(variable.name for variable in self._variables.known)
+    async def _subtest(self, step: APIStep, test: APITest, settled: Collection[str]) -> StepResult:
+        outside = frozenset(variable.name for variable in self._variables.known)
         # What the tests around it know is given to the subtest, and wins over what it declares.
         before = self._variables.secrets()
         self._variables = resolve(test.variables, self._variables.known, self._built_in)
         if not self._hide(secret for secret in self._variables.secrets() if secret not in before):
             return _row(step, StepStatus.FAILED, failure=_TOO_MUCH, public_id=test.public_id)
-        played = await self.play(test.steps, settled)
-        status = StepStatus.PASSED if played.failure is None else StepStatus.FAILED
-        timings = phases_of(played.rows)
-        return _row(step, status, failure=played.failure, timings=timings, public_id=test.public_id, steps=played.rows)
+        played = await self.play(test.steps, outside)
+        script = await self._script_behind(step, test)
+        shown = {"timings": phases_of(played.rows), "public_id": test.public_id, "steps": played.rows}
+        if not self._hide(variable.value for variable in script.variables if variable.secure):
+            return _row(step, StepStatus.FAILED, failure=_TOO_MUCH, **shown)
+        extracted = self._keep(script.variables, settled)
+        failure = played.failure or script.failure
+        status = StepStatus.PASSED if failure is None else StepStatus.FAILED
+        return _row(step, status, failure=failure, extracted=extracted, **shown)
+
+    async def _script_behind(self, step: APIStep, test: APITest) -> SetVariables:
+        """The variables that the script of a subtest takes from what was known at its end; it has no response of its own."""
+        if not step.values_script or self._left <= 0:
+            return NO_SCRIPT
+        script = await self._run_script(test, step.values_script, self._variables.known, _NOTHING)
+        self.trouble = self.trouble or script.trouble
+        return script.at("extractedValuesFromScript")
 
     def _ready(self, step: APIStep, test: APITest) -> APITest:
         """*test* with the values of this moment in the places of its templates. Raises TestError."""

@@ -145,6 +145,17 @@ async def test_a_subtest_is_played_within_the_test() -> None:
     assert (row["sub_test"], [each["name"] for each in row["steps"]]) == ({"id": "inn-inn-inn"}, ["inner"])
 
 
+async def test_a_script_behind_a_subtest_knows_its_variables_and_has_no_response() -> None:
+    code = "dd.variable.set('SEEN', typeof dd.response + dd.variable.get('USER'))"
+    async with serving(shop) as server:
+        inner = multistep(step("inner", server.url("/login"), STATUS), public_id="inn-inn-inn")
+        inner["config"]["configVariables"] = [{"name": "USER", "type": "text", "pattern": "ann"}]
+        outer = subtest("inn-inn-inn", "log in", subtest=inner, extractedValuesFromScript=code)
+        found = await outcome(multistep(outer, step("look", server.url("/{{ SEEN }}"))))
+    assert found["status"] == "passed"
+    assert [seen.target for seen in server.seen] == ["/login", "/undefinedann"]
+
+
 async def test_a_subtest_that_is_not_there_is_named_and_nothing_is_sent() -> None:
     async with serving(shop) as server:
         found = await outcome(multistep(step("look", server.url("/")), subtest("abc-def-ghi")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -35,16 +35,19 @@ http {{
 
 
 @asynccontextmanager
-async def nginx(server: str, *, ports: int = 1) -> AsyncIterator[tuple[Path, tuple[int, ...]]]:
+async def nginx(
+    server: str, *, ports: int = 1, prepare: Callable[[Path], object] = lambda _: None
+) -> AsyncIterator[tuple[Path, tuple[int, ...]]]:
     """The folder and the ports of an nginx; *server* are its server blocks, with `{folder}` and `{ports[0]}` to be filled in.
 
-    Files of `{folder}/www` may be written while it runs.
+    *prepare* writes the files that it reads at its start; those of `{folder}/www` may be written while it runs.
     """
     program = peer("nginx")
     with TemporaryDirectory(prefix="nginx-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # nginx takes off root's rights
         (folder / "www").mkdir()
+        prepare(folder)
         for _ in range(_TRIES):
             taken = tuple(closed_port() for _ in range(ports))
             inside = server.format(folder=folder, ports=taken)

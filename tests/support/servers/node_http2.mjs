@@ -29,6 +29,11 @@ const ways = {
     response.end(gzipSync(Buffer.alloc(100_000, "x")));
   },
   "/large": (request, response) => response.end(Buffer.alloc(3_000_000, "y")),
+  "/recorded": (request, response) => {
+    response.setHeader("content-type", "text/html");
+    response.setHeader("server", "node");
+    response.end(JSON.stringify({ topKey: 1, something: 6, slideshow: {} }));
+  },
   "/goodbye": (request, response) => {
     request.stream.session.goaway(constants.NGHTTP2_NO_ERROR);
     response.end("last words");
@@ -46,7 +51,7 @@ server.on("request", (request, response) => {
   if (request.url in early) return early[request.url](request, response);
   const pieces = [];
   request.on("data", (piece) => pieces.push(piece));
-  request.on("end", () => ways[request.url]?.(request, response, Buffer.concat(pieces)));
+  request.on("end", () => ways[request.url.split("?")[0]]?.(request, response, Buffer.concat(pieces)));
 });
 server.on("sessionError", () => {});
 server.listen(0, "127.0.0.1", () => process.stdout.write(`${server.address().port}\n`));

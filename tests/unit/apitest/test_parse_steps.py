@@ -205,10 +205,6 @@ def test_a_multistep_test_has_steps(config: dict[str, Any], mistake: str) -> Non
     [
         ({"name": "g", "subtype": "grpc"}, "config.steps[0].subtype: 'grpc' tests are not there yet"),
         (
-            subtest("inn-inn-inn", subtest=multistep(step(), public_id="inn-inn-inn"), extractedValuesFromScript="1"),
-            "config.steps[0].extractedValuesFromScript: scripts on the result of a subtest are not there yet",
-        ),
-        (
             step(extractedValues=[extracted("ABC", source="grpc_message")]),
             "config.steps[0].extractedValues[0].type: values from 'grpc_message' are not there yet",
         ),

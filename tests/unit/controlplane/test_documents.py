@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from typing import Any
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from controlplane.service import documents
 from controlplane.store.tests import StoredTest
 from tests.support.definitions import STATUS, api_test, http_test
+from tests.support.recordings import RECORDED
+from tests.support.shared import needs_shared
 
 PLACES = ["pl:one", "pl:two"]
 
@@ -86,6 +89,27 @@ def test_what_was_sent_comes_back_unchanged(sent: dict[str, Any]) -> None:
     assert json.dumps({name: shown[name] for name in sent}) == json.dumps(sent), "types and order too"
     added = {"public_id", "monitor_id", "created_at", "modified_at", "status", "tags"}
     assert set(shown) - set(sent) <= added
+
+
+def told(config: dict[str, Any]) -> dict[str, Any]:
+    """*config* without what replies withhold (contents of certificates and files) and what is ours (ids)."""
+    for part in [config, *config.get("steps", ())]:
+        part.pop("id", None)
+        request = part.get("request", {})
+        for holder in (*request.get("certificate", {}).values(), *request.get("files", ())):
+            for name in ("content", "encoding", "bucketKey"):
+                holder.pop(name, None)
+    return config
+
+
+@needs_shared
+def test_every_recorded_definition_comes_back_with_all_that_its_author_wrote() -> None:
+    for case in RECORDED:
+        sent = case["test"]
+        shown = documents.shown(stored(documents.accepted(sent, None)), PLACES)
+        assert told(shown["config"]) == told(deepcopy(sent["config"])), case["id"]
+        for name in ("name", "message", "type", "subtype", "tags", "options"):
+            assert name not in sent or shown[name] == sent[name], (case["id"], name)
 
 
 def test_what_was_not_sent_is_not_made_up() -> None:

@@ -425,3 +425,24 @@ async def test_a_script_that_fails_fails_its_step() -> None:
     )
     assert rows(found) == {"a": "failed", "b": "skipped"}
     assert found.failure == Failure(FailureCode.INVALID_TEST, "extractedValuesFromScript: broken")
+
+
+@pytest.mark.parametrize("failing", [{}, {"a": FOREVER}])
+async def test_a_script_behind_a_subtest_sets_variables_for_the_steps_behind_it(failing: dict[str, int]) -> None:
+    inner = multistep(step("a", "http://a.test/"))
+    found, target = await played(
+        subtest("inn-inn-inn", "s", subtest=inner, extractedValuesFromScript="ID=42", allowFailure=True),
+        step("b", "http://b.test/{{ ID }}"),
+        failing=failing,
+    )
+    assert rows(found)["s"] == ("failed" if failing else "passed")
+    assert [(value.name, value.value) for value in found.rows[0].extracted] == [("ID", "42")]
+    assert target.requests[-1].url == "http://b.test/42"
+
+
+async def test_a_script_behind_a_subtest_that_fails_fails_the_subtest() -> None:
+    inner = multistep(step("a", "http://a.test/"))
+    found, _ = await played(subtest("inn-inn-inn", "s", subtest=inner, extractedValuesFromScript="broken"), step("b"))
+    assert rows(found) == {"s": "failed", "b": "skipped"}
+    assert found.failure == Failure(FailureCode.INVALID_TEST, "extractedValuesFromScript: broken")
+    assert [row.status.value for row in found.rows[0].steps] == ["passed"]
