@@ -102,6 +102,10 @@ class Database:
         if found != REVISION:
             raise SchemaError(self._engine.place, found=str(found), known=REVISION)
 
+    def size(self) -> int:
+        """Bytes of all its data."""
+        return self._engine.size()
+
     async def close(self) -> None:
         await self._pool.dispose()
 

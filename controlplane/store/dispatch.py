@@ -24,13 +24,14 @@ MOST_UNKNOWN = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """A job given to a worker. *definition* is the test's JSON text."""
+    """A job given to a worker. *definition* is the test's JSON text, *attempt* the number of this execution of the run."""
 
     job: str
     delivery: int
     scheduled_at: int
     until: int
     definition: str
+    attempt: int = 1
 
     @property
     def name(self) -> str:
@@ -144,6 +145,7 @@ async def give_out(
             scheduled_at=row.scheduled_at,
             until=row.until,
             definition=row.definition,
+            attempt=row.attempt,
         )
         for row in await _within_cap(connection, await _unheld(connection, taker.location, now=now, expiry=expiry))
         if leases.state(open_job(row), now=now, expiry=expiry) is JobState.OFFERED

@@ -27,7 +27,7 @@ class Engine:
     *copy* writes what is committed into a file, on disk when it returns. Where there is no room it raises DatabaseError, leaving
     nothing behind. *back_up* does so beside the database, under a name that nothing has, with its argument in it, and gives the
     path. *trouble* says what an error of the driver means. *identity* tells one database from another that took its place, None
-    where there is none.
+    where there is none. *size* is that of all its data in bytes, 0 where that cannot be told.
     """
 
     place: str
@@ -40,3 +40,4 @@ class Engine:
     back_up: Callable[[str], Path]
     trouble: Callable[[DBAPIError], DatabaseTrouble]
     identity: Callable[[], Hashable]
+    size: Callable[[], int]

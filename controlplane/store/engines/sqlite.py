@@ -57,6 +57,7 @@ def engine(path: Path) -> Engine:
         back_up=partial(_back_up, path),
         trouble=lambda error: _trouble(error.orig),
         identity=partial(_identity, path),
+        size=partial(_size, path),
     )
 
 
@@ -76,6 +77,15 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _size(path: Path) -> int:
+    """Bytes of the file and of the log beside it, which has what was written last."""
+    size = 0
+    for part in (path, path.with_name(f"{path.name}-wal")):
+        with suppress(OSError):
+            size += part.stat().st_size
+    return size
 
 
 def _back_up(path: Path, label: str) -> Path:

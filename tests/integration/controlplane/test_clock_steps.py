@@ -16,9 +16,10 @@ import aiohttp
 import pytest
 from sqlalchemy import text
 
+from controlplane.counters import Counters as LeaseCounters
 from controlplane.errors import StatementError
 from controlplane.leases import LEASE_TTL
-from controlplane.service.upkeep import Upkeep, come_back, offset
+from controlplane.service.upkeep import Retention, Upkeep, come_back, offset
 from controlplane.steady import HELD_SECONDS, OffsetClock, SteadyClock
 from controlplane.store.tables import assignments, jobs, results, workers
 from tests.integration.controlplane.plane import Plane
@@ -71,7 +72,13 @@ class Office:
 
 def kept_up(plane: Plane) -> Upkeep:
     assert isinstance(plane.context.clock, SteadyClock)
-    return Upkeep(plane.database, plane.context.clock, plane.context.grace, retention_days=30)
+    return Upkeep(
+        plane.database,
+        plane.context.clock,
+        plane.context.grace,
+        retention=Retention(age_ms=30 * 86_400_000),
+        counters=LeaseCounters(),
+    )
 
 
 @pytest.fixture
