@@ -162,6 +162,33 @@ async def open_database(engine: Engine, keyring: Keyring, opening: Opening = USE
     return Database(engine, pool, sealer, upgraded)
 
 
+async def look_at(engine: Engine, keyring: Keyring) -> str:
+    """The schema of a database of ours that *keyring* opens, ours or an older one; nothing is changed. Raises DatabaseError."""
+    pool = engine.connect()
+    try:
+        with _translated(engine):
+            async with pool.execution_options(**{READ_ONLY: True}).begin() as connection:
+                found = await connection.run_sync(_known_revision, engine.place)
+                if await connection.scalar(select(about.c.value).where(about.c.name == "key_check")) is None:
+                    raise DatabaseError(f"database {engine.place} has no key: it was never used")
+                await _unlock(connection, engine.place, keyring)
+                return found
+    finally:
+        await pool.dispose()
+
+
+def _known_revision(connection: Connection, place: str) -> str:
+    if "alembic_version" not in inspect(connection).get_table_names():
+        raise DatabaseError(f"database {place} is not one of this program")
+    found = str(connection.execute(text(_REVISION_QUERY)).scalar())
+    if found != REVISION:
+        from controlplane.store import migrating  # noqa: PLC0415 - for an older one alone
+
+        if not migrating.is_older(found):
+            raise SchemaError(place, found=found, known=REVISION)
+    return found
+
+
 @contextmanager
 def _translated(engine: Engine) -> Iterator[None]:
     """Make the driver's errors ours, here and nowhere else."""
