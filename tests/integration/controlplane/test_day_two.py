@@ -96,8 +96,13 @@ async def test_the_list_of_locations_says_where_a_worker_is_and_with_which_file(
             worker = worker_of(tmp_path, plane.url)
             await worker.pull(session, host="box-7")
             (found,) = [json.loads(line) for line in command(tmp_path, "location", "list", "--json").splitlines()]
+            shown = command(tmp_path, "location", "list").splitlines()
     key = json.loads((tmp_path / "worker-config.json").read_text())["accessKey"]
     (seen,) = found["workers"]
+    headings, row = shown[-2], shown[-1]
+    assert headings.split() == ["LOCATION", "HOST", "ADDRESS", "AGENT", "KEY", "FREE", "SLOTS", "LAST", "PULL", "STATE"]
+    assert row.startswith("office ")
+    assert [f" {value} " in f"{row} " for value in ("box-7", "127.0.0.1", key[:8], "10/10", "healthy")] == [True] * 5
     assert (seen["host"], seen["address"], seen["access_key"]) == ("box-7", "127.0.0.1", key)
     assert [(file["access_key"], file["expires_at"]) for file in found["config_files"]] == [(key, None)]
 
