@@ -73,6 +73,7 @@ async def of_locations(connection: AsyncConnection, *, now: int, seen_since: int
         .select_from(assignments)
         .where(
             assignments.c.location_id == locations.c.id,
+            assignments.c.waiting_since <= now,  # by the index; it is never later than the next
             assignments.c.due_at <= now,
             assignments.c.until > now,
             assignments.c.job_id.is_(None),

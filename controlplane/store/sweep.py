@@ -76,7 +76,7 @@ async def settle_runs(connection: AsyncConnection, *, now: int, only: Collection
         )  # of a paused test, this one was asked for
     await stored.note(connection, notes)
     await states.put(connection, map(_end, notes))
-    await runs.put(connection, following)
+    await runs.put_off(connection, following)
     return Settled(len(found), counted)
 
 
@@ -87,7 +87,7 @@ async def shift(connection: AsyncConnection, *, by: int) -> None:
     and results, keep the times that they bear.
     """
     due = assignments.c.due_at.is_not(None)
-    moved = {"due_at": assignments.c.due_at + by, "until": assignments.c.until + by}
+    moved = {name: assignments.c[name] + by for name in ("due_at", "until", "waiting_since")}
     await connection.execute(update(assignments).where(due).values(moved))
     await connection.execute(
         update(jobs).where(jobs.c.closed.is_(None)).values(until=jobs.c.until + by, not_before=jobs.c.not_before + by)

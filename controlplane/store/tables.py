@@ -121,15 +121,19 @@ assignments = Table(
     Column("location_id", String(120), ForeignKey("locations.id", ondelete="CASCADE"), primary_key=True),
     Column("due_at", BigInteger),
     Column("until", BigInteger),
+    Column("waiting_since", BigInteger),
     Column("job_id", String(40)),
     Column("last_status", String(10)),
     Column("last_at", BigInteger),
     Column("last_duration_ms", Float),
-    Index("assignments_by_due", "location_id", "due_at"),
+    Index("assignments_by_turn", "location_id", "waiting_since"),
     Index("assignments_by_until", "until"),
     Index("assignments_by_job", "job_id"),
 )
 """A test at a location and its next run: due at *due_at*, missed at *until*; both null while nothing is to be run.
+
+*waiting_since* is the test's place in the queue: *due_at*, or that of the first run that was missed since one was given out. So
+whoever went without while slots were scarce comes next; by their own times alone, the same ones would miss each of their runs.
 
 *job_id* is the job in flight. While there is one, the next run waits.
 

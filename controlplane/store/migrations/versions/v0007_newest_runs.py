@@ -1,5 +1,5 @@
-"""The newest run of each test at each location beside its next one; results of a test by the time at which they were stored; and
-an index of triggered jobs alone, by which their turns are told.
+"""The newest run of each test at each location beside its next one, and its place in the queue; results of a test by the time at
+which they were stored; and an index of triggered jobs alone, by which their turns are told.
 """
 
 from __future__ import annotations
@@ -20,6 +20,10 @@ def upgrade() -> None:
     op.add_column("assignments", sa.Column("last_at", sa.BigInteger))
     op.add_column("assignments", sa.Column("last_duration_ms", sa.Float))
     _take_over()
+    op.add_column("assignments", sa.Column("waiting_since", sa.BigInteger))
+    op.execute("UPDATE assignments SET waiting_since = due_at")
+    op.drop_index("assignments_by_due", "assignments")
+    op.create_index("assignments_by_turn", "assignments", ["location_id", "waiting_since"])
     op.drop_index("results_by_test", "results")
     op.create_index("results_by_test", "results", ["test_id", "stored_at", "seq"])
     op.create_index(
