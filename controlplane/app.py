@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from controlplane import epoch, tls
+from controlplane.boot import monotonic_line
 from controlplane.errors import DatabaseTrouble, StatementError, UnusableError
 from controlplane.leases import Grace
 from controlplane.rest import site
 from controlplane.rest.context import Context
 from controlplane.rest.series import ALL_TESTS, SeriesChoice
 from controlplane.service.health import WriteHealth
-from controlplane.service.upkeep import Retention, Upkeep
-from controlplane.steady import SteadyClock
+from controlplane.service.upkeep import Retention, Upkeep, take_up_time
 from controlplane.store.database import Database, Keyring, Opening, open_database
 from controlplane.store.engines.engine import Engine
 from controlplane.store.tables import REVISION
@@ -67,7 +67,7 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Callable[[str],
             return
         stack.push_async_callback(database.close)
         _tell_of_an_upgrade(database, settings.engine.place)
-        steady = SteadyClock(clock)
+        steady = await take_up_time(database, clock, monotonic_line())
         health = WriteHealth(database, steady)
         stack.push_async_callback(health.close)
         context = Context(

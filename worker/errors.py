@@ -13,6 +13,7 @@
     │   ├── EnvelopeError      a JWE that is malformed, of a foreign kind, or not for our keys
     │   └── MessageError       decrypted or signed, and still not a message of this protocol
     ├── IntakeError        (intake.client) an exchange with the control plane without a usable answer
+    │   ├── OutOfMemoryError   (intake.client) one that this worker had no memory for
     │   └── UnreadableBatch    a signed batch that cannot be opened or read
     ├── EvaluationError    no evaluator could be had for a test's assertions; becomes an INTERNAL_ERROR result
     ├── JudgementError     (checks.judgement) an assertion that cannot be judged; becomes its result

@@ -6,14 +6,15 @@ import logging
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch
-from controlplane.ageing import aged
+from controlplane.ageing import Ageing, aged
 from controlplane.counters import Counters
 from controlplane.leases import Grace
 from controlplane.service.audit import RETENTION_DAYS
-from controlplane.steady import STEP_SECONDS, SteadyClock
+from controlplane.steady import HELD_SECONDS, STEP_SECONDS, Anchor, KeptClock, SteadyClock
 from controlplane.store import audit, locations, marks, pruning, results, sweep, triggered, workers
 from controlplane.store.database import Database
 from controlplane.store.sweep import MissedReason
@@ -22,8 +23,10 @@ from worker.clock import Clock
 log = logging.getLogger(__name__)
 
 PRUNE_BATCH = 500
-PRUNE_TURNS = 60
+AGE_TURNS = 60
 """Turns between looks at what is too old: minutes."""
+TOLD_WITHIN_MS = 500
+"""The least exactness of the anchor that commands go by: a clock that is set by a second, again and again, moves it."""
 DAY_MS = 24 * 3600 * 1000
 FORGET_WORKERS = DAY_MS
 """Milliseconds after which a worker process that was not seen is no longer listed."""
@@ -62,8 +65,9 @@ class Upkeep:
         self._turns = 0
         self._begun = False
         self._look_ahead = True
-        self._pruned_ns: int | None = None
-        self._offset: int | None = None
+        self._since_ns = clock.monotonic_ns()
+        self._aged_ns: int | None = None
+        self._told: Anchor | None = None
 
     async def turn(self) -> None:
         """Do what is due. Raises StatementError where the database fails, and DatabaseError where it is ours no longer."""
@@ -76,35 +80,58 @@ class Upkeep:
         missed = await settle(self._database, self._clock, self._grace, look_ahead=self._look_ahead)
         self._counters.missed.update({(place, reason.value): runs for (place, reason), runs in missed.items()})
         self._look_ahead = False
-        if self._turns % PRUNE_TURNS == 0:
-            await self._prune()
+        if self._turns % AGE_TURNS == 0:
+            await self._age()
         if self._retention.per_test is not None:
             kept, after = self._retention.per_test, self._pruned_test
             self._pruned_test = await prune_by_count(self._database, self._clock, after=after, kept=kept)
         self._turns += 1
 
     async def _tell_others(self) -> None:
-        """Write down what is not followed of the machine's clock, so that commands keep the same time."""
-        offset = -round(self._clock.ignored_seconds * 1000)
-        if offset != self._offset:
+        """Write down the time that is kept, so that commands keep the same."""
+        anchor = self._clock.anchor()
+        if self._told is None or not anchor.is_near(self._told, TOLD_WITHIN_MS):
             async with self._database.write() as connection:
-                await marks.put_offset(connection, offset)
-            self._offset = offset
+                await marks.put_anchor(connection, anchor)
+            self._told = anchor
 
-    async def _prune(self) -> None:
+    async def _age(self) -> None:
+        """Note the time and the age of results; drop what is too old once the clock has held for long enough to be believed."""
         now_ns = self._clock.monotonic_ns()
-        passed = 0 if self._pruned_ns is None else (now_ns - self._pruned_ns) // 1_000_000
-        await prune(self._database, self._clock, retention=self._retention.age_ms, passed=passed)
-        self._pruned_ns = now_ns
+        passed = 0 if self._aged_ns is None else (now_ns - self._aged_ns) // 1_000_000
+        ageing = await age(self._database, self._clock, retention=self._retention.age_ms, passed=passed)
+        self._aged_ns = now_ns
+        if not self._clock.ignored_seconds and now_ns - self._since_ns >= HELD_SECONDS * 1e9:
+            await prune(self._database, self._clock, ageing, retention=self._retention.age_ms)
 
 
-async def offset(database: Database) -> timedelta:
-    """The time by which this database's times are ahead of its machine's clock: what whoever serves it does not follow."""
+async def go_along(connection: AsyncConnection, clock: KeptClock) -> None:
+    """Let *clock* keep the time of whoever serves the database, as it is in this transaction."""
+    clock.anchor = await marks.anchor(connection)
+
+
+async def take_up_time(database: Database, clock: Clock, line: str) -> SteadyClock:
+    """The clock of a process that begins to serve the database, on *line* of monotonic time.
+
+    Where the last one was on the same line it goes on by that one's time. Otherwise nobody can tell a clock that was set ahead
+    from an absence: it is taken for an absence, and said.
+    """
     async with database.read() as connection:
-        return timedelta(milliseconds=await marks.offset(connection))
+        before, latest = await marks.anchor(connection), await marks.latest(connection)
+    kept = SteadyClock(clock, line, before)
+    away = (epoch.milliseconds(kept) - latest) / 1000
+    if latest and away > HELD_SECONDS and not (before and before.holds_on(line)):
+        log.warning(
+            "nobody served this database for %.0f s, if the clock is right: what was due is noted as missed, and nothing is "
+            "dropped for its age before the clock has held for %.0f s",
+            away,
+            HELD_SECONDS,
+            extra={"action": "away", "seconds": round(away)},
+        )
+    return kept
 
 
-async def come_back(database: Database, clock: Clock) -> bool:
+async def come_back(database: Database, clock: SteadyClock) -> bool:
     """Move kept times back where they lie ahead of a clock that was set back while nobody served; tell if they did."""
     async with database.write() as connection:
         now = epoch.milliseconds(clock)
@@ -114,6 +141,7 @@ async def come_back(database: Database, clock: Clock) -> bool:
         by = _shift(-round(ahead / 1000))
         await sweep.shift(connection, by=by)
         await marks.put_clock(connection, now)
+        await marks.put_anchor(connection, clock.anchor())
     _tell(by)
     return True
 
@@ -129,6 +157,7 @@ async def follow(database: Database, clock: SteadyClock) -> bool:
         by = _shift(round(held.total_seconds()))
         await sweep.shift(connection, by=by)
         await marks.put_clock(connection, epoch.milliseconds(clock) + by)
+        await marks.put_anchor(connection, clock.anchor().moved(held.total_seconds()))
     clock.follow(held)  # before anybody else has the lock: nobody sees the times of one with the clock of the other
     _tell(by)
     return True
@@ -169,10 +198,10 @@ async def settle(
         await clock.sleep(database.rest_seconds)
 
 
-async def prune(database: Database, clock: Clock, *, retention: int, passed: int) -> None:
-    """Drop expired credentials, workers that went away, and results and jobs older than *retention*, in milliseconds.
+async def age(database: Database, clock: Clock, *, retention: int, passed: int) -> Ageing:
+    """Count the ages of results anew, by `ageing`, so that no step makes any.
 
-    *passed* are the milliseconds of serving since the last time: ages are counted by `ageing`, so that no step makes any.
+    *passed* are the milliseconds of serving since the last time.
     """
     async with database.write() as connection:
         now = epoch.milliseconds(clock)
@@ -180,8 +209,14 @@ async def prune(database: Database, clock: Clock, *, retention: int, passed: int
         ageing = aged(before, now, passed=passed, oldest=oldest, retention=retention)
         await marks.put_ageing(connection, ageing)
         await marks.put_clock(connection, now)
+    return ageing
+
+
+async def prune(database: Database, clock: Clock, ageing: Ageing, *, retention: int) -> None:
+    """Drop expired credentials, workers that went away, and results and jobs older than *retention*, in milliseconds."""
+    async with database.write() as connection:
         await locations.drop_expired_credentials(connection, now=ageing.moment)
-        await workers.forget(connection, before=now - FORGET_WORKERS)
+        await workers.forget(connection, before=ageing.at - FORGET_WORKERS)
     while True:
         async with database.write() as connection:
             gone = await results.prune(connection, before=ageing.moment - retention, limit=PRUNE_BATCH)

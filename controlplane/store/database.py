@@ -6,7 +6,7 @@ Only `serve` and `migrate` change the schema of a database that is there, after 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,13 +41,15 @@ class Database:
     """An open database. Take `write()` for anything that changes a row, `read()` otherwise; keep both short.
 
     Both raise StatementError where the database fails. *upgraded* is what opening it did to its schema. Whoever changes many rows
-    does it in steps, a transaction each, and rests for *rest_seconds* between them.
+    does it in steps, a transaction each, and rests for *rest_seconds* between them. *before_write* is done at the beginning of
+    each transaction that writes, once the lock is there.
     """
 
     def __init__(self, engine: Engine, pool: AsyncEngine, sealer: Sealer, upgraded: Upgrade | None) -> None:
         self.sealer = sealer
         self.upgraded = upgraded
         self.rest_seconds = engine.rest_seconds
+        self.before_write: Callable[[AsyncConnection], Awaitable[None]] | None = None
         self._engine = engine
         self._pool = pool
         self._reader = pool.execution_options(**{READ_ONLY: True})
@@ -61,7 +63,10 @@ class Database:
             if self._queue is not None:
                 await self._turn(self._queue)
                 stack.callback(self._queue.release)
-            yield await stack.enter_async_context(self._begin(self._pool))
+            connection = await stack.enter_async_context(self._begin(self._pool))
+            if self.before_write is not None:
+                await self.before_write(connection)
+            yield connection
             self._check_identity()  # once more: an exception before the commit tells nobody that a result was stored
 
     @asynccontextmanager

@@ -6,9 +6,10 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.ageing import Ageing
+from controlplane.steady import Anchor
 from controlplane.store.tables import about, workers
 
-_CLOCK, _OFFSET, _AGEING = "clock_mark", "clock_offset", "ageing_mark"
+_CLOCK, _ANCHOR, _AGEING = "clock_mark", "clock_anchor", "ageing_mark"
 
 
 async def latest(connection: AsyncConnection) -> int:
@@ -22,13 +23,17 @@ async def put_clock(connection: AsyncConnection, now: int) -> None:
     await _put(connection, _CLOCK, b"%d" % now)
 
 
-async def offset(connection: AsyncConnection) -> int:
-    """Milliseconds by which the times of this database are ahead of its machine's clock, as long as that is not followed."""
-    return int(await _read(connection, _OFFSET) or 0)
+async def anchor(connection: AsyncConnection) -> Anchor | None:
+    """The time that this database's times are kept by, None where nobody ever kept it."""
+    mark = await _read(connection, _ANCHOR)
+    if mark is None:
+        return None
+    zero, offset, line = mark.decode().split(" ", 2)
+    return Anchor(line, int(zero), int(offset))
 
 
-async def put_offset(connection: AsyncConnection, milliseconds: int) -> None:
-    await _put(connection, _OFFSET, b"%d" % milliseconds)
+async def put_anchor(connection: AsyncConnection, kept: Anchor) -> None:
+    await _put(connection, _ANCHOR, f"{kept.zero_ms} {kept.offset_ms} {kept.line}".encode())
 
 
 async def ageing(connection: AsyncConnection) -> Ageing | None:

@@ -151,16 +151,27 @@ def _spoil_plane(spoil: Callable[[Rig], None], rig: Rig, seconds: float) -> None
 
 
 def _set_plane(step: float, rig: Rig, seconds: float) -> None:
-    rig.set_clock(step)
+    rig.shim.step_clock(step)
     time.sleep(seconds)
-    rig.set_clock(0)
+    rig.shim.step_clock(0)
 
 
 def _swing_plane(rig: Rig, seconds: float) -> None:
     for step in (-HOUR, HOUR, -HOUR, HOUR):
-        rig.set_clock(step)
+        rig.shim.step_clock(step)
         time.sleep(seconds / 4)
-    rig.set_clock(0)
+    rig.shim.step_clock(0)
+
+
+def _set_plane_meanwhile(step: float, rig: Rig, seconds: float) -> None:
+    """The clock is set while nobody serves, and set back while somebody does."""
+    assert rig.plane.program is not None
+    rig.plane.program.signal(signal.SIGKILL)
+    rig.plane.program.wait()
+    rig.shim.step_clock(step)
+    rig.start_plane()
+    time.sleep(seconds)
+    rig.shim.step_clock(0)
 
 
 def _lock_database(rig: Rig, seconds: float) -> None:
@@ -221,6 +232,8 @@ PROCESSES: tuple[Fault, ...] = (
     Fault("database locked", _on_plane(_lock_database)),
     Fault("test paused and resumed", _pause),
     Fault("run asked for", _ask),
+    Fault("control plane killed and its clock set back", _on_plane(partial(_set_plane_meanwhile, -HOUR))),
+    Fault("control plane killed and its clock set ahead", _on_plane(partial(_set_plane_meanwhile, HOUR))),
 )
 """Faults of programs, clocks, disks and what operators do, in an order that seeds depend on."""
 

@@ -112,16 +112,6 @@ class Record:
     served: dict[str, str]
 
 
-def clock_offset(path: Path) -> int:
-    """Milliseconds by which `serve` says that its times are ahead of its machine's clock."""
-    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)
-    try:
-        row = connection.execute("SELECT value FROM about WHERE name = 'clock_offset'").fetchone()
-        return 0 if row is None else int(row[0])
-    finally:
-        connection.close()
-
-
 _RESULTS = "SELECT results.*, leased_at FROM results LEFT JOIN jobs ON jobs.id = job_id ORDER BY seq"
 
 

@@ -21,7 +21,7 @@ from random import Random
 from tests.faults.auditor import unaccounted
 from tests.faults.gate import Gate
 from tests.faults.peers import running_peers
-from tests.faults.record import CONTROL_PLANE, Demand, End, Outage, Pause, Record, clock_offset, read_database
+from tests.faults.record import CONTROL_PLANE, Demand, End, Outage, Pause, Record, read_database
 from tests.faults.shim import Shim
 from tests.faults.target import HonestTarget
 from tests.support.definitions import http_test
@@ -138,18 +138,6 @@ class Rig:
         """Start a control plane on the same database and port, and return once it answers."""
         self.plane.start()
         eventually(self._answers, "answer of the control plane", self._plane_output)
-
-    def set_clock(self, seconds: float) -> None:
-        """Set the clock of the control plane's machine. No command runs until `serve` has told it what it does not follow."""
-        with self.operator:
-            self.shim.step_clock(seconds)
-            eventually(lambda: self._told(seconds), "word of `serve` that its clock was set", self._plane_output)
-
-    def _told(self, seconds: float) -> bool:
-        try:
-            return abs(clock_offset(self.plane.database) + seconds * 1000) < 2_000
-        except sqlite3.OperationalError:
-            return False
 
     def edit(self, numbers: Sequence[int]) -> None:
         """Push tests anew with another header: each is due at once."""

@@ -57,7 +57,7 @@ class InFlight:
         self._slots = slots
         self._outbox = outbox
         self._group = group
-        self._tasks: dict[str, asyncio.Task[ResultItem]] = {}
+        self._tasks: dict[str, asyncio.Task[ResultItem | None]] = {}
         self._leases: dict[str, str] = {}
         self._given_back: set[str] = set()
         self._unwanted: set[str] = set()
@@ -109,15 +109,20 @@ class InFlight:
         # A callback and not a `finally`: a task that is cancelled before its first step never enters its coroutine.
         task.add_done_callback(partial(self._done, job.job))
 
-    async def _run(self, job: Job, delay: float, *, received_ns: int) -> ResultItem:
+    async def _run(self, job: Job, delay: float, *, received_ns: int) -> ResultItem | None:
+        """The result of *job*; None where memory ran out before it was one."""
         # Shielded: a job that is cancelled while it waits must not cancel what all others wait for.
         work = self._work.result() if self._work.done() else await asyncio.shield(self._work)
         if delay:
             await self._clock.sleep(delay)
-        outcome = await work.run(job, received_ns)
+        try:
+            outcome = await work.run(job, received_ns)
+        except MemoryError:
+            log.error("no memory for the result of job %s", job.job, extra={"action": "out_of_memory", "job": job.job})  # noqa: TRY400
+            return None
         return ResultItem(result=str(uuid.uuid4()), job=job.job, lease=job.lease, outcome=msgspec.Raw(outcome))
 
-    def _done(self, job: str, task: asyncio.Task[ResultItem]) -> None:
+    def _done(self, job: str, task: asyncio.Task[ResultItem | None]) -> None:
         del self._tasks[job]
         lease = self._leases.pop(job)
         self._slots.release()
@@ -126,7 +131,10 @@ class InFlight:
                 self._given_back.add(lease)
         elif task.exception() is None:
             item = task.result()
-            self._outbox.put(item if item.lease == lease else msgspec.structs.replace(item, lease=lease))
+            if item is None:
+                self._given_back.add(lease)
+            else:
+                self._outbox.put(item if item.lease == lease else msgspec.structs.replace(item, lease=lease))
         self._unwanted.discard(job)
         if not self._tasks:
             self._idle.set()

@@ -9,16 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
+from msgspec import Struct
 
 from worker.agent.first import first_of
 from worker.clock import Clock
 from worker.intake.backoff import Backoff
-from worker.intake.client import IntakeError
+from worker.intake.client import IntakeError, OutOfMemoryError, enough_memory
 from worker.intake.replies import Reaction
 from worker.wire import messages
 from worker.wire.messages import ResultItem, Results, ResultsReply
@@ -65,8 +65,7 @@ class NoJournal:
     def done(self, result: str) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Struct, frozen=True):
     """The end of one result: `accepted`, `duplicate`, `superseded`, `rejected`, `too_large` or `refused`."""
 
     result: str
@@ -102,6 +101,8 @@ class Outbox:
         self._of_job: dict[str, str] = {}
         self._since_ns: dict[str, int] = {}
         self._bytes = 0
+        self.is_short = False
+        """Memory ran out in the last push."""
         self._arrived = asyncio.Event()
         self._hurry = asyncio.Event()
         self._emptied = asyncio.Event()
@@ -170,10 +171,13 @@ class Outbox:
             if not (self._hurry.is_set() or self._bytes >= MAX_BATCH_BYTES):
                 await self._clock.sleep(GATHER)
             try:
-                await self._push(self._next_batch())
+                with enough_memory():
+                    await self._push(self._next_batch())
             except IntakeError as error:
+                self.is_short = isinstance(error, OutOfMemoryError)
                 await self._wait_after(error)
             else:
+                self.is_short = False
                 self._backoff.reset()
 
     async def flush(self) -> None:
@@ -238,7 +242,10 @@ class Outbox:
                 await self._put_aside(item, "rejected", rejection.reason)
 
     async def _put_aside(self, item: ResultItem, outcome: str, reason: str) -> None:
-        place = await asyncio.to_thread(self._write_aside, item)
+        try:
+            place = await asyncio.to_thread(self._write_aside, item)
+        except RuntimeError as error:  # no thread can be started
+            raise OutOfMemoryError(str(error), reaction=Reaction.RETRY) from error
         log.error(
             "a result of job %s was not taken (%s) and is %s",
             item.job,

@@ -13,13 +13,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
+
 from worker.agent.first import first_of
 from worker.agent.inflight import InFlight, starts_after
 from worker.agent.outbox import Outbox
 from worker.agent.slots import Slots
 from worker.clock import Clock
 from worker.intake.backoff import Backoff
-from worker.intake.client import MAX_SIGNINGS, TIMEOUT, IntakeError, UnreadableBatch
+from worker.intake.client import MAX_SIGNINGS, TIMEOUT, IntakeError, OutOfMemoryError, UnreadableBatch, enough_memory
 from worker.text import counted
 from worker.wire.messages import MAX_LEASES, VERSION, Jobs, Pull
 
@@ -40,8 +42,7 @@ class Puller(Protocol):
     async def pull(self, message: Pull) -> Jobs: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cadence:
+class Cadence(Struct, frozen=True, kw_only=True):
     """*interval* seconds between pulls; *at_most* jobs a pull (`maxNumberMessagesToFetch`)."""
 
     interval: float
@@ -92,6 +93,7 @@ class Poller:
         self._unreadable = unreadable
         self._trouble = trouble
         self._unreadable_until_ns = 0
+        self._is_short = False
         self._starting = 0.0
         self._connected = False
         self._failing_since_ns = 0
@@ -115,8 +117,10 @@ class Poller:
             try:
                 more = await self.pull_once()
             except IntakeError as error:
+                self._is_short = isinstance(error, OutOfMemoryError)
                 await self._wait_after(error)
             else:
+                self._is_short = False
                 self._say_connected()
                 self._backoff.reset()
                 await self._wait_for_next(started_ns, more=more)
@@ -125,6 +129,10 @@ class Poller:
         """One exchange; returns whether more is due. Slots are taken before it, and those that it did not fill are free
         again after it, come what may. Raises IntakeError.
         """
+        with enough_memory():
+            return await self._pull()
+
+    async def _pull(self) -> bool:
         wanted, degraded = self._wanted()
         finished = self._outbox.leases
         holding = (*self._inflight.leases, *finished)
@@ -166,7 +174,7 @@ class Poller:
         # Whatever is taken must be named until a reply has its result, or be given back.
         room = MAX_LEASES - self._inflight.running - self._outbox.waiting - len(self._inflight.given_back)
         undelivered = room <= 0 or self._outbox.is_full or self._outbox.is_late
-        trouble = "outbox" if undelivered else self._trouble()
+        trouble = "outbox" if undelivered else self._short() or self._trouble()
         if trouble:
             return 0, trouble
         if not self._unreadable.failures:
@@ -174,6 +182,10 @@ class Poller:
         if self._clock.monotonic_ns() < self._unreadable_until_ns:
             return 0, "decryption"
         return 1, None
+
+    def _short(self) -> str | None:
+        """`memory` where the last exchange failed for want of it: the next one asks for nothing, and shows if there is enough."""
+        return "memory" if self._is_short or self._outbox.is_short else None
 
     def _take_in(self, jobs: Jobs, slots: int) -> int:
         self.counts.answered += 1

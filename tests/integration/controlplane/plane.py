@@ -30,6 +30,9 @@ from tests.support.definitions import http_test
 from tests.support.protocol import ProtocolWorker
 from worker.web.connections import ClientLimits, serving
 
+LINE = "a boot"
+"""The line of monotonic time that all of a test's processes are on."""
+
 
 @dataclass(slots=True)
 class Plane:
@@ -46,7 +49,7 @@ class Plane:
 
     def restart(self) -> None:
         """Start anew with what a new process knows: the database, and that it has just started."""
-        steady = SteadyClock(self.clock)
+        steady = SteadyClock(self.clock, LINE)
         self.context = Context(
             database=self.database,
             clock=steady,
@@ -139,7 +142,7 @@ async def opened(folder: Path) -> AsyncIterator[Plane]:
     database = await open_database(sqlite.engine(folder / "controlplane.db"), keyring, Opening(create=True))
     health = WriteHealth(database, clock)
     grace = Grace(epoch.milliseconds(clock))
-    steady = SteadyClock(clock)
+    steady = SteadyClock(clock, LINE)
     context = Context(database=database, clock=steady, steady=steady, grace=grace, health=health, hosts=())
     try:
         yield Plane(folder=folder, clock=clock, database=database, context=context)

@@ -10,19 +10,22 @@ from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import aiohttp
 import pytest
 from sqlalchemy import text
 
+from controlplane.boot import monotonic_line
 from controlplane.counters import Counters as LeaseCounters
 from controlplane.errors import StatementError
 from controlplane.leases import LEASE_TTL
-from controlplane.service.upkeep import Retention, Upkeep, come_back, offset
-from controlplane.steady import HELD_SECONDS, OffsetClock, SteadyClock
+from controlplane.service import upkeep
+from controlplane.service.upkeep import AGE_TURNS, Retention, Upkeep, come_back, take_up_time
+from controlplane.steady import HELD_SECONDS, KeptClock, SteadyClock
 from controlplane.store.tables import assignments, jobs, results, workers
-from tests.integration.controlplane.plane import Plane
+from tests.integration.controlplane.plane import LINE, Plane
 from tests.integration.controlplane.typed import Run
 from tests.support.definitions import http_test
 from tests.support.protocol import ProtocolWorker, item
@@ -30,6 +33,7 @@ from worker.wire.messages import MAX_MILLISECONDS, Job
 
 HOUR = 3600
 DAYS = 40 * 86_400
+EXACT = timedelta(milliseconds=2)
 TURN = 4
 """Seconds between two turns: less than would be an absence."""
 
@@ -81,6 +85,14 @@ def kept_up(plane: Plane) -> Upkeep:
     )
 
 
+async def start_anew(office: Office, line: str) -> None:
+    """Serve as a new process does, on *line* of monotonic time. Its handlers keep the object that is their clock."""
+    known = await take_up_time(office.plane.database, office.plane.clock, line)
+    vars(office.plane.context.clock).clear()
+    vars(office.plane.context.clock).update(vars(known))
+    office.upkeep = kept_up(office.plane)
+
+
 @pytest.fixture
 async def office(plane: Plane, session: aiohttp.ClientSession) -> Office:
     worker = await plane.add_location()
@@ -104,6 +116,7 @@ def far_back(plane: Plane) -> None:
     plane.clock.step_wall(-20 * DAYS)
 
 
+EITHER_WAY = pytest.mark.parametrize("step", [ahead, back])
 EACH_STEP = pytest.mark.parametrize("step", [ahead, back, far_back])
 
 
@@ -168,17 +181,17 @@ async def test_a_worker_that_is_silent_when_a_step_is_followed_holds_its_jobs_no
     assert (job.job, 2) in {(one.job, one.delivery) for one in again}
 
 
-async def test_a_clock_that_was_set_back_between_two_starts_moves_what_was_due(office: Office) -> None:
+async def test_a_clock_that_was_set_back_between_two_boots_moves_what_was_due(office: Office) -> None:
     await office.serve(240)
     back(office.plane)
-    office.plane.context.clock.__init__(office.plane.clock)  # type: ignore[misc]  # a new process knows no earlier time
-    office.upkeep = kept_up(office.plane)
+    await start_anew(office, "the next boot")
     await office.serve(120)
     assert office.plane.context.clock.now() == office.plane.clock.now()
     assert await office.notes() == []
     assert set(Counter((bytes(job.test), job.scheduled_at) for job in office.jobs).values()) == {1}
     per_test = Counter(bytes(job.test) for job in office.jobs)
     assert set(per_test.values()) <= {8, 9}
+    assert isinstance(office.plane.context.clock, SteadyClock)
     assert not await come_back(office.plane.database, office.plane.context.clock), "once is enough"
 
 
@@ -229,24 +242,119 @@ async def test_whatever_a_job_ends_at_its_batch_can_be_read(office: Office, unti
     assert again.start_by == (MAX_MILLISECONDS if until > 0 else 1)
 
 
+@pytest.fixture
+def command(office: Office) -> KeptClock:
+    """The clock of a command on the same machine, which looks at the database as it begins to write."""
+    clock = KeptClock(office.plane.clock, LINE)
+    office.plane.database.before_write = partial(upkeep.go_along, clock=clock)
+    return clock
+
+
+async def at_work(office: Office, command: KeptClock) -> timedelta:
+    """The difference between the two while a command writes."""
+    async with office.plane.database.write():
+        return abs(command.now() - office.plane.context.clock.now())
+
+
 @EACH_STEP
-async def test_commands_keep_the_time_of_whoever_serves(office: Office, step: Callable[[Plane], None]) -> None:
-    command = OffsetClock(office.plane.clock)
+async def test_commands_keep_the_time_of_whoever_serves(
+    office: Office, command: KeptClock, step: Callable[[Plane], None]
+) -> None:
     step(office.plane)
+    assert await at_work(office, command) <= EXACT, "nobody who serves has noticed the step"
     for seconds in (TURN, HELD_SECONDS):
         await office.serve(seconds, worker=False)
-        command.offset = await offset(office.plane.database)
-        assert command.now() == office.plane.context.clock.now()
-    assert command.offset == timedelta()
+        assert await at_work(office, command) <= EXACT
+    assert office.plane.context.clock.now() == office.plane.clock.now()
 
 
-def test_a_push_while_a_step_is_not_followed_is_due_in_the_databases_time(
+@EACH_STEP
+async def test_commands_on_another_line_of_time_keep_it_once_it_was_told(
+    office: Office, command: KeptClock, step: Callable[[Plane], None]
+) -> None:
+    elsewhere = KeptClock(office.plane.clock, "another line")
+    office.plane.database.before_write = partial(upkeep.go_along, clock=elsewhere)
+    step(office.plane)
+    await office.serve(TURN, worker=False)
+    assert await at_work(office, elsewhere) <= EXACT
+
+
+@EITHER_WAY
+async def test_a_command_that_begins_before_a_step_is_followed_writes_in_the_time_after_it(
+    office: Office, command: KeptClock, step: Callable[[Plane], None]
+) -> None:
+    step(office.plane)
+    await office.serve(HELD_SECONDS - TURN, worker=False)
+    async with office.plane.database.read() as connection:
+        await upkeep.go_along(connection, command)
+    before = command.now()
+    await office.serve(2 * TURN, worker=False)
+    assert office.plane.context.clock.now() == office.plane.clock.now()
+    assert await at_work(office, command) <= EXACT
+    assert abs(command.now() - before) > timedelta(seconds=HOUR / 2)
+
+
+async def test_many_small_steps_leave_commands_no_further_behind_than_one(office: Office, command: KeptClock) -> None:
+    for _ in range(10):
+        office.plane.clock.step_wall(1.5)
+        await office.serve(TURN)
+        assert await at_work(office, command) <= EXACT
+    assert office.plane.context.clock.now() == office.plane.clock.now()
+
+
+@EITHER_WAY
+async def test_a_clock_that_was_set_between_two_starts_of_one_boot_is_a_step(
+    office: Office, step: Callable[[Plane], None]
+) -> None:
+    before = office.plane.context.clock.now()
+    step(office.plane)
+    office.plane.clock.stall(20)
+    await start_anew(office, LINE)
+    assert office.plane.context.clock.now() - before == timedelta(seconds=20)
+    await office.serve(HELD_SECONDS + 60)
+    assert office.plane.context.clock.now() == office.plane.clock.now()
+    assert await office.notes() == []
+    assert set(Counter((bytes(job.test), job.scheduled_at) for job in office.jobs).values()) == {1}
+
+
+async def test_a_clock_that_is_ahead_after_a_boot_is_an_absence_and_drops_nothing_before_it_has_held(
+    office: Office, caplog: pytest.LogCaptureFixture
+) -> None:
+    stored = await office.stored()
+    ahead(office.plane)
+    await start_anew(office, "the next boot")
+    assert [record.action for record in caplog.records] == ["away"]  # type: ignore[attr-defined]
+    await office.serve(120)
+    (seen,) = await office.plane.rows(workers)
+    assert len(seen) == 1
+    office.plane.clock.step_wall(-DAYS)
+    await office.serve(HELD_SECONDS + 60)
+    assert office.plane.context.clock.now() == office.plane.clock.now()
+    assert await office.stored() > stored
+    notes = [json.loads(note) for note in await office.notes()]
+    assert len(notes) == 3, "one of each test, of all that the clock passed over"
+    assert all("while the control plane was away" in note["unhealthy"] for note in notes)
+    assert set(Counter((bytes(job.test), job.scheduled_at) for job in office.jobs).values()) == {1}
+
+
+async def test_workers_are_forgotten_only_by_a_clock_that_has_held(office: Office) -> None:
+    office.plane.clock.step_wall(2 * 86_400)
+    await start_anew(office, "the next boot")
+    await office.serve(HELD_SECONDS - 60, worker=False)
+    assert len((await office.plane.rows(workers))[0]) == 1
+    await office.serve((AGE_TURNS + 1) * TURN, worker=False)
+    assert (await office.plane.rows(workers))[0] == []
+
+
+def test_a_push_before_serve_has_noticed_a_step_is_due_in_the_databases_time(
     run: Run, location: str, tmp_path: Path
 ) -> None:
     (tmp_path / "test.json").write_text(json.dumps(http_test()))
+    kept = time.time() + HOUR
+    mark = f"{(kept - time.monotonic()) * 1000:.0f} 0 {monotonic_line()}"
     with closing(sqlite3.connect("controlplane.db")) as database, database:
-        database.execute("INSERT INTO about VALUES ('clock_offset', ?)", (b"3600000",))
+        database.execute("INSERT INTO about VALUES ('clock_anchor', ?)", (mark.encode(),))
     run("test", "push", "test.json", "--location", location)
     with closing(sqlite3.connect("controlplane.db")) as database:
         (due_at,) = database.execute("SELECT due_at FROM assignments").fetchone()
-    assert 3_500_000 < due_at - time.time() * 1000 <= 3_600_000
+    assert 3_500_000 < due_at - time.time() * 1000 <= 3_600_100

@@ -97,7 +97,9 @@ async def test_what_is_old_goes_with_its_results_and_the_audit_log_stays_for_lon
 
     async def left_after(days: int) -> list[int]:
         clock.stall(days * day)
-        await upkeep.prune(plane.database, clock, retention=30 * day * 1000, passed=days * day * 1000)
+        retention = 30 * day * 1000
+        ageing = await upkeep.age(plane.database, clock, retention=retention, passed=days * day * 1000)
+        await upkeep.prune(plane.database, clock, ageing, retention=retention)
         return [len(rows) for rows in await plane.rows(triggered, batches, results, audit)]
 
     # The log: a key was made, and a test was triggered.

@@ -126,6 +126,34 @@ async def test_an_outage_keeps_everything_and_backs_off(verdict: Reaction) -> No
     assert bench.deliveries == [Delivery("a", "accepted")]
 
 
+async def test_a_lack_of_memory_is_a_failed_push_and_loses_nothing() -> None:
+    bench = Bench()
+    bench.intake.replies.extend([MemoryError()] * 2)
+    async with running(bench):
+        bench.outbox.put(item("a"))
+        await bench.clock.advance(GATHER)
+        assert (bench.outbox.waiting, bench.outbox.is_short) == (1, True)
+        await bench.clock.advance(60)
+        assert not bench.outbox.is_short
+    assert [[i.result for i in batch] for batch in bench.intake.pushes] == [["a"]] * 3
+    assert bench.deliveries == [Delivery("a", "accepted")]
+
+
+async def test_a_lack_of_memory_for_a_smaller_result_keeps_the_whole_one() -> None:
+    bench = Bench()
+
+    def shrink(_: bytes) -> bytes | None:
+        raise MemoryError
+
+    bench.outbox = Outbox(bench.intake, bench.clock, Backoff(lambda _, high: high), shrink=shrink)
+    bench.intake.replies.append(refusal(Reaction.SPLIT))
+    async with running(bench):
+        bench.outbox.put(item("a"))
+        await bench.clock.advance(60)
+    assert bench.intake.pushes == [[item("a")]] * 2
+    assert bench.outbox.waiting == 0
+
+
 async def test_a_batch_that_is_too_large_is_halved_until_it_fits() -> None:
     bench = Bench()
     bench.intake.replies.extend([refusal(Reaction.SPLIT), refusal(Reaction.SPLIT)])

@@ -37,6 +37,8 @@ class Bench:
         self.finish: dict[str, asyncio.Event] = {}
         self.ran: list[str] = []
         self.delays: dict[str, float] = {}
+        self.failing: set[str] = set()
+        """Jobs for whose results there is no memory."""
         self.trouble: str | None = None
         work: asyncio.Future[Work] = asyncio.get_running_loop().create_future()
         work.set_result(self)
@@ -59,6 +61,8 @@ class Bench:
         self.delays[given.job] = (self.clock.monotonic_ns() - received_ns) / 1e9
         self.ran.append(given.job)
         await self.finish.setdefault(given.job, asyncio.Event()).wait()
+        if given.job in self.failing:
+            raise MemoryError
         return b"{}"
 
     def shrink(self, _: bytes) -> None:
@@ -240,6 +244,41 @@ async def test_an_outage_backs_off_and_keeps_no_slot() -> None:
         assert len(bench.intake.pulls) == 5
         assert bench.slots.free == 3
         assert bench.poller.counts.failed == 3
+
+
+async def test_a_lack_of_memory_is_an_outage_after_which_a_heartbeat_shows_that_there_is_enough() -> None:
+    async with polling() as bench:
+        bench.intake.jobs.extend([MemoryError(), MemoryError()])
+        await bench.clock.advance(1 + 1 + 2 + 1)
+        assert bench.slots.free == 3
+        asked = [(pull.free_slots, pull.degraded) for pull in bench.intake.pulls]
+        assert asked == [(3, None), (3, None), (0, "memory"), (0, "memory"), (3, None)]
+
+
+async def test_a_push_without_memory_stops_the_taking_at_once() -> None:
+    async with polling() as bench:
+        bench.intake.replies.append(MemoryError())
+        pushing = asyncio.ensure_future(bench.outbox.run())
+        bench.outbox.put(ResultItem(result="a", job="a", lease="a.1", outcome=raw({})))
+        await bench.clock.advance(1)
+        assert (bench.intake.pulls[-1].free_slots, bench.intake.pulls[-1].degraded) == (0, "memory")
+        await bench.clock.advance(3)
+        assert (bench.intake.pulls[-1].free_slots, bench.intake.pulls[-1].degraded) == (3, None)
+        pushing.cancel()
+        await asyncio.gather(pushing, return_exceptions=True)
+
+
+async def test_a_run_without_memory_for_its_result_is_given_back() -> None:
+    async with polling() as bench:
+        given = job("a")
+        bench.failing.add("a")
+        bench.intake.jobs.append(Jobs(jobs=(given,)))
+        await bench.clock.advance(1)
+        await bench.end("a")
+        await bench.clock.advance(2)
+        assert bench.slots.free == 3
+        assert [pull.release for pull in bench.intake.pulls if pull.release] == [(given.lease,)]
+        assert bench.outbox.waiting == 0
 
 
 async def test_a_refusal_slows_down() -> None:

@@ -44,6 +44,8 @@ ABANDONED = 60.0
 MAX_BYTES = 64 * 1024 * 1024
 """On disk, done and waiting: as much as may wait in memory. Beyond it the worker stops pulling."""
 MAX_RESULTS = 10_000
+FAILURES = (OSError, MemoryError)
+"""Failures of a disk, or of the worker beside it, after which a call is made again."""
 
 
 class Deliverer(Protocol):
@@ -90,14 +92,14 @@ class Journal:
         try:
             self.inherited = await self._thread.run(lambda: self._store.open(within=SAME_WORKER))
             self._is_cramped = not await self._thread.run(self._store.tend)
-        except OSError as error:
+        except FAILURES as error:
             self._note_failure(error)
             self._due.set()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         try:
-            with suppress(OSError, TimeoutError):
+            with suppress(*FAILURES, TimeoutError):
                 async with asyncio.timeout(CLOSE):
                     if self._unwritten or self._done:
                         await self._write()
@@ -160,7 +162,7 @@ class Journal:
                 await self._clock.sleep(RETRY)
             elif self._gather:
                 await self._clock.sleep(self._gather)
-            with suppress(OSError):  # noted, and tried again
+            with suppress(*FAILURES):  # noted, and tried again
                 await self._write()
 
     async def tend(self, outbox: Deliverer) -> None:
@@ -175,7 +177,7 @@ class Journal:
                 self._is_cramped = not await self._thread.run(self._store.tend)
                 if outbox.has_room and await self._inherit(outbox):
                     wait = PACE
-            except OSError as error:
+            except FAILURES as error:
                 self._note_failure(error)
                 self._due.set()
 
@@ -202,7 +204,7 @@ class Journal:
             self._done |= done - self._unwritten.keys()
             self._commits = commits + self._commits
             self._due.set()
-            if isinstance(error, OSError):
+            if isinstance(error, FAILURES):
                 self._note_failure(error)
             raise
         finally:
@@ -216,13 +218,13 @@ class Journal:
         since = self._writing_since_ns
         return since is not None and self._clock.monotonic_ns() - since > STALLED * 1e9
 
-    def _note_failure(self, error: OSError) -> None:
+    def _note_failure(self, error: OSError | MemoryError) -> None:
         self.failures += 1
         if not self._failing:
             log.error(
                 "cannot write to the spool directory: %s; taking no work until it can be written",
-                error.strerror or type(error).__name__,
-                extra={"action": "spool_failed", "errno": error.errno},
+                getattr(error, "strerror", None) or type(error).__name__,
+                extra={"action": "spool_failed", "errno": getattr(error, "errno", None)},
             )
         self._failing = True
 

@@ -18,7 +18,7 @@ from threading import RLock
 import msgspec
 
 from worker.agent.journal import codec, home, segment
-from worker.agent.journal.codec import RecordKind, SegmentKeys
+from worker.agent.journal.codec import Record, RecordKind, SegmentKeys
 from worker.agent.journal.home import Home
 from worker.agent.journal.segment import SEGMENT_BYTES, Left, Segment
 from worker.wire.messages import ResultItem
@@ -244,27 +244,29 @@ class Store:
         if left.contents is None:
             self._pass_over(left)
             return []
+        found = [(record.number, self._decoded(path, record)) for record in codec.undone(left.contents.records)]
+        items = [(number, item) for number, item in found if item is not None]
         self._report(left)
         taken = Segment(owner, path, size=left.size, live=set())
         self._segments.add(taken)
         self.bytes += taken.size
-        items = []
-        for record in codec.undone(left.contents.records):
-            try:
-                item = msgspec.json.decode(record.payload, type=ResultItem)
-            except msgspec.DecodeError:
-                self._count_damage(path, 1)
-                continue
+        for number, item in items:
             earlier = self._places.get(item.result)
             if earlier is not None:
                 earlier[0].live.discard(earlier[1])
-            self._places[item.result] = (taken, record.number)
-            taken.live.add(record.number)
-            items.append(item)
+            self._places[item.result] = (taken, number)
+            taken.live.add(number)
         if not taken.live:
             self._remove(taken)
         self.counts.taken_over += len(items)
-        return items
+        return [item for _, item in items]
+
+    def _decoded(self, path: Path, record: Record) -> ResultItem | None:
+        try:
+            return msgspec.json.decode(record.payload, type=ResultItem)
+        except msgspec.DecodeError:
+            self._count_damage(path, 1)
+            return None
 
     def _pass_over(self, left: Left) -> None:
         """Leave what cannot be read where it is, and say so once."""

@@ -15,7 +15,7 @@ from tests.support.clock import FakeClock
 from tests.support.intake import FakeIntake
 from tests.support.waiting import until
 from worker.agent.journal import journal as module
-from worker.agent.journal.codec import SegmentKeys
+from worker.agent.journal.codec import SegmentKey, SegmentKeys
 from worker.agent.journal.journal import ABANDONED, BEAT, GATHER, RETRY, STALLED, Journal
 from worker.agent.journal.rejected import set_aside
 from worker.agent.journal.store import Store
@@ -38,7 +38,7 @@ class Disk(Store):
         super().__init__(room, keys, worker=identity, age_ns=lambda _: self.age, salt=uuid_salt)
         self.age = 0
         self.written: list[list[str]] = []
-        self.error: OSError | None = None
+        self.error: OSError | MemoryError | None = None
         self.held = threading.Event()
         self.held.set()
 
@@ -134,14 +134,17 @@ async def test_a_commit_waits_for_the_disk_and_not_for_the_one_write_that_fails(
         await asyncio.wait_for(commit, 30)
 
 
+@pytest.mark.parametrize(
+    "failure", [OSError(28, "No space left on device"), OSError(24, "Too many open files"), MemoryError()]
+)
 async def test_a_failing_disk_stops_the_pulling_and_loses_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, failure: OSError | MemoryError, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     bench = Bench(tmp_path)
     async with running(bench):
         assert bench.trouble() is None
-        bench.disk.error = OSError(28, "No space left on device")
+        bench.disk.error = failure
         bench.journal.keep(item("a"))
         await bench.clock.advance(GATHER)
         await until(lambda: bench.journal.failures == 1)
@@ -288,6 +291,34 @@ async def test_what_the_dead_left_is_taken_over_in_turn_with_new_results(tmp_pat
     pushed = [one.result for push in bench.intake.pushes for one in push]
     assert len(pushed) == 602
     assert {"a", "b"} <= set(pushed)
+
+
+@pytest.mark.parametrize("failure", [OSError(24, "Too many open files"), MemoryError()])
+async def test_what_the_dead_left_is_taken_over_later_where_there_is_no_memory_or_descriptor_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: Exception
+) -> None:
+    dead = Bench(tmp_path)
+    async with dead.journal:
+        for name in "ab":
+            dead.journal.keep(item(name))
+    bench = Bench(tmp_path)
+    bench.disk.age = round(ABANDONED + 1) * 10**9
+    failures = [failure]
+
+    def find(keys: SegmentKeys, segment: bytes) -> SegmentKey | None:
+        if failures:
+            raise failures.pop()
+        return original(keys, segment)
+
+    original = SegmentKeys.find
+    monkeypatch.setattr(SegmentKeys, "find", find)
+    async with running(bench):
+        await bench.clock.advance(BEAT)
+        await until(lambda: bench.journal.failures == 1)
+        for _ in range(3):  # give it back, take it over again, read it
+            await until(lambda: bench.clock.sleeping > 0)
+            await bench.clock.advance(BEAT)
+        await until(lambda: bench.outbox.waiting == 2)
 
 
 def test_a_full_disk_leaves_no_empty_parts_of_what_is_set_aside(tmp_path: Path) -> None:
