@@ -56,6 +56,9 @@ ALL = (
         "outage", "an outage for results, and the death of the worker that kept them", ("--minutes=0.5", "--rate=5")
     ),
     Benchmark("search", "searches over 100,000 tests, beside a scan", ("--tests=5000", "--rounds=3")),
+    Benchmark("dispatch", "CPU of the control plane per job, and its pulls", ("--tests=1000", "--seconds=5")),
+    Benchmark("scale", "what the size of a database costs", ("--tests=20000",)),
+    Benchmark("simulation", "two hours of a virtual clock", ("--locations=1", "--seconds=200")),
     Benchmark("writes", "long writes beside pulls, and a start with everything overdue", ("--tests=2000",)),
 )
 

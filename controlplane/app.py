@@ -19,8 +19,9 @@ from controlplane.errors import DatabaseTrouble, StatementError, UnusableError
 from controlplane.leases import Grace
 from controlplane.rest import site
 from controlplane.rest.context import Context
+from controlplane.rest.series import ALL_TESTS, SeriesChoice
 from controlplane.service.health import WriteHealth
-from controlplane.service.upkeep import Upkeep, take_up_time
+from controlplane.service.upkeep import Retention, Upkeep, take_up_time
 from controlplane.store.database import Database, Keyring, Opening, open_database
 from controlplane.store.engines.engine import Engine
 from controlplane.store.tables import REVISION
@@ -50,7 +51,8 @@ class ServeSettings:
     port: int
     public_urls: Sequence[str] = ()
     tls: tls.Files | None = None
-    retention_days: float
+    retention: Retention
+    series: SeriesChoice = ALL_TESTS
 
 
 async def serve(settings: ServeSettings, clock: Clock, announce: Callable[[str], None]) -> None:
@@ -75,6 +77,7 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Callable[[str],
             grace=Grace(epoch.milliseconds(steady)),
             health=health,
             certificate=certificate,
+            series=settings.series,
             intake_url=settings.public_urls[0].rstrip("/") if settings.public_urls else url,
             hosts=tuple(signing.authority(public) for public in settings.public_urls or _own_urls(url)),
         )
@@ -89,7 +92,7 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Callable[[str],
                 url,
                 extra={"action": "public_url_missing"},
             )
-        upkeep = Upkeep(database, steady, context.grace, retention_days=settings.retention_days)
+        upkeep = Upkeep(database, steady, context.grace, retention=settings.retention, counters=context.counters)
         await _until(stop, context, upkeep)
 
 

@@ -17,6 +17,9 @@ from worker.apitest.bounds import verdict_alone
 MAX_OUTCOME_BYTES = 1024 * 1024
 """One result; workers cut theirs to a quarter of it."""
 
+LONGEST_MS = 24 * 3600 * 1000.0
+"""A run that says that it took longer says nothing: no worker lets one take more than ten minutes a step."""
+
 
 class _Failure(msgspec.Struct, frozen=True):
     code: str
@@ -32,11 +35,15 @@ class _Verdict(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """*text* is JSON that any reader takes: numbers are finite, levels at most 254. *cut* says that only the verdict is left."""
+    """*text* is JSON that any reader takes: numbers are finite, levels at most 254. *cut* says that only the verdict is left.
+
+    *duration_ms* is the sum of the run's phases, None where it tells none.
+    """
 
     status: str
     text: str
     cut: bool = False
+    duration_ms: float | None = None
 
 
 def read(data: bytes) -> Outcome | str:
@@ -45,17 +52,26 @@ def read(data: bytes) -> Outcome | str:
         verdict = msgspec.json.decode(data, type=_Verdict)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return f"not an outcome: {str(error)[:200]}"
-    text = _rewritten(data) if len(data) <= MAX_OUTCOME_BYTES else None
-    if text is not None:
-        return Outcome(verdict.status, text)
+    rewritten = _rewritten(data) if len(data) <= MAX_OUTCOME_BYTES else None
+    if rewritten is not None:
+        text, timings = rewritten
+        return Outcome(verdict.status, text, duration_ms=_total(timings))
     left: dict[str, Any] = verdict_alone({"status": verdict.status, "failure": msgspec.to_builtins(verdict.failure)})
     return Outcome(verdict.status, orjson.dumps(left | {"cut": ["outcome"]}).decode(), cut=True)
 
 
-def _rewritten(data: bytes) -> str | None:
-    """The same JSON as a careful writer puts it; None for numbers, texts or levels that it does not write."""
+def _total(timings: Any) -> float | None:
+    total = timings.get("total") if isinstance(timings, dict) else None
+    if isinstance(total, bool) or not isinstance(total, int | float) or not 0 <= total <= LONGEST_MS:
+        return None
+    return float(total)
+
+
+def _rewritten(data: bytes) -> tuple[str, Any] | None:
+    """The same JSON as a careful writer puts it, and its timings; None for numbers, texts or levels that it does not write."""
     try:
-        text = orjson.dumps(orjson.loads(data)).decode()
+        outcome = orjson.loads(data)
+        text = orjson.dumps(outcome).decode()
     except (ValueError, TypeError):  # orjson's errors of reading and of writing
         return None
-    return text if len(text) <= MAX_OUTCOME_BYTES else None
+    return (text, outcome.get("timings")) if len(text) <= MAX_OUTCOME_BYTES else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -22,6 +23,7 @@ from controlplane.operations.locations import (
 from controlplane.service.locationfile import KeyKind
 from controlplane.service.locations import LocationHealth, check_name
 from controlplane.store.database import Opening
+from controlplane.store.workers import SeenWorker
 from worker.program.terminal import columns
 from worker.text import counted, json_line, listed, table
 
@@ -150,6 +152,9 @@ def list_(reach: Reach, *, as_json: bool) -> None:
         return
     headings = ("NAME", "STATE", "WORKERS", "FREE SLOTS", "LAST PULL", "TESTS", "AGENT", "TROUBLE")
     click.echo(table(headings, [_row(health) for health in found], width=columns(sys.stdout)))
+    if workers := [row for health in found for row in _worker_rows(health)]:
+        headings = ("LOCATION", "HOST", "ADDRESS", "AGENT", "KEY", "FREE SLOTS", "LAST PULL", "STATE")
+        click.echo(f"\n{table(headings, workers, width=columns(sys.stdout))}")
 
 
 def _as_json(health: LocationHealth) -> dict[str, object]:
@@ -161,27 +166,52 @@ def _as_json(health: LocationHealth) -> dict[str, object]:
         "intake_url": health.location.intake_url,
         "tests": health.tests,
         "last_seen": health.last_seen,
-        "workers": [
-            {
-                "id": worker.id,
-                "agent": worker.agent,
-                "last_seen": worker.last_seen,
-                "concurrency": worker.concurrency,
-                "free_slots": worker.free_slots,
-                "holding": worker.running,
-                "draining": worker.draining,
-                "degraded": worker.degraded,
-                "host": worker.host,
-                "address": worker.address,
-                "access_key": worker.access_key,
-            }
-            for worker in health.alive
-        ],
+        "workers": [_worker_as_json(worker) for worker in health.alive],
+        "silent_workers": [_worker_as_json(worker) for worker in health.silent],
         "config_files": [
             {"access_key": file.access_key, "created_at": file.created_at, "expires_at": file.expires_at}
             for file in health.files
         ],
     }
+
+
+def _worker_as_json(worker: SeenWorker) -> dict[str, object]:
+    return {
+        "id": worker.id,
+        "agent": worker.agent,
+        "last_seen": worker.last_seen,
+        "concurrency": worker.concurrency,
+        "free_slots": worker.free_slots,
+        "holding": worker.running,
+        "draining": worker.draining,
+        "degraded": worker.degraded,
+        "host": worker.host,
+        "address": worker.address,
+        "access_key": worker.access_key,
+    }
+
+
+def _worker_rows(health: LocationHealth) -> Iterator[tuple[str, ...]]:
+    """Workers that pull, and those that did lately. Of a key the beginning: enough to tell the files of a location apart."""
+    for worker in (*health.alive, *health.silent):
+        yield (
+            health.location.name,
+            worker.host or "-",
+            worker.address or "-",
+            worker.agent or "-",
+            worker.access_key[:8] or "-",
+            f"{worker.free_slots}/{worker.concurrency}" if worker in health.alive else "-",
+            ago(health.now - worker.last_seen),
+            _state(worker, alive=worker in health.alive),
+        )
+
+
+def _state(worker: SeenWorker, *, alive: bool) -> str:
+    if not alive:
+        return "silent"
+    if worker.degraded:
+        return f"degraded: {worker.degraded}"
+    return "draining" if worker.draining else "healthy"
 
 
 def _row(health: LocationHealth) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from controlplane import app, tls
 from controlplane.commands.session import Session, with_session
+from controlplane.rest.series import ALL_TESTS, SeriesChoice, is_label
+from controlplane.service.upkeep import DAY_MS, Retention
 from worker.program.hardening import protect_memory
 from worker.telemetry import log
 from worker.wire import signing
@@ -36,6 +38,14 @@ def public_urls(_context: click.Context, _parameter: click.Parameter, values: tu
         if "://" not in value:
             raise click.BadParameter(f"{value!r} is not a URL: expected http(s)://host[:port]")
     return values
+
+
+def metric_tags(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[str, ...]:
+    keys = tuple(dict.fromkeys(key.strip() for key in value.split(",") if key.strip()))
+    for key in keys:
+        if not is_label(key):
+            raise click.BadParameter(f"{key!r} is not a valid label, or is one that has a meaning already")
+    return keys
 
 
 @click.command()
@@ -70,6 +80,27 @@ def public_urls(_context: click.Context, _parameter: click.Parameter, values: tu
     show_default=True,
     help="Results older than this are deleted.",
 )
+@click.option(
+    "--keep-results-per-test",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Of each test, only the newest N results are kept, and those of the last hour.  [default: as many as there are]",
+)
+@click.option(
+    "--metric-tags",
+    default="",
+    metavar="KEY,...",
+    callback=metric_tags,
+    help="Keys of tags that are labels of the series of single tests in /metrics: env,team.",
+)
+@click.option(
+    "--metric-tests",
+    type=click.IntRange(min=0),
+    default=ALL_TESTS.most,
+    show_default=True,
+    metavar="N",
+    help="Tests, each at one location, that have series of their own in /metrics, with names and tags; 0 for none.",
+)
 @click.option("--verbose", is_flag=True, help="Log every request.")
 @with_session
 def serve(
@@ -80,6 +111,9 @@ def serve(
     tls_cert: Path | None,
     tls_key: Path | None,
     retention_days: float,
+    keep_results_per_test: int | None,
+    metric_tags: tuple[str, ...],
+    metric_tests: int,
     verbose: bool,
 ) -> None:
     """Serve workers until SIGTERM or Ctrl-C."""
@@ -100,7 +134,8 @@ def serve(
         port=port,
         public_urls=public,
         tls=None if tls_cert is None else tls.Files(cert=tls_cert, key=tls_key),
-        retention_days=retention_days,
+        retention=Retention(age_ms=round(retention_days * DAY_MS), per_test=keep_results_per_test),
+        series=SeriesChoice(metric_tags, metric_tests),
     )
     asyncio.run(app.serve(settings, session.clock, _announce))
 

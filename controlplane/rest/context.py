@@ -7,10 +7,13 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
+from controlplane.counters import Counters
 from controlplane.leases import Grace
 from controlplane.rest.bodies import BodyBudget
 from controlplane.rest.callers import KnownCallers
 from controlplane.rest.failures import KeyFailures
+from controlplane.rest.metrics import Scrapes, Sources
+from controlplane.rest.series import ALL_TESTS, SeriesChoice
 from controlplane.service.health import WriteHealth
 from controlplane.steady import SteadyClock
 from controlplane.store.database import Database
@@ -25,7 +28,7 @@ class Context:
 
     *callers* are those that were heard lately, for refusals while the database does not answer.
     *intake_url* is what the config files of new locations say. *bodies* bounds what is read, *failures* how often somebody may
-    show keys that open nothing.
+    show keys that open nothing. *counters* and *series* are for metrics.
     """
 
     database: Database
@@ -38,10 +41,23 @@ class Context:
     intake_url: str = "http://127.0.0.1:8080"
     bodies: BodyBudget = field(default_factory=BodyBudget)
     callers: KnownCallers = field(default_factory=KnownCallers)
+    counters: Counters = field(default_factory=Counters)
+    series: SeriesChoice = ALL_TESTS
     failures: KeyFailures = field(init=False)
+    scrapes: Scrapes = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "failures", KeyFailures(self.clock))
+        sources = Sources(
+            database=self.database,
+            clock=self.clock,
+            health=self.health,
+            counters=self.counters,
+            steady=self.steady,
+            certificate=self.certificate,
+            series=self.series,
+        )
+        object.__setattr__(self, "scrapes", Scrapes(sources))
 
 
 CONTEXT = web.AppKey("context", Context)

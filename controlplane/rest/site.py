@@ -33,6 +33,7 @@ def build(context: Context, *, public_urls: Collection[str] = ()) -> web.Applica
             [
                 web.get(prefix + "/", greet),
                 web.get(prefix + "/healthz", health),
+                web.get(prefix + "/readyz", health),
                 web.get(prefix + "/metrics", figures),
             ]
         )
@@ -65,8 +66,5 @@ async def health(request: web.Request) -> web.Response:
 
 async def figures(request: web.Request) -> web.Response:
     """Answer a scrape."""
-    context = request.app[CONTEXT]
-    text = metrics.text(
-        writable=not await context.health.trouble(), certificate=context.certificate, clock=context.steady
-    )
+    text = await request.app[CONTEXT].scrapes.text()
     return web.Response(body=text, headers={"Content-Type": metrics.CONTENT_TYPE})

@@ -26,6 +26,11 @@ from worker.secret import Secret
 HEALTHY = 5_000
 """Milliseconds since the last pull within which a location counts as polled, as the reference system counts."""
 
+SILENT = 3_600_000
+"""Milliseconds for which a worker that pulls no more is shown: each start is a new one, and yesterday's tell nobody anything."""
+MOST_SILENT = 20
+"""Such workers of one location, the newest."""
+
 NAME_CHARACTERS = 200
 TEXT_CHARACTERS = 10_000
 """Of a description; it is for people."""
@@ -46,11 +51,15 @@ PLAIN = Description()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocationHealth:
-    """A location with the workers that were seen within `HEALTHY` of *now*, and its config files in force, the newest first."""
+    """A location with the workers that were seen within `HEALTHY` of *now*, and its config files in force, the newest first.
+
+    *silent* are those that were seen within `SILENT` and are not any more, the newest first.
+    """
 
     location: Location
     tests: int
     alive: tuple[SeenWorker, ...]
+    silent: tuple[SeenWorker, ...]
     files: tuple[ConfigFile, ...]
     last_seen: int | None
     now: int
@@ -278,10 +287,12 @@ async def list_all(database: Database, clock: Clock, by: Principal) -> tuple[Loc
 def _health(
     location: Location, *, tests: int, files: Sequence[ConfigFile], processes: Sequence[SeenWorker], now: int
 ) -> LocationHealth:
+    gone = [worker for worker in processes if HEALTHY < now - worker.last_seen <= SILENT]
     return LocationHealth(
         location=location,
         tests=tests,
         alive=tuple(worker for worker in processes if now - worker.last_seen <= HEALTHY),
+        silent=tuple(sorted(gone, key=lambda worker: worker.last_seen, reverse=True)[:MOST_SILENT]),
         files=tuple(files),
         last_seen=max((worker.last_seen for worker in processes), default=None),
         now=now,

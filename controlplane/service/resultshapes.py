@@ -34,9 +34,14 @@ class RunType(Enum):
 def version_2(
     outcome: Mapping[str, Any], *, number: str, run: RunType, triggered_at: int | None, ended_at: int
 ) -> dict[str, Any]:
-    """The `result` object of version 2. *ended_at* stands where the run itself has no end, because it did not take place."""
+    """The `result` object of version 2. *ended_at* stands where the run itself has no end, because it did not take place.
+
+    `scheduled_at`, `leased_at` and `reported_at` are ours: when it should have begun, was given out, and was stored.
+    """
     shown = public_result(outcome, result_id=number, run_type=run.value)
     found = {"finished_at": ended_at, "duration": 0, "tunnel": False} | shown  # clients wait for `finished_at`
+    found |= {name: when for name in ("scheduled_at", "leased_at") if (when := _whole(outcome.get(name))) is not None}
+    found["reported_at"] = ended_at
     if triggered_at is not None:
         found["triggered_at"] = triggered_at
     if (failure := failure_of(outcome)) is not None:

@@ -185,7 +185,7 @@ async def _put(
 async def _settle(connection: AsyncConnection, some: Sequence[StoredTest], *, now: int) -> None:
     """Note what was missed before a change replaces it: nobody may have swept since."""
     ids = [test.public_id for test in some]
-    while ids and await sweep.settle_runs(connection, now=now, only=ids) == sweep.BATCH:
+    while ids and (await sweep.settle_runs(connection, now=now, only=ids)).rows == sweep.BATCH:
         pass
 
 

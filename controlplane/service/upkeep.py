@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch
 from controlplane.ageing import Ageing, aged
+from controlplane.counters import Counters
 from controlplane.leases import Grace
 from controlplane.service.audit import RETENTION_DAYS
 from controlplane.steady import HELD_SECONDS, STEP_SECONDS, Anchor, KeptClock, SteadyClock
-from controlplane.store import audit, locations, marks, results, sweep, triggered, workers
+from controlplane.store import audit, locations, marks, pruning, results, sweep, triggered, workers
 from controlplane.store.database import Database
+from controlplane.store.sweep import MissedReason
 from worker.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -25,16 +30,38 @@ TOLD_WITHIN_MS = 500
 DAY_MS = 24 * 3600 * 1000
 FORGET_WORKERS = DAY_MS
 """Milliseconds after which a worker process that was not seen is no longer listed."""
+TESTS_LOOKED_AT = 50
+"""Tests whose results one turn counts: a few milliseconds of reading, and 10,000 tests are through in three minutes."""
+NEVER_PRUNED = 3600 * 1000
+"""Milliseconds for which a result stays whatever the number: whoever asked for a run comes for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retention:
+    """Results are dropped when they are older than *age_ms* milliseconds, and beyond the newest *per_test* of each test."""
+
+    age_ms: int
+    per_test: int | None = None
 
 
 class Upkeep:
     """The turns that one process takes at its database, one a second. A later one makes up for what failed."""
 
-    def __init__(self, database: Database, clock: SteadyClock, grace: Grace, *, retention_days: float) -> None:
+    def __init__(
+        self,
+        database: Database,
+        clock: SteadyClock,
+        grace: Grace,
+        *,
+        retention: Retention,
+        counters: Counters,
+    ) -> None:
         self._database = database
         self._clock = clock
         self._grace = grace
-        self._retention = round(retention_days * 24 * 3600 * 1000)
+        self._retention = retention
+        self._counters = counters
+        self._pruned_test = ""
         self._turns = 0
         self._begun = False
         self._look_ahead = True
@@ -50,10 +77,14 @@ class Upkeep:
             self._begun = True
         self._look_ahead |= await follow(self._database, self._clock)
         await self._tell_others()
-        await settle(self._database, self._clock, self._grace, look_ahead=self._look_ahead)
+        missed = await settle(self._database, self._clock, self._grace, look_ahead=self._look_ahead)
+        self._counters.missed.update({(place, reason.value): runs for (place, reason), runs in missed.items()})
         self._look_ahead = False
         if self._turns % AGE_TURNS == 0:
             await self._age()
+        if self._retention.per_test is not None:
+            kept, after = self._retention.per_test, self._pruned_test
+            self._pruned_test = await prune_by_count(self._database, self._clock, after=after, kept=kept)
         self._turns += 1
 
     async def _tell_others(self) -> None:
@@ -68,10 +99,10 @@ class Upkeep:
         """Note the time and the age of results; drop what is too old once the clock has held for long enough to be believed."""
         now_ns = self._clock.monotonic_ns()
         passed = 0 if self._aged_ns is None else (now_ns - self._aged_ns) // 1_000_000
-        ageing = await age(self._database, self._clock, retention=self._retention, passed=passed)
+        ageing = await age(self._database, self._clock, retention=self._retention.age_ms, passed=passed)
         self._aged_ns = now_ns
         if not self._clock.ignored_seconds and now_ns - self._since_ns >= HELD_SECONDS * 1e9:
-            await prune(self._database, self._clock, ageing, retention=self._retention)
+            await prune(self._database, self._clock, ageing, retention=self._retention.age_ms)
 
 
 async def go_along(connection: AsyncConnection, clock: KeptClock) -> None:
@@ -145,8 +176,14 @@ def _tell(by: int) -> None:
     )
 
 
-async def settle(database: Database, clock: Clock, grace: Grace, *, look_ahead: bool) -> None:
-    """Note missed runs and lost jobs until there are no more. *look_ahead* where the clock may have been set back."""
+async def settle(
+    database: Database, clock: Clock, grace: Grace, *, look_ahead: bool
+) -> Mapping[tuple[str, MissedReason], int]:
+    """Note missed runs and lost jobs until there are no more; how many runs were missed, by location and reason.
+
+    *look_ahead* where the clock may have been set back.
+    """
+    missed: Counter[tuple[str, MissedReason]] = Counter()
     while True:
         async with database.write() as connection:
             now = epoch.milliseconds(clock)  # after the wait for the lock, as that of whom was waited for
@@ -154,8 +191,10 @@ async def settle(database: Database, clock: Clock, grace: Grace, *, look_ahead: 
             runs = await sweep.settle_runs(connection, now=now)
             jobs = await sweep.settle_jobs(connection, now=now, expiry=expiry)
             ahead = await sweep.mend_runs(connection, now=now) if look_ahead else 0
-        if max(runs, jobs, ahead) < sweep.BATCH:
-            return
+        missed.update(runs.missed)
+        missed.update(jobs.missed)
+        if max(runs.rows, jobs.rows, ahead) < sweep.BATCH:
+            return missed
         await clock.sleep(database.rest_seconds)
 
 
@@ -186,3 +225,20 @@ async def prune(database: Database, clock: Clock, ageing: Ageing, *, retention: 
         if gone == 0:
             return
         await clock.sleep(database.rest_seconds)
+
+
+async def prune_by_count(database: Database, clock: Clock, *, after: str, kept: int) -> str:
+    """Drop results beyond the newest *kept* of some tests, in order behind *after*; the last one of them, empty at the end."""
+    before = epoch.milliseconds(clock) - NEVER_PRUNED
+    async with database.read() as connection:  # whoever has no result too many takes nobody's turn to write
+        looked_at, beyond = await pruning.beyond(
+            connection, after=after, kept=kept, before=before, tests=TESTS_LOOKED_AT
+        )
+    for test in beyond:
+        while True:
+            async with database.write() as connection:
+                gone = await pruning.drop(connection, test, kept=kept, before=before, limit=PRUNE_BATCH)
+            if gone < PRUNE_BATCH:
+                break
+            await clock.sleep(database.rest_seconds)
+    return looked_at

@@ -107,6 +107,10 @@ class Database:
         if found != REVISION:
             raise SchemaError(self._engine.place, found=str(found), known=REVISION)
 
+    def size(self) -> int:
+        """Bytes of all its data."""
+        return self._engine.size()
+
     async def close(self) -> None:
         await self._pool.dispose()
 
@@ -161,6 +165,33 @@ async def open_database(engine: Engine, keyring: Keyring, opening: Opening = USE
         await pool.dispose()
         raise
     return Database(engine, pool, sealer, upgraded)
+
+
+async def look_at(engine: Engine, keyring: Keyring) -> str:
+    """The schema of a database of ours that *keyring* opens, ours or an older one; nothing is changed. Raises DatabaseError."""
+    pool = engine.connect()
+    try:
+        with _translated(engine):
+            async with pool.execution_options(**{READ_ONLY: True}).begin() as connection:
+                found = await connection.run_sync(_known_revision, engine.place)
+                if await connection.scalar(select(about.c.value).where(about.c.name == "key_check")) is None:
+                    raise DatabaseError(f"database {engine.place} has no key: it was never used")
+                await _unlock(connection, engine.place, keyring)
+                return found
+    finally:
+        await pool.dispose()
+
+
+def _known_revision(connection: Connection, place: str) -> str:
+    if "alembic_version" not in inspect(connection).get_table_names():
+        raise DatabaseError(f"database {place} is not one of this program")
+    found = str(connection.execute(text(_REVISION_QUERY)).scalar())
+    if found != REVISION:
+        from controlplane.store import migrating  # noqa: PLC0415 - for an older one alone
+
+        if not migrating.is_older(found):
+            raise SchemaError(place, found=found, known=REVISION)
+    return found
 
 
 @contextmanager

@@ -16,21 +16,30 @@ from controlplane.leases import JobState
 from controlplane.schedule import following, start_before
 from controlplane.store import runs, triggered
 from controlplane.store.tables import assignments, jobs, results, tests, workers
+from controlplane.turns import Waiting, in_turn
 from worker.wire.messages import Pull
 
 MOST_UNKNOWN = 500
 """Leases that a worker holds and does not have, of one pull: results that others delivered first come in handfuls."""
+LONGEST_TURN = 3600 * 1000
+"""Milliseconds for which it matters when a test was served last: whoever asks for runs waits no longer for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lease:
-    """A job given to a worker. *definition* is the test's JSON text."""
+    """A job given to a worker. *definition* is the test's JSON text, *attempt* the number of this execution of the run.
+
+    *since* is the moment from which it waited for its turn.
+    """
 
     job: str
+    test: str
+    since: int
     delivery: int
     scheduled_at: int
     until: int
     definition: str
+    attempt: int = 1
 
     @property
     def name(self) -> str:
@@ -140,10 +149,13 @@ async def give_out(
     again = [
         Lease(
             job=row.id,
+            test=row.test_id,
+            since=row.scheduled_at,
             delivery=row.delivery + 1,
             scheduled_at=row.scheduled_at,
             until=row.until,
             definition=row.definition,
+            attempt=row.attempt,
         )
         for row in await _within_cap(connection, await _unheld(connection, taker.location, now=now, expiry=expiry))
         if leases.state(open_job(row), now=now, expiry=expiry) is JobState.OFFERED
@@ -152,6 +164,8 @@ async def give_out(
     first = [
         Lease(
             job=job,
+            test=row.test_id,
+            since=row.waiting_since,
             delivery=1,
             scheduled_at=row.due_at,
             until=start_before(runs.run(row), runs.timetable(row)),
@@ -159,18 +173,31 @@ async def give_out(
         )
         for job, row in fresh.items()
     ]
-    given = _fitting([*again, *first], taker)
+    offered = sorted([*again, *first], key=lambda lease: lease.since)
+    if again and len(offered) > taker.jobs:
+        offered = await _in_turn(connection, taker.location, offered, {lease.test for lease in again}, now)
+    given = _fitting(offered, taker)
     await _give_again(connection, taker, [lease for lease in given if lease.job not in fresh], now)
     started = [lease for lease in given if lease.job in fresh]
     if started:
         await _start(connection, taker, started, fresh, now)
-    return tuple(given), len(given) < len(again) + len(first)
+    return tuple(given), len(given) < len(offered)
+
+
+async def _in_turn(
+    connection: AsyncConnection, location: str, offered: Sequence[Lease], several: Collection[str], now: int
+) -> list[Lease]:
+    """The leases in the order of their turns. *several* are tests that may have more than one of them."""
+    served = await triggered.served(connection, location, several, since=now - LONGEST_TURN)
+    queue = [Waiting(lease.test, lease.since) for lease in offered]
+    return [offered[index] for index in in_turn(queue, served, now=now)]
 
 
 def _fitting(offered: Sequence[Lease], taker: Taker) -> list[Lease]:
+    """As many of *offered*, in their order, as *taker* has room for."""
     given: list[Lease] = []
     room = taker.characters
-    for lease in sorted(offered, key=lambda lease: lease.scheduled_at)[: taker.jobs]:
+    for lease in offered[: taker.jobs]:
         room -= len(lease.definition)
         if given and room < 0:
             break
@@ -235,10 +262,11 @@ async def _due(connection: AsyncConnection, location: str, now: int, *, limit: i
         .where(
             assignments.c.location_id == location,
             assignments.c.job_id.is_(None),
+            assignments.c.waiting_since <= now,
             assignments.c.due_at <= now,
             assignments.c.until > now,
         )
-        .order_by(assignments.c.due_at)
+        .order_by(assignments.c.waiting_since)
         .limit(limit)
         .with_for_update(of=assignments, skip_locked=True)
     )
@@ -277,7 +305,12 @@ async def _start(
     await connection.execute(
         update(assignments)
         .where(assignments.c.test_id == bindparam("test"), assignments.c.location_id == taker.location)
-        .values(job_id=bindparam("job"), due_at=bindparam("next_due"), until=bindparam("next_until")),
+        .values(
+            job_id=bindparam("job"),
+            due_at=bindparam("next_due"),
+            until=bindparam("next_until"),
+            waiting_since=bindparam("next_due"),
+        ),
         [{"test": due[lease.job].test_id, "job": lease.job, **_next(due[lease.job])} for lease in started],
     )
 

@@ -11,6 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.store.tables import batches, locations, results, triggered
 
+_NEWEST_FIRST = (results.c.stored_at.desc(), results.c.seq.desc())
+"""The order of the index: a span of time is one piece of it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicResult:
@@ -58,7 +61,7 @@ async def points(connection: AsyncConnection, test: str, *, since: int, until: i
     rows = await connection.execute(
         select(results.c.stored_at, results.c.location_id, results.c.status)
         .where(results.c.test_id == test, results.c.stored_at >= since, results.c.stored_at < until)
-        .order_by(results.c.seq.desc())
+        .order_by(*_NEWEST_FIRST)
         .limit(limit)
     )
     return [Point(*row) for row in reversed(rows.all())]
@@ -66,7 +69,7 @@ async def points(connection: AsyncConnection, test: str, *, since: int, until: i
 
 async def newest(connection: AsyncConnection, test: str, window: Window, *, limit: int) -> Sequence[PublicResult]:
     """The newest *limit* results of a test, the newest first."""
-    query = _query().where(results.c.test_id == test).order_by(results.c.seq.desc()).limit(limit)
+    query = _query().where(results.c.test_id == test).order_by(*_NEWEST_FIRST).limit(limit)
     if window.since is not None:
         query = query.where(results.c.stored_at >= window.since)
     if window.until is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
@@ -13,7 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import leases, outcomes
 from controlplane.outcomes import Outcome
-from controlplane.store import retries
+from controlplane.store import retries, states
+from controlplane.store.states import RunEnd
 from controlplane.store.tables import assignments, jobs, locations, results, tests
 from worker.wire.messages import ResultItem
 
@@ -29,11 +30,12 @@ class Disposition(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
-    """A pushed result and the decision on it."""
+    """A pushed result and the decision on it. *status* is the run's, where the result was accepted."""
 
     result: str
     disposition: Disposition
     reason: str = ""
+    status: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +87,7 @@ async def keep(
     """Store what is new. The caller commits before it tells anybody."""
     known = await _known_jobs(connection, location, {item.job for item in items})
     stored = await _stored(connection, {item.result for item in items})
-    kept, accepted, followed = [], [], []
+    kept, accepted, followed, decided = [], [], [], []
     for item in items:
         outcome = outcomes.read(bytes(item.outcome))
         decision = _judge(item, known.get(item.job), stored, outcome)
@@ -94,11 +96,14 @@ async def keep(
             again = retries.is_to_follow(job, outcome.status)
             accepted.append(_row(item, job, outcome, worker=worker, now=now) | {"is_last": not again})
             followed += [(job, item.result)] if again else []
+            decided += [] if again or job["triggered"] else [_end(job, outcome, now)]
+            decision = replace(decision, status=outcome.status)
             stored[item.result] = item.job
             known[item.job]["closed"] = "result"
         kept.append(decision)
     if accepted:
         await _accept(connection, accepted, now=now)
+        await states.put(connection, decided)
         before = [known[row["job_id"]]["retry_of"] for row in accepted]
         await retries.outdate(connection, [job for job in before if job is not None])
         await retries.follow(connection, followed, now=now)
@@ -134,6 +139,7 @@ async def _known_jobs(connection: AsyncConnection, location: str, ids: set[str])
             select(
                 *_needed,
                 func.coalesce(jobs.c.test_name, tests.c.name).label("test_name"),
+                jobs.c.test_name.is_not(None).label("triggered"),
                 *(tests.c.paused, tests.c.period_ms, tests.c.retries, tests.c.retry_interval_ms),
                 (assignments.c.job_id == jobs.c.id).label("current"),
             )
@@ -179,6 +185,16 @@ def _row(item: ResultItem, job: dict[str, Any], outcome: Outcome, *, worker: str
         "attempt": job["attempt"],
         "initial_id": job["initial_id"],
     }
+
+
+def _end(job: dict[str, Any], outcome: Outcome, now: int) -> RunEnd:
+    return RunEnd(
+        test=job["test_id"],
+        location=job["location_id"],
+        status=outcome.status,
+        at=now,
+        duration_ms=outcome.duration_ms,
+    )
 
 
 async def _accept(connection: AsyncConnection, rows: list[dict[str, Any]], *, now: int) -> None:

@@ -13,6 +13,8 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from controlplane.store import states
+from controlplane.store.states import RunEnd
 from controlplane.store.tables import assignments, jobs, results
 
 
@@ -56,8 +58,16 @@ def _next(job: Mapping[str, Any], result: str, now: int) -> dict[str, Any]:
 
 async def give_up(connection: AsyncConnection, before: Collection[str]) -> None:
     """Let the executions decide whose next ones came to no end: *before* are their jobs."""
-    if before:
-        await connection.execute(update(results).where(results.c.job_id.in_(sorted(before))).values(is_last=True))
+    if not before:
+        return
+    theirs = results.c.job_id.in_(sorted(before))
+    await connection.execute(update(results).where(theirs).values(is_last=True))
+    columns = (results.c.test_id, results.c.location_id, results.c.status, results.c.stored_at)
+    rows = await connection.execute(select(*columns).where(theirs).order_by(results.c.seq))
+    await states.put(
+        connection,
+        [RunEnd(test=row.test_id, location=row.location_id, status=row.status, at=row.stored_at) for row in rows],
+    )
 
 
 async def outdate(connection: AsyncConnection, before: Collection[str]) -> None:

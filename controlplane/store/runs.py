@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import bindparam, update
+from sqlalchemy import BigInteger, bindparam, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import frames
@@ -17,7 +17,9 @@ TIMES = (tests.c.period_ms, tests.c.frames)
 _SET = (
     update(assignments)
     .where(assignments.c.test_id == bindparam("test"), assignments.c.location_id == bindparam("location"))
-    .values(due_at=bindparam("next_due"), until=bindparam("next_until"))
+    .values(
+        due_at=bindparam("next_due"), until=bindparam("next_until"), waiting_since=bindparam("since", type_=BigInteger)
+    )
 )
 
 
@@ -38,19 +40,34 @@ def of_test(test: str, location: str, period_ms: int, stored_frames: str | None)
 
 def columns(following: Run | None) -> dict[str, int | None]:
     """The columns of the next run; None where nothing is to be run."""
-    return {"due_at": following.due_at if following else None, "until": following.until if following else None}
+    due_at = following.due_at if following else None
+    return {"due_at": due_at, "until": following.until if following else None, "waiting_since": due_at}
 
 
 async def put(connection: AsyncConnection, following: Iterable[tuple[Any, Run | None]]) -> None:
     """Write the next run of each row, as `columns`, all of them in one statement."""
+    await _write(connection, [(row, run, run.due_at if run else None) for row, run in following])
+
+
+async def put_off(connection: AsyncConnection, following: Iterable[tuple[Any, Run | None]]) -> None:
+    """As `put`, of rows whose runs were missed: they go on waiting since then. Whoever was still running did not wait."""
+    written = [
+        (row, run, None if run is None else run.due_at if row.job_id is not None else row.waiting_since)
+        for row, run in following
+    ]
+    await _write(connection, written)
+
+
+async def _write(connection: AsyncConnection, following: Sequence[tuple[Any, Run | None, int | None]]) -> None:
     values = [
         {
             "test": row.test_id,
             "location": row.location_id,
             "next_due": run.due_at if run else None,
             "next_until": run.until if run else None,
+            "since": since,
         }
-        for row, run in following
+        for row, run, since in following
     ]
     if values:
         await connection.execute(_SET, values)

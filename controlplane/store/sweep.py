@@ -6,7 +6,10 @@ Each step is one short transaction over a bounded number of rows, and finds noth
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
 from types import SimpleNamespace
 from typing import Any
 
@@ -17,8 +20,9 @@ from controlplane import epoch, leases
 from controlplane.leases import LEASE_TTL, JobState
 from controlplane.schedule import FARTHEST, Missed, settle
 from controlplane.store import results as stored
-from controlplane.store import retries, runs
+from controlplane.store import retries, runs, states
 from controlplane.store.dispatch import open_job, unheld
+from controlplane.store.states import RunEnd
 from controlplane.store.tables import assignments, jobs, locations, tests, workers
 from worker.apitest.result import Result, Status
 
@@ -28,8 +32,28 @@ _TOLD = (tests.c.name, tests.c.subtype, tests.c.version)
 """What a note says of its test."""
 
 
-async def settle_runs(connection: AsyncConnection, *, now: int, only: Collection[str] = ()) -> int:
-    """Note runs whose period ended without a start, and move on to the next; how many there were, at most `BATCH`.
+class MissedReason(Enum):
+    """The kinds of reasons for which a run was missed, few enough for a metric's label; a note has the sentence."""
+
+    RUNNING = "running"
+    AWAY = "away"
+    NO_WORKER = "no_worker"
+    NO_SLOT = "no_slot"
+    LOST = "lost"
+    NOT_TAKEN = "not_taken"
+    DISABLED = "disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """The outcome of one step: *rows* that it found, at most `BATCH`, and how many runs were *missed*, by location and reason."""
+
+    rows: int
+    missed: Mapping[tuple[str, MissedReason], int]
+
+
+async def settle_runs(connection: AsyncConnection, *, now: int, only: Collection[str] = ()) -> Settled:
+    """Note runs whose period ended without a start, and move on to the next.
 
     Of all tests, or *only* of those with the public ids.
 
@@ -39,18 +63,21 @@ async def settle_runs(connection: AsyncConnection, *, now: int, only: Collection
     found = await _assignments(connection, overdue & assignments.c.test_id.in_(only) if only else overdue)
     last_seen = await _last_seen(connection) if found else {}
     following, notes = [], []
+    counted: Counter[tuple[str, MissedReason]] = Counter()
     for row in found:
         run, missed = settle(runs.run(row), runs.timetable(row), now)
         if missed is not None and row.enabled:
             seen = last_seen.get(row.location_id, 0)
-            reason = _why_missed(missed, running=row.job_id is not None, last_seen=seen)
-            notes.append(_missed_note(row, missed, reason, now=now))
+            reason, why = _why_missed(missed, running=row.job_id is not None, last_seen=seen)
+            notes.append(_missed_note(row, missed, why, now=now))
+            counted[row.location_id, reason] += missed.runs
         following.append(
             (row, None if row.paused or not row.enabled else run)
         )  # of a paused test, this one was asked for
     await stored.note(connection, notes)
-    await runs.put(connection, following)
-    return len(found)
+    await states.put(connection, map(_end, notes))
+    await runs.put_off(connection, following)
+    return Settled(len(found), counted)
 
 
 async def shift(connection: AsyncConnection, *, by: int) -> None:
@@ -60,7 +87,7 @@ async def shift(connection: AsyncConnection, *, by: int) -> None:
     and results, keep the times that they bear.
     """
     due = assignments.c.due_at.is_not(None)
-    moved = {"due_at": assignments.c.due_at + by, "until": assignments.c.until + by}
+    moved = {name: assignments.c[name] + by for name in ("due_at", "until", "waiting_since")}
     await connection.execute(update(assignments).where(due).values(moved))
     await connection.execute(
         update(jobs).where(jobs.c.closed.is_(None)).values(until=jobs.c.until + by, not_before=jobs.c.not_before + by)
@@ -88,8 +115,8 @@ async def _assignments(connection: AsyncConnection, condition: Any) -> Sequence[
     return rows.all()
 
 
-async def settle_jobs(connection: AsyncConnection, *, now: int, expiry: int) -> int:
-    """Close jobs that nobody holds and nobody can start any more; how many there were, at most `BATCH`."""
+async def settle_jobs(connection: AsyncConnection, *, now: int, expiry: int) -> Settled:
+    """Close jobs that nobody holds and nobody can start any more."""
     query = (
         select(jobs, workers.c.last_seen, *_TOLD, locations.c.enabled)
         .outerjoin(tests, tests.c.public_id == jobs.c.test_id)
@@ -105,12 +132,15 @@ async def settle_jobs(connection: AsyncConnection, *, now: int, expiry: int) -> 
     )
     rows = [row for part in unheld(query, expiry) for row in (await connection.execute(part)).all()]
     notes = []
+    reasons = {}
     for row in rows:
         match leases.state(open_job(row), now=now, expiry=expiry):
             case JobState.LOST if row.enabled:  # the workers of a disabled one are not heard, and may be well
                 notes.append(_job_note(row, "lost", _why_lost(row), now=now))
+                reasons[row.id] = MissedReason.LOST
             case JobState.LOST | JobState.MISSED:
                 notes.append(_job_note(row, "missed", _why_not_run(row, now), now=now))
+                reasons[row.id] = MissedReason.NOT_TAKEN if row.enabled else MissedReason.DISABLED
             case JobState.HELD | JobState.OFFERED:
                 pass
     for origin in ("lost", "missed"):
@@ -118,18 +148,25 @@ async def settle_jobs(connection: AsyncConnection, *, now: int, expiry: int) -> 
         await stored.close_jobs(connection, ended, origin, now=now)
     before = {row.id: row.retry_of for row in rows if row.retry_of is not None}
     await retries.give_up(connection, [before[note["job_id"]] for note in notes if note["job_id"] in before])
-    await stored.note(connection, [note for note in notes if note["job_id"] not in before])
-    return len(notes)
+    told = [note for note in notes if note["job_id"] not in before]
+    await stored.note(connection, told)
+    asked_for = {row.id for row in rows if row.definition is not None}
+    await states.put(connection, [_end(note) for note in told if note["job_id"] not in asked_for])
+    return Settled(len(notes), Counter((note["location_id"], reasons[note["job_id"]]) for note in told))
 
 
-def _why_missed(missed: Missed, *, running: bool, last_seen: int) -> str:
+def _end(note: dict[str, Any]) -> RunEnd:
+    return RunEnd(test=note["test_id"], location=note["location_id"], status=Status.MISSED.value, at=note["stored_at"])
+
+
+def _why_missed(missed: Missed, *, running: bool, last_seen: int) -> tuple[MissedReason, str]:
     if running:
-        return "the run before it had not ended"
+        return MissedReason.RUNNING, "the run before it had not ended"
     if missed.runs > 1:
-        return f"{missed.runs} runs in a row were missed while the control plane was away"
+        return MissedReason.AWAY, f"{missed.runs} runs in a row were missed while the control plane was away"
     if last_seen < missed.first - LEASE_TTL:
-        return "no worker of the location was seen in its period"
-    return "every worker was full, draining or in trouble in its period"
+        return MissedReason.NO_WORKER, "no worker of the location was seen in its period"
+    return MissedReason.NO_SLOT, "every worker was full, draining or in trouble in its period"
 
 
 def _why_lost(row: Any) -> str:

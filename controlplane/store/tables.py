@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Float,
     ForeignKey,
     Index,
     Integer,
@@ -21,7 +22,7 @@ from sqlalchemy import (
     true,
 )
 
-REVISION = "0006b"
+REVISION = "0007"
 """The migration that these tables are the outcome of."""
 
 metadata = MetaData()
@@ -123,14 +124,24 @@ assignments = Table(
     Column("location_id", String(120), ForeignKey("locations.id", ondelete="CASCADE"), primary_key=True),
     Column("due_at", BigInteger),
     Column("until", BigInteger),
+    Column("waiting_since", BigInteger),
     Column("job_id", String(40)),
-    Index("assignments_by_due", "location_id", "due_at"),
+    Column("last_status", String(10)),
+    Column("last_at", BigInteger),
+    Column("last_duration_ms", Float),
+    Index("assignments_by_turn", "location_id", "waiting_since"),
     Index("assignments_by_until", "until"),
     Index("assignments_by_job", "job_id"),
 )
 """A test at a location and its next run: due at *due_at*, missed at *until*; both null while nothing is to be run.
 
+*waiting_since* is the test's place in the queue: *due_at*, or that of the first run that was missed since one was given out. So
+whoever went without while slots were scarce comes next; by their own times alone, the same ones would miss each of their runs.
+
 *job_id* is the job in flight. While there is one, the next run waits.
+
+*last_status* is that of the newest run that is decided, stored at *last_at*; *last_duration_ms* is that of the newest one that
+took place. All three are null until then. They are the ends of `results`, which nobody has to search for them.
 """
 
 jobs = Table(
@@ -155,6 +166,14 @@ jobs = Table(
     Column("test_name", Text),
     Index("jobs_open", "closed", "worker", "location_id"),
     Index("jobs_by_closing", "closed_at"),
+    Index(
+        "jobs_triggered",
+        "test_id",
+        "location_id",
+        "leased_at",
+        sqlite_where=text("definition IS NOT NULL"),
+        postgresql_where=text("definition IS NOT NULL"),
+    ),
 )
 """One run that was given out at least once. *worker* has it, or nobody (null: given back). *closed* is null while it is
 open, then `result`, `missed`, `lost` or `cancelled`. *delivery* counts how often it was given out, *released* how many of these
@@ -186,7 +205,7 @@ results = Table(
     Column("attempt", Integer, nullable=False, server_default=text("1")),
     Column("initial_id", String(200)),
     Column("is_last", Boolean, nullable=False, server_default=true()),
-    Index("results_by_test", "test_id", "seq"),
+    Index("results_by_test", "test_id", "stored_at", "seq"),
     Index("results_by_age", "stored_at"),
     sqlite_autoincrement=True,
 )

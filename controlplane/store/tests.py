@@ -14,7 +14,7 @@ from controlplane.errors import ConflictError, NotFoundError
 from controlplane.retries import NEVER, LongRetry
 from controlplane.schedule import Run, Timetable, at_once, in_phase
 from controlplane.store import retries, runs
-from controlplane.store.tables import assignments, jobs, locations, results, tests
+from controlplane.store.tables import assignments, jobs, locations, tests
 
 MOST_NAMED = 500
 """Tests of one statement: SQLite and PostgreSQL bound the number of its parameters."""
@@ -50,7 +50,7 @@ class StoredTest:
 class Assignment:
     """*due_at* is None while nothing is to be run; *running* says that a job is in flight.
 
-    *last_status* and *last_at* (when it was stored) are of the newest result of the test there, None without one.
+    *last_status* and *last_at* (when it was stored) are of the test's newest run there that is decided, None without one.
     """
 
     test: str
@@ -111,22 +111,9 @@ async def list_assignments(connection: AsyncConnection, ids: Sequence[str]) -> S
 
 
 async def _assignments_of(connection: AsyncConnection, ids: Sequence[str]) -> Sequence[Assignment]:
-    theirs = results.alias()
-    last = (
-        select(theirs.c.seq)
-        .where(
-            theirs.c.test_id == assignments.c.test_id,
-            theirs.c.location_id == assignments.c.location_id,
-            theirs.c.is_last,  # a failed run that will be executed once more says nothing yet
-        )
-        .order_by(theirs.c.seq.desc())
-        .limit(1)
-        .scalar_subquery()
-    )
     rows = await connection.execute(
-        select(assignments, locations.c.name.label("location_name"), results.c.status, results.c.stored_at)
+        select(assignments, locations.c.name.label("location_name"))
         .join(locations, locations.c.id == assignments.c.location_id)
-        .outerjoin(results, results.c.seq == last)
         .where(assignments.c.test_id.in_(ids))
         .order_by(assignments.c.test_id, locations.c.name)
     )
@@ -137,8 +124,8 @@ async def _assignments_of(connection: AsyncConnection, ids: Sequence[str]) -> Se
             location_name=row.location_name,
             due_at=row.due_at,
             running=row.job_id is not None,
-            last_status=row.status,
-            last_at=row.stored_at,
+            last_status=row.last_status,
+            last_at=row.last_at,
         )
         for row in rows
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ from controlplane.store.tables import about, batches, jobs, locations, results, 
 
 _CAP = "on_demand_cap"
 """The row of `about` that holds the cap."""
+MOST_ASKED = 500
+"""Tests of one question: SQLite and PostgreSQL bound the number of parameters of one statement."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,6 +106,27 @@ def _job(run: TriggeredRun) -> dict[str, Any]:
         "definition": run.definition,
         "test_name": run.test_name,
     }
+
+
+async def served(connection: AsyncConnection, location: str, tests: Collection[str], *, since: int) -> dict[str, int]:
+    """The moments at which triggered runs of *tests* were given out last at a location, of those to which that happened *since*.
+
+    Where there are very many tests, some are passed over: then none of them is many.
+    """
+    if not tests:
+        return {}
+    rows = await connection.execute(
+        select(jobs.c.test_id, func.max(jobs.c.leased_at).label("at"))
+        .where(
+            jobs.c.definition.is_not(None),
+            jobs.c.test_id.in_(sorted(tests)[:MOST_ASKED]),
+            jobs.c.location_id == location,
+            jobs.c.leased_at >= since,
+            jobs.c.delivery > 0,
+        )
+        .group_by(jobs.c.test_id)
+    )
+    return {row.test_id: row.at for row in rows}
 
 
 async def batch(connection: AsyncConnection, name: str) -> Batch | None:

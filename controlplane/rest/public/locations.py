@@ -14,6 +14,7 @@ from controlplane.service import documents, locations
 from controlplane.service.locations import MOST_TAGS, TAG_CHARACTERS, TEXT_CHARACTERS, Description
 from controlplane.service.principal import KeyScope
 from controlplane.store.locations import Location
+from controlplane.store.workers import SeenWorker
 
 LOCATIONS = "/api/v1/synthetics/private-locations"
 
@@ -120,21 +121,24 @@ def _health(one: locations.LocationHealth) -> dict[str, Any]:
         "state": one.state,
         "last_seen": one.last_seen,
         "tests": one.tests,
-        "workers": [
-            {
-                "id": worker.id,
-                "host": worker.host,
-                "address": worker.address,
-                "version": worker.agent,
-                "access_key": worker.access_key,
-                "concurrency": worker.concurrency,
-                "free_slots": worker.free_slots,
-                "draining": worker.draining,
-                "degraded": worker.degraded,
-                "last_pull": worker.last_seen,
-            }
-            for worker in one.alive
-        ],
+        "workers": [_worker(worker) for worker in one.alive],
+        "silent_workers": [_worker(worker) for worker in one.silent],
+    }
+
+
+def _worker(worker: SeenWorker) -> dict[str, Any]:
+    return {
+        "id": worker.id,
+        "host": worker.host,
+        "address": worker.address,
+        "version": worker.agent,
+        "access_key": worker.access_key,
+        "concurrency": worker.concurrency,
+        "free_slots": worker.free_slots,
+        "holding": worker.running,
+        "draining": worker.draining,
+        "degraded": worker.degraded,
+        "last_pull": worker.last_seen,
     }
 
 

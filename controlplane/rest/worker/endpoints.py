@@ -42,6 +42,10 @@ async def pull(context: Context, asked: Asked) -> HandlerReply:
     given = await pulls.pull(
         context.database, context.clock, context.grace, asked.caller, message, present=asked.present
     )
+    location = asked.caller.access.location.id
+    if given.leases:
+        first = (lease for lease in given.leases if lease.delivery == 1 and lease.attempt == 1)
+        context.counters.leased(location, (given.now - lease.scheduled_at for lease in first))
     for job in given.unanswered[:MOST_NAMED]:
         extra = {"action": "job_unanswered", "job": job, "worker": asked.caller.worker}
         log.warning("a job never arrived: offering it again", extra=extra)
@@ -55,7 +59,7 @@ async def pull(context: Context, asked: Asked) -> HandlerReply:
     if not given.leases and not given.cancel:
         return HandlerReply(status=204)
     reply = Jobs(jobs=tuple(_job(lease, given) for lease in given.leases), more=given.more, cancel=given.cancel)
-    key, location = _public_key(given.job_key), asked.caller.access.location.id
+    key = _public_key(given.job_key)
     token = envelope.seal(messages.encode(reply), key, typ=envelope.JOBS, location=location)
     return HandlerReply(status=200, content_type="application/jose", body=token)
 
@@ -72,6 +76,9 @@ async def push(context: Context, asked: Asked) -> HandlerReply:
     message = messages.decode(Results, payload)
     kept = await results.push(context.database, context.clock, asked.caller, message.results)
     for one in kept:
+        context.counters.pushed[one.disposition.value] += 1
+        if one.disposition is Disposition.ACCEPTED:
+            context.counters.results[asked.caller.access.location.id, one.status] += 1
         if one.disposition is Disposition.REJECTED:
             extra = {"action": "result_rejected", "result": one.result, "worker": asked.caller.worker}
             log.warning("rejected a result: %s", one.reason, extra=extra)

@@ -27,7 +27,10 @@ class Engine:
     *copy* writes what is committed into a file, on disk when it returns. Where there is no room it raises DatabaseError, leaving
     nothing behind. *back_up* does so beside the database, under a name that nothing has, with its argument in it, and gives the
     path. *trouble* says what an error of the driver means. *identity* tells one database from another that took its place, None
-    where there is none.
+    where there is none. *size* is that of all its data in bytes, 0 where that cannot be told.
+    *stage* brings a copy that `copy` made beside the database, whole and checked, and gives its path; *install* puts what was
+    staged in the database's place, and gives the path under which it keeps what was there, None where nothing was. It raises
+    DatabaseError where anybody has the database open.
     """
 
     place: str
@@ -40,3 +43,6 @@ class Engine:
     back_up: Callable[[str], Path]
     trouble: Callable[[DBAPIError], DatabaseTrouble]
     identity: Callable[[], Hashable]
+    size: Callable[[], int]
+    stage: Callable[[Path], Path]
+    install: Callable[[Path], Path | None]

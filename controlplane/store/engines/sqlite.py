@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from itertools import chain, count
 from pathlib import Path
@@ -57,6 +58,9 @@ def engine(path: Path) -> Engine:
         back_up=partial(_back_up, path),
         trouble=lambda error: _trouble(error.orig),
         identity=partial(_identity, path),
+        size=partial(_size, path),
+        stage=partial(_stage, path),
+        install=partial(_install, path),
     )
 
 
@@ -78,6 +82,15 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
+def _size(path: Path) -> int:
+    """Bytes of the file and of the log beside it, which has what was written last."""
+    size = 0
+    for part in (path, path.with_name(f"{path.name}-wal")):
+        with suppress(OSError):
+            size += part.stat().st_size
+    return size
+
+
 def _back_up(path: Path, label: str) -> Path:
     backup = _unused(path, label)
     _copy(path, backup)
@@ -85,14 +98,11 @@ def _back_up(path: Path, label: str) -> Path:
 
 
 def _copy(path: Path, target: Path) -> None:
-    """A reader of its own sees what is committed, also while a writer holds the lock. `VACUUM INTO` syncs nothing by itself."""
+    """A reader of its own sees what is committed, also while a writer holds the lock."""
     part = target.with_name(f"{target.name}.part")  # a kill leaves this, and the next attempt replaces it
     try:
-        part.unlink(missing_ok=True)
-        os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         with closing(sqlite3.connect(path, isolation_level=None)) as reader:
-            reader.execute("VACUUM INTO ?", (str(part),))
-        _sync(part)
+            _vacuum(reader, part)
         part.rename(target)
         _sync(target.absolute().parent)
     except (OSError, sqlite3.Error) as error:
@@ -100,6 +110,76 @@ def _copy(path: Path, target: Path) -> None:
             part.unlink(missing_ok=True)
         reason = error.strerror if isinstance(error, OSError) else error
         raise DatabaseError(f"database {path}: its copy {target} cannot be written: {reason}") from error
+
+
+def _vacuum(reader: sqlite3.Connection, part: Path) -> None:
+    """`VACUUM INTO` syncs nothing by itself, and reads every page."""
+    part.unlink(missing_ok=True)
+    os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    reader.execute("VACUUM INTO ?", (str(part),))
+    _sync(part)
+
+
+def _stage(path: Path, source: Path) -> Path:
+    """Nothing is written where the copy lies: it may be on a medium that cannot be written to."""
+    part = path.with_name(f"{path.name}.restored.part")
+    try:
+        place = f"{source.absolute().as_uri()}?mode=ro&immutable=1"
+        with closing(sqlite3.connect(place, uri=True, isolation_level=None)) as reader:
+            _vacuum(reader, part)
+        _check(part)
+    except (OSError, sqlite3.Error) as error:
+        part.unlink(missing_ok=True)
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise DatabaseError(f"{source}: cannot be restored: {reason}") from error
+    return part
+
+
+def _check(part: Path) -> None:
+    """Raise sqlite3.DatabaseError for a file whose pages do not fit together."""
+    with closing(sqlite3.connect(part)) as staged:
+        (found,) = staged.execute("PRAGMA integrity_check(1)").fetchone()
+    if found != "ok":
+        raise sqlite3.DatabaseError(found)
+
+
+def _install(path: Path, staged: Path) -> Path | None:
+    """One rename decides: before it the old database is in its place, after it the new one."""
+    kept = _unused(path, "replaced") if path.exists() else None
+    try:
+        if kept is None:
+            staged.rename(path)
+        else:
+            with _alone(path):
+                os.link(path, kept)
+                for suffix in ("-wal", "-shm"):  # there is one only where the old file cannot be read
+                    with suppress(FileNotFoundError):
+                        path.with_name(path.name + suffix).rename(kept.with_name(kept.name + suffix))
+                staged.rename(path)
+        _sync(path.absolute().parent)
+    except OSError as error:
+        raise DatabaseError(f"database {path}: {error.strerror}") from error
+    return kept
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """The database to ourselves. Leaving the write-ahead log succeeds only where nobody else has the file open, and empties it.
+
+    A file that is none any more is nobody's.
+    """
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=1)) as connection:
+        try:
+            (mode,) = connection.execute("PRAGMA journal_mode = DELETE").fetchone()
+            if mode == "delete":
+                connection.execute("BEGIN EXCLUSIVE")
+        except sqlite3.DatabaseError as error:
+            mode = "" if error.sqlite_errorcode & _PRIMARY == sqlite3.SQLITE_BUSY else "delete"
+        if mode != "delete":
+            raise DatabaseError(
+                f"database {path} is open elsewhere: stop `serve`, and every command that uses it, first"
+            )
+        yield
 
 
 def _unused(path: Path, label: str) -> Path:

@@ -49,9 +49,11 @@ class Plane:
 
     def restart(self) -> None:
         """Start anew with what a new process knows: the database, and that it has just started."""
+        steady = SteadyClock(self.clock, LINE)
         self.context = Context(
             database=self.database,
-            clock=SteadyClock(self.clock, LINE),
+            clock=steady,
+            steady=steady,
             grace=Grace(epoch.milliseconds(self.clock)),
             health=self.context.health,
             hosts=self.context.hosts,
@@ -95,6 +97,7 @@ class Plane:
             period_ms=period * 1000,
             definition=json.dumps(http_test(name, tick_every=period, public_id=public_id, padding=padding)),
             modified_at=self.now(),
+            tags=changes.get("tags", ()),
         )
         async with self.database.write() as connection:
             known = await tests.by_id(connection, public_id)
@@ -156,7 +159,8 @@ async def opened(folder: Path) -> AsyncIterator[Plane]:
     database = await _new_database(folder)
     health = WriteHealth(database, clock)
     grace = Grace(epoch.milliseconds(clock))
-    context = Context(database=database, clock=SteadyClock(clock, LINE), grace=grace, health=health, hosts=())
+    steady = SteadyClock(clock, LINE)
+    context = Context(database=database, clock=steady, steady=steady, grace=grace, health=health, hosts=())
     try:
         yield Plane(folder=folder, clock=clock, database=database, context=context)
     finally:

@@ -20,7 +20,7 @@ from controlplane.errors import DatabaseError, OutdatedError, SchemaError
 from controlplane.store import migrations, tests
 from controlplane.store.database import USE, Database, Keyring, Opening, Upgrade, open_database
 from controlplane.store.engines import sqlite
-from controlplane.store.tables import REVISION, about, jobs, metadata
+from controlplane.store.tables import REVISION, about, assignments, jobs, metadata
 from tests.support.schemas import first_schema
 from worker.secret import Secret
 
@@ -281,6 +281,11 @@ async def test_a_database_of_the_first_schema_is_brought_up_to_date_with_its_job
             INSERT INTO jobs (id, test_id, location_id, scheduled_at, until, delivery, leased_at)
                 VALUES ('j', 'abc-def-ghi', 'l', 1, 2, 2, 1);
             INSERT INTO tests VALUES ('abc-def-ghi', 'shop', 'http', 1, 0, 60000, '{"tags": ["team:shop", "eu"]}', 1, 1);
+            INSERT INTO assignments (test_id, location_id) VALUES ('abc-def-ghi', 'l');
+            INSERT INTO results (seq, id, origin, test_id, test_name, location_id, status, runs, stored_at, outcome)
+                VALUES (1, 'a', 'worker', 'abc-def-ghi', 'shop', 'l', 'failed', 1, 70, '{}'),
+                       (2, 'b', 'worker', 'abc-def-ghi', 'shop', 'l', 'passed', 1, 80, '{}'),
+                       (3, 'c', 'worker', 'abc-def-ghi', 'shop', 'elsewhere', 'failed', 1, 90, '{}');
             """
         )
 
@@ -289,6 +294,8 @@ async def test_a_database_of_the_first_schema_is_brought_up_to_date_with_its_job
     async with database.read() as connected:
         found = await tests.by_id(connected, "abc-def-ghi")
         (job,) = (await connected.execute(select(jobs))).all()
+        (assigned,) = (await connected.execute(select(assignments))).all()
+    assert (assigned.last_status, assigned.last_at, assigned.last_duration_ms) == ("passed", 80, None)
     assert (job.id, job.delivery, job.released) == ("j", 2, 0)
     assert found is not None
     assert found.tags == ("team:shop", "eu")

@@ -18,6 +18,7 @@ from controlplane import app
 from controlplane.app import ServeSettings
 from controlplane.errors import DatabaseTrouble, ReplacedError, StatementError
 from controlplane.rest.callers import KnownCallers
+from controlplane.service.upkeep import Retention
 from controlplane.store import database as store_database
 from controlplane.store.database import Database, Keyring, Opening, open_database
 from controlplane.store.engines import sqlite
@@ -156,7 +157,11 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ServeSettings:
     prepare(tmp_path)
     engine = sqlite.engine(tmp_path / "c.db")
     return ServeSettings(
-        engine=engine, keyring=Keyring(path=engine.key_file), host="127.0.0.1", port=0, retention_days=30
+        engine=engine,
+        keyring=Keyring(path=engine.key_file),
+        host="127.0.0.1",
+        port=0,
+        retention=Retention(age_ms=30 * 86_400_000),
     )
 
 

@@ -96,8 +96,13 @@ async def test_the_list_of_locations_says_where_a_worker_is_and_with_which_file(
             worker = worker_of(tmp_path, plane.url)
             await worker.pull(session, host="box-7")
             (found,) = [json.loads(line) for line in command(tmp_path, "location", "list", "--json").splitlines()]
+            shown = command(tmp_path, "location", "list").splitlines()
     key = json.loads((tmp_path / "worker-config.json").read_text())["accessKey"]
     (seen,) = found["workers"]
+    headings, row = shown[-2], shown[-1]
+    assert headings.split() == ["LOCATION", "HOST", "ADDRESS", "AGENT", "KEY", "FREE", "SLOTS", "LAST", "PULL", "STATE"]
+    assert row.startswith("office ")
+    assert [f" {value} " in f"{row} " for value in ("box-7", "127.0.0.1", key[:8], "10/10", "healthy")] == [True] * 5
     assert (seen["host"], seen["address"], seen["access_key"]) == ("box-7", "127.0.0.1", key)
     assert [(file["access_key"], file["expires_at"]) for file in found["config_files"]] == [(key, None)]
 
@@ -124,10 +129,13 @@ async def test_sighup_ends_nothing_without_tls(tmp_path: Path) -> None:
     with serving(tmp_path) as plane:
         plane.process.send_signal(signal.SIGHUP)
         await until(lambda: "SIGHUP" in (tmp_path / "serve.log").read_text())
-        assert await metrics_of(plane.url) == {
+        shown = await metrics_of(plane.url)
+        assert shown.pop("synthetics_controlplane_database_bytes") > 0
+        assert shown == {
             "synthetics_controlplane_database_writable": 1,
             "synthetics_controlplane_clock_step_seconds": 0,
             "synthetics_controlplane_clock_steps_total": 0,
+            "synthetics_controlplane_tests_without_series": 0,
         }
 
 

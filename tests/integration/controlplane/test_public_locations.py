@@ -43,9 +43,41 @@ async def test_the_file_of_a_new_location_is_in_its_reply_alone(
         assert json.dumps(secret)[1:-1] not in seen
     assert (listed["id"], listed["name"], listed["state"]) == (private["id"], "Head Office", "healthy")
     assert listed["workers"][0]["host"] == "machine-1"
-    plane.clock.stall(5.1)
+
+
+async def test_each_worker_is_listed_with_what_its_last_pull_said(
+    plane: Plane, api: PublicAPI, session: aiohttp.ClientSession
+) -> None:
+    worker = await plane.add_location()
+    await plane.add_test(worker.location)
+    (job,) = (await worker.pull(session)).jobs
+    await worker.pull(session, holding=(job.lease,), host="box", concurrency=20, free_slots=19, degraded="outbox")
+    pulled = plane.now()
     (listed,) = (await api.get("/api/v1/synthetics/locations"))["locations"]
-    assert (listed["state"], listed["workers"]) == ("silent", [])
+    (seen,) = listed["workers"]
+    assert seen == {
+        "id": worker.id,
+        "host": "box",
+        "address": "127.0.0.1",
+        "version": "protocol-worker/1",
+        "access_key": worker.credentials.access_key,
+        "concurrency": 20,
+        "free_slots": 19,
+        "holding": 1,
+        "draining": False,
+        "degraded": "outbox",
+        "last_pull": pulled,
+    }
+    assert (listed["state"], listed["last_seen"], listed["silent_workers"]) == ("degraded", pulled, [])
+    plane.clock.stall(5)
+    (listed,) = (await api.get("/api/v1/synthetics/locations"))["locations"]
+    assert (listed["state"], len(listed["workers"])) == ("degraded", 1), "five seconds are within"
+    plane.clock.stall(0.1)
+    (listed,) = (await api.get("/api/v1/synthetics/locations"))["locations"]
+    assert (listed["state"], listed["workers"], listed["silent_workers"]) == ("silent", [], [seen])
+    plane.clock.stall(3600)
+    (listed,) = (await api.get("/api/v1/synthetics/locations"))["locations"]
+    assert listed["silent_workers"] == []
 
 
 async def test_a_location_is_renamed_and_deleted(plane: Plane, api: PublicAPI) -> None:

@@ -61,3 +61,21 @@ def test_a_verdict_of_any_size_is_cut() -> None:
 )
 def test_what_has_no_verdict_is_not_an_outcome(data: bytes) -> None:
     assert str(read(data)).startswith("not an outcome")
+
+
+@pytest.mark.parametrize(
+    ("timings", "duration"),
+    [
+        ('{"dns":1,"total":12.5}', 12.5),
+        ('{"total":0}', 0.0),
+        ('{"total":true}', None),
+        ('{"total":-1}', None),
+        ('{"total":1e300}', None),
+        ('{"total":"12"}', None),
+        ("{}", None),
+        ("[7]", None),
+        ("null", None),
+    ],
+)
+def test_a_duration_is_a_number_of_this_world(timings: str, duration: float | None) -> None:
+    assert stored(b'{"status":"passed","timings":%s}' % timings.encode()).duration_ms == duration

@@ -7,7 +7,7 @@ import logging
 import click
 import pytest
 
-from controlplane.commands.serve import listen_address, log_to_stderr, public_urls, serve
+from controlplane.commands.serve import listen_address, log_to_stderr, metric_tags, public_urls, serve
 
 CONTEXT = click.Context(serve)
 PARAMETER = serve.params[0]
@@ -38,6 +38,17 @@ def test_what_is_no_address_is_refused(text: str) -> None:
 def test_a_public_url_is_a_url(url: str) -> None:
     with pytest.raises(click.BadParameter):
         public_urls(CONTEXT, PARAMETER, (url,))
+
+
+def test_keys_of_tags_become_labels_in_their_order() -> None:
+    assert metric_tags(CONTEXT, PARAMETER, "env, team,env,") == ("env", "team")
+    assert metric_tags(CONTEXT, PARAMETER, "") == ()
+
+
+@pytest.mark.parametrize("keys", ["a-b", "1a", "name", "test", "env,location", "__x", "job", 'a"b'])
+def test_a_key_that_is_no_label_or_has_a_meaning_is_refused(keys: str) -> None:
+    with pytest.raises(click.BadParameter, match="is not a valid label"):
+        metric_tags(CONTEXT, PARAMETER, keys)
 
 
 def test_it_logs_in_the_format_of_the_worker(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.rest import metrics
 from controlplane.steady import HELD_SECONDS, STEP_SECONDS, SteadyClock
 from tests.support.clock import FakeClock
 
@@ -106,11 +105,3 @@ def test_whatever_the_machine_says_time_passes_as_it_does(events: list[tuple[int
         machine.step_wall(step)
         machine.stall(passed)
         assert abs((clock.now() - before).total_seconds() - passed) <= STEP_SECONDS
-
-
-def test_a_step_is_shown_by_the_metrics(clock: SteadyClock, machine: FakeClock) -> None:
-    machine.step_wall(-60)
-    clock.now()
-    shown = metrics.text(writable=True, certificate=None, clock=clock).decode().splitlines()
-    assert "synthetics_controlplane_clock_step_seconds -60.0" in shown
-    assert "synthetics_controlplane_clock_steps_total 1.0" in shown

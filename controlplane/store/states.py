@@ -1,0 +1,51 @@
+"""The newest run of each test at each location, kept beside its next one, so that nobody searches results for it.
+
+Runs that somebody asked for say nothing of it: they bring definitions of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from sqlalchemy import bindparam, func, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from controlplane.store.tables import assignments
+
+_SET = (
+    update(assignments)
+    .where(assignments.c.test_id == bindparam("test"), assignments.c.location_id == bindparam("location"))
+    .values(
+        last_status=bindparam("status"),
+        last_at=bindparam("at"),
+        last_duration_ms=func.coalesce(bindparam("duration"), assignments.c.last_duration_ms),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunEnd:
+    """A scheduled run that is decided: its *status*, noted *at*. *duration_ms* is None where it did not take place."""
+
+    test: str
+    location: str
+    status: str
+    at: int
+    duration_ms: float | None = None
+
+
+async def put(connection: AsyncConnection, ended: Iterable[RunEnd]) -> None:
+    """Write down what is newest now; of several of one test the last one. What is assigned no more is passed over."""
+    rows = [
+        {
+            "test": one.test,
+            "location": one.location,
+            "status": one.status,
+            "at": one.at,
+            "duration": one.duration_ms,
+        }
+        for one in ended
+    ]
+    if rows:
+        await connection.execute(_SET, rows)
