@@ -18,7 +18,6 @@ from controlplane.service.principal import KeyScope, Principal
 from controlplane.store import locations, tests, workers
 from controlplane.store.database import Database
 from controlplane.store.locations import ConfigFile, Location
-from controlplane.store.tests import StoredTest
 from controlplane.store.workers import SeenWorker
 from worker.clock import Clock
 from worker.secret import Secret
@@ -190,9 +189,13 @@ async def _enable(connection: AsyncConnection, *, clock: Clock, by: Principal, n
 
 async def _disable(connection: AsyncConnection, *, clock: Clock, by: Principal, name: str) -> bool:
     location = await locations.find(connection, name)
+    await _switch_off(connection, clock, by, location)
+    return await tests.switch_off(connection, location.id) < tests.STEP
+
+
+async def _switch_off(connection: AsyncConnection, clock: Clock, by: Principal, location: Location) -> None:
     if location.enabled:
         await _switch(connection, clock, by, location, enabled=False)
-    return await tests.switch_off(connection, location.id) < tests.STEP
 
 
 async def _switch(
@@ -207,20 +210,41 @@ async def _switch(
 async def delete(database: Database, clock: Clock, by: Principal, name: str, *, force: bool) -> tuple[str, ...]:
     """Delete a location with its keys and what is scheduled there; the names of the tests that run nowhere now.
 
-    Results stay until they are too old. Raises InUseError, without *force*, where workers serve it or tests are assigned to it.
+    Results stay until they are too old. A large one is disabled, then emptied a bounded part at a time, then deleted; where that
+    was cut short, another call takes it up again. Raises InUseError, without *force*, where workers serve it or tests run there.
     """
     by.require(KeyScope.WRITE)
-    async with database.write() as connection:
-        location = await locations.find(connection, name)
-        assigned = await tests.assigned_to(connection, location.id)
-        if not force:
-            _refuse_in_use(location, assigned, await workers.list_all(connection), epoch.milliseconds(clock))
-        await locations.remove(connection, location.id)
-        now = epoch.milliseconds(clock)
-        await audit.record(connection, by, "location.delete", location.id, before=_state(location), now=now)
-        homeless = await tests.assigned_nowhere(connection)
-    gone = {test.public_id for test in assigned}
-    return tuple(test.name for test in homeless if test.public_id in gone)
+    unassigned: set[str] = set()
+    after, done = "", False
+    while not done:
+        async with database.read() as connection:
+            found = await locations.find(connection, name)
+            some = await locations.some_jobs(connection, found.id, after=after, limit=tests.STEP)
+        async with database.write() as connection:
+            location = await _unused(connection, clock, name, force=force)
+            part = await tests.unassign_some(connection, location.id)
+            await locations.drop_jobs(connection, some)
+            done = max(len(part), len(some)) < tests.STEP
+            await (_remove if done else _switch_off)(connection, clock, by, location)
+        unassigned.update(part)
+        after = max(some, default=after)
+        await clock.sleep(0 if done else database.rest_seconds)
+    async with database.read() as connection:
+        return tuple(await tests.assigned_nowhere(connection, unassigned))
+
+
+async def _unused(connection: AsyncConnection, clock: Clock, name: str, *, force: bool) -> Location:
+    location = await locations.find(connection, name)
+    if not force:
+        assigned, seen = await tests.assigned_to(connection, location.id), await workers.list_all(connection)
+        _refuse_in_use(location, assigned, seen, epoch.milliseconds(clock))
+    return location
+
+
+async def _remove(connection: AsyncConnection, clock: Clock, by: Principal, location: Location) -> None:
+    await locations.remove(connection, location.id)
+    now = epoch.milliseconds(clock)
+    await audit.record(connection, by, "location.delete", location.id, before=_state(location), now=now)
 
 
 async def get(database: Database, by: Principal, name: str) -> Location:
@@ -257,10 +281,10 @@ def _state(location: Location) -> dict[str, object]:
     }
 
 
-def _refuse_in_use(location: Location, assigned: Sequence[StoredTest], seen: Sequence[SeenWorker], now: int) -> None:
+def _refuse_in_use(location: Location, assigned: Sequence[str], seen: Sequence[SeenWorker], now: int) -> None:
     alive = [one for one in seen if one.location == location.id and one.concurrency and now - one.last_seen <= HEALTHY]
     if assigned or alive:
-        raise InUseError(location.name, workers=len(alive), tests=[test.name for test in assigned])
+        raise InUseError(location.name, workers=len(alive), tests=assigned)
 
 
 async def list_all(database: Database, clock: Clock, by: Principal) -> tuple[LocationHealth, ...]:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.errors import ConflictError, NotFoundError
 from controlplane.store.sealing import Sealer
-from controlplane.store.tables import assignments, credentials, locations
+from controlplane.store.tables import assignments, credentials, jobs, locations
 from worker.secret import Secret
 
 
@@ -216,6 +216,16 @@ async def describe(connection: AsyncConnection, location: Location) -> None:
         await connection.execute(changed.values(values))
     except IntegrityError as error:
         raise ConflictError("location", location.name) from error
+
+
+async def some_jobs(connection: AsyncConnection, location: str, *, after: str, limit: int) -> Sequence[str]:
+    """The ids of jobs of a location, the first *limit* of those behind *after* in the order of ids."""
+    here = select(jobs.c.id).where(jobs.c.location_id == location, jobs.c.id > after)
+    return (await connection.scalars(here.order_by(jobs.c.id).limit(limit))).all()
+
+
+async def drop_jobs(connection: AsyncConnection, ids: Sequence[str]) -> None:
+    await connection.execute(delete(jobs).where(jobs.c.id.in_(ids)))
 
 
 async def remove(connection: AsyncConnection, location: str) -> None:

@@ -197,16 +197,25 @@ async def unassign(connection: AsyncConnection, test: StoredTest, location: str,
     return gone.rowcount == 1
 
 
-async def assigned_to(connection: AsyncConnection, location: str) -> Sequence[StoredTest]:
-    rows = await connection.execute(
-        select(tests).join(assignments).where(assignments.c.location_id == location).order_by(tests.c.name)
-    )
-    return [from_row(row) for row in rows]
+async def assigned_to(connection: AsyncConnection, location: str) -> Sequence[str]:
+    """The names of the tests of a location, in order."""
+    here = select(tests.c.name).join(assignments).where(assignments.c.location_id == location)
+    return (await connection.scalars(here.order_by(tests.c.name))).all()
 
 
-async def assigned_nowhere(connection: AsyncConnection) -> Sequence[StoredTest]:
+async def assigned_nowhere(connection: AsyncConnection, among: Collection[str]) -> Sequence[str]:
+    """The names of the tests, *among* those with the public ids, that run nowhere, in order."""
     somewhere = exists().where(assignments.c.test_id == tests.c.public_id)
-    return [from_row(row) for row in await connection.execute(select(tests).where(~somewhere).order_by(tests.c.name))]
+    rows = await connection.execute(select(tests.c.public_id, tests.c.name).where(~somewhere).order_by(tests.c.name))
+    return [row.name for row in rows if row.public_id in among]
+
+
+async def unassign_some(connection: AsyncConnection, location: str) -> Sequence[str]:
+    """Let a location run some of its tests no more, at most `STEP`; their public ids."""
+    here = assignments.c.location_id == location
+    some = (await connection.scalars(select(assignments.c.test_id).where(here).limit(STEP))).all()
+    await connection.execute(delete(assignments).where(here, assignments.c.test_id.in_(some)))
+    return some
 
 
 async def set_paused(connection: AsyncConnection, test: StoredTest, *, paused: bool, now: int) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable
+from itertools import pairwise
 
 import aiohttp
 import pytest
 from sqlalchemy import func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from controlplane.errors import InUseError, NotFoundError
 from controlplane.service import definitions, locations, tests, upkeep
 from controlplane.service.definitions import CheckedDefinition
 from controlplane.service.principal import operator
@@ -17,7 +20,7 @@ from controlplane.store import locations as store_locations
 from controlplane.store import sweep
 from controlplane.store import tests as store_tests
 from controlplane.store.database import Database
-from controlplane.store.tables import assignments, results
+from controlplane.store.tables import assignments, jobs, results
 from tests.integration.controlplane.plane import Plane
 from tests.support.clock import FakeClock
 from tests.support.definitions import http_test
@@ -104,6 +107,80 @@ async def test_a_switch_lets_others_write_between_its_steps(plane_with_many: Pla
     assert await due(plane) == 0
     assert await turns(plane, locations.set_enabled(database, CLOCK, SOMEBODY, "office", enabled=True)) > steps
     assert await due(plane) == MANY
+
+
+@pytest.fixture
+async def plane_with_many_jobs(plane_with_many: Plane) -> Plane:
+    """Many runs of one location are under way or over, and one of another."""
+    for name, count in (("office", MANY), ("lab", 1)):
+        place = await location(plane_with_many, name)
+        row = {
+            "test_id": "abc-def-ghi",
+            "location_id": place,
+            "scheduled_at": 1,
+            "until": 2,
+            "delivery": 1,
+            "leased_at": 1,
+        }
+        async with plane_with_many.database.write() as connection:
+            await connection.execute(jobs.insert(), [row | {"id": f"{name}-{number:06}"} for number in range(count)])
+    return plane_with_many
+
+
+async def location(plane: Plane, name: str) -> str:
+    async with plane.database.read() as connection:
+        return (await store_locations.find(connection, name)).id
+
+
+async def count(connection: AsyncConnection) -> int:
+    """Rows that a deleted location takes along."""
+    return sum([await connection.scalar(select(func.count()).select_from(table)) or 0 for table in (assignments, jobs)])
+
+
+async def test_a_deletion_takes_a_bounded_part_at_a_time_and_lets_others_write_between(
+    plane_with_many_jobs: Plane,
+) -> None:
+    plane, database = plane_with_many_jobs, plane_with_many_jobs.database
+    left: list[int] = []
+
+    async def look(connection: AsyncConnection) -> None:
+        left.append(await count(connection))
+
+    database.before_write = look
+    others = await turns(plane, locations.delete(database, CLOCK, SOMEBODY, "office", force=True))
+    left.append(await plane_count(plane))
+    steps = [before - after for before, after in pairwise(left) if before > after]
+    assert (sum(steps), max(steps)) == (2 * MANY, 2 * store_tests.STEP)
+    assert others > len(steps) - 1 > MANY // store_tests.STEP - 1
+    assert [row.location_id for row in (await plane.rows(jobs))[0]] == [await location(plane, "lab")]
+
+
+async def plane_count(plane: Plane) -> int:
+    async with plane.database.read() as connection:
+        return await count(connection)
+
+
+async def test_a_deletion_that_was_cut_short_misses_nothing_and_is_taken_up_again(plane_with_many_jobs: Plane) -> None:
+    plane, database = plane_with_many_jobs, plane_with_many_jobs.database
+    whole = await plane_count(plane)
+    deletion = asyncio.create_task(locations.delete(database, CLOCK, SOMEBODY, "office", force=True))
+    while await plane_count(plane) == whole:
+        await turns(plane, asyncio.sleep(0))
+    deletion.cancel()
+    await asyncio.gather(deletion, return_exceptions=True)
+    assert 0 < await plane_count(plane) < whole
+    async with database.write() as connection:
+        assert not (await store_locations.find(connection, "office")).enabled
+        await connection.execute(update(assignments).values(due_at=1, until=2))
+        await sweep.settle_runs(connection, now=plane.now())
+    assert await plane.rows(results) == [[]]
+    with pytest.raises(InUseError):
+        await locations.delete(database, CLOCK, SOMEBODY, "office", force=False)
+    homeless = await locations.delete(database, CLOCK, SOMEBODY, "office", force=True)
+    assert 0 < len(homeless) < MANY
+    assert await plane_count(plane) == 1
+    with pytest.raises(NotFoundError):
+        await location(plane, "office")
 
 
 async def test_a_location_is_refused_from_the_first_step_off_to_the_last_one_on(plane_with_many: Plane) -> None:
