@@ -12,9 +12,11 @@ from tests.support.certificates import issue
 from tests.support.servers.door import loopback_door
 from tests.support.servers.nginx import nginx
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.http import HTTPRequest, HTTPResponse, HTTPVersion
-from worker.apitest.protocols.ssl import SSLRequest, SSLResponse
+from worker.apitest.protocols.http import HTTPRequest, HTTPVersion
+from worker.apitest.protocols.ssl import SSLRequest
 from worker.apitest.request import ClientCertificate
+from worker.apitest.responses.http import HTTPResponse
+from worker.apitest.responses.ssl import SSLResponse
 from worker.clock import SystemClock
 from worker.net.http.response import HTTPLimits
 from worker.probers import http
