@@ -220,7 +220,7 @@ _OF_OTHER_TESTS: Final = frozenset(
 _REFUSED: Final = MappingProxyType(
     {
         "startUrlSubstitutionRegex": "is not there yet: give the whole URL as startUrl",
-        "tunnel": "is not there yet",
+        "tunnel": "is not supported: run the test at a location whose worker reaches the host by itself",
     }
 )
 """Members without which another thing would be tested."""

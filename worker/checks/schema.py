@@ -1,12 +1,13 @@
 """JSON Schema, drafts 6, 7, 2019-09 and 2020-12, by jsonschema-rs, offline: no `$ref` leaves the schema.
 
 Its patterns have a backtracking limit; its time has none (doubling `allOf` chains), so this belongs in a process that can be
-killed. A `pattern` that it refuses and JavaScript takes is given to that engine; the names of `patternProperties` are not.
+killed. A `pattern` that it refuses, or may read differently, is given to JavaScript's engine; the names of `patternProperties`
+are translated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import Any
@@ -17,6 +18,7 @@ import orjson
 from worker.checks import pattern
 from worker.checks.judgement import JudgementError
 from worker.checks.limits import MAX_SCHEMA, PATH_PATTERN_SECONDS
+from worker.checks.schema_patterns import differs, schemas, translated
 from worker.checks.values import JSON
 from worker.text import cut
 
@@ -57,6 +59,7 @@ def _compiled(schema: str, dialect: str) -> jsonschema_rs.Validator:
         raise JudgementError(f"the meta-schema {dialect[:40]!r} is not known")
     try:
         document = orjson.loads(schema)
+        _settle_patterns(document)
         for _ in range(_MOST_REFUSED):
             try:
                 return make(document, offline=True, pattern_options=_PATTERNS, keywords={_PATTERN: _JavaScriptPattern})
@@ -68,6 +71,25 @@ def _compiled(schema: str, dialect: str) -> jsonschema_rs.Validator:
         raise JudgementError(f"the schema has more than {_MOST_REFUSED} patterns that only JavaScript takes")
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         raise JudgementError(f"the schema cannot be used: {cut(str(error), _LONGEST)}") from error
+
+
+def _settle_patterns(document: Any) -> None:
+    """Give every pattern of *document* the meaning that it has in JavaScript."""
+    for each in list(schemas(document)):
+        source, named = each.get("pattern"), each.get("patternProperties")
+        if isinstance(source, str) and differs(source):
+            _hand_over(each, ["pattern"])
+        if isinstance(named, dict):
+            each["patternProperties"] = _renamed(named)
+
+
+def _renamed(named: Mapping[str, Any]) -> dict[str, Any]:
+    """*named* by translated names; of two that say the same, both schemas hold."""
+    renamed: dict[str, Any] = {}
+    for name, schema in named.items():
+        said = translated(name)
+        renamed[said] = {"allOf": [renamed[said], schema]} if said in renamed else schema
+    return renamed
 
 
 def _refused_pattern(error: jsonschema_rs.ValidationError) -> list[str | int] | None:

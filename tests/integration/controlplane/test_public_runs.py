@@ -295,7 +295,7 @@ REFUSED: dict[str, tuple[Any, int, str]] = {
     "an unknown location": ([{"public_id": "abc-def-ghi", "locations": ["aws:x"]}], 400, "no location 'aws:x'"),
     "an unknown rule": ([{"public_id": "abc-def-ghi", "executionRule": "x"}], 400, "must be one of blocking"),
     "an older version": ([{"public_id": "abc-def-ghi", "version": 7}], 404, "Test version not found"),
-    "a tunnel": ([{"public_id": "abc-def-ghi", "tunnel": {"host": "x"}}], 400, "tests[].tunnel: is not there yet"),
+    "a tunnel": ([{"public_id": "abc-def-ghi", "tunnel": {"host": "x"}}], 400, "tests[].tunnel: is not supported"),
     "an invalid local definition": ([{"local_test_definition": {"name": "x"}}], 400, "config"),
     "a local definition of another kind": ([{"local_test_definition": []}], 400, "not a valid object"),
     "a locations list of another kind": ([{"public_id": "abc-def-ghi", "locations": "x"}], 400, "not a valid list"),

@@ -167,7 +167,10 @@ def test_what_has_no_effect_is_named() -> None:
         ({"cookies": {"append": 1, "value": "x"}}, "testOverrides.cookies.append: must be true or false, not a number"),
         ({"retry": {"count": "2"}}, "testOverrides.retry.count: must be a number, not text"),
         ({"startUrlSubstitutionRegex": "a|b"}, "testOverrides.startUrlSubstitutionRegex: is not there yet"),
-        ({"tunnel": {}}, "testOverrides.tunnel: is not there yet"),
+        (
+            {"tunnel": {}},
+            "testOverrides.tunnel: is not supported: run the test at a location whose worker reaches the host by itself",
+        ),
     ],
 )
 def test_mistakes_are_told_with_their_place(overrides: Any, mistake: str) -> None:

@@ -128,6 +128,24 @@ PATTERNS = [
     (r"^[\p{L}\d]+$", "\u00e91"),
     ("^[0-9]{4}-[0-9]{2}$", "2026-11"),
     ("^[0-9]{4}-[0-9]{2}$", "2026-1"),
+    ("^.$", "\r"),
+    ("^.$", "\u2028"),
+    ("^.$", "\n"),
+    ("^.$", "\U0001f600"),
+    (r"^[.]\.$", "a."),
+    (r"^[.]\.$", ".."),
+    (r"\bb", "\u00e9b"),
+    (r"\Bb", "\u00e9b"),
+    (r"\bb\b", "a b c"),
+    (r"^[\b]$", "\b"),
+    (r"^[\d-x]+$", "1-x"),
+    (r"^[a-c]+$", "abc"),
+    (r"^[a-c]+$", "a-c"),
+    (r"^[[a]$", "["),
+    (r"^[&&b]$", "&"),
+    (r"^[^\]x]$", "]"),
+    (r"^[^\]x]$", "a"),
+    (r"a[]", "a"),
 ]
 
 
@@ -140,6 +158,47 @@ def test_a_pattern_means_what_it_means_in_javascript() -> None:
     bodies = [http(orjson.dumps([text])) for _, text in PATTERNS]
     here = [judged(body, schema).valid for body, schema in zip(bodies, schemas, strict=True)]
     assert here == answers_of_node(found, PATTERNS)
+
+
+def names_of(source: str, text: str) -> bool:
+    """The word of a schema by which no other name may be there than those that *source* finds."""
+    schema = {"patternProperties": {source: {"type": "integer"}}, "additionalProperties": False}
+    return judged(http(orjson.dumps({text: 1})), json_schema(orjson.dumps(schema).decode())).valid
+
+
+NOT_TRANSLATED = {r"^(?<a>x)\k<a>$", "a{,5}", r"^\h$"}
+"""No engine but JavaScript's takes them, and no property's name is likely to be asked for so."""
+
+
+@needs_node
+def test_names_of_properties_mean_what_they_mean_in_javascript() -> None:
+    found = """cases.map(([source, text]) => {
+        try { return new RegExp(source, "u").test(text); } catch { return new RegExp(source).test(text); }
+    })"""
+    cases = [case for case in PATTERNS if case[0] not in NOT_TRANSLATED]
+    assert [names_of(*case) for case in cases] == answers_of_node(found, cases)
+    for source in NOT_TRANSLATED:
+        schema = json_schema(orjson.dumps({"patternProperties": {source: True}}).decode())
+        assert str(judged(http(b"{}"), schema).error_message).startswith("the schema cannot be used: ")
+
+
+def test_two_names_that_say_the_same_both_hold() -> None:
+    schema = json_schema(r'{"patternProperties": {"[^]": {"type": "integer"}, "[\\s\\S]": {"minimum": 5}}}')
+    assert [judged(http(body), schema).valid for body in (b'{"a": 5}', b'{"a": 4}', b'{"a": 5.5}')] == [
+        True,
+        False,
+        False,
+    ]
+
+
+def test_what_looks_like_a_pattern_and_is_none_is_left_alone() -> None:
+    schema = {"enum": [{"pattern": "."}], "properties": {"pattern": {"const": "."}, "const": {"pattern": "^.$"}}}
+    written = json_schema(orjson.dumps(schema).decode())
+    assert judged(http(b'{"pattern": "."}'), written).valid
+    other = {"properties": schema["properties"]}
+    result = judged(http(rb'{"const": "\r", "pattern": "."}'), json_schema(orjson.dumps(other).decode()))
+    assert not result.valid
+    assert judged(http(b'{"const": "x", "pattern": "."}'), json_schema(orjson.dumps(other).decode())).valid
 
 
 def test_what_only_javascript_takes_is_told_like_every_other_pattern() -> None:

@@ -17,10 +17,10 @@ MOST_PAYLOAD: Final = 16_384
 """Bytes of one frame: SETTINGS_MAX_FRAME_SIZE as every connection begins, and as ours stays."""
 
 MOST_CONTROL_FRAMES: Final = 1_000
-"""Frames of one exchange that bring nothing of the response. An honest server sends a dozen; each costs some 20 µs."""
+"""Frames of one exchange that bring nothing of the response. An honest server sends a dozen."""
 
 MOST_CONTROL_BYTES: Final = 65_536
-"""Bytes of their payloads, but for header blocks: some 10,000 settings, at 6 µs each."""
+"""Bytes of their payloads, but for header blocks: some 10,000 settings."""
 
 SENT_BYTES_PER_CONTROL_FRAME: Final = 512
 """A request's body earns its server more of them: some servers send two window updates for every few KiB."""

@@ -57,13 +57,13 @@ would make a download as slow as the way is long, which over HTTP/1.1 it is not.
 """
 
 FRAMES_PER_TURN: Final = 16
-"""Frames that one call looks into: a third of a millisecond where each is as dear as it can be; a quarter of a MiB of data."""
+"""Frames that one call looks into: a quarter of a MiB of data, or a fraction of a millisecond with what is dear for its size."""
 
 _DEFAULT_WINDOW: Final = 65_535
 _REQUEST: Final = 1
 """The stream of the one request (RFC 9113 §5.1.1)."""
 _SIZE_UPDATES: Final = 2
-"""At the beginning of a header block (RFC 7541 §4.2). Each takes a byte, and some µs to carry out."""
+"""At the beginning of a header block (RFC 7541 §4.2). Each takes one byte to send and much longer to carry out."""
 _WITHOUT_BODY: Final = frozenset({b"204", b"304"})
 _SHOWN: Final = 200
 """Characters of h2's reason, which may repeat what the server sent."""
@@ -258,7 +258,7 @@ class HTTP2Reader:
 
 
 class _CarefulDecoder(Decoder):
-    """Refuses a block that is nothing but changes of the table's size: hpack carries out 60,000 of them in 40 ms."""
+    """Refuses a block that is nothing but changes of the table's size: hpack would carry out 60,000 of them."""
 
     def decode(self, data: bytes, raw: bool = False) -> Iterable[HeaderTuple]:  # noqa: FBT001, FBT002  # hpack's signature
         if _size_updates(data) > _SIZE_UPDATES:
