@@ -172,7 +172,7 @@ def _confirm(gone: Sequence[Applied]) -> None:
     what = " and ".join(counted(number, kind) for kind, number in counts if number)
     if not sys.stdin.isatty():
         raise UnusableError(f"--prune would delete {what}: --yes says that this is meant")
-    click.confirm(f"Delete {what} and what is scheduled of them?", abort=True)
+    click.confirm(f"Delete {what} and what is scheduled of {'it' if len(gone) == 1 else 'them'}?", abort=True)
 
 
 def _show(plan: FilesPlan) -> None:

@@ -44,7 +44,7 @@ def read(data: bytes) -> Iterator[YAMLDocument]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         raise NotYAMLError(1 if mark is None else mark.line + 1, error.problem or "something is wrong") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
         raise NotYAMLError(1, str(error).splitlines()[0]) from error
 
 

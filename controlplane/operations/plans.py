@@ -11,6 +11,7 @@ from controlplane.operations.tests import SentDefinition
 from controlplane.service import collections, plans, variableplans
 from controlplane.service.plans import Planned, WantedTest
 from controlplane.service.principal import KeyScope, Principal
+from controlplane.service.tests import AT_ONCE
 from controlplane.store.applied import Applied, AppliedKind
 from controlplane.store.database import Database
 from worker.clock import Clock
@@ -39,16 +40,16 @@ class ListApplied(msgspec.Struct, frozen=True):
 
 
 class PruneApplied(msgspec.Struct, frozen=True):
-    ids: Annotated[list[str], msgspec.Meta(max_length=PAGE)]
+    ids: Annotated[list[str], msgspec.Meta(max_length=AT_ONCE)]
     collection: str
 
 
 class PlanVariables(msgspec.Struct, frozen=True):
-    variables: Annotated[list[SentDefinition], msgspec.Meta(max_length=variableplans.MOST)]
+    variables: Annotated[list[SentDefinition], msgspec.Meta(max_length=AT_ONCE)]
 
 
 class ApplyVariables(msgspec.Struct, frozen=True):
-    variables: Annotated[list[SentDefinition], msgspec.Meta(max_length=variableplans.MOST)]
+    variables: Annotated[list[SentDefinition], msgspec.Meta(max_length=AT_ONCE)]
     collection: str
 
 

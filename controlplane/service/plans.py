@@ -117,18 +117,14 @@ async def apply(
 async def prune(
     database: Database, clock: Clock, by: Principal, ids: Sequence[str], *, collection: str
 ) -> tuple[str, ...]:
-    """Delete the tests of these ids that still belong to the collection; their ids."""
+    """Delete the tests of these ids that still belong to the collection, at most `tests.AT_ONCE` of them; their ids."""
     by.require(KeyScope.WRITE)
-    gone: list[str] = []
-    for start in range(0, len(ids), tests.AT_ONCE):
-        if start:
-            await clock.sleep(database.rest_seconds)
-        async with database.write() as connection:
-            mine = await applied.of(connection, "test", ids[start : start + tests.AT_ONCE], collection)
-            for test in (await stored.by_ids(connection, mine)).values():
-                await tests.remove(connection, by, test, now=epoch.milliseconds(clock))
-                gone.append(test.public_id)
-    return tuple(gone)
+    async with database.write() as connection:
+        mine = await applied.of(connection, "test", ids, check_collection(collection))
+        found = await stored.by_ids(connection, mine)
+        for test in found.values():
+            await tests.remove(connection, by, test, now=epoch.milliseconds(clock))
+    return tuple(found)
 
 
 async def export(database: Database, by: Principal, *, offset: int, limit: int) -> tuple[dict[str, Any], ...]:

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch
 from controlplane.errors import UnusableError
-from controlplane.service import tests, variables
+from controlplane.service import variables
 from controlplane.service.differences import Difference, differences
 from controlplane.service.plans import Planned, WantedTest, check_collection
 from controlplane.service.principal import KeyScope, Principal
@@ -25,9 +25,6 @@ from controlplane.store.sealing import Sealer
 from controlplane.store.variables import StoredVariable
 from worker.clock import Clock
 from worker.errors import TestError
-
-MOST = 1000
-"""Variables of one request."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,23 +45,17 @@ async def plan(database: Database, clock: Clock, by: Principal, wanted: Sequence
 async def apply(
     database: Database, clock: Clock, by: Principal, wanted: Sequence[WantedTest], *, collection: str
 ) -> tuple[Planned, ...]:
-    """Make variables what the files say, a bounded number in one transaction. Raises TestError."""
+    """Make variables what the files say, in one transaction: at most `tests.AT_ONCE` of them. Raises TestError."""
     by.require(KeyScope.WRITE)
     check_collection(collection)
-    done: list[Planned] = []
-    for start in range(0, len(wanted), tests.AT_ONCE):
-        if start:
-            await clock.sleep(database.rest_seconds)
-        async with database.write() as connection:
-            now = epoch.milliseconds(clock)
-            some = wanted[start : start + tests.AT_ONCE]
-            prepared = await _prepared(connection, database.sealer, by, some, now=now)
-            for one in prepared:
-                if one.planned.change is not Change.UNCHANGED:
-                    await variables.keep(connection, database.sealer, by, one.variable, one.known, now=now)
-            await applied.mark(connection, "variable", [one.variable.id for one in prepared], collection)
-        done += [one.planned for one in prepared]
-    return tuple(done)
+    async with database.write() as connection:
+        now = epoch.milliseconds(clock)
+        prepared = await _prepared(connection, database.sealer, by, wanted, now=now)
+        for one in prepared:
+            if one.planned.change is not Change.UNCHANGED:
+                await variables.keep(connection, database.sealer, by, one.variable, one.known, now=now)
+        await applied.mark(connection, "variable", [one.variable.id for one in prepared], collection)
+    return tuple(one.planned for one in prepared)
 
 
 async def prune(
@@ -73,7 +64,7 @@ async def prune(
     """Delete the variables of these ids that still belong to the collection; their ids."""
     by.require(KeyScope.WRITE)
     async with database.write() as connection:
-        mine = await applied.of(connection, "variable", ids, collection)
+        mine = await applied.of(connection, "variable", ids, check_collection(collection))
         for name in mine:
             known = await stored.get(connection, database.sealer, name)
             await variables.remove(connection, by, known, now=epoch.milliseconds(clock))

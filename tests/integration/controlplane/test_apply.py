@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from tests.integration.controlplane.process import keys_of, serving
+from tests.integration.controlplane.process import COMMAND, keys_of, serving
 from tests.integration.controlplane.typed import Run, listed, push
 from tests.support.definitions import http_test, multistep, step
 
@@ -295,13 +298,45 @@ def test_steps_that_were_written_without_ids_keep_those_that_they_got(run: Run, 
 def test_files_are_applied_over_the_api_as_they_are_at_the_database(run: Run, tmp_path: Path) -> None:
     run("location", "create", "office", "--output", "office.json", "--database", "c.db")
     for number in range(3):
-        put(f"tests/{number}.json", [http_test(f"test {number}-{n}", locations=["office"]) for n in range(100)])
+        put(f"tests/{number}.json", [http_test(f"test {number}-{n}", locations=["office"]) for n in range(60)])
     env = keys_of(tmp_path)
     with serving(tmp_path) as plane:
         afar = ("--url", plane.url)
-        assert run("apply", "tests", *afar, env=env).output.endswith("applied: 300 added\n")
-        assert run("export", "out", *afar, env=env).output.startswith("300 tests in out: 300 files written")
-        assert run("apply", "out", "--dry-run", *afar, env=env).output == "300 unchanged\n"
+        assert run("apply", "tests", *afar, env=env).output.endswith("applied: 180 added\n")
+        assert run("export", "out", *afar, env=env).output.startswith("180 tests in out: 180 files written")
+        assert run("apply", "out", "--dry-run", *afar, env=env).output == "180 unchanged\n"
         Path("tests/2.json").unlink()
-        assert run("apply", "tests", "--prune", "--yes", *afar, env=env).output.endswith("100 deleted, 200 unchanged\n")
-    assert run("apply", "tests", "--prune", "--dry-run", "--database", "c.db").output == "200 unchanged\n"
+        assert run("apply", "tests", "--prune", "--yes", *afar, env=env).output.endswith("60 deleted, 120 unchanged\n")
+    assert run("apply", "tests", "--prune", "--dry-run", "--database", "c.db").output == "120 unchanged\n"
+
+
+def at_a_terminal(folder: Path, answer: bytes) -> tuple[int, str]:
+    """`apply tests --prune` with a terminal for its input, at which somebody answers."""
+    ours, theirs = pty.openpty()
+    os.write(ours, answer)
+    try:
+        done = subprocess.run(
+            [*COMMAND, "apply", "tests", "--prune"],
+            cwd=folder,
+            stdin=theirs,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_a_person_at_a_terminal_is_asked_before_anything_is_deleted(run: Run, location: str, tmp_path: Path) -> None:
+    put("tests/a.json", SHOP)
+    put("tests/b.json", HOME)
+    run("apply", "tests")
+    Path("tests/b.json").unlink()
+    code, said = at_a_terminal(tmp_path, b"n\n")
+    assert (code, "Delete 1 test and what is scheduled of it? [y/N]" in said) == (1, True), said
+    assert len(listed(run, "test")) == 2
+    code, said = at_a_terminal(tmp_path, b"y\n")
+    assert (code, said.endswith("applied: 1 deleted, 1 unchanged\n")) == (0, True), said
+    assert len(listed(run, "test")) == 1
