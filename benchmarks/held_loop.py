@@ -50,6 +50,7 @@ from worker.net.door import Door
 from worker.net.http.response import HTTPLimits
 from worker.net.trust import TrustStore
 from worker.probers.limits import ProbeLimits
+from worker.program.loading import without_collections
 from worker.telemetry.vitals import Vitals
 from worker.work.runner import RunLimits, Runner
 
@@ -249,8 +250,9 @@ async def besiege(honest_url: str, urls: dict[str, str], rounds: int, seconds: f
     honest = test_of("honest", honest_url, ASSERTIONS, PATIENCE)
     print(f"{'attack':32}{'came to':34}{'worst lag, ms: calm':>20}{'attacked':>10}{'differ':>9}{'honest: failed':>16}")
     async with everything_behind() as runner:
-        for _ in range(20):
-            await runner.run(honest)
+        with without_collections():  # as a worker starts
+            for _ in range(20):
+                await runner.run(honest)
         for name, url in urls.items():
             hostile = test_of("bad", url, ATTACKS[name]().assertions if name in ATTACKS else (STATUS,), IMPATIENCE)
             pairs = []

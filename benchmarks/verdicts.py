@@ -33,7 +33,7 @@ from worker.apitest.assertion import (
     Subject,
 )
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.http import HTTPResponse
+from worker.apitest.responses.http import HTTPResponse
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import AssertionLimits, Evidence
 from worker.clock import SystemClock

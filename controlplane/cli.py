@@ -6,9 +6,11 @@ A command is imported when it is named: the web server alone takes longer to imp
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 
 import click
 
+from controlplane.commands.reach import ca_option, url_option
 from controlplane.commands.session import database_option
 from worker import __version__
 from worker.program.hardening import protect_memory
@@ -34,10 +36,14 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__)
 @database_option
-def main(database: str | None) -> None:  # noqa: ARG001 - the commands find it in the context
+@url_option
+@ca_option
+def main(database: str | None, url: str | None, ca_file: Path | None) -> None:  # noqa: ARG001 - the commands find them
     """The control plane that workers of private locations pull from: tests, schedules, results.
 
     Secrets in the database are sealed with a key that lies beside it (DATABASE.key), or in the file that
     CONTROLPLANE_KEY_FILE names, or in CONTROLPLANE_KEY (32 bytes in base64).
+
+    `location`, `test`, `results`, `key` and `audit` work as well from afar: --url names a running control plane.
     """
     protect_memory()  # before there is a secret in it

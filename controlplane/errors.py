@@ -12,6 +12,7 @@
         │   ├── ConflictError          a name that something else has, or that several have
         │   └── InUseError             a location whose end would leave workers or tests without one
         ├── ForbiddenError         a use case that the caller's scopes do not reach
+        ├── RemoteError            a control plane at a URL that does not answer, or not as it should
         ├── UnknownCallerError     a worker's request that proves nothing: answered by an unsigned 401, with the reason in our log
         ├── SequenceError          a worker's request whose number is not newer than the last one
         └── RefusedError           a worker's request that ends with a signed refusal
@@ -123,6 +124,15 @@ class ForbiddenError(ControlPlaneError):
         super().__init__(f"the key {caller!r} lacks the scope {scope!r}")
 
 
+class RemoteError(ControlPlaneError):
+    """A control plane at *url* that does not answer, refuses the keys, or answers nonsense: *reason*, with its cure."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url = url
+        self.reason = reason
+        super().__init__(f"{url}: {reason}")
+
+
 class UnknownCallerError(ControlPlaneError):
     """A worker's request whose access key opens nothing. The reason is for the log: the sender may be anybody."""
 
@@ -131,6 +141,7 @@ class InUseError(UnusableError):
     """A location that *workers* serve, seen just now, or that *tests* run at, by their names."""
 
     def __init__(self, location: str, *, workers: int, tests: Sequence[str]) -> None:
+        self.location = location
         self.workers = workers
         self.tests = tuple(tests)
         uses = []

@@ -72,14 +72,9 @@ class Missed:
     last: int
 
 
-def asked_for(now: int, timetable: Timetable) -> Run:
-    """A run that somebody asked for: at once, whatever the frames say."""
-    return Run(now, timetable.start_at_or_after(now + (timetable.period + 1) // 2))
-
-
 def at_once(now: int, timetable: Timetable) -> Run:
     """The first run of a new, edited or resumed test: as soon as it may run."""
-    run = asked_for(now, timetable)
+    run = Run(now, timetable.start_at_or_after(now + (timetable.period + 1) // 2))
     if timetable.frames is None:
         return run
     start, end = next(timetable.frames.spans(now))

@@ -26,6 +26,7 @@ from worker.egress.policy import Policy
 from worker.egress.proxy import Proxy
 from worker.errors import ConfigError, ExitCode
 from worker.net.trust import TrustStore, intake_context
+from worker.program.heap import keep_heap_small
 from worker.program.loading import without_collections
 from worker.telemetry.vitals import Vitals
 from worker.text import printable
@@ -52,6 +53,7 @@ AGENT = f"synthetics-worker/{__version__}"
 
 async def run(config: Config, warnings: Sequence[str] = ()) -> ExitCode:
     """Serve a location until a signal. Raises ConfigError for what only a start can show."""
+    keep_heap_small()
     clock = SystemClock()
     vitals = Vitals(clock)
     with caught() as signals:
@@ -336,10 +338,8 @@ def running_tests_of(
         from worker.net.http.response import HTTPLimits
         from worker.probers.identification import USER_AGENT, Identification
         from worker.probers.limits import ProbeLimits
-        from worker.program.heap import give_back_large_buffers
         from worker.work.runner import RunLimits, Runner
 
-    give_back_large_buffers()
     resolver, make_door = resolver_of(config), make_door or Door
     door = make_door(policy=egress.policy, resolver=resolver, trust=egress.trust, proxy=egress.proxy)
     checks = AssertionLimits(max_body_bytes=config.max_body_size_if_processed, pattern_seconds=config.regex_timeout)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
@@ -48,6 +47,8 @@ def nearest(word: str, known: Iterable[str], *, likeness: float) -> str | None:
     """
     if len(word) > MISSPELT_CHARACTERS:
         return None
+    import difflib  # noqa: PLC0415  # only a mistake pays for it
+
     spelt = {_plain(name): name for name in known}
     found = difflib.get_close_matches(_plain(word), spelt, n=1, cutoff=likeness)
     return spelt[found[0]] if found else None

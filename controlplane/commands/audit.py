@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from datetime import UTC, datetime
 
 import click
 
-from controlplane.commands.session import Session, with_session
+from controlplane.commands.reach import Reach, with_reach
+from controlplane.operations import auditing
+from controlplane.operations.auditing import ReadAudit
+from controlplane.operations.operation import PlaneClient
 from controlplane.service import audit as log
 from controlplane.store.audit import AuditEntry
 from worker.program.terminal import columns
@@ -21,10 +23,10 @@ from worker.text import json_line, table
 )
 @click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="How many, the newest.")
 @click.option("--json", "as_json", is_flag=True, help="One object a line, with the states before and after.")
-@with_session
-def audit(session: Session, *, subject: str | None, limit: int, as_json: bool) -> None:
+@with_reach
+def audit(reach: Reach, *, subject: str | None, limit: int, as_json: bool) -> None:
     """Print the newest changes, the newest last."""
-    found = asyncio.run(_read(session, subject, limit))
+    found = reach.run(lambda client: _read(client, subject, limit))
     if as_json:
         for entry in reversed(found):
             click.echo(json_line(log.as_object(entry)))
@@ -33,9 +35,17 @@ def audit(session: Session, *, subject: str | None, limit: int, as_json: bool) -
     click.echo(table(("AT", "WHO", "VIA", "WHAT", "OF"), rows, width=columns(sys.stdout)))
 
 
-async def _read(session: Session, subject: str | None, limit: int) -> tuple[AuditEntry, ...]:
-    async with session.open() as database:
-        return await log.newest(database, session.principal(), limit=limit, subject=subject)
+async def _read(client: PlaneClient, subject: str | None, limit: int) -> list[AuditEntry]:
+    """The newest first, a page at a time."""
+    found: list[AuditEntry] = []
+    while len(found) < limit:
+        page = min(limit - len(found), auditing.PAGE)
+        before = found[-1].seq if found else None
+        entries = await client.ask(auditing.READ, ReadAudit(limit=page, subject=subject, before=before))
+        found += entries
+        if len(entries) < page:
+            break
+    return found
 
 
 def _moment(at: int) -> str:

@@ -7,10 +7,15 @@ from pathlib import Path
 
 import click
 
+from controlplane.operations.operation import encode
+from controlplane.operations.tests import SentDefinition
 from controlplane.service import definitions
 from controlplane.service.definitions import CheckedDefinition
 from worker.apitest import files
 from worker.errors import TestError
+
+PORTION_BYTES = 8 * 1024 * 1024
+"""Of definitions sent at once, their places and brackets beside them: less than the API reads."""
 
 
 def read_all(paths: Sequence[Path]) -> tuple[list[CheckedDefinition], list[str]]:
@@ -27,6 +32,20 @@ def read_all(paths: Sequence[Path]) -> tuple[list[CheckedDefinition], list[str]]
             except TestError as error:
                 mistakes += [f"{entry.place}: {mistake}" for mistake in error.errors]
     return found, mistakes + definitions.conflicts(found)
+
+
+def portions(sent: Sequence[SentDefinition]) -> Iterator[list[SentDefinition]]:
+    """Definitions in portions that a control plane takes at once; one always fits."""
+    portion: list[SentDefinition] = []
+    room = PORTION_BYTES
+    for one in sent:
+        size = len(encode(one))
+        if portion and size > room:
+            yield portion
+            portion, room = [], PORTION_BYTES
+        portion.append(one)
+        room -= size
+    yield portion
 
 
 def _entries(path: Path) -> Iterator[files.Definition | files.Unusable]:

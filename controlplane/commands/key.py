@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 
 import click
 
-from controlplane import epoch
 from controlplane.commands.durations import ago
-from controlplane.commands.session import Session, with_session
-from controlplane.service import keys
-from controlplane.service.keys import NewKey
+from controlplane.commands.reach import Reach, with_reach
+from controlplane.operations import clock, keys
+from controlplane.operations.clock import ReadClock
+from controlplane.operations.keys import CreateKey, ListKeys, RevokeKey
+from controlplane.operations.operation import PlaneClient
 from controlplane.service.principal import MEANINGS, KeyScope
 from controlplane.store.keys import StoredKey
 from worker.program.terminal import columns
@@ -33,10 +33,10 @@ def key() -> None:
     help="; ".join(f"{scope.value}: {meaning}" for scope, meaning in MEANINGS.items()),
 )
 @click.option("--json", "as_json", is_flag=True, help='Print {"api_key", "app_key"} and nothing else.')
-@with_session
-def create(session: Session, name: str, *, scopes: str, as_json: bool) -> None:
+@with_reach
+def create(reach: Reach, name: str, *, scopes: str, as_json: bool) -> None:
     """Make an API key and its application key. They are shown now and never again."""
-    new = asyncio.run(_create(session, name, scopes.split(",")))
+    new = reach.ask(keys.CREATE, CreateKey(name=name, scopes=scopes.split(",")))
     api_key, app_key = new.api_key.reveal(), new.app_key.reveal()
     if as_json:
         click.echo(json_line({"api_key": api_key, "app_key": app_key}))
@@ -45,22 +45,16 @@ def create(session: Session, name: str, *, scopes: str, as_json: bool) -> None:
     click.echo(f"DD_API_KEY={api_key}\nDD_APP_KEY={app_key}")
 
 
-async def _create(session: Session, name: str, scopes: list[str]) -> NewKey:
-    async with session.open() as database:
-        return await keys.create(database, session.clock, session.principal(), name, scopes=scopes)
-
-
 @key.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One object a line.")
-@with_session
-def list_(session: Session, *, as_json: bool) -> None:
+@with_reach
+def list_(reach: Reach, *, as_json: bool) -> None:
     """Show every key: its scopes, and when it was used last."""
-    found = asyncio.run(_list(session))
+    found, now = reach.run(_list)
     if as_json:
         for one in found:
             click.echo(json_line(_as_json(one)))
         return
-    now = epoch.milliseconds(session.clock)
     rows = [
         (
             one.id,
@@ -74,9 +68,8 @@ def list_(session: Session, *, as_json: bool) -> None:
     click.echo(table(("ID", "NAME", "SCOPES", "CREATED", "LAST USED"), rows, width=columns(sys.stdout)))
 
 
-async def _list(session: Session) -> tuple[StoredKey, ...]:
-    async with session.open() as database:
-        return await keys.list_all(database)
+async def _list(client: PlaneClient) -> tuple[tuple[StoredKey, ...], int]:
+    return await client.ask(keys.LIST, ListKeys()), await client.ask(clock.READ, ReadClock())
 
 
 def _as_json(one: StoredKey) -> dict[str, object]:
@@ -91,13 +84,8 @@ def _as_json(one: StoredKey) -> dict[str, object]:
 
 @key.command()
 @click.argument("name")
-@with_session
-def revoke(session: Session, name: str) -> None:
+@with_reach
+def revoke(reach: Reach, name: str) -> None:
     """End the key NAME (a name or an id) at once."""
-    gone = asyncio.run(_revoke(session, name))
+    gone = reach.ask(keys.REVOKE, RevokeKey(key=name))
     click.echo(f"key {gone.name!r} is revoked")
-
-
-async def _revoke(session: Session, name: str) -> StoredKey:
-    async with session.open() as database:
-        return await keys.revoke(database, session.clock, session.principal(), name)

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from functools import partial
 from pathlib import Path
 
 import click
 
 from controlplane.commands import locationfile
 from controlplane.commands.durations import ago
-from controlplane.commands.session import Session, with_session
+from controlplane.commands.reach import DEFAULT_INTAKE_URL, Reach, with_reach
 from controlplane.errors import MOST_NAMES
-from controlplane.service import locations
+from controlplane.operations import locations
+from controlplane.operations.locations import (
+    CreateLocation,
+    DeleteLocation,
+    ListLocations,
+    RotateLocation,
+    SwitchLocation,
+)
 from controlplane.service.locationfile import KeyKind
-from controlplane.service.locations import LocationHealth
+from controlplane.service.locations import LocationHealth, check_name
 from controlplane.store.database import Opening
 from worker.program.terminal import columns
 from worker.text import counted, json_line, listed, table
-
-DEFAULT_INTAKE_URL = "http://127.0.0.1:8080"
 
 
 @click.group()
@@ -47,14 +50,20 @@ output_option = click.option(
 @click.argument("name")
 @key_kind_option
 @click.option(
-    "--intake-url", default=DEFAULT_INTAKE_URL, show_default=True, metavar="URL", help="Where the workers find `serve`."
+    "--intake-url",
+    metavar="URL",
+    help=f"Where the workers find `serve`.  [default: {DEFAULT_INTAKE_URL}, or what --url says]",
 )
 @output_option
-@with_session
-def create(session: Session, name: str, key_kind: KeyKind, intake_url: str, output: Path) -> None:
+@with_reach
+def create(reach: Reach, name: str, key_kind: KeyKind, intake_url: str | None, output: Path) -> None:
     """Make a location and the config file of its workers."""
-    asyncio.run(_create(session, name, key_kind, intake_url, output))
-    _tell(f"location {name!r} is ready; its config file is", output, intake_url)
+    check_name(name)  # a mistake makes neither a database nor a file
+    url = locationfile.check_intake_url(intake_url or reach.intake_url)
+    wanted = CreateLocation(name=name, intake_url=url, key_kind=key_kind)
+    with locationfile.reserved(output) as keep:
+        keep(reach.ask(locations.CREATE, wanted, Opening(create=True)).text)
+    _tell(f"location {name!r} is ready; its config file is", output, url)
 
 
 def _tell(outcome: str, output: Path, intake_url: str) -> None:
@@ -65,21 +74,6 @@ def _tell(outcome: str, output: Path, intake_url: str) -> None:
     click.echo(locationfile.how_to_start(path, intake_url), err=streamed)
 
 
-async def _create(session: Session, name: str, key_kind: KeyKind, intake_url: str, output: Path) -> None:
-    locations.check_name(name)  # a mistake makes no database
-    url = locationfile.check_intake_url(intake_url)
-    async with session.open(Opening(create=True)) as database:
-        await locations.create(
-            database,
-            session.clock,
-            session.principal(),
-            name,
-            key_kind=key_kind,
-            intake_url=url,
-            hand_over=partial(locationfile.write, output),
-        )
-
-
 @location.command()
 @click.argument("name")
 @key_kind_option
@@ -87,97 +81,75 @@ async def _create(session: Session, name: str, key_kind: KeyKind, intake_url: st
 @output_option
 @click.option(
     "--overlap-hours",
-    type=click.FloatRange(min=0),
+    type=click.FloatRange(min=0, max=24 * 3650),
     default=24.0,
     show_default=True,
     help="How long the files made before go on working; 0 ends them at once.",
 )
-@with_session
+@with_reach
 def rotate(
-    session: Session, name: str, key_kind: KeyKind, intake_url: str | None, output: Path, overlap_hours: float
+    reach: Reach, name: str, key_kind: KeyKind, intake_url: str | None, output: Path, overlap_hours: float
 ) -> None:
     """Make a new config file with new keys; the old ones end after the overlap."""
-    url = asyncio.run(_rotate(session, name, key_kind, intake_url, output, overlap_hours))
-    _tell(f"older config files of {name!r} work for another {overlap_hours:g} h; the new one is", output, url)
-
-
-async def _rotate(
-    session: Session, name: str, key_kind: KeyKind, intake_url: str | None, output: Path, overlap_hours: float
-) -> str:
-    """Rotate, and return the intake URL of the new file."""
-    url = None if intake_url is None else locationfile.check_intake_url(intake_url)
-    async with session.open() as database:
-        rotated = await locations.rotate(
-            database,
-            session.clock,
-            session.principal(),
-            name,
-            key_kind=key_kind,
-            intake_url=url,
-            overlap_ms=round(overlap_hours * 3_600_000),
-            hand_over=partial(locationfile.write, output),
-        )
-    return rotated.intake_url
+    wanted = RotateLocation(
+        location=name,
+        overlap_ms=round(overlap_hours * 3_600_000),
+        intake_url=None if intake_url is None else locationfile.check_intake_url(intake_url),
+        key_kind=key_kind,
+    )
+    with locationfile.reserved(output) as keep:
+        issued = reach.ask(locations.ROTATE, wanted)
+        keep(issued.text)
+    _tell(
+        f"older config files of {name!r} work for another {overlap_hours:g} h; the new one is",
+        output,
+        issued.intake_url,
+    )
 
 
 @location.command()
 @click.argument("name")
-@with_session
-def disable(session: Session, name: str) -> None:
+@with_reach
+def disable(reach: Reach, name: str) -> None:
     """Refuse the location's workers and run nothing there, until `enable`."""
-    asyncio.run(_set_enabled(session, name, enabled=False))
+    reach.ask(locations.SWITCH, SwitchLocation(location=name, enabled=False))
     click.echo(f"location {name!r} is disabled")
 
 
 @location.command()
 @click.argument("name")
-@with_session
-def enable(session: Session, name: str) -> None:
+@with_reach
+def enable(reach: Reach, name: str) -> None:
     """Undo `disable`. Its tests run again, each in its own phase."""
-    asyncio.run(_set_enabled(session, name, enabled=True))
+    reach.ask(locations.SWITCH, SwitchLocation(location=name, enabled=True))
     click.echo(f"location {name!r} is enabled")
-
-
-async def _set_enabled(session: Session, name: str, *, enabled: bool) -> None:
-    async with session.open() as database:
-        await locations.set_enabled(database, session.clock, session.principal(), name, enabled=enabled)
 
 
 @location.command()
 @click.argument("name")
 @click.option("--force", is_flag=True, help="Also where workers serve it, or tests run there.")
-@with_session
-def delete(session: Session, name: str, *, force: bool) -> None:
+@with_reach
+def delete(reach: Reach, name: str, *, force: bool) -> None:
     """Delete the location with its keys and what is scheduled there. Results stay until they are too old."""
-    homeless = asyncio.run(_delete(session, name, force=force))
+    homeless = reach.ask(locations.DELETE, DeleteLocation(location=name, force=force))
     click.echo(f"location {name!r} is deleted")
     if homeless:
         click.echo(f"{counted(len(homeless), 'test')} now run nowhere; `test assign` gives them another location:")
         click.echo(f"  {', '.join(listed(homeless, MOST_NAMES))}")
 
 
-async def _delete(session: Session, name: str, *, force: bool) -> tuple[str, ...]:
-    async with session.open() as database:
-        return await locations.delete(database, session.clock, session.principal(), name, force=force)
-
-
 @location.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One object a line.")
-@with_session
-def list_(session: Session, *, as_json: bool) -> None:
+@with_reach
+def list_(reach: Reach, *, as_json: bool) -> None:
     """Show every location and how its workers are."""
-    found = asyncio.run(_list(session))
+    found = reach.ask(locations.LIST, ListLocations())
     if as_json:
         for health in found:
             click.echo(json_line(_as_json(health)))
         return
     headings = ("NAME", "STATE", "WORKERS", "FREE SLOTS", "LAST PULL", "TESTS", "AGENT", "TROUBLE")
     click.echo(table(headings, [_row(health) for health in found], width=columns(sys.stdout)))
-
-
-async def _list(session: Session) -> tuple[LocationHealth, ...]:
-    async with session.open() as database:
-        return await locations.list_all(database, session.clock, session.principal())
 
 
 def _as_json(health: LocationHealth) -> dict[str, object]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +20,8 @@ MOUNT = "/etc/datadog/synthetics-check-runner.json"
 """The path at which a worker in a container looks for its config file."""
 POD_KEY = "worker-config.json"
 """The file's name in the ConfigMap of k8s/private-worker-pod.yaml."""
+ROOM_BYTES = 16 * 1024
+"""More than a config file has, with RSA keys too."""
 STREAM = Path("-")
 """Standard output in place of a file, as everywhere."""
 
@@ -30,24 +34,58 @@ def check_intake_url(url: str) -> str:
         raise UnusableError(f"--intake-url {error}") from error
 
 
-def write(path: Path, text: Secret[str]) -> None:
-    """Write *text* into a new file of mode 0600, on disk when this returns, or to standard output where *path* is STREAM.
+@contextmanager
+def reserved(path: Path) -> Iterator[Callable[[Secret[str]], None]]:
+    """Make a new file of mode 0600 with room for a config file, before there is one: keys that cannot be kept are not asked for.
 
-    Raises UnusableError, also where the file exists.
+    The block is given what writes into it, on disk when that returns. Left without that, the file is gone. Standard output where
+    *path* is STREAM. Raises UnusableError, also where the file exists.
     """
     if path == STREAM:
-        click.echo(text.reveal(), nl=False)
+        yield lambda text: click.echo(text.reveal(), nl=False)
         return
+    file = _room(path)
+    written = False
+
+    def write(text: Secret[str]) -> None:
+        nonlocal written
+        try:
+            _fill(file, text.reveal().encode())
+        except OSError as error:
+            raise UnusableError(f"--output {path}: {error.strerror}; `location rotate` makes another file") from error
+        written = True
+
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        yield write
+    finally:
+        os.close(file)
+        if not written:
+            path.unlink(missing_ok=True)
+
+
+def _room(path: Path) -> int:
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     except FileExistsError as error:
         raise UnusableError(f"--output {path}: the file exists; it may hold the only copy of a key") from error
     except OSError as error:
         raise UnusableError(f"--output {path}: {error.strerror}") from error
-    with os.fdopen(handle, "w") as file:
-        file.write(text.reveal())
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        _fill(file, bytes(ROOM_BYTES))
+    except OSError as error:
+        os.close(file)
+        path.unlink(missing_ok=True)
+        raise UnusableError(f"--output {path}: {error.strerror}") from error
+    return file
+
+
+def _fill(file: int, content: bytes) -> None:
+    """Let *content* be all that is in the file, on disk."""
+    at = 0
+    while at < len(content):
+        at += os.pwrite(file, content[at:], at)
+    os.ftruncate(file, len(content))
+    os.fsync(file)
 
 
 def how_to_start(path: Path, intake_url: str) -> str:

@@ -5,26 +5,27 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any
 
 import click
 import orjson
 
 from controlplane.commands.durations import moment
-from controlplane.commands.session import Session, with_session
+from controlplane.commands.reach import Reach, with_reach
 from controlplane.errors import UnusableError
-from controlplane.service import results as stored
-from controlplane.store.database import Database
-from controlplane.store.results import ALL, Filter, StoredResult
+from controlplane.operations import results as stored
+from controlplane.operations.operation import PlaneClient
+from controlplane.operations.results import ChosenResults, LaterResults, NewestResults
+from controlplane.store.results import StoredResult
 from worker.apitest import summary
 from worker.program.terminal import coloured, columns
 from worker.text import json_line, printable
 
 FOLLOW_SECONDS = 0.2
-FOLLOW_BATCH = 500
+FOLLOW_FROM_AFAR_SECONDS = 1.0
+"""Between two questions to another machine."""
 PLACE_CHARACTERS = 120
 """A whole id, which is what a deleted location is shown by."""
 UNREADABLE = "the stored outcome cannot be read"
@@ -40,9 +41,9 @@ UNREADABLE = "the stored outcome cannot be read"
     "--since", metavar="WHEN", help="Only those since then: 90s, 30min, 2h, 7d, or a date and time (ISO 8601)."
 )
 @click.option("--limit", type=click.IntRange(min=0), default=20, show_default=True, help="How many to begin with.")
-@with_session
+@with_reach
 def results(
-    session: Session,
+    reach: Reach,
     *,
     follow: bool,
     as_json: bool,
@@ -53,9 +54,19 @@ def results(
     limit: int,
 ) -> None:
     """Print the newest results, the newest last."""
-    start = None if since is None else _start(since, session.clock.now())
-    asked = partial(stored.choose, test=test, location=place, failed=failed, since=start)
-    asyncio.run(_results(session, asked, follow=follow, as_json=as_json, limit=limit))
+    start = None if since is None else _start(since, reach.session.clock.now())
+    chosen = ChosenResults(test=test, location=place, failed=failed, since=start)
+
+    async def read(client: PlaneClient) -> None:
+        stop = _on_signal() if follow else None
+        found, last = await _newest(client, chosen, limit)
+        _print(found, as_json=as_json)
+        if stop is not None:
+            await _follow(reach, client, stop, chosen, after=last, as_json=as_json)
+        elif not found and not as_json:
+            click.echo("no results" if chosen != ChosenResults() else "no results yet", err=True)
+
+    reach.run(read)
 
 
 def _start(since: str, now: datetime) -> int:
@@ -67,23 +78,16 @@ def _start(since: str, now: datetime) -> int:
         ) from error
 
 
-async def _results(
-    session: Session,
-    choose: Callable[[Database], Awaitable[Filter]],
-    *,
-    follow: bool,
-    as_json: bool,
-    limit: int,
-) -> None:
-    stop = _on_signal() if follow else None
-    async with session.open() as database:
-        which = await choose(database)
-        newest = await stored.newest(database, which, limit=limit)
-        _print(newest.results, as_json=as_json)
-        if stop is not None:
-            await _follow(session, database, stop, which, after=newest.last, as_json=as_json)
-        elif not newest.results and not as_json:
-            click.echo("no results" if which != ALL else "no results yet", err=True)
+async def _newest(client: PlaneClient, chosen: ChosenResults, limit: int) -> tuple[list[StoredResult], int]:
+    """The newest *limit* results, the oldest of them first, a page at a time; and the number after which later ones come."""
+    newest = await client.ask(stored.NEWEST, NewestResults(chosen=chosen, limit=min(limit, stored.PAGE)))
+    pages = [newest.results]
+    missing = limit - len(newest.results)
+    while missing and pages[-1]:
+        asked = NewestResults(chosen=chosen, limit=min(missing, stored.PAGE), before=pages[-1][0].seq)
+        pages.append((await client.ask(stored.NEWEST, asked)).results)
+        missing -= len(pages[-1])
+    return [one for page in reversed(pages) for one in page], newest.last
 
 
 def _on_signal() -> asyncio.Event:
@@ -94,20 +98,21 @@ def _on_signal() -> asyncio.Event:
 
 
 async def _follow(
-    session: Session, database: Database, stop: asyncio.Event, which: Filter, *, after: int, as_json: bool
+    reach: Reach, client: PlaneClient, stop: asyncio.Event, chosen: ChosenResults, *, after: int, as_json: bool
 ) -> None:
     """Poll until Ctrl-C, which ends following and is not an error."""
     while not stop.is_set():
-        found = await stored.since(database, which, after=after, limit=FOLLOW_BATCH)
+        found = await client.ask(stored.LATER, LaterResults(after=after, chosen=chosen))
         _print(found, as_json=as_json)
         if found:
             after = found[-1].seq
         else:
-            await _pause(session, stop)
+            await _pause(reach, stop)
 
 
-async def _pause(session: Session, stop: asyncio.Event) -> None:
-    tick = asyncio.ensure_future(session.clock.sleep(FOLLOW_SECONDS))
+async def _pause(reach: Reach, stop: asyncio.Event) -> None:
+    seconds = FOLLOW_SECONDS if reach.url is None else FOLLOW_FROM_AFAR_SECONDS
+    tick = asyncio.ensure_future(reach.session.clock.sleep(seconds))
     ended = asyncio.ensure_future(stop.wait())
     await asyncio.wait({tick, ended}, return_when=asyncio.FIRST_COMPLETED)
     for task in (tick, ended):

@@ -5,17 +5,25 @@ from __future__ import annotations
 import functools
 import os
 import pwd
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from controlplane.boot import monotonic_line
-from controlplane.errors import ConflictError, ControlPlaneError, InUseError, NotFoundError, OutdatedError
+from controlplane.errors import (
+    ConflictError,
+    ControlPlaneError,
+    ForbiddenError,
+    InUseError,
+    NotFoundError,
+    OutdatedError,
+)
 from controlplane.service import upkeep
 from controlplane.service.principal import Principal, operator
 from controlplane.steady import KeptClock
@@ -81,34 +89,56 @@ database_option = click.option(
 
 
 def with_session(command: Callable[..., None]) -> Callable[..., None]:
-    """Give *command* a Session, and the option --database, which may stand before the command's name as well.
+    """Give *command*, which works on the database itself, a Session, and the option --database, also before the command's name.
 
     An error that the operator can mend ends it with one line and exit 2.
     """
 
     @functools.wraps(command)
     def wrapped(database: str | None, **arguments: Any) -> None:
-        environment = os.environ  # noqa: TID251 - a command's edge
-        key, key_file = environment.get("CONTROLPLANE_KEY"), environment.get("CONTROLPLANE_KEY_FILE")
-        session = Session(
-            engine=choose(
-                database or click.get_current_context().find_root().params.get("database") or DEFAULT_DATABASE
-            ),
-            key=Secret(key) if key else None,
-            key_file=Path(key_file) if key_file else None,
-            clock=KeptClock(SystemClock(), monotonic_line()),
-        )
-        try:
-            command(session, **arguments)
-        except ControlPlaneError as error:
-            raise UnusableInput(f"{error}{_advice(error)}") from error
+        root = click.get_current_context().find_root()
+        if root.get_parameter_source("url") is ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"`{click.get_current_context().info_name}` works on the database itself: give --database"
+            )
+        with as_usage():
+            command(opened_session(database or named_database()), **arguments)
 
     return database_option(wrapped)
+
+
+def named_database() -> str | None:
+    """The value of --database, before or after the command's name."""
+    here = click.get_current_context()
+    return here.params.get("database") or here.find_root().params.get("database")
+
+
+def opened_session(database: str | None) -> Session:
+    """The session of the options and the environment."""
+    environment = os.environ  # noqa: TID251 - a command's edge
+    key, key_file = environment.get("CONTROLPLANE_KEY"), environment.get("CONTROLPLANE_KEY_FILE")
+    return Session(
+        engine=choose(database or DEFAULT_DATABASE),
+        key=Secret(key) if key else None,
+        key_file=Path(key_file) if key_file else None,
+        clock=KeptClock(SystemClock(), monotonic_line()),
+    )
+
+
+@contextmanager
+def as_usage() -> Iterator[None]:
+    """End the block's error as one line that names the cure."""
+    try:
+        yield
+    except ControlPlaneError as error:
+        raise UnusableInput(f"{error}{_advice(error)}") from error
 
 
 def _advice(error: ControlPlaneError) -> str:
     """The command or the option that helps."""
     match error:
+        case ForbiddenError():
+            return f"; `key create NAME --scopes {error.scope},…` makes one that has it"
         case NotFoundError(kind="test"):
             return "; `test list` shows those that there are"
         case NotFoundError(kind="location", known=()):

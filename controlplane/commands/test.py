@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from controlplane import epoch
 from controlplane.commands import definitions
 from controlplane.commands.durations import ago, period
-from controlplane.commands.session import Session, with_session
-from controlplane.errors import UnusableError
-from controlplane.service import tests
-from controlplane.service.definitions import CheckedDefinition
-from controlplane.service.tests import AssignedTest, Pushed
-from controlplane.store.tests import Assignment, StoredTest
+from controlplane.commands.reach import Reach, with_reach
+from controlplane.operations import clock, tests
+from controlplane.operations.clock import ReadClock
+from controlplane.operations.operation import PlaneClient
+from controlplane.operations.tests import (
+    ListTests,
+    MoveTest,
+    NamedTest,
+    PauseTest,
+    PushedTest,
+    PushTests,
+    SentDefinition,
+    TestInList,
+)
+from controlplane.store.tests import Assignment
 from worker.apitest.spelling import misspelt
 from worker.program.terminal import columns
 from worker.text import counted, json_line, listed, printable, table
@@ -39,8 +46,8 @@ places_option = click.option(
 @test.command()
 @click.argument("files", nargs=-1, required=True, metavar="FILE...", type=click.Path(path_type=Path))
 @places_option
-@with_session
-def push(session: Session, files: tuple[Path, ...], places: tuple[str, ...]) -> None:
+@with_reach
+def push(reach: Reach, files: tuple[Path, ...], places: tuple[str, ...]) -> None:
     """Add or update tests from FILEs (- is standard input): a JSON object, an array, or one object a line.
 
     They run at each --location, besides those where they run already; `test unassign` takes one away.
@@ -57,68 +64,60 @@ def push(session: Session, files: tuple[Path, ...], places: tuple[str, ...]) -> 
     for one in found:
         for suspicion in misspelt(one.content):
             click.echo(printable(f"{one.place}: {suspicion}"), err=True)
-    for pushed in asyncio.run(_push(session, found, places)):
-        stored = pushed.test
+    sent = [SentDefinition(place=one.place, content=one.content) for one in found]
+    for pushed in reach.run(lambda client: _push(client, sent, places)):
         click.echo(
-            f"{pushed.change.value:9} {stored.public_id}  {printable(stored.name)}, every {period(stored.period_ms)}"
+            f"{pushed.change.value:9} {pushed.public_id}  {printable(pushed.name)}, every {period(pushed.period_ms)}"
         )
         for note in (*(f"will end as REQUIRES_UPDATE: {lack}" for lack in pushed.requires_update), *pushed.ignored):
             click.echo(f"          note: {printable(note)}")
 
 
-async def _push(session: Session, found: Sequence[CheckedDefinition], places: Sequence[str]) -> tuple[Pushed, ...]:
-    async with session.open() as database:
-        return await tests.push(database, session.clock, session.principal(), found, places=places)
+async def _push(client: PlaneClient, sent: Sequence[SentDefinition], places: Sequence[str]) -> list[PushedTest]:
+    """In portions; where there are several, all are checked before the first one is stored."""
+    portions = [PushTests(definitions=list(some), locations=list(places)) for some in definitions.portions(sent)]
+    for portion in portions if len(portions) > 1 else ():
+        await client.ask(tests.CHECK_PUSH, portion)
+    return [pushed for portion in portions for pushed in await client.ask(tests.PUSH, portion)]
 
 
 @test.command()
 @click.argument("name")
 @places_option
-@with_session
-def assign(session: Session, name: str, places: tuple[str, ...]) -> None:
+@with_reach
+def assign(reach: Reach, name: str, places: tuple[str, ...]) -> None:
     """Run NAME (a public id or a name) at each --location, too."""
-    asyncio.run(_assign(session, name, places))
+    reach.ask(tests.ASSIGN, MoveTest(test=name, locations=list(places)))
     click.echo(f"test {name!r} runs at {', '.join(places)}")
 
 
-async def _assign(session: Session, name: str, places: Sequence[str]) -> None:
-    async with session.open() as database:
-        await tests.assign(database, session.clock, session.principal(), name, places=places)
-
-
 @test.command()
 @click.argument("name")
 @places_option
-@with_session
-def unassign(session: Session, name: str, places: tuple[str, ...]) -> None:
+@with_reach
+def unassign(reach: Reach, name: str, places: tuple[str, ...]) -> None:
     """Run NAME (a public id or a name) at each --location no more."""
-    left = asyncio.run(_unassign(session, name, places))
+    left = reach.ask(tests.UNASSIGN, MoveTest(test=name, locations=list(places)))
     click.echo(f"test {name!r} runs at {', '.join(left)}" if left else f"test {name!r} runs nowhere now")
-
-
-async def _unassign(session: Session, name: str, places: Sequence[str]) -> tuple[str, ...]:
-    async with session.open() as database:
-        return await tests.unassign(database, session.clock, session.principal(), name, places=places)
 
 
 @test.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One object a line.")
-@with_session
-def list_(session: Session, *, as_json: bool) -> None:
+@with_reach
+def list_(reach: Reach, *, as_json: bool) -> None:
     """Show every test, where it runs, and when next."""
-    found = asyncio.run(_list(session))
+    found, now = reach.run(_list)
     if as_json:
         for one in found:
-            click.echo(json_line(_as_json(one.test, one.assignments)))
+            click.echo(json_line(_as_json(one)))
         return
-    now = epoch.milliseconds(session.clock)
     rows = [
         (
-            one.test.public_id,
-            one.test.name,
-            one.test.subtype,
-            "paused" if one.test.paused else "live",
-            period(one.test.period_ms),
+            one.public_id,
+            one.name,
+            one.subtype,
+            "paused" if one.paused else "live",
+            period(one.period_ms),
             _last(one.assignments),
             ", ".join(f"{place.location_name} ({_doing(place, now)})" for place in one.assignments) or "nowhere",
         )
@@ -128,12 +127,17 @@ def list_(session: Session, *, as_json: bool) -> None:
     click.echo(table(headings, rows, width=columns(sys.stdout)))
 
 
-async def _list(session: Session) -> tuple[AssignedTest, ...]:
-    async with session.open() as database:
-        return await tests.list_all(database)
+async def _list(client: PlaneClient) -> tuple[list[TestInList], int]:
+    """Every test, a page at a time, and the time there."""
+    found: list[TestInList] = []
+    while True:
+        page = await client.ask(tests.LIST, ListTests(offset=len(found)))
+        found += page
+        if len(page) < tests.PAGE:
+            return found, await client.ask(clock.READ, ReadClock())
 
 
-def _as_json(stored: StoredTest, places: Sequence[Assignment]) -> dict[str, object]:
+def _as_json(stored: TestInList) -> dict[str, object]:
     return {
         "public_id": stored.public_id,
         "name": stored.name,
@@ -150,7 +154,7 @@ def _as_json(stored: StoredTest, places: Sequence[Assignment]) -> dict[str, obje
                 "running": place.running,
                 "last": None if place.last_at is None else {"status": place.last_status, "stored_at": place.last_at},
             }
-            for place in places
+            for place in stored.assignments
         ],
     }
 
@@ -178,59 +182,35 @@ def _next(place: Assignment, now: int) -> str:
 
 @test.command()
 @click.argument("name")
-@with_session
-def pause(session: Session, name: str) -> None:
+@with_reach
+def pause(reach: Reach, name: str) -> None:
     """Run NAME (a public id or a name) no more, until `resume`."""
-    asyncio.run(_set_paused(session, name, paused=True))
+    reach.ask(tests.PAUSE, PauseTest(test=name, paused=True))
     click.echo(f"test {name!r} is paused")
 
 
 @test.command()
 @click.argument("name")
-@with_session
-def resume(session: Session, name: str) -> None:
+@with_reach
+def resume(reach: Reach, name: str) -> None:
     """Undo `pause`; the test is due at once."""
-    asyncio.run(_set_paused(session, name, paused=False))
+    reach.ask(tests.PAUSE, PauseTest(test=name, paused=False))
     click.echo(f"test {name!r} is live")
-
-
-async def _set_paused(session: Session, name: str, *, paused: bool) -> None:
-    async with session.open() as database:
-        await tests.set_paused(database, session.clock, session.principal(), name, paused=paused)
 
 
 @test.command("run")
 @click.argument("name")
-@with_session
-def run_(session: Session, name: str) -> None:
-    """Run NAME (a public id or a name) now, wherever it is assigned, paused or not."""
-    places = asyncio.run(_run_now(session, name))
-    click.echo(f"test {name!r} is due now at {', '.join(places)}")
-
-
-async def _run_now(session: Session, name: str) -> tuple[str, ...]:
-    async with session.open() as database:
-        places = await tests.run_now(database, session.clock, session.principal(), name)
-        everywhere = () if places else await tests.assigned_to(database, name)
-    if everywhere:
-        disabled = ", ".join(everywhere)
-        raise UnusableError(
-            f"test {name!r} is assigned to disabled locations only: {disabled}; `location enable` undoes that"
-        )
-    if not places:
-        raise UnusableError(f"test {name!r} is assigned to no location; `test assign` gives it one")
-    return places
+@with_reach
+def run_(reach: Reach, name: str) -> None:
+    """Run NAME (a public id or a name) now, wherever it is assigned, paused or not, beside its schedule."""
+    places = reach.ask(tests.RUN, NamedTest(test=name))
+    click.echo(f"test {name!r} runs now at {', '.join(places)}")
 
 
 @test.command()
 @click.argument("name")
-@with_session
-def delete(session: Session, name: str) -> None:
+@with_reach
+def delete(reach: Reach, name: str) -> None:
     """Delete NAME (a public id or a name). Its results stay until they are too old."""
-    asyncio.run(_delete(session, name))
+    reach.ask(tests.DELETE, NamedTest(test=name))
     click.echo(f"test {name!r} is deleted")
-
-
-async def _delete(session: Session, name: str) -> None:
-    async with session.open() as database:
-        await tests.delete(database, session.clock, session.principal(), name)

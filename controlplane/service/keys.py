@@ -42,11 +42,17 @@ class NewKey:
 
 
 async def create(database: Database, clock: Clock, by: Principal, name: str, *, scopes: Sequence[str]) -> NewKey:
-    """Make a pair of keys. Raises UnusableError, ConflictError where the name is taken."""
+    """Make a pair of keys. Raises UnusableError, ConflictError where the name is taken.
+
+    Nobody gives away what they do not have: raises ForbiddenError for a scope that *by* lacks.
+    """
     by.require(KeyScope.WRITE)
     if not name.strip() or len(name) > 200 or not name.isprintable():
         raise UnusableError(f"key {name[:40]!r}: a name has 1 to 200 printable characters")
-    granted = tuple(scope.value for scope in read_scopes(scopes))
+    wanted = read_scopes(scopes)
+    for scope in wanted:
+        by.require(scope)
+    granted = tuple(scope.value for scope in wanted)
     now = epoch.milliseconds(clock)
     new = NewKey(
         key=StoredKey(id=secrets.token_hex(8), name=name, scopes=granted, created_at=now),
@@ -64,8 +70,9 @@ async def create(database: Database, clock: Clock, by: Principal, name: str, *, 
     return new
 
 
-async def list_all(database: Database) -> tuple[StoredKey, ...]:
+async def list_all(database: Database, by: Principal) -> tuple[StoredKey, ...]:
     """List every pair, by name."""
+    by.require(KeyScope.READ)
     async with database.read() as connection:
         return tuple(await keys.list_all(connection))
 

@@ -42,10 +42,6 @@ class Description:
 
 PLAIN = Description()
 
-HandOver = Callable[[Secret[str]], None]
-"""Take the text of a new config file. Called before the commit, which an exception of it prevents: a file that opens nothing is
-a smaller loss than a location without its file."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocationHealth:
@@ -94,10 +90,9 @@ async def create(
     *,
     key_kind: KeyKind,
     intake_url: str,
-    hand_over: HandOver,
     description: Description = PLAIN,
-) -> Location:
-    """Make a location and its first config file. Raises UnusableError, ConflictError where the name is taken."""
+) -> tuple[Location, Secret[str]]:
+    """Make a location, and the text of its first config file. Raises UnusableError, ConflictError where the name is taken."""
     by.require(KeyScope.WRITE)
     location = Location(
         id=locationfile.location_id(check_name(name)),
@@ -119,8 +114,7 @@ async def create(
         await audit.record(
             connection, by, "location.create", location.id, after=_state(location), now=location.created_at
         )
-        hand_over(new.text)
-    return location
+    return location, new.text
 
 
 async def rotate(
@@ -132,9 +126,11 @@ async def rotate(
     key_kind: KeyKind,
     intake_url: str | None,
     overlap_ms: int,
-    hand_over: HandOver,
-) -> Location:
-    """Make a new config file with new keys; older ones end after *overlap_ms*. Without an *intake_url* it stays as it is."""
+) -> tuple[Location, Secret[str]]:
+    """Make the text of a new config file with new keys; older ones end after *overlap_ms*.
+
+    Without an *intake_url* it stays as it is.
+    """
     by.require(KeyScope.WRITE)
     now = epoch.milliseconds(clock)
     async with database.read() as connection:
@@ -147,8 +143,7 @@ async def rotate(
         await locations.set_intake_url(connection, location.id, location.intake_url)
         before, after = _state(found), _state(location) | {"older_files_end_at": now + overlap_ms}
         await audit.record(connection, by, "location.rotate", location.id, before=before, after=after, now=now)
-        hand_over(new.text)
-    return location
+    return location, new.text
 
 
 async def set_enabled(database: Database, clock: Clock, by: Principal, name: str, *, enabled: bool) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch
 from controlplane.errors import NotFoundError, SequenceError
+from controlplane.service.principal import KeyScope, Principal
 from controlplane.service.pulls import Caller
 from controlplane.store import locations, results, tests, workers
 from controlplane.store.database import Database
@@ -36,24 +37,29 @@ async def push(database: Database, clock: Clock, caller: Caller, items: Sequence
 
 
 async def choose(
-    database: Database, *, test: str | None, location: str | None, failed: bool, since: int | None
+    database: Database, by: Principal, *, test: str | None, location: str | None, failed: bool, since: int | None
 ) -> Filter:
     """Find what is named, also of tests and locations that were deleted since. Raises NotFoundError for what nothing ever had."""
+    by.require(KeyScope.READ)
     async with database.read() as connection:
         ids = None if test is None else await _test_ids(connection, test)
         place = None if location is None else await _location_id(connection, location)
     return Filter(tests=ids, named=test, location=place, failed=failed, since=since)
 
 
-async def newest(database: Database, which: Filter, *, limit: int) -> Newest:
-    """Read the newest *limit* results of those that *which* lets through."""
+async def newest(database: Database, by: Principal, which: Filter, *, limit: int, before: int | None = None) -> Newest:
+    """Read the newest *limit* results of those that *which* lets through; those older than sequence number *before*."""
+    by.require(KeyScope.READ)
     async with database.read() as connection:
         last = await results.last(connection)
-        return Newest(results=tuple(await results.newest(connection, which, limit=limit)), last=last)
+        return Newest(results=tuple(await results.newest(connection, which, limit=limit, before=before)), last=last)
 
 
-async def since(database: Database, which: Filter, *, after: int, limit: int) -> tuple[StoredResult, ...]:
+async def since(
+    database: Database, by: Principal, which: Filter, *, after: int, limit: int
+) -> tuple[StoredResult, ...]:
     """Read the oldest *limit* results after sequence number *after*, in order."""
+    by.require(KeyScope.READ)
     async with database.read() as connection:
         return tuple(await results.read(connection, which, after=after, limit=limit))
 

@@ -6,10 +6,13 @@ A number that must be an integer there is one here; what has another shape than 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from worker.apitest.public_result import public_result
+from worker.apitest.reading import Findings, Node
+from worker.apitest.retry import read_retry
 
 PASSED, TRIGGERED, NO_DATA = 0, 1, 2
 """The `status` of version 1."""
@@ -95,6 +98,22 @@ def duration(outcome: Mapping[str, Any]) -> int:
     """Milliseconds from the start to the end of a run, 0 where there was none."""
     started, finished = _whole(outcome.get("started_at")), _whole(outcome.get("finished_at"))
     return 0 if started is None or finished is None else max(0, finished - started)
+
+
+@dataclass(frozen=True, slots=True)
+class MadeRetries:
+    """The retries of a run on demand: *most* that its definition asks for, *made* so many; None before its first end."""
+
+    made: int | None
+    most: int | None
+
+
+def retries(outcome: Mapping[str, Any] | None, definition: Mapping[str, Any]) -> MadeRetries:
+    """The retries that a worker makes within a run. Longer waits belong to the schedule, which a run on demand is beside."""
+    asked = read_retry(Node(_object(definition, "options").get("retry"), "options.retry", Findings()))
+    if asked is None or not asked.is_fast:
+        return MadeRetries(None, None)
+    return MadeRetries(None if outcome is None else _whole(outcome.get("retries")) or 0, asked.count)
 
 
 def failure_of(outcome: Mapping[str, Any]) -> dict[str, str] | None:

@@ -64,15 +64,9 @@ async def push(
     A bounded number at a time: who serves workers waits for the same lock. Raises NotFoundError, and ConflictError where a
     definition without a public id has the name of several tests, before anything is stored.
     """
-    by.require(KeyScope.WRITE)
-    portions = [pushed[start : start + AT_ONCE] for start in range(0, len(pushed), AT_ONCE)]
-    async with database.read() as connection:
-        for place in places:
-            await locations.find(connection, place)
-        for portion in portions:
-            await _known(connection, portion)
+    await check_push(database, by, pushed, places=places)
     done: list[Pushed] = []
-    for portion in portions:
+    for portion in _portions(pushed):
         if done:
             await clock.sleep(database.rest_seconds)
         async with database.write() as connection:
@@ -82,16 +76,27 @@ async def push(
         return tuple([await _with_subtests(connection, one) for one in done])
 
 
-async def list_all(database: Database) -> tuple[AssignedTest, ...]:
-    """List every test, by name, and its assignments, by location."""
+async def check_push(
+    database: Database, by: Principal, pushed: Sequence[CheckedDefinition], *, places: Sequence[str]
+) -> None:
+    """Raise what `push` would, and change nothing."""
+    by.require(KeyScope.WRITE)
     async with database.read() as connection:
+        for place in places:
+            await locations.find(connection, place)
+        for portion in _portions(pushed):
+            await _known(connection, portion)
+
+
+async def list_page(database: Database, by: Principal, *, offset: int, limit: int) -> tuple[AssignedTest, ...]:
+    """List at most *limit* tests, by name, from number *offset*, and their assignments, by location."""
+    by.require(KeyScope.READ)
+    async with database.read() as connection:
+        found = await tests.list_page(connection, offset=offset, limit=limit)
         places: dict[str, list[Assignment]] = {}
-        for assignment in await tests.list_assignments(connection):
+        for assignment in await tests.list_assignments(connection, [test.public_id for test in found]):
             places.setdefault(assignment.test, []).append(assignment)
-        return tuple(
-            AssignedTest(test=test, assignments=tuple(places.get(test.public_id, ())))
-            for test in await tests.list_all(connection)
-        )
+        return tuple(AssignedTest(test=test, assignments=tuple(places.get(test.public_id, ()))) for test in found)
 
 
 async def assign(database: Database, clock: Clock, by: Principal, name: str, *, places: Sequence[str]) -> None:
@@ -119,8 +124,7 @@ async def unassign(
                 raise UnusableError(f"test {test.name!r} is not assigned to location {place.name!r}")
         gone = {"locations": list(places)}
         await audit.record(connection, by, "test.unassign", test.public_id, before=gone, now=now)
-        left = await tests.list_assignments(connection)
-    return tuple(assignment.location_name for assignment in left if assignment.test == test.public_id)
+        return tuple(place.name for place in await tests.locations_of(connection, test))
 
 
 async def set_paused(database: Database, clock: Clock, by: Principal, name: str, *, paused: bool) -> None:
@@ -141,23 +145,6 @@ def status(*, paused: bool) -> str:
     return "paused" if paused else "live"
 
 
-async def run_now(database: Database, clock: Clock, by: Principal, name: str) -> tuple[str, ...]:
-    """Make a test due at once, paused or not; the names of the enabled locations that it is assigned to."""
-    by.require(KeyScope.TRIGGER)
-    async with database.write() as connection:
-        test = await tests.get(connection, name)
-        now = epoch.milliseconds(clock)
-        await _settle(connection, [test], now=now)
-        return tuple(await tests.run_now(connection, test, now=now))
-
-
-async def assigned_to(database: Database, name: str) -> tuple[str, ...]:
-    """The names of all locations that a test is assigned to, the disabled ones too."""
-    async with database.read() as connection:
-        test = await tests.get(connection, name)
-        return tuple(await tests.locations_of(connection, test))
-
-
 async def delete(database: Database, clock: Clock, by: Principal, name: str) -> None:
     """Delete a test, by its public id or name. Its results stay until they are too old."""
     by.require(KeyScope.WRITE)
@@ -169,6 +156,10 @@ async def remove(connection: AsyncConnection, by: Principal, test: StoredTest, *
     """Delete a test and say so in the audit log."""
     await tests.remove(connection, test, now=now)
     await audit.record(connection, by, "test.delete", test.public_id, before=json.loads(test.definition), now=now)
+
+
+def _portions(pushed: Sequence[CheckedDefinition]) -> list[Sequence[CheckedDefinition]]:
+    return [pushed[start : start + AT_ONCE] for start in range(0, len(pushed), AT_ONCE)]
 
 
 async def _put(

@@ -16,7 +16,7 @@ from controlplane import epoch
 from controlplane.errors import NotFoundError, UnusableError
 from controlplane.service import audit, definitions
 from controlplane.service.principal import KeyScope, Principal
-from controlplane.store import locations, testsearch, triggered
+from controlplane.store import locations, tests, testsearch, triggered
 from controlplane.store.database import Database
 from controlplane.store.locations import Location
 from controlplane.store.tests import StoredTest
@@ -122,6 +122,26 @@ async def trigger(
         await audit.record(connection, by, "test.trigger", subject, after=after, now=now)
     places = {place.id: place for one in wanted for place in one.places}
     return Triggered(batch=None if new is None else new.id, runs=runs, locations=tuple(places.values()))
+
+
+async def trigger_one(database: Database, clock: Clock, by: Principal, name: str) -> tuple[str, ...]:
+    """Run a test now, by its public id or name, paused or not; the names of the enabled locations, where it runs.
+
+    Raises NotFoundError, ConflictError, and UnusableError where it is assigned to no enabled location.
+    """
+    by.require(KeyScope.TRIGGER)
+    async with database.read() as connection:
+        test = await tests.get(connection, name)
+        everywhere = await tests.locations_of(connection, test)
+    if not everywhere:
+        raise UnusableError(f"test {name!r} is assigned to no location; `test assign` gives it one")
+    if not any(place.enabled for place in everywhere):
+        disabled = ", ".join(place.name for place in everywhere)
+        raise UnusableError(
+            f"test {name!r} is assigned to disabled locations only: {disabled}; `location enable` undoes that"
+        )
+    made = await trigger(database, clock, by, [{"public_id": test.public_id}])
+    return tuple(sorted(place.name for place in made.locations))
 
 
 async def cap(database: Database, by: Principal) -> int:

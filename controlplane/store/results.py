@@ -211,9 +211,12 @@ async def read(
     return [_result(row) for row in rows]
 
 
-async def newest(connection: AsyncConnection, which: Filter = ALL, *, limit: int) -> Sequence[StoredResult]:
-    """The newest *limit* results, the oldest of them first."""
-    rows = await connection.execute(_chosen(which).order_by(results.c.seq.desc()).limit(limit))
+async def newest(
+    connection: AsyncConnection, which: Filter = ALL, *, limit: int, before: int | None = None
+) -> Sequence[StoredResult]:
+    """The newest *limit* results older than sequence number *before*, the oldest of them first."""
+    query = _chosen(which).order_by(results.c.seq.desc()).limit(limit)
+    rows = await connection.execute(query if before is None else query.where(results.c.seq < before))
     return [_result(row) for row in reversed(rows.all())]
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.errors import ConflictError, NotFoundError
 from controlplane.retries import NEVER, LongRetry
-from controlplane.schedule import Run, Timetable, asked_for, at_once, in_phase
+from controlplane.schedule import Run, Timetable, at_once, in_phase
 from controlplane.store import retries, runs
 from controlplane.store.tables import assignments, jobs, locations, results, tests
 
@@ -96,12 +96,21 @@ async def get(connection: AsyncConnection, name: str) -> StoredTest:
     return named[0]
 
 
-async def list_all(connection: AsyncConnection) -> Sequence[StoredTest]:
-    return [from_row(row) for row in await connection.execute(select(tests).order_by(tests.c.name, tests.c.public_id))]
+async def list_page(connection: AsyncConnection, *, offset: int, limit: int) -> Sequence[StoredTest]:
+    """At most *limit* tests by name, from number *offset*."""
+    page = select(tests).order_by(tests.c.name, tests.c.public_id).offset(offset).limit(limit)
+    return [from_row(row) for row in await connection.execute(page)]
 
 
-async def list_assignments(connection: AsyncConnection) -> Sequence[Assignment]:
-    """List every assignment of every test, by test and location."""
+async def list_assignments(connection: AsyncConnection, ids: Sequence[str]) -> Sequence[Assignment]:
+    """List the assignments of these tests, by test and location."""
+    found: list[Assignment] = []
+    for start in range(0, len(ids), MOST_NAMED):
+        found += await _assignments_of(connection, ids[start : start + MOST_NAMED])
+    return found
+
+
+async def _assignments_of(connection: AsyncConnection, ids: Sequence[str]) -> Sequence[Assignment]:
     theirs = results.alias()
     last = (
         select(theirs.c.seq)
@@ -118,6 +127,7 @@ async def list_assignments(connection: AsyncConnection) -> Sequence[Assignment]:
         select(assignments, locations.c.name.label("location_name"), results.c.status, results.c.stored_at)
         .join(locations, locations.c.id == assignments.c.location_id)
         .outerjoin(results, results.c.seq == last)
+        .where(assignments.c.test_id.in_(ids))
         .order_by(assignments.c.test_id, locations.c.name)
     )
     return [
@@ -232,18 +242,9 @@ async def set_paused(connection: AsyncConnection, test: StoredTest, *, paused: b
         await _reschedule(connection, [dataclasses.replace(test, paused=False)], now=now)
 
 
-async def run_now(connection: AsyncConnection, test: StoredTest, *, now: int) -> Sequence[str]:
-    """Make a run due at once at every enabled location of the test, paused or not; the names of those locations."""
-    await retries.cancel(connection, [test.public_id], now=now)
-    enabled = [row for row in await _assigned(connection, [test]) if row.enabled]
-    waiting = [row for row in enabled if row.due_at is None or row.due_at > now]  # what is due already is that run
-    await runs.put(connection, [(row, asked_for(now, _timetable(test, row.location_id))) for row in waiting])
-    return [row.name for row in enabled]
-
-
-async def locations_of(connection: AsyncConnection, test: StoredTest) -> Sequence[str]:
-    """The names of all locations of the test."""
-    return [row.name for row in await _assigned(connection, [test])]
+async def locations_of(connection: AsyncConnection, test: StoredTest) -> Sequence[Any]:
+    """The `name` of each location of the test, and if it is `enabled`."""
+    return await _assigned(connection, [test])
 
 
 async def remove(connection: AsyncConnection, test: StoredTest, *, now: int) -> None:

@@ -10,11 +10,11 @@ from worker.apitest.assertion import Assertion
 from worker.apitest.definition import APITest
 from worker.apitest.observation import Observation
 from worker.apitest.parse import parse
-from worker.apitest.protocols.dns import DNSAnswer, DNSAnswers
-from worker.apitest.protocols.http import HTTPResponse
-from worker.apitest.protocols.ssl import SSLResponse
 from worker.apitest.protocols.table import PROTOCOLS
-from worker.apitest.protocols.tcp import TCPConnection
+from worker.apitest.responses.dns import DNSAnswer, DNSAnswers
+from worker.apitest.responses.http import HTTPResponse
+from worker.apitest.responses.ssl import SSLResponse
+from worker.apitest.responses.tcp import TCPConnection
 from worker.apitest.result import AssertionResult
 from worker.checks.cost import cost_of, evaluate_bounded
 from worker.checks.evaluate import evaluate

@@ -28,7 +28,7 @@ from worker.apitest.assertion import (
     XPathAssertion,
 )
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.http import HTTPResponse
+from worker.apitest.responses.http import HTTPResponse
 from worker.outcome.phases import Timings
 
 FILE = "file:///FILE"

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
+from msgspec import Struct
 
 from worker.agent.first import first_of
 from worker.clock import Clock
@@ -65,8 +65,7 @@ class NoJournal:
     def done(self, result: str) -> None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(Struct, frozen=True):
     """The end of one result: `accepted`, `duplicate`, `superseded`, `rejected`, `too_large` or `refused`."""
 
     result: str

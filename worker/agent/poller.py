@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
+
 from worker.agent.first import first_of
 from worker.agent.inflight import InFlight, starts_after
 from worker.agent.outbox import Outbox
@@ -40,8 +42,7 @@ class Puller(Protocol):
     async def pull(self, message: Pull) -> Jobs: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cadence:
+class Cadence(Struct, frozen=True, kw_only=True):
     """*interval* seconds between pulls; *at_most* jobs a pull (`maxNumberMessagesToFetch`)."""
 
     interval: float

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
+from msgspec import Struct
+
 from worker.apitest.extraction import Extraction
 
 
@@ -75,8 +77,7 @@ class Elements(Enum):
 Scalar: TypeAlias = str | int | float | bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Comparison:
+class Comparison(Struct, frozen=True, kw_only=True):
     """`type`, `operator`, `target`, and for headers, records and certificates the `property` that is meant."""
 
     subject: Subject
@@ -87,31 +88,27 @@ class Comparison:
     """`timingsScope: withoutDNS`: a response time is judged without its look-up."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JSONPathAssertion:
+class JSONPathAssertion(Struct, frozen=True, kw_only=True):
     path: str
     operator: Operator
     target: Scalar = ""
     elements: Elements = Elements.FIRST
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class XPathAssertion:
+class XPathAssertion(Struct, frozen=True, kw_only=True):
     path: str
     operator: Operator
     target: Scalar = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JSONSchemaAssertion:
+class JSONSchemaAssertion(Struct, frozen=True, kw_only=True):
     """*schema* is JSON text; *meta_schema* the dialect's name (`draft-07`, `draft-06`, …)."""
 
     schema: str
     meta_schema: str = "draft-07"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BodyHashAssertion:
+class BodyHashAssertion(Struct, frozen=True, kw_only=True):
     """*algorithm* is `md5`, `sha1` or `sha256`; *target* the hexadecimal digest."""
 
     algorithm: str
@@ -126,8 +123,7 @@ class JavaScriptAssertion:
     variables: tuple[tuple[str, str], ...] = field(default=(), repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnknownAssertion:
+class UnknownAssertion(Struct, frozen=True, kw_only=True):
     """Something that a newer version of the language may know. The test ends as REQUIRES_UPDATE, naming it."""
 
     type: str

@@ -7,9 +7,10 @@ absent. Nothing here knows how any of them is sent.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TypeAlias
+
+from msgspec import Struct
 
 from worker.apitest.reading import Node, quote
 from worker.secret import Secret
@@ -17,24 +18,21 @@ from worker.secret import Secret
 TOKEN_REQUESTS = ("header", "body")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BasicAuth:
+class BasicAuth(Struct, frozen=True, kw_only=True):
     """`Authorization: Basic`, sent to the origin it was written for and to no other, as all of these."""
 
     username: str
     password: Secret[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DigestAuth:
+class DigestAuth(Struct, frozen=True, kw_only=True):
     """RFC 7616."""
 
     username: str
     password: Secret[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SigV4Auth:
+class SigV4Auth(Struct, frozen=True, kw_only=True):
     """Amazon's Signature Version 4. An empty *region* or *service* is what the host's name says."""
 
     access_key: Secret[str]
@@ -44,8 +42,7 @@ class SigV4Auth:
     service: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OAuth:
+class OAuth(Struct, frozen=True, kw_only=True):
     """A bearer token by the client's credentials, or with a *username* by the user's. *client_in* is `header` or `body`."""
 
     token_url: str

@@ -11,11 +11,12 @@ import re
 import string
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
 from types import MappingProxyType
 from typing import Final
+
+from msgspec import Struct
 
 from worker.apitest.template import ExpressionError
 
@@ -48,8 +49,7 @@ _SCALES: Final[Mapping[str, int]] = MappingProxyType({"s": 1_000_000, "ms": 1_00
 """Microseconds of a timestamp's unit."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuiltIns:
+class BuiltIns(Struct, frozen=True, kw_only=True):
     """The built-ins of one run, which started *at*. Called with an expression, it is a `template.BuiltIn`."""
 
     at: datetime

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct
+
 from worker.apitest.assertion import Assertion
 from worker.apitest.extraction import Extraction
 from worker.apitest.request import ProbeRequest
@@ -49,8 +51,7 @@ class APITest:
     source: Mapping[str, Any] | None = field(default=None, repr=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wait:
+class Wait(Struct, frozen=True, kw_only=True):
     """A step that lets *seconds* pass."""
 
     seconds: float

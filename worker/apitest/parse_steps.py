@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from worker.apitest.definition import APIStep, APITest, StepSource, Wait
-from worker.apitest.extraction import read_extractions
+from worker.apitest.parse_extraction import read_extractions
 from worker.apitest.parse_script import read_script
 from worker.apitest.reading import Node, quote
 from worker.apitest.retry import read_retry

@@ -11,6 +11,8 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from worker.apitest.template import first_template
 from worker.text import nearest, printable
 
@@ -69,8 +71,7 @@ class AskedObject:
     names: set[str] = field(default_factory=set)
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Struct, frozen=True):
     """A value at *path*, or its absence (None)."""
 
     value: object

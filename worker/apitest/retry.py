@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from worker.apitest.reading import Node
 
@@ -14,8 +14,7 @@ MOST_RETRIES = 10
 """Executions after the first. The reference system documents three; each may take as long as a run, in the same slot."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Retry:
+class Retry(Struct, frozen=True, kw_only=True):
     """At most *count* executions after one that failed, *interval* seconds apart."""
 
     count: int

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from worker.apitest.reading import Node, quote
 
@@ -16,8 +17,7 @@ _ZONE = re.compile(r"[A-Za-z0-9_+\-]+(/[A-Za-z0-9_+\-]+){0,2}", re.ASCII)
 _LONGEST_ZONE = 64
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class TimeFrame:
+class TimeFrame(Struct, frozen=True, order=True):
     """A part of each week, in local time: minutes from the beginning of *day* (1 is Monday, 7 Sunday), *end* excluded.
 
     An *end* beyond `DAY` lies on the day after.
@@ -28,8 +28,7 @@ class TimeFrame:
     end: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scheduling:
+class Scheduling(Struct, frozen=True, kw_only=True):
     """The test runs inside of *frames* only. *timezone* is a name of the IANA database, or what looks like one."""
 
     frames: tuple[TimeFrame, ...]

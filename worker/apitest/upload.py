@@ -11,9 +11,10 @@ import hashlib
 import re
 from base64 import b64decode
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import count
 from typing import Final
+
+from msgspec import Struct
 
 from worker.apitest.reading import Node, quote
 
@@ -32,8 +33,7 @@ _NOT_BASE64 = re.compile(r"[^0-9A-Za-z+/]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UploadedFile:
+class UploadedFile(Struct, frozen=True, kw_only=True):
     """One member of `files`. *filename* is the name on its author's disk."""
 
     name: str

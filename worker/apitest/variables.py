@@ -7,9 +7,10 @@ test: the run fails only where a template names it, and says why there is none. 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from typing import Final
+
+from msgspec import Struct, field
 
 from worker.apitest.reading import Node, quote
 from worker.apitest.template import BuiltIn, Namespace, is_name, render
@@ -31,8 +32,7 @@ class VariableKind(Enum):
     EMAIL = "email"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variable:
+class Variable(Struct, frozen=True, kw_only=True):
     """A name with its value. What is *secure* appears in no result."""
 
     name: str
@@ -40,8 +40,7 @@ class Variable:
     secure: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeclaredVariable:
+class DeclaredVariable(Struct, frozen=True, kw_only=True):
     """A variable that a test declares. *pattern* is the text of its value, templates included; None where the test has none."""
 
     name: str
@@ -50,8 +49,7 @@ class DeclaredVariable:
     secure: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Variables:
+class Variables(Struct, frozen=True):
     """The variables of one run, each name once, and the declared names without a value, each with the reason (*absent*)."""
 
     known: tuple[Variable, ...] = ()

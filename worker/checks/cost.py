@@ -13,9 +13,9 @@ from typing import Final, Never
 from worker.apitest.assertion import Assertion, BodyHashAssertion, Comparison, JSONPathAssertion, Scalar, Subject
 from worker.apitest.extraction import Extraction, ExtractionSource, Parser
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.dns import DNSAnswers
-from worker.apitest.protocols.http import HTTPResponse
-from worker.apitest.protocols.ssl import SSLResponse
+from worker.apitest.responses.dns import DNSAnswers
+from worker.apitest.responses.http import HTTPResponse
+from worker.apitest.responses.ssl import SSLResponse
 from worker.apitest.result import AssertionResult
 from worker.checks import extraction
 from worker.checks.describe import unjudged

@@ -6,6 +6,8 @@ the first use of a rare charset reads its codec from disk. A body without either
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from worker.apitest.assertion import (
     Assertion,
     BodyHashAssertion,
@@ -16,13 +18,15 @@ from worker.apitest.assertion import (
     Subject,
     XPathAssertion,
 )
-from worker.apitest.definition import APITest
 from worker.apitest.observation import ProbeResponse
-from worker.apitest.protocols.http import HTTPResponse
+from worker.apitest.responses.http import HTTPResponse
 from worker.apitest.result import BodyPreview
 from worker.checks import charset, content
 from worker.checks.judgement import JudgementError
 from worker.checks.limits import MAX_KEPT_BODY
+
+if TYPE_CHECKING:
+    from worker.apitest.definition import APITest
 
 
 def is_plain(response: ProbeResponse | None) -> bool:

@@ -11,7 +11,7 @@ import ipaddress
 import re
 
 from worker.apitest.assertion import Comparison, Operator, Subject
-from worker.apitest.protocols.dns import DNSAnswers
+from worker.apitest.responses.dns import DNSAnswers
 from worker.apitest.result import AssertionResult
 from worker.checks.describe import result_of, unjudged
 from worker.checks.evidence import Evidence

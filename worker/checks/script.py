@@ -8,7 +8,7 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from worker.apitest.assertion import JavaScriptAssertion
-from worker.apitest.protocols.http import HTTPResponse
+from worker.apitest.responses.http import HTTPResponse
 from worker.apitest.result import AssertionResult, ScriptVariable
 from worker.checks.describe import result_of
 from worker.checks.evidence import Evidence

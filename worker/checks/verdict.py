@@ -7,18 +7,21 @@ assertions that do not hold; assertions that hit a limit which has a code of its
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import orjson
 from msgspec.structs import replace
 
 from worker.apitest.assertion import Assertion, Comparison, Subject
-from worker.apitest.definition import APITest
 from worker.apitest.observation import Observation
 from worker.apitest.result import AssertionResult, BodyPreview, Verdict
 from worker.checks.describe import target_of
 from worker.checks.values import JSON
 from worker.outcome.failure import Failure, FailureCode
 from worker.text import cut
+
+if TYPE_CHECKING:
+    from worker.apitest.definition import APITest
 
 _LONGEST_MESSAGE = 4_000
 """Characters of a message that lists what a test needs."""

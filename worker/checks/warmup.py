@@ -7,7 +7,7 @@ For a process that gives up its files before it looks at anything hostile.
 from __future__ import annotations
 
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.http import HTTPResponse
+from worker.apitest.responses.http import HTTPResponse
 from worker.checks import charset, pattern
 from worker.checks.evidence import AssertionLimits, Evidence
 from worker.checks.javascript import library

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from ipaddress import IPv6Network
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from worker.config import kinds
 from worker.config.merge import Merged, Setting, merge

@@ -7,8 +7,9 @@ which the stronger one goes. Within one source, two names of an option must agre
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from worker.config.files import read_file
 from worker.config.kinds import meaning
@@ -20,8 +21,7 @@ from worker.config.written import from_json, from_text
 from worker.errors import ConfigError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class Setting(Struct, frozen=True, kw_only=True):
     """One option's effective value, and where it came from: "default", "flag", "environment DATADOG_SITE", "file /etc/…".
 
     *value* is None and *place* empty for an option without default that nobody gave.
@@ -32,8 +32,7 @@ class Setting:
     place: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Merged:
+class Merged(Struct, frozen=True, kw_only=True):
     """Every option's setting by its primary name, in the order of the table, and the mistakes in any of them.
 
     *config* is the path of the config file; it may be absent unless someone named it.

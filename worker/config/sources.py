@@ -13,6 +13,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec import Struct
+
 from worker.config.files import read_file
 from worker.config.mistake import AbsentFile, Mistake
 from worker.config.option import OptionName, Source, Unused, ValueKind, variable
@@ -45,8 +47,7 @@ SCHEMA_KEY = "$schema"
 """A key for editors, not an option."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Given:
+class Given(Struct, frozen=True, kw_only=True):
     """One value as it was found: text, or from the file any JSON value. *place* is what a message says of where."""
 
     name: OptionName
@@ -55,8 +56,7 @@ class Given:
     value: object
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceFindings:
+class SourceFindings(Struct, frozen=True, kw_only=True):
     """All that one source holds, mistakes and warnings included. *absent*: a config file that nobody named does not exist."""
 
     given: tuple[Given, ...] = ()
@@ -65,8 +65,7 @@ class SourceFindings:
     absent: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandLine:
+class CommandLine(Struct, frozen=True, kw_only=True):
     """A command, what it is to work on, and the flags. *switches* are the flags that a command itself obeys and that are on,
     *values* those with a value, *lists* those that may be repeated.
     """

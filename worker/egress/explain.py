@@ -6,8 +6,10 @@ For the operator only: it names addresses. The caller looks names up, and only t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
 from ipaddress import ip_network
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from worker.egress.hosts import Address, Host, Name
 from worker.egress.policy import Decision, DecisionKind, Policy
@@ -18,8 +20,7 @@ NAME = "name"
 """The subject of the row about the name itself. An address written as a host has one only where a domain rule matches it."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(Struct, frozen=True, kw_only=True):
     """One judgement. *subject* is "name" or an address, *embedding* the form in which the address above carries this one."""
 
     subject: str
@@ -30,8 +31,7 @@ class Row:
     """The change by which an operator has it the other way round, None where there is none."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explanation:
+class Explanation(Struct, frozen=True, kw_only=True):
     """*looked_up* is false where the name itself is refused. *reachable* says whether a test gets through to any address."""
 
     host: str

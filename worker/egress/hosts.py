@@ -12,12 +12,12 @@ IPv4 address: the kernel would dial exactly that.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
 from typing import TypeAlias
 
 import idna
+from msgspec import Struct
 
 from worker.errors import HostError
 
@@ -33,8 +33,7 @@ _MAX_NAME = 253  # RFC 1035 section 2.3.4, without the root's dot
 _MAX_INPUT = 1024  # IDNA mapping is not linear: stop long inputs before it
 
 
-@dataclass(frozen=True, slots=True)
-class Name:
+class Name(Struct, frozen=True):
     """A DNS name in lower-case A-labels. *text* has no last dot; *absolute* says that one was written (no search domains)."""
 
     text: str

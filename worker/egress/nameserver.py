@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import ip_address
+
+from msgspec import Struct
 
 from worker.egress.hosts import Address, authority
 
 DNS_PORT = 53
 
 
-@dataclass(frozen=True, slots=True)
-class Nameserver:
+class Nameserver(Struct, frozen=True):
     """The server that is asked: an address, never a name."""
 
     address: Address

@@ -20,9 +20,12 @@ Ranges are laid over each other once, when the policy is built; judging is one b
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 from ipaddress import IPv4Address, IPv6Address, IPv6Network
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from worker.egress.address_table import Network, Table, overlay
 from worker.egress.embedding import Embedded, embedded
@@ -55,8 +58,7 @@ class DecisionKind(Enum):
     SPECIAL_PURPOSE = "special_purpose"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
+class Decision(Struct, frozen=True, kw_only=True):
     """One judgement.
 
     *rule* is for the operator and may name addresses; *reason* says the same without the address that was judged.

@@ -7,8 +7,9 @@ none.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
+
+from msgspec import Struct
 
 from worker.egress.address_table import Network
 from worker.egress.embedding import NAT64_LENGTHS
@@ -58,8 +59,7 @@ def parse_nat64_prefix(rule: str) -> IPv6Network:
     return network
 
 
-@dataclass(frozen=True, slots=True)
-class Glob:
+class Glob(Struct, frozen=True):
     """A domain rule. `*` stands for any run of characters, dots included.
 
     `*.example.com` matches a.example.com and a.b.example.com, not example.com.

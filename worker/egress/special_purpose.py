@@ -12,12 +12,12 @@ Sources: iana.org/assignments/iana-ipv4-special-registry and iana-ipv6-special-r
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_network
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
+
+class Block(Struct, frozen=True, kw_only=True):
     """One block. *registered* tells the registries' blocks from those that we add."""
 
     network: IPv4Network | IPv6Network

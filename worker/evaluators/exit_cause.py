@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from worker.outcome.failure import FailureCode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cause:
+class Cause(Struct, frozen=True, kw_only=True):
     """*reason* is for the assertion's result. *starved*: this machine was too busy. *external*: perhaps not of its doing."""
 
     reason: str

@@ -16,8 +16,8 @@ from msgspec.structs import replace
 
 from worker.apitest.assertion import Assertion
 from worker.apitest.observation import Observation, ProbeResponse
-from worker.apitest.protocols.http import HTTPResponse
-from worker.apitest.protocols.table import PROTOCOLS
+from worker.apitest.responses.http import HTTPResponse
+from worker.apitest.responses.table import RESPONSES
 from worker.apitest.result import AssertionResult
 from worker.checks.evidence import AssertionLimits
 from worker.checks.limits import MAX_KEPT_BODY
@@ -108,8 +108,7 @@ _observations = msgspec.msgpack.Decoder(_Observation)
 _replies = msgspec.msgpack.Decoder(EvaluatorReply)
 _readies = msgspec.msgpack.Decoder(Ready)
 _kinds: Final[dict[str, msgspec.msgpack.Decoder[Any]]] = {
-    kind.__name__: msgspec.msgpack.Decoder(kind)
-    for kind in (*get_args(Assertion), *(protocol.response for protocol in PROTOCOLS.values()))
+    kind.__name__: msgspec.msgpack.Decoder(kind) for kind in (*get_args(Assertion), *RESPONSES)
 }
 
 

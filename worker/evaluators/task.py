@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from worker.apitest.assertion import Assertion
 from worker.apitest.observation import Observation
@@ -21,8 +22,7 @@ LONG_WAIT_SECONDS: Final = 1.0
 """Waiting for an evaluator beyond which the run says that the worker was short of them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evaluation:
+class Evaluation(Struct, frozen=True, kw_only=True):
     """One result per assertion, in order. *waited_ns* was spent in the queue and counts to no limit.
 
     *starved*: an assertion was stopped by the wall clock though it had not used its CPU: this machine was too busy.

@@ -13,11 +13,11 @@ import logging
 import ssl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
 
 import aiohttp
+from msgspec import Struct
 from yarl import URL
 
 from worker.clock import Clock
@@ -83,8 +83,7 @@ def enough_memory() -> Iterator[None]:
         raise OutOfMemoryError("this worker is out of memory", reaction=Reaction.RETRY) from error
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Peer:
+class Peer(Struct, frozen=True, kw_only=True):
     """The address of the control plane and the way to it. *tls* serves the proxy's own TLS too."""
 
     url: str
@@ -92,8 +91,7 @@ class Peer:
     proxy: Proxy | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class Identity(Struct, frozen=True, kw_only=True):
     """The identity of this worker. *worker* is a UUID, new at each process start."""
 
     credentials: signing.Credentials
@@ -102,15 +100,13 @@ class Identity:
     public_key: PublicKey
 
 
-@dataclass(frozen=True, slots=True)
-class _Reply:
+class _Reply(Struct, frozen=True):
     status: int
     headers: Mapping[str, str]
     body: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Greeting:
+class Greeting(Struct, frozen=True, kw_only=True):
     """The answer of whoever answers at the intake's URL: nobody signed it. *line* is its first line, foreign text."""
 
     status: int

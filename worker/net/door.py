@@ -19,9 +19,10 @@ from worker.egress.nameserver import Nameserver
 from worker.egress.policy import Decision, Policy
 from worker.egress.proxy import Proxy
 from worker.errors import HostError
+from worker.net import alpn
 from worker.net.attempts import first_reached
 from worker.net.dial import dial
-from worker.net.dns.resolver import Resolver, consult
+from worker.net.dns.resolver import Resolver, ServersInOrder, consult
 from worker.net.dns.wire import DNSReply, Question
 from worker.net.failure import DoorError, door_error, of_handshake_error, unresolved
 from worker.net.identity import ClientIdentity
@@ -35,12 +36,13 @@ from worker.outcome.failure import FailureCode
 
 class TLSSettings(Struct, frozen=True, kw_only=True):
     """*server_name* is sent as SNI and looked for in the certificate; without *verify* anything is accepted, and
-    still timed. *identity* is shown to a server that asks for a certificate.
+    still timed. *identity* is shown to a server that asks for a certificate. *offer* are the protocols to choose from.
     """
 
     server_name: str
     verify: bool = True
     identity: ClientIdentity | None = None
+    offer: alpn.Offer = alpn.HTTP1
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
@@ -138,37 +140,39 @@ class Door:
         recorder.start("ssl")
         name = tls.server_name.removesuffix(".")  # neither SNI (RFC 6066 §3) nor certificates have the last dot
         try:
-            secured = await self.trust.secure(stream, name, verify=tls.verify, recorder=recorder, identity=tls.identity)
+            secured = await self.trust.secure(
+                stream, name, verify=tls.verify, recorder=recorder, identity=tls.identity, offer=tls.offer
+            )
         except OSError as error:
             raise DoorError(of_handshake_error(error, name)) from error
         recorder.handshake = agreed(secured)
         return secured
 
-    async def nameservers(self, host: str | None, port: int, recorder: Recorder) -> tuple[Nameserver, ...]:
+    async def nameservers(self, host: str | None, port: int, recorder: Recorder) -> ServersInOrder:
         """Name servers for a DNS test: its own (judged like any target), else the worker's in their order."""
         if host is None:
             return self._resolver.in_order()
         try:
-            return tuple(Nameserver(address, port) for address in await self._judged(self._named(host), recorder))
+            judged = await self._judged(self._named(host), recorder)
+            return ServersInOrder(servers=tuple(Nameserver(address, port) for address in judged))
         finally:
             recorder.stop()
 
-    async def query(self, servers: Sequence[Nameserver], host: str, record_type: str, recorder: Recorder) -> DNSReply:
-        """Look up one record set of *host*: the reply of the first of *servers* that gives a final one, whatever its
+    async def query(self, asked: ServersInOrder, host: str, record_type: str, recorder: Recorder) -> DNSReply:
+        """Look up one record set of *host*: the reply of the first of the servers that gives a final one, whatever its
         rcode; an address is asked by its reverse name. Raises DoorError when nobody answers.
         """
-        asked = self._named(host)
-        name = question_name(asked, record_type)
+        named = self._named(host)
+        name = question_name(named, record_type)
         recorder.start("dns")
         try:
-            consulted = await consult(servers, Question(name, record_type), recorder, QUERY_SECONDS)
+            consulted = await consult(asked.servers, Question(name, record_type), recorder, QUERY_SECONDS)
             recorder.exclude(consulted.arrived)
         finally:
             recorder.stop()
         if consulted.reply is None:
-            # The cure is about the worker's own servers; the test knows which it names.
-            cure = f"; {self._resolver.cure()}" if tuple(servers) == self._resolver.in_order() else ""
-            raise DoorError(unresolved(str(asked), consulted.code, consulted.trouble + cure))
+            cure = f"; {asked.cure}" if asked.cure else ""
+            raise DoorError(unresolved(str(named), consulted.code, consulted.trouble + cure))
         recorder.server = str(consulted.server)
         return consulted.reply
 

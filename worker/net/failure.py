@@ -8,11 +8,15 @@ target. No text names an address that the policy refused.
 from __future__ import annotations
 
 import errno
+import re
 import ssl
 
 from worker.errors import SyntheticsError
 from worker.outcome import tls
 from worker.outcome.failure import Failure, FailureCode
+
+_WORDS = re.compile(r"\[SSL\] ([a-z0-9 ]+) \(_ssl\.c:")
+"""A reason without a name as Python tells it: `[SSL] tlsv1 alert no application protocol (_ssl.c:1006)`."""
 
 _REFUSED = "the connection was refused: nothing listens there, or a firewall rejects it"
 _RESET = "the peer reset the connection"
@@ -109,8 +113,11 @@ def still_waiting(seconds: float, missing: str) -> Failure:
 
 
 def _reason(error: ssl.SSLError) -> str:
-    """OpenSSL's name for it; errors that Python raises by itself have none."""
-    return getattr(error, "reason", None) or "UNKNOWN"
+    """OpenSSL's name for it, made of its words where Python's table lacks it; errors that Python raises by itself have none."""
+    named = getattr(error, "reason", None)
+    if named is None and (words := _WORDS.match(str(error.args[-1] if error.args else ""))) is not None:
+        named = words[1].upper().replace(" ", "_")
+    return named or "UNKNOWN"
 
 
 def of_broken_connection(error: Exception, waiting_for: str) -> Failure:

@@ -62,6 +62,11 @@ class SecureStream:
     def unsent(self) -> int:
         return self._stream.unsent
 
+    @property
+    def application_protocol(self) -> str | None:
+        """The protocol that the server chose of those offered (ALPN); None where it chose none."""
+        return self.session.selected_alpn_protocol()
+
     async def shake_hands(self, recorder: Recorder, aside: Aside) -> None:
         """Raises OSError, ssl.SSLError among them. The caller closes the stream then.
 

@@ -6,16 +6,15 @@ addresses and the policy's rules are, which are the operator's own. One test at 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import fields
 from typing import Any
 
 from worker.clock import Clock
 from worker.egress.hosts import Address, Host
-from worker.egress.nameserver import Nameserver
 from worker.egress.policy import Decision, Policy
 from worker.egress.proxy import Proxy
-from worker.net.dns.resolver import Resolver
+from worker.net.dns.resolver import Resolver, ServersInOrder
 from worker.net.dns.wire import DNSReply
 from worker.net.door import Door, Endpoint
 from worker.net.failure import DoorError
@@ -102,15 +101,15 @@ class WatchedDoor(Door):
         self._timeline.note("again", f"{endpoint.host}:{endpoint.port}")
         return WatchedStream(await super().open_again(endpoint, first), self._timeline)
 
-    async def nameservers(self, host: str | None, port: int, recorder: Recorder) -> tuple[Nameserver, ...]:
+    async def nameservers(self, host: str | None, port: int, recorder: Recorder) -> ServersInOrder:
         self._named.cache_clear()
         return await super().nameservers(host, port, recorder)
 
-    async def query(self, servers: Sequence[Nameserver], host: str, record_type: str, recorder: Recorder) -> DNSReply:
+    async def query(self, asked: ServersInOrder, host: str, record_type: str, recorder: Recorder) -> DNSReply:
         self._named.cache_clear()
         self._timeline.note("ask", f"{record_type} of {host}")
         try:
-            reply = await super().query(servers, host, record_type, recorder)
+            reply = await super().query(asked, host, record_type, recorder)
         except DoorError as error:
             self._timeline.note("failed", f"{error.failure.code.value}: {error.failure.message}")
             raise

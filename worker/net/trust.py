@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterable
 from pathlib import Path
 from typing import Final
 
+from worker.net import alpn
 from worker.net.aside import Aside
 from worker.net.certificate_name import compare, is_left_to_us
 from worker.net.identity import ClientIdentity, show
@@ -27,8 +28,6 @@ raise the level: a target is watched as it is, and the result says what was agre
 _ANY_CIPHERS = "DEFAULT:@SECLEVEL=0"
 """The same with keys of any size and SHA-1 signatures, without which there is no TLS 1.0 and 1.1."""
 
-_ALPN = ("http/1.1",)
-
 MOST_KEPT: Final = 16
 """Contexts for single tests that are kept: each holds all authorities, a megabyte of them, which take longer to read than a
 handshake does.
@@ -44,10 +43,10 @@ class TrustStore:
         self._kept: dict[Hashable, ssl.SSLContext] = {}
         self._verifying = _context(ssl.TLSVersion.TLSv1_2, _CIPHERS)
         self.believe(self._verifying)
-        self._verifying.set_alpn_protocols(_ALPN)
+        self._verifying.set_alpn_protocols(alpn.HTTP1)
         self._trusting = tolerant_context()
         accept_any_certificate(self._trusting)
-        self._trusting.set_alpn_protocols(_ALPN)
+        self._trusting.set_alpn_protocols(alpn.HTTP1)
 
     def believe(self, context: ssl.SSLContext) -> None:
         """Load the authorities into *context*; that takes some 20 ms."""
@@ -85,7 +84,7 @@ class TrustStore:
             self.believe(context)
         else:
             accept_any_certificate(context)
-        context.set_alpn_protocols(_ALPN)
+        context.set_alpn_protocols(alpn.HTTP1)
         return context
 
     async def secure(
@@ -96,15 +95,22 @@ class TrustStore:
         verify: bool,
         recorder: Recorder,
         identity: ClientIdentity | None = None,
+        offer: alpn.Offer = alpn.HTTP1,
     ) -> SecureStream:
-        """Shake hands over *stream*, showing *identity* if asked to. Raises OSError and DoorError; then, and when cancelled, the
-        stream is closed.
+        """Shake hands over *stream*, making *offer* and showing *identity* if asked to. Raises OSError and DoorError; the stream
+        is closed then, and when cancelled.
         """
         compared_here = verify and is_left_to_us(server_name)
         try:
             context = self.context(verify=verify, identity=identity)
             context.check_hostname = verify and not compared_here  # read once, when a session begins
-            secured = SecureStream(stream, context, server_name, costly=identity is not None)
+            if offer != alpn.HTTP1:
+                context.set_alpn_protocols(offer)  # as above, and the context is everybody's
+            try:
+                secured = SecureStream(stream, context, server_name, costly=identity is not None)
+            finally:
+                if offer != alpn.HTTP1:
+                    context.set_alpn_protocols(alpn.HTTP1)
             await secured.shake_hands(recorder, self.aside)
             if compared_here:
                 compare(secured.session.getpeercert() or {}, server_name)
@@ -117,7 +123,7 @@ class TrustStore:
 def intake_context(ca_files: Iterable[Path], *, verify: bool) -> ssl.SSLContext:
     """Make a context for the control plane, which is not a target: Python's own cipher list. Raises as `TrustStore` does."""
     context = _context(ssl.TLSVersion.TLSv1_2)
-    context.set_alpn_protocols(_ALPN)
+    context.set_alpn_protocols(alpn.HTTP1)
     if verify:
         _believe(context, ca_files)
     else:

@@ -45,11 +45,13 @@ _CURES = {
     64: _OTHER_NAME,
 }
 
+_NO_PROTOCOL = ": the peer speaks none of the HTTP versions that it was offered"
 _HINTS = {
     "WRONG_VERSION_NUMBER": ": the peer does not seem to speak TLS on this port",
     "UNSUPPORTED_PROTOCOL": ": the peer offers only TLS versions that are too old",
     "TLSV1_ALERT_PROTOCOL_VERSION": ": the peer accepts none of our TLS versions",
     "SSLV3_ALERT_HANDSHAKE_FAILURE": ": the peer accepts none of our offers",
+    "TLSV1_ALERT_NO_APPLICATION_PROTOCOL": _NO_PROTOCOL,
     "TLSV13_ALERT_CERTIFICATE_REQUIRED": ": the peer demands a client certificate",
 }
 """By OpenSSL's name of the reason."""

@@ -8,7 +8,8 @@ own name included.
 from __future__ import annotations
 
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.dns import DNSAnswer, DNSAnswers, DNSRequest
+from worker.apitest.protocols.dns import DNSRequest
+from worker.apitest.responses.dns import DNSAnswer, DNSAnswers
 from worker.clock import Clock
 from worker.net.deadline import Deadline
 from worker.net.door import Door

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from worker.apitest.authentication import Authentication, BasicAuth
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.http import HTTPRequest, HTTPResponse
+from worker.apitest.protocols.http import HTTPRequest, HTTPVersion
+from worker.apitest.responses.http import HTTPResponse
 from worker.clock import Clock
+from worker.net import alpn
 from worker.net.door import Door
 from worker.net.http.client import Client, Transfer
 from worker.net.http.cookies import Cookies
@@ -15,6 +17,11 @@ from worker.net.http.request import Request
 from worker.net.identity import ClientIdentity
 from worker.probers.limits import ProbeLimits
 
+_OFFERS = {
+    HTTPVersion.HTTP1: alpn.HTTP1,
+    HTTPVersion.HTTP2: alpn.HTTP2,
+    HTTPVersion.ANY: alpn.EITHER,
+}
 _ACCEPTED = (
     ("Accept", "*/*"),
     ("Accept-Encoding", "gzip, deflate, br, zstd"),  # what `checks` decodes
@@ -53,6 +60,7 @@ def _asked(request: HTTPRequest) -> Request:
         proxy_headers=() if request.proxy is None else request.proxy.headers,
         follow_redirects=request.follow_redirects,
         verify=not request.allow_insecure,
+        offer=_OFFERS[request.version],
         identity=None if certificate is None else ClientIdentity(chain=certificate.chain, key=certificate.key),
         identity_domains=() if certificate is None else certificate.domains,
     )

@@ -14,7 +14,8 @@ from typing import Final
 from msgspec.structs import replace
 
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.ssl import SSLRequest, SSLResponse
+from worker.apitest.protocols.ssl import SSLRequest
+from worker.apitest.responses.ssl import SSLResponse
 from worker.clock import Clock
 from worker.egress.hosts import parse_host
 from worker.errors import HostError

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.tcp import TCPConnection, TCPRequest
+from worker.apitest.protocols.tcp import TCPRequest
+from worker.apitest.responses.tcp import TCPConnection
 from worker.clock import Clock
 from worker.net.deadline import Deadline
 from worker.net.door import Door, Endpoint

@@ -15,11 +15,12 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import Final, TypeVar
+
+from msgspec import Struct
 
 from worker.program.hardening import protect_memory
 from worker.sandbox.landlock import restrict
@@ -35,8 +36,7 @@ WALL_FACTOR: Final = 4
 """Wall time as a multiple of all CPU that is allowed. Confined work blocks on nothing: only a starved machine comes this far."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CPUGrace:
+class CPUGrace(Struct, frozen=True, kw_only=True):
     """Seconds of CPU beyond the limit until an exception interrupts, and until the kernel kills."""
 
     soft: float

@@ -6,7 +6,6 @@ import mmap
 import os
 import struct
 import sys
-import tempfile
 from typing import BinaryIO, Final
 
 _NUMBER: Final = struct.Struct("=I")
@@ -34,6 +33,8 @@ def open_shared_page() -> BinaryIO:
     if sys.platform == "linux":
         page: BinaryIO = os.fdopen(os.memfd_create("position"), "r+b", buffering=0)
     else:
+        import tempfile  # noqa: PLC0415  # it brings compression, and most systems have no need of it
+
         page = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - the caller closes it
     page.truncate(mmap.PAGESIZE)
     return page

@@ -11,9 +11,10 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol, cast
+
+from msgspec import Struct
 
 from worker.sandbox.framing import frame_header, take_frame
 from worker.sandbox.position import Position, open_shared_page
@@ -24,8 +25,7 @@ REAP_SECONDS: Final = (0.002, 0.5)
 """Pauses between looks at a process that has closed its socket and is not gone yet; after them it is killed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(Struct, frozen=True):
     """A command line, to which the sandbox adds two arguments for `child.attach`, and the whole environment."""
 
     arguments: tuple[str, ...]

@@ -13,8 +13,9 @@ import platform
 import struct
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 from worker.sandbox.syscalls import REFUSAL, REFUSED, Condition, Syscall, allowed
 
@@ -39,8 +40,7 @@ _SECCOMP_FILTER_FLAG_TSYNC: Final = 1
 """Filter every thread: a library may have started one while it was warmed up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Architecture:
+class Architecture(Struct, frozen=True):
     """*name* is a column of `syscalls`; *audit* as in linux/audit.h; *seccomp* the number of seccomp(2)."""
 
     name: str

@@ -7,16 +7,16 @@ allocator may call instead. Numbers are those of the kernel's headers; a call th
 from __future__ import annotations
 
 import errno
-from dataclasses import dataclass
 from typing import Final
+
+from msgspec import Struct
 
 _PROT_EXEC: Final = 4
 _LOW, _HIGH = 0, 4
 """Offsets of the halves of an argument, on a little-endian machine. Calls take an int from the low one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Condition:
+class Condition(Struct, frozen=True):
     """One 32-bit half of an argument, which under *mask* has to equal *value*. *offset* is that in struct seccomp_data."""
 
     offset: int
@@ -24,8 +24,7 @@ class Condition:
     mask: int = 0xFFFFFFFF
 
 
-@dataclass(frozen=True, slots=True)
-class Syscall:
+class Syscall(Struct, frozen=True):
     """A call and its numbers. One that is allowed under *conditions* and does not meet them all is forbidden."""
 
     name: str

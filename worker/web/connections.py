@@ -15,11 +15,11 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import cast
 
 from aiohttp import web
+from msgspec import Struct
 
 from worker.web.listener import Listener
 
@@ -31,8 +31,7 @@ IDLE_SECONDS = 75.0
 """Between requests, and for a reply to be read: longer than the minute for which load balancers keep a connection."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClientLimits:
+class ClientLimits(Struct, frozen=True, kw_only=True):
     """*connections* at one time, busy ones included."""
 
     connections: int

@@ -21,6 +21,8 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from msgspec import Struct
+
 from worker.errors import SignatureError
 from worker.secret import Secret
 from worker.wire import sigv4
@@ -117,8 +119,7 @@ class SignedRequest:
     day: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Claim:
+class Claim(Struct, frozen=True, kw_only=True):
     """The content of an Authorization header, unproven: enough to look up the secret."""
 
     access_key: str

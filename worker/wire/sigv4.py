@@ -12,9 +12,10 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import quote_from_bytes, unquote_to_bytes
+
+from msgspec import Struct
 
 from worker.secret import Secret
 
@@ -22,8 +23,7 @@ _SPACES = re.compile(r"[ \t]+")
 _UNRESERVED = "-._~"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scheme:
+class Scheme(Struct, frozen=True, kw_only=True):
     """The names in which one Signature Version 4 differs from another."""
 
     algorithm: str
@@ -46,8 +46,7 @@ PL1 = Scheme(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scope:
+class Scope(Struct, frozen=True, kw_only=True):
     """The scope of a derived key: one day (yyyymmdd, UTC) and one region (for us: a location id)."""
 
     day: str

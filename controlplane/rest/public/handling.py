@@ -15,6 +15,7 @@ import msgspec
 from aiohttp import web
 
 from controlplane.errors import UnusableError
+from controlplane.operations.operation import encode
 from controlplane.rest.bodies import body_of
 from controlplane.rest.context import CONTEXT, Context
 from controlplane.rest.public import refusals
@@ -58,7 +59,7 @@ def handle(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - the top of a request: it is logged there, and answered
-            return refusals.of(error)
+            return refusals.with_cause(error) if route.tells_cause else refusals.of(error)
 
     return handled
 
@@ -112,4 +113,6 @@ def _decode(decoder: msgspec.json.Decoder[Any], request: web.Request, body: byte
 def _response(reply: APIReply) -> web.Response:
     if reply.empty:
         return web.Response(status=reply.status, content_type="text/html")
+    if reply.typed:
+        return web.Response(status=reply.status, body=encode(reply.body), content_type=JSON_TYPE)
     return web.Response(status=reply.status, text=json.dumps(reply.body), content_type=JSON_TYPE)

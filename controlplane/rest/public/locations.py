@@ -14,7 +14,6 @@ from controlplane.service import documents, locations
 from controlplane.service.locations import MOST_TAGS, TAG_CHARACTERS, TEXT_CHARACTERS, Description
 from controlplane.service.principal import KeyScope
 from controlplane.store.locations import Location
-from worker.secret import Secret
 
 LOCATIONS = "/api/v1/synthetics/private-locations"
 
@@ -50,19 +49,16 @@ async def defaults(call: Call) -> APIReply:
 
 
 async def create(call: Call) -> APIReply:
-    files: list[Secret[str]] = []
-    location = await locations.create(
+    location, text = await locations.create(
         call.context.database,
         call.context.clock,
         call.by,
         call.body.name,
         key_kind="x25519",
         intake_url=call.context.intake_url,
-        hand_over=files.append,
         description=call.body.described(),
     )
-    config = json.loads(files[0].reveal())
-    return APIReply(body=_created(location, config))
+    return APIReply(body=_created(location, json.loads(text.reveal())))
 
 
 async def get(call: Call) -> APIReply:

@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import msgspec
-
+from controlplane.operations.operation import schema
 from controlplane.rest.public import schemas
 from controlplane.rest.public.route import JSON_TYPE, Keys, Route
 from controlplane.service.principal import MEANINGS
@@ -92,19 +91,7 @@ def _operation_id(route: Route) -> str:
 def _body(route: Route) -> Mapping[str, Any]:
     if route.described is not None:
         return route.described
-    (schema,), components = msgspec.json.schema_components([route.body], ref_template="#/$defs/{name}")
-    return schema if not components else _inlined(schema, components)
-
-
-def _inlined(schema: Any, components: Mapping[str, Any]) -> Any:
-    """*schema* with the types that it names in their places: they are few, and none holds itself."""
-    if isinstance(schema, list):
-        return [_inlined(each, components) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if "$ref" in schema:
-        return _inlined(components[schema["$ref"].rpartition("/")[2]], components)
-    return {name: _inlined(value, components) for name, value in schema.items()}
+    return schema(route.body)
 
 
 def _responses(route: Route) -> dict[str, Any]:

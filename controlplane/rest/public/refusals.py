@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from aiohttp import web
 
+from controlplane import causes
 from controlplane.errors import (
     ConflictError,
     ControlPlaneError,
@@ -69,6 +70,14 @@ def of(error: Exception) -> web.Response:
             return errors(503, "the database does not answer", headers={"Retry-After": "1"})
     log.error("a request failed", exc_info=error, extra={"action": "request_failed"})
     return errors(500, "the control plane failed")
+
+
+def with_cause(error: Exception) -> web.Response:
+    """The reply to one of our own commands: besides, the fields of the error, of which it makes the same one again."""
+    reply, cause = of(error), causes.told(error)
+    if cause is not None and reply.text is not None:
+        reply.text = json.dumps(json.loads(reply.text) | {"cause": cause})
+    return reply
 
 
 def not_found(texts: Sequence[str] = ("Not found",)) -> web.Response:

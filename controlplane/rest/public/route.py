@@ -48,11 +48,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class APIReply:
-    """*body* is a JSON value; *empty* says that there is none, as some replies have it."""
+    """*body* is a JSON value; *typed*: an operation's answer. *empty* says that there is none, as some replies have it."""
 
     body: Any = None
     status: int = 200
     empty: bool = False
+    typed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +71,7 @@ class Route:
     """*path* has aiohttp's form, `{name}` for a segment. *body* is a msgspec type, or `dict` for a document that stays as it is.
 
     *described* is the JSON Schema of such a document, *reply* that of a success with *status*, None where it has no body.
+    *tells_cause*: a refusal says in fields what its texts say, for our own commands.
     """
 
     method: str
@@ -84,4 +86,5 @@ class Route:
     reply: Mapping[str, Any] | None = None
     status: int = 200
     refusals: tuple[int, ...] = ()
+    tells_cause: bool = False
     tags: tuple[str, ...] = field(default=("synthetics",))

@@ -136,6 +136,7 @@ def _triggered(made: Triggered) -> dict[str, Any]:
 
 def _row(one: BatchRun) -> dict[str, Any]:
     run, outcome = one.followed.run, _outcome_of(one)
+    retries = resultshapes.retries(outcome, json.loads(run.definition))
     return {
         "test_public_id": run.test_id,
         "test_name": run.test_name,
@@ -145,8 +146,8 @@ def _row(one: BatchRun) -> dict[str, Any]:
         "location": run.location,
         "duration": 0 if outcome is None else resultshapes.duration(outcome),
         "execution_rule": run.execution_rule,
-        "retries": None,
-        "max_retries": None,
+        "retries": retries.made,
+        "max_retries": retries.most,
         "timed_out": None if one.status is RunStatus.IN_PROGRESS else one.timed_out,
     }
 

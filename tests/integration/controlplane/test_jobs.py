@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from controlplane.leases import MAX_DELIVERIES
-from controlplane.service import definitions, tests
+from controlplane.service import definitions, tests, triggers
 from controlplane.service.principal import operator
 from controlplane.service.pulls import MAX_DEFINITION_CHARACTERS
 from controlplane.store import results as stored
@@ -482,15 +482,11 @@ async def edit(plane: Plane) -> None:
     await tests.push(plane.database, plane.clock, operator("somebody"), [changed], places=["office"])
 
 
-async def run_now(plane: Plane) -> None:
-    await tests.run_now(plane.database, plane.clock, operator("somebody"), "abc-def-ghi")
-
-
 async def pause(plane: Plane) -> None:
     await tests.set_paused(plane.database, plane.clock, operator("somebody"), "abc-def-ghi", paused=True)
 
 
-@pytest.mark.parametrize("change", [edit, run_now, pause])
+@pytest.mark.parametrize("change", [edit, pause])
 async def test_what_was_missed_is_noted_before_a_change_replaces_it(
     plane: Plane, worker: ProtocolWorker, change: Callable[[Plane], Awaitable[None]]
 ) -> None:
@@ -503,14 +499,13 @@ async def test_what_was_missed_is_noted_before_a_change_replaces_it(
     assert len((await plane.rows(results))[0]) == 1
 
 
-@pytest.mark.parametrize("change", [edit, run_now])
 async def test_a_run_that_is_due_when_a_test_is_changed_is_run_under_its_own_time(
-    plane: Plane, worker: ProtocolWorker, session: aiohttp.ClientSession, change: Callable[[Plane], Awaitable[None]]
+    plane: Plane, worker: ProtocolWorker, session: aiohttp.ClientSession
 ) -> None:
     await plane.add_test(worker.location, "abc-def-ghi", period=60)
     due = plane.now()
     plane.clock.stall(10)
-    await change(plane)
+    await edit(plane)
     (job,) = (await worker.pull(session)).jobs
     assert job.scheduled_at == due
 
@@ -535,8 +530,7 @@ async def test_a_paused_test_runs_only_when_asked_and_once(
     test = await plane.add_test(worker.location, period=30, paused=True)
     await plane.let_pass(60)
     assert (await worker.pull(session)).jobs == ()
-    async with plane.database.write() as connection:
-        assert await store_tests.run_now(connection, test, now=plane.now()) == ["office"]
+    assert await triggers.trigger_one(plane.database, plane.clock, operator("somebody"), test.name) == ("office",)
     (job,) = (await worker.pull(session)).jobs
     await worker.push(session, item(job))
     await plane.let_pass(60)
@@ -547,10 +541,9 @@ async def test_a_paused_test_runs_only_when_asked_and_once(
 async def test_a_run_asked_for_of_a_paused_test_that_nobody_took_is_missed_once(
     plane: Plane, worker: ProtocolWorker
 ) -> None:
-    test = await plane.add_test(worker.location, period=30, paused=True)
-    async with plane.database.write() as connection:
-        await store_tests.run_now(connection, test, now=plane.now())
-    await plane.let_pass(200)
+    await plane.add_test(worker.location, period=30, paused=True)
+    await triggers.trigger_one(plane.database, plane.clock, operator("somebody"), "abc-def-ghi")
+    await plane.let_pass(triggers.DEFAULT_WAIT // 1000 + 60)
     assert [row.runs for row in (await plane.rows(results))[0]] == [1]
 
 

@@ -13,7 +13,7 @@ from tests.support.protocol import ProtocolWorker
 from tests.support.public_api import PublicAPI
 
 LOCATIONS = "/api/v1/synthetics/private-locations"
-SENT = {"name": "Head Office", "description": "d", "tags": ["b", "a"], "metadata": {}}
+SENT = {"name": "Head Office", "description": "d", "tags": ["b", "a"], "metadata": {"restricted_roles": ["r"]}}
 
 
 async def test_the_file_of_a_new_location_is_in_its_reply_alone(

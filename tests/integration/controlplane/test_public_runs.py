@@ -179,6 +179,37 @@ async def test_a_batch_is_in_progress_until_its_last_run_has_ended(
     assert read["data"]["attributes"]["git"] == {"branch": "main"}
 
 
+@pytest.mark.parametrize(
+    ("retry", "said", "before", "after"),
+    [
+        ({"count": 2, "interval": 300}, {"retries": 1}, (None, 2), (1, 2)),
+        ({"count": 2.0, "interval": 300.0}, {}, (None, 2), (0, 2)),
+        ({"count": 2, "interval": 60_000}, {}, (None, None), (None, None)),
+        ({"count": 0}, {}, (None, None), (None, None)),
+    ],
+    ids=["one of two", "none of two", "waits that are the schedule's", "none asked for"],
+)
+async def test_a_row_tells_the_retries_that_were_made_and_how_many_there_may_be(
+    api: PublicAPI,
+    worker: ProtocolWorker,
+    session: aiohttp.ClientSession,
+    test_id: str,
+    retry: dict[str, float],
+    said: dict[str, Any],
+    before: tuple[int | None, int | None],
+    after: tuple[int | None, int | None],
+) -> None:
+    made = await api.post(CI, {"tests": [{"public_id": test_id, "retry": retry}]})
+
+    async def told() -> tuple[int | None, int | None]:
+        (row,) = (await batch_of(api, made["batch_id"]))["results"]
+        return row["retries"], row["max_retries"]
+
+    assert await told() == before, "the first execution is under way"
+    await worker.push(session, item(await one_job(worker, session), **OUTCOME, **said))
+    assert await told() == after
+
+
 async def test_what_no_worker_ran_in_time_has_timed_out(
     plane: Plane, api: PublicAPI, test_id: str, worker: ProtocolWorker, session: aiohttp.ClientSession
 ) -> None:

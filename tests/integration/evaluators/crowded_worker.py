@@ -14,7 +14,7 @@ from pathlib import Path
 from tests.support.observed import LIMITS
 from worker.apitest.assertion import Comparison, JSONPathAssertion, Operator, Subject
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.http import HTTPResponse
+from worker.apitest.responses.http import HTTPResponse
 from worker.clock import SystemClock
 from worker.evaluators.bounds import MEMORY_BYTES, share_of_memory
 from worker.evaluators.pool import SPARES, Evaluators

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from worker.apitest.assertion import Assertion, Comparison
 from worker.apitest.observation import Observation, ProbeResponse
-from worker.apitest.protocols.http import HTTPResponse
+from worker.apitest.responses.http import HTTPResponse
 from worker.apitest.result import AssertionResult, BodyPreview
 from worker.checks.describe import result_of
 from worker.checks.evidence import AssertionLimits

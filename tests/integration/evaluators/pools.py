@@ -7,7 +7,7 @@ from dataclasses import replace
 from tests.support.observed import LIMITS
 from worker.apitest.assertion import Comparison, Operator, Subject
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.http import HTTPResponse
+from worker.apitest.responses.http import HTTPResponse
 from worker.clock import SystemClock
 from worker.evaluators.pool import Evaluators
 from worker.outcome.phases import Timings

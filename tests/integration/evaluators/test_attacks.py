@@ -34,7 +34,7 @@ from worker.apitest.assertion import (
     Subject,
 )
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.http import HTTPResponse
+from worker.apitest.responses.http import HTTPResponse
 from worker.apitest.result import AssertionResult
 from worker.clock import SystemClock
 from worker.evaluators.pool import Evaluators

@@ -15,7 +15,7 @@ from tests.support.control_group import ControlGroup, limited_memory
 from tests.support.observed import LIMITS
 from worker.apitest.assertion import Assertion, JSONPathAssertion, Operator, XPathAssertion
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.http import HTTPResponse
+from worker.apitest.responses.http import HTTPResponse
 from worker.clock import SystemClock
 from worker.evaluators.bounds import share_of_memory
 from worker.evaluators.pool import Evaluators

@@ -366,8 +366,36 @@ async def test_each_address_of_a_named_dns_server_is_judged() -> None:
     names = dns.zone({"ns.example.org": {"A": ["127.0.0.9", "127.0.0.1"]}})
     async with DNSServer(names) as own:
         door = loopback_door(own.address, allow=("127.0.0.1/32",))
-        servers = await door.nameservers("ns.example.org", 5353, recorder())
-    assert [str(server) for server in servers] == ["127.0.0.1:5353"]
+        asked = await door.nameservers("ns.example.org", 5353, recorder())
+    assert [str(server) for server in asked.servers] == ["127.0.0.1:5353"]
+
+
+async def test_a_dns_test_that_times_out_names_every_server_and_the_cure() -> None:
+    async with DNSServer(dns.silent) as first, DNSServer(dns.silent) as second:
+        door = loopback_door(first.address, second.address)
+        with pytest.raises(DoorError, match="ETIMEOUT") as caught:
+            await door.query(await door.nameservers(None, 53, recorder()), NAME, "A", recorder(0.4))
+    message = caught.value.failure.message
+    assert all(name in message for name in (NAME, first.address, second.address, "dnsServer", "dnsUseHost"))
+    assert message.count("no answer within") == 2
+    for server in (first, second):  # a lost datagram is no time-out
+        assert [asked[:2] for asked in server.asked] == [(NAME, "A")] * 2
+
+
+async def test_no_option_cures_a_server_that_the_test_names() -> None:
+    """Also where the worker asks the same one."""
+    async with DNSServer(dns.silent) as server:
+        door = loopback_door(server.address)
+        with pytest.raises(DoorError, match="ETIMEOUT") as caught:
+            await door.query(await door.nameservers(server.host, server.port, recorder()), NAME, "A", recorder(0.3))
+    assert server.address in caught.value.failure.message
+    assert "dnsServer" not in caught.value.failure.message
+
+
+async def test_without_a_server_a_dns_test_tells_the_cure() -> None:
+    door = loopback_door()
+    with pytest.raises(DoorError, match="no DNS server is configured; dnsServer names other servers"):
+        await door.query(await door.nameservers(None, 53, recorder()), NAME, "A", recorder())
 
 
 async def test_a_denied_name_is_not_asked_of_a_dns_server_either() -> None:

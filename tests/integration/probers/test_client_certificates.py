@@ -18,9 +18,11 @@ from tests.support.servers.http import Server, reply, serving
 from tests.support.servers.tcp import Listener
 from tests.support.waiting import until
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.http import HTTPRequest, HTTPResponse
-from worker.apitest.protocols.ssl import SSLRequest, SSLResponse
+from worker.apitest.protocols.http import HTTPRequest
+from worker.apitest.protocols.ssl import SSLRequest
 from worker.apitest.request import ClientCertificate
+from worker.apitest.responses.http import HTTPResponse
+from worker.apitest.responses.ssl import SSLResponse
 from worker.clock import SystemClock
 from worker.net.door import Door
 from worker.net.http.response import HTTPLimits

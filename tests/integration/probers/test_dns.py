@@ -13,7 +13,8 @@ from tests.support.servers.dns import DNSServer
 from tests.support.servers.door import loopback_door
 from tests.support.waiting import until
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.dns import DNSAnswer, DNSAnswers, DNSRequest
+from worker.apitest.protocols.dns import DNSRequest
+from worker.apitest.responses.dns import DNSAnswer, DNSAnswers
 from worker.clock import SystemClock
 from worker.net.door import Door
 from worker.net.http.response import HTTPLimits

@@ -19,7 +19,8 @@ from tests.support.servers import hostile_http as servers
 from tests.support.servers.hostile_http import CHUNKED, HEAD, UNTIL_CLOSE
 from tests.support.servers.http import Conversation, Server
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.http import HTTPRequest, HTTPResponse
+from worker.apitest.protocols.http import HTTPRequest
+from worker.apitest.responses.http import HTTPResponse
 from worker.clock import SystemClock
 from worker.net.door import Door
 from worker.net.http.response import HTTPLimits

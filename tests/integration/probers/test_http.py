@@ -18,7 +18,8 @@ from tests.support.servers.http import Server, read_request, reply, serving
 from worker import __version__
 from worker.apitest.authentication import BasicAuth
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.http import HTTPRequest, HTTPResponse
+from worker.apitest.protocols.http import HTTPRequest
+from worker.apitest.responses.http import HTTPResponse
 from worker.clock import SystemClock
 from worker.net.door import Door
 from worker.net.http.response import HTTPLimits

@@ -12,7 +12,8 @@ from tests.support.servers.digest import DigestGate
 from tests.support.servers.http import Seen, reply, serving
 from worker.apitest.authentication import DigestAuth
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.http import HTTPRequest, HTTPResponse
+from worker.apitest.protocols.http import HTTPRequest
+from worker.apitest.responses.http import HTTPResponse
 from worker.clock import SystemClock
 from worker.net.door import Door
 from worker.net.http.response import HTTPLimits

@@ -18,7 +18,8 @@ from tests.support.servers.squid import PASSWORD, USER, squid
 from tests.support.servers.tcp import closed_port
 from worker.apitest.authentication import OAuth
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.http import HTTPRequest, HTTPResponse, ProxyServer
+from worker.apitest.protocols.http import HTTPRequest, ProxyServer
+from worker.apitest.responses.http import HTTPResponse
 from worker.clock import SystemClock
 from worker.egress.proxy import Proxy
 from worker.net.door import Door

@@ -11,7 +11,8 @@ from botocore.credentials import Credentials
 
 from tests.support.servers.http import Seen, reply, serving
 from worker.apitest.authentication import SigV4Auth as SigV4
-from worker.apitest.protocols.http import HTTPRequest, HTTPResponse
+from worker.apitest.protocols.http import HTTPRequest
+from worker.apitest.responses.http import HTTPResponse
 from worker.clock import SystemClock
 from worker.net.door import Door
 from worker.net.http.response import HTTPLimits

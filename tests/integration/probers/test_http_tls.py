@@ -16,7 +16,8 @@ from tests.support.servers.door import loopback_door
 from tests.support.servers.http import reply, serving
 from tests.support.servers.openssl import self_signed, tls_server
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.http import HTTPRequest, HTTPResponse
+from worker.apitest.protocols.http import HTTPRequest
+from worker.apitest.responses.http import HTTPResponse
 from worker.clock import SystemClock
 from worker.net.door import Door
 from worker.net.http.response import HTTPLimits

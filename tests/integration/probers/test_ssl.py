@@ -24,7 +24,8 @@ from tests.support.servers.proxy import HTTPProxy
 from tests.support.servers.tcp import Listener, closed_port
 from tests.support.waiting import until
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.ssl import SSLRequest, SSLResponse
+from worker.apitest.protocols.ssl import SSLRequest
+from worker.apitest.responses.ssl import SSLResponse
 from worker.clock import SystemClock
 from worker.egress.proxy import Proxy
 from worker.net.door import Door

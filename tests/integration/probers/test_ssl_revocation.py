@@ -19,7 +19,8 @@ from tests.support.servers.openssl import ocsp_responder, tls_server
 from tests.support.servers.tcp import Listener, closed_port
 from tests.support.waiting import until
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.ssl import SSLRequest, SSLResponse
+from worker.apitest.protocols.ssl import SSLRequest
+from worker.apitest.responses.ssl import SSLResponse
 from worker.clock import SystemClock
 from worker.net.deadline import Deadline
 from worker.net.door import Door

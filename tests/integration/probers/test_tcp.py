@@ -14,7 +14,8 @@ from tests.support.servers.proxy import HTTPProxy, SOCKS5Proxy
 from tests.support.servers.tcp import Listener, blackhole, closed_port
 from tests.support.waiting import until
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.tcp import TCPConnection, TCPRequest
+from worker.apitest.protocols.tcp import TCPRequest
+from worker.apitest.responses.tcp import TCPConnection
 from worker.clock import SystemClock
 from worker.egress.proxy import Proxy
 from worker.net.door import Door

@@ -25,7 +25,7 @@ from worker.apitest.assertion import (
 from worker.apitest.authentication import BasicAuth
 from worker.apitest.parse import parse
 from worker.apitest.protocols.dns import DNSRequest
-from worker.apitest.protocols.http import HTTPRequest, ProxyServer
+from worker.apitest.protocols.http import HTTPRequest, HTTPVersion, ProxyServer
 from worker.apitest.protocols.tcp import TCPRequest
 from worker.errors import TestError
 from worker.secret import Secret
@@ -88,8 +88,28 @@ def test_an_http_definition_is_read_whole() -> None:
         authentication=BasicAuth(username="ann", password=Secret("pw")),
         follow_redirects=True,
         allow_insecure=True,
+        version=HTTPVersion.ANY,
         timeout=12.5,
     )
+
+
+@pytest.mark.parametrize(
+    ("option", "member", "version"),
+    [
+        (None, None, HTTPVersion.HTTP1),
+        ("", "", HTTPVersion.HTTP1),
+        ("http2", None, HTTPVersion.HTTP2),
+        (None, "http2", HTTPVersion.HTTP2),
+        ("any", "http2", HTTPVersion.ANY),
+        ("http1", "http2", HTTPVersion.HTTP1),
+    ],
+)
+def test_the_options_decide_on_the_http_version_and_without_any_it_is_http_1(
+    option: str | None, member: str | None, version: HTTPVersion
+) -> None:
+    request = parse(definition(httpVersion=member) | {"options": {"httpVersion": option}}).request
+    assert isinstance(request, HTTPRequest)
+    assert request.version is version
 
 
 @pytest.mark.parametrize(
@@ -477,7 +497,7 @@ def test_mistakes_have_an_end_and_repeat_no_more_of_a_value_than_helps() -> None
             definition(body="x", bodyType="application/protobuf"),
             "config.request.bodyType: the body type 'application/protobuf' is not there yet",
         ),
-        (definition(httpVersion="http2"), "config.request.httpVersion: HTTP/2 is not there yet"),
+        (definition(httpVersion="h3"), "config.request.httpVersion: the HTTP version 'h3' is not known"),
         (
             definition() | {"options": {"httpVersion": "http3"}},
             "options.httpVersion: the HTTP version 'http3' is not known",

@@ -71,17 +71,17 @@ def test_recorded_multistep_tests_are_read_and_name_what_of_each_step_is_not_the
 
 @needs_shared
 def test_what_a_recorded_definition_cannot_have_yet_is_named_where_it_stands() -> None:
-    (case,) = (case for case in RUNNABLE if case["id"] == "fd4677e7b48c5993")
-    assert set(parse(case["test"]).requires_update) == {
-        "options.httpVersion: HTTP/2 is not there yet",
-    }
+    (case,) = (case for case in RUNNABLE if case["id"] == "0a3702c209ec5be0")
+    assert parse(case["test"]).requires_update == (
+        "config.assertions[2].operator: the operator 'A non existent operator' is not known",
+    )
 
 
 @needs_shared
 def test_recorded_requests_that_can_be_run_are_read_whole() -> None:
     requests = [test.request for test in (parse(c["test"]) for c in RUNNABLE if c["id"] not in INVALID) if test.request]
     assert Counter(type(request) for request in requests) == {
-        HTTPRequest: 66,
+        HTTPRequest: 175,
         TCPRequest: 2,
         DNSRequest: 2,
         SSLRequest: 12,

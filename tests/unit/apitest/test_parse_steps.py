@@ -8,8 +8,9 @@ import pytest
 
 from tests.support.definitions import STATUS, extracted, multistep, step, subtest, wait
 from worker.apitest.definition import APIStep, APITest, StepSource, Wait
-from worker.apitest.extraction import MOST_EXTRACTIONS, Extraction, ExtractionSource, Parser
+from worker.apitest.extraction import Extraction, ExtractionSource, Parser
 from worker.apitest.parse import parse
+from worker.apitest.parse_extraction import MOST_EXTRACTIONS
 from worker.apitest.parse_steps import MOST_STEPS
 from worker.apitest.protocols.http import HTTPRequest
 from worker.apitest.retry import Retry

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.support.observed import SHOP, judged, parsed_test, ssl
-from worker.apitest.protocols.ssl import SSLResponse
+from worker.apitest.responses.ssl import SSLResponse
 from worker.apitest.result import Verdict
 from worker.checks.protocols.table import response_as_json
 from worker.checks.verdict import conclude

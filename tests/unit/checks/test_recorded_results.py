@@ -11,7 +11,7 @@ from tests.support.recordings import RECORDED_RESULTS
 from tests.support.shared import needs_shared
 from worker.apitest.observation import Observation
 from worker.apitest.parse import parse
-from worker.apitest.protocols.http import HTTPResponse
+from worker.apitest.responses.http import HTTPResponse
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import Evidence
 from worker.checks.verdict import conclude

@@ -10,7 +10,7 @@ import pytest
 
 from tests.support.observed import LIMITS, dns, http, parsed_test, tcp
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.http import HTTPResponse
+from worker.apitest.responses.http import HTTPResponse
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import Evidence
 from worker.checks.limits import MAX_KEPT_BODY, SNIPPET

@@ -12,8 +12,8 @@ from tests.support.definitions import api_test, json_path, json_schema, xpath
 from tests.support.observed import LIMITS, TIMINGS, http, parsed_test, tcp
 from worker.apitest.observation import Observation
 from worker.apitest.parse import parse
-from worker.apitest.protocols.http import HTTPResponse
-from worker.apitest.protocols.tcp import TCPConnection
+from worker.apitest.responses.http import HTTPResponse
+from worker.apitest.responses.tcp import TCPConnection
 from worker.apitest.result import Verdict
 from worker.checks.evaluate import evaluate
 from worker.checks.evidence import AssertionLimits, Evidence
@@ -156,12 +156,12 @@ def test_a_body_beyond_the_limit_matters_only_to_assertions_that_read_it() -> No
 
 
 def test_a_test_that_needs_a_newer_version_ends_so_and_names_what_is_missing() -> None:
-    test = parsed_test("http", STATUS, STATUS | {"operator": "resembles"}, httpVersion="http2")
+    test = parsed_test("http", STATUS, STATUS | {"operator": "resembles"}, httpVersion="http3")
     failure = conclude(test, Observation(timings=Timings()), ()).failure
     assert failure == Failure(
         FailureCode.REQUIRES_UPDATE,
         "config.assertions[1].operator: the operator 'resembles' is not known; "
-        "config.request.httpVersion: HTTP/2 is not there yet",
+        "config.request.httpVersion: the HTTP version 'http3' is not known",
     )
 
 

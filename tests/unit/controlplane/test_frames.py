@@ -18,7 +18,6 @@ from controlplane.schedule import (
     Missed,
     Run,
     Timetable,
-    asked_for,
     at_once,
     following,
     in_phase,
@@ -190,14 +189,11 @@ def test_a_weekly_run_whose_time_is_outside_is_put_off_to_the_next_frame() -> No
     assert following(run, timetable).due_at == run.due_at + 7 * 24 * HOUR
 
 
-def test_what_is_new_outside_of_its_frames_waits_and_what_is_asked_for_does_not() -> None:
+def test_what_is_new_outside_of_its_frames_waits() -> None:
     office = Frames((TimeFrame(1, 9 * 60, 17 * 60),), "UTC")
     timetable = Timetable(HOUR, 0, office)
     sunday, monday = local("UTC", "2026-01-04T12:00"), local("UTC", "2026-01-05T09:00")
     assert at_once(sunday, timetable) == Run(monday, monday + HOUR)
-    assert asked_for(sunday, timetable) == Run(sunday, sunday + HOUR)
-    assert start_before(asked_for(sunday, timetable), timetable) == sunday + HOUR
-    assert following(asked_for(sunday, timetable), timetable) == Run(monday, monday + HOUR)
     late = monday + 7 * HOUR + 40 * MINUTE
     assert at_once(late, timetable) == Run(late, monday + 8 * HOUR)
 

@@ -74,13 +74,27 @@ def test_an_id_is_made_of_the_name_and_chance(name: str, slug: str) -> None:
     assert first != second
 
 
+def keep(path: Path, text: str) -> None:
+    with written.reserved(path) as write:
+        write(Secret(text))
+
+
+def test_a_file_has_room_before_there_are_keys_and_is_gone_where_there_are_none(tmp_path: Path) -> None:
+    path = tmp_path / "worker-config.json"
+    with written.reserved(path):
+        assert path.stat().st_size == written.ROOM_BYTES
+    assert not path.exists()
+    keep(path, "one")
+    assert path.read_text() == "one"
+
+
 def test_a_file_is_private_and_never_replaced(tmp_path: Path) -> None:
     path = tmp_path / "worker-config.json"
-    written.write(path, Secret("one"))
+    keep(path, "one")
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
     with pytest.raises(UnusableError, match=r"worker-config\.json: the file exists"):
-        written.write(path, Secret("two"))
+        keep(path, "two")
     assert path.read_text() == "one"
 
 
@@ -88,13 +102,13 @@ def test_a_link_is_not_followed_to_a_file_that_is_to_be_made(tmp_path: Path) -> 
     path = tmp_path / "worker-config.json"
     path.symlink_to(tmp_path / "elsewhere")
     with pytest.raises(UnusableError, match="the file exists"):
-        written.write(path, Secret("one"))
+        keep(path, "one")
     assert not (tmp_path / "elsewhere").exists()
 
 
 def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UnusableError, match=r"none/x\.json: No such file"):
-        written.write(tmp_path / "none" / "x.json", Secret("one"))
+        keep(tmp_path / "none" / "x.json", "one")
 
 
 @pytest.mark.parametrize(

@@ -24,11 +24,11 @@ from worker.apitest.assertion import (
 )
 from worker.apitest.extraction import Extraction, ExtractionSource, Parser
 from worker.apitest.observation import Observation, ProbeResponse
-from worker.apitest.protocols.dns import DNSAnswer, DNSAnswers
-from worker.apitest.protocols.http import HTTPResponse
-from worker.apitest.protocols.ssl import SSLResponse
 from worker.apitest.protocols.table import PROTOCOLS
-from worker.apitest.protocols.tcp import TCPConnection
+from worker.apitest.responses.dns import DNSAnswer, DNSAnswers
+from worker.apitest.responses.http import HTTPResponse
+from worker.apitest.responses.ssl import SSLResponse
+from worker.apitest.responses.tcp import TCPConnection
 from worker.apitest.result import AssertionResult
 from worker.evaluators import protocol
 from worker.outcome.certificate import CertificateFault

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from worker.apitest.assertion import Assertion, Comparison, Operator, Subject
 from worker.apitest.observation import Observation
-from worker.apitest.protocols.http import HTTPResponse
+from worker.apitest.responses.http import HTTPResponse
 from worker.apitest.result import AssertionResult, BodyPreview
 from worker.evaluators import protocol
 from worker.evaluators.exit_cause import STARVED, Cause

@@ -106,3 +106,10 @@ def test_a_broken_connection_is_the_peers_doing_or_a_bug_of_ours() -> None:
     assert of_broken_connection(ConnectionResetError(), "the first byte").code is FailureCode.CONNRESET
     assert of_broken_connection(ssl.SSLError(1, "x"), "the first byte").code is FailureCode.SSL
     assert of_broken_connection(ValueError("x"), "the first byte").code is FailureCode.INTERNAL_ERROR
+
+
+def test_a_reason_that_pythons_table_lacks_is_named_by_openssls_words() -> None:
+    error = ssl.SSLError(1, "[SSL] tlsv1 alert no application protocol (_ssl.c:1006)")
+    message = of_handshake_error(error, "shop.test").message
+    assert "(TLSV1_ALERT_NO_APPLICATION_PROTOCOL): the peer speaks none of the HTTP versions" in message
+    assert "(UNKNOWN)" in of_handshake_error(ssl.SSLError(1, "something else"), "shop.test").message

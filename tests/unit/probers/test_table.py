@@ -18,6 +18,7 @@ from worker.apitest.observation import ProbeResponse
 from worker.apitest.protocols.protocol import Protocol
 from worker.apitest.protocols.table import PROTOCOLS
 from worker.apitest.request import ProbeRequest
+from worker.apitest.responses.table import RESPONSES
 from worker.apitest.result import Verdict
 from worker.checks.protocols.table import CHECKS, JUDGES, response_as_json
 from worker.probers.table import PROBERS
@@ -45,7 +46,7 @@ def test_its_reader_makes_its_own_request_of_the_example_in_the_tests(protocol: 
 
 @each_protocol
 def test_each_of_its_assertion_types_can_be_read_and_judged(protocol: Protocol) -> None:
-    (checks,) = (row for row in CHECKS if row.protocol is protocol)
+    (checks,) = (row for row in CHECKS if row.response is protocol.response)
     compared = {Subject(name) for name, kind in protocol.assertions.items() if kind.operators}
     assert Subject.RESPONSE_TIME in compared
     assert set(checks.judges) == compared
@@ -80,7 +81,7 @@ def test_it_has_one_prober_of_the_one_signature(protocol: Protocol) -> None:
 
 
 def test_nothing_has_a_row_that_is_not_a_protocol() -> None:
-    assert [row.protocol for row in CHECKS] == list(PROTOCOLS.values())
+    assert [row.response for row in CHECKS] == [row.response for row in PROTOCOLS.values()] == list(RESPONSES)
     assert [row.request for row in PROBERS] == [protocol.request for protocol in PROTOCOLS.values()]
 
 

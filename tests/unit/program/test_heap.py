@@ -11,13 +11,13 @@ import pytest
 PROGRAM = """
 import resource
 from pathlib import Path
-from worker.program.heap import give_back_large_buffers
+from worker.program.heap import keep_heap_small
 
 def resident():
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 if {setting}:
-    give_back_large_buffers()
+    keep_heap_small()
 before = resident()
 for size in (1_000_000, 2_000_000, 4_000_000):  # glibc learns from each that is dropped
     dropped = b"x" * size

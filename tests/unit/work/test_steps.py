@@ -15,7 +15,8 @@ from worker.apitest.built_ins import BuiltIns
 from worker.apitest.definition import APITest
 from worker.apitest.observation import Observation
 from worker.apitest.parse import parse
-from worker.apitest.protocols.http import HTTPRequest, HTTPResponse
+from worker.apitest.protocols.http import HTTPRequest
+from worker.apitest.responses.http import HTTPResponse
 from worker.apitest.result import AssertionResult, Verdict
 from worker.apitest.variables import Variable, Variables
 from worker.net.http.cookies import Cookies

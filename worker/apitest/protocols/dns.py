@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from worker.apitest.assertion import Assertion, Comparison, Operator, Subject
-from worker.apitest.observation import ProbeResponse
 from worker.apitest.parse_request import read_port, read_timeout
 from worker.apitest.protocols.protocol import RESPONSE_TIME, AssertionType, Protocol
 from worker.apitest.reading import Node, quote
 from worker.apitest.request import ProbeRequest
+from worker.apitest.responses.dns import DNSAnswers
 
 RECORD_TYPES = ("A", "AAAA", "CAA", "CNAME", "MX", "NS", "PTR", "SOA", "SRV", "TXT")
 DEFAULT_PORT = 53
@@ -28,21 +28,6 @@ class DNSRequest(ProbeRequest):
     record_types: tuple[str, ...] = ("A",)
     server: str | None = None
     port: int = DEFAULT_PORT
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DNSAnswer:
-    """One look-up's answer: *records* are the record data in presentation format, *ttl* in seconds of the record set."""
-
-    record_type: str
-    records: tuple[str, ...]
-    rcode: str
-    flags: tuple[str, ...] = ()
-    ttl: int | None = None
-
-
-class DNSAnswers(ProbeResponse, frozen=True, kw_only=True):
-    answers: tuple[DNSAnswer, ...]
 
 
 def read_request(request: Node, _options: Node, assertions: Sequence[Assertion]) -> DNSRequest | None:

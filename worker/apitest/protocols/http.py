@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import TypeAlias
 
 from worker.apitest.assertion import (
@@ -15,7 +16,6 @@ from worker.apitest.assertion import (
     Scalar,
 )
 from worker.apitest.authentication import Authentication, read_authentication
-from worker.apitest.observation import ProbeResponse
 from worker.apitest.parse_body import BODY_OPERATORS, HASH_OPERATORS
 from worker.apitest.parse_request import read_client_certificate, read_pairs, read_switch, read_timeout
 from worker.apitest.parse_script import read_script
@@ -23,9 +23,8 @@ from worker.apitest.parse_target import read_scalar
 from worker.apitest.protocols.protocol import RESPONSE_TIME, AssertionType, Protocol
 from worker.apitest.reading import Node, quote
 from worker.apitest.request import ClientCertificate, ProbeRequest
+from worker.apitest.responses.http import HTTPResponse
 from worker.apitest.upload import MULTIPART, OCTETS, is_multipart, multipart, read_files
-from worker.outcome.handshake import Handshake
-from worker.outcome.hop import Hop
 from worker.secret import Secret
 
 Pairs: TypeAlias = tuple[tuple[str, str], ...]
@@ -43,6 +42,17 @@ _CONTENT_TYPES = {
     "graphql": "application/json",
 }
 """`bodyType` → the Content-Type that goes with it; a GraphQL body is the JSON object of the query (GraphQL over HTTP)."""
+
+
+class HTTPVersion(Enum):
+    """The `httpVersion` of a request over TLS; without TLS it is HTTP/1.1. ANY is HTTP/2 where the server speaks it."""
+
+    HTTP1 = "http1"
+    HTTP2 = "http2"
+    ANY = "any"
+
+
+_VERSIONS = {version.value: version for version in HTTPVersion}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,26 +79,12 @@ class HTTPRequest(ProbeRequest):
     follow_redirects: bool = False
     allow_insecure: bool = False
     client_certificate: ClientCertificate | None = None
-
-
-class HTTPResponse(ProbeResponse, frozen=True, kw_only=True):
-    """The last response. *body* is as it came from the wire, still encoded by *content_encodings* (innermost first)."""
-
-    url: str
-    status: int
-    http_version: str
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-    content_encodings: tuple[str, ...] = ()
-    hops: tuple[Hop, ...] = ()
-    handshake: Handshake | None = None
-    """None without TLS."""
+    version: HTTPVersion = HTTPVersion.HTTP1
 
 
 def read_request(request: Node, options: Node, _assertions: Sequence[Assertion]) -> HTTPRequest | None:
     url = request["url"].text(required=request.present)
     method = _method(request["method"], required=request.present)
-    _note_missing(request, options)
     body, content_type, headers = _content(request)
     parsed = HTTPRequest(
         url=url or "",
@@ -102,19 +98,19 @@ def read_request(request: Node, options: Node, _assertions: Sequence[Assertion])
         follow_redirects=read_switch(options["follow_redirects"], request["follow_redirects"]),
         allow_insecure=read_switch(options["allow_insecure"], request["allow_insecure"]),
         client_certificate=read_client_certificate(request),
+        version=_version(options["httpVersion"]) or _version(request["httpVersion"]) or HTTPVersion.HTTP1,
         timeout=read_timeout(request["timeout"]),
     )
     return parsed if url and method else None
 
 
-def _note_missing(request: Node, options: Node) -> None:
-    """Members that a web request may have and that change what is sent, but that nothing here can send yet."""
-    for version in (options["httpVersion"], request["httpVersion"]):
-        name = version.label()
-        if name == "http2":
-            version.requires("HTTP/2 is not there yet")
-        elif name not in (None, "", "http1", "any"):
-            version.requires(f"the HTTP version {quote(name)} is not known")
+def _version(node: Node) -> HTTPVersion | None:
+    name = node.label()
+    if not name:
+        return None
+    if name not in _VERSIONS:
+        node.requires(f"the HTTP version {quote(name)} is not known")
+    return _VERSIONS.get(name)
 
 
 def _proxy(node: Node) -> ProxyServer | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from worker.apitest.assertion import Assertion, Operator, Scalar
 from worker.apitest.observation import ProbeResponse
@@ -16,8 +17,7 @@ def no_property(_node: Node) -> None:
     """The `property` of an assertion type that has none is not looked at."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssertionType:
+class AssertionType(Struct, frozen=True, kw_only=True):
     """One `type` of assertion, by the readers of its members. They note mistakes and never raise."""
 
     operators: tuple[Operator, ...] = ()
@@ -36,8 +36,7 @@ RESPONSE_TIME = AssertionType(operators=(Operator.LESS_THAN,))
 """`responseTime`, which every protocol has."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Protocol:
+class Protocol(Struct, frozen=True, kw_only=True):
     """*name* is the `subtype` of its tests; *request* and *response* are the classes of no other protocol.
 
     *read_request* gets `config.request`, `options` and the assertions, and returns None where a mistake keeps the request from

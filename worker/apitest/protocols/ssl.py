@@ -14,16 +14,13 @@ from worker.apitest.assertion import (
     Scalar,
     Subject,
 )
-from worker.apitest.observation import ProbeResponse
 from worker.apitest.parse_request import read_client_certificate, read_port, read_switch, read_timeout
 from worker.apitest.parse_target import read_scalar
 from worker.apitest.protocols.protocol import RESPONSE_TIME, AssertionType, Protocol
 from worker.apitest.reading import Node, perhaps, quote
 from worker.apitest.request import ClientCertificate, ProbeRequest
+from worker.apitest.responses.ssl import SSLResponse
 from worker.apitest.template import first_template
-from worker.outcome.certificate import CertificateFacts, CertificateFault
-from worker.outcome.handshake import Handshake
-from worker.outcome.revocation import Revocation
 
 DEFAULT_PORT = 443
 
@@ -74,24 +71,6 @@ class SSLRequest(ProbeRequest):
     fetch_intermediates: bool = True
     lowest_version: bool = False
     client_certificate: ClientCertificate | None = None
-
-
-class SSLResponse(ProbeResponse, frozen=True, kw_only=True):
-    """The certificates that the target showed, its own first, whether or not they were accepted.
-
-    *presented* counts them, also those that are not described. *fault* is the reason why they were not accepted at first, even
-    where the test accepts that. *handshake* is None where it did not end. *checked_at* in seconds since 1970.
-    """
-
-    chain: tuple[CertificateFacts, ...]
-    presented: int
-    checked_at: float
-    handshake: Handshake | None = None
-    fault: CertificateFault | None = None
-    fetched: int = 0
-    """Intermediate certificates that the target left out and the worker fetched."""
-    lowest_version: str | None = None
-    revocation: Revocation | None = None
 
 
 def read_request(request: Node, options: Node, assertions: Sequence[Assertion]) -> SSLRequest | None:

@@ -6,15 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from worker.apitest.assertion import ORDER_OPERATORS, Assertion, Operator, Scalar
-from worker.apitest.observation import ProbeResponse
 from worker.apitest.parse_request import read_port, read_timeout
 from worker.apitest.parse_target import read_scalar, read_target
 from worker.apitest.protocols.protocol import RESPONSE_TIME, AssertionType, Protocol
 from worker.apitest.reading import Node, quote
 from worker.apitest.request import ProbeRequest
+from worker.apitest.responses.tcp import OUTCOMES, TCPConnection
 
 DEFAULT_PORT = 443
-OUTCOMES = ("established", "refused", "timeout")
 _NO_HOPS = "network hops are not there yet"
 
 
@@ -24,12 +23,6 @@ class TCPRequest(ProbeRequest):
 
     host: str
     port: int
-
-
-class TCPConnection(ProbeResponse, frozen=True, kw_only=True):
-    """The end of the connection attempt: one of OUTCOMES."""
-
-    outcome: str
 
 
 def read_request(request: Node, _options: Node, _assertions: Sequence[Assertion]) -> TCPRequest | None:

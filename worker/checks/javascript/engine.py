@@ -13,6 +13,7 @@ from typing import Any, Final, TypeAlias
 
 import _quickjs  # type: ignore[import-not-found]  # the module `quickjs` around it starts a thread when it is imported
 import msgspec
+from msgspec import Struct
 
 from worker.checks.javascript import library
 from worker.checks.javascript.digests import Digester
@@ -57,8 +58,7 @@ class ScriptReport(msgspec.Struct, frozen=True):
     variables: dict[str, ScriptValue]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScriptInput:
+class ScriptInput(Struct, frozen=True, kw_only=True):
     """Everything that a script sees. *withheld*: the reason for which there is no body to give."""
 
     status: int
@@ -67,8 +67,7 @@ class ScriptInput:
     withheld: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FreshContext:
+class FreshContext(Struct, frozen=True, kw_only=True):
     """A context that no script has seen, with the functions that dd.js and web.js evaluate to."""
 
     context: _quickjs.Context

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from worker.apitest.assertion import Subject
-from worker.apitest.definition import APITest
-from worker.apitest.protocols import dns
-from worker.apitest.protocols.dns import DNSAnswers
+from worker.apitest.responses.dns import DNSAnswers
 from worker.apitest.result import Verdict
 from worker.checks.judge import judge_response_time
 from worker.checks.protocols.protocol import ProtocolChecks
 from worker.checks.records import judge_records
+
+if TYPE_CHECKING:
+    from worker.apitest.definition import APITest
 
 
 def report(_test: APITest, response: DNSAnswers, _verdict: Verdict) -> dict[str, Any]:
@@ -30,7 +31,7 @@ def report(_test: APITest, response: DNSAnswers, _verdict: Verdict) -> dict[str,
 
 
 CHECKS = ProtocolChecks(
-    protocol=dns.PROTOCOL,
+    response=DNSAnswers,
     judges={
         Subject.RECORD_EVERY: judge_records,
         Subject.RECORD_SOME: judge_records,

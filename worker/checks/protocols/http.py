@@ -7,14 +7,12 @@ assertions or when the test says so. Nothing is decompressed here: that comes wi
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 
 from worker.apitest.assertion import Comparison, Operator, Subject
-from worker.apitest.definition import APITest
-from worker.apitest.protocols import http
-from worker.apitest.protocols.http import HTTPResponse
+from worker.apitest.responses.http import HTTPResponse
 from worker.apitest.result import AssertionResult, Verdict
 from worker.checks import content
 from worker.checks.describe import result_of, unjudged
@@ -25,6 +23,9 @@ from worker.checks.operators import NEGATIVE, Search, spoken
 from worker.checks.preview import is_plain, preview_of
 from worker.checks.protocols.protocol import ProtocolChecks
 from worker.text import cut
+
+if TYPE_CHECKING:
+    from worker.apitest.definition import APITest
 
 
 def report(test: APITest, response: HTTPResponse, verdict: Verdict) -> dict[str, Any]:
@@ -94,7 +95,7 @@ def _judge_body(assertion: Comparison, evidence: Evidence, search: Search) -> As
 
 
 CHECKS = ProtocolChecks(
-    protocol=http.PROTOCOL,
+    response=HTTPResponse,
     judges={
         Subject.BODY: _judge_body,
         Subject.HEADER: _judge_header,

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from worker.apitest.assertion import Comparison, Subject
-from worker.apitest.definition import APITest
-from worker.apitest.protocols import ssl
-from worker.apitest.protocols.ssl import SSLResponse
+from worker.apitest.responses.ssl import SSLResponse
 from worker.apitest.result import AssertionResult, Verdict
 from worker.checks.describe import unjudged
 from worker.checks.evidence import Evidence
@@ -18,6 +16,9 @@ from worker.checks.protocols.protocol import ProtocolChecks
 from worker.checks.values import JSON
 from worker.outcome.certificate import CertificateFacts, moment
 from worker.outcome.handshake import Handshake, version_number
+
+if TYPE_CHECKING:
+    from worker.apitest.definition import APITest
 
 
 def report(_test: APITest, response: SSLResponse, _verdict: Verdict) -> dict[str, Any]:
@@ -127,7 +128,7 @@ def _judge_lowest_version(assertion: Comparison, evidence: Evidence, search: Sea
 
 
 CHECKS = ProtocolChecks(
-    protocol=ssl.PROTOCOL,
+    response=SSLResponse,
     judges={
         Subject.CERTIFICATE: _judge_certificate,
         Subject.MIN_TLS_VERSION: _judge_lowest_version,

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from worker.apitest.assertion import Subject
-from worker.apitest.definition import APITest
 from worker.apitest.observation import Observation
 from worker.apitest.result import Verdict
 from worker.checks.protocols import dns, http, ssl, tcp
 from worker.checks.protocols.protocol import ComparisonJudge, ProtocolChecks
+
+if TYPE_CHECKING:
+    from worker.apitest.definition import APITest
 
 CHECKS: tuple[ProtocolChecks, ...] = (http.CHECKS, tcp.CHECKS, dns.CHECKS, ssl.CHECKS)
 
@@ -20,7 +22,7 @@ JUDGES: Mapping[Subject, ComparisonJudge] = MappingProxyType(
 )
 """A subject means the same in every protocol that has it."""
 
-_REPORTS = {checks.protocol.response: checks.report for checks in CHECKS}
+_REPORTS = {checks.response: checks.report for checks in CHECKS}
 
 
 def response_as_json(test: APITest, observation: Observation, verdict: Verdict) -> dict[str, Any] | None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Never
+from typing import TYPE_CHECKING, Any, Never
 
 from worker.apitest.assertion import Comparison, Subject
-from worker.apitest.definition import APITest
-from worker.apitest.protocols import tcp
-from worker.apitest.protocols.tcp import TCPConnection
+from worker.apitest.responses.tcp import TCPConnection
 from worker.apitest.result import AssertionResult, Verdict
 from worker.checks.evidence import Evidence
 from worker.checks.judge import judge_response_time, judge_value
 from worker.checks.judgement import JudgementError
 from worker.checks.operators import Search
 from worker.checks.protocols.protocol import ProtocolChecks
+
+if TYPE_CHECKING:
+    from worker.apitest.definition import APITest
 
 
 def report(_test: APITest, response: TCPConnection, _verdict: Verdict) -> dict[str, Any]:
@@ -32,7 +33,7 @@ def _judge_hops(_assertion: Comparison, _evidence: Evidence, _search: Search) ->
 
 
 CHECKS = ProtocolChecks(
-    protocol=tcp.PROTOCOL,
+    response=TCPConnection,
     judges={
         Subject.CONNECTION: _judge_connection,
         Subject.NETWORK_HOP: _judge_hops,

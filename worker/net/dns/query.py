@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import secrets
 import socket
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from worker.egress.nameserver import Nameserver
 from worker.errors import SyntheticsError
@@ -47,8 +48,7 @@ class NoReplyError(SyntheticsError):
         super().__init__(reason)
 
 
-@dataclass(frozen=True, slots=True)
-class TimedReply:
+class TimedReply(Struct, frozen=True):
     """*arrived* is when the kernel had it, in nanoseconds of wall time, where that is known."""
 
     reply: DNSReply

@@ -14,12 +14,12 @@ import asyncio
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 import aiodns
 import pycares
+from msgspec import Struct
 
 from worker.egress.hosts import Address, Name, unmapped
 from worker.egress.nameserver import Nameserver, of_this_machine
@@ -55,8 +55,7 @@ _LOOPBACK: tuple[Address, ...] = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 _FINAL = frozenset({"NOERROR", "NXDOMAIN"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Consultation:
+class Consultation(Struct, frozen=True, kw_only=True):
     """The result of asking servers in order. *reply* is None when nobody answered; then *code* and *trouble* say why."""
 
     server: Nameserver | None = None
@@ -64,6 +63,13 @@ class Consultation:
     arrived: int | None = None
     code: str = ""
     trouble: str = ""
+
+
+class ServersInOrder(Struct, frozen=True, kw_only=True):
+    """Name servers of a DNS test. *cure* says what an operator may change where none answers; a test's own have none."""
+
+    servers: tuple[Nameserver, ...]
+    cure: str = ""
 
 
 class Resolver:
@@ -80,18 +86,24 @@ class Resolver:
         self._use_host = use_host
         self._types = ("A", "AAAA") if ipv6 else ("A",)
 
-    def in_order(self) -> tuple[Nameserver, ...]:
+    def in_order(self) -> ServersInOrder:
         """Name servers for a DNS test that names none: with *use_host* first those of this machine, read anew each time."""
-        return (*host_nameservers(RESOLV_CONF), *self.servers) if self._use_host else self.servers
+        servers = (*host_nameservers(RESOLV_CONF), *self.servers) if self._use_host else self.servers
+        return ServersInOrder(servers=servers, cure=self.cure())
 
     async def resolve(self, name: Name, recorder: Recorder) -> tuple[Address, ...]:
         """All addresses, IPv4 first, each family in the answer's order; never empty. Raises DoorError(DNS)."""
         if is_localhost(name):
             return _LOOPBACK[: len(self._types)]
+        so_far = ""
         if self._use_host:
-            found = await self._resolve_by_host(name, recorder)
-            if found:
-                return found
+            try:
+                if found := await self._resolve_by_host(name, recorder):
+                    return found
+            except NoReplyError as error:
+                if not self.servers:
+                    raise DoorError(unresolved(name.text, error.code, f"{error}; {self.cure()}")) from None
+                so_far = f"{error}, "
         consulted = await self._consult_each_type(name, recorder)
         recorder.exclude(max((one.arrived for one in consulted if one.arrived is not None), default=None))
         addresses: list[Address] = []
@@ -103,7 +115,7 @@ class Resolver:
                 recorder.server = str(consultation.server)
             addresses.extend(unmapped(ip_address(text)) for text in reply.records)
         if not addresses:
-            raise DoorError(self._no_address(name, consulted))
+            raise DoorError(self._no_address(name, consulted, so_far))
         return tuple(addresses[:MAX_ADDRESSES])
 
     def cure(self) -> str:
@@ -112,12 +124,15 @@ class Resolver:
             return "dnsServer names other servers"
         return "dnsServer names other servers, dnsUseHost asks those of this machine"
 
-    def _no_address(self, name: Name, consulted: Sequence[Consultation]) -> Failure:
-        """The failure of answers without an address. One family may be said not to exist while the other does (RFC 8020 §2)."""
+    def _no_address(self, name: Name, consulted: Sequence[Consultation], so_far: str) -> Failure:
+        """The failure of answers without an address; *so_far* is the trouble with the host's resolver.
+
+        One family may be said not to exist while the other does (RFC 8020 §2).
+        """
         absent = [one for one in consulted if one.reply is not None and one.reply.rcode == "NXDOMAIN"]
         for one in (*absent, *consulted):
             if one.reply is None:
-                return unresolved(name.text, one.code, f"{one.trouble}; {self.cure()}")
+                return unresolved(name.text, one.code, f"{so_far}{one.trouble}; {self.cure()}")
             if one.reply.rcode != "NOERROR":
                 return of_rcode(name.text, one.reply.rcode, str(one.server))
         return self._no_data(name, str(consulted[0].server))
@@ -138,7 +153,7 @@ class Resolver:
         return [task.result() for task in tasks]
 
     async def _resolve_by_host(self, name: Name, recorder: Recorder) -> tuple[Address, ...]:
-        """The host's answer; empty when its resolver is in trouble and a named server may be asked instead."""
+        """The host's answer. Raises DoorError, and NoReplyError when its resolver is in trouble and others may be asked."""
         seconds = min(HOST_SECONDS, _spare(recorder) / (2 if self.servers else 1))
         # A fresh channel each: one that lives longer learns to time out early and to reorder its servers.
         resolver = aiodns.DNSResolver()
@@ -151,25 +166,26 @@ class Resolver:
                     flags=_KEEP_ORDER,
                 )
         except TimeoutError:
-            return self._host_failed(name, "ETIMEOUT", no_answer_within(seconds))
+            raise _host_failed("ETIMEOUT", no_answer_within(seconds)) from None
         except aiodns.error.DNSError as error:
-            return self._host_refused(name, *error.args)
+            raise self._host_refused(name, *error.args) from None
         finally:
             await resolver.close()
         found = [unmapped(ip_address(node.addr[0].decode())) for node in result.nodes]
         return tuple(sorted(found, key=lambda address: address.version)[:MAX_ADDRESSES])
 
-    def _host_refused(self, name: Name, number: int, reason: str) -> tuple[Address, ...]:
+    def _host_refused(self, name: Name, number: int, reason: str) -> DoorError | NoReplyError:
         if number == aiodns.error.ARES_ENOTFOUND:
-            raise DoorError(unresolved(name.text, "ENOTFOUND", "it does not exist, says this machine's resolver"))
+            return DoorError(unresolved(name.text, "ENOTFOUND", "it does not exist, says this machine's resolver"))
         if number == aiodns.error.ARES_ENODATA:
-            raise DoorError(self._no_data(name, "this machine's resolver"))
-        return self._host_failed(name, pycares.errno.errorcode.get(number, "EUNKNOWN").removeprefix("ARES_"), reason)
+            return DoorError(self._no_data(name, "this machine's resolver"))
+        return _host_failed(pycares.errno.errorcode.get(number, "EUNKNOWN").removeprefix("ARES_"), reason)
 
-    def _host_failed(self, name: Name, code: str, reason: str) -> tuple[Address, ...]:
-        if self.servers:
-            return ()
-        raise DoorError(unresolved(name.text, code, f"this machine's resolver: {reason}; {self.cure()}"))
+
+def _host_failed(code: str, reason: str) -> NoReplyError:
+    """The trouble of the host's resolver, with the servers that it asks."""
+    servers = ", ".join(map(str, host_nameservers(RESOLV_CONF)))
+    return NoReplyError(code, f"this machine's resolver{servers and f' ({servers})'}: {reason}")
 
 
 def is_localhost(name: Name) -> bool:

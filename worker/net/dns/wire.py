@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 from ipaddress import IPv6Address
+
+from msgspec import Struct
 
 from worker.errors import SyntheticsError
 
@@ -55,16 +56,14 @@ class QuestionError(SyntheticsError):
     """A name that cannot be put on the wire."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(Struct, frozen=True):
     """*name* in ASCII, absolute, without the last dot; *record_type* one of RECORD_TYPES."""
 
     name: str
     record_type: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DNSReply:
+class DNSReply(Struct, frozen=True, kw_only=True):
     """*records* are those that the CNAME chain leads to; *ttl* in seconds is the smallest on the way, None without
     records.
     """
@@ -128,8 +127,7 @@ def decode_dns_reply(wire: bytes, question: Question, query_id: int) -> DNSReply
     return DNSReply(rcode=rcode, flags=flags, truncated=False, records=records, ttl=ttl)
 
 
-@dataclass(frozen=True, slots=True)
-class _Record:
+class _Record(Struct, frozen=True):
     ttl: int
     text: str
 

@@ -1,4 +1,4 @@
-"""The HTTP/1.1 client: one exchange, or a chain of redirects, each hop over a connection of its own through the door.
+"""The HTTP client: one exchange, or a chain of redirects, each hop over a connection of its own through the door.
 
 Phases of all hops but the last are summed up as `redirect`; then come `dns`, `tcp`, `ssl`, `firstByte` and `download` of
 the last. `firstByte` runs from the connection being there to the first byte of the answer; without a body there is no
@@ -12,9 +12,11 @@ from msgspec import Struct
 
 from worker.clock import Clock
 from worker.egress.proxy import Proxy
+from worker.net import alpn
 from worker.net.deadline import Deadline
 from worker.net.door import Door, Endpoint, TLSSettings
 from worker.net.failure import DoorError, out_of_time, still_waiting
+from worker.net.http.agreed import AnyExchange, ExchangeKind, agreed_exchange, prepare_http2
 from worker.net.http.cookies import Cookies
 from worker.net.http.error import HTTPError
 from worker.net.http.exchange import Exchange
@@ -22,7 +24,7 @@ from worker.net.http.fields import Fields, first_value
 from worker.net.http.outgoing import Flow, Outgoing
 from worker.net.http.proxy import proxy_of
 from worker.net.http.redirect import MAX_REDIRECTS, is_redirect, next_hop
-from worker.net.http.request import Request, encode, identity_for, prepare, tls_name
+from worker.net.http.request import Request, identity_for, prepare, tls_name
 from worker.net.http.response import HTTPLimits, Response
 from worker.net.http.url import Target, resolve, shown
 from worker.net.identity import ClientIdentity
@@ -73,6 +75,8 @@ class Client:
 
         Raises nothing but CancelledError; every connection is closed when it returns.
         """
+        if request.offer != alpn.HTTP1:
+            await prepare_http2()
         chain = _Chain(self, request, seconds, cookies)
         try:
             async with chain.deadline.limit():
@@ -85,6 +89,24 @@ class Client:
 
 class _Chain:
     """The hops of one request so far."""
+
+    __slots__ = (
+        "_authentication",
+        "_client",
+        "_cookies",
+        "_exchange",
+        "_handshake",
+        "_hops",
+        "_own",
+        "_proxy",
+        "_recorder",
+        "_request",
+        "_resolution",
+        "_seconds",
+        "_sent",
+        "_shares_cookies",
+        "deadline",
+    )
 
     def __init__(self, client: Client, request: Request, seconds: float, cookies: Cookies | None) -> None:
         self._client = client
@@ -99,7 +121,7 @@ class _Chain:
         self._recorder: Recorder | None = None
         self._resolution: Resolution | None = None
         self._handshake: Handshake | None = None
-        self._exchange: Exchange | None = None
+        self._exchange: AnyExchange | None = None
         self._own: Target | None = None
         """The target of the request itself."""
         self._authentication = 0
@@ -214,14 +236,20 @@ class _Chain:
         tls = None
         if target.secure:
             tls = TLSSettings(
-                server_name=tls_name(outgoing), verify=self._request.verify, identity=self._identity(outgoing)
+                server_name=tls_name(outgoing),
+                verify=self._request.verify,
+                identity=self._identity(outgoing),
+                offer=self._request.offer if outgoing.purpose is None else alpn.HTTP1,
             )
         endpoint = Endpoint(host=target.host, port=target.port, tls=tls, proxy=self._proxy)
         stream = await client.door.open(endpoint, recorder)
         try:
             self._resolution, self._handshake = recorder.resolution(), recorder.handshake
-            self._exchange = exchange = Exchange(stream, outgoing.method, client.limits, client.clock, recorder)
-            outcome = await exchange.answer(encode(outgoing, client.default_headers, self._cookie(outgoing)))
+            kind: ExchangeKind = Exchange
+            if tls is not None and tls.offer != alpn.HTTP1:
+                kind = agreed_exchange(stream, tls.offer)
+            self._exchange = exchange = kind(stream, outgoing.method, client.limits, client.clock, recorder)
+            outcome = await exchange.answer(outgoing, client.default_headers, self._cookie(outgoing))
         finally:
             stream.close()
         if isinstance(outcome, Failure):
@@ -252,12 +280,13 @@ class _Chain:
         set_cookie = [value for name, value in response.raw_headers if name.lower() == b"set-cookie"]
         if set_cookie:
             self._cookies = self._cookies or Cookies()
-            self._cookies.take(outgoing.target, set_cookie)
+            self._cookies.take(outgoing.target, set_cookie, self._client.clock.now().timestamp())
 
     def _cookie(self, outgoing: Outgoing) -> str | None:
         if self._cookies is None:
             return None
-        return self._cookies.header(outgoing.target, first_value(outgoing.headers, "cookie"))
+        written = first_value(outgoing.headers, "cookie")
+        return self._cookies.header(outgoing.target, written, self._client.clock.now().timestamp())
 
 
 def _with_redirects(timings: Timings, earlier: tuple[Hop, ...]) -> Timings:

@@ -5,78 +5,63 @@ The requests are the hops of one redirect chain, or those of a multistep test's 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
-from aiohttp import CookieJar
-from yarl import URL
-
 from worker.net.http.fields import OWS
+from worker.net.http.set_cookie import Cookie, read, request_path
 from worker.net.http.url import Target
-
-_DATED_1970 = re.compile(r";\s*expires\s*=[^;]*[ -](?:19)?70 ", re.IGNORECASE)
-
 
 MOST_COOKIES = 180
 """Cookies that are kept, and Set-Cookie fields of one answer that are read: what browsers keep of one site."""
+MOST_OCTETS = 65_536
+"""Of all names and values that are kept: what the head of one answer can hold, so that no request's head is larger."""
 
 
 class Cookies:
-    """Made when the first Set-Cookie comes, for most runs never see one. Belongs to one run on one event loop.
-
-    Each cookie has a jar of its own: a jar of aiohttp's, which knows what may be set and where it is sent, hands out one cookie
-    a name, but a request carries those of all paths and domains that match (RFC 6265 §5.4).
-    """
+    """Made when the first Set-Cookie comes, for most runs never see one."""
 
     def __init__(self) -> None:
-        self._jars: dict[tuple[str, str, str], CookieJar] = {}
-        """By path, domain and name, in the order of creation (RFC 6265 §5.3, 11)."""
+        self._kept: dict[tuple[str, str, str], Cookie] = {}
+        """By what tells them apart, in the order of creation (RFC 6265 §5.3, 11)."""
+        self._octets = 0
 
-    def take(self, target: Target, set_cookie: Sequence[bytes]) -> None:
-        """Keep what the answer from *target* set, unless it may not. Octets (RFC 6265 §4.2) are kept as they are."""
-        url = _url(target)
+    def take(self, target: Target, set_cookie: Sequence[bytes], now: float) -> None:
+        """Keep what the answer from *target* set at *now*, in seconds since 1970, unless it may not."""
         for field in set_cookie[:MOST_COOKIES]:
-            line = field.decode("latin-1")
-            # aiohttp takes the epoch, the date by which servers delete cookies, for no date at all.
-            jar = None if _is_deletion(line) else _jar(line, url)
-            known = next(iter(jar or _jar(f"{line}; Max-Age=60", url) or ()), None)
-            if known is None:
+            cookie = read(field, target, now)
+            if cookie is None:
                 continue
-            key = (known["path"], known["domain"], known.key)
-            if jar is None:
-                self._jars.pop(key, None)
-            elif key in self._jars or len(self._jars) < MOST_COOKIES:
-                self._jars[key] = jar
+            if cookie.over(now):
+                self._forget(cookie)
+            else:
+                self._keep(cookie)
 
-    def header(self, target: Target, written: str | None) -> str | None:
-        """The Cookie header for *target*: the author's pairs, then those of the jars, which win by name; longer paths first.
+    def header(self, target: Target, written: str | None, now: float) -> str | None:
+        """The Cookie header for *target*: the author's pairs, then those that were set, which win by name; longer paths first.
 
-        None if there is none of the jars.
+        None if none was set that belongs there.
         """
-        if not self._jars:
+        host, path, secure = target.host, request_path(target), target.secure
+        found = [each for each in self._kept.values() if each.goes_to(host, path, secure=secure) and not each.over(now)]
+        if not found:
             return None
-        url = _url(target)
-        chosen = [(path, jar) for (path, _, _), jar in self._jars.items() if jar.filter_cookies(url)]
-        chosen.sort(key=lambda each: -len(each[0]))
-        # What a jar selects has lost the quotes that the server set, or gained others; the cookie it keeps has not.
-        found = [(cookie.key, cookie.coded_value) for _, jar in chosen for cookie in jar]
-        names = {name for name, _ in found}
+        found.sort(key=lambda each: -len(each.path))
+        names = {each.name for each in found}
         pairs = [pair.strip(OWS) for pair in (written or "").split(";")]
         kept = [pair for pair in pairs if pair and pair.partition("=")[0].strip(OWS) not in names]
-        return "; ".join((*kept, *(f"{name}={value}" for name, value in found))) or None
+        return "; ".join((*kept, *(f"{each.name}={each.value}" for each in found)))
+
+    def _keep(self, cookie: Cookie) -> None:
+        known = self._kept.get(cookie.key)
+        octets = self._octets + _octets(cookie) - (_octets(known) if known else 0)
+        if octets <= MOST_OCTETS and (known or len(self._kept) < MOST_COOKIES):
+            self._kept[cookie.key] = cookie
+            self._octets = octets
+
+    def _forget(self, cookie: Cookie) -> None:
+        known = self._kept.pop(cookie.key, None)
+        self._octets -= _octets(known) if known else 0
 
 
-def _jar(line: str, url: URL) -> CookieJar | None:
-    """A jar with the cookie of *line*; None where there is none, or none that *url* may set, or it is over already."""
-    # unsafe: a host that is an address may set cookies for itself, as in browsers (RFC 6265 §5.1.3).
-    jar = CookieJar(unsafe=True, quote_cookie=False)
-    jar.update_cookies_from_headers([line], url)
-    return jar if len(jar) else None
-
-
-def _is_deletion(line: str) -> bool:
-    return _DATED_1970.search(line) is not None and "max-age" not in line.lower()
-
-
-def _url(target: Target) -> URL:
-    return URL(target.url, encoded=True)
+def _octets(cookie: Cookie) -> int:
+    return len(cookie.name) + len(cookie.value)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from dataclasses import dataclass
 from datetime import datetime
+
+from msgspec import Struct
 
 from worker.net.http.outgoing import Flow, Outgoing, authorized
 from worker.secret import Secret
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BasicCredentials:
+class BasicCredentials(Struct, frozen=True, kw_only=True):
     """A user name and a password."""
 
     username: str
@@ -26,8 +26,7 @@ class BasicCredentials:
         return f"Basic {b64encode(pair.encode(errors='replace')).decode()}"
 
 
-@dataclass(frozen=True, slots=True)
-class BearerCredentials:
+class BearerCredentials(Struct, frozen=True):
     """An access token, as it was issued."""
 
     token: Secret[str]

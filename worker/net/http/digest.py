@@ -10,9 +10,10 @@ import hashlib
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
+
+from msgspec import Struct
 
 from worker.net.http.error import HTTPError
 from worker.net.http.fields import BAD_VALUE
@@ -38,8 +39,7 @@ _HASHES: Mapping[str, str] = {"MD5": "md5", "SHA-256": "sha256", "SHA-512-256": 
 _ECHOED = ("realm", "nonce", "opaque")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Challenge:
+class Challenge(Struct, frozen=True, kw_only=True):
     """One Digest challenge that can be answered. *realm*, *nonce* and *opaque* are as written; *qop* is "" for RFC 2069.
 
     Octets that are not UTF-8 are surrogate escapes, so that they are hashed and repeated as they came.
@@ -58,8 +58,7 @@ def new_cnonce() -> str:
     return secrets.token_hex(16)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DigestCredentials:
+class DigestCredentials(Struct, frozen=True, kw_only=True):
     """A user name and a password; the password crosses the wire in no form that can be used again."""
 
     username: str

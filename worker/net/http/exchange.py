@@ -1,4 +1,4 @@
-"""One request and one response over one stream. The bytes are read by `response`.
+"""One request and one response over one stream in HTTP/1.1. The bytes are read by `response`.
 
 The outcome is always a value. The caller bounds the time and closes the stream.
 """
@@ -9,6 +9,9 @@ import asyncio
 
 from worker.clock import Clock
 from worker.net.failure import of_broken_connection
+from worker.net.http.fields import Fields
+from worker.net.http.outgoing import Outgoing
+from worker.net.http.request import encode
 from worker.net.http.response import HTTPLimits, Outcome, ResponseReader
 from worker.net.recorder import Recorder
 from worker.net.stream import Stream
@@ -32,11 +35,11 @@ class Exchange:
             return f"the server to take the rest of the request ({self._stream.unsent} bytes unsent)"
         return self._reader.stage
 
-    async def answer(self, request: bytes) -> Outcome:
+    async def answer(self, outgoing: Outgoing, default_headers: Fields, cookie: str | None) -> Outcome:
         """Write the request and read what comes of it."""
         recorder, stream = self._recorder, self._stream
         recorder.start("firstByte")
-        stream.write(request)
+        stream.write(encode(outgoing, default_headers, cookie))
         try:
             data = await stream.receive()
             if data:

@@ -9,13 +9,13 @@ from __future__ import annotations
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from typing import Final
 from urllib.parse import quote_plus, urlencode
 
 import orjson
+from msgspec import Struct
 from msgspec.structs import replace
 
 from worker.net.http.credentials import BearerCredentials
@@ -55,8 +55,7 @@ class ClientAuthentication(Enum):
     BODY = "body"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OAuthCredentials:
+class OAuthCredentials(Struct, frozen=True, kw_only=True):
     """The client's credentials grant, or with *username* the resource owner's (§4.4, §4.3). Empty texts are not sent."""
 
     token_url: str

@@ -1,4 +1,4 @@
-"""One HTTP/1.1 request as its author wrote it, made ready to be sent, and as bytes (RFC 9112 §3, RFC 9110 §7).
+"""One request as its author wrote it, made ready to be sent, and as the bytes of HTTP/1.1 (RFC 9112 §3, RFC 9110 §7).
 
 The author's header fields go out as written, in their order and case; ours are only added where the author left them out. Bytes
 that could end a field early, or a length that contradicts the body, are refused before anything is dialled. Nothing is compressed
@@ -11,6 +11,7 @@ import re
 
 from msgspec import Struct
 
+from worker.net import alpn
 from worker.net.certificate_name import covers
 from worker.net.http.credentials import BasicCredentials
 from worker.net.http.error import HTTPError
@@ -48,6 +49,8 @@ class Request(Struct, frozen=True, kw_only=True):
     follow_redirects: bool = False
     verify: bool = True
     """Of targets and of an https proxy of its own."""
+    offer: alpn.Offer = alpn.HTTP1
+    """HTTP versions that each https target may choose from. Without TLS it is always HTTP/1.1."""
     identity: ClientIdentity | None = None
     """Shown to those of *identity_domains*; without any, to the host of *url*."""
     identity_domains: tuple[str, ...] = ()
@@ -82,20 +85,29 @@ def prepare(request: Request) -> Outgoing:
 
 
 def encode(outgoing: Outgoing, default_headers: Fields = (), cookie: str | None = None) -> bytes:
-    """The bytes on the wire. *cookie* takes the place of the author's Cookie header, if any."""
-    written = {name.lower() for name, _ in outgoing.headers}
+    """The bytes on the wire of HTTP/1.1. *cookie* takes the place of the author's Cookie header, if any."""
+    fields = fields_to_send(outgoing, default_headers, cookie)
     lines = [f"{outgoing.method} {outgoing.target.path} HTTP/1.1"]
-    if "host" not in written:
+    if first_value(outgoing.headers, "host") is None:
         lines.append(f"Host: {outgoing.target.authority}")
-    lines += [f"{name}: {value}" for name, value in outgoing.headers if cookie is None or name.lower() != "cookie"]
-    added = (*default_headers, *_framing(outgoing), *outgoing.authorization)
-    lines += [f"{name}: {value}" for name, value in added if name.lower() not in written]
-    if cookie is not None:
-        lines.append(f"Cookie: {cookie}")
+    lines += [f"{name}: {value}" for name, value in fields]
     body = outgoing.body or b""
-    if "transfer-encoding" in written:
+    if first_value(outgoing.headers, "transfer-encoding") is not None:
         body = (b"%x\r\n%s\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n"
     return "\r\n".join((*lines, "", "")).encode("latin-1") + body
+
+
+def fields_to_send(
+    outgoing: Outgoing, default_headers: Fields = (), cookie: str | None = None
+) -> list[tuple[str, str]]:
+    """The author's fields in their order, then ours where the author left them out. Host is among them only if written."""
+    written = {name.lower() for name, _ in outgoing.headers}
+    fields = [field for field in outgoing.headers if cookie is None or field[0].lower() != "cookie"]
+    added = (*default_headers, *_framing(outgoing), *outgoing.authorization)
+    fields += [field for field in added if field[0].lower() not in written]
+    if cookie is not None:
+        fields.append(("Cookie", cookie))
+    return fields
 
 
 def tls_name(outgoing: Outgoing) -> str:

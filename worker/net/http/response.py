@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TypeAlias, cast
 
 from aiohttp.base_protocol import BaseProtocol
@@ -52,8 +51,7 @@ _LARGEST_SLICE = 16_384
 """Chunked bytes parsed at a stretch: as many as should hold one turn's framing, judged by the stretch before."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HTTPLimits:
+class HTTPLimits(Struct, frozen=True, kw_only=True):
     """Bounds of one response, in bytes of the wire, and of what a redirect takes along."""
 
     max_body_bytes: int
@@ -178,7 +176,7 @@ class ResponseReader:
                 return self._begin_body(message, stream, head)
             self._interim += 1
             if self._interim > self._limits.max_interim:
-                raise _malformed(f"the server sent more than {self._limits.max_interim} interim (1xx) responses")
+                raise malformed(f"the server sent more than {self._limits.max_interim} interim (1xx) responses")
             searched = 0
         self._refuse_if_hopeless(head)
         self._head = head
@@ -188,34 +186,29 @@ class ResponseReader:
         """End at once what cannot become a response any more."""
         if head[: len(_NAME)] != _NAME[: len(head)]:
             if head.startswith(_TLS_RECORDS):
-                raise _malformed("the server speaks TLS on this port; the URL should begin with https")
-            raise _malformed(f"the answer does not begin like an HTTP response: {head[:40]!r}")
+                raise malformed("the server speaks TLS on this port; the URL should begin with https")
+            raise malformed(f"the answer does not begin like an HTTP response: {head[:40]!r}")
         if len(head) > self._limits.max_head_bytes:
-            raise self._head_too_large()
+            raise head_too_large(self._limits)
 
     def _parse_head(self, head: bytes) -> tuple[RawResponseMessage, StreamReader]:
         if not head.startswith(_NAME):
             self._refuse_if_hopeless(head)
         if len(head) > self._limits.max_head_bytes or head.count(b"\n") - 2 > self._limits.max_header_fields:
-            raise self._head_too_large()
+            raise head_too_large(self._limits)
         try:
             messages, _, _ = self._parser.feed_data(head)
         except HttpProcessingError as error:
             raise _refused_head(head, error) from None
         if len(messages) != 1:
-            raise _malformed("the header fields do not end where they should")
+            raise malformed("the header fields do not end where they should")
         message, stream = messages[0]
         if message.version not in _VERSIONS:
             major, minor = message.version
-            raise _malformed(f"the server answered in HTTP/{major}.{minor} to a request in HTTP/1.1")
+            raise malformed(f"the server answered in HTTP/{major}.{minor} to a request in HTTP/1.1")
         if message.code < 100:
-            raise _malformed(f"{message.code:03d} is not a valid status code")
+            raise malformed(f"{message.code:03d} is not a valid status code")
         return message, stream
-
-    def _head_too_large(self) -> HTTPError:
-        limits = self._limits
-        reason = f"the header fields exceed {limits.max_head_bytes} bytes or {limits.max_header_fields} fields"
-        return HTTPError(FailureCode.HEADER_TOO_LARGE, reason)
 
     def _begin_body(self, message: RawResponseMessage, stream: StreamReader, rest: bytes) -> Outcome | None:
         """Decide how the body ends (RFC 9112 §6.3) and take *rest*, which came with the head."""
@@ -228,7 +221,7 @@ class ResponseReader:
         elif length is not None:
             self._length = int(length)
             if self._length > self._limits.max_body_bytes:
-                raise self._body_too_large(f"announces a body of {length} bytes")
+                raise body_too_large(f"announces a body of {length} bytes", self._limits)
         return self._take_body(rest)
 
     def _take_body(self, data: bytes) -> Outcome | None:
@@ -239,7 +232,7 @@ class ResponseReader:
             return self._complete() if self._body.size == self._length else None
         self._body.add(data)
         if self._body.size > self._limits.max_body_bytes:
-            raise self._body_too_large("sent more body than it may")
+            raise body_too_large("sent more body than it may", self._limits)
         return None
 
     def _take_chunks(self, stream: StreamReader, data: bytes) -> Outcome | None:
@@ -252,7 +245,7 @@ class ResponseReader:
                 self._parser.feed_data(piece)
             except HttpProcessingError as error:
                 if not stream.is_eof():
-                    raise _malformed(f"the chunked body is malformed: {_first_words(error)}") from None
+                    raise malformed(f"the chunked body is malformed: {_first_words(error)}") from None
             payload = stream.read_nowait()
             self._body.add(payload)
             framing = len(piece) - len(payload)
@@ -260,18 +253,14 @@ class ResponseReader:
             likely = len(piece) * _FRAMING_PER_TURN // max(1, framing)
             self._slice = min(_LARGEST_SLICE, max(_LEAST_SLICE, likely))
             if self._body.size > self._limits.max_body_bytes:
-                raise self._body_too_large("sent more body than it may")
+                raise body_too_large("sent more body than it may", self._limits)
             if stream.is_eof():
                 return self._complete()
             if self._framing > self._limits.max_framing_bytes + self._body.size // 8:
                 reason = f"{self._framing} bytes of chunk framing for {self._body.size} bytes of body"
-                raise _malformed(f"the chunked body is nearly all overhead: {reason}")
+                raise malformed(f"the chunked body is nearly all overhead: {reason}")
         self._pending = pending
         return None
-
-    def _body_too_large(self, why: str) -> HTTPError:
-        limit = self._limits.max_body_bytes
-        return HTTPError(FailureCode.BODY_TOO_LARGE, f"the server {why}; maxBodySize allows {limit} bytes")
 
     def _cut_head(self) -> Failure:
         if not self._head and not self._interim:
@@ -292,7 +281,7 @@ class ResponseReader:
         return Response(
             status=message.code,
             http_version=_VERSIONS[message.version],
-            headers=_fields(message.raw_headers),
+            headers=readable(message.raw_headers),
             body=self._body.whole(),
             content_encodings=self._encodings if self._body.size else (),
             raw_headers=message.raw_headers,
@@ -304,15 +293,15 @@ def _encodings(message: RawResponseMessage) -> tuple[str, ...]:
     headers = message.headers
     if "Content-Encoding" not in headers and "Transfer-Encoding" not in headers:
         return ()
-    content = _tokens(headers.getall("Content-Encoding", ()))
-    transfer = [coding for coding in _tokens(headers.getall("Transfer-Encoding", ())) if coding != "chunked"]
+    content = codings(headers.getall("Content-Encoding", ()))
+    transfer = [coding for coding in codings(headers.getall("Transfer-Encoding", ())) if coding != "chunked"]
     if unknown := next((coding for coding in transfer if coding not in _CODINGS), None):
-        raise _malformed(f"the server used a transfer coding that nobody asked for: {unknown[:40]!r}")
+        raise malformed(f"the server used a transfer coding that nobody asked for: {unknown[:40]!r}")
     return (*content, *(_CODINGS[coding] for coding in transfer))
 
 
-def _tokens(values: list[str] | tuple[str, ...]) -> list[str]:
-    """A list of codings. A server may send any bytes; what is not ASCII is not a coding, and is shown in escapes."""
+def codings(values: list[str] | tuple[str, ...]) -> list[str]:
+    """The codings in the values of one field, in their order. A server may send any bytes: those beyond ASCII become escapes."""
     escaped = (value.encode("ascii", "backslashreplace").decode() for value in values)
     tokens = (token.strip(OWS).lower() for value in escaped for token in value.split(","))
     return [token for token in tokens if token not in {"", "identity"}]
@@ -324,7 +313,7 @@ def _refused_head(head: bytes, error: HttpProcessingError) -> HTTPError:
     if len(lengths) > 1 or (lengths and (b"," in lengths[0] or _CODING_FIELD.search(head))):
         reason = "the response has several Content-Length values, or Content-Length beside Transfer-Encoding"
         return HTTPError(FailureCode.HEADERS_INCOMPATIBLE_CONTENT_LENGTH, reason)
-    return _malformed(f"the head of the response is malformed: {_first_words(error)}")
+    return malformed(f"the head of the response is malformed: {_first_words(error)}")
 
 
 def _first_words(error: HttpProcessingError) -> str:
@@ -333,11 +322,24 @@ def _first_words(error: HttpProcessingError) -> str:
     return ": ".join(line for line in lines if line and not line.startswith(("b'", 'b"', "^")))[:200]
 
 
-def _malformed(reason: str) -> HTTPError:
+def head_too_large(limits: HTTPLimits) -> HTTPError:
+    """The failure of a server that sent more header than it may."""
+    reason = f"the header fields exceed {limits.max_head_bytes} bytes or {limits.max_header_fields} fields"
+    return HTTPError(FailureCode.HEADER_TOO_LARGE, reason)
+
+
+def body_too_large(why: str, limits: HTTPLimits) -> HTTPError:
+    """The failure of a server that *why*."""
+    reason = f"the server {why}; maxBodySize allows {limits.max_body_bytes} bytes"
+    return HTTPError(FailureCode.BODY_TOO_LARGE, reason)
+
+
+def malformed(reason: str) -> HTTPError:
+    """The failure of a server that breaks HTTP, for *reason*."""
     return HTTPError(FailureCode.MALFORMED_RESPONSE, reason)
 
 
-def _fields(raw: Sequence[tuple[bytes, bytes]]) -> Fields:
+def readable(raw: Sequence[tuple[bytes, bytes]]) -> Fields:
     """Field names and values are opaque bytes (RFC 9110 §5.5): UTF-8 where they are, else one character a byte."""
     try:
         return tuple([(name.decode(), value.decode()) for name, value in raw])

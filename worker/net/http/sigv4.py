@@ -6,10 +6,10 @@ proxy on the way may change is not among them. Region and service are the test's
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from worker.net.http.fields import OWS, Fields, first_value
@@ -29,8 +29,7 @@ _REGION_FIRST = frozenset({"es", "aoss", "s3"})
 _MADE_BY_SIGNING = frozenset({"x-amz-date", "x-amz-security-token", "x-amz-content-sha256"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SigV4Credentials:
+class SigV4Credentials(Struct, frozen=True, kw_only=True):
     """A key pair of Amazon's; *session_token* where it is a temporary one. An empty *region* or *service* is the host's."""
 
     access_key: Secret[str]

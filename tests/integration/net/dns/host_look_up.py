@@ -51,7 +51,7 @@ async def main(asked: dict[str, Any]) -> None:
     if asked.get("cancel"):
         print(json.dumps(await cancel(resolver, asked["names"][0])))
         return
-    print(json.dumps([str(server) for server in resolver.in_order()]))
+    print(json.dumps([str(server) for server in resolver.in_order().servers]))
     for name in asked["names"]:
         print(json.dumps(await look_up(resolver, name, asked.get("seconds", 5))))
 

@@ -104,6 +104,18 @@ async def test_a_named_server_is_asked_when_it_is_in_trouble(trouble: dns.Behavi
     assert found == {"addresses": ["192.0.2.1", "192.0.2.2"], "server": named.address}
 
 
+async def test_a_time_out_names_its_servers_those_that_were_named_and_the_cure(tmp_path: Path) -> None:
+    async with DNSServer(dns.silent) as host, DNSServer(dns.silent) as named:
+        machine = Machine(tmp_path, host, "nameserver 127.0.0.9")
+        (both,) = await machine.look_up(NAME, servers=[named.address], seconds=0.6)
+        (alone,) = await machine.look_up(NAME, seconds=0.3)
+    assert all(part in both["message"] for part in ("(ETIMEOUT)", named.address, "dnsServer"))
+    for message in (both["message"], alone["message"]):
+        assert "this machine's resolver (127.0.0.9): no answer within" in message
+        assert "dnsServer names other servers" in message
+        assert "dnsUseHost" not in message  # is what was done
+
+
 async def test_its_trouble_is_the_failure_when_no_server_is_named(tmp_path: Path) -> None:
     async with DNSServer(dns.refusing("SERVFAIL")) as host:
         (found,) = await Machine(tmp_path, host).look_up(NAME)

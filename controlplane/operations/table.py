@@ -1,0 +1,17 @@
+"""All operations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from controlplane.operations import auditing, clock, keys, locations, results, tests
+from controlplane.operations.operation import Operation
+
+OPERATIONS: tuple[Operation[Any, Any], ...] = (
+    *clock.OPERATIONS,
+    *keys.OPERATIONS,
+    *auditing.OPERATIONS,
+    *locations.OPERATIONS,
+    *results.OPERATIONS,
+    *tests.OPERATIONS,
+)
