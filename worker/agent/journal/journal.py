@@ -25,8 +25,10 @@ from worker.wire.messages import ResultItem
 
 log = logging.getLogger(__name__)
 
-GATHER = 0.04
-"""Seconds from a result to the write: one sync serves all that finished meanwhile. The promise is 50 ms."""
+GATHER = 0.048
+"""Seconds from a result to the end of its write: one sync serves all that finished meanwhile. The promise is 50 ms."""
+FORGETTING = 0.9
+"""Part of a write's time that is still reckoned with at the next one: a slow disk is remembered for a second."""
 RETRY = 1.0
 """Seconds from a failed write to the next attempt."""
 BEAT = 5.0
@@ -60,7 +62,8 @@ class Deliverer(Protocol):
 class Journal:
     """The results of one process. Use as an async context manager; `run` and `tend` are its loops.
 
-    *gather* is the longest wait in seconds from a result to its write; with 0 each is written and synced at once.
+    *gather* is the longest time in seconds from a result to the end of its write, if that takes no longer than those before it;
+    with 0 each is written and synced at once.
     """
 
     def __init__(self, store: Store, clock: Clock, *, gather: float = GATHER) -> None:
@@ -75,6 +78,8 @@ class Journal:
         self._committing: list[asyncio.Future[None]] = []
         """Who waits for the write to come, and who for the one under way."""
         self._writing_since_ns: int | None = None
+        self._takes = 0.0
+        """Seconds that the longest of the last writes took."""
         self._failing = False
         self._is_cramped = False
         self.inherited: list[ResultItem] = []
@@ -161,7 +166,7 @@ class Journal:
             if self._failing:
                 await self._clock.sleep(RETRY)
             elif self._gather:
-                await self._clock.sleep(self._gather)
+                await self._clock.sleep(max(self._gather / 2, self._gather - self._takes))
             with suppress(*FAILURES):  # noted, and tried again
                 await self._write()
 
@@ -195,7 +200,7 @@ class Journal:
         items, done, commits = self._unwritten, self._done, self._commits
         self._unwritten, self._done, self._commits, self._committing = {}, set(), [], commits
         self._due.clear()
-        self._writing_since_ns = self._clock.monotonic_ns()
+        began_ns = self._writing_since_ns = self._clock.monotonic_ns()
         try:
             await self._thread.run(lambda: self._store.write(items.values(), done))
         except BaseException as error:
@@ -209,6 +214,7 @@ class Journal:
             raise
         finally:
             self._writing_since_ns = None
+            self._takes = max((self._clock.monotonic_ns() - began_ns) / 1e9, FORGETTING * self._takes)
         self._note_success()
         for commit in commits:
             if not commit.done():

@@ -86,7 +86,7 @@ async def running(bench: Bench) -> AsyncIterator[None]:
             await asyncio.gather(*loops, return_exceptions=True)
 
 
-async def test_results_of_forty_milliseconds_are_one_write(tmp_path: Path) -> None:
+async def test_results_of_fifty_milliseconds_are_one_write(tmp_path: Path) -> None:
     assert GATHER < 0.05
     bench = Bench(tmp_path)
     async with running(bench):
@@ -96,6 +96,38 @@ async def test_results_of_forty_milliseconds_are_one_write(tmp_path: Path) -> No
         assert bench.disk.written == []
         await bench.clock.advance(GATHER / 2)
         await bench.written(["a", "b"])
+
+
+async def test_the_time_that_writes_take_is_part_of_the_fifty_milliseconds(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    async with running(bench):
+        bench.disk.held.clear()
+        bench.journal.keep(item("a"))
+        await bench.clock.advance(GATHER)
+        bench.clock.stall(0.02)
+        bench.disk.held.set()
+        await asyncio.wait_for(bench.journal.commit(), 30)
+        bench.journal.keep(item("b"))
+        await bench.clock.advance(GATHER - 0.021)
+        assert bench.disk.written == [["a"]]
+        await bench.clock.advance(0.001)
+        await bench.written(["a"], ["b"])
+
+
+async def test_a_slow_disk_leaves_half_of_the_time_for_gathering(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    async with running(bench):
+        bench.disk.held.clear()
+        bench.journal.keep(item("a"))
+        await bench.clock.advance(GATHER)
+        bench.clock.stall(1)
+        bench.disk.held.set()
+        await asyncio.wait_for(bench.journal.commit(), 30)
+        bench.journal.keep(item("b"))
+        await bench.clock.advance(GATHER / 2 - 0.001)
+        assert bench.disk.written == [["a"]]
+        await bench.clock.advance(0.001)
+        await bench.written(["a"], ["b"])
 
 
 async def test_what_is_done_before_it_is_written_never_is(tmp_path: Path) -> None:
