@@ -102,8 +102,7 @@ async def keep(
             known[item.job]["closed"] = "result"
         kept.append(decision)
     if accepted:
-        await _accept(connection, accepted, now=now)
-        await states.put(connection, decided)
+        await _accept(connection, accepted, decided, now=now)
         before = [known[row["job_id"]]["retry_of"] for row in accepted]
         await retries.outdate(connection, [job for job in before if job is not None])
         await retries.follow(connection, followed, now=now)
@@ -193,22 +192,36 @@ def _end(job: dict[str, Any], outcome: Outcome, now: int) -> RunEnd:
         location=job["location_id"],
         status=outcome.status,
         at=now,
+        job=job["id"],
         duration_ms=outcome.duration_ms,
     )
 
 
-async def _accept(connection: AsyncConnection, rows: list[dict[str, Any]], *, now: int) -> None:
+async def _accept(
+    connection: AsyncConnection, rows: list[dict[str, Any]], decided: Sequence[RunEnd], *, now: int
+) -> None:
     ids = {row["job_id"] for row in rows}
     for some in _portions(ids):
         await connection.execute(delete(results).where(results.c.job_id.in_(some)))  # notes that they were lost
     await connection.execute(results.insert(), rows)
-    await close_jobs(connection, ids, "result", now=now)
+    await _close(connection, ids, "result", now=now)
+    await states.put(connection, decided)
+    await _let_go_on(connection, ids - {end.job for end in decided})
 
 
 async def close_jobs(connection: AsyncConnection, ids: Collection[str], closed: str, *, now: int) -> None:
     """End jobs, and let the next runs of their tests begin."""
+    await _close(connection, ids, closed, now=now)
+    await _let_go_on(connection, ids)
+
+
+async def _close(connection: AsyncConnection, ids: Collection[str], closed: str, *, now: int) -> None:
     for some in _portions(ids):
         await connection.execute(update(jobs).where(jobs.c.id.in_(some)).values(closed=closed, closed_at=now))
+
+
+async def _let_go_on(connection: AsyncConnection, ids: Collection[str]) -> None:
+    for some in _portions(ids):
         await connection.execute(update(assignments).where(assignments.c.job_id.in_(some)).values(job_id=None))
 
 

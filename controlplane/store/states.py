@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, func, update
+from sqlalchemy import bindparam, case, func, null, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.store.tables import assignments
@@ -20,18 +20,23 @@ _SET = (
         last_status=bindparam("status"),
         last_at=bindparam("at"),
         last_duration_ms=func.coalesce(bindparam("duration"), assignments.c.last_duration_ms),
+        job_id=case((assignments.c.job_id == bindparam("job"), null()), else_=assignments.c.job_id),
     )
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunEnd:
-    """A scheduled run that is decided: its *status*, noted *at*. *duration_ms* is None where it did not take place."""
+    """A scheduled run that is decided: its *status*, noted *at*. *duration_ms* is None where it did not take place.
+
+    *job* is the one that the test's next run waits for no longer, None where somebody else sees to that.
+    """
 
     test: str
     location: str
     status: str
     at: int
+    job: str | None = None
     duration_ms: float | None = None
 
 
@@ -43,6 +48,7 @@ async def put(connection: AsyncConnection, ended: Iterable[RunEnd]) -> None:
             "location": one.location,
             "status": one.status,
             "at": one.at,
+            "job": one.job,
             "duration": one.duration_ms,
         }
         for one in ended
