@@ -10,6 +10,7 @@
     ├── WireError          the peer's bytes are wrong: refused, counted, survived
     │   ├── SignatureError     a request or reply that does not prove who sent it
     │   │   └── AuthenticRequestError  (wire.signing) a request that proves it, refused for its date, host or number
+    │   ├── TaskError          (wire.order) a signed order that cannot be read; becomes the task's result
     │   ├── EnvelopeError      a JWE that is malformed, of a foreign kind, or not for our keys
     │   └── MessageError       decrypted or signed, and still not a message of this protocol
     ├── IntakeError        (intake.client) an exchange with the control plane without a usable answer
