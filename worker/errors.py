@@ -23,6 +23,9 @@
     ├── ExpressionError    (apitest.template) a template's call whose arguments are not valid; becomes a TemplateError
     ├── DoorError          (net.failure) the way to a target did not open; becomes the failure of the run
     │   └── UnreachableError   (net.attempts) one address cannot be reached; the next is tried
+    ├── CredentialsError   (actions.connection) credentials that cannot be read or used; becomes a CREDENTIALS result
+    ├── ActionFailure      (actions.action) an action that did not succeed; becomes the ACTION result of its order
+    ├── NotStarted         (actionrunner.execution) an order that may not act; becomes its result
     ├── HTTPError          (net.http.error) a request or response that ends an HTTP exchange; becomes the failure of the run
     ├── NoReplyError       (net.dns.query) a name server without a usable answer; the next is asked
     ├── ForeignReplyError  (net.dns.wire) a datagram that answers something else; passed over

@@ -1,0 +1,53 @@
+"""The tools that an action is handed: doors, a clock, processes that can be killed, the runner of tests. It makes none itself."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+from worker.actions.connection import ActionConnection
+from worker.clock import Clock
+from worker.net.door import Door
+from worker.secret import Secret
+
+
+class Doors(Protocol):
+    """The ways to targets under the two policies of actions."""
+
+    @property
+    def free(self) -> Door:
+        """To hosts that a task names: the policy is the worker's default."""
+        ...
+
+    def named(self, connection: ActionConnection) -> Door:
+        """To hosts that the operator wrote into *connection*: private address space is open."""
+        ...
+
+
+class JqProcess(Protocol):
+    """Evaluates jq programs in a process that can be killed."""
+
+    async def evaluate(self, program: str, value: Any, seconds: float) -> list[Any]:
+        """All results of *program* for *value*. Raises JqError."""
+        ...
+
+
+TestRunner: TypeAlias = Callable[[Any], Awaitable[dict[str, Any]]]
+"""Runs the API test of a definition once and returns its outcome as JSON; raises TestError for a definition that is none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """*http_seconds* and *max_output_bytes* are the operator's caps; *work_directory* is where scripts get a folder each."""
+
+    doors: Doors
+    clock: Clock
+    jq: JqProcess
+    run_test: TestRunner | None = None
+    http_seconds: float = 30.0
+    max_output_bytes: int = 1 << 20
+    work_directory: Path = Path("/tmp")  # noqa: S108  # folders in it are made by mkdtemp
+    secrets_seen: Callable[[Secret[str]], None] = lambda _secret: None
+    """Is told every secret that an action made of its credentials, so that it can be taken out of what leaves."""
