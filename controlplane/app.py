@@ -76,6 +76,7 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Callable[[str],
             health=health,
             certificate=certificate,
             intake_url=settings.public_urls[0].rstrip("/") if settings.public_urls else url,
+            public_urls=tuple(public.rstrip("/") for public in settings.public_urls or _own_urls(url)),
             hosts=tuple(signing.authority(public) for public in settings.public_urls or _own_urls(url)),
         )
         runner = site.runner(site.build(context, public_urls=settings.public_urls))

@@ -21,7 +21,7 @@ from sqlalchemy import (
     true,
 )
 
-REVISION = "0006"
+REVISION = "0007"
 """The migration that these tables are the outcome of."""
 
 metadata = MetaData()
