@@ -14,7 +14,7 @@
     │   ├── TaskError          (wire.order) a signed order that cannot be read; becomes the task's result
     │   ├── EnvelopeError      a JWE or JWS that is malformed, of a foreign kind, or not of our keys
     │   └── MessageError       decrypted or signed, and still not a message of this protocol
-    ├── IntakeError        (intake.client) an exchange with the control plane without a usable answer
+    ├── IntakeError        (intake.transport) an exchange with the control plane without a usable answer
     │   └── UnreadableBatch    a signed batch that cannot be opened or read
     ├── EvaluationError    no evaluator could be had for a test's assertions; becomes an INTERNAL_ERROR result
     ├── JudgementError     (checks.judgement) an assertion that cannot be judged; becomes its result
