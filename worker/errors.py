@@ -9,10 +9,12 @@
     ├── HostError          a host that is neither an address nor a name; becomes an INVALID_REQUEST result, or a ConfigError
     ├── WireError          the peer's bytes are wrong: refused, counted, survived
     │   ├── SignatureError     a request or reply that does not prove who sent it
-    │   │   └── AuthenticRequestError  (wire.signing) a request that proves it, refused for its date, host or number
-    │   ├── EnvelopeError      a JWE that is malformed, of a foreign kind, or not for our keys
+    │   │   ├── AuthenticRequestError  (wire.signing) a request that proves it, refused for its date, host or number
+    │   │   └── ProvenRequestError     (wire.proof) the same of a runner: refused for its audience, time, path or body
+    │   ├── TaskError          (wire.order) a signed order that cannot be read; becomes the task's result
+    │   ├── EnvelopeError      a JWE or JWS that is malformed, of a foreign kind, or not of our keys
     │   └── MessageError       decrypted or signed, and still not a message of this protocol
-    ├── IntakeError        (intake.client) an exchange with the control plane without a usable answer
+    ├── IntakeError        (intake.transport) an exchange with the control plane without a usable answer
     │   └── UnreadableBatch    a signed batch that cannot be opened or read
     ├── EvaluationError    no evaluator could be had for a test's assertions; becomes an INTERNAL_ERROR result
     ├── JudgementError     (checks.judgement) an assertion that cannot be judged; becomes its result
@@ -116,7 +118,7 @@ class SignatureError(WireError):
 
 
 class EnvelopeError(WireError):
-    """A JWE that is malformed, has a header outside the exact set, or is not for our keys."""
+    """A JWE or JWS that is malformed, has a header outside the exact set, or is not of our keys."""
 
 
 class MessageError(WireError):

@@ -194,7 +194,8 @@ def _boundary(proxy: Proxy | None) -> tuple[str, ...]:
 
 def intake_of(config: Config, tls: ssl.SSLContext, clock: Clock, *, worker_id: str) -> Intake:
     """The way to the control plane, not yet open."""
-    from worker.intake.client import Identity, Intake, Peer
+    from worker.intake.client import Identity, Intake
+    from worker.intake.transport import Peer
     from worker.wire.signing import Credentials
 
     identity = Identity(

@@ -18,8 +18,8 @@ import msgspec
 from worker.agent.first import first_of
 from worker.clock import Clock
 from worker.intake.backoff import Backoff
-from worker.intake.client import IntakeError
 from worker.intake.replies import Reaction
+from worker.intake.transport import IntakeError
 from worker.wire import messages
 from worker.wire.messages import ResultItem, Results, ResultsReply
 
@@ -77,7 +77,8 @@ class Outbox:
     """Results on their way: taken by `put`, pushed for as long as `run` runs.
 
     *shrink* makes an outcome smaller that the control plane refuses for its size, or returns None. *set_aside* writes a sealed
-    result under a name to the disk, and returns None where there is no room; it may raise OSError.
+    result under a name to the disk, and returns None where there is no room; it may raise OSError. *gather* is the
+    seconds from the first waiting result to its push.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class Outbox:
         set_aside: Callable[[str, bytes], Path | None] | None = None,
         journal: ResultJournal | None = None,
         on_delivery: Callable[[Delivery], None] = lambda _: None,
+        gather: float = GATHER,
     ) -> None:
         self._intake = intake
         self._clock = clock
@@ -97,6 +99,7 @@ class Outbox:
         self._set_aside = set_aside
         self._journal = journal or NoJournal()
         self._shrink = shrink
+        self._gather = gather
         self._on_delivery = on_delivery
         self._waiting: dict[str, ResultItem] = {}
         self._of_job: dict[str, str] = {}
@@ -168,7 +171,7 @@ class Outbox:
         while True:
             await self._arrived.wait()
             if not (self._hurry.is_set() or self._bytes >= MAX_BATCH_BYTES):
-                await self._clock.sleep(GATHER)
+                await self._clock.sleep(self._gather)
             try:
                 await self._push(self._next_batch())
             except IntakeError as error:
