@@ -25,6 +25,9 @@
     │   └── UnreachableError   (net.attempts) one address cannot be reached; the next is tried
     ├── CredentialsError   (actions.connection) credentials that cannot be read or used; becomes a CREDENTIALS result
     ├── ActionFailure      (actions.action) an action that did not succeed; becomes the ACTION result of its order
+    ├── JqError            (actions.jq) a jq program that is not valid or needs too much; becomes a SELECT or ACTION result
+    ├── BusyError          (actionrunner.rates) an order that has to wait for others; becomes a BUSY result
+    ├── AuditError         (actionrunner.audit) an audit log that cannot be written; orders are not carried out
     ├── NotStarted         (actionrunner.execution) an order that may not act; becomes its result
     ├── HTTPError          (net.http.error) a request or response that ends an HTTP exchange; becomes the failure of the run
     ├── NoReplyError       (net.dns.query) a name server without a usable answer; the next is asked

@@ -63,6 +63,8 @@ class Order(Struct, frozen=True, kw_only=True):
     """Milliseconds since 1970, by the control plane's clock."""
     order_sha256: str
     """Of the signed payload's bytes, in hexadecimal."""
+    kid: str = ""
+    """The key that signed it."""
 
 
 class ActionError(Struct, frozen=True, kw_only=True):

@@ -38,16 +38,14 @@ class ActionConnection:
 
     def render(self, template: str) -> Secret[str]:
         """*template* with each name replaced by its credential. Raises CredentialsError for a name that is not there."""
+        return Secret(_TEMPLATE.sub(lambda match: self.credential(match[1]).reveal(), template))
 
-        def value(match: re.Match[str]) -> str:
-            found = self.secrets.get(match[1])
-            if found is None:
-                raise CredentialsError(
-                    f"the connection {self.name} names the credential {match[1]!r}, which is not there"
-                )
-            return found.reveal()
-
-        return Secret(_TEMPLATE.sub(value, template))
+    def credential(self, name: str) -> Secret[str]:
+        """Raises CredentialsError for a name that is not there."""
+        found = self.secrets.get(name)
+        if found is None:
+            raise CredentialsError(f"the connection {self.name} names the credential {name!r}, which is not there")
+        return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,22 +7,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
 
-from worker.actions.connection import ActionConnection
 from worker.clock import Clock
 from worker.net.door import Door
 from worker.secret import Secret
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """*named*: to a host that the operator wrote into a connection, so private address space is open.
+
+    *ca_file* holds further authorities; *expired_allowed* forgives a certificate that its time is over, and nothing else.
+    """
+
+    named: bool = False
+    ca_file: str | None = None
+    expired_allowed: bool = False
+
+
 class Doors(Protocol):
     """The ways to targets under the two policies of actions."""
 
-    @property
-    def free(self) -> Door:
-        """To hosts that a task names: the policy is the worker's default."""
-        ...
-
-    def named(self, connection: ActionConnection) -> Door:
-        """To hosts that the operator wrote into *connection*: private address space is open."""
+    async def to(self, route: Route) -> Door:
+        """Raises ActionFailure (TLS) where the authorities cannot be read."""
         ...
 
 

@@ -1,0 +1,138 @@
+"""The kinds of connections: the members that an entry of each may have, and how it becomes a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from worker.actionrunner.globs import part_glob
+from worker.actionrunner.yamlfile import OperatorsFile
+from worker.actions.action import ActionFailure
+from worker.actions.catalogue import plain_name
+from worker.actions.connection import ActionConnection, CredentialSource, names_in
+from worker.actions.http_request import REFUSED_FIELDS, HTTPConnection
+from worker.actions.schema import closed
+from worker.actions.weburl import absolute, is_ambiguous
+from worker.net.http.fields import TOKEN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionEntry:
+    """One entry as it is written, valid by its kind's schema. *files* collects what it names."""
+
+    file: OperatorsFile
+    directory: Path
+    name: str
+    written: Mapping[str, Any]
+    files: list[Path]
+
+    def path(self, text: str) -> Path:
+        """A path of the entry; relative ones are relative to the config's directory."""
+        path = self.directory / text
+        self.files.append(path)
+        return path
+
+    def common(self) -> dict[str, Any]:
+        """The members that every kind of connection has."""
+        allow = self.written.get("allow", {})
+        for index, text in enumerate(allow.get("actions", ())):
+            try:
+                part_glob(text, ".")
+            except ValueError as error:
+                raise self.file.mistake(
+                    f"is not a valid glob: {error}", (self.name, "allow", "actions", index)
+                ) from None
+        return {
+            "name": self.name,
+            "kind": self.written["type"],
+            "place": self.file.place((self.name,)),
+            "credentials": self._credentials(),
+            "allowed_actions": tuple(map(plain_name, allow.get("actions", ()))),
+            "allowed_clients": tuple(allow.get("clients", ())),
+            "concurrency": self.written.get("concurrency"),
+        }
+
+    def _credentials(self) -> CredentialSource | None:
+        written = self.written.get("credentials")
+        if written is None:
+            return None
+        file = written.get("file")
+        return CredentialSource(
+            file=None if file is None else str(self.directory / file), environment=tuple(written.get("env", ()))
+        )
+
+    def require_credentials_for(self, member: str, *templates: str) -> None:
+        """Raises ConfigError where a template names a credential and the entry has none to read."""
+        if "credentials" not in self.written and any(map(names_in, templates)):
+            raise self.file.mistake(
+                "it names a credential, and the connection has no `credentials`", (self.name, member)
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionKind:
+    """*read* raises ConfigError."""
+
+    properties: Mapping[str, Any]
+    required: tuple[str, ...]
+    read: Callable[[ConnectionEntry], ActionConnection]
+
+
+_TEMPLATES: Final = {
+    "type": "object",
+    "maxProperties": 100,
+    "additionalProperties": {"type": "string", "maxLength": 8192},
+}
+
+
+def _http(entry: ConnectionEntry) -> HTTPConnection:
+    written = entry.written
+    headers = tuple(written.get("headers", {}).items())
+    parameters = tuple(written.get("url_parameters", {}).items())
+    for name, _ in headers:
+        if TOKEN.fullmatch(name) is None or name.lower() in REFUSED_FIELDS - {"host"}:
+            raise entry.file.mistake("is not a request header that a connection can set", (entry.name, "headers", name))
+    entry.require_credentials_for("headers", *(value for _, value in headers))
+    entry.require_credentials_for("url_parameters", *(value for _, value in parameters))
+    user = written.get("basic_auth", {}).get("username")
+    if user is not None and "credentials" not in written:
+        raise entry.file.mistake(
+            "its password is a credential, and there are no `credentials`", (entry.name, "basic_auth")
+        )
+    try:
+        base = absolute(written["base_url"])
+    except ActionFailure as failure:
+        raise entry.file.mistake(str(failure), (entry.name, "base_url")) from None
+    if "?" in base.path or is_ambiguous(base.path):
+        raise entry.file.mistake("has a query, dot segments or encoded separators", (entry.name, "base_url"))
+    ca_file, test = written.get("tls", {}).get("ca_file"), written.get("test", {})
+    return HTTPConnection(
+        **entry.common(),
+        base_url=base,
+        headers=headers,
+        url_parameters=parameters,
+        basic_user=user,
+        ca_file=None if ca_file is None else str(entry.path(ca_file)),
+        idempotent=written.get("idempotent", False),
+        test_verb=test.get("verb", "GET"),
+        test_path=test.get("path", ""),
+    )
+
+
+KINDS: Final[Mapping[str, ConnectionKind]] = {
+    "http": ConnectionKind(
+        properties={
+            "base_url": {"type": "string", "maxLength": 2000},
+            "headers": _TEMPLATES,
+            "url_parameters": _TEMPLATES,
+            "basic_auth": closed({"username": {"type": "string", "minLength": 1}}, "username"),
+            "tls": closed({"ca_file": {"type": "string", "minLength": 1}}),
+            "idempotent": {"type": "boolean"},
+            "test": closed({"verb": {"enum": ["HEAD", "GET", "POST"]}, "path": {"type": "string"}}),
+        },
+        required=("base_url",),
+        read=_http,
+    ),
+}
