@@ -151,6 +151,10 @@ Answer = TypeVar("Answer", Enrolled, EnrolRefusal)
 EnrolmentMessage = TypeVar("EnrolmentMessage", Enrol, Enrolled, EnrolRefusal)
 
 
+def encode_enrol(message: Enrol) -> bytes:
+    return msgspec.json.encode(message)
+
+
 def decode_enrol(body: bytes) -> Enrol:
     """Read the request's body. Raises MessageError."""
     return _decode(body, Enrol)
