@@ -13,6 +13,7 @@ from controlplane.rest.callers import KnownCallers
 from controlplane.rest.failures import KeyFailures
 from controlplane.service.health import WriteHealth
 from controlplane.service.runnerkeys import RunnerKeyring
+from controlplane.service.wakeups import Wakeups
 from controlplane.steady import SteadyClock
 from controlplane.store.database import Database
 from controlplane.tls import ServedCertificate
@@ -43,10 +44,12 @@ class Context:
     callers: KnownCallers = field(default_factory=KnownCallers)
     failures: KeyFailures = field(init=False)
     runner_keyring: RunnerKeyring = field(init=False)
+    wakeups: Wakeups = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "failures", KeyFailures(self.clock))
         object.__setattr__(self, "runner_keyring", RunnerKeyring(self.database))
+        object.__setattr__(self, "wakeups", Wakeups(self.database, self.clock))
 
 
 CONTEXT = web.AppKey("context", Context)

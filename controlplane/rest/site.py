@@ -12,6 +12,7 @@ from controlplane.rest import metrics
 from controlplane.rest.access import AccessLog
 from controlplane.rest.context import CONTEXT, Context
 from controlplane.rest.public import table
+from controlplane.rest.runner import endpoints as runner_endpoints
 from controlplane.rest.runner import enroll
 from controlplane.rest.worker import endpoints
 
@@ -30,6 +31,7 @@ def build(context: Context, *, public_urls: Collection[str] = ()) -> web.Applica
     for prefix in sorted({"", *paths}):
         site.add_routes(endpoints.routes(prefix))
         site.add_routes(enroll.routes(prefix))
+        site.add_routes(runner_endpoints.routes(prefix))
         site.add_routes(table.routes(prefix))
         site.add_routes(
             [
