@@ -17,7 +17,7 @@ from worker.actionrunner.identity import Identity, IdentityStore
 from worker.clock import Clock
 from worker.errors import ConfigError
 from worker.wire.keyset import read_keyset
-from worker.wire.runner_messages import RunnerPull, RunnerWork
+from worker.wire.runner_messages import RunnerPull, RunnerRefusal, RunnerWork
 
 log = logging.getLogger(__name__)
 
@@ -64,14 +64,14 @@ class InstanceChain:
         if work.rotate:
             self._on_rotate()
 
-    def refused(self, code: str, message: str, instance: str | None) -> None:
-        """Take in a signed refusal. A newer *instance* that the identity knows nothing of is not our successor."""
-        if code not in ("superseded", "contested", "revoked"):
+    def refused(self, refusal: RunnerRefusal) -> None:
+        """Take in a signed refusal. A newer instance that the identity knows nothing of is not our successor."""
+        if refusal.error not in ("superseded", "contested", "revoked"):
             return
-        self.trouble = code
-        if code == "superseded" and instance is not None and self._starts:
-            self._foreign = None if self._knows(instance) else instance
-        self._tell(code, message)
+        self.trouble = refusal.error
+        if refusal.error == "superseded" and refusal.instance is not None and self._starts:
+            self._foreign = None if self._knows(refusal.instance) else refusal.instance
+        self._tell(refusal.error, refusal.message)
 
     def keep_keyset(self, token: str) -> None:
         """Keep a newer keyset, which its reader has believed."""
@@ -92,7 +92,7 @@ class InstanceChain:
             self._change(lambda found: identities.confirmed(found, self._instance))
 
     def _change(self, step: Callable[[Identity], Identity]) -> None:
-        """Write the identity; where that fails, the old one holds: the next start may be called a copy, which a person can settle."""
+        """Write the identity. Where that fails the old one holds: the next start may be called a copy, which a person settles."""
         try:
             self._starts = self._store.change(lambda found: step(_there(found))).starts
         except ConfigError as error:

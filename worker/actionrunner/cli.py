@@ -1,4 +1,4 @@
-"""`private-action-runner`: serves where no command is named. Results go to standard output, logs and complaints to standard error.
+"""`private-action-runner`: serves where no command is named. Results go to standard output, all else to standard error.
 
 A command is imported when it is named. The only place of this program that ends the process.
 """
@@ -12,11 +12,11 @@ from typing import NoReturn
 import click
 
 from worker import __version__
-from worker.cli import hold_standard_streams
 from worker.errors import ConfigError, ConfigErrors, ExitCode
+from worker.program.streams import hold_standard_streams
 
 PROGRAM = "private-action-runner"
-_COMMANDS = {"enroll": "enroll", "status": "status"}
+_COMMANDS = {"enroll": "enroll"}
 """Each with the module of `commands` that has it, under its name."""
 
 
@@ -35,9 +35,7 @@ class RunnerCommands(click.Group):
         return command
 
 
-@click.group(
-    cls=RunnerCommands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
-)
+@click.group(cls=RunnerCommands, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name=PROGRAM)
 @click.option(
     "--config-dir",

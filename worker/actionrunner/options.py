@@ -296,7 +296,7 @@ class _Reading:
         try:
             file = read_operators_file(self._path, "config")
             if not isinstance(file.data, dict | None):
-                raise file.mistake("must be a mapping of option names")  # noqa: TRY301
+                raise file.mistake("must be a mapping of option names")
         except ConfigError as mistake:
             self.mistakes.append(mistake)
             return
