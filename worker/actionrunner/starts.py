@@ -146,6 +146,15 @@ class StartJournal:
             for key in left.started.keys() - left.finished.keys():
                 self._note_ended(key)
 
+    def sorting(self, outbox: ResultTaker) -> ResultTaker:
+        """A taker of what dead neighbours leave: results go to *outbox*, starts and marks into the next `previous`."""
+        return _Sorting(self, outbox)
+
+    def take(self, items: Iterable[ResultItem], outbox: ResultTaker) -> None:
+        """Read what another instance left, and hand its results to *outbox*."""
+        self._read(items)
+        self.hand_over(outbox)
+
     def hand_over(self, outbox: ResultTaker) -> None:
         """Give the results of earlier instances to *outbox*."""
         for item in self._results:
@@ -223,6 +232,19 @@ class StartJournal:
         else:
             self._starts[item.job] = item
             self._left.setdefault(note.instance, _Left()).started[item.job] = item.lease
+
+
+class _Sorting:
+    def __init__(self, starts: StartJournal, outbox: ResultTaker) -> None:
+        self._starts = starts
+        self._outbox = outbox
+
+    @property
+    def has_room(self) -> bool:
+        return self._outbox.has_room
+
+    def restore(self, items: Sequence[ResultItem]) -> None:
+        self._starts.take(items, self._outbox)
 
 
 def _record(name: str, job: str, lease: str, note: _Note) -> ResultItem:
