@@ -53,7 +53,7 @@ class InstanceStanding(Protocol):
         """Take in what a signed reply says of the instance."""
         ...
 
-    def refused(self, refusal: RunnerRefusal) -> None:
+    def refused(self, code: str, message: str, instance: str | None) -> None:
         """Take in a signed refusal."""
         ...
 
@@ -118,6 +118,7 @@ class RunnerChannel:
         if self._before is not None:
             self._before.forget_previous(told)
         if reply.status == 204:
+            self._take_in(RunnerWork(epoch=said.epoch))
             return Jobs(more=self._has_waited(asked_ns))
         work = runner_messages.decode(RunnerWork, self._open(reply.body))
         self._take_in(work)
@@ -223,7 +224,7 @@ class RunnerChannel:
                     self._number[endpoint] = max(self._number[endpoint], refusal.last)
                 elif refusal.error != ProofReason.SKEW:  # the signed time has corrected our clock: prove anew
                     if self._standing is not None:
-                        self._standing.refused(refusal)
+                        self._standing.refused(refusal.error, refusal.message, refusal.instance)
                     raise _refused(reply, refusal, reaction)
             raise _refused(reply, refusal, Reaction.RETRY)
 
