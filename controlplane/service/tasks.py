@@ -222,7 +222,7 @@ async def push(
     """Store results; they are on disk when this returns. Raises SequenceError."""
     async with database.write() as connection:
         now = epoch.milliseconds(clock)
-        await attendance.count(connection, caller, now=now)
+        await attendance.count(connection, caller, "results", now=now)
         named = {item.result: read_lease(item.lease) for item in results}
         known = await tasks.by_ids(connection, {lease[0] for lease in named.values() if lease is not None})
         kept = []
