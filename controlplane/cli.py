@@ -13,7 +13,7 @@ from controlplane.commands.session import database_option
 from worker import __version__
 from worker.program.hardening import protect_memory
 
-_COMMANDS = ("serve", "location", "test", "results", "key", "audit", "backup", "migrate")
+_COMMANDS = ("serve", "location", "test", "results", "runner", "action", "run", "key", "audit", "backup", "migrate")
 """Each in the module of its name, under its name."""
 
 

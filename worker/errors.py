@@ -12,6 +12,7 @@
     │   │   ├── AuthenticRequestError  (wire.signing) a request that proves it, refused for its date, host or number
     │   │   └── ProvenRequestError     (wire.proof) the same of a runner: refused for its audience, time, path or body
     │   ├── TaskError          (wire.order) a signed order that cannot be read; becomes the task's result
+    │   ├── TaskRefusedError   (actionrunner.executor) a task that failed one of its first checks; becomes its result
     │   ├── EnvelopeError      a JWE or JWS that is malformed, of a foreign kind, or not of our keys
     │   └── MessageError       decrypted or signed, and still not a message of this protocol
     ├── IntakeError        (intake.transport) an exchange with the control plane without a usable answer

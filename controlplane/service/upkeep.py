@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from datetime import timedelta
 
 from controlplane import epoch
 from controlplane.ageing import aged
 from controlplane.leases import Grace
+from controlplane.service import runs, tasks
 from controlplane.service.audit import RETENTION_DAYS
 from controlplane.steady import STEP_SECONDS, SteadyClock
 from controlplane.store import audit, locations, marks, results, sweep, triggered, workers
+from controlplane.store import tasks as action_tasks
 from controlplane.store.database import Database
 from worker.clock import Clock
 
@@ -25,9 +28,21 @@ FORGET_WORKERS = DAY_MS
 
 
 class Upkeep:
-    """The turns that one process takes at its database, one a second. A later one makes up for what failed."""
+    """The turns that one process takes at its database, one a second. A later one makes up for what failed.
 
-    def __init__(self, database: Database, clock: SteadyClock, grace: Grace, *, retention_days: float) -> None:
+    *on_ended* is told the runs of private actions that time has ended.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        clock: SteadyClock,
+        grace: Grace,
+        *,
+        retention_days: float,
+        on_ended: Callable[[str], None] = lambda _run: None,
+    ) -> None:
+        self._on_ended = on_ended
         self._database = database
         self._clock = clock
         self._grace = grace
@@ -48,6 +63,8 @@ class Upkeep:
         await self._tell_others()
         await settle(self._database, self._clock, self._grace, look_ahead=self._look_ahead)
         self._look_ahead = False
+        for run in await tasks.settle(self._database, self._clock, self._grace):
+            self._on_ended(run)
         if self._turns % PRUNE_TURNS == 0:
             await self._prune()
         self._turns += 1
@@ -82,6 +99,7 @@ async def come_back(database: Database, clock: Clock) -> bool:
             return False
         by = _shift(-round(ahead / 1000))
         await sweep.shift(connection, by=by)
+        await action_tasks.shift(connection, by=by)
         await marks.put_clock(connection, now)
     _tell(by)
     return True
@@ -97,6 +115,7 @@ async def follow(database: Database, clock: SteadyClock) -> bool:
             return False
         by = _shift(round(held.total_seconds()))
         await sweep.shift(connection, by=by)
+        await action_tasks.shift(connection, by=by)
         await marks.put_clock(connection, epoch.milliseconds(clock) + by)
     clock.follow(held)  # before anybody else has the lock: nobody sees the times of one with the clock of the other
     _tell(by)
@@ -147,6 +166,7 @@ async def prune(database: Database, clock: Clock, *, retention: int, passed: int
         async with database.write() as connection:
             gone = await results.prune(connection, before=ageing.moment - retention, limit=PRUNE_BATCH)
             gone += await triggered.prune(connection, before=ageing.moment - retention, limit=PRUNE_BATCH)
+            gone += await action_tasks.prune(connection, before=ageing.moment - runs.KEEP_MS, limit=PRUNE_BATCH)
             gone += await audit.prune(connection, before=ageing.moment - RETENTION_DAYS * DAY_MS, limit=PRUNE_BATCH)
         if gone == 0:
             return

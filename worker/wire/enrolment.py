@@ -108,12 +108,15 @@ def mac(secret: Secret[bytes], proof: str) -> str:
 
 
 class Enrol(msgspec.Struct, frozen=True, kw_only=True):
-    """Runner → control plane, in the clear inside TLS and proven. *token* is its id; *host* where a push runner is reached."""
+    """Runner → control plane, in the clear inside TLS and proven. *token* is its id; *host* where a push runner is reached.
+
+    *name* and *modes* are what its operator wrote, and must be those that it was made with, or fewer; null for just those.
+    """
 
     version: Literal[1]
     token: TokenId
-    name: RunnerName
-    modes: Modes
+    name: RunnerName | None = None
+    modes: Modes | None = None
     host: Host | None = None
     hostname: Label = ""
     agent: Label = ""
@@ -146,6 +149,10 @@ class EnrolRefusal(msgspec.Struct, frozen=True, kw_only=True):
 
 Answer = TypeVar("Answer", Enrolled, EnrolRefusal)
 EnrolmentMessage = TypeVar("EnrolmentMessage", Enrol, Enrolled, EnrolRefusal)
+
+
+def encode_enrol(message: Enrol) -> bytes:
+    return msgspec.json.encode(message)
 
 
 def decode_enrol(body: bytes) -> Enrol:

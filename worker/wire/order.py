@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 
 from worker.errors import EnvelopeError, WireError
-from worker.wire import jws
+from worker.wire import compact, jws
 from worker.wire.jws import Unverified
 from worker.wire.messages import EpochMilliseconds, Identifier, Label
 from worker.wire.signingkey import SigningKey, VerifyingKey
@@ -127,6 +127,21 @@ def open_task(found: Unverified, key: VerifyingKey | None) -> SignedTask:
     except EnvelopeError as error:
         raise TaskError(TaskFault.SIGNATURE, str(error)) from error
     return SignedTask(task=_decode(payload), sha256=hashlib.sha256(payload).hexdigest(), kid=found.kid)
+
+
+def decode_unverified(token: str) -> TaskOrder:
+    """The claims of a token that its holder sealed away himself, and whose signature he has no doubt of. Raises TaskError."""
+    return _decode(_payload(token))
+
+
+def payload_sha256(token: str) -> str:
+    """The digest of the signed payload's bytes, in hexadecimal. Raises TaskError (BAD_TASK)."""
+    return hashlib.sha256(_payload(token)).hexdigest()
+
+
+def _payload(token: str) -> bytes:
+    read_form(token)
+    return compact.decode(token.split(".")[1].encode())
 
 
 def _decode(payload: bytes) -> TaskOrder:

@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import msgspec
 
 from worker.errors import MessageError
-from worker.wire.messages import MAX_LEASES, Count, EpochMilliseconds, Identifier, Label, Leases, Milliseconds
+from worker.wire.messages import MAX_LAST, MAX_LEASES, Count, EpochMilliseconds, Identifier, Label, Leases, Milliseconds
 
 PULL: Final = "pl-pull"
 WORK: Final = "pl-work"
@@ -58,8 +58,8 @@ class Predecessor(msgspec.Struct, frozen=True, kw_only=True):
 class RunnerPull(msgspec.Struct, frozen=True, kw_only=True):
     """Runner → control plane, sealed as `pl-pull`. `holding` is complete and renews all of it.
 
-    `after` are the last confirmed instance and those started since, `foreign` an instance that superseded this one and is not its
-    successor.
+    `after` are the last confirmed instance and those started since, this one among them; empty where the identity is read-only.
+    `foreign` is an instance that superseded this one and that its identity knows nothing of.
     """
 
     version: Literal[1] = 1
@@ -132,10 +132,22 @@ class TaskOutcome(msgspec.Struct, frozen=True, kw_only=True):
     version: Label = ""
 
 
-RunnerMessage = TypeVar("RunnerMessage", RunnerPull, RunnerWork, TaskOutcome)
+class RunnerRefusal(msgspec.Struct, frozen=True, kw_only=True):
+    """The body of every signed reply that is not a success: a stable code and a sentence.
+
+    409 `sequence` adds `last`, 409 `superseded` the `instance` that took the sender's place.
+    """
+
+    error: Identifier
+    message: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+    last: Annotated[int, msgspec.Meta(ge=0, le=MAX_LAST)] | None = None
+    instance: Identifier | None = None
 
 
-def encode(message: RunnerPull | RunnerWork | TaskOutcome) -> bytes:
+RunnerMessage = TypeVar("RunnerMessage", RunnerPull, RunnerWork, TaskOutcome, RunnerRefusal)
+
+
+def encode(message: RunnerPull | RunnerWork | TaskOutcome | RunnerRefusal) -> bytes:
     return msgspec.json.encode(message)
 
 

@@ -116,4 +116,5 @@ def _responses(route: Route) -> dict[str, Any]:
         str(status): {"description": _REASONS[status], "content": errors}
         for status in sorted({*_ALWAYS, *route.refusals})
     }
-    return {str(route.status): success, **refusals}
+    also = {str(status): {**success, "description": "Under way."} for status in route.also}
+    return {str(route.status): success, **also, **refusals}

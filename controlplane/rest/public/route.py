@@ -34,6 +34,7 @@ class Call:
     by: Principal
     path: Mapping[str, str]
     query: MultiMapping[str]
+    headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
 
     def number(self, name: str, default: int, *, most: int) -> int:
@@ -48,11 +49,15 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class APIReply:
-    """*body* is a JSON value; *empty* says that there is none, as some replies have it."""
+    """*body* is a JSON value; *empty* says that there is none, as some replies have it.
+
+    *later* makes the reply once nothing of the request is held any more: what waits for a minute must keep nobody out.
+    """
 
     body: Any = None
     status: int = 200
     empty: bool = False
+    later: Callable[[], Awaitable[APIReply]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +74,8 @@ class Parameter:
 class Route:
     """*path* has aiohttp's form, `{name}` for a segment. *body* is a msgspec type, or `dict` for a document that stays as it is.
 
-    *described* is the JSON Schema of such a document, *reply* that of a success with *status*, None where it has no body.
+    *described* is the JSON Schema of such a document, *reply* that of a success with *status*, or one of *also*, None where it
+    has no body.
     """
 
     method: str
@@ -83,5 +89,6 @@ class Route:
     described: Mapping[str, Any] | None = None
     reply: Mapping[str, Any] | None = None
     status: int = 200
+    also: tuple[int, ...] = ()
     refusals: tuple[int, ...] = ()
     tags: tuple[str, ...] = field(default=("synthetics",))

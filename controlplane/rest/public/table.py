@@ -7,7 +7,7 @@ from functools import cache
 
 from aiohttp import web
 
-from controlplane.rest.public import keyring, locations, results, runs, settings, tests, variables
+from controlplane.rest.public import actionruns, keyring, locations, results, runs, settings, tests, variables
 from controlplane.rest.public.handling import handle, unknown
 from controlplane.rest.public.openapi import document
 from controlplane.rest.public.route import JSON_TYPE, Route
@@ -20,6 +20,7 @@ ROUTES: tuple[Route, ...] = (
     *variables.ROUTES,
     *results.ROUTES,
     *tests.ROUTES,
+    *actionruns.ROUTES,
 )
 DESCRIPTION = "/api/openapi.json"
 """The path of the description: anybody may read it, as it is the same everywhere."""
