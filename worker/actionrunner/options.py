@@ -7,7 +7,6 @@ command line sees this module.
 
 from __future__ import annotations
 
-import json
 import re
 import socket
 from collections.abc import Mapping, Sequence
@@ -16,9 +15,10 @@ from ipaddress import IPv6Network
 from pathlib import Path
 from typing import Any, Literal
 
+from worker.actionrunner.yamlfile import read_operators_file
 from worker.config import kinds
 from worker.config.files import read_file
-from worker.config.mistake import AbsentFile, Mistake
+from worker.config.mistake import Mistake
 from worker.config.option import Group, Option, Unused, ValueKind
 from worker.config.written import from_json, from_text
 from worker.egress.address_table import Network
@@ -55,8 +55,8 @@ class RunnerConfig:
     max_output_bytes: int
     drain_timeout: float
     state_directory: Path | None
-    connections_file: Path
-    policy_file: Path
+    connections_file: Path | None
+    policy_file: Path | None
     actions_allowlist: tuple[str, ...]
     port: int
     host: str
@@ -147,12 +147,12 @@ OPTIONS: tuple[Option, ...] = (
         help="Where starts and results are put on disk. Without it a crash leaves actions that must not run twice in doubt.",
     ),
     Option(
-        name="connectionsFile", kind=ValueKind.TEXT, group=Group.POLICY, field="connections_file", default="connections.yaml",
-        help="The private services that actions may name, with their credentials.",
+        name="connectionsFile", kind=ValueKind.TEXT, group=Group.POLICY, field="connections_file",
+        help="The private services that actions may name, with their credentials. connections.yaml beside the config without it.",
     ),
     Option(
-        name="policyFile", kind=ValueKind.TEXT, group=Group.POLICY, field="policy_file", default="policy.yaml",
-        help="The last word on every action. Nothing is allowed without it.",
+        name="policyFile", kind=ValueKind.TEXT, group=Group.POLICY, field="policy_file",
+        help="The last word on every action; nothing is allowed without one. policy.yaml beside the config without it.",
     ),
     Option(
         name="actionsAllowlist", kind=ValueKind.TEXT, group=Group.POLICY, field="actions_allowlist", many=True, one_or_many=True,
@@ -291,25 +291,29 @@ class _Reading:
         self.warnings: list[str] = []
 
     def take_file(self) -> None:
-        place = f"file {self._path}"
+        if not self._path.exists():
+            return
         try:
-            content = _parse(read_file(str(self._path), called=quoted(str(self._path))))
-        except AbsentFile:
+            file = read_operators_file(self._path, "config")
+            if not isinstance(file.data, dict | None):
+                raise file.mistake("must be a mapping of option names")
+        except ConfigError as mistake:
+            self.mistakes.append(mistake)
             return
-        except Mistake as mistake:
-            self.mistakes.append(ConfigError(str(mistake), option="config"))
-            return
-        for key, value in _flattened(content):
-            if key in _BY_NAME:
-                self._take(key, place, _BY_NAME[key], value)
-            elif key in _FILES:
-                self._take_mounted(key, place, value)
-            elif key == "appBuilder.port":
-                self._take(key, place, _BY_NAME["port"], value)
-            else:
-                meant = nearest(key, (*_BY_NAME, *_FILES), likeness=0.6)
-                hint = f": did you mean {meant}?" if meant else ""
-                self.mistakes.append(ConfigError(f"unknown key {quoted(key)}{hint}", place=place))
+        for at, value in _flattened(file.data or {}):
+            self._take_key(".".join(at), f"file {file.place(at)}", value)
+
+    def _take_key(self, key: str, place: str, value: object) -> None:
+        if key in _BY_NAME:
+            self._take(key, place, _BY_NAME[key], value)
+        elif key in _FILES:
+            self._take_mounted(key, place, value)
+        elif key == "appBuilder.port":
+            self._take(key, place, _BY_NAME["port"], value)
+        else:
+            meant = nearest(key, (*_BY_NAME, *_FILES), likeness=0.6)
+            hint = f": did you mean {meant}?" if meant else ""
+            self.mistakes.append(ConfigError(f"unknown key {quoted(key)}{hint}", place=place))
 
     def take_environment(self, environ: Mapping[str, str]) -> None:
         for option in OPTIONS:
@@ -344,44 +348,15 @@ class _Reading:
             self.mistakes.append(ConfigError(str(mistake), option=name, place=place))
 
 
-def _parse(text: str) -> Mapping[str, Any]:
-    """YAML where that is installed, which reads JSON as well; JSON alone without it. Raises Mistake with the place."""
-    if text.lstrip().startswith("{"):
-        try:
-            content = json.loads(text)
-        except (ValueError, RecursionError):
-            content = _parse_yaml(text)
-    else:
-        content = _parse_yaml(text)
-    if content is None:
-        return {}
-    if not isinstance(content, dict) or not all(isinstance(key, str) for key in content):
-        raise Mistake(f"{CONFIG_FILE} must be a mapping of option names")
-    return content
-
-
-def _parse_yaml(text: str) -> Any:
-    try:
-        import yaml  # noqa: PLC0415 - an extra of its own
-    except ImportError:
-        raise Mistake(f"{CONFIG_FILE} is not valid JSON, and YAML needs the extra `actions` (PyYAML)") from None
-    try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" at line {mark.line + 1}, column {mark.column + 1}" if mark is not None else ""
-        raise Mistake(f"{CONFIG_FILE} is not valid YAML{where}") from None
-
-
-def _flattened(content: Mapping[str, Any]) -> Sequence[tuple[str, object]]:
-    """Nested keys as dotted ones."""
-    prefixes = {name.rpartition(".")[0] for name in (*_BY_NAME, "appBuilder.port") if "." in name}
-    flat: list[tuple[str, object]] = []
+def _flattened(content: Mapping[str, Any]) -> Sequence[tuple[tuple[str, ...], object]]:
+    """Each key by its place, with the members of a group under their own."""
+    groups = {name.rpartition(".")[0] for name in (*_BY_NAME, "appBuilder.port") if "." in name}
+    flat: list[tuple[tuple[str, ...], object]] = []
     for key, value in content.items():
-        if key in prefixes and isinstance(value, dict):
-            flat.extend((f"{key}.{inner}", member) for inner, member in value.items())
+        if key in groups and isinstance(value, dict):
+            flat.extend(((key, inner), member) for inner, member in value.items())
         else:
-            flat.append((key, value))
+            flat.append(((key,), value))
     return flat
 
 

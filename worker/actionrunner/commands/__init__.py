@@ -1,1 +1,1 @@
-"""The commands of the runner besides serving, enrolling and its status."""
+"""The commands of the runner: one module each."""

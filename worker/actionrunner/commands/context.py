@@ -1,40 +1,43 @@
-"""The parts of a runner that its commands use; the command line makes them from the options and hands them on as `ctx.obj`."""
+"""The parts of a runner that its commands use, and the reading of an input as a person writes it."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 
-from worker.actionrunner.localstate import LocalPlaces, LocalState
+from worker.actionrunner import app
+from worker.actionrunner.commands.session import environment, loaded
+from worker.actionrunner.localstate import LocalState
 from worker.actions.tools import Tools
+from worker.clock import SystemClock
 from worker.errors import ConfigError
 
 MAX_INPUT = 256 * 1024
 """Bytes of an input, as in an order."""
 
 
-class CommandContext(Protocol):
-    """Each part is made when it is asked for. All raise ConfigError."""
+class CommandContext:
+    """The options of a runner, read once, and the parts that commands make of them."""
+
+    def __init__(self, directory: str | None) -> None:
+        """Raises ConfigErrors."""
+        self.environment = environment()
+        self.config = loaded(directory).config
 
     @property
-    def places(self) -> LocalPlaces: ...
+    def modes(self) -> frozenset[str]:
+        """Those of the options; both where they say none, as the identity does then."""
+        return frozenset(self.config.modes or ("pull", "push"))
 
-    @property
-    def modes(self) -> frozenset[str]: ...
+    def state(self) -> LocalState:
+        """The operator's files as they stand. Raises ConfigError."""
+        return app.places_of(self.config, self.environment).read()
 
-    @property
-    def environment(self) -> Mapping[str, str]: ...
-
-    def tools(self) -> Tools: ...
-
-
-def state_of(context: CommandContext) -> LocalState:
-    """The operator's files as they stand. Raises ConfigError."""
-    return context.places.read()
+    def tools(self) -> Tools:
+        return app.tools_of(self.config, SystemClock())
 
 
 def read_input(written: str) -> dict[str, Any]:

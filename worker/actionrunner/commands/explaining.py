@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from typing import cast
-
 import click
 
-from worker.actionrunner.commands.context import CommandContext, read_input, state_of
+from worker.actionrunner.commands.context import CommandContext, read_input
 from worker.actionrunner.judging import Judged, judge
 from worker.actionrunner.policyfile import CLIENTS
 from worker.actions.action import Order
@@ -30,7 +28,7 @@ def explain(
     ctx: click.Context, *, action: str, connection: str | None, given: str, client: str, caller: str, as_json: bool
 ) -> None:
     """Say whether this runner would carry out an order, by which rule, and what would change it. Exit code 0 or 1."""
-    context = cast("CommandContext", ctx.obj)
+    context = CommandContext(ctx.obj)
     order = Order(
         task="",
         run="",
@@ -43,7 +41,7 @@ def explain(
         issued_at=0,
         order_sha256="",
     )
-    judged = judge(order, context.modes, state_of(context))
+    judged = judge(order, context.modes, context.state())
     click.echo(json_line(as_object(judged)) if as_json else as_text(judged))
     ctx.exit(ExitCode.DONE if judged.fault is None else ExitCode.FAILED)
 
@@ -81,7 +79,7 @@ def policy() -> None:
 @click.pass_context
 def policy_check(ctx: click.Context) -> None:
     """Read policy and connections as a start would, and say what is wrong with them. Exit code 0, 1 or 2."""
-    state = state_of(cast("CommandContext", ctx.obj))
+    state = CommandContext(ctx.obj).state()
     for name, reason in state.connections.unusable.items():
         click.echo(f"the connection {name} cannot be used: {reason}", err=True)
     for warning in state.warnings:

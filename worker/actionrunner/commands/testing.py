@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import cast
 
 import click
 
-from worker.actionrunner.commands.context import CommandContext, state_of
+from worker.actionrunner.commands.context import CommandContext
 from worker.actionrunner.connectiontest import check_connection
 from worker.errors import ConfigError, ExitCode
 from worker.text import json_line
@@ -18,8 +17,8 @@ from worker.text import json_line
 @click.pass_context
 def test_connection(ctx: click.Context, *, name: str) -> None:
     """Test one connection. Exit code 0 or 1, and 2 for a connection that cannot be used."""
-    context = cast("CommandContext", ctx.obj)
-    connections = state_of(context).connections
+    context = CommandContext(ctx.obj)
+    connections = context.state().connections
     if name in connections.unusable:
         raise ConfigError(f"the connection {name} cannot be used: {connections.unusable[name]}")
     if name not in connections.usable:

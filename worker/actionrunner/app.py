@@ -1,0 +1,384 @@
+"""The composition root of the runner: makes every part from one config, in the order of a start, and runs them in one TaskGroup.
+
+It opens no socket and judges nothing itself. The agent's slots, poller, outbox and drain are the worker's; their intake is the
+runner's channel, their work is private actions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import platform
+import random
+import ssl
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from worker import __version__
+from worker.actionrunner import enrolling
+from worker.actionrunner.audit import AuditLog
+from worker.actionrunner.chain import InstanceChain
+from worker.actionrunner.channel import RunnerChannel
+from worker.actionrunner.doors import ActionDoors, EgressRules
+from worker.actionrunner.enrolling import EnrolmentWishes
+from worker.actionrunner.execution import ActionExecution
+from worker.actionrunner.executor import InstanceIdentity, TaskExecutor
+from worker.actionrunner.identity import Enrolment, Identity, IdentityFile
+from worker.actionrunner.keyring import ChannelKeys
+from worker.actionrunner.leasebook import LeaseBook
+from worker.actionrunner.localstate import LocalFiles, LocalPlaces
+from worker.actionrunner.options import RunnerConfig, hostname
+from worker.actionrunner.seen import SeenTasks
+from worker.actionrunner.starts import StartJournal
+from worker.actionrunner.work import ActionWork
+from worker.actions.jq import ConfinedJq
+from worker.actions.tools import Tools
+from worker.agent.inflight import InFlight
+from worker.agent.outbox import Outbox
+from worker.agent.poller import LONGEST_WAIT, Cadence, Poller
+from worker.agent.signals import Signals, caught
+from worker.agent.slots import Slots
+from worker.agent.work import Work
+from worker.agent.worker import Loop, Worker
+from worker.clock import Clock, SystemClock
+from worker.egress.hosts import parse_address
+from worker.errors import ConfigError, ExitCode, HostError, MessageError
+from worker.intake.backoff import Backoff
+from worker.intake.transport import Peer, Transport
+from worker.net.dns.resolver import Resolver
+from worker.net.trust import intake_context
+from worker.wire.enrolment import EnrolmentToken, Mode
+
+log = logging.getLogger(__name__)
+
+AGENT = f"private-action-runner/{__version__}"
+_NS = 1_000_000_000
+
+
+async def run(config: RunnerConfig, environment: Mapping[str, str], warnings: Sequence[str] = ()) -> ExitCode:
+    """Serve until a signal. Raises ConfigError for what only a start can show."""
+    clock, instance = SystemClock(), str(uuid.uuid4())
+    for warning in warnings:
+        log.warning("%s", warning, extra={"action": "config_warning"})
+    with caught() as signals:
+        found = await _enrolled(config, clock, signals, instance)
+        if found is None:
+            return ExitCode.DONE
+        store = IdentityFile(config.identity_file)
+        return await _serve(
+            config, environment, clock, signals, RunningInstance.of(config, store, found, clock, instance)
+        )
+
+
+async def enrol(config: RunnerConfig, clock: Clock, *, instance: str) -> Identity:
+    """The enrolled identity: as it is kept, or by the token. Raises ConfigError where there is neither."""
+    store = IdentityFile(config.identity_file)
+    found, token = store.load(), _token(config)
+    if found is not None and found.enrolment is not None and (token is None or token.id == found.token):
+        _check_base_url(config, found.base_url)
+        return found
+    if token is None:
+        reason = "is missing, and there is no identity yet: `synthetics-controlplane runner create NAME` prints one"
+        raise ConfigError(reason, option=enrolling.OPTION, place=store.place)
+    _check_base_url(config, token.base_url)
+    _check_transport(config, token.base_url)
+    async with Transport(await _peer(config, token.base_url), agent=AGENT) as transport:
+        return await enrolling.enrol(store, token, _wishes(config), transport, clock, instance=instance)
+
+
+async def _enrolled(config: RunnerConfig, clock: Clock, signals: Signals, instance: str) -> Identity | None:
+    """The identity, or None where a signal came first."""
+    enrolled = asyncio.ensure_future(enrol(config, clock, instance=instance))
+    stopped = asyncio.ensure_future(signals.stop.wait())
+    try:
+        await asyncio.wait((enrolled, stopped), return_when=asyncio.FIRST_COMPLETED)
+        return enrolled.result() if enrolled.done() else None
+    finally:
+        for task in (enrolled, stopped):
+            task.cancel()
+        await asyncio.gather(enrolled, stopped, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningInstance:
+    """This instance of the runner: who it is, in which chain, with which keys, and in which modes."""
+
+    identity: Identity
+    enrolment: Enrolment
+    instance: str
+    chain: InstanceChain
+    keys: ChannelKeys
+    modes: tuple[Mode, ...]
+
+    @classmethod
+    def of(
+        cls, config: RunnerConfig, store: IdentityFile, found: Identity, clock: Clock, instance: str
+    ) -> RunningInstance:
+        """Write the start into the identity. Raises ConfigError."""
+        enrolment = found.enrolment
+        assert enrolment is not None, "it has enrolled"
+        modes = enrolment.modes if config.modes is None else config.modes
+        if not set(modes) <= set(enrolment.modes):
+            raise ConfigError(f"the runner was made for {', '.join(enrolment.modes)} alone", option="modes")
+        chain = InstanceChain(store, clock, instance)
+        begun = chain.begin()
+        keys = ChannelKeys(
+            urn=enrolment.urn,
+            org=enrolment.org,
+            audience=begun.base_url,
+            signing=begun.keys.signing,
+            opening=(begun.keys.opening,),
+            root=enrolment.root,
+            keyset=enrolment.keyset,
+        )
+        return cls(identity=begun, enrolment=enrolment, instance=instance, chain=chain, keys=keys, modes=modes)
+
+
+async def _serve(
+    config: RunnerConfig, environment: Mapping[str, str], clock: Clock, signals: Signals, running: RunningInstance
+) -> ExitCode:
+    files = LocalFiles(places_of(config, environment), clock)
+    audit = AuditLog(config.audit_log, clock)
+    seen, book = SeenTasks(), LeaseBook()
+    try:
+        async with AsyncExitStack() as stack:
+            channel_time = _ChannelTime(clock)
+            starts = _starts(config, running, clock, channel_time, seen)
+            if starts is not None:
+                await stack.enter_async_context(starts)
+            channel = RunnerChannel(
+                await _peer(config, running.identity.base_url),
+                running.keys,
+                clock,
+                instance=running.instance,
+                agent=AGENT,
+                book=book,
+                standing=running.chain,
+                before=starts,
+                on_keyset=running.chain.keep_keyset,
+            )
+            channel_time.follow(channel)
+            await stack.enter_async_context(channel)
+            execution = ActionExecution(
+                modes=frozenset(running.modes),
+                files=files,
+                tools=tools_of(config, clock),
+                audit=audit,
+                clock=clock,
+                environment=environment,
+                task_seconds=config.task_timeout,
+            )
+            executor = TaskExecutor(
+                InstanceIdentity(
+                    urn=running.enrolment.urn,
+                    org=running.enrolment.org,
+                    instance=running.instance,
+                    version=__version__,
+                ),
+                keyset=lambda: running.keys.keyset,
+                now=channel_time.now,
+                clock=clock,
+                seen=seen,
+                book=book,
+                execution=execution,
+                starts=starts,
+            )
+            _announce(config, running)
+            return await _work(config, clock, signals, channel, starts, ActionWork(executor, clock), files, running)
+    finally:
+        audit.close()
+        log.info("stopped", extra={"action": "stopped", "instance": running.instance})
+
+
+async def _work(
+    config: RunnerConfig,
+    clock: Clock,
+    signals: Signals,
+    channel: RunnerChannel,
+    starts: StartJournal | None,
+    work: ActionWork,
+    files: LocalFiles,
+    running: RunningInstance,
+) -> ExitCode:
+    ready: asyncio.Future[Work] = asyncio.get_running_loop().create_future()
+    ready.set_result(work)
+    slots = Slots(config.concurrency)
+    outbox = Outbox(
+        channel,
+        clock,
+        Backoff(random.uniform),
+        shrink=work.shrink,
+        journal=starts,
+        gather=0,
+    )
+    if starts is not None:
+        starts.hand_over(outbox)
+    async with asyncio.TaskGroup() as group:
+        inflight = InFlight(ready, slots=slots, outbox=outbox, clock=clock, group=group)
+        poller = Poller(
+            channel,
+            inflight,
+            outbox,
+            slots,
+            clock,
+            cadence=Cadence(interval=1.0, at_most=config.concurrency),
+            keys=tuple(key.kid for key in running.keys.opening),
+            agent=AGENT,
+            host=hostname(),
+            backoff=Backoff(random.uniform, longest=LONGEST_WAIT, longest_asked=LONGEST_WAIT),
+            unreadable=Backoff(random.uniform),
+            trouble=lambda: None if starts is None else starts.trouble,
+        )
+        loops: dict[str, Loop] = {"files": files.run}
+        if starts is not None:
+            loops["journal"] = starts.journal.run
+        serving = Worker(
+            poller=poller,
+            inflight=inflight,
+            outbox=outbox,
+            group=group,
+            loops=loops,
+            drain_timeout=config.drain_timeout,
+        )
+        return await serving.serve(signals)
+
+
+class _ChannelTime:
+    """The control plane's time as the channel's last signed reply gave it; ours until there is a channel."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._channel: RunnerChannel | None = None
+
+    def follow(self, channel: RunnerChannel) -> None:
+        self._channel = channel
+
+    def now(self) -> datetime:
+        offset = None if self._channel is None else self._channel.clock_offset
+        return self._clock.now() if offset is None else self._clock.now() + offset
+
+    def milliseconds(self) -> int:
+        return round(self.now().timestamp() * 1000)
+
+
+def _starts(
+    config: RunnerConfig, running: RunningInstance, clock: Clock, time: _ChannelTime, seen: SeenTasks
+) -> StartJournal | None:
+    if config.state_directory is None:
+        return None
+    return StartJournal(
+        config.state_directory,
+        urn=running.enrolment.urn,
+        instance=running.instance,
+        keys=running.keys.opening,
+        clock=clock,
+        now=time.milliseconds,
+        seen=seen,
+    )
+
+
+def tools_of(config: RunnerConfig, clock: Clock) -> Tools:
+    """The tools that actions are handed. Opens nothing."""
+    resolver = Resolver(config.dns_servers, use_host=config.dns_use_host, ipv6=config.enable_ipv6)
+    rules = EgressRules(
+        allow=config.allow_ranges,
+        deny=config.deny_ranges,
+        allow_names=config.allowed_domain_names,
+        deny_names=config.blocked_domain_names,
+        nat64_prefixes=config.nat64_prefixes,
+        metadata=config.allow_imds,
+    )
+    return Tools(
+        doors=ActionDoors(rules, resolver, clock, ca_files=_ca_files(config)),
+        clock=clock,
+        jq=ConfinedJq(),
+        http_seconds=config.http_timeout,
+        max_output_bytes=config.max_output_bytes,
+    )
+
+
+def places_of(config: RunnerConfig, environment: Mapping[str, str]) -> LocalPlaces:
+    """The places of the operator's files."""
+    return LocalPlaces(
+        directory=config.directory,
+        connections=config.connections_file or config.directory / "connections.yaml",
+        policy=config.policy_file or config.directory / "policy.yaml",
+        allow_list=config.actions_allowlist,
+        connections_named=config.connections_file is not None,
+        policy_named=config.policy_file is not None,
+        environment=environment,
+    )
+
+
+def _ca_files(config: RunnerConfig) -> tuple[Path, ...]:
+    return () if config.ca_file is None else (config.ca_file,)
+
+
+async def _peer(config: RunnerConfig, base_url: str) -> Peer:
+    """The way to the control plane; reading the authorities takes tens of milliseconds. Raises ConfigError."""
+    try:
+        tls = await asyncio.to_thread(partial(intake_context, _ca_files(config), verify=True))
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"cannot be read as certificates: {error}", option="caFile") from error
+    return Peer(url=base_url, tls=tls, proxy=config.proxy)
+
+
+def _token(config: RunnerConfig) -> EnrolmentToken | None:
+    if config.enrolment_token is None:
+        return None
+    try:
+        return EnrolmentToken.parse(config.enrolment_token)
+    except MessageError as error:
+        raise ConfigError(str(error), option=enrolling.OPTION) from None
+
+
+def _wishes(config: RunnerConfig) -> EnrolmentWishes:
+    return EnrolmentWishes(
+        name=config.name,
+        modes=config.modes,
+        host=None,
+        hostname=hostname(),
+        agent=AGENT,
+        platform=f"{platform.system()} {platform.machine()}"[:200],
+    )
+
+
+def _check_base_url(config: RunnerConfig, known: str) -> None:
+    for option, given in (("ddBaseURL", config.base_url), ("controlPlaneUrl", config.control_plane_url)):
+        if given is not None and given != known:
+            raise ConfigError(
+                f"{given} is another control plane than {known}, which the runner's token named", option=option
+            )
+
+
+def _check_transport(config: RunnerConfig, url: str) -> None:
+    if not config.insecure_control_plane and not _is_private(url):
+        reason = f"{url} is plain HTTP to another machine: this needs insecureControlPlane"
+        raise ConfigError(reason, option=enrolling.OPTION)
+
+
+def _is_private(url: str) -> bool:
+    """True where nobody else can listen: TLS, or an exchange that stays on this machine."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        return parts.scheme == "https" or host == "localhost" or parse_address(host).is_loopback
+    except HostError:
+        return False
+
+
+def _announce(config: RunnerConfig, running: RunningInstance) -> None:
+    log.info(
+        "runner %s serves %s from %s with %d slots",
+        __version__,
+        running.enrolment.name,
+        running.identity.base_url,
+        config.concurrency,
+        extra={"action": "started", "runner": running.enrolment.urn, "instance": running.instance},
+    )
