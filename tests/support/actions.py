@@ -73,7 +73,10 @@ class RunnerOfOrders:
         self.effects: list[Effect] = []
         self.executed: list[Executed] = []
         places = LocalPlaces(
-            directory=directory, connections=directory / "connections.yaml", policy=directory / "policy.yaml"
+            directory=directory,
+            connections=directory / "connections.yaml",
+            policy=directory / "policy.yaml",
+            environment=environment or {},
         )
         self.files = LocalFiles(places, self.clock)
         self.audit_path = directory / "audit.log"

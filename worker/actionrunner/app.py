@@ -138,7 +138,7 @@ class RunningInstance:
 async def _serve(
     config: RunnerConfig, environment: Mapping[str, str], clock: Clock, signals: Signals, running: RunningInstance
 ) -> ExitCode:
-    files, time, seen = LocalFiles(_places(config), clock), _ChannelTime(clock), SeenTasks()
+    files, time, seen = LocalFiles(places_of(config, environment), clock), _ChannelTime(clock), SeenTasks()
     settings = RunnerSettings(
         peer=await _peer(config, running.identity.base_url),
         slots=config.concurrency,
@@ -167,7 +167,7 @@ async def _serve(
         execution = ActionExecution(
             modes=frozenset(running.modes),
             files=files,
-            tools=_tools(config, clock),
+            tools=tools_of(config, clock),
             audit=audit,
             clock=clock,
             environment=environment,
@@ -245,7 +245,8 @@ def _starts(
     )
 
 
-def _tools(config: RunnerConfig, clock: Clock) -> Tools:
+def tools_of(config: RunnerConfig, clock: Clock) -> Tools:
+    """The tools that actions are handed. Opens nothing."""
     resolver = Resolver(config.dns_servers, use_host=config.dns_use_host, ipv6=config.enable_ipv6)
     rules = EgressRules(
         allow=config.allow_ranges,
@@ -264,7 +265,8 @@ def _tools(config: RunnerConfig, clock: Clock) -> Tools:
     )
 
 
-def _places(config: RunnerConfig) -> LocalPlaces:
+def places_of(config: RunnerConfig, environment: Mapping[str, str]) -> LocalPlaces:
+    """The places of the operator's files."""
     return LocalPlaces(
         directory=config.directory,
         connections=config.connections_file or config.directory / "connections.yaml",
@@ -272,6 +274,7 @@ def _places(config: RunnerConfig) -> LocalPlaces:
         allow_list=config.actions_allowlist,
         connections_named=config.connections_file is not None,
         policy_named=config.policy_file is not None,
+        environment=environment,
     )
 
 

@@ -92,7 +92,7 @@ class AuditLog:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ChainFinding:
     """A place at which a chain does not hold. *line* counts from 1 over all files."""
 
     file: str
@@ -109,19 +109,19 @@ class Verified:
 
     lines: int
     last: str
-    findings: tuple[Finding, ...]
+    findings: tuple[ChainFinding, ...]
 
 
 def verify(paths: Iterable[Path]) -> Verified:
     """Follow the chain through *paths*, oldest first. Raises OSError."""
-    findings: list[Finding] = []
+    findings: list[ChainFinding] = []
     lines, prev = 0, BEGINNING
     for path in paths:
         for number, line in _lines(path):
             lines += 1
             reason = _broken(line, prev, is_first=lines == 1)
             if reason is not None:
-                findings.append(Finding(str(path), number, reason))
+                findings.append(ChainFinding(str(path), number, reason))
             prev = hashlib.sha256(line).hexdigest()
     return Verified(lines=lines, last=prev, findings=tuple(findings))
 

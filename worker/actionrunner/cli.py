@@ -16,8 +16,15 @@ from worker.errors import ConfigError, ConfigErrors, ExitCode
 from worker.program.streams import hold_standard_streams
 
 PROGRAM = "private-action-runner"
-_COMMANDS = {"enroll": "enroll"}
-"""Each with the module of `commands` that has it, under its name."""
+_COMMANDS = {
+    "actions": ("actions", "actions"),
+    "audit": ("auditing", "audit"),
+    "enroll": ("enroll", "enroll"),
+    "explain": ("explaining", "explain"),
+    "policy": ("explaining", "policy"),
+    "test-connection": ("testing", "test_connection"),
+}
+"""Each with the module of `commands` that has it, and its name there."""
 
 
 class RunnerCommands(click.Group):
@@ -29,8 +36,8 @@ class RunnerCommands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
         if cmd_name not in _COMMANDS:
             return None
-        module = import_module(f"worker.actionrunner.commands.{_COMMANDS[cmd_name]}")
-        command = getattr(module, _COMMANDS[cmd_name])
+        module, name = _COMMANDS[cmd_name]
+        command = getattr(import_module(f"worker.actionrunner.commands.{module}"), name)
         assert isinstance(command, click.Command)
         return command
 

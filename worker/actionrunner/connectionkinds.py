@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from worker.actionrunner.globs import part_glob
+from worker.actionrunner.scriptfile import missing_isolation, scripts_of
 from worker.actionrunner.yamlfile import OperatorsFile
 from worker.actions.action import ActionFailure
 from worker.actions.catalogue import plain_name
 from worker.actions.connection import ActionConnection, CredentialSource, names_in
 from worker.actions.http_request import REFUSED_FIELDS, HTTPConnection
 from worker.actions.schema import closed
+from worker.actions.script import ScriptConnection
 from worker.actions.weburl import absolute, is_ambiguous
 from worker.net.http.fields import TOKEN
 
@@ -27,6 +29,8 @@ class ConnectionEntry:
     name: str
     written: Mapping[str, Any]
     files: list[Path]
+    environment: Mapping[str, str]
+    """The runner's, of which scripts may list variables."""
 
     def path(self, text: str) -> Path:
         """A path of the entry; relative ones are relative to the config's directory."""
@@ -121,6 +125,22 @@ def _http(entry: ConnectionEntry) -> HTTPConnection:
     )
 
 
+def _script(entry: ConnectionEntry) -> ScriptConnection:
+    user = entry.written.get("user")
+    missing = missing_isolation(user)
+    if missing and entry.written.get("require_isolation", False):
+        raise entry.file.mistake("; ".join(missing), (entry.name, "require_isolation"))
+    path = entry.path(entry.written["file"])
+    return ScriptConnection(
+        **entry.common(),
+        file=str(path),
+        scripts=scripts_of(path),
+        user=user,
+        inherited=entry.environment,
+        trouble=missing,
+    )
+
+
 KINDS: Final[Mapping[str, ConnectionKind]] = {
     "http": ConnectionKind(
         properties={
@@ -134,5 +154,14 @@ KINDS: Final[Mapping[str, ConnectionKind]] = {
         },
         required=("base_url",),
         read=_http,
+    ),
+    "script": ConnectionKind(
+        properties={
+            "file": {"type": "string", "minLength": 1},
+            "user": {"type": "string", "minLength": 1},
+            "require_isolation": {"type": "boolean"},
+        },
+        required=("file",),
+        read=_script,
     ),
 }

@@ -48,7 +48,7 @@ class LocalConnections:
 NO_CONNECTIONS: Final = LocalConnections(usable={}, unusable={})
 
 
-def connections_of(file: OperatorsFile, directory: Path) -> LocalConnections:
+def connections_of(file: OperatorsFile, directory: Path, environment: Mapping[str, str]) -> LocalConnections:
     """Paths in the entries are relative to *directory*. Raises ConfigError for a file that is no mapping of names."""
     entries = {} if file.data is None else file.data
     file.require(_FILE, (), entries)
@@ -56,18 +56,20 @@ def connections_of(file: OperatorsFile, directory: Path) -> LocalConnections:
     unusable: dict[str, str] = {}
     files: list[Path] = []
     for name, written in entries.items():
+        entry = ConnectionEntry(
+            file=file, directory=directory, name=name, written=written, files=files, environment=environment
+        )
         try:
-            usable[name] = _connection(file, directory, name, written, files)
+            usable[name] = _connection(entry)
         except ConfigError as error:
             unusable[name] = str(error)
     return LocalConnections(usable=usable, unusable=unusable, files=tuple(files))
 
 
-def _connection(file: OperatorsFile, directory: Path, name: str, written: Any, files: list[Path]) -> ActionConnection:
+def _connection(entry: ConnectionEntry) -> ActionConnection:
+    written = entry.written
     if not isinstance(written, dict) or written.get("type") not in KINDS:
-        raise file.mistake(f"is not a connection with a type among {', '.join(KINDS)}", (name,))
+        raise entry.file.mistake(f"is not a connection with a type among {', '.join(KINDS)}", (entry.name,))
     kind = KINDS[written["type"]]
-    schema = closed({**_COMMON, **kind.properties}, "type", *kind.required)
-    file.require(schema, (name,), written)
-    entry = ConnectionEntry(file=file, directory=directory, name=name, written=written, files=files)
+    entry.file.require(closed({**_COMMON, **kind.properties}, "type", *kind.required), (entry.name,), written)
     return kind.read(entry)

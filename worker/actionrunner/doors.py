@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from worker.actions.action import ActionFailure
-from worker.actions.tools import Route
+from worker.actions.tools import ActionRoute
 from worker.clock import Clock
 from worker.egress.address_table import Network
 from worker.egress.policy import Policy
@@ -101,12 +101,12 @@ class ActionDoors:
     def policy(self, *, named: bool) -> Policy:
         return self._policies[named]
 
-    async def to(self, route: Route) -> Door:
+    async def to(self, route: ActionRoute) -> Door:
         """Raises ActionFailure (TLS) where the authorities cannot be read."""
         trust = await self._store(route)
         return Door(policy=self._policies[route.named], resolver=self._resolver, trust=trust, proxy=self._proxy)
 
-    async def _store(self, route: Route) -> TrustStore:
+    async def _store(self, route: ActionRoute) -> TrustStore:
         files = self._ca_files if route.ca_file is None else (*self._ca_files, Path(route.ca_file))
         try:
             changed = 0 if route.ca_file is None else _changed(route.ca_file)

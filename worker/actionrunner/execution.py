@@ -53,7 +53,7 @@ class NotStarted(SyntheticsError):  # noqa: N818  # it is an order's end, and no
 
 
 class Executed(Struct, frozen=True, kw_only=True):
-    """What became of one order, for whoever counts. *rule* is the one that decided, or empty."""
+    """One order and its end, for whoever counts. *rule* is the one that decided, or empty."""
 
     order: Order
     channel: str

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Final
 
 from worker.actionrunner.globs import part_glob
-from worker.actionrunner.localpolicy import Asked, LocalRule
+from worker.actionrunner.localpolicy import AskedOrder, LocalRule
 from worker.actionrunner.localstate import LocalState
 from worker.actions.action import Action, ActionFailure, Input, Order
 from worker.actions.catalogue import CATALOGUE, plain_name
@@ -46,7 +46,7 @@ CLIENTS_OF_MODES: Final[Mapping[str, frozenset[str]]] = {
 class Judged:
     """An order as the checks found it. With a *fault* it is not carried out; *reason* says why, *remedy* what would change it."""
 
-    asked: Asked
+    asked: AskedOrder
     fault: OrderFault | None = None
     reason: str = ""
     remedy: str = ""
@@ -88,7 +88,7 @@ def judge(order: Order, modes: AbstractSet[str], state: LocalState) -> Judged:
     return _allowed(asked, action, connection, state)
 
 
-def _allowed(asked: Asked, action: Action, connection: ActionConnection | None, state: LocalState) -> Judged:
+def _allowed(asked: AskedOrder, action: Action, connection: ActionConnection | None, state: LocalState) -> Judged:
     shut = None if connection is None else _shut(connection, asked)
     if shut is not None and connection is not None:
         remedy = f"widen `allow` of the connection ({connection.place})"
@@ -105,8 +105,8 @@ def _allowed(asked: Asked, action: Action, connection: ActionConnection | None, 
     )
 
 
-def _asked(order: Order, name: str, given: Input) -> Asked:
-    return Asked(action=name, connection=order.connection, client=order.client, caller=order.caller, given=given)
+def _asked(order: Order, name: str, given: Input) -> AskedOrder:
+    return AskedOrder(action=name, connection=order.connection, client=order.client, caller=order.caller, given=given)
 
 
 def _connection(order: Order, action: Action, state: LocalState) -> tuple[ActionConnection | None, str]:
@@ -126,7 +126,7 @@ def _connection(order: Order, action: Action, state: LocalState) -> tuple[Action
     return connection, ""
 
 
-def _shut(connection: ActionConnection, asked: Asked) -> str | None:
+def _shut(connection: ActionConnection, asked: AskedOrder) -> str | None:
     globs = [part_glob(text, ".") for text in connection.allowed_actions]
     if globs and not any(glob.matches(asked.action) for glob in globs):
         return f"the connection {connection.name} does not allow this action"

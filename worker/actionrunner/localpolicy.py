@@ -20,7 +20,7 @@ FREE_URLS: Final = "http.request"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class AskedOrder:
     """The facts of one order that rules are about. *given* is the input with what the connection adds to it."""
 
     action: str
@@ -107,7 +107,7 @@ class LocalRule:
     rate: Rate | None = None
     concurrency: int | None = None
 
-    def objection(self, asked: Asked) -> str | None:
+    def objection(self, asked: AskedOrder) -> str | None:
         """The first part of the rule that *asked* does not meet, or None. Raises ActionFailure."""
         if not self.action.matches(asked.action):
             return "it is about other actions"
@@ -145,7 +145,7 @@ class LocalPolicy:
 
     rules: tuple[LocalRule, ...]
 
-    def judge(self, asked: Asked) -> LocalDecision:
+    def judge(self, asked: AskedOrder) -> LocalDecision:
         near: tuple[LocalRule, str] | None = None
         allowing: LocalRule | None = None
         for rule in self.rules:
@@ -166,7 +166,7 @@ class LocalPolicy:
         return _nothing_allows(asked, near)
 
 
-def _nothing_allows(asked: Asked, near: tuple[LocalRule, str] | None) -> LocalDecision:
+def _nothing_allows(asked: AskedOrder, near: tuple[LocalRule, str] | None) -> LocalDecision:
     if near is None:
         return LocalDecision(
             allowed=False,

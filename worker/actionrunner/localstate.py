@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -48,12 +48,16 @@ class LocalPlaces:
     allow_list: tuple[str, ...] = ()
     connections_named: bool = False
     policy_named: bool = False
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The runner's, of which connections may name variables."""
 
     def read(self) -> LocalState:
         """Raises ConfigError for a file that cannot be read, and for two policies at once."""
         connections = NO_CONNECTIONS
         if self.connections_named or self.connections.exists():
-            connections = connections_of(read_operators_file(self.connections, "connectionsFile"), self.directory)
+            connections = connections_of(
+                read_operators_file(self.connections, "connectionsFile"), self.directory, self.environment
+            )
         has_policy = self.policy_named or self.policy.exists()
         if has_policy and self.allow_list:
             reason = "there is a policy file as well: move the list into it as rules"

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
-from worker.actionrunner.localpolicy import Asked, LocalRule
+from worker.actionrunner.localpolicy import AskedOrder, LocalRule
 from worker.errors import SyntheticsError
 
 MOST_KEYS: Final = 10_000
@@ -29,7 +29,7 @@ class Usage:
         self._running: Counter[str] = Counter()
 
     @contextmanager
-    def taken(self, asked: Asked, rule: LocalRule, bounds: Mapping[str, int], now: float) -> Iterator[None]:
+    def taken(self, asked: AskedOrder, rule: LocalRule, bounds: Mapping[str, int], now: float) -> Iterator[None]:
         """Count *asked* against the rate of *rule*, and against *bounds*, which say how many may run at once under each name.
 
         *now* is in seconds. Raises BusyError, and then nothing was counted.
@@ -44,7 +44,7 @@ class Usage:
         finally:
             self._running.subtract(bounds.keys())
 
-    def _count(self, asked: Asked, rule: LocalRule, now: float) -> None:
+    def _count(self, asked: AskedOrder, rule: LocalRule, now: float) -> None:
         rate = rule.rate
         if rate is None:
             return

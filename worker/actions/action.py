@@ -82,7 +82,7 @@ class ActionError(Struct, frozen=True, kw_only=True):
 
 
 class ActionOutcome(Struct, frozen=True, kw_only=True):
-    """What came of one order. A failure may have outputs, where they tell what happened."""
+    """The end of one order. A failure may have outputs, where they tell what happened."""
 
     status: ActionStatus
     outputs: Any | None = None
@@ -143,6 +143,8 @@ class Action:
 
     name: str
     summary: str
+    effects: str
+    """The effects that it can have, in words for people."""
     effect: Callable[[Input, ActionConnection | None], Effect]
     input_schema: Mapping[str, Any]
     output_schema: Mapping[str, Any]

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from worker.actions import http, jq
+from worker.actions import http, jq, script
 from worker.actions.action import Action
 
 REFERENCE_PREFIX: Final = "com.datadoghq."
 """Accepted and dropped wherever a person writes a name."""
 
-CATALOGUE: Final[Mapping[str, Action]] = {action.name: action for action in (*http.ACTIONS, *jq.ACTIONS)}
+CATALOGUE: Final[Mapping[str, Action]] = {
+    action.name: action for action in (*http.ACTIONS, *jq.ACTIONS, *script.ACTIONS)
+}
 
 
 def plain_name(written: str) -> str:
@@ -25,6 +27,7 @@ def described(actions: Iterable[Action]) -> list[dict[str, Any]]:
         {
             "name": action.name,
             "summary": action.summary,
+            "effect": action.effects,
             "connection": None
             if action.connection is None
             else action.connection.__name__.removesuffix("Connection").lower(),

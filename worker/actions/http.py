@@ -24,7 +24,7 @@ from worker.actions.http_answer import (
 )
 from worker.actions.http_request import WRITES, HTTPConnection, default_fields, merged, request_of
 from worker.actions.schema import closed
-from worker.actions.tools import Route, Tools
+from worker.actions.tools import ActionRoute, Tools
 from worker.net.http.client import Client, Transfer
 from worker.net.http.error import HTTPError
 from worker.net.http.redirect import MAX_REDIRECTS, is_redirect, method_after
@@ -146,7 +146,7 @@ async def request(order: Order, connection: ActionConnection | None, tools: Tool
     return succeeded(outputs_of(response, target.url, timings, order.input), target=place)
 
 
-async def test_connection(order: Order, connection: ActionConnection | None, tools: Tools) -> ActionOutcome:
+async def check_connection(order: Order, connection: ActionConnection | None, tools: Tools) -> ActionOutcome:
     """Carry out `http.testConnection`: the request that the connection names for it, or a GET of its base_url."""
     assert isinstance(connection, HTTPConnection)
     asked = {"verb": connection.test_verb, "url": connection.test_path}
@@ -189,7 +189,7 @@ class _Hops:
 
     async def _exchange(self, request: Request, target: Target) -> Response:
         is_named = self._base is not None and target.origin == self._base.origin
-        route = Route(
+        route = ActionRoute(
             named=is_named,
             ca_file=self._ca_file if is_named else None,
             expired_allowed=self._order.input.get("allowExpiredCertificate", False),
@@ -255,6 +255,7 @@ ACTIONS: Final = (
     Action(
         name="http.request",
         summary="Send an HTTP request and return its answer.",
+        effects="by verb",
         effect=effect,
         input_schema=_REQUEST,
         output_schema=_ANSWER,
@@ -266,6 +267,7 @@ ACTIONS: Final = (
     Action(
         name="http.testConnection",
         summary="Send the request by which the operator tells whether an HTTP connection works.",
+        effects="by verb",
         effect=tests_read,
         input_schema=closed({}),
         output_schema=closed(
@@ -275,7 +277,7 @@ ACTIONS: Final = (
             "timings",
         ),
         codes=CODES,
-        act=test_connection,
+        act=check_connection,
         connection=HTTPConnection,
         needs_connection=True,
     ),

@@ -115,6 +115,7 @@ ACTIONS: Final = (
     Action(
         name="data.jq",
         summary="Apply a jq program to a value; several results come as a list.",
+        effects="read",
         effect=_reads,
         input_schema=closed(
             {"program": {"type": "string", "minLength": 1, "maxLength": MAX_PROGRAM}, "value": {}}, "program"

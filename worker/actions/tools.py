@@ -13,7 +13,7 @@ from worker.secret import Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Route:
+class ActionRoute:
     """*named*: to a host that the operator wrote into a connection, so private address space is open.
 
     *ca_file* holds further authorities; *expired_allowed* forgives a certificate that its time is over, and nothing else.
@@ -27,7 +27,7 @@ class Route:
 class Doors(Protocol):
     """The ways to targets under the two policies of actions."""
 
-    async def to(self, route: Route) -> Door:
+    async def to(self, route: ActionRoute) -> Door:
         """Raises ActionFailure (TLS) where the authorities cannot be read."""
         ...
 
