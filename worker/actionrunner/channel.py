@@ -53,7 +53,7 @@ class InstanceStanding(Protocol):
         """Take in what a signed reply says of the instance."""
         ...
 
-    def refused(self, code: str, message: str, instance: str | None) -> None:
+    def refused(self, refusal: RunnerRefusal) -> None:
         """Take in a signed refusal."""
         ...
 
@@ -228,7 +228,7 @@ class RunnerChannel:
                     self._number[endpoint] = max(self._number[endpoint], refusal.last)
                 elif refusal.error != ProofReason.SKEW:  # the signed time has corrected our clock: prove anew
                     if self._standing is not None:
-                        self._standing.refused(refusal.error, refusal.message, refusal.instance)
+                        self._standing.refused(refusal)
                     raise _refused(reply, refusal, reaction)
             raise _refused(reply, refusal, Reaction.RETRY)
 

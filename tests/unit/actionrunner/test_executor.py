@@ -65,7 +65,7 @@ class Bench:
         return round(self.clock.now().timestamp() * 1000)
 
     def task(self, **changes: Any) -> TaskOrder:
-        facts = {
+        facts: dict[str, Any] = {
             "task": "task-1",
             "run": "run-1",
             "org": 1,
@@ -113,7 +113,7 @@ def altered(token: str, **changes: Any) -> str:
     return ".".join((header, compact.encode(json.dumps(claims).encode()).decode(), signature))
 
 
-Fault = tuple[str, str, Callable[[Bench, dict[str, Any]], None]]
+Fault = tuple[str, str, Callable[[Bench, dict[str, Any]], object]]
 """A name, the code, and what it does to the facts of a signing: `claims`, `key`, `alter`, `form`, `seen`."""
 
 FAULTS: list[Fault] = [
@@ -124,7 +124,7 @@ FAULTS: list[Fault] = [
     ("org", "MISMATCHED_ORG", lambda _bench, facts: facts["claims"].update(org=2)),
     ("aud", "MISMATCHED_RUNNER", lambda _bench, facts: facts["claims"].update(aud=URN[:-1] + "0")),
     ("exp", "EXPIRED_TASK", lambda bench, facts: facts["claims"].update(exp=bench.now)),
-    ("seen", "REPLAYED", lambda bench, _facts: bench.seen.add("task-1", bench.now + 60_000, now=bench.now) and None),
+    ("seen", "REPLAYED", lambda bench, _facts: bench.seen.add("task-1", bench.now + 60_000, now=bench.now)),
 ]
 
 
