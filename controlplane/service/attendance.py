@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -23,6 +24,9 @@ log = logging.getLogger(__name__)
 
 ALIVE_MS = 30_000
 """Milliseconds since its last pull for which an instance counts as alive: three of the longest polls."""
+KEY_AGE_MS = 90 * 24 * 3600 * 1000
+"""Milliseconds after which a runner is asked for new keys without anybody's doing."""
+_HEARD = (Succession.TAKEN, Succession.KEPT)
 _ITSELF = Principal(name="control plane", via="command", scopes=frozenset())
 """The author of what no person did, in the audit log."""
 
@@ -64,18 +68,25 @@ async def attend(connection: AsyncConnection, caller: RunnerCaller, message: Run
         epoch=decision.epoch,
         refusal=_refusal(decision),
         keyset=keyset.token if message.keyset < keyset.seq else None,
-        rotate=runner.rotate and runner.next_identity is None,
+        rotate=decision.succession in _HEARD and _wants_rotation(runner, now),
     )
 
 
-async def count(connection: AsyncConnection, caller: RunnerCaller, *, now: int) -> None:
-    """Record the number of a push of results. Raises SequenceError."""
+async def count(
+    connection: AsyncConnection, caller: RunnerCaller, endpoint: Literal["results", "rotate"], *, now: int
+) -> None:
+    """Record the number of a request that is not a pull. Raises SequenceError."""
     runner, proof = caller.runner, caller.proof
     if not await runners.has_instance(connection, runner.id, proof.instance):
         await runners.add_instance(connection, runner.id, proof.instance, now=now)
-    last = await runners.advance(connection, runner.id, proof.instance, "results", proof.number)
+    last = await runners.advance(connection, runner.id, proof.instance, endpoint, proof.number)
     if last is not None:
         raise SequenceError(last)
+
+
+def _wants_rotation(runner: StoredRunner, now: int) -> bool:
+    old = runner.enrolled_at is not None and now - runner.enrolled_at > KEY_AGE_MS
+    return (runner.rotate or old) and runner.next_identity is None
 
 
 def _standing(runner: StoredRunner, known: Sequence[RunnerInstance], instance: str, now: int) -> Standing:

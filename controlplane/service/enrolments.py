@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch
 from controlplane.errors import RefusedError
-from controlplane.service import audit
+from controlplane.service import attendance, audit
 from controlplane.service.attendance import RunnerCaller
 from controlplane.service.principal import Principal
 from controlplane.service.runnerkeys import ORG, RunnerKeys
@@ -87,6 +87,7 @@ async def rotate(database: Database, clock: Clock, caller: RunnerCaller, key: Ve
     identity = RunnerIdentity(kid=key.kid, jwk=key.members(), opening_key=_opening_key(opening_key))
     async with database.write() as connection:
         runner = await runners.reread(connection, caller.runner)
+        await attendance.count(connection, caller, "rotate", now=epoch.milliseconds(clock))
         if runner.contested is not None or runner.instance not in (None, caller.proof.instance):
             raise RefusedError(
                 409, "superseded", "only the current instance changes the keys", instance=runner.instance
@@ -103,7 +104,7 @@ async def rotate(database: Database, clock: Clock, caller: RunnerCaller, key: Ve
 async def complete_rotation(database: Database, clock: Clock, runner: StoredRunner) -> StoredRunner:
     """Make the next keys the current ones: their first request came. The old ones are dead with this."""
     async with database.write() as connection:
-        await runners.take_next(connection, runner.id)
+        await runners.take_next(connection, runner.id, now=epoch.milliseconds(clock))
         taken = await runners.find(connection, database.sealer, runner.id)
         after = {"name": taken.name, "kid": None if taken.identity is None else taken.identity.kid}
         now = epoch.milliseconds(clock)

@@ -83,13 +83,15 @@ async def pull(
             held = await tasks.held_by(connection, runner=caller.runner.id, instance=caller.proof.instance)
             cancel = tuple(one.lease for one in held if one.state is TaskState.CANCELLING)
             wanted = _wanted(message) if attended.refusal is None and present() else 0
-            given, more = await _give(connection, database.sealer, caller, wanted, now)
+            given, more, refused = await _give(connection, database.sealer, caller, wanted, now)
     except DatabaseError:
         grace.interrupted()
         raise
     if attended.refusal is not None:
         raise attended.refusal
-    return RunnerWorkGiven(now=now, attendance=attended, given=given, cancel=cancel, more=more, ended=ended)
+    return RunnerWorkGiven(
+        now=now, attendance=attended, given=given, cancel=cancel, more=more, ended=(*ended, *refused)
+    )
 
 
 async def look_again(
@@ -103,13 +105,14 @@ async def look_again(
         queued = await tasks.queued(connection, runner=runner, now=now, limit=1) if _wanted(message) else []
     cancel = tuple(one.lease for one in held if one.state is TaskState.CANCELLING)
     given: tuple[GivenTask, ...] = ()
+    refused: tuple[str, ...] = ()
     more = False
     if queued:
         async with database.write() as connection:
             now = epoch.milliseconds(clock)
-            given, more = await _give(connection, database.sealer, caller, _wanted(message), now)
+            given, more, refused = await _give(connection, database.sealer, caller, _wanted(message), now)
     return RunnerWorkGiven(
-        now=now, attendance=before.attendance, given=given, cancel=cancel, more=more, ended=before.ended
+        now=now, attendance=before.attendance, given=given, cancel=cancel, more=more, ended=(*before.ended, *refused)
     )
 
 
@@ -187,24 +190,26 @@ def why(task: ActionTask, event: TaskEvent) -> str | None:
 
 async def _give(
     connection: AsyncConnection, sealer: Sealer, caller: RunnerCaller, wanted: int, now: int
-) -> tuple[tuple[GivenTask, ...], bool]:
-    """Lease up to *wanted* queued tasks, the oldest first; and tell if there are more."""
+) -> tuple[tuple[GivenTask, ...], bool, tuple[str, ...]]:
+    """Lease up to *wanted* queued tasks, the oldest first; whether there are more; and the runs of orders that are not ours."""
     if wanted < 1:
-        return (), False
+        return (), False, ()
+    refused: list[str] = []
     runner, given, characters = caller.runner.id, list[GivenTask](), 0
     queued = await tasks.queued(connection, runner=runner, now=now, limit=wanted + 1)
     for one in queued[:wanted]:
         order = await tasks.order_of(connection, sealer, one.id)
         if order is None:
             await _refuse_planted(connection, one, now)
+            refused.append(one.run)
             continue
         characters += len(order)
         if given and characters > MAX_ORDER_CHARACTERS:
-            return tuple(given), True
+            return tuple(given), True, tuple(refused)
         leased = await tasks.give(connection, one, instance=caller.proof.instance, now=now)
         if leased is not None:
             given.append(GivenTask(task=leased, order=order))
-    return tuple(given), len(queued) > wanted
+    return tuple(given), len(queued) > wanted, tuple(refused)
 
 
 async def _refuse_planted(connection: AsyncConnection, task: ActionTask, now: int) -> None:
@@ -222,7 +227,7 @@ async def push(
     """Store results; they are on disk when this returns. Raises SequenceError."""
     async with database.write() as connection:
         now = epoch.milliseconds(clock)
-        await attendance.count(connection, caller, now=now)
+        await attendance.count(connection, caller, "results", now=now)
         named = {item.result: read_lease(item.lease) for item in results}
         known = await tasks.by_ids(connection, {lease[0] for lease in named.values() if lease is not None})
         kept = []

@@ -195,7 +195,7 @@ async def offer_next(connection: AsyncConnection, sealer: Sealer, runner: str, i
     await connection.execute(update(runners).where(runners.c.id == runner).values(values))
 
 
-async def take_next(connection: AsyncConnection, runner: str) -> None:
+async def take_next(connection: AsyncConnection, runner: str, *, now: int) -> None:
     """Put the keys of a rotation in the place of the old ones, which are dead with this. What was contested is settled by it."""
     await connection.execute(
         update(runners)
@@ -203,6 +203,7 @@ async def take_next(connection: AsyncConnection, runner: str) -> None:
         .values(
             kid=runners.c.next_kid,
             identity_sealed=runners.c.next_sealed,
+            enrolled_at=now,
             next_kid=None,
             next_sealed=None,
             rotate=False,

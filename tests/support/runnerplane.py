@@ -11,17 +11,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Table, select, update
+
 from controlplane import epoch
-from controlplane.leases import Grace
+from controlplane.leases import LEASE_TTL, Grace
 from controlplane.rest import site
 from controlplane.rest.context import Context
-from controlplane.service import keys, runners, runs
+from controlplane.service import keys, runners, runs, tasks
 from controlplane.service.health import WriteHealth
 from controlplane.service.principal import Principal, operator
 from controlplane.service.runners import WantedRunner
 from controlplane.service.runs import RunView, WantedRun
+from controlplane.store import runners as stored_runners
 from controlplane.store.database import Database, Keyring, Opening, open_database
 from controlplane.store.engines import sqlite
+from controlplane.store.tables import action_tasks
 from tests.support.waiting import PATIENCE
 from worker.actionrunner import enrolling
 from worker.actionrunner.channel import RunnerChannel
@@ -54,14 +58,26 @@ Play = Callable[[Order], Awaitable[ActionOutcome]]
 class PlayedActions:
     """Plays the part of `execution`: *effects* by the name of an action (read where nothing is said), *plays* what it does."""
 
-    def __init__(self, plays: dict[str, Play] | None = None, effects: dict[str, Effect] | None = None) -> None:
+    def __init__(
+        self,
+        plays: dict[str, Play] | None = None,
+        effects: dict[str, Effect] | None = None,
+        *,
+        holds: bool = False,
+    ) -> None:
         self.plays = plays or {}
         self.effects = effects or {}
         self.acted: list[Order] = []
+        self.held: list[Order] = []
+        """Orders that wait for ever before they act, where *holds* says so."""
+        self._holds = holds
 
     async def execute(self, order: Order, *, before_acting: BeforeActing) -> ActionOutcome:
         acting = False
         try:
+            if self._holds:
+                self.held.append(order)
+                await asyncio.Event().wait()
             await before_acting(self.effects.get(order.action, Effect.READ))
             acting = True
             self.acted.append(order)
@@ -108,6 +124,54 @@ class RunnerPlane:
 
     async def show(self, run: str) -> RunView:
         return await runs.show(self.database, BOSS, run)
+
+    async def cancel(self, run: str) -> RunView:
+        view = await runs.cancel(self.database, self.clock, BOSS, run)
+        self.context.wakeups.ring(view.run.runner)
+        return view
+
+    async def retry(self, run: str) -> RunView:
+        view = await runs.retry(self.database, self.clock, BOSS, run)
+        self.context.wakeups.ring(view.run.runner)
+        return view
+
+    async def resolve(self, run: str, *, succeeded: bool) -> RunView:
+        return await runs.resolve(self.database, self.clock, BOSS, run, succeeded=succeeded)
+
+    async def settle(self) -> None:
+        """Do what the running process does every second; it has been up for an hour."""
+        await tasks.settle(self.database, self.clock, _Settled(epoch.milliseconds(self.clock)))
+
+    async def grow_silent(self, run: str) -> None:
+        """Let the lease of a run's task end, as an hour without a pull does."""
+        task = (await self.show(run)).task
+        assert task.renewed_at is not None
+        await self.write(action_tasks, {"renewed_at": task.renewed_at - 3_600_000})
+        await self.settle()
+
+    async def forsake(self, run: str) -> None:
+        """Let ten minutes pass in which nobody comes back to a doubtful task."""
+        task = (await self.show(run)).task
+        assert task.doubtful_at is not None
+        await self.write(action_tasks, {"doubtful_at": task.doubtful_at - 600_000})
+        await self.settle()
+
+    async def write(self, table: Table, values: dict[str, Any]) -> None:
+        """Change every row of *table*, as somebody who can only write the database does."""
+        async with self.database.write() as connection:
+            await connection.execute(update(table).values(values))
+
+    async def copy_order(self, *, source: str, target: str) -> None:
+        """Put the sealed order of one task in the place of another's."""
+        async with self.database.write() as connection:
+            sealed = await connection.scalar(select(action_tasks.c.order_sealed).where(action_tasks.c.id == source))
+            await connection.execute(
+                update(action_tasks).where(action_tasks.c.id == target).values(order_sealed=sealed)
+            )
+
+    async def runner_id(self, name: str) -> str:
+        async with self.database.read() as connection:
+            return (await stored_runners.find(connection, self.database.sealer, name)).id
 
     async def ended(self, run: str) -> RunView:
         """The run once it has ended."""
@@ -161,14 +225,18 @@ async def runner_plane(folder: Path) -> AsyncIterator[RunnerPlane]:
 
 @dataclass(slots=True, kw_only=True)
 class PlayedRunner:
-    """One instance that pulls. `stop` ends it as a crash does: nothing is given back, nothing is pushed."""
+    """One instance that pulls; `deliver` begins to push results where it did not from the start."""
 
     instance: str
     channel: RunnerChannel
     serving: RunnerServing
     actions: PlayedActions
+    group: asyncio.TaskGroup
     starts: StartJournal | None = None
     loops: list[asyncio.Task[None]] = field(default_factory=list)
+
+    def deliver(self) -> None:
+        self.loops.append(self.group.create_task(self.serving.outbox.run()))
 
 
 def keys_of(identity: Identity) -> ChannelKeys:
@@ -195,8 +263,9 @@ async def played_runner(
     state: Path | None = None,
     url: str | None = None,
     instance: str | None = None,
+    delivers: bool = True,
 ) -> AsyncIterator[PlayedRunner]:
-    """An instance that pulls until the block is left; then it ends as a crash does."""
+    """An instance that pulls until the block is left; then it ends as a crash does: it gives back and pushes nothing."""
     actions, instance, clock = actions or PlayedActions(), instance or str(uuid.uuid4()), SystemClock()
     channel_keys, seen = keys_of(identity), SeenTasks()
     starts: StartJournal | None = None
@@ -228,8 +297,12 @@ async def played_runner(
                 group=group,
                 loops={},
             )
-            runner = PlayedRunner(instance=instance, channel=channel, serving=served, actions=actions, starts=starts)
-            runner.loops = [group.create_task(served.poller.run()), group.create_task(served.outbox.run())]
+            runner = PlayedRunner(
+                instance=instance, channel=channel, serving=served, actions=actions, starts=starts, group=group
+            )
+            runner.loops = [group.create_task(served.poller.run())]
+            if delivers:
+                runner.deliver()
             if starts is not None:
                 runner.loops.append(group.create_task(starts.journal.run()))
             try:
@@ -241,6 +314,13 @@ async def played_runner(
     finally:
         if starts is not None:
             await starts.__aexit__()
+
+
+class _Settled(Grace):
+    """The grace of a process that has been up, and heard of everybody, for an hour."""
+
+    def expiry(self, now: int) -> int:
+        return now - LEASE_TTL
 
 
 __all__ = ["PlayedActions", "PlayedRunner", "RunnerPlane", "channel_now", "played_runner", "runner_plane"]

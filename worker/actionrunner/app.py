@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import platform
-import random
 import ssl
 import uuid
 from collections.abc import Mapping, Sequence
@@ -28,28 +27,22 @@ from worker.actionrunner.channel import RunnerChannel
 from worker.actionrunner.doors import ActionDoors, EgressRules
 from worker.actionrunner.enrolling import EnrolmentWishes
 from worker.actionrunner.execution import ActionExecution
-from worker.actionrunner.executor import InstanceIdentity, TaskExecutor
+from worker.actionrunner.executor import InstanceIdentity
 from worker.actionrunner.identity import Enrolment, Identity, IdentityFile
 from worker.actionrunner.keyring import ChannelKeys
 from worker.actionrunner.leasebook import LeaseBook
 from worker.actionrunner.localstate import LocalFiles, LocalPlaces
 from worker.actionrunner.options import RunnerConfig, hostname
+from worker.actionrunner.rotation import KeyRotation
 from worker.actionrunner.seen import SeenTasks
+from worker.actionrunner.serving import RunnerMemory, RunnerServing, RunnerSettings, channel_of, serving_of
 from worker.actionrunner.starts import StartJournal
-from worker.actionrunner.work import ActionWork
 from worker.actions.jq import ConfinedJq
 from worker.actions.tools import Tools
-from worker.agent.inflight import InFlight
-from worker.agent.outbox import Outbox
-from worker.agent.poller import LONGEST_WAIT, Cadence, Poller
 from worker.agent.signals import Signals, caught
-from worker.agent.slots import Slots
-from worker.agent.work import Work
-from worker.agent.worker import Loop, Worker
 from worker.clock import Clock, SystemClock
 from worker.egress.hosts import parse_address
 from worker.errors import ConfigError, ExitCode, HostError, MessageError
-from worker.intake.backoff import Backoff
 from worker.intake.transport import Peer, Transport
 from worker.net.dns.resolver import Resolver
 from worker.net.trust import intake_context
@@ -58,7 +51,6 @@ from worker.wire.enrolment import EnrolmentToken, Mode
 log = logging.getLogger(__name__)
 
 AGENT = f"private-action-runner/{__version__}"
-_NS = 1_000_000_000
 
 
 async def run(config: RunnerConfig, environment: Mapping[str, str], warnings: Sequence[str] = ()) -> ExitCode:
@@ -109,6 +101,7 @@ async def _enrolled(config: RunnerConfig, clock: Clock, signals: Signals, instan
 class RunningInstance:
     """This instance of the runner: who it is, in which chain, with which keys, and in which modes."""
 
+    store: IdentityFile
     identity: Identity
     enrolment: Enrolment
     instance: str
@@ -133,120 +126,89 @@ class RunningInstance:
             org=enrolment.org,
             audience=begun.base_url,
             signing=begun.keys.signing,
-            opening=(begun.keys.opening,),
+            opening=(begun.keys.opening, *begun.former),
             root=enrolment.root,
             keyset=enrolment.keyset,
         )
-        return cls(identity=begun, enrolment=enrolment, instance=instance, chain=chain, keys=keys, modes=modes)
+        return cls(
+            store=store, identity=begun, enrolment=enrolment, instance=instance, chain=chain, keys=keys, modes=modes
+        )
 
 
 async def _serve(
     config: RunnerConfig, environment: Mapping[str, str], clock: Clock, signals: Signals, running: RunningInstance
 ) -> ExitCode:
-    files = LocalFiles(places_of(config, environment), clock)
-    audit = AuditLog(config.audit_log, clock)
-    seen, book = SeenTasks(), LeaseBook()
-    try:
-        async with AsyncExitStack() as stack:
-            channel_time = _ChannelTime(clock)
-            starts = _starts(config, running, clock, channel_time, seen)
-            if starts is not None:
-                await stack.enter_async_context(starts)
-            channel = RunnerChannel(
-                await _peer(config, running.identity.base_url),
-                running.keys,
-                clock,
-                instance=running.instance,
-                agent=AGENT,
-                book=book,
-                standing=running.chain,
-                before=starts,
-                on_keyset=running.chain.keep_keyset,
-            )
-            channel_time.follow(channel)
-            await stack.enter_async_context(channel)
-            execution = ActionExecution(
-                modes=frozenset(running.modes),
-                files=files,
-                tools=tools_of(config, clock),
-                audit=audit,
-                clock=clock,
-                environment=environment,
-                task_seconds=config.task_timeout,
-            )
-            executor = TaskExecutor(
-                InstanceIdentity(
-                    urn=running.enrolment.urn,
-                    org=running.enrolment.org,
-                    instance=running.instance,
-                    version=__version__,
-                ),
-                keyset=lambda: running.keys.keyset,
-                now=channel_time.now,
-                clock=clock,
-                seen=seen,
-                book=book,
-                execution=execution,
-                starts=starts,
-            )
-            _announce(config, running)
-            return await _work(config, clock, signals, channel, starts, ActionWork(executor, clock), files, running)
-    finally:
-        audit.close()
-        log.info("stopped", extra={"action": "stopped", "instance": running.instance})
-
-
-async def _work(
-    config: RunnerConfig,
-    clock: Clock,
-    signals: Signals,
-    channel: RunnerChannel,
-    starts: StartJournal | None,
-    work: ActionWork,
-    files: LocalFiles,
-    running: RunningInstance,
-) -> ExitCode:
-    ready: asyncio.Future[Work] = asyncio.get_running_loop().create_future()
-    ready.set_result(work)
-    slots = Slots(config.concurrency)
-    outbox = Outbox(
-        channel,
-        clock,
-        Backoff(random.uniform),
-        shrink=work.shrink,
-        journal=starts,
-        gather=0,
+    files, time, seen = LocalFiles(places_of(config, environment), clock), _ChannelTime(clock), SeenTasks()
+    settings = RunnerSettings(
+        peer=await _peer(config, running.identity.base_url),
+        slots=config.concurrency,
+        drain_timeout=config.drain_timeout,
+        agent=AGENT,
+        host=hostname(),
     )
-    if starts is not None:
-        starts.hand_over(outbox)
-    async with asyncio.TaskGroup() as group:
-        inflight = InFlight(ready, slots=slots, outbox=outbox, clock=clock, group=group)
-        poller = Poller(
-            channel,
-            inflight,
-            outbox,
-            slots,
-            clock,
-            cadence=Cadence(interval=1.0, at_most=config.concurrency),
-            keys=tuple(key.kid for key in running.keys.opening),
-            agent=AGENT,
-            host=hostname(),
-            backoff=Backoff(random.uniform, longest=LONGEST_WAIT, longest_asked=LONGEST_WAIT),
-            unreadable=Backoff(random.uniform),
-            trouble=lambda: None if starts is None else starts.trouble,
-        )
-        loops: dict[str, Loop] = {"files": files.run}
+    async with AsyncExitStack() as stack:
+        audit = AuditLog(config.audit_log, clock)
+        stack.callback(audit.close)
+        starts = _starts(config, running, clock, time, seen)
         if starts is not None:
-            loops["journal"] = starts.journal.run
-        serving = Worker(
-            poller=poller,
-            inflight=inflight,
-            outbox=outbox,
-            group=group,
-            loops=loops,
-            drain_timeout=config.drain_timeout,
+            await stack.enter_async_context(starts)
+        memory = RunnerMemory(book=LeaseBook(), seen=seen, starts=starts)
+        channel = channel_of(
+            settings,
+            running.keys,
+            clock,
+            memory,
+            instance=running.instance,
+            standing=running.chain,
+            on_keyset=running.chain.keep_keyset,
         )
-        return await serving.serve(signals)
+        time.follow(channel)
+        await stack.enter_async_context(channel)
+        execution = ActionExecution(
+            modes=frozenset(running.modes),
+            files=files,
+            tools=tools_of(config, clock),
+            audit=audit,
+            clock=clock,
+            environment=environment,
+            task_seconds=config.task_timeout,
+        )
+        _announce(config, running)
+        try:
+            async with asyncio.TaskGroup() as group:
+                rotation = KeyRotation(running.store, running.keys, channel, clock)
+                running.chain.on_rotate = rotation.want
+                serving = serving_of(
+                    settings,
+                    running.keys,
+                    _names(running),
+                    clock,
+                    memory,
+                    channel=channel,
+                    execution=execution,
+                    group=group,
+                    loops={"files": files.run, "rotation": rotation.run},
+                )
+                revocation = group.create_task(_end_when_revoked(running.chain, serving), name="revocation")
+                code = await serving.worker.serve(signals)
+                revocation.cancel()
+                return code
+        finally:
+            log.info("stopped", extra={"action": "stopped", "instance": running.instance})
+
+
+async def _end_when_revoked(chain: InstanceChain, serving: RunnerServing) -> None:
+    """End what runs each time that the runner is revoked or disabled: nobody may ask for it any more."""
+    while True:
+        await chain.revoked.wait()
+        chain.revoked.clear()
+        ended = await serving.inflight.cut_short()
+        log.error("revoked: %d actions ended", ended, extra={"action": "revoked", "ended": str(ended)})
+
+
+def _names(running: RunningInstance) -> InstanceIdentity:
+    enrolment = running.enrolment
+    return InstanceIdentity(urn=enrolment.urn, org=enrolment.org, instance=running.instance, version=__version__)
 
 
 class _ChannelTime:

@@ -6,6 +6,7 @@ a keyset or new keys come. It decides nothing: which instance is the runner is t
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,15 +27,16 @@ TELL_SECONDS = 60.0
 
 
 class InstanceChain:
-    """The instance *instance* of the identity in *store*, which has enrolled. *on_rotate* is told that new keys are wanted."""
+    """The instance *instance* of the identity in *store*, which has enrolled."""
 
-    def __init__(
-        self, store: IdentityStore, clock: Clock, instance: str, *, on_rotate: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, store: IdentityStore, clock: Clock, instance: str) -> None:
         self._store = store
         self._clock = clock
         self._instance = instance
-        self._on_rotate = on_rotate
+        self.on_rotate: Callable[[], None] = lambda: None
+        """Is told that new keys are wanted."""
+        self.revoked = asyncio.Event()
+        """Set when the runner is refused as revoked or disabled, once each time."""
         self._starts: tuple[str, ...] = ()
         self._foreign: str | None = None
         self._told: tuple[str, int] = ("", 0)
@@ -48,7 +50,7 @@ class InstanceChain:
             found = self._store.load()
             assert found is not None, "the identity has enrolled"
             return found
-        changed = self._store.change(lambda found: identities.started(_there(found), self._instance))
+        changed = self._store.change(lambda found: identities.started(identities.there(found), self._instance))
         self._starts = changed.starts
         return changed
 
@@ -62,12 +64,14 @@ class InstanceChain:
             self.epoch = work.epoch
             self._confirm()
         if work.rotate:
-            self._on_rotate()
+            self.on_rotate()
 
     def refused(self, refusal: RunnerRefusal) -> None:
         """Take in a signed refusal. A newer instance that the identity knows nothing of is not our successor."""
         if refusal.error not in ("superseded", "contested", "revoked"):
             return
+        if refusal.error == "revoked" != self.trouble:
+            self.revoked.set()
         self.trouble = refusal.error
         if refusal.error == "superseded" and refusal.instance is not None and self._starts:
             self._foreign = None if self._knows(refusal.instance) else refusal.instance
@@ -94,7 +98,7 @@ class InstanceChain:
     def _change(self, step: Callable[[Identity], Identity]) -> None:
         """Write the identity. Where that fails the old one holds: the next start may be called a copy, which a person settles."""
         try:
-            self._starts = self._store.change(lambda found: step(_there(found))).starts
+            self._starts = self._store.change(lambda found: step(identities.there(found))).starts
         except ConfigError as error:
             log.error("cannot keep the identity: %s", error, extra={"action": "identity_unwritable"})  # noqa: TRY400
 
@@ -104,12 +108,6 @@ class InstanceChain:
             return
         self._told = (code, now)
         log.error("no tasks are taken, %s: %s", code, message, extra={"action": "runner_refused", "code": code})
-
-
-def _there(found: Identity | None) -> Identity:
-    if found is None:
-        raise ConfigError("has gone while the runner was running: restore it", option="identityFile")
-    return found
 
 
 def _with_keyset(found: Identity, token: str) -> Identity:

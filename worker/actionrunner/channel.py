@@ -25,11 +25,13 @@ from worker.intake.offset import offset_of
 from worker.intake.replies import Reaction, of_signed_reply
 from worker.intake.transport import MAX_SIGNINGS, TIMEOUT, IntakeError, IntakeReply, Peer, Transport
 from worker.intake.trouble import likely_cause
-from worker.wire import envelope, messages, proof, runner_messages
-from worker.wire.enrolment import KEYSET_PATH
+from worker.wire import enrolment, envelope, messages, proof, runner_messages
+from worker.wire.enrolment import KEYSET_PATH, ROTATE_PATH, NewKeys
+from worker.wire.keys import PrivateKey
 from worker.wire.messages import Job, Jobs, Pull, ResultItem, Results, ResultsReply
 from worker.wire.proof import ProofReason, RunnerEndpoint
 from worker.wire.runner_messages import MAX_WAIT_MS, Predecessor, RunnerPull, RunnerRefusal, RunnerWork
+from worker.wire.signingkey import SigningKey
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +53,7 @@ class InstanceStanding(Protocol):
         """Take in what a signed reply says of the instance."""
         ...
 
-    def refused(self, code: str, message: str, instance: str | None) -> None:
+    def refused(self, refusal: RunnerRefusal) -> None:
         """Take in a signed refusal."""
         ...
 
@@ -90,7 +92,7 @@ class RunnerChannel:
         self._before = before
         self._on_keyset = on_keyset
         self._transport = Transport(peer, agent=agent)
-        self._number = {RunnerEndpoint.PULL: 0, RunnerEndpoint.RESULTS: 0}
+        self._number = {RunnerEndpoint.PULL: 0, RunnerEndpoint.RESULTS: 0, RunnerEndpoint.ROTATE: 0}
         self._in_turn = {endpoint: asyncio.Lock() for endpoint in self._number}
         self.clock_offset = timedelta()
         """What the control plane's clock is ahead of ours, as of its last signed reply."""
@@ -133,6 +135,24 @@ class RunnerChannel:
             return messages.decode(ResultsReply, reply.body)
         except MessageError as error:
             raise IntakeError(str(error), reaction=Reaction.RETRY, status=reply.status) from error
+
+    async def offer_keys(self, signing: SigningKey, opening: PrivateKey) -> None:
+        """Tell the control plane the keys that are to follow those in use. Raises IntakeError."""
+        pem = opening.public.pem
+        path = self._transport.prefix + ROTATE_PATH
+        introduction = proof.prove_new(
+            signing,
+            ins=self._instance,
+            aud=self._keyring.audience,
+            method="POST",
+            path=path,
+            body=pem.encode(),
+            number=self._number[RunnerEndpoint.ROTATE] + 1,
+            endpoint=RunnerEndpoint.ROTATE,
+            now=self._clock.now() + self.clock_offset,
+        )
+        body = enrolment.encode_rotation(NewKeys(version=1, proof=introduction, opening_key=pem))
+        await self._exchange(RunnerEndpoint.ROTATE, ROTATE_PATH, body, within=TIMEOUT)
 
     def seal(self, payload: bytes) -> bytes:
         """Encrypt results for the control plane."""
@@ -204,7 +224,7 @@ class RunnerChannel:
                     self._number[endpoint] = max(self._number[endpoint], refusal.last)
                 elif refusal.error != ProofReason.SKEW:  # the signed time has corrected our clock: prove anew
                     if self._standing is not None:
-                        self._standing.refused(refusal.error, refusal.message, refusal.instance)
+                        self._standing.refused(refusal)
                     raise _refused(reply, refusal, reaction)
             raise _refused(reply, refusal, Reaction.RETRY)
 

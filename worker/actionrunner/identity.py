@@ -30,6 +30,8 @@ MAX_IDENTITY_BYTES = 128 * 1024
 MOST_STARTS = 100
 """Instances that the file names: the last confirmed one, and starts since. A control plane that is away for more starts than
 this may call the next one a copy."""
+MOST_FORMER = 3
+"""Opening keys of before; a pull names four."""
 MODE = 0o600
 
 
@@ -59,6 +61,7 @@ class Enrolment:
 class Identity:
     """*token* is the id of the enrolment token; *enrolment* is None until that is answered. *next_keys* are those of a rotation.
 
+    *former* are opening keys of before a rotation, the newest first: what they sealed on this disk may still be wanted.
     *starts* are the last confirmed instance and those started since, the oldest first.
     """
 
@@ -67,11 +70,19 @@ class Identity:
     keys: RunnerKeyPairs
     enrolment: Enrolment | None = None
     next_keys: RunnerKeyPairs | None = None
+    former: tuple[PrivateKey, ...] = ()
     starts: tuple[str, ...] = ()
 
 
 def new_keys() -> RunnerKeyPairs:
     return RunnerKeyPairs(signing=signingkey.generate("ES256"), opening=keys.generate("x25519"))
+
+
+def rotated(identity: Identity) -> Identity:
+    """The identity after the control plane took its next keys."""
+    assert identity.next_keys is not None, "a rotation is under way"
+    former = (identity.keys.opening, *identity.former)[:MOST_FORMER]
+    return replace(identity, keys=identity.next_keys, next_keys=None, former=former)
 
 
 def enrolled(identity: Identity, answer: Enrolled, root: VerifyingKey) -> Identity:
@@ -99,6 +110,13 @@ def confirmed(identity: Identity, instance: str) -> Identity:
     """The identity after a signed reply told *instance* its epoch: older starts are history."""
     position = identity.starts.index(instance) if instance in identity.starts else len(identity.starts)
     return replace(identity, starts=(instance, *identity.starts[position + 1 :]))
+
+
+def there(found: Identity | None) -> Identity:
+    """An identity that a running runner knows of. Raises ConfigError where it has gone."""
+    if found is None:
+        raise ConfigError("has gone while the runner was running: restore it", option="identityFile")
+    return found
 
 
 class IdentityStore(Protocol):
@@ -210,6 +228,7 @@ def decode(data: bytes) -> Identity:
         keys=_pairs(kept.keys),
         enrolment=None if answer is None else _enrolment(answer),
         next_keys=None if kept.next_keys is None else _pairs(kept.next_keys),
+        former=tuple(PrivateKey.from_pem(pem) for pem in kept.former),
         starts=kept.starts,
     )
 
@@ -237,6 +256,7 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True):
     keys: _KeptKeys
     enrolment: _KeptEnrolment | None = None
     next_keys: _KeptKeys | None = None
+    former: Annotated[tuple[str, ...], msgspec.Meta(max_length=MOST_FORMER)] = ()
     starts: Annotated[tuple[str, ...], msgspec.Meta(max_length=MOST_STARTS)] = ()
 
 
@@ -248,6 +268,7 @@ def _encode(identity: Identity) -> bytes:
         keys=_kept(identity.keys),
         enrolment=None if answer is None else _kept_enrolment(answer),
         next_keys=None if identity.next_keys is None else _kept(identity.next_keys),
+        former=tuple(key.pem.reveal() for key in identity.former),
         starts=identity.starts,
     )
     return msgspec.json.format(msgspec.json.encode(kept), indent=1) + b"\n"

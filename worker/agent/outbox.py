@@ -130,6 +130,11 @@ class Outbox:
         self._arrived.set()
 
     @property
+    def items(self) -> tuple[ResultItem, ...]:
+        """The results that wait, the oldest first."""
+        return tuple(self._waiting.values())
+
+    @property
     def leases(self) -> tuple[str, ...]:
         """The leases behind what waits here: they are still held."""
         return tuple(item.lease for item in self._waiting.values())

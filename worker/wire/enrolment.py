@@ -31,6 +31,7 @@ ENROLLED_TYPE = "pl-enrolled"
 REFUSED_TYPE = "pl-refused"
 ENROLL_PATH = "/runner/v1/enroll"
 KEYSET_PATH = "/runner/v1/keyset"
+ROTATE_PATH = "/runner/v1/rotate"
 
 MAX_TOKEN_CHARACTERS = 4000
 MAX_ENROL_BYTES = 32 * 1024
@@ -124,6 +125,14 @@ class Enrol(msgspec.Struct, frozen=True, kw_only=True):
     opening_key: Annotated[str, msgspec.Meta(max_length=MAX_PEM_CHARACTERS)]
 
 
+class NewKeys(msgspec.Struct, frozen=True, kw_only=True):
+    """Runner → control plane, proven by the key in use. *proof* introduces the next one, and its body is *opening_key*."""
+
+    version: Literal[1]
+    proof: Annotated[str, msgspec.Meta(max_length=4096)]
+    opening_key: Annotated[str, msgspec.Meta(max_length=MAX_PEM_CHARACTERS)]
+
+
 class Enrolled(msgspec.Struct, frozen=True, kw_only=True):
     """Control plane → runner, signed by root. *rq* is the digest of the proof that it answers; *instances* may live at a time."""
 
@@ -148,7 +157,7 @@ class EnrolRefusal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Answer = TypeVar("Answer", Enrolled, EnrolRefusal)
-EnrolmentMessage = TypeVar("EnrolmentMessage", Enrol, Enrolled, EnrolRefusal)
+EnrolmentMessage = TypeVar("EnrolmentMessage", Enrol, Enrolled, EnrolRefusal, NewKeys)
 
 
 def encode_enrol(message: Enrol) -> bytes:
@@ -158,6 +167,15 @@ def encode_enrol(message: Enrol) -> bytes:
 def decode_enrol(body: bytes) -> Enrol:
     """Read the request's body. Raises MessageError."""
     return _decode(body, Enrol)
+
+
+def encode_rotation(message: NewKeys) -> bytes:
+    return msgspec.json.encode(message)
+
+
+def decode_rotation(body: bytes) -> NewKeys:
+    """Read the body of a rotation. Raises MessageError."""
+    return _decode(body, NewKeys)
 
 
 def answer(root: SigningKey, message: Enrolled | EnrolRefusal) -> str:

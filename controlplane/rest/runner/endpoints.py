@@ -10,10 +10,11 @@ from controlplane.rest.bodies import LARGE_BYTES
 from controlplane.rest.context import Context
 from controlplane.rest.replies import HandlerReply
 from controlplane.rest.runner.exchange import RunnerAsked, runner_exchange
+from controlplane.rest.runner.rotate import rotate
 from controlplane.service import enrolments, tasks
 from controlplane.service.tasks import GivenTask, RunnerWorkGiven
 from controlplane.service.wakeups import heard
-from worker.wire import envelope, messages, runner_messages
+from worker.wire import enrolment, envelope, messages, runner_messages
 from worker.wire.keys import PublicKey
 from worker.wire.messages import Rejection, Results, ResultsReply
 from worker.wire.proof import RunnerEndpoint
@@ -25,10 +26,15 @@ JOSE = "application/jose"
 
 
 def routes(prefix: str = "") -> list[web.RouteDef]:
-    """Both endpoints, below the path that a public URL may have."""
+    """The proven endpoints, below the path that a public URL may have."""
     pulling = runner_exchange(pull, endpoint=RunnerEndpoint.PULL, max_bytes=runner_messages.MAX_PULL_BYTES)
     pushing = runner_exchange(push, endpoint=RunnerEndpoint.RESULTS, max_bytes=runner_messages.MAX_OUTCOMES_BYTES)
-    return [web.post(prefix + PULL_PATH, pulling), web.post(prefix + RESULTS_PATH, pushing)]
+    rotating = runner_exchange(rotate, endpoint=RunnerEndpoint.ROTATE, max_bytes=enrolment.MAX_ENROL_BYTES)
+    return [
+        web.post(prefix + PULL_PATH, pulling),
+        web.post(prefix + RESULTS_PATH, pushing),
+        web.post(prefix + enrolment.ROTATE_PATH, rotating),
+    ]
 
 
 async def pull(context: Context, asked: RunnerAsked) -> HandlerReply:

@@ -37,6 +37,7 @@ class RunnerAsked:
     """A proven request of an enabled runner: its caller, what it brought, and if the caller is still there to be answered."""
 
     caller: RunnerCaller
+    path: str
     body: bytes
     present: Callable[[], bool] = lambda: True
 
@@ -94,6 +95,7 @@ async def _handle(
     caller = RunnerCaller(runner=runner, proof=proven, keys=known.keys, address=(request.remote or "")[:64])
     asked = RunnerAsked(
         caller=caller,
+        path=request.raw_path,
         body=body,
         present=lambda: request.transport is not None and not request.transport.is_closing(),
     )
