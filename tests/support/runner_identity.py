@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from worker.actionrunner import identity as identities
-from worker.actionrunner.identity import Enrolment, Identity
+from worker.actionrunner.identity import Enrolment, KeptIdentity
 from worker.wire import keys, signingkey
 from worker.wire.keys import PrivateKey
 from worker.wire.keyset import KeyEntry, Keyset, write_keyset
@@ -34,9 +34,9 @@ def authorities(*, seq: int = 1) -> Authorities:
     return Authorities(root=root, signing=signing, results=results, keyset=keyset)
 
 
-def enrolled_identity(of: Authorities | None = None) -> Identity:
+def enrolled_identity(of: Authorities | None = None) -> KeptIdentity:
     found = of or authorities()
-    return Identity(
+    return KeptIdentity(
         token="token-1",
         base_url=BASE_URL,
         keys=identities.new_keys(),

@@ -32,7 +32,7 @@ from worker.actionrunner.channel import RunnerChannel
 from worker.actionrunner.enrolling import EnrolmentWishes
 from worker.actionrunner.execution import BeforeActing, NotStarted
 from worker.actionrunner.executor import InstanceIdentity
-from worker.actionrunner.identity import Identity, IdentityFile
+from worker.actionrunner.identity import IdentityFile, KeptIdentity
 from worker.actionrunner.keyring import ChannelKeys
 from worker.actionrunner.leasebook import LeaseBook
 from worker.actionrunner.seen import SeenTasks
@@ -103,7 +103,7 @@ class RunnerPlane:
     context: Context
     url: str = ""
 
-    async def enrol(self, name: str = "berlin", **changes: Any) -> tuple[Identity, IdentityFile]:
+    async def enrol(self, name: str = "berlin", **changes: Any) -> tuple[KeptIdentity, IdentityFile]:
         """Make a runner and enrol it over the wire."""
         wanted = WantedRunner(name=name, modes=("pull",), host=None, base_url=self.url, **changes)
         issued = await runners.create(self.database, self.clock, BOSS, wanted, ttl_ms=3_600_000)
@@ -239,7 +239,7 @@ class PlayedRunner:
         self.loops.append(self.group.create_task(self.serving.outbox.run()))
 
 
-def keys_of(identity: Identity) -> ChannelKeys:
+def keys_of(identity: KeptIdentity) -> ChannelKeys:
     enrolled = identity.enrolment
     assert enrolled is not None
     return ChannelKeys(
@@ -256,7 +256,7 @@ def keys_of(identity: Identity) -> ChannelKeys:
 @asynccontextmanager
 async def played_runner(
     plane: RunnerPlane,
-    identity: Identity,
+    identity: KeptIdentity,
     actions: PlayedActions | None = None,
     *,
     slots: int = 10,

@@ -29,12 +29,12 @@ from worker.actionrunner.enrolling import EnrolmentWishes
 from worker.actionrunner.execution import ActionExecution
 from worker.actionrunner.executor import InstanceIdentity
 from worker.actionrunner.figures import RunnerMetrics
-from worker.actionrunner.identity import Enrolment, Identity, IdentityFile
+from worker.actionrunner.identity import Enrolment, IdentityFile, KeptIdentity
 from worker.actionrunner.keyring import ChannelKeys
 from worker.actionrunner.leasebook import LeaseBook
 from worker.actionrunner.localstate import LocalFiles, LocalPlaces
 from worker.actionrunner.options import RunnerConfig, hostname
-from worker.actionrunner.probes import probes
+from worker.actionrunner.probes import probes, show
 from worker.actionrunner.readiness import RunnerReadiness
 from worker.actionrunner.rotation import KeyRotation
 from worker.actionrunner.seen import SeenTasks
@@ -44,7 +44,6 @@ from worker.actionrunner.testrunner import InsideTests
 from worker.actions.catalogue import CATALOGUE
 from worker.actions.jq import ConfinedJq
 from worker.actions.tools import Tools
-from worker.agent import readings
 from worker.agent.signals import Signals, caught
 from worker.clock import Clock, SystemClock
 from worker.egress.hosts import parse_address
@@ -74,7 +73,7 @@ async def run(config: RunnerConfig, environment: Mapping[str, str], warnings: Se
         )
 
 
-async def enrol(config: RunnerConfig, clock: Clock, *, instance: str) -> Identity:
+async def enrol(config: RunnerConfig, clock: Clock, *, instance: str) -> KeptIdentity:
     """The enrolled identity: as it is kept, or by the token. Raises ConfigError where there is neither."""
     store = IdentityFile(config.identity_file)
     found, token = store.load(), _token(config)
@@ -90,7 +89,7 @@ async def enrol(config: RunnerConfig, clock: Clock, *, instance: str) -> Identit
         return await enrolling.enrol(store, token, _wishes(config), transport, clock, instance=instance)
 
 
-async def _enrolled(config: RunnerConfig, clock: Clock, signals: Signals, instance: str) -> Identity | None:
+async def _enrolled(config: RunnerConfig, clock: Clock, signals: Signals, instance: str) -> KeptIdentity | None:
     """The identity, or None where a signal came first."""
     enrolled = asyncio.ensure_future(enrol(config, clock, instance=instance))
     stopped = asyncio.ensure_future(signals.stop.wait())
@@ -108,7 +107,7 @@ class RunningInstance:
     """This instance of the runner: who it is, in which chain, with which keys, and in which modes."""
 
     store: IdentityFile
-    identity: Identity
+    identity: KeptIdentity
     enrolment: Enrolment
     instance: str
     chain: InstanceChain
@@ -117,7 +116,7 @@ class RunningInstance:
 
     @classmethod
     def of(
-        cls, config: RunnerConfig, store: IdentityFile, found: Identity, clock: Clock, instance: str
+        cls, config: RunnerConfig, store: IdentityFile, found: KeptIdentity, clock: Clock, instance: str
     ) -> RunningInstance:
         """Write the start into the identity. Raises ConfigError."""
         enrolment = found.enrolment
@@ -201,7 +200,7 @@ async def _serve(
                     on_delivery=lambda delivery: metrics.count_delivery(delivery.outcome),
                 )
                 readiness = _readiness(running, clock, channel, serving, files, starts)
-                _show(metrics, serving, readiness)
+                show(metrics, serving, readiness)
                 revocation = group.create_task(_end_when_revoked(running.chain, serving), name="revocation")
                 ports = probes(readiness, metrics, host=config.host, port=config.port, probes_port=config.probes_port)
                 async with ports:
@@ -230,24 +229,6 @@ def _readiness(
         poller=serving.poller,
         files=files,
         journal=lambda: None if starts is None else starts.trouble,
-    )
-
-
-def _show(metrics: RunnerMetrics, serving: RunnerServing, readiness: RunnerReadiness) -> None:
-    """Show what merely is: slots, pulls and waiting results of the agent, and the runner's own standing."""
-    readings.show(metrics, slots=serving.slots, inflight=serving.inflight, poller=serving.poller, outbox=serving.outbox)
-    chain, channel, files = readiness.chain, readiness.channel, readiness.files
-    metrics.watch("ready", "1 while orders would be carried out.", lambda: readiness.ready)
-    metrics.watch("epoch", "The number of this instance's takeover.", lambda: chain.epoch)
-    metrics.watch(
-        "clock_offset_seconds",
-        "Seconds that the control plane's clock is ahead.",
-        lambda: channel.clock_offset.total_seconds(),  # noqa: PLW0108  # the offset is replaced, not changed
-    )
-    metrics.watch("keyset_seq", "The number of the newest keyset.", lambda: channel.keyset_seq)
-    metrics.watch("policy_readable", "0 while nothing is allowed.", lambda: files.state.trouble is None)
-    metrics.watch(
-        "connections_unusable", "Connections that cannot be used.", lambda: len(files.state.connections.unusable)
     )
 
 

@@ -14,11 +14,11 @@ from dataclasses import replace
 import msgspec
 
 from worker.actionrunner import identity as identities
-from worker.actionrunner.identity import Identity, IdentityStore
+from worker.actionrunner.identity import IdentityStore, KeptIdentity
 from worker.clock import Clock
 from worker.errors import ConfigError
 from worker.wire.keyset import read_keyset
-from worker.wire.runner_messages import RunnerPull, RunnerWork
+from worker.wire.runner_messages import RunnerPull, RunnerRefusal, RunnerWork
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class InstanceChain:
         self.trouble = ""
         """The code of the refusal that holds (superseded, contested, revoked); empty while the runner is heard."""
 
-    def begin(self) -> Identity:
+    def begin(self) -> KeptIdentity:
         """Write this start into the identity, where that can be written, and return it. Raises ConfigError."""
         if not self._store.writable:
             found = self._store.load()
@@ -66,16 +66,17 @@ class InstanceChain:
         if work.rotate:
             self.on_rotate()
 
-    def refused(self, code: str, message: str, instance: str | None) -> None:
-        """Take in a signed refusal. A newer *instance* that the identity knows nothing of is not our successor."""
+    def refused(self, refusal: RunnerRefusal) -> None:
+        """Take in a signed refusal. A newer instance that the identity knows nothing of is not our successor."""
+        code, newer = refusal.error, refusal.instance
         if code not in ("superseded", "contested", "revoked"):
             return
         if code == "revoked" != self.trouble:
             self.revoked.set()
         self.trouble = code
-        if code == "superseded" and instance is not None and self._starts:
-            self._foreign = None if self._knows(instance) else instance
-        self._tell(code, message)
+        if code == "superseded" and newer is not None and self._starts:
+            self._foreign = None if self._knows(newer) else newer
+        self._tell(code, refusal.message)
 
     def keep_keyset(self, token: str) -> None:
         """Keep a newer keyset, which its reader has believed."""
@@ -95,7 +96,7 @@ class InstanceChain:
         if self._store.writable:
             self._change(lambda found: identities.confirmed(found, self._instance))
 
-    def _change(self, step: Callable[[Identity], Identity]) -> None:
+    def _change(self, step: Callable[[KeptIdentity], KeptIdentity]) -> None:
         """Write the identity. Where that fails the old one holds: the next start may be called a copy, which a person settles."""
         try:
             self._starts = self._store.change(lambda found: step(identities.there(found))).starts
@@ -110,7 +111,7 @@ class InstanceChain:
         log.error("no tasks are taken, %s: %s", code, message, extra={"action": "runner_refused", "code": code})
 
 
-def _with_keyset(found: Identity, token: str) -> Identity:
+def _with_keyset(found: KeptIdentity, token: str) -> KeptIdentity:
     if found.enrolment is None:
         return found
     keyset = read_keyset(token, found.enrolment.root)

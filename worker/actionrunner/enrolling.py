@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from worker.actionrunner import identity as identities
-from worker.actionrunner.identity import Identity, IdentityStore
+from worker.actionrunner.identity import IdentityStore, KeptIdentity
 from worker.clock import Clock
 from worker.errors import ConfigError, WireError
 from worker.intake.backoff import Backoff, retry_after_seconds
@@ -39,7 +39,7 @@ _CURES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnrolmentWishes:
-    """What the operator wrote, None where nothing; and how the machine and the program call themselves."""
+    """Wishes of the operator, None where nothing is written; and the names of machine and program."""
 
     name: str | None
     modes: tuple[Mode, ...] | None
@@ -49,7 +49,7 @@ class EnrolmentWishes:
     platform: str
 
 
-def prepare(store: IdentityStore, token: EnrolmentToken) -> Identity:
+def prepare(store: IdentityStore, token: EnrolmentToken) -> KeptIdentity:
     """The pending identity of *token*: its keys are on disk when this returns. Raises ConfigError.
 
     Keys that wait for their enrolment already are used for another token, too: nobody knows them yet.
@@ -59,9 +59,9 @@ def prepare(store: IdentityStore, token: EnrolmentToken) -> Identity:
             "cannot be written, and must be before a runner enrols", option="identityFile", place=store.place
         )
 
-    def step(found: Identity | None) -> Identity:
+    def step(found: KeptIdentity | None) -> KeptIdentity:
         if found is None:
-            return Identity(token=token.id, base_url=token.base_url, keys=identities.new_keys())
+            return KeptIdentity(token=token.id, base_url=token.base_url, keys=identities.new_keys())
         if found.enrolment is not None and found.token != token.id:
             raise ConfigError(
                 "is another one than the runner's, which has enrolled: remove it, or `enroll --again`",
@@ -81,7 +81,7 @@ async def enrol(
     clock: Clock,
     *,
     instance: str,
-) -> Identity:
+) -> KeptIdentity:
     """Enrol the pending identity, however long that takes. Raises ConfigError with the cure where the control plane refuses."""
     pending = prepare(store, token)
     if pending.enrolment is not None:
@@ -101,7 +101,7 @@ async def enrol(
         return done
 
 
-def _with_starts(done: Identity, found: Identity | None) -> Identity:
+def _with_starts(done: KeptIdentity, found: KeptIdentity | None) -> KeptIdentity:
     return replace(done, starts=found.starts if found is not None else ())
 
 
@@ -110,7 +110,7 @@ class _Asking:
 
     def __init__(
         self,
-        pending: Identity,
+        pending: KeptIdentity,
         token: EnrolmentToken,
         wishes: EnrolmentWishes,
         transport: Transport,
@@ -126,20 +126,20 @@ class _Asking:
         self._offset = timedelta()
         self._body = enrolment.encode_enrol(_message(pending, token, wishes))
 
-    async def once(self) -> Identity:
+    async def once(self) -> KeptIdentity:
         """One answer of the root. Raises IntakeError for what may pass, ConfigError for a refusal."""
         answer = await self._ask()
         if isinstance(answer, EnrolRefusal) and answer.error == proof.ProofReason.SKEW:
             self._offset = datetime.fromtimestamp(answer.at / 1000, UTC) - self._clock.now()
             log.warning("our clock is wrong by %s", self._offset, extra={"action": "clock_corrected"})
             answer = await self._ask()
-        if isinstance(answer, Identity):
+        if isinstance(answer, KeptIdentity):
             return answer
         cure = _CURES.get(answer.error, "")
         reason = f"the control plane refuses it, {answer.error}: {answer.message}{f'; {cure}' if cure else ''}"
         raise ConfigError(reason, option=OPTION, place=self._token.base_url)
 
-    async def _ask(self) -> Identity | EnrolRefusal:
+    async def _ask(self) -> KeptIdentity | EnrolRefusal:
         """Send one request; the enrolled identity, or the root's refusal. Raises IntakeError."""
         self._number += 1
         path = self._transport.prefix + ENROLL_PATH
@@ -174,7 +174,7 @@ class _Asking:
             ) from error
 
 
-def _message(pending: Identity, token: EnrolmentToken, wishes: EnrolmentWishes) -> Enrol:
+def _message(pending: KeptIdentity, token: EnrolmentToken, wishes: EnrolmentWishes) -> Enrol:
     return Enrol(
         version=1,
         token=token.id,

@@ -42,7 +42,7 @@ class RunnerMetrics:
             f"{PREFIX}redactions", "Secrets that were taken out of outcomes.", registry=self.registry
         )
         self._results = Counter(
-            f"{PREFIX}results", "Outcomes by what the control plane said of them.", ("fate",), registry=self.registry
+            f"{PREFIX}results", "Outcomes by what the control plane said of them.", ("outcome",), registry=self.registry
         )
         info = Gauge(
             f"{PREFIX}info", "Constant 1; name and version as labels.", ("runner", "version"), registry=self.registry

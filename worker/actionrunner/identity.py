@@ -58,7 +58,7 @@ class Enrolment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
+class KeptIdentity:
     """*token* is the id of the enrolment token; *enrolment* is None until that is answered. *next_keys* are those of a rotation.
 
     *former* are opening keys of before a rotation, the newest first: what they sealed on this disk may still be wanted.
@@ -78,14 +78,14 @@ def new_keys() -> RunnerKeyPairs:
     return RunnerKeyPairs(signing=signingkey.generate("ES256"), opening=keys.generate("x25519"))
 
 
-def rotated(identity: Identity) -> Identity:
+def rotated(identity: KeptIdentity) -> KeptIdentity:
     """The identity after the control plane took its next keys."""
     assert identity.next_keys is not None, "a rotation is under way"
     former = (identity.keys.opening, *identity.former)[:MOST_FORMER]
     return replace(identity, keys=identity.next_keys, next_keys=None, former=former)
 
 
-def enrolled(identity: Identity, answer: Enrolled, root: VerifyingKey) -> Identity:
+def enrolled(identity: KeptIdentity, answer: Enrolled, root: VerifyingKey) -> KeptIdentity:
     """The identity that an answer makes of a pending one. Raises WireError for a keyset that its root did not sign."""
     found = Enrolment(
         root=root,
@@ -100,19 +100,19 @@ def enrolled(identity: Identity, answer: Enrolled, root: VerifyingKey) -> Identi
     return replace(identity, enrolment=found)
 
 
-def started(identity: Identity, instance: str) -> Identity:
+def started(identity: KeptIdentity, instance: str) -> KeptIdentity:
     """The identity after a start of *instance*; the confirmed one stays the first."""
     confirmed, since = identity.starts[:1], identity.starts[1:]
     return replace(identity, starts=(*confirmed, *since[-(MOST_STARTS - 2) :], instance))
 
 
-def confirmed(identity: Identity, instance: str) -> Identity:
+def confirmed(identity: KeptIdentity, instance: str) -> KeptIdentity:
     """The identity after a signed reply told *instance* its epoch: older starts are history."""
     position = identity.starts.index(instance) if instance in identity.starts else len(identity.starts)
     return replace(identity, starts=(instance, *identity.starts[position + 1 :]))
 
 
-def there(found: Identity | None) -> Identity:
+def there(found: KeptIdentity | None) -> KeptIdentity:
     """An identity that a running runner knows of. Raises ConfigError where it has gone."""
     if found is None:
         raise ConfigError("has gone while the runner was running: restore it", option="identityFile")
@@ -128,11 +128,11 @@ class IdentityStore(Protocol):
     @property
     def writable(self) -> bool: ...
 
-    def load(self) -> Identity | None:
+    def load(self) -> KeptIdentity | None:
         """Read the identity; None where there is none yet. Raises ConfigError."""
         ...
 
-    def change(self, step: Callable[[Identity | None], Identity]) -> Identity:
+    def change(self, step: Callable[[KeptIdentity | None], KeptIdentity]) -> KeptIdentity:
         """Replace the identity by what *step* makes of it, on disk when this returns. Raises ConfigError."""
         ...
 
@@ -148,7 +148,7 @@ class IdentityFile:
     def writable(self) -> bool:
         return os.access(self.path.parent, os.W_OK | os.X_OK) and in_the_way(self.path) is None
 
-    def load(self) -> Identity | None:
+    def load(self) -> KeptIdentity | None:
         try:
             with self.path.open("rb") as file:
                 mode = os.fstat(file.fileno()).st_mode
@@ -161,7 +161,7 @@ class IdentityFile:
             raise self._error(f"is open to every user of the machine (mode {mode & 0o777:04o}): chmod 600 it")
         return self._read(data)
 
-    def change(self, step: Callable[[Identity | None], Identity]) -> Identity:
+    def change(self, step: Callable[[KeptIdentity | None], KeptIdentity]) -> KeptIdentity:
         try:
             with self._locked():
                 changed = step(self.load())
@@ -205,7 +205,7 @@ class IdentityFile:
         finally:
             os.close(descriptor)
 
-    def _read(self, data: bytes) -> Identity:
+    def _read(self, data: bytes) -> KeptIdentity:
         if len(data) > MAX_IDENTITY_BYTES:
             raise self._error(f"is larger than {MAX_IDENTITY_BYTES} bytes")
         try:
@@ -218,11 +218,11 @@ class IdentityFile:
         return ConfigError(reason, option="identityFile", place=self.place)
 
 
-def decode(data: bytes) -> Identity:
+def decode(data: bytes) -> KeptIdentity:
     """Read an identity as it is kept. Raises WireError, msgspec.DecodeError."""
     kept = msgspec.json.decode(data, type=_Kept)
     answer = kept.enrolment
-    return Identity(
+    return KeptIdentity(
         token=kept.token,
         base_url=kept.base_url,
         keys=_pairs(kept.keys),
@@ -260,7 +260,7 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True):
     starts: Annotated[tuple[str, ...], msgspec.Meta(max_length=MOST_STARTS)] = ()
 
 
-def _encode(identity: Identity) -> bytes:
+def _encode(identity: KeptIdentity) -> bytes:
     answer = identity.enrolment
     kept = _Kept(
         token=identity.token,
@@ -312,5 +312,5 @@ def _enrolment(kept: _KeptEnrolment) -> Enrolment:
 
 
 def _without_values(error: Exception) -> str:
-    """What is wrong, without the texts that a parser's error may quote."""
+    """The mistake, without the texts that a parser's error may quote."""
     return str(error).partition(":")[0][:100] if isinstance(error, msgspec.DecodeError) else str(error)[:200]

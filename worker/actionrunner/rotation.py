@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from worker.actionrunner import identity as identities
-from worker.actionrunner.identity import Identity, IdentityStore
+from worker.actionrunner.identity import IdentityStore, KeptIdentity
 from worker.actionrunner.keyring import ChannelKeys
 from worker.clock import Clock
 from worker.errors import ConfigError
@@ -86,10 +86,10 @@ class KeyRotation:
         log.info("the keys are new: %s", kept.keys.signing.kid, extra={"action": "rotated"})
 
 
-def _with_next(found: Identity | None) -> Identity:
+def _with_next(found: KeptIdentity | None) -> KeptIdentity:
     known = identities.there(found)
     return known if known.next_keys is not None else replace(known, next_keys=identities.new_keys())
 
 
-def _rotated(found: Identity | None) -> Identity:
+def _rotated(found: KeptIdentity | None) -> KeptIdentity:
     return identities.rotated(identities.there(found))

@@ -23,7 +23,7 @@ from tests.support.runnerplane import BOSS, RunnerPlane, runner_plane
 from tests.vectors.runner_cases import flipped
 from worker.actionrunner import enrolling
 from worker.actionrunner.enrolling import EnrolmentWishes
-from worker.actionrunner.identity import Identity, IdentityFile
+from worker.actionrunner.identity import IdentityFile, KeptIdentity
 from worker.clock import Clock, SystemClock
 from worker.errors import ConfigError
 from worker.intake.transport import IntakeReply, Peer, Transport
@@ -61,7 +61,7 @@ async def enrol(
     wishes: EnrolmentWishes = WISHES,
     clock: Clock | None = None,
     transport: type[Transport] = Transport,
-) -> Identity:
+) -> KeptIdentity:
     token = EnrolmentToken.parse(text)
     async with transport(Peer(url=url or token.base_url), agent="tests") as way:
         clock = clock or SystemClock()
@@ -94,7 +94,7 @@ class Mortal:
 class MortalFile(IdentityFile):
     mortal: Mortal
 
-    def change(self, step: Callable[[Identity | None], Identity]) -> Identity:
+    def change(self, step: Callable[[KeptIdentity | None], KeptIdentity]) -> KeptIdentity:
         self.mortal.step()
         changed = super().change(step)
         self.mortal.step()

@@ -16,7 +16,7 @@ from tests.support.runnerplane import BOSS, RunnerPlane, keys_of, runner_plane
 from tests.support.waiting import until
 from worker.actionrunner.chain import InstanceChain
 from worker.actionrunner.channel import RunnerChannel
-from worker.actionrunner.identity import Identity, IdentityFile
+from worker.actionrunner.identity import IdentityFile, KeptIdentity
 from worker.actionrunner.keyring import ChannelKeys
 from worker.actionrunner.leasebook import LeaseBook
 from worker.actionrunner.rotation import KeyRotation
@@ -179,7 +179,7 @@ class DyingFile(IdentityFile):
 
     dies_after = 0
 
-    def change(self, step: Callable[[Identity | None], Identity]) -> Identity:
+    def change(self, step: Callable[[KeptIdentity | None], KeptIdentity]) -> KeptIdentity:
         changed = super().change(step)
         self.dies_after -= 1
         if self.dies_after == 0:

@@ -11,7 +11,7 @@ import pytest
 
 from tests.support.runner_identity import enrolled_identity
 from worker.actionrunner import identity as identities
-from worker.actionrunner.identity import MOST_STARTS, Identity, IdentityFile
+from worker.actionrunner.identity import MOST_STARTS, IdentityFile, KeptIdentity
 from worker.errors import ConfigError
 
 
@@ -20,11 +20,11 @@ def file(tmp_path: Path) -> IdentityFile:
     return IdentityFile(tmp_path / "identity.json")
 
 
-def keep(file: IdentityFile, identity: Identity) -> None:
+def keep(file: IdentityFile, identity: KeptIdentity) -> None:
     file.change(lambda _found: identity)
 
 
-def same(one: Identity, other: Identity) -> bool:
+def same(one: KeptIdentity, other: KeptIdentity) -> bool:
     return (
         (one.token, one.base_url, one.enrolment, one.starts)
         == (other.token, other.base_url, other.enrolment, other.starts)
