@@ -14,10 +14,15 @@ from pathlib import Path
 
 import pytest
 from aiohttp import ClientSession, web
+from sqlalchemy import select, update
 
+from controlplane.errors import DatabaseError
 from controlplane.service import runners
 from controlplane.service.runners import IssuedToken, WantedRunner
+from controlplane.store import runnerkeys
+from controlplane.store import runners as store
 from controlplane.store.runners import RunnerState
+from controlplane.store.runnertables import runners as tables
 from tests.support.clock import FakeClock
 from tests.support.runnerplane import BOSS, RunnerPlane, runner_plane
 from tests.vectors.runner_cases import flipped
@@ -240,6 +245,39 @@ async def test_a_guessed_secret_is_refused_as_an_unknown_token_is(plane: RunnerP
             await enrol(place, wrong.text())
         said.append(refused.value.reason)
     assert said[0] == said[1], "one answer"
+
+
+async def test_the_database_alone_opens_nothing(plane: RunnerPlane, place: IdentityFile) -> None:
+    text = (await issued(plane)).text
+    await enrol(place, text)
+    async with plane.database.read() as connection:
+        known_keys = await runnerkeys.list_all(connection, plane.database.sealer)
+    token = EnrolmentToken.parse(text)
+    secrets = [token.secret.reveal(), compact.encode(token.secret.reveal())]
+    for pair in known_keys:
+        private = pair.private.reveal()
+        secrets.append((json.loads(private)["d"] if private.startswith("{") else private.splitlines()[1]).encode())
+    stored = b"".join(file.read_bytes() for file in plane.folder.glob("controlplane.db*") if file.suffix != ".key")
+    assert len(secrets) == 5
+    assert [secret for secret in secrets if secret in stored] == []
+
+
+async def test_an_identity_that_was_planted_in_the_database_is_unreadable(
+    plane: RunnerPlane, place: IdentityFile
+) -> None:
+    """Who can only write there copies what another runner's row has sealed, and it opens in its own row alone."""
+    mine = await enrol(place, (await issued(plane)).text)
+    await issued(plane, "paris")
+    async with plane.database.write() as connection:
+        sealed = await connection.scalar(select(tables.c.identity_sealed).where(tables.c.name == "berlin"))
+        await connection.execute(
+            update(tables).where(tables.c.name == "berlin").values(kid="elsewhere", identity_sealed=None)
+        )
+        planted = {"kid": mine.keys.signing.kid, "identity_sealed": sealed, "state": "enrolled"}
+        await connection.execute(update(tables).where(tables.c.name == "paris").values(planted))
+    async with plane.database.read() as connection:
+        with pytest.raises(DatabaseError, match="does not open"):
+            await store.by_kid(connection, plane.database.sealer, mine.keys.signing.kid)
 
 
 class WrongClock(SystemClock):
