@@ -1,5 +1,4 @@
-"""Write what is generated from code: the config file's schema, its reference, the drawing of the layers, the API's routes, and the private
-actions.
+"""Write what is generated from code: the config file's schema, its reference, the drawing of the layers, routes and actions.
 
 `make generate` runs it; a test fails when one of them is stale.
 """
@@ -95,13 +94,13 @@ def routes() -> str:
 
 def actions() -> str:
     """The catalogue of private actions."""
-    lines = ["| action | what it does | effect | input | output | its own codes |", "|---|---|---|---|---|---|"]
-    for action in CATALOGUE.values():
-        lines.append(
-            f"| `{action.name}` | {action.summary} | {action.effects} | {_members(action.input_schema)}"
-            f" | {_members(action.output_schema)} | {' '.join(f'`{code}`' for code in action.codes)} |"
-        )
-    return "\n".join(lines) + "\n"
+    rows = (
+        f"| `{action.name}` | {action.summary} | {action.effects} | {_members(action.input_schema)}"
+        f" | {_members(action.output_schema)} | {' '.join(f'`{code}`' for code in action.codes)} |"
+        for action in CATALOGUE.values()
+    )
+    head = ("| action | what it does | effect | input | output | its own codes |", "|---|---|---|---|---|---|")
+    return "\n".join((*head, *rows)) + "\n"
 
 
 def _members(schema: Mapping[str, Any]) -> str:
