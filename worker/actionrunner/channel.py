@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 PULL_PATH = "/runner/v1/pull"
 RESULTS_PATH = "/runner/v1/results"
+LONGEST_POLL_MS = MAX_WAIT_MS
+"""Milliseconds that a pull waits at the control plane."""
 WAITED = 1.0
 """Seconds after which an empty reply was waited for, and the next pull may follow at once. A control plane that answers sooner
 with nothing is asked again after the agent's interval."""
@@ -170,7 +172,7 @@ class RunnerChannel:
             free_slots=message.free_slots,
             holding=self._book.describe(message.holding),
             release=message.release,
-            wait_ms=MAX_WAIT_MS if waits else 0,
+            wait_ms=LONGEST_POLL_MS if waits else 0,
             draining=message.draining,
             degraded=message.degraded,
             journal=self._before is not None,
