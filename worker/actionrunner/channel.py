@@ -101,6 +101,10 @@ class RunnerChannel:
         self.last_signed_reply_ns: int | None = None
         """Monotonic time of the last signed reply; None before the first."""
 
+    @property
+    def keyset_seq(self) -> int:
+        return self._keyring.keyset.seq
+
     async def __aenter__(self) -> Self:
         await self._transport.__aenter__()
         return self
