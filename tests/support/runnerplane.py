@@ -51,7 +51,7 @@ from worker.clock import Clock, SystemClock
 from worker.intake.transport import Peer, Transport
 from worker.web.connections import ClientLimits, serving
 from worker.wire.enrolment import EnrolmentToken
-from worker.wire.runner_messages import RunnerPull, RunnerRefusal, RunnerWork
+from worker.wire.runner_messages import RunnerPull, RunnerWork
 
 BOSS = operator("tests")
 Play = Callable[[Order], Awaitable[ActionOutcome]]
@@ -246,7 +246,7 @@ class EpochKept:
 
     def __init__(self) -> None:
         self.epoch = 0
-        self.refusals: list[RunnerRefusal] = []
+        self.refusals: list[str] = []
 
     def say(self, pull: RunnerPull) -> RunnerPull:
         return msgspec.structs.replace(pull, epoch=self.epoch)
@@ -254,8 +254,8 @@ class EpochKept:
     def hear(self, work: RunnerWork) -> None:
         self.epoch = work.epoch
 
-    def refused(self, refusal: RunnerRefusal) -> None:
-        self.refusals.append(refusal)
+    def refused(self, code: str, message: str, instance: str | None) -> None:
+        self.refusals.append(code)
 
 
 def keys_of(identity: Identity) -> ChannelKeys:

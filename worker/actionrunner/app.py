@@ -13,7 +13,7 @@ import ssl
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 from worker import __version__
 from worker.actionrunner import enrolling
-from worker.actionrunner.audit import AuditLog
+from worker.actionrunner.audit import AuditError, AuditLog
 from worker.actionrunner.chain import InstanceChain
 from worker.actionrunner.channel import RunnerChannel
 from worker.actionrunner.doors import ActionDoors, EgressRules
@@ -40,6 +40,7 @@ from worker.actionrunner.rotation import KeyRotation
 from worker.actionrunner.seen import SeenTasks
 from worker.actionrunner.serving import RunnerMemory, RunnerServing, RunnerSettings, channel_of, serving_of
 from worker.actionrunner.starts import StartJournal
+from worker.actionrunner.testrunner import InsideTests
 from worker.actions.catalogue import CATALOGUE
 from worker.actions.jq import ConfinedJq
 from worker.actions.tools import Tools
@@ -152,7 +153,7 @@ async def _serve(
         host=hostname(),
     )
     async with AsyncExitStack() as stack:
-        audit = AuditLog(config.audit_log, clock)
+        audit = _audit_of(config, clock)
         stack.callback(audit.close)
         starts = _starts(config, running, clock, time, seen)
         if starts is not None:
@@ -170,10 +171,12 @@ async def _serve(
         time.follow(channel)
         await stack.enter_async_context(channel)
         metrics = RunnerMetrics(__version__, runner=running.enrolment.name, actions=CATALOGUE)
+        tools = tools_of(config, clock)
+        tests = await stack.enter_async_context(InsideTests(tools.doors, clock, config.task_timeout))
         execution = ActionExecution(
             modes=frozenset(running.modes),
             files=files,
-            tools=tools_of(config, clock),
+            tools=replace(tools, run_test=tests.run),
             audit=audit,
             clock=clock,
             environment=environment,
@@ -314,6 +317,14 @@ def tools_of(config: RunnerConfig, clock: Clock) -> Tools:
         http_seconds=config.http_timeout,
         max_output_bytes=config.max_output_bytes,
     )
+
+
+def _audit_of(config: RunnerConfig, clock: Clock) -> AuditLog:
+    """Raises ConfigError."""
+    try:
+        return AuditLog(config.audit_log, clock)
+    except AuditError as error:
+        raise ConfigError(str(error), option="auditLog") from None
 
 
 def places_of(config: RunnerConfig, environment: Mapping[str, str]) -> LocalPlaces:

@@ -55,7 +55,7 @@ class InstanceStanding(Protocol):
         """Take in what a signed reply says of the instance."""
         ...
 
-    def refused(self, refusal: RunnerRefusal) -> None:
+    def refused(self, code: str, message: str, instance: str | None) -> None:
         """Take in a signed refusal."""
         ...
 
@@ -230,7 +230,7 @@ class RunnerChannel:
                     self._number[endpoint] = max(self._number[endpoint], refusal.last)
                 elif refusal.error != ProofReason.SKEW:  # the signed time has corrected our clock: prove anew
                     if self._standing is not None:
-                        self._standing.refused(refusal)
+                        self._standing.refused(refusal.error, refusal.message, refusal.instance)
                     raise _refused(reply, refusal, reaction)
             raise _refused(reply, refusal, Reaction.RETRY)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +11,12 @@ from typing import Any, Final
 from worker.actionrunner.globs import part_glob
 from worker.actionrunner.scriptfile import missing_isolation, scripts_of
 from worker.actionrunner.yamlfile import OperatorsFile
-from worker.actions.action import ActionFailure
+from worker.actions.action import LONGEST_TIMEOUT, ActionFailure, Effect
 from worker.actions.catalogue import plain_name
 from worker.actions.connection import ActionConnection, CredentialSource, names_in
 from worker.actions.http_request import REFUSED_FIELDS, HTTPConnection
-from worker.actions.schema import closed
+from worker.actions.postgresql import MAX_SQL, NamedQuery, PostgresConnection
+from worker.actions.schema import closed, fault
 from worker.actions.script import ScriptConnection
 from worker.actions.weburl import absolute, is_ambiguous
 from worker.net.http.fields import TOKEN
@@ -84,6 +86,15 @@ class ConnectionKind:
     read: Callable[[ConnectionEntry], ActionConnection]
 
 
+_QUERY: Final = closed(
+    {
+        "sql": {"type": "string", "minLength": 1, "maxLength": MAX_SQL},
+        "params": {"type": "object"},
+        "effect": {"enum": [*Effect]},
+        "timeout": {"type": "number", "exclusiveMinimum": 0, "maximum": LONGEST_TIMEOUT},
+    },
+    "sql",
+)
 _TEMPLATES: Final = {
     "type": "object",
     "maxProperties": 100,
@@ -141,6 +152,57 @@ def _script(entry: ConnectionEntry) -> ScriptConnection:
     )
 
 
+def _postgresql(entry: ConnectionEntry) -> PostgresConnection:
+    written = entry.written
+    user, password = written.get("user", "{{ user }}"), written.get("password", "{{ password }}")
+    if "credentials" not in written and "password" not in written:
+        password = None
+    if password is not None and not names_in(password):
+        raise entry.file.mistake("a password is a credential: write {{ NAME }}", (entry.name, "password"))
+    entry.require_credentials_for("user", user, written["host"], *(() if password is None else (password,)))
+    sslmode = written.get("tls", {}).get("mode", "verify-full")
+    ca_file = written.get("tls", {}).get("ca_file")
+    authorities = system_authorities() if ca_file is None else str(entry.path(ca_file))
+    if authorities is None and sslmode.startswith("verify"):
+        raise entry.file.mistake("this system has no file of authorities: name one as tls.ca_file", (entry.name,))
+    return PostgresConnection(
+        **entry.common(),
+        host=written["host"],
+        port=written.get("port", 5432),
+        database=written["database"],
+        user=user,
+        password=password,
+        sslmode=sslmode,
+        ca_file=authorities or "",
+        search_path=written.get("search_path"),
+        queries={name: _query(entry, name, query) for name, query in written.get("queries", {}).items()},
+    )
+
+
+def _query(entry: ConnectionEntry, name: str, written: Mapping[str, Any]) -> NamedQuery:
+    at = (entry.name, "queries", name)
+    entry.file.require(_QUERY, at, written)
+    schema = {"type": "object", "additionalProperties": False, **written.get("params", {})}
+    reason = fault(schema)
+    if reason is not None:
+        raise entry.file.mistake(f"is not a valid JSON Schema: {reason}", (*at, "params"))
+    properties = schema.get("properties", {})
+    return NamedQuery(
+        sql=written["sql"],
+        schema=schema,
+        parameters=tuple(properties) if isinstance(properties, dict) else (),
+        effect=Effect(written.get("effect", Effect.READ)),
+        timeout=written.get("timeout"),
+    )
+
+
+def system_authorities() -> str | None:
+    """The file in which this system keeps the authorities that it believes; None where there is no such file."""
+    known = ssl.get_default_verify_paths().cafile
+    places = (known, "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+    return next((place for place in places if place is not None and Path(place).is_file()), None)
+
+
 KINDS: Final[Mapping[str, ConnectionKind]] = {
     "http": ConnectionKind(
         properties={
@@ -163,5 +225,24 @@ KINDS: Final[Mapping[str, ConnectionKind]] = {
         },
         required=("file",),
         read=_script,
+    ),
+    "postgresql": ConnectionKind(
+        properties={
+            "host": {"type": "string", "minLength": 1},
+            "port": {"type": "integer", "minimum": 1, "maximum": 65_535},
+            "database": {"type": "string", "minLength": 1},
+            "user": {"type": "string", "minLength": 1},
+            "password": {"type": "string", "minLength": 1},
+            "search_path": {"type": "string", "minLength": 1},
+            "tls": closed(
+                {
+                    "mode": {"enum": ["verify-full", "verify-ca", "require", "disable"]},
+                    "ca_file": {"type": "string", "minLength": 1},
+                }
+            ),
+            "queries": {"type": "object", "maxProperties": 500},
+        },
+        required=("host", "database"),
+        read=_postgresql,
     ),
 }

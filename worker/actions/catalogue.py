@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from worker.actions import http, jq, script
+from worker.actions import checks, http, jq, postgresql, script
 from worker.actions.action import Action
 
 REFERENCE_PREFIX: Final = "com.datadoghq."
 """Accepted and dropped wherever a person writes a name."""
 
 CATALOGUE: Final[Mapping[str, Action]] = {
-    action.name: action for action in (*http.ACTIONS, *jq.ACTIONS, *script.ACTIONS)
+    action.name: action
+    for action in (*http.ACTIONS, *jq.ACTIONS, *script.ACTIONS, *postgresql.ACTIONS, *checks.ACTIONS)
 }
 
 

@@ -65,7 +65,8 @@ class _Evaluation:
     async def run(self, task: bytes) -> dict[str, Any]:
         process = Process(self, MAX_RESULT_BYTES + 1024)
         try:
-            await process.start(python_module("worker.actions.jq_program", str(self._seconds), str(MEMORY_BYTES)))
+            bounds = map(str, (self._seconds, MEMORY_BYTES, MAX_RESULTS, MAX_RESULT_BYTES))
+            await process.start(python_module("worker.actions.jq_program", *bounds))
         except OSError as error:
             raise JqError(f"no process could be started for the program: {error.strerror}") from None
         try:

@@ -144,14 +144,18 @@ class Door:
         recorder.handshake = agreed(secured)
         return secured
 
+    async def addresses(self, host: str, recorder: Recorder) -> tuple[Address, ...]:
+        """The addresses of *host* that the policy allows, in order, for who dials by a library of its own. Raises DoorError."""
+        try:
+            return tuple(await self._judged(self._named(host), recorder))
+        finally:
+            recorder.stop()
+
     async def nameservers(self, host: str | None, port: int, recorder: Recorder) -> tuple[Nameserver, ...]:
         """Name servers for a DNS test: its own (judged like any target), else the worker's in their order."""
         if host is None:
             return self._resolver.in_order()
-        try:
-            return tuple(Nameserver(address, port) for address in await self._judged(self._named(host), recorder))
-        finally:
-            recorder.stop()
+        return tuple(Nameserver(address, port) for address in await self.addresses(host, recorder))
 
     async def query(self, servers: Sequence[Nameserver], host: str, record_type: str, recorder: Recorder) -> DNSReply:
         """Look up one record set of *host*: the reply of the first of *servers* that gives a final one, whatever its
