@@ -87,7 +87,7 @@ def routes() -> str:
     """The routes of the public API, as they are declared."""
     lines = ["| request | scope | what it does |", "|---|---|---|"]
     for route in ROUTES:
-        scopes = " or ".join(f"`{scope.value}`" for scope in route.scopes) or "a known key"
+        scopes = " or ".join(f"`{scope}`" for scope in route.scope_names) or "a known key"
         lines.append(f"| `{route.method} {route.path}` | {scopes} | {route.about} |")
     return "\n".join(lines) + "\n"
 

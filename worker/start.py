@@ -424,8 +424,10 @@ def _status_server(config: Config, health: Health, metrics: Metrics | None) -> A
     if metrics is None:
         return nullcontext()
     with without_collections():
-        from worker.telemetry.status import status_server
-    return status_server(health, metrics, config.status_probes_host, config.status_probes_port)
+        from worker.telemetry.status import status_application, status_server
+    application = status_application(health, metrics)
+    host, port = config.status_probes_host, config.status_probes_port
+    return status_server(application, host, port, option="statusProbesPort")
 
 
 def _announce(config: Config, worker_id: str, warnings: Sequence[str]) -> None:

@@ -28,18 +28,23 @@ from worker.actionrunner.doors import ActionDoors, EgressRules
 from worker.actionrunner.enrolling import EnrolmentWishes
 from worker.actionrunner.execution import ActionExecution
 from worker.actionrunner.executor import InstanceIdentity
+from worker.actionrunner.figures import RunnerMetrics
 from worker.actionrunner.identity import Enrolment, Identity, IdentityFile
 from worker.actionrunner.keyring import ChannelKeys
 from worker.actionrunner.leasebook import LeaseBook
 from worker.actionrunner.localstate import LocalFiles, LocalPlaces
 from worker.actionrunner.options import RunnerConfig, hostname
+from worker.actionrunner.probes import probes
+from worker.actionrunner.readiness import RunnerReadiness
 from worker.actionrunner.rotation import KeyRotation
 from worker.actionrunner.seen import SeenTasks
 from worker.actionrunner.serving import RunnerMemory, RunnerServing, RunnerSettings, channel_of, serving_of
 from worker.actionrunner.starts import StartJournal
 from worker.actionrunner.testrunner import InsideTests
+from worker.actions.catalogue import CATALOGUE
 from worker.actions.jq import ConfinedJq
 from worker.actions.tools import Tools
+from worker.agent import readings
 from worker.agent.signals import Signals, caught
 from worker.clock import Clock, SystemClock
 from worker.egress.hosts import parse_address
@@ -165,6 +170,7 @@ async def _serve(
         )
         time.follow(channel)
         await stack.enter_async_context(channel)
+        metrics = RunnerMetrics(__version__, runner=running.enrolment.name, actions=CATALOGUE)
         tools = tools_of(config, clock)
         tests = await stack.enter_async_context(InsideTests(tools.doors, clock, config.task_timeout))
         execution = ActionExecution(
@@ -175,6 +181,7 @@ async def _serve(
             clock=clock,
             environment=environment,
             task_seconds=config.task_timeout,
+            observe=metrics.count,
         )
         _announce(config, running)
         try:
@@ -191,13 +198,57 @@ async def _serve(
                     execution=execution,
                     group=group,
                     loops={"files": files.run, "rotation": rotation.run},
+                    on_delivery=lambda delivery: metrics.count_delivery(delivery.outcome),
                 )
+                readiness = _readiness(running, clock, channel, serving, files, starts)
+                _show(metrics, serving, readiness)
                 revocation = group.create_task(_end_when_revoked(running.chain, serving), name="revocation")
-                code = await serving.worker.serve(signals)
+                ports = probes(readiness, metrics, host=config.host, port=config.port, probes_port=config.probes_port)
+                async with ports:
+                    code = await serving.worker.serve(signals)
                 revocation.cancel()
                 return code
         finally:
             log.info("stopped", extra={"action": "stopped", "instance": running.instance})
+
+
+def _readiness(
+    running: RunningInstance,
+    clock: Clock,
+    channel: RunnerChannel,
+    serving: RunnerServing,
+    files: LocalFiles,
+    starts: StartJournal | None,
+) -> RunnerReadiness:
+    return RunnerReadiness(
+        clock=clock,
+        enrolment=running.enrolment,
+        instance=running.instance,
+        modes=running.modes,
+        chain=running.chain,
+        channel=channel,
+        poller=serving.poller,
+        files=files,
+        journal=lambda: None if starts is None else starts.trouble,
+    )
+
+
+def _show(metrics: RunnerMetrics, serving: RunnerServing, readiness: RunnerReadiness) -> None:
+    """Show what merely is: slots, pulls and waiting results of the agent, and the runner's own standing."""
+    readings.show(metrics, slots=serving.slots, inflight=serving.inflight, poller=serving.poller, outbox=serving.outbox)
+    chain, channel, files = readiness.chain, readiness.channel, readiness.files
+    metrics.watch("ready", "1 while orders would be carried out.", lambda: readiness.ready)
+    metrics.watch("epoch", "The number of this instance's takeover.", lambda: chain.epoch)
+    metrics.watch(
+        "clock_offset_seconds",
+        "Seconds that the control plane's clock is ahead.",
+        lambda: channel.clock_offset.total_seconds(),  # noqa: PLW0108  # the offset is replaced, not changed
+    )
+    metrics.watch("keyset_seq", "The number of the newest keyset.", lambda: channel.keyset_seq)
+    metrics.watch("policy_readable", "0 while nothing is allowed.", lambda: files.state.trouble is None)
+    metrics.watch(
+        "connections_unusable", "Connections that cannot be used.", lambda: len(files.state.connections.unusable)
+    )
 
 
 async def _end_when_revoked(chain: InstanceChain, serving: RunnerServing) -> None:

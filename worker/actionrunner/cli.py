@@ -22,6 +22,7 @@ _COMMANDS = {
     "enroll": ("enroll", "enroll"),
     "explain": ("explaining", "explain"),
     "policy": ("explaining", "policy"),
+    "status": ("status", "status"),
     "test-connection": ("testing", "test_connection"),
 }
 """Each with the module of `commands` that has it, and its name there."""

@@ -216,7 +216,7 @@ OPTIONS: tuple[Option, ...] = (
         help="Authorities to believe besides the system's, of the control plane and of targets.",
     ),
     Option(
-        name="port", kind=ValueKind.INTEGER, group=Group.LOGS, field="port", default=9016, minimum=1, maximum=65_535,
+        name="port", kind=ValueKind.INTEGER, group=Group.LOGS, field="port", default=9016, minimum=0, maximum=65_535,
         help="/liveness and /readiness, as existing manifests expect them.",
     ),
     Option(
@@ -224,7 +224,7 @@ OPTIONS: tuple[Option, ...] = (
         help="The address of both ports. Loopback: figures name connections. Images set 0.0.0.0.",
     ),
     Option(
-        name="probesPort", kind=ValueKind.INTEGER, group=Group.LOGS, field="probes_port", default=9017, minimum=1, maximum=65_535,
+        name="probesPort", kind=ValueKind.INTEGER, group=Group.LOGS, field="probes_port", default=9017, minimum=0, maximum=65_535,
         help="/liveness, /readiness, /metrics and /status.",
     ),
     Option(

@@ -25,6 +25,10 @@ from worker.wire.signingkey import SigningKey
 log = logging.getLogger(__name__)
 
 
+REST_SECONDS = 60.0
+"""After a rotation in which nobody's word counts: the reply to a pull that was asked before it still says that it is due."""
+
+
 class KeyOffer(Protocol):
     """The part of the channel that this module needs."""
 
@@ -43,10 +47,12 @@ class KeyRotation:
         self._clock = clock
         self._wanted = asyncio.Event()
         self._backoff = Backoff(random.uniform)
+        self._made_ns: int | None = None
 
     def want(self) -> None:
-        """Ask for new keys; to ask again while they are made changes nothing."""
-        self._wanted.set()
+        """Ask for new keys; to ask again while they are made, or just were, changes nothing."""
+        if self._made_ns is None or self._clock.monotonic_ns() - self._made_ns > REST_SECONDS * 1e9:
+            self._wanted.set()
 
     async def run(self) -> None:
         """Rotate whenever that is wanted, until cancelled; finish first what an earlier instance began."""
@@ -76,6 +82,7 @@ class KeyRotation:
         kept = self._store.change(_rotated)
         self._keys.opening = (kept.keys.opening, *kept.former)
         self._keys.signing = kept.keys.signing
+        self._made_ns = self._clock.monotonic_ns()
         log.info("the keys are new: %s", kept.keys.signing.kid, extra={"action": "rotated"})
 
 

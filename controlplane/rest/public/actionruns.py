@@ -143,6 +143,7 @@ ROUTES = (
         reply=_RUN,
         also=(202,),
         refusals=(400, 404, 409),
+        names_scope="action/GLOB",
         tags=_TAGS,
     ),
     Route(
@@ -161,6 +162,7 @@ ROUTES = (
         ),
         reply=schemas.fields({"runs": schemas.array(_RUN)}),
         refusals=(400, 404),
+        names_scope="action/GLOB",
         tags=_TAGS,
     ),
     Route(
@@ -172,6 +174,7 @@ ROUTES = (
         reply=_RUN,
         also=(202,),
         refusals=(404,),
+        names_scope="action/GLOB",
         tags=_TAGS,
     ),
     Route(
@@ -182,6 +185,7 @@ ROUTES = (
         reply=_RUN,
         also=(202,),
         refusals=(400, 404),
+        names_scope="action/GLOB",
         tags=_TAGS,
     ),
     Route(
@@ -192,6 +196,7 @@ ROUTES = (
         reply=_RUN,
         also=(202,),
         refusals=(400, 404),
+        names_scope="action/GLOB",
         tags=_TAGS,
     ),
     Route(
@@ -203,6 +208,7 @@ ROUTES = (
         reply=_RUN,
         also=(202,),
         refusals=(400, 404),
+        names_scope="action/GLOB",
         tags=_TAGS,
     ),
 )

@@ -77,7 +77,7 @@ def _operation(route: Route) -> dict[str, Any]:
             ),
         ],
         "responses": _responses(route),
-        "x-scopes": [scope.value for scope in route.scopes],
+        "x-scopes": list(route.scope_names),
     }
     if route.body is not None:
         operation["requestBody"] = {"required": True, "content": {JSON_TYPE: {"schema": _body(route)}}}

@@ -76,6 +76,7 @@ class Route:
 
     *described* is the JSON Schema of such a document, *reply* that of a success with *status*, or one of *also*, None where it
     has no body.
+    *names_scope* is the form of the scope that the use case asks for by the name of a thing: `action/GLOB`.
     """
 
     method: str
@@ -83,6 +84,7 @@ class Route:
     about: str
     handler: Callable[[Call], Awaitable[APIReply]]
     scopes: tuple[KeyScope, ...] = ()
+    names_scope: str = ""
     keys: Keys = Keys.BOTH
     query: tuple[Parameter, ...] = ()
     body: Any = None
@@ -92,3 +94,8 @@ class Route:
     also: tuple[int, ...] = ()
     refusals: tuple[int, ...] = ()
     tags: tuple[str, ...] = field(default=("synthetics",))
+
+    @property
+    def scope_names(self) -> tuple[str, ...]:
+        """The scopes of which a caller needs one, as people write them."""
+        return (*(scope.value for scope in self.scopes), *filter(None, (self.names_scope,)))
