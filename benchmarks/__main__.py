@@ -55,6 +55,11 @@ ALL = (
     Benchmark(
         "outage", "an outage for results, and the death of the worker that kept them", ("--minutes=0.5", "--rate=5")
     ),
+    Benchmark(
+        "actions",
+        "private actions: a run's way to its stored result, and a runner's CPU",
+        ("--runs=20", "--polled-runs=2", "--seconds=1", "--rate=20"),
+    ),
     Benchmark("writes", "long writes beside pulls, and a start with everything overdue", ("--tests=2000",)),
 )
 

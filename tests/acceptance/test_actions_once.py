@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 import time
+import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
@@ -55,9 +56,18 @@ class Orders:
             data=None if body is None else json.dumps(body).encode(),
             headers={"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"},
         )
-        with urllib.request.urlopen(request, timeout=30) as reply:
-            found: dict[str, Any] = json.load(reply)
-            return found
+        return eventually(lambda: self._answer(request), "answer of the control plane")
+
+    def _answer(self, request: urllib.request.Request) -> dict[str, Any] | None:
+        """None while nobody listens: it is just starting again."""
+        try:
+            with urllib.request.urlopen(request, timeout=30) as reply:
+                found: dict[str, Any] = json.load(reply)
+                return found
+        except urllib.error.URLError as error:
+            if isinstance(error.reason, ConnectionRefusedError):
+                return None
+            raise
 
     def make(self) -> str:
         wish = {"action": "script.runPredefinedScript", "runner": "berlin", "connection": "ops"}

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from sqlalchemy import Table, select, update
 
 from controlplane import epoch
@@ -50,6 +51,7 @@ from worker.clock import Clock, SystemClock
 from worker.intake.transport import Peer, Transport
 from worker.web.connections import ClientLimits, serving
 from worker.wire.enrolment import EnrolmentToken
+from worker.wire.runner_messages import RunnerPull, RunnerWork
 
 BOSS = operator("tests")
 Play = Callable[[Order], Awaitable[ActionOutcome]]
@@ -239,6 +241,23 @@ class PlayedRunner:
         self.loops.append(self.group.create_task(self.serving.outbox.run()))
 
 
+class EpochKept:
+    """The standing of an instance that only keeps the epoch that it is told."""
+
+    def __init__(self) -> None:
+        self.epoch = 0
+        self.refusals: list[str] = []
+
+    def say(self, pull: RunnerPull) -> RunnerPull:
+        return msgspec.structs.replace(pull, epoch=self.epoch)
+
+    def hear(self, work: RunnerWork) -> None:
+        self.epoch = work.epoch
+
+    def refused(self, code: str, message: str, instance: str | None) -> None:
+        self.refusals.append(code)
+
+
 def keys_of(identity: KeptIdentity) -> ChannelKeys:
     enrolled = identity.enrolment
     assert enrolled is not None
@@ -282,7 +301,7 @@ async def played_runner(
         await starts.__aenter__()
     settings = RunnerSettings(peer=Peer(url=url or plane.url), slots=slots, drain_timeout=1.0, agent="t", host="h")
     memory = RunnerMemory(book=LeaseBook(), seen=seen, starts=starts)
-    channel = channel_of(settings, channel_keys, clock, memory, instance=instance)
+    channel = channel_of(settings, channel_keys, clock, memory, instance=instance, standing=EpochKept())
     named = InstanceIdentity(urn=channel_keys.urn, org=channel_keys.org, instance=instance, version="t")
     try:
         async with channel, asyncio.TaskGroup() as group:

@@ -18,7 +18,7 @@ from worker.actionrunner.identity import IdentityStore, KeptIdentity
 from worker.clock import Clock
 from worker.errors import ConfigError
 from worker.wire.keyset import read_keyset
-from worker.wire.runner_messages import RunnerPull, RunnerRefusal, RunnerWork
+from worker.wire.runner_messages import RunnerPull, RunnerWork
 
 log = logging.getLogger(__name__)
 
@@ -66,17 +66,16 @@ class InstanceChain:
         if work.rotate:
             self.on_rotate()
 
-    def refused(self, refusal: RunnerRefusal) -> None:
-        """Take in a signed refusal. A newer instance that the identity knows nothing of is not our successor."""
-        code, newer = refusal.error, refusal.instance
+    def refused(self, code: str, message: str, instance: str | None) -> None:
+        """Take in a signed refusal. A newer *instance* that the identity knows nothing of is not our successor."""
         if code not in ("superseded", "contested", "revoked"):
             return
         if code == "revoked" != self.trouble:
             self.revoked.set()
         self.trouble = code
-        if code == "superseded" and newer is not None and self._starts:
-            self._foreign = None if self._knows(newer) else newer
-        self._tell(code, refusal.message)
+        if code == "superseded" and instance is not None and self._starts:
+            self._foreign = None if self._knows(instance) else instance
+        self._tell(code, message)
 
     def keep_keyset(self, token: str) -> None:
         """Keep a newer keyset, which its reader has believed."""

@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 
 PULL_PATH = "/runner/v1/pull"
 RESULTS_PATH = "/runner/v1/results"
+LONGEST_POLL_MS = MAX_WAIT_MS
+"""Milliseconds that a pull waits at the control plane."""
 WAITED = 1.0
 """Seconds after which an empty reply was waited for, and the next pull may follow at once. A control plane that answers sooner
 with nothing is asked again after the agent's interval."""
@@ -53,7 +55,7 @@ class InstanceStanding(Protocol):
         """Take in what a signed reply says of the instance."""
         ...
 
-    def refused(self, refusal: RunnerRefusal) -> None:
+    def refused(self, code: str, message: str, instance: str | None) -> None:
         """Take in a signed refusal."""
         ...
 
@@ -174,7 +176,7 @@ class RunnerChannel:
             free_slots=message.free_slots,
             holding=self._book.describe(message.holding),
             release=message.release,
-            wait_ms=MAX_WAIT_MS if waits else 0,
+            wait_ms=LONGEST_POLL_MS if waits else 0,
             draining=message.draining,
             degraded=message.degraded,
             journal=self._before is not None,
@@ -228,7 +230,7 @@ class RunnerChannel:
                     self._number[endpoint] = max(self._number[endpoint], refusal.last)
                 elif refusal.error != ProofReason.SKEW:  # the signed time has corrected our clock: prove anew
                     if self._standing is not None:
-                        self._standing.refused(refusal)
+                        self._standing.refused(refusal.error, refusal.message, refusal.instance)
                     raise _refused(reply, refusal, reaction)
             raise _refused(reply, refusal, Reaction.RETRY)
 

@@ -9,7 +9,6 @@ from typing import Any, Protocol, TypeAlias
 
 from worker.clock import Clock
 from worker.net.door import Door
-from worker.secret import Secret
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,5 +54,3 @@ class Tools:
     http_seconds: float = 30.0
     max_output_bytes: int = 1 << 20
     work_directory: Path = Path("/tmp")  # noqa: S108  # folders in it are made by mkdtemp
-    secrets_seen: Callable[[Secret[str]], None] = lambda _secret: None
-    """Is told every secret that an action made of its credentials, so that it can be taken out of what leaves."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from tests.support.actions import RunnerOfOrders, allow_all, token_file
+from tests.support.certificates import DAY, issue
 from tests.support.servers.http import Seen, Server, reply, serving
 from worker.actions.action import ActionOutcome, ActionStatus, Effect
 
@@ -229,3 +230,76 @@ async def test_a_request_without_a_connection_needs_a_rule_about_its_url(tmp_pat
         allowed = await runner.run("http.request", asked)
     assert code(denied)[0] == "DENIED"
     assert allowed.status is ActionStatus.SUCCEEDED
+
+
+async def test_expiry_is_forgiven_where_the_order_asks_for_it_and_nothing_else_is(tmp_path: Path) -> None:
+    root = issue("shop root", ca=True)
+    (tmp_path / "ca.pem").write_text(root.pem)
+    found = {}
+    for name, leaf in {
+        "valid": issue("localhost", root, names=["127.0.0.1"]),
+        "expired": issue("localhost", root, names=["127.0.0.1"], begins=-3 * DAY, ends=-DAY),
+        "early": issue("localhost", root, names=["127.0.0.1"], begins=DAY),
+        "foreign": issue("localhost", issue("other root", ca=True), names=["127.0.0.1"]),
+        "misnamed": issue("localhost", root, names=["shop.test"]),
+    }.items():
+        async with serving(reply(b"ok"), tls=leaf.serving(tmp_path / f"{name}.pem")) as server:
+            connections = {"crm": {"type": "http", "base_url": server.url(""), "tls": {"ca_file": "ca.pem"}}}
+            runner = RunnerOfOrders(tmp_path, connections=connections, rules=allow_all("http.*"))
+            asked = {"verb": "GET", "url": "/"}
+            strict = await runner.run("http.request", asked, connection="crm")
+            forgiving = await runner.run("http.request", asked | {"allowExpiredCertificate": True}, connection="crm")
+            found[name] = ["" if outcome.error is None else outcome.error.detail for outcome in (strict, forgiving)]
+    assert found == {
+        "valid": ["", ""],
+        "expired": ["TLS", ""],
+        "early": ["TLS", "TLS"],
+        "foreign": ["TLS", "TLS"],
+        "misnamed": ["TLS", "TLS"],
+    }
+
+
+async def test_every_kind_of_credential_is_sent_and_none_is_told(tmp_path: Path) -> None:
+    """Check 27: a file of tokens, a file of passwords, a variable; in results, errors, the audit log and counted values."""
+    (tmp_path / "basic.json").write_text(
+        json.dumps({"auth_type": "Basic Auth", "credentials": [{"username": "alice", "password": "canary-password"}]})
+    )
+    (tmp_path / "basic.json").chmod(0o600)
+
+    def echo(seen: Seen) -> bytes:
+        told = f"{seen.header('authorization')} {seen.header('x-key')} {seen.target}"
+        return reply(told.encode(), headers=(f"X-Told: {told}",), status="500 Oh" if seen.method == "PUT" else "200 OK")
+
+    async with serving(echo) as server:
+        connections = {
+            "basic": {
+                "type": "http",
+                "base_url": server.url("/"),
+                "basic_auth": {"username": "alice"},
+                "credentials": {"file": "basic.json"},
+            },
+            "variable": {
+                "type": "http",
+                "base_url": server.url("/"),
+                "headers": {"X-Key": "{{ KEY }}"},
+                "url_parameters": {"key": "{{ KEY }}"},
+                "credentials": {"env": ["KEY"]},
+            },
+        }
+        runner = RunnerOfOrders(
+            tmp_path, connections=connections, rules=allow_all("http.*"), environment={"KEY": "canary/variable+1"}
+        )
+        outcomes = [
+            await runner.run("http.request", {"verb": verb, "url": "/x"}, connection=connection)
+            for connection in connections
+            for verb in ("GET", "PUT")
+        ]
+    told = f"{outcomes}{runner.executed}{runner.audit_path.read_text()}"
+    assert [seen.header("authorization") for seen in server.seen[:1]] == ["Basic YWxpY2U6Y2FuYXJ5LXBhc3N3b3Jk"]
+    assert server.seen[2].header("x-key") == "canary/variable+1"
+    assert server.seen[2].target == "/x?key=canary%2Fvariable%2B1"
+    for spelling in ("canary", "Y2FuYXJ5LXBhc3N3b3Jk", "variable"):
+        assert spelling not in told.replace("‹variable.KEY›", "").replace("connection='variable'", "").replace(
+            '"connection":"variable"', ""
+        )
+    assert all(outcome.redactions for outcome in outcomes)

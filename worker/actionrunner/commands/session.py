@@ -17,6 +17,8 @@ from worker.telemetry.log import configure
 
 T = TypeVar("T")
 _INFO = 3
+_DATABASE: dict[str, str] = {}
+"""PGSERVICE and its like: connections say all of it."""
 
 
 def loaded(directory: str | None) -> LoadedRunner:
@@ -28,7 +30,11 @@ def loaded(directory: str | None) -> LoadedRunner:
 
 
 def environment() -> Mapping[str, str]:
-    return os.environ  # noqa: TID251 - a command's edge
+    """The environment of this process. What libpq would take from it without being told is out of libpq's reach afterwards."""
+    environ = os.environ  # noqa: TID251 - a command's edge
+    for name in [name for name in environ if name.startswith("PG")]:
+        _DATABASE[name] = environ.pop(name)
+    return {**_DATABASE, **environ}
 
 
 def ran(work: Coroutine[Any, Any, T]) -> T:
