@@ -37,7 +37,7 @@ RUN for program in worker controlplane; do \
         tools/bin/pip --python /opt/$program/bin/python3 install --quiet --no-deps --no-index dist/*.whl || exit 1; \
     done \
     && rm -r /opt/worker/bin/synthetics-controlplane /opt/worker/lib/python3*/site-packages/controlplane \
-    && rm /opt/controlplane/bin/synthetics-worker
+    && rm /opt/controlplane/bin/synthetics-worker /opt/worker/bin/private-action-runner /opt/controlplane/bin/private-action-runner
 
 FROM dependencies AS root
 COPY container/rootfs.py .

@@ -87,5 +87,5 @@ $(READY): setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq python3-venv; } \
 		|| { echo "Python's venv is missing; install it first: sudo apt-get install python3-venv"; exit 1; }
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[controlplane,dev]'
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[actions,controlplane,dev]'
 	@touch $(READY)

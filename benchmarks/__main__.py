@@ -59,6 +59,11 @@ ALL = (
     Benchmark("dispatch", "CPU of the control plane per job, and its pulls", ("--tests=1000", "--seconds=5")),
     Benchmark("scale", "what the size of a database costs", ("--tests=20000",)),
     Benchmark("simulation", "two hours of a virtual clock", ("--locations=1", "--seconds=200")),
+    Benchmark(
+        "actions",
+        "private actions: a run's way to its stored result, and a runner's CPU",
+        ("--runs=20", "--polled-runs=2", "--seconds=1", "--rate=20"),
+    ),
     Benchmark("writes", "long writes beside pulls, and a start with everything overdue", ("--tests=2000",)),
 )
 

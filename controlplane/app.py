@@ -79,6 +79,7 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Callable[[str],
             certificate=certificate,
             series=settings.series,
             intake_url=settings.public_urls[0].rstrip("/") if settings.public_urls else url,
+            public_urls=tuple(public.rstrip("/") for public in settings.public_urls or _own_urls(url)),
             hosts=tuple(signing.authority(public) for public in settings.public_urls or _own_urls(url)),
         )
         runner = site.runner(site.build(context, public_urls=settings.public_urls))
@@ -92,7 +93,14 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Callable[[str],
                 url,
                 extra={"action": "public_url_missing"},
             )
-        upkeep = Upkeep(database, steady, context.grace, retention=settings.retention, counters=context.counters)
+        upkeep = Upkeep(
+            database,
+            steady,
+            context.grace,
+            retention=settings.retention,
+            counters=context.counters,
+            on_ended=context.wakeups.ring,
+        )
         await _until(stop, context, upkeep)
 
 
@@ -150,6 +158,7 @@ async def _until(stop: asyncio.Event, context: Context, upkeep: Upkeep) -> None:
     """Keep up until *stop* is set, or until that cannot go on, which raises its error."""
     tasks: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait(), name="stop")]
     tasks.append(asyncio.create_task(_keep_up(context.clock, upkeep), name="upkeep"))
+    tasks.append(asyncio.create_task(context.wakeups.run(), name="wakeups"))
     if context.certificate is not None:
         tasks.append(asyncio.create_task(context.certificate.follow(), name="certificate"))
     try:

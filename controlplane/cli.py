@@ -15,7 +15,22 @@ from controlplane.commands.session import database_option
 from worker import __version__
 from worker.program.hardening import protect_memory
 
-_COMMANDS = ("serve", "location", "test", "results", "apply", "export", "key", "audit", "backup", "restore", "migrate")
+_COMMANDS = (
+    "serve",
+    "location",
+    "test",
+    "results",
+    "apply",
+    "export",
+    "runner",
+    "action",
+    "run",
+    "key",
+    "audit",
+    "backup",
+    "restore",
+    "migrate",
+)
 """Each in the module of its name, under its name."""
 
 

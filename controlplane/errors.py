@@ -174,11 +174,15 @@ class SequenceError(ControlPlaneError):
 class RefusedError(ControlPlaneError):
     """A worker's request that ends with a signed refusal: its HTTP *status*, and the protocol's *code* and message.
 
-    *last* is the newest number that was seen of the worker, where its request had an older one.
+    *last* is the newest number that was seen of the worker, where its request had an older one; *instance* the process that took
+    the place of a runner's.
     """
 
-    def __init__(self, status: int, code: str, message: str, *, last: int | None = None) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, *, last: int | None = None, instance: str | None = None
+    ) -> None:
         self.status = status
         self.code = code
         self.last = last
+        self.instance = instance
         super().__init__(message)

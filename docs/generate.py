@@ -1,4 +1,4 @@
-"""Write what is generated from code: the config file's schema, its reference, the drawing of the layers, and the API's routes.
+"""Write what is generated from code: the config file's schema, its reference, the drawing of the layers, routes and actions.
 
 `make generate` runs it; a test fails when one of them is stale.
 """
@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import ast
 import configparser
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from controlplane.rest.public.table import ROUTES
+from worker.actions.catalogue import CATALOGUE
 from worker.config.reference import schema, table
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -85,9 +87,27 @@ def routes() -> str:
     """The routes of the public API, as they are declared."""
     lines = ["| request | scope | what it does |", "|---|---|---|"]
     for route in ROUTES:
-        scopes = " or ".join(f"`{scope.value}`" for scope in route.scopes) or "a known key"
+        scopes = " or ".join(f"`{scope}`" for scope in route.scope_names) or "a known key"
         lines.append(f"| `{route.method} {route.path}` | {scopes} | {route.about} |")
     return "\n".join(lines) + "\n"
+
+
+def actions() -> str:
+    """The catalogue of private actions."""
+    rows = (
+        f"| `{action.name}` | {action.summary} | {action.effects} | {_members(action.input_schema)}"
+        f" | {_members(action.output_schema)} | {' '.join(f'`{code}`' for code in action.codes)} |"
+        for action in CATALOGUE.values()
+    )
+    head = ("| action | what it does | effect | input | output | its own codes |", "|---|---|---|---|---|---|")
+    return "\n".join((*head, *rows)) + "\n"
+
+
+def _members(schema: Mapping[str, Any]) -> str:
+    """The members of an object; those that must be there stand in bold."""
+    required = schema.get("required", ())
+    names = (f"**`{name}`**" if name in required else f"`{name}`" for name in schema.get("properties", {}))
+    return ", ".join(names) or str(schema.get("description", "–"))
 
 
 GENERATED = (
@@ -95,6 +115,7 @@ GENERATED = (
     Generated(path=ROOT / "docs" / "operating.md", text=table, name="reference"),
     Generated(path=ROOT / "docs" / "architecture.md", text=layers, name="layers"),
     Generated(path=ROOT / "docs" / "rest-api.md", text=routes, name="routes"),
+    Generated(path=ROOT / "docs" / "actions.md", text=actions, name="actions"),
 )
 
 

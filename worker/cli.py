@@ -9,7 +9,6 @@ What a command needs is imported when it is asked for: a worker's parts take hal
 from __future__ import annotations
 
 import logging
-import os
 import shutil
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -22,6 +21,7 @@ from worker import __version__
 from worker.config.sources import CommandLine, read_command_line
 from worker.errors import ConfigError, ConfigErrors, ExitCode
 from worker.program.loading import without_collections
+from worker.program.streams import hold_standard_streams
 
 if TYPE_CHECKING:
     from worker.apitest.files import Definition, Unusable
@@ -41,15 +41,6 @@ Serve: TypeAlias = "Callable[[Config, Sequence[str]], Coroutine[None, None, int]
 def main() -> NoReturn:
     hold_standard_streams()
     sys.exit(execute(sys.argv[1:]))
-
-
-def hold_standard_streams() -> None:
-    """Open the null device for every standard stream that was closed (`<&-`): the next file would take its number, and libuv
-    aborts the process for a socket of such a number.
-    """
-    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
-        pass
-    os.close(descriptor)
 
 
 def execute(argv: Sequence[str], serve: Serve | None = None) -> int:

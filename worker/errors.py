@@ -9,11 +9,14 @@
     ├── HostError          a host that is neither an address nor a name; becomes an INVALID_REQUEST result, or a ConfigError
     ├── WireError          the peer's bytes are wrong: refused, counted, survived
     │   ├── SignatureError     a request or reply that does not prove who sent it
-    │   │   └── AuthenticRequestError  (wire.signing) a request that proves it, refused for its date, host or number
-    │   ├── EnvelopeError      a JWE that is malformed, of a foreign kind, or not for our keys
+    │   │   ├── AuthenticRequestError  (wire.signing) a request that proves it, refused for its date, host or number
+    │   │   └── ProvenRequestError     (wire.proof) the same of a runner: refused for its audience, time, path or body
+    │   ├── TaskError          (wire.order) a signed order that cannot be read; becomes the task's result
+    │   ├── TaskRefusedError   (actionrunner.executor) a task that failed one of its first checks; becomes its result
+    │   ├── EnvelopeError      a JWE or JWS that is malformed, of a foreign kind, or not of our keys
     │   └── MessageError       decrypted or signed, and still not a message of this protocol
-    ├── IntakeError        (intake.client) an exchange with the control plane without a usable answer
-    │   ├── OutOfMemoryError   (intake.client) one that this worker had no memory for
+    ├── IntakeError        (intake.transport) an exchange with the control plane without a usable answer
+    │   ├── OutOfMemoryError   (intake.transport) one that this worker had no memory for
     │   └── UnreadableBatch    a signed batch that cannot be opened or read
     ├── EvaluationError    no evaluator could be had for a test's assertions; becomes an INTERNAL_ERROR result
     ├── JudgementError     (checks.judgement) an assertion that cannot be judged; becomes its result
@@ -22,6 +25,12 @@
     ├── ExpressionError    (apitest.template) a template's call whose arguments are not valid; becomes a TemplateError
     ├── DoorError          (net.failure) the way to a target did not open; becomes the failure of the run
     │   └── UnreachableError   (net.attempts) one address cannot be reached; the next is tried
+    ├── CredentialsError   (actions.connection) credentials that cannot be read or used; becomes a CREDENTIALS result
+    ├── ActionFailure      (actions.action) an action that did not succeed; becomes the ACTION result of its order
+    ├── JqError            (actions.jq) a jq program that is not valid or needs too much; becomes a SELECT or ACTION result
+    ├── BusyError          (actionrunner.rates) an order that has to wait for others; becomes a BUSY result
+    ├── AuditError         (actionrunner.audit) an audit log that cannot be written; orders are not carried out
+    ├── NotStarted         (actionrunner.execution) an order that may not act; becomes its result
     ├── HTTPError          (net.http.error) a request or response that ends an HTTP exchange; becomes the failure of the run
     ├── NoReplyError       (net.dns.query) a name server without a usable answer; the next is asked
     ├── ForeignReplyError  (net.dns.wire) a datagram that answers something else; passed over
@@ -111,7 +120,7 @@ class SignatureError(WireError):
 
 
 class EnvelopeError(WireError):
-    """A JWE that is malformed, has a header outside the exact set, or is not for our keys."""
+    """A JWE or JWS that is malformed, has a header outside the exact set, or is not of our keys."""
 
 
 class MessageError(WireError):

@@ -196,7 +196,8 @@ def _boundary(proxy: Proxy | None) -> tuple[str, ...]:
 
 def intake_of(config: Config, tls: ssl.SSLContext, clock: Clock, *, worker_id: str) -> Intake:
     """The way to the control plane, not yet open."""
-    from worker.intake.client import Identity, Intake, Peer
+    from worker.intake.client import Identity, Intake
+    from worker.intake.transport import Peer
     from worker.wire.signing import Credentials
 
     identity = Identity(
@@ -423,8 +424,10 @@ def _status_server(config: Config, health: Health, metrics: Metrics | None) -> A
     if metrics is None:
         return nullcontext()
     with without_collections():
-        from worker.telemetry.status import status_server
-    return status_server(health, metrics, config.status_probes_host, config.status_probes_port)
+        from worker.telemetry.status import status_application, status_server
+    application = status_application(health, metrics)
+    host, port = config.status_probes_host, config.status_probes_port
+    return status_server(application, host, port, option="statusProbesPort")
 
 
 def _announce(config: Config, worker_id: str, warnings: Sequence[str]) -> None:

@@ -26,6 +26,15 @@ def period(milliseconds: int) -> str:
     return f"{seconds} s"
 
 
+def milliseconds(text: str) -> int:
+    """Read `90s`, `30min`, `2h` or `7d`; a bare number is seconds. Raises ValueError."""
+    found = re.fullmatch(r"([0-9]{1,9})\s*(s|min|h|d)?", text.strip(), re.ASCII)
+    if found is None:
+        raise ValueError(text)
+    sizes = {unit: size for size, unit in _UNITS} | {"s": 1}
+    return int(found[1]) * sizes[found[2] or "s"] * 1000
+
+
 def moment(text: str, now: datetime) -> datetime:
     """Read `90s`, `30min`, `2h` or `7d` before *now*, or an ISO 8601 date or time, local where it names no zone.
 

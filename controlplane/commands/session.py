@@ -152,6 +152,10 @@ def _advice(error: ControlPlaneError) -> str:
             return "; `key revoke` ends that one"
         case InUseError():
             return "; --force deletes it all the same"
+        case NotFoundError(kind="runner", known=()):
+            return "; there are none; `runner create` makes one"
+        case ConflictError(kind="runner"):
+            return "; `runner token` makes it a new token"
         case ConflictError(kind="location"):
             return "; `location rotate` makes it a new config file"
         case ConflictError(kind="test", place=""):

@@ -15,6 +15,8 @@ from controlplane.rest.failures import KeyFailures
 from controlplane.rest.metrics import Scrapes, Sources
 from controlplane.rest.series import ALL_TESTS, SeriesChoice
 from controlplane.service.health import WriteHealth
+from controlplane.service.runnerkeys import RunnerKeyring
+from controlplane.service.wakeups import Wakeups
 from controlplane.steady import SteadyClock
 from controlplane.store.database import Database
 from controlplane.tls import ServedCertificate
@@ -27,6 +29,7 @@ class Context:
     *steady* is *clock* where that is steady: its figures are shown.
 
     *callers* are those that were heard lately, for refusals while the database does not answer.
+    *public_urls* are those that a runner's requests may be meant for, without a slash at the end.
     *intake_url* is what the config files of new locations say. *bodies* bounds what is read, *failures* how often somebody may
     show keys that open nothing. *counters* and *series* are for metrics.
     """
@@ -38,6 +41,7 @@ class Context:
     steady: SteadyClock | None = None
     certificate: ServedCertificate | None = None
     hosts: Collection[str]
+    public_urls: Collection[str] = ()
     intake_url: str = "http://127.0.0.1:8080"
     bodies: BodyBudget = field(default_factory=BodyBudget)
     callers: KnownCallers = field(default_factory=KnownCallers)
@@ -45,9 +49,13 @@ class Context:
     series: SeriesChoice = ALL_TESTS
     failures: KeyFailures = field(init=False)
     scrapes: Scrapes = field(init=False)
+    runner_keyring: RunnerKeyring = field(init=False)
+    wakeups: Wakeups = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "failures", KeyFailures(self.clock))
+        object.__setattr__(self, "runner_keyring", RunnerKeyring(self.database))
+        object.__setattr__(self, "wakeups", Wakeups(self.database, self.clock))
         sources = Sources(
             database=self.database,
             clock=self.clock,

@@ -1,4 +1,4 @@
-"""The web application: the worker protocol, the public API, a plain line for curl, a health check and figures."""
+"""The web application: the worker and runner protocols, the public API, a plain line for curl, a health check and figures."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from controlplane.rest import metrics
 from controlplane.rest.access import AccessLog
 from controlplane.rest.context import CONTEXT, Context
 from controlplane.rest.public import table
+from controlplane.rest.runner import endpoints as runner_endpoints
+from controlplane.rest.runner import enroll
 from controlplane.rest.worker import endpoints
 
 SHUTDOWN_SECONDS = 5.0
@@ -28,6 +30,8 @@ def build(context: Context, *, public_urls: Collection[str] = ()) -> web.Applica
     paths = {URL(public).path_safe.rstrip("/") for public in public_urls}  # decoded: the router encodes them
     for prefix in sorted({"", *paths}):
         site.add_routes(endpoints.routes(prefix))
+        site.add_routes(enroll.routes(prefix))
+        site.add_routes(runner_endpoints.routes(prefix))
         site.add_routes(table.routes(prefix))
         site.add_routes(
             [

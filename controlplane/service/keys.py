@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from controlplane import epoch
 from controlplane.errors import StatementError, UnusableError
 from controlplane.service import audit
-from controlplane.service.principal import KeyScope, Principal, held, read_scopes
+from controlplane.service.principal import KeyScope, Principal, held, held_actions, read_scopes
 from controlplane.store import keys
 from controlplane.store.database import Database
 from controlplane.store.keys import StoredKey
@@ -49,10 +49,9 @@ async def create(database: Database, clock: Clock, by: Principal, name: str, *, 
     by.require(KeyScope.WRITE)
     if not name.strip() or len(name) > 200 or not name.isprintable():
         raise UnusableError(f"key {name[:40]!r}: a name has 1 to 200 printable characters")
-    wanted = read_scopes(scopes)
-    for scope in wanted:
-        by.require(scope)
-    granted = tuple(scope.value for scope in wanted)
+    granted = read_scopes(scopes)
+    for scope in granted:
+        by.require_grant(scope)
     now = epoch.milliseconds(clock)
     new = NewKey(
         key=StoredKey(id=secrets.token_hex(8), name=name, scopes=granted, created_at=now),
@@ -104,8 +103,8 @@ async def identify(database: Database, clock: Clock, *, api_key: str | None, app
     if key is None:
         return None
     await _note_use(database, key, now=epoch.milliseconds(clock))
-    scopes = held(key.scopes) if app_key else frozenset()
-    return Principal(name=key.name, via="api", scopes=scopes, key=key.id)
+    scopes, actions = (held(key.scopes), held_actions(key.scopes)) if app_key else (frozenset(), ())
+    return Principal(name=key.name, via="api", scopes=scopes, key=key.id, actions=actions)
 
 
 async def _note_use(database: Database, key: StoredKey, *, now: int) -> None:

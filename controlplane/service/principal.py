@@ -4,9 +4,11 @@ for somebody asks here first.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from typing import Literal
 
 from controlplane.errors import ForbiddenError, UnusableError
@@ -32,37 +34,94 @@ Via = Literal["command", "api"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """*name* is what the audit log and `created_by` show; *key* the id of its pair of keys, empty for a person at the shell."""
+    """*name* is what the audit log and `created_by` show; *key* the id of its pair of keys, empty for a person at the shell.
+
+    *actions* are globs over the names of the private actions that may be ordered.
+    """
 
     name: str
     via: Via
     scopes: frozenset[KeyScope]
     key: str = ""
+    actions: tuple[str, ...] = ()
 
     def require(self, *any_of: KeyScope) -> None:
         """Raise ForbiddenError unless one of *any_of* is held."""
         if not self.scopes.intersection(any_of):
             raise ForbiddenError(self.name, any_of[0].value)
 
+    def may_act(self, action: str) -> bool:
+        """Tell if the private action of this name may be ordered."""
+        return any(matches(pattern, action) for pattern in self.actions)
+
+    def require_action(self, action: str) -> None:
+        """Raise ForbiddenError unless *action* may be ordered."""
+        if not self.may_act(action):
+            raise ForbiddenError(self.name, f"{ACTION}{action}")
+
+    def require_grant(self, scope: str) -> None:
+        """Raise ForbiddenError unless the *scope*, as `read_scopes` returns it, is held: what is given away."""
+        known = {each.value: each for each in KeyScope}.get(scope)
+        if known is not None:
+            return self.require(known)
+        glob = scope.removeprefix(ACTION)
+        if glob not in self.actions and "**" not in self.actions and ("*" in glob or not self.may_act(glob)):
+            raise ForbiddenError(self.name, scope)
+        return None
+
+    def require_any_action(self) -> None:
+        """Raise ForbiddenError for who may order no action at all."""
+        if not self.actions:
+            raise ForbiddenError(self.name, f"{ACTION}*")
+
+
+ACTION = "action/"
+"""Begins a scope over private actions: `action/http.*`. A star stays within one part of a name, two cross."""
+_GLOB = re.compile(r"[A-Za-z0-9_.*]{1,200}")
+
+
+@lru_cache(maxsize=1000)
+def _pattern(glob: str) -> re.Pattern[str]:
+    parts = (
+        "[^.]*" if part == "*" else ".*" if part == "**" else re.escape(part) for part in re.split(r"(\*\*|\*)", glob)
+    )
+    return re.compile("".join(parts))
+
+
+def matches(glob: str, action: str) -> bool:
+    """Tell if *glob* covers the name *action*."""
+    return _pattern(glob).fullmatch(action) is not None
+
 
 def operator(name: str) -> Principal:
     """Somebody at a shell that opens the database itself: nothing is kept from them."""
-    return Principal(name=name[:200] or "operator", via="command", scopes=frozenset(KeyScope))
+    return Principal(name=name[:200] or "operator", via="command", scopes=frozenset(KeyScope), actions=("**",))
 
 
-def read_scopes(written: Iterable[str]) -> tuple[KeyScope, ...]:
-    """The scopes of their names, in the order of the table. Raises UnusableError with what there is."""
+def read_scopes(written: Iterable[str]) -> tuple[str, ...]:
+    """The scopes of their names, in the order of the table, then those over actions. Raises UnusableError with what there is."""
     names = [name.strip() for name in written if name.strip()]
-    known = {scope.value: scope for scope in KeyScope}
+    known = [scope.value for scope in KeyScope]
+    expected = f"expected some of {', '.join(known)}, {ACTION}GLOB"
     for name in names:
-        if name not in known:
-            raise UnusableError(f"{name[:40]!r} is not a valid scope: expected some of {', '.join(known)}")
+        if name not in known and not _is_action_scope(name):
+            raise UnusableError(f"{name[:40]!r} is not a valid scope: {expected}")
     if not names:
-        raise UnusableError(f"a key without a scope opens nothing: expected some of {', '.join(known)}")
-    return tuple(scope for scope in KeyScope if scope.value in names)
+        raise UnusableError(f"a key without a scope opens nothing: {expected}")
+    over_actions = dict.fromkeys(name for name in names if name not in known)
+    return (*(name for name in known if name in names), *over_actions)
+
+
+def _is_action_scope(name: str) -> bool:
+    return name.startswith(ACTION) and _GLOB.fullmatch(name.removeprefix(ACTION)) is not None
 
 
 def held(stored: Sequence[str]) -> frozenset[KeyScope]:
     """The scopes of a stored key. A name that a later version wrote is no right here."""
     known = {scope.value: scope for scope in KeyScope}
     return frozenset(known[name] for name in stored if name in known)
+
+
+def held_actions(stored: Sequence[str]) -> tuple[str, ...]:
+    """The globs over actions of a stored key."""
+    return tuple(name.removeprefix(ACTION) for name in stored if _is_action_scope(name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -13,9 +13,11 @@ from controlplane import epoch
 from controlplane.ageing import Ageing, aged
 from controlplane.counters import Counters
 from controlplane.leases import Grace
+from controlplane.service import runs, tasks
 from controlplane.service.audit import RETENTION_DAYS
 from controlplane.steady import HELD_SECONDS, STEP_SECONDS, Anchor, KeptClock, SteadyClock
 from controlplane.store import audit, locations, marks, pruning, results, sweep, triggered, workers
+from controlplane.store import tasks as action_tasks
 from controlplane.store.database import Database
 from controlplane.store.sweep import MissedReason
 from worker.clock import Clock
@@ -45,7 +47,10 @@ class Retention:
 
 
 class Upkeep:
-    """The turns that one process takes at its database, one a second. A later one makes up for what failed."""
+    """The turns that one process takes at its database, one a second. A later one makes up for what failed.
+
+    *on_ended* is told the runs of private actions that time has ended.
+    """
 
     def __init__(
         self,
@@ -55,7 +60,9 @@ class Upkeep:
         *,
         retention: Retention,
         counters: Counters,
+        on_ended: Callable[[str], None] = lambda _run: None,
     ) -> None:
+        self._on_ended = on_ended
         self._database = database
         self._clock = clock
         self._grace = grace
@@ -80,6 +87,8 @@ class Upkeep:
         missed = await settle(self._database, self._clock, self._grace, look_ahead=self._look_ahead)
         self._counters.missed.update({(place, reason.value): runs for (place, reason), runs in missed.items()})
         self._look_ahead = False
+        for run in await tasks.settle(self._database, self._clock, self._grace):
+            self._on_ended(run)
         if self._turns % AGE_TURNS == 0:
             await self._age()
         if self._retention.per_test is not None:
@@ -140,6 +149,7 @@ async def come_back(database: Database, clock: SteadyClock) -> bool:
             return False
         by = _shift(-round(ahead / 1000))
         await sweep.shift(connection, by=by)
+        await action_tasks.shift(connection, by=by)
         await marks.put_clock(connection, now)
         await marks.put_anchor(connection, clock.anchor())
     _tell(by)
@@ -156,6 +166,7 @@ async def follow(database: Database, clock: SteadyClock) -> bool:
             return False
         by = _shift(round(held.total_seconds()))
         await sweep.shift(connection, by=by)
+        await action_tasks.shift(connection, by=by)
         await marks.put_clock(connection, epoch.milliseconds(clock) + by)
         await marks.put_anchor(connection, clock.anchor().moved(held.total_seconds()))
     clock.follow(held)  # before anybody else has the lock: nobody sees the times of one with the clock of the other
@@ -221,6 +232,7 @@ async def prune(database: Database, clock: Clock, ageing: Ageing, *, retention: 
         async with database.write() as connection:
             gone = await results.prune(connection, before=ageing.moment - retention, limit=PRUNE_BATCH)
             gone += await triggered.prune(connection, before=ageing.moment - retention, limit=PRUNE_BATCH)
+            gone += await action_tasks.prune(connection, before=ageing.moment - runs.KEEP_MS, limit=PRUNE_BATCH)
             gone += await audit.prune(connection, before=ageing.moment - RETENTION_DAYS * DAY_MS, limit=PRUNE_BATCH)
         if gone == 0:
             return

@@ -22,7 +22,7 @@ from sqlalchemy import (
     true,
 )
 
-REVISION = "0007"
+REVISION = "0009"
 """The migration that these tables are the outcome of."""
 
 metadata = MetaData()
@@ -292,3 +292,55 @@ triggered = Table(
 )
 """A run that somebody asked for: its result's id is given out before there is a result. *job_id* is null where the execution rule
 says that nothing is run. *batch_id* is null outside of a batch."""
+
+action_runs = Table(
+    "action_runs",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("runner_id", String(40), nullable=False),
+    Column("action", String(200), nullable=False),
+    Column("connection", String(200)),
+    Column("client", String(10), nullable=False),
+    Column("by_kind", String(20), nullable=False),
+    Column("by_id", String(200), nullable=False),
+    Column("task_id", String(40), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("idempotency_key", String(200)),
+    Column("request_sha256", LargeBinary, nullable=False),
+    Index("action_runs_by_age", "created_at"),
+    Index("action_runs_by_key", "by_kind", "by_id", "idempotency_key", unique=True),
+)
+"""A caller's wish. *task_id* is the newest of its tasks, whose state is the run's. *request_sha256* tells if another request with
+the same *idempotency_key* asks for the same."""
+
+action_tasks = Table(
+    "action_tasks",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("run_id", String(40), ForeignKey("action_runs.id", ondelete="CASCADE"), nullable=False),
+    Column("runner_id", String(40), nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("effect", String(10), nullable=False),
+    Column("order_sealed", LargeBinary, nullable=False),
+    Column("order_sha256", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False),
+    Column("delivery", Integer, nullable=False),
+    Column("silent", Integer, nullable=False),
+    Column("instance", String(40)),
+    Column("given_at", BigInteger),
+    Column("renewed_at", BigInteger),
+    Column("began", Boolean, nullable=False),
+    Column("doubtful_at", BigInteger),
+    Column("ended_at", BigInteger),
+    Column("code", String(40)),
+    Column("reason", Text),
+    Column("outcome_sealed", LargeBinary),
+    Column("result_id", String(200)),
+    Index("action_tasks_by_run", "run_id", "number"),
+    Index("action_tasks_by_state", "state", "runner_id", "created_at"),
+)
+"""A signed order, sealed and bound to its row. *state* and *effect* are those of `actions.states`. *instance* has its newest
+lease, which was *renewed_at* by a pull; *began* says that it told that it acts. *silent* counts the instances that fell
+silent with it. *code* and *reason* are the failure's, or ours where no result came; *outcome_sealed* is a result as it came."""

@@ -18,8 +18,8 @@ from msgspec import Struct
 from worker.agent.first import first_of
 from worker.clock import Clock
 from worker.intake.backoff import Backoff
-from worker.intake.client import IntakeError, OutOfMemoryError, enough_memory
 from worker.intake.replies import Reaction
+from worker.intake.transport import IntakeError, OutOfMemoryError, enough_memory
 from worker.wire import messages
 from worker.wire.messages import ResultItem, Results, ResultsReply
 
@@ -76,7 +76,8 @@ class Outbox:
     """Results on their way: taken by `put`, pushed for as long as `run` runs.
 
     *shrink* makes an outcome smaller that the control plane refuses for its size, or returns None. *set_aside* writes a sealed
-    result under a name to the disk, and returns None where there is no room; it may raise OSError.
+    result under a name to the disk, and returns None where there is no room; it may raise OSError. *gather* is the
+    seconds from the first waiting result to its push.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Outbox:
         set_aside: Callable[[str, bytes], Path | None] | None = None,
         journal: ResultJournal | None = None,
         on_delivery: Callable[[Delivery], None] = lambda _: None,
+        gather: float = GATHER,
     ) -> None:
         self._intake = intake
         self._clock = clock
@@ -96,6 +98,7 @@ class Outbox:
         self._set_aside = set_aside
         self._journal = journal or NoJournal()
         self._shrink = shrink
+        self._gather = gather
         self._on_delivery = on_delivery
         self._waiting: dict[str, ResultItem] = {}
         self._of_job: dict[str, str] = {}
@@ -126,6 +129,11 @@ class Outbox:
         self._bytes += len(item.outcome)
         self._emptied.clear()
         self._arrived.set()
+
+    @property
+    def items(self) -> tuple[ResultItem, ...]:
+        """The results that wait, the oldest first."""
+        return tuple(self._waiting.values())
 
     @property
     def leases(self) -> tuple[str, ...]:
@@ -169,7 +177,7 @@ class Outbox:
         while True:
             await self._arrived.wait()
             if not (self._hurry.is_set() or self._bytes >= MAX_BATCH_BYTES):
-                await self._clock.sleep(GATHER)
+                await self._clock.sleep(self._gather)
             try:
                 with enough_memory():
                     await self._push(self._next_batch())

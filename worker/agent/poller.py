@@ -21,7 +21,14 @@ from worker.agent.outbox import Outbox
 from worker.agent.slots import Slots
 from worker.clock import Clock
 from worker.intake.backoff import Backoff
-from worker.intake.client import MAX_SIGNINGS, TIMEOUT, IntakeError, OutOfMemoryError, UnreadableBatch, enough_memory
+from worker.intake.transport import (
+    MAX_SIGNINGS,
+    TIMEOUT,
+    IntakeError,
+    OutOfMemoryError,
+    UnreadableBatch,
+    enough_memory,
+)
 from worker.text import counted
 from worker.wire.messages import MAX_LEASES, VERSION, Jobs, Pull
 

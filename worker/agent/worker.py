@@ -16,7 +16,7 @@ from worker.agent.outbox import Outbox
 from worker.agent.poller import Poller
 from worker.agent.signals import Signals
 from worker.errors import ExitCode
-from worker.intake.client import IntakeError
+from worker.intake.transport import IntakeError
 
 log = logging.getLogger(__name__)
 

@@ -34,7 +34,8 @@ from worker.config.load import Config, LocalConfig
 from worker.egress.hosts import WEB_PORTS, Name, parse_host
 from worker.egress.nameserver import Nameserver
 from worker.errors import ConfigError, ExitCode
-from worker.intake.client import Intake, IntakeError, UnreadableBatch
+from worker.intake.client import Intake
+from worker.intake.transport import IntakeError, UnreadableBatch
 from worker.net.attempts import first_reached
 from worker.net.deadline import Deadline
 from worker.net.dial import dial

@@ -148,15 +148,19 @@ class Door:
         recorder.handshake = agreed(secured)
         return secured
 
+    async def addresses(self, host: str, recorder: Recorder) -> tuple[Address, ...]:
+        """The addresses of *host* that the policy allows, in order, for who dials by a library of its own. Raises DoorError."""
+        try:
+            return tuple(await self._judged(self._named(host), recorder))
+        finally:
+            recorder.stop()
+
     async def nameservers(self, host: str | None, port: int, recorder: Recorder) -> ServersInOrder:
         """Name servers for a DNS test: its own (judged like any target), else the worker's in their order."""
         if host is None:
             return self._resolver.in_order()
-        try:
-            judged = await self._judged(self._named(host), recorder)
-            return ServersInOrder(servers=tuple(Nameserver(address, port) for address in judged))
-        finally:
-            recorder.stop()
+        judged = await self.addresses(host, recorder)
+        return ServersInOrder(servers=tuple(Nameserver(address, port) for address in judged))
 
     async def query(self, asked: ServersInOrder, host: str, record_type: str, recorder: Recorder) -> DNSReply:
         """Look up one record set of *host*: the reply of the first of the servers that gives a final one, whatever its

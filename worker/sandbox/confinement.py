@@ -103,13 +103,18 @@ def die_with(parent: int) -> bool:
     return bound
 
 
+def forbid_privileges() -> bool:
+    """No program that is executed from here on gains rights by its file's. False where the kernel cannot."""
+    return _prctl(_PR_SET_NO_NEW_PRIVS, 1)
+
+
 def confine(memory_bytes: int) -> tuple[str, ...]:
     """Give up files, sockets, other processes, and memory beyond *memory_bytes* resident, for good; most system calls, too.
 
     Call it after everything lazy has been imported. Returns what does not hold here, in words for the log.
     """
     held = {
-        "no new privileges": _prctl(_PR_SET_NO_NEW_PRIVS, 1),
+        "no new privileges": forbid_privileges(),
         "an end before the worker's when memory runs out": go_first(),
         "no way to files by name (Landlock)": restrict() and _refused(lambda: next(Path("/").iterdir())),
     }

@@ -66,11 +66,11 @@ class Metrics:
 
     def watch(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """Show what *read* returns at each scrape as gauge `synthetics_worker_NAME`."""
-        self.registry.register(_Reading(GaugeMetricFamily, f"synthetics_worker_{name}", help_text, read))
+        self.registry.register(Reading(GaugeMetricFamily, f"synthetics_worker_{name}", help_text, read))
 
     def watch_count(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """Show what *read*, which never falls, returns at each scrape as counter `synthetics_worker_NAME_total`."""
-        self.registry.register(_Reading(CounterMetricFamily, f"synthetics_worker_{name}", help_text, read))
+        self.registry.register(Reading(CounterMetricFamily, f"synthetics_worker_{name}", help_text, read))
 
     def text(self) -> bytes:
         return generate_latest(_Labelled(self.registry, {"location": self._location}))
@@ -90,7 +90,9 @@ class _Labelled(CollectorRegistry):
             yield metric
 
 
-class _Reading(Collector):
+class Reading(Collector):
+    """A metric that is read at the moment of a scrape. *name* is the whole of its name."""
+
     def __init__(
         self,
         family: type[GaugeMetricFamily | CounterMetricFamily],

@@ -9,8 +9,6 @@ about the key.
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +19,8 @@ from joserfc.jwk import RSAKey
 from joserfc.registry import HeaderParameter
 
 from worker.errors import EnvelopeError
+from worker.wire import compact
+from worker.wire.compact import decode, is_base64url
 from worker.wire.keys import Kind, PrivateKey, PublicKey
 from worker.wire.messages import MAX_REPLY_BYTES
 
@@ -40,7 +40,6 @@ _WRAPPED_KEY_BYTES = 40
 _X25519_BYTES = 32
 
 _NAMES = frozenset({"alg", "enc", "kid", "typ", "loc"})
-_BASE64URL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 
 class _Registry(jwe.JWERegistry):
@@ -77,7 +76,7 @@ def unseal(token: bytes, keys: Sequence[PrivateKey], *, typ: str, location: str,
         raise EnvelopeError("not five segments")
     if len(segments[0]) > MAX_HEADER_CHARACTERS:
         raise EnvelopeError(f"the header is longer than {MAX_HEADER_CHARACTERS} characters")
-    if not all(_is_base64url(segment) for segment in segments):
+    if not all(is_base64url(segment) for segment in segments):
         raise EnvelopeError("a segment is not canonical base64url")
     header = _read_header(segments[0])
     key = _choose(header, keys)
@@ -91,37 +90,11 @@ def unseal(token: bytes, keys: Sequence[PrivateKey], *, typ: str, location: str,
     return payload
 
 
-def _is_base64url(segment: bytes) -> bool:
-    """Canonical: this alphabet, no padding, and no stray bits in the last character (RFC 4648 section 3.5)."""
-    if segment.translate(None, _BASE64URL) or len(segment) % 4 == 1:
-        return False
-    tail = segment[len(segment) // 4 * 4 :]
-    return _encode(_decode(tail)) == tail
-
-
-def _decode(segment: bytes) -> bytes:
-    return base64.urlsafe_b64decode(segment + b"=" * (-len(segment) % 4))
-
-
-def _encode(data: bytes) -> bytes:
-    return base64.urlsafe_b64encode(data).rstrip(b"=")
-
-
 def _read_header(segment: bytes) -> dict[str, Any]:
     try:
-        header = json.loads(_decode(segment).decode(), object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as error:
-        raise EnvelopeError("the header is not JSON with each name once") from error
-    if not isinstance(header, dict):
-        raise EnvelopeError("the header is not an object")
-    return header
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name twice")
-    return found
+        return compact.read_header(segment)
+    except ValueError as error:
+        raise EnvelopeError(str(error)) from error
 
 
 def _choose(header: dict[str, Any], keys: Sequence[PrivateKey]) -> PrivateKey:
@@ -148,7 +121,7 @@ def _is_ephemeral(epk: object) -> bool:
     x = epk["x"]
     if not isinstance(x, str) or not x.isascii():
         return False
-    return _is_base64url(x.encode()) and len(_decode(x.encode())) == _X25519_BYTES
+    return is_base64url(x.encode()) and len(decode(x.encode())) == _X25519_BYTES
 
 
 def _check_sizes(segments: Sequence[bytes], key: PrivateKey) -> None:
@@ -158,5 +131,5 @@ def _check_sizes(segments: Sequence[bytes], key: PrivateKey) -> None:
         ("initialization vector", segments[2], _IV_BYTES),
         ("tag", segments[4], _TAG_BYTES),
     ):
-        if len(_decode(segment)) != size:
+        if len(decode(segment)) != size:
             raise EnvelopeError(f"the {name} has not the size that the algorithm prescribes")

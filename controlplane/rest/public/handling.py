@@ -53,9 +53,11 @@ def handle(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
                         by=by,
                         path=request.match_info,
                         query=request.query,
+                        headers=request.headers,
                         body=None if decoder is None else _decode(decoder, request, body),
                     )
-                    return _response(await route.handler(call))
+                    reply = await route.handler(call)
+            return _response(reply if reply.later is None else await reply.later())
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - the top of a request: it is logged there, and answered

@@ -76,7 +76,7 @@ def _operation(route: Route) -> dict[str, Any]:
             ),
         ],
         "responses": _responses(route),
-        "x-scopes": [scope.value for scope in route.scopes],
+        "x-scopes": list(route.scope_names),
     }
     if route.body is not None:
         operation["requestBody"] = {"required": True, "content": {JSON_TYPE: {"schema": _body(route)}}}
@@ -103,4 +103,5 @@ def _responses(route: Route) -> dict[str, Any]:
         str(status): {"description": _REASONS[status], "content": errors}
         for status in sorted({*_ALWAYS, *route.refusals})
     }
-    return {str(route.status): success, **refusals}
+    also = {str(status): {**success, "description": "Under way."} for status in route.also}
+    return {str(route.status): success, **also, **refusals}

@@ -34,6 +34,7 @@ class Call:
     by: Principal
     path: Mapping[str, str]
     query: MultiMapping[str]
+    headers: Mapping[str, str] = field(default_factory=dict)
     body: Any = None
 
     def number(self, name: str, default: int, *, most: int) -> int:
@@ -48,12 +49,16 @@ class Call:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class APIReply:
-    """*body* is a JSON value; *typed*: an operation's answer. *empty* says that there is none, as some replies have it."""
+    """*body* is a JSON value; *typed*: an operation's answer. *empty* says that there is none, as some replies have it.
+
+    *later* makes the reply once nothing of the request is held any more: what waits for a minute must keep nobody out.
+    """
 
     body: Any = None
     status: int = 200
     empty: bool = False
     typed: bool = False
+    later: Callable[[], Awaitable[APIReply]] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +75,9 @@ class Parameter:
 class Route:
     """*path* has aiohttp's form, `{name}` for a segment. *body* is a msgspec type, or `dict` for a document that stays as it is.
 
-    *described* is the JSON Schema of such a document, *reply* that of a success with *status*, None where it has no body.
+    *described* is the JSON Schema of such a document, *reply* that of a success with *status*, or one of *also*, None where it
+    has no body.
+    *names_scope* is the form of the scope that the use case asks for by the name of a thing: `action/GLOB`.
     *tells_cause*: a refusal says in fields what its texts say, for our own commands.
     """
 
@@ -79,12 +86,19 @@ class Route:
     about: str
     handler: Callable[[Call], Awaitable[APIReply]]
     scopes: tuple[KeyScope, ...] = ()
+    names_scope: str = ""
     keys: Keys = Keys.BOTH
     query: tuple[Parameter, ...] = ()
     body: Any = None
     described: Mapping[str, Any] | None = None
     reply: Mapping[str, Any] | None = None
     status: int = 200
+    also: tuple[int, ...] = ()
     refusals: tuple[int, ...] = ()
     tells_cause: bool = False
     tags: tuple[str, ...] = field(default=("synthetics",))
+
+    @property
+    def scope_names(self) -> tuple[str, ...]:
+        """The scopes of which a caller needs one, as people write them."""
+        return (*(scope.value for scope in self.scopes), *filter(None, (self.names_scope,)))

@@ -7,7 +7,7 @@ from functools import cache
 
 from aiohttp import web
 
-from controlplane.rest.public import commands, keyring, locations, results, runs, settings, tests, variables
+from controlplane.rest.public import actionruns, commands, keyring, locations, results, runs, settings, tests, variables
 from controlplane.rest.public.handling import handle, unknown
 from controlplane.rest.public.openapi import document
 from controlplane.rest.public.route import JSON_TYPE, Route
@@ -21,6 +21,7 @@ ROUTES: tuple[Route, ...] = (
     *results.ROUTES,
     *tests.ROUTES,
     *commands.ROUTES,
+    *actionruns.ROUTES,
 )
 DESCRIPTION = "/api/openapi.json"
 """The path of the description: anybody may read it, as it is the same everywhere."""

@@ -12,7 +12,8 @@ from aiohttp import web
 from controlplane.errors import RefusedError
 from controlplane.leases import LEASE_TTL
 from controlplane.rest.context import Context
-from controlplane.rest.worker.exchange import Asked, HandlerReply, exchange
+from controlplane.rest.replies import HandlerReply
+from controlplane.rest.worker.exchange import Asked, exchange
 from controlplane.service import pulls, results, variables
 from controlplane.service.pulls import HandedOut
 from controlplane.store.dispatch import Lease

@@ -1,7 +1,7 @@
 """One signed exchange: prove the sender, read within bounds, answer, sign the answer. Nothing is read for who proves nothing.
 
 Unknown senders get an unsigned 401 and learn nothing. Everybody who holds a location's key gets every answer signed, refusals and
-our own failures included, because workers believe nothing else. No traceback leaves the process.
+our own failures included, because workers believe nothing else.
 """
 
 from __future__ import annotations
@@ -12,30 +12,21 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from controlplane.errors import DatabaseError, RefusedError, SequenceError, StatementError, UnknownCallerError
+from controlplane.errors import DatabaseError, RefusedError, UnknownCallerError
+from controlplane.rest import replies
 from controlplane.rest.bodies import body_of
 from controlplane.rest.context import CONTEXT, Context
+from controlplane.rest.replies import RETRY_SECONDS, Asker, HandlerReply, answered
 from controlplane.service import pulls
 from controlplane.service.pulls import Caller, Present
 from controlplane.store.locations import Access, Location
 from controlplane.store.workers import Origin
-from worker.errors import EnvelopeError, MessageError, SignatureError
+from worker.errors import SignatureError
 from worker.wire import messages, signing
 from worker.wire.messages import Refusal
 from worker.wire.signing import AuthenticRequestError, Claim, ReceivedHead, VerifiedRequest
 
 log = logging.getLogger(__name__)
-
-RETRY_SECONDS = "1"
-"""Retry-After of a failure of our own."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HandlerReply:
-    status: int
-    content_type: str | None = None
-    body: bytes = b""
-    retry_after: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +60,11 @@ def exchange(
             _log_stranger(request, f"{error}{_of_secret(error.reason, access)}")
             return _unsigned(401, "the signature does not hold")
         except DatabaseError as error:
-            log.error("cannot look up who asks: %s", _reason(error), extra=_failure(error))  # noqa: TRY400
+            log.error("cannot look up who asks: %s", replies.reason(error), extra=replies.failure(error))  # noqa: TRY400
             return _unsigned(503, "the database does not answer")
         if failed is not None:
-            log.error("cannot look up who asks: %s", _reason(failed), extra=_failure(failed))
-            return _signed(context, verified, _unanswered())
+            log.error("cannot look up who asks: %s", replies.reason(failed), extra=replies.failure(failed))
+            return _signed(context, verified, replies.unanswered(_message))
         problem = problem or _misplaced(request, access.location, content_type)
         if problem is not None:
             return _refuse(context, access.location, verified, problem)
@@ -153,7 +144,11 @@ def _refuse(context: Context, location: Location, verified: VerifiedRequest, pro
         problem,
         extra={"action": "request_refused", "code": problem.code, "worker": verified.worker},
     )
-    return _signed(context, verified, _refusal(problem, retry_after=RETRY_SECONDS if problem.status == 503 else None))
+    return _signed(
+        context,
+        verified,
+        replies.refusal(problem, _message, retry_after=RETRY_SECONDS if problem.status == 503 else None),
+    )
 
 
 def _of_host(context: Context, request: web.Request, refused: AuthenticRequestError) -> str:
@@ -173,36 +168,12 @@ def _misplaced(request: web.Request, location: Location, content_type: str) -> R
 
 async def _answer(context: Context, endpoint: Endpoint, asked: Asked) -> HandlerReply:
     location = asked.caller.access.location
-    sender = {"worker": asked.caller.worker, "location": location.id}
-    try:
-        return await endpoint(context, asked)
-    except (RefusedError, SequenceError) as error:
-        refused = (
-            RefusedError(409, "sequence", str(error), last=error.last) if isinstance(error, SequenceError) else error
-        )
-        action = {"action": "request_refused", "code": refused.code} | sender
-        log.warning("refused a request of %s: %s", location.name, refused, extra=action)
-        return _refusal(refused)
-    except (MessageError, EnvelopeError) as error:
-        code = "message" if isinstance(error, MessageError) else "envelope"
-        log.warning("refused a request: %s", error, extra={"action": "request_refused", "code": code} | sender)
-        return _refusal(RefusedError(400, code, str(error)))
-    except DatabaseError as error:
-        log.error("the database failed: %s", _reason(error), extra=_failure(error) | sender)  # noqa: TRY400
-        return _unanswered()
-    except Exception:
-        log.exception("a request failed", extra={"action": "request_failed"} | sender)
-        return _refusal(RefusedError(500, "internal", "the control plane failed"), retry_after=RETRY_SECONDS)
+    asker = Asker(name=location.name, extra={"worker": asked.caller.worker, "location": location.id})
+    return await answered(lambda: endpoint(context, asked), asker, _message)
 
 
-def _unanswered() -> HandlerReply:
-    return _refusal(RefusedError(503, "database", "the database does not answer"), retry_after=RETRY_SECONDS)
-
-
-def _refusal(refused: RefusedError, *, retry_after: str | None = None) -> HandlerReply:
-    refusal = Refusal(error=refused.code, message=str(refused)[:1000], last=refused.last)
-    body = messages.encode(refusal)
-    return HandlerReply(status=refused.status, content_type="application/json", body=body, retry_after=retry_after)
+def _message(refused: RefusedError) -> bytes:
+    return messages.encode(Refusal(error=refused.code, message=str(refused)[:1000], last=refused.last))
 
 
 def _signed(context: Context, verified: VerifiedRequest, answer: HandlerReply) -> web.Response:
@@ -223,12 +194,3 @@ def _signed(context: Context, verified: VerifiedRequest, answer: HandlerReply) -
 
 def _unsigned(status: int, reason: str) -> web.Response:
     return web.Response(status=status, text=f"{reason}\n")
-
-
-def _reason(error: DatabaseError) -> str:
-    return error.reason if isinstance(error, StatementError) else str(error)
-
-
-def _failure(error: DatabaseError) -> dict[str, str]:
-    trouble = {"trouble": error.trouble.value} if isinstance(error, StatementError) else {}
-    return {"action": "database_failed"} | trouble

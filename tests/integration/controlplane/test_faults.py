@@ -18,7 +18,8 @@ from sqlalchemy import text
 from controlplane.leases import LEASE_TTL, MAX_FAILED, STALL
 from controlplane.rest import site
 from controlplane.rest.context import CONTEXT, Context
-from controlplane.rest.worker.exchange import Asked, Endpoint, HandlerReply, exchange
+from controlplane.rest.replies import HandlerReply
+from controlplane.rest.worker.exchange import Asked, Endpoint, exchange
 from controlplane.service import locations, pulls, upkeep
 from controlplane.service.principal import operator
 from controlplane.store.tables import jobs, results, workers

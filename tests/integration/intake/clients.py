@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 
 from tests.support.servers.controlplane import CREDENTIALS, ProtocolServer
 from worker.clock import SystemClock
-from worker.intake.client import Identity, Intake, Peer
+from worker.intake.client import Identity, Intake
+from worker.intake.transport import Peer
 from worker.wire.messages import Pull
 
 

@@ -14,8 +14,8 @@ from tests.support.jobs import job
 from tests.support.servers.controlplane import CREDENTIALS, Answer, protocol_server
 from worker.egress.proxy import Proxy
 from worker.errors import EnvelopeError, MessageError
-from worker.intake.client import IntakeError, Peer
 from worker.intake.replies import Reaction
+from worker.intake.transport import IntakeError, Peer
 from worker.secret import Secret
 from worker.wire.keys import generate
 from worker.wire.messages import MAX_REPLY_BYTES, Jobs, ResultItem, raw

@@ -18,7 +18,7 @@ from tests.integration.intake.clients import client_of, pull
 from tests.support.servers.controlplane import ProtocolServer, protocol_server
 from tests.support.servers.proxy import HTTPProxy
 from worker.egress.proxy import Proxy
-from worker.intake.client import IntakeError, Peer
+from worker.intake.transport import IntakeError, Peer
 from worker.intake.trouble import of_exchange_error
 from worker.net.trust import TrustStore
 from worker.secret import Secret

@@ -28,8 +28,8 @@ from worker.agent.outbox import (
 )
 from worker.apitest import bounds
 from worker.intake.backoff import Backoff
-from worker.intake.client import IntakeError
 from worker.intake.replies import Reaction
+from worker.intake.transport import IntakeError
 from worker.wire import messages
 from worker.wire.messages import Rejection, ResultItem, ResultsReply, raw
 

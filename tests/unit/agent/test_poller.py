@@ -20,8 +20,8 @@ from worker.agent.slots import Slots
 from worker.agent.work import Work
 from worker.errors import EnvelopeError
 from worker.intake.backoff import Backoff
-from worker.intake.client import SLOWED_DOWN, IntakeError
 from worker.intake.replies import Reaction
+from worker.intake.transport import SLOWED_DOWN, IntakeError
 from worker.wire import messages
 from worker.wire.messages import MAX_LEASES, Job, Jobs, Pull, ResultItem, raw
 

@@ -20,8 +20,8 @@ from worker.agent.poller import Cadence, Poller
 from worker.agent.slots import Slots
 from worker.agent.work import Work
 from worker.intake.backoff import Backoff
-from worker.intake.client import IntakeError
 from worker.intake.replies import Reaction
+from worker.intake.transport import IntakeError
 from worker.wire.messages import Job, Jobs
 
 

@@ -145,7 +145,8 @@ async def test_the_status_server_answers_orchestrators() -> None:
 async def test_a_client_that_says_no_more_is_hung_up_on(said: bytes) -> None:
     """Nothing at all, half of a head, or one request on a connection that is kept."""
     health = health_of(FakeClock(), Readings())
-    async with status_server(health, Metrics("1", location="pl:office-1"), "127.0.0.1", 0, idle_seconds=0.2) as address:
+    application = status_application(health, Metrics("1", location="pl:office-1"))
+    async with status_server(application, "127.0.0.1", 0, option="statusProbesPort", idle_seconds=0.2) as address:
         reader, writer = await asyncio.open_connection(*address)
         writer.write(said)
         async with asyncio.timeout(5):

@@ -1,0 +1,118 @@
+"""Private actions: the time from a run's making to its stored result, beside a poll once a second; and a runner's CPU per action.
+
+`python -m benchmarks.actions` makes runs one at a time through a control plane and an idle runner, first with the long poll, then
+with pulls that do not wait; and then has a runner of its own process carry out `http.request` at a rate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+import aiohttp
+import psutil
+
+from tests.support.programs import ControlPlane
+from tests.support.runnerplane import RunnerPlane, played_runner, runner_plane
+from tests.support.runnerprograms import RunnerProgram
+from tests.support.servers.target import running_target
+from worker.actionrunner import channel
+
+IDLE = 0.05
+"""Seconds between the end of a run and the next: the runner waits again by then."""
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--runs", type=int, default=300)
+    parser.add_argument("--polled-runs", type=int, default=20)
+    parser.add_argument("--rate", type=float, default=100.0)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    asked = parser.parse_args()
+    _print("long poll", await _latencies(asked.runs))
+    channel.LONGEST_POLL_MS = 0
+    _print("a poll once a second", await _latencies(asked.polled_runs))
+    await _cpu(asked.rate, asked.seconds)
+
+
+async def _latencies(count: int) -> list[float]:
+    with tempfile.TemporaryDirectory() as folder:
+        async with runner_plane(Path(folder)) as plane:
+            identity, _ = await plane.enrol()
+            async with played_runner(plane, identity):
+                await _one(plane)
+                return [await _one(plane) for _ in range(count)]
+
+
+async def _one(plane: RunnerPlane) -> float:
+    """Milliseconds from the call that makes a run to the first sight of its stored result."""
+    await asyncio.sleep(IDLE)
+    began = time.perf_counter()
+    made = await plane.order()
+    await plane.ended(made.run.id)
+    return (time.perf_counter() - began) * 1000
+
+
+def _print(name: str, found: list[float]) -> None:
+    print(
+        f"run made → result stored, no-op, {name}: p50 {statistics.median(found):.1f} ms, "
+        f"p99 {statistics.quantiles(found, n=100, method='inclusive')[98]:.1f} ms ({len(found)} runs)"
+    )
+
+
+async def _cpu(rate: float, seconds: float) -> None:
+    with tempfile.TemporaryDirectory() as folder, running_target() as target:
+        plane = ControlPlane(Path(folder))
+        plane.start()
+        runner = RunnerProgram(plane, Path(folder) / "runner", taskConcurrency=100)
+        try:
+            connection = {"crm": {"type": "http", "base_url": target.url}}
+            runner.allow([{"name": "all", "allow": "http.request", "connections": ["crm"]}], connection)
+            program = runner.start()
+            key = json.loads(plane.command("key", "create", "ci", "--scopes", "action/**", "--json"))["app_key"]
+            process = psutil.Process(program.process.pid)
+            await _order(plane.url, key, 20, rate)
+            before, began = _cpu_seconds(process), time.perf_counter()
+            done = await _order(plane.url, key, round(rate * seconds), rate)
+            took, used = time.perf_counter() - began, _cpu_seconds(process) - before
+            print(
+                f"CPU per pulled http.request: {used / done * 1000:.2f} ms "
+                f"({done} runs, {done / took:.0f}/s, {process.memory_info().rss / 2**20:.0f} MiB)"
+            )
+        finally:
+            runner.kill()
+            plane.stop()
+
+
+async def _order(url: str, key: str, count: int, rate: float) -> int:
+    """Make *count* runs at *rate* a second and wait for their ends; how many succeeded."""
+    wish = {
+        "action": "http.request",
+        "runner": "berlin",
+        "connection": "crm",
+        "input": {"verb": "GET", "url": "/v1/customers/7"},
+    }
+    headers = {"Authorization": f"Bearer {key}"}
+    async with aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(limit=200)) as session:
+
+        async def one(after: float) -> bool:
+            await asyncio.sleep(after)
+            async with session.post(f"{url}/v1/runs?wait=60", json=wish) as reply:
+                state = (await reply.json())["state"]
+                return bool(state == "succeeded")
+
+        return sum(await asyncio.gather(*(one(at / rate) for at in range(count))))
+
+
+def _cpu_seconds(process: psutil.Process) -> float:
+    times = process.cpu_times()
+    return times.user + times.system
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

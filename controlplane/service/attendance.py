@@ -1,0 +1,145 @@
+"""A runner's pull as its heartbeat: its number, what it says of itself, and whether this process is the runner."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from controlplane.actions import epochs
+from controlplane.actions.epochs import EpochClaim, EpochDecision, Standing, Succession
+from controlplane.errors import RefusedError, SequenceError
+from controlplane.service import audit
+from controlplane.service.principal import Principal
+from controlplane.service.runnerkeys import RunnerKeys
+from controlplane.store import runners
+from controlplane.store.runners import RunnerInstance, StoredRunner
+from worker.wire.proof import Proof
+from worker.wire.runner_messages import RunnerPull
+
+log = logging.getLogger(__name__)
+
+ALIVE_MS = 30_000
+"""Milliseconds since its last pull for which an instance counts as alive: three of the longest polls."""
+KEY_AGE_MS = 90 * 24 * 3600 * 1000
+"""Milliseconds after which a runner is asked for new keys without anybody's doing."""
+_HEARD = (Succession.TAKEN, Succession.KEPT)
+_ITSELF = Principal(name="control plane", via="command", scopes=frozenset())
+"""The author of what no person did, in the audit log."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerCaller:
+    """A runner whose *proof* holds, asking from *address*; *keys* are those to answer with."""
+
+    runner: StoredRunner
+    proof: Proof
+    keys: RunnerKeys
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attendance:
+    """The answer to a heartbeat beside its work. A *refusal* is to be raised once the transaction is committed."""
+
+    epoch: int
+    refusal: RefusedError | None
+    keyset: str | None
+    rotate: bool
+
+
+async def attend(connection: AsyncConnection, caller: RunnerCaller, message: RunnerPull, *, now: int) -> Attendance:
+    """Record a pull and judge its instance, in the caller's transaction. Raises SequenceError, and has changed nothing then."""
+    runner, instance = await runners.reread(connection, caller.runner), caller.proof.instance
+    if not await runners.has_instance(connection, runner.id, instance):
+        await runners.add_instance(connection, runner.id, instance, now=now)
+    last = await runners.advance(connection, runner.id, instance, "pull", caller.proof.number)
+    if last is not None:
+        raise SequenceError(last)
+    known = await runners.list_instances(connection, runner.id)
+    decision = epochs.decide(_standing(runner, known, instance, now), _claim(message, known, instance), now=now)
+    await _put(connection, runner, decision, now)
+    await runners.describe_instance(connection, runner.id, instance, _description(caller, message, decision, now))
+    keyset = caller.keys.keyset
+    return Attendance(
+        epoch=decision.epoch,
+        refusal=_refusal(decision),
+        keyset=keyset.token if message.keyset < keyset.seq else None,
+        rotate=decision.succession in _HEARD and _wants_rotation(runner, now),
+    )
+
+
+async def count(
+    connection: AsyncConnection, caller: RunnerCaller, endpoint: Literal["results", "rotate"], *, now: int
+) -> None:
+    """Record the number of a request that is not a pull. Raises SequenceError."""
+    runner, proof = caller.runner, caller.proof
+    if not await runners.has_instance(connection, runner.id, proof.instance):
+        await runners.add_instance(connection, runner.id, proof.instance, now=now)
+    last = await runners.advance(connection, runner.id, proof.instance, endpoint, proof.number)
+    if last is not None:
+        raise SequenceError(last)
+
+
+def _wants_rotation(runner: StoredRunner, now: int) -> bool:
+    old = runner.enrolled_at is not None and now - runner.enrolled_at > KEY_AGE_MS
+    return (runner.rotate or old) and runner.next_identity is None
+
+
+def _standing(runner: StoredRunner, known: Sequence[RunnerInstance], instance: str, now: int) -> Standing:
+    return Standing(
+        epoch=runner.epoch,
+        instance=runner.instance,
+        since=runner.since or 0,
+        accepted=runner.accepted,
+        contested=runner.contested,
+        alive=[one.id for one in known if one.id != instance and now - one.last_seen <= ALIVE_MS and not one.draining],
+        allowed=runner.instances,
+    )
+
+
+def _claim(message: RunnerPull, known: Sequence[RunnerInstance], instance: str) -> EpochClaim:
+    held = next(one.epoch for one in known if one.id == instance)
+    return EpochClaim(instance=instance, epoch=held, after=message.after, foreign=message.foreign)
+
+
+async def _put(connection: AsyncConnection, runner: StoredRunner, decision: EpochDecision, now: int) -> None:
+    if decision.succession is Succession.TAKEN:
+        await runners.put_epoch(connection, runner.id, epoch=decision.epoch, instance=decision.instance, since=now)
+    elif decision.succession is Succession.CONTESTED and runner.contested is None:
+        await runners.contest(connection, runner.id, decision.reason)
+        after = {"name": runner.name, "contested": decision.reason}
+        await audit.record(connection, _ITSELF, "runner.contested", runner.id, after=after, now=now)
+        extra = {"action": "runner_contested", "runner": runner.name}
+        log.error("runner %s is contested and gets no tasks: %s", runner.name, decision.reason, extra=extra)
+
+
+def _refusal(decision: EpochDecision) -> RefusedError | None:
+    match decision.succession:
+        case Succession.SUPERSEDED:
+            reason = f"the newer instance {decision.instance} is this runner now"
+            return RefusedError(409, "superseded", reason, instance=decision.instance)
+        case Succession.CONTESTED:
+            return RefusedError(403, "contested", f"{decision.reason}; `runner accept` says which one is true")
+    return None
+
+
+def _description(caller: RunnerCaller, message: RunnerPull, decision: EpochDecision, now: int) -> dict[str, object]:
+    described: dict[str, object] = {
+        "last_seen": now,
+        "agent": message.agent,
+        "host": message.host,
+        "address": caller.address,
+        "concurrency": message.concurrency,
+        "free_slots": message.free_slots,
+        "running": len(message.holding),
+        "draining": message.draining,
+        "degraded": message.degraded,
+        "keyset": message.keyset,
+    }
+    if decision.succession is Succession.TAKEN:
+        described["epoch"] = decision.epoch
+    return described

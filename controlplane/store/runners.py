@@ -1,0 +1,394 @@
+"""Runners, their enrolment tokens and their instances. Identities and tokens' secrets are sealed, each bound to its row."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from sqlalchemy import Column, delete, func, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from controlplane.errors import ConflictError, NotFoundError, RefusedError
+from controlplane.store.runnertables import runner_instances, runner_tokens, runners
+from controlplane.store.sealing import Sealer
+from worker.secret import Secret
+from worker.wire.enrolment import Mode
+
+MOST_INSTANCES = 1000
+"""Processes of one runner that are known at a time: each start makes a new one."""
+REPLAYABLE = 10 * 60 * 1000
+"""Milliseconds for which an instance's numbers are kept at least: twice the skew of the clocks."""
+
+RunnerState = Literal["created", "enrolled", "disabled", "revoked"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerIdentity:
+    """The public keys of a runner: *jwk* proves its requests, *opening_key* (PEM) opens what is sealed for it."""
+
+    kid: str
+    jwk: dict[str, str]
+    opening_key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRunner:
+    """A runner; *identity* is None before it enrols, *next_identity* is that of a rotation under way."""
+
+    id: str
+    name: str
+    modes: tuple[Mode, ...]
+    host: str | None
+    base_url: str
+    instances: int
+    state: RunnerState
+    created_at: int
+    created_by: str
+    enrolled_at: int | None = None
+    identity: RunnerIdentity | None = None
+    next_identity: RunnerIdentity | None = None
+    rotate: bool = False
+    epoch: int = 0
+    instance: str | None = None
+    since: int | None = None
+    accepted: str | None = None
+    contested: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredToken:
+    id: str
+    runner: str
+    secret: Secret[bytes]
+    expires_at: int
+    used_by: str | None
+    used_at: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerInstance:
+    """A process of a runner as its last pull described it."""
+
+    runner: str
+    id: str
+    epoch: int
+    first_seen: int
+    last_seen: int
+    agent: str
+    host: str
+    address: str
+    concurrency: int
+    free_slots: int
+    running: int
+    draining: bool
+    degraded: str | None
+    keyset: int
+
+
+async def add(connection: AsyncConnection, runner: StoredRunner) -> None:
+    """Store a runner that has not enrolled. Raises ConflictError where its name is taken."""
+    try:
+        await connection.execute(
+            runners.insert().values(
+                id=runner.id,
+                name=runner.name,
+                modes=",".join(runner.modes),
+                host=runner.host,
+                base_url=runner.base_url,
+                instances=runner.instances,
+                state=runner.state,
+                created_at=runner.created_at,
+                created_by=runner.created_by,
+                rotate=False,
+                epoch=0,
+            )
+        )
+    except IntegrityError as error:
+        raise ConflictError("runner", runner.name) from error
+
+
+async def find(connection: AsyncConnection, sealer: Sealer, name: str) -> StoredRunner:
+    """Find a runner by its name or id. Raises NotFoundError with the names that there are."""
+    named = select(runners).where(or_(runners.c.name == name, runners.c.id == name)).order_by(runners.c.name != name)
+    row = (await connection.execute(named)).first()
+    if row is None:
+        known = await connection.scalars(select(runners.c.name).order_by(runners.c.name).limit(11))
+        raise NotFoundError("runner", name, list(known))
+    return _runner(row, sealer)
+
+
+async def by_kid(connection: AsyncConnection, sealer: Sealer, kid: str) -> StoredRunner | None:
+    """The runner whose key, or whose next key, has this name."""
+    row = (
+        await connection.execute(select(runners).where(or_(runners.c.kid == kid, runners.c.next_kid == kid)))
+    ).one_or_none()
+    return None if row is None else _runner(row, sealer)
+
+
+async def reread(connection: AsyncConnection, runner: StoredRunner) -> StoredRunner:
+    """The runner as it stands in this transaction; its identity, which is proven, is not opened again."""
+    row = (await connection.execute(select(runners).where(runners.c.id == runner.id))).one_or_none()
+    if row is None or row.state != "enrolled":
+        raise RefusedError(403, "revoked", f"the runner {runner.name!r} is not enabled any more")
+    return replace(
+        runner,
+        rotate=row.rotate,
+        epoch=row.epoch,
+        instance=row.instance,
+        since=row.since,
+        accepted=row.accepted,
+        contested=row.contested,
+    )
+
+
+async def list_all(connection: AsyncConnection, sealer: Sealer) -> Sequence[StoredRunner]:
+    return [_runner(row, sealer) for row in await connection.execute(select(runners).order_by(runners.c.name))]
+
+
+async def set_state(connection: AsyncConnection, runner: str, state: RunnerState) -> None:
+    await connection.execute(update(runners).where(runners.c.id == runner).values(state=state))
+
+
+async def enrol(
+    connection: AsyncConnection,
+    sealer: Sealer,
+    runner: str,
+    identity: RunnerIdentity,
+    *,
+    modes: Sequence[Mode],
+    host: str | None,
+    now: int,
+) -> None:
+    """Make *identity* the runner's: the first, or another one in the place of the old, which is dead with this."""
+    await connection.execute(delete(runner_instances).where(runner_instances.c.runner_id == runner))
+    await connection.execute(
+        update(runners)
+        .where(runners.c.id == runner)
+        .values(
+            state="enrolled",
+            kid=identity.kid,
+            identity_sealed=_seal(sealer, runner, identity),
+            modes=",".join(modes),
+            host=host,
+            enrolled_at=now,
+            next_kid=None,
+            next_sealed=None,
+            rotate=False,
+            instance=None,
+            since=None,
+            accepted=None,
+            contested=None,
+        )
+    )
+
+
+async def want_rotation(connection: AsyncConnection, runner: str) -> None:
+    await connection.execute(update(runners).where(runners.c.id == runner).values(rotate=True))
+
+
+async def offer_next(connection: AsyncConnection, sealer: Sealer, runner: str, identity: RunnerIdentity) -> None:
+    """Keep the keys of a rotation beside the current ones, until their first request."""
+    values = {"next_kid": identity.kid, "next_sealed": _seal(sealer, runner, identity)}
+    await connection.execute(update(runners).where(runners.c.id == runner).values(values))
+
+
+async def take_next(connection: AsyncConnection, runner: str, *, now: int) -> None:
+    """Put the keys of a rotation in the place of the old ones, which are dead with this. What was contested is settled by it."""
+    await connection.execute(
+        update(runners)
+        .where(runners.c.id == runner, runners.c.next_kid.is_not(None))
+        .values(
+            kid=runners.c.next_kid,
+            identity_sealed=runners.c.next_sealed,
+            enrolled_at=now,
+            next_kid=None,
+            next_sealed=None,
+            rotate=False,
+            contested=None,
+        )
+    )
+
+
+async def put_epoch(connection: AsyncConnection, runner: str, *, epoch: int, instance: str | None, since: int) -> None:
+    """Record the instance that is the current one from *since* on."""
+    values = {"epoch": epoch, "instance": instance, "since": since}
+    await connection.execute(update(runners).where(runners.c.id == runner).values(values))
+
+
+async def contest(connection: AsyncConnection, runner: str, reason: str) -> None:
+    """Record that two instances claim to be the runner."""
+    await connection.execute(update(runners).where(runners.c.id == runner).values(contested=reason))
+
+
+async def accept(connection: AsyncConnection, runner: str, *, epoch: int, instance: str, now: int) -> None:
+    """Settle what was contested: *instance* is the runner."""
+    values = {"epoch": epoch, "instance": instance, "since": now, "accepted": instance, "contested": None}
+    await connection.execute(update(runners).where(runners.c.id == runner).values(values))
+
+
+async def add_token(connection: AsyncConnection, sealer: Sealer, token: StoredToken) -> None:
+    await connection.execute(
+        runner_tokens.insert().values(
+            id=token.id,
+            runner_id=token.runner,
+            secret_sealed=sealer.seal(token.secret.reveal(), _token_place(token.runner, token.id, token.expires_at)),
+            expires_at=token.expires_at,
+        )
+    )
+
+
+async def token(connection: AsyncConnection, sealer: Sealer, name: str) -> StoredToken | None:
+    row = (await connection.execute(select(runner_tokens).where(runner_tokens.c.id == name))).one_or_none()
+    if row is None:
+        return None
+    return StoredToken(
+        id=row.id,
+        runner=row.runner_id,
+        secret=sealer.open(row.secret_sealed, _token_place(row.runner_id, row.id, row.expires_at)),
+        expires_at=row.expires_at,
+        used_by=row.used_by,
+        used_at=row.used_at,
+    )
+
+
+async def spend_token(connection: AsyncConnection, name: str, *, kid: str, now: int) -> None:
+    await connection.execute(update(runner_tokens).where(runner_tokens.c.id == name).values(used_by=kid, used_at=now))
+
+
+async def drop_tokens(connection: AsyncConnection, runner: str) -> None:
+    await connection.execute(delete(runner_tokens).where(runner_tokens.c.runner_id == runner))
+
+
+async def advance(
+    connection: AsyncConnection, runner: str, instance: str, column: Literal["pull", "results", "rotate"], number: int
+) -> int | None:
+    """Record a request's number. None where it is newer than all before, otherwise the last one; one update for all replicas."""
+    counted = _NUMBERS[column]
+    mine = (runner_instances.c.runner_id == runner) & (runner_instances.c.id == instance)
+    moved = await connection.execute(update(runner_instances).where(mine, counted < number).values({counted: number}))
+    if moved.rowcount == 1:
+        return None
+    last: int | None = await connection.scalar(select(counted).where(mine))
+    return last
+
+
+_NUMBERS: dict[str, Column[int]] = {
+    "pull": runner_instances.c.pull_number,
+    "results": runner_instances.c.results_number,
+    "rotate": runner_instances.c.rotate_number,
+}
+
+
+async def has_instance(connection: AsyncConnection, runner: str, instance: str) -> bool:
+    mine = (runner_instances.c.runner_id == runner) & (runner_instances.c.id == instance)
+    return await connection.scalar(select(func.count()).select_from(runner_instances).where(mine)) == 1
+
+
+async def add_instance(connection: AsyncConnection, runner: str, instance: str, *, now: int) -> None:
+    """Make room for an instance that is new. Raises RefusedError where the runner has very many."""
+    here = runner_instances.c.runner_id == runner
+    many = select(func.count()).select_from(runner_instances).where(here)
+    if (await connection.scalar(many) or 0) >= MOST_INSTANCES:
+        await connection.execute(delete(runner_instances).where(here, runner_instances.c.last_seen < now - REPLAYABLE))
+        if (await connection.scalar(many) or 0) >= MOST_INSTANCES:
+            raise RefusedError(429, "instances", f"the runner has {MOST_INSTANCES} instances already")
+    await connection.execute(
+        runner_instances.insert().values(
+            runner_id=runner,
+            id=instance,
+            epoch=0,
+            pull_number=0,
+            results_number=0,
+            rotate_number=0,
+            first_seen=now,
+            last_seen=0,
+            agent="",
+            host="",
+            address="",
+            concurrency=0,
+            free_slots=0,
+            running=0,
+            draining=False,
+            keyset=0,
+        )
+    )
+
+
+async def describe_instance(connection: AsyncConnection, runner: str, instance: str, values: dict[str, Any]) -> None:
+    """Record what a pull said of its instance."""
+    mine = (runner_instances.c.runner_id == runner) & (runner_instances.c.id == instance)
+    await connection.execute(update(runner_instances).where(mine).values(values))
+
+
+async def list_instances(connection: AsyncConnection, runner: str | None = None) -> Sequence[RunnerInstance]:
+    """The instances of one runner, or of all, the newest first."""
+    wanted = select(runner_instances).order_by(runner_instances.c.runner_id, runner_instances.c.first_seen.desc())
+    if runner is not None:
+        wanted = wanted.where(runner_instances.c.runner_id == runner)
+    return [_instance(row) for row in await connection.execute(wanted)]
+
+
+def _instance(row: Any) -> RunnerInstance:
+    return RunnerInstance(
+        runner=row.runner_id,
+        id=row.id,
+        epoch=row.epoch,
+        first_seen=row.first_seen,
+        last_seen=row.last_seen,
+        agent=row.agent,
+        host=row.host,
+        address=row.address,
+        concurrency=row.concurrency,
+        free_slots=row.free_slots,
+        running=row.running,
+        draining=row.draining,
+        degraded=row.degraded,
+        keyset=row.keyset,
+    )
+
+
+def _runner(row: Any, sealer: Sealer) -> StoredRunner:
+    return StoredRunner(
+        id=row.id,
+        name=row.name,
+        modes=tuple(row.modes.split(",")),
+        host=row.host,
+        base_url=row.base_url,
+        instances=row.instances,
+        state=row.state,
+        created_at=row.created_at,
+        created_by=row.created_by,
+        enrolled_at=row.enrolled_at,
+        identity=_open(sealer, row.id, row.kid, row.identity_sealed),
+        next_identity=_open(sealer, row.id, row.next_kid, row.next_sealed),
+        rotate=row.rotate,
+        epoch=row.epoch,
+        instance=row.instance,
+        since=row.since,
+        accepted=row.accepted,
+        contested=row.contested,
+    )
+
+
+def _seal(sealer: Sealer, runner: str, identity: RunnerIdentity) -> bytes:
+    members = {"jwk": identity.jwk, "opening_key": identity.opening_key}
+    return sealer.seal(json.dumps(members).encode(), _identity_place(runner, identity.kid))
+
+
+def _open(sealer: Sealer, runner: str, kid: str | None, sealed: bytes | None) -> RunnerIdentity | None:
+    if kid is None or sealed is None:
+        return None
+    members = json.loads(sealer.open(sealed, _identity_place(runner, kid)).reveal())
+    return RunnerIdentity(kid=kid, jwk=members["jwk"], opening_key=members["opening_key"])
+
+
+def _identity_place(runner: str, kid: str) -> str:
+    return f"runners.identity:{runner}:{kid}"
+
+
+def _token_place(runner: str, name: str, expires_at: int) -> str:
+    """The end is part of the place: who can write to the database does not lengthen a token's life."""
+    return f"runner_tokens.secret:{runner}:{name}:{expires_at}"

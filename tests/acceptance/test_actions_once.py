@@ -1,0 +1,136 @@
+"""At most once, whoever dies: a script that must not happen twice notes each of its starts, and programs are killed amid it."""
+
+from __future__ import annotations
+
+import json
+import random
+import time
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.programs import ControlPlane
+from tests.support.runnerprograms import RunnerProgram
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.acceptance
+
+ENDED = {"succeeded", "failed", "cancelled", "unknown", "lost", "expired"}
+
+
+class Script:
+    """A script that notes the task that it is started for, works for a while, and notes that it is through."""
+
+    def __init__(self, runner: RunnerProgram, folder: Path, seconds: float) -> None:
+        self.log = folder / "starts.log"
+        folder.mkdir()
+        self.log.touch()
+        text = f'echo "start $RUNNER_TASK_ID" >> {self.log}; sleep {seconds}; echo "end $RUNNER_TASK_ID" >> {self.log}'
+        script = {"command": ["/bin/sh", "-c", text], "effect": "once", "write": [str(folder)]}
+        written = {"schemaId": "script-credentials-v1", "runPredefinedScript": {"pay": script}}
+        (runner.folder / "scripts.yaml").write_text(json.dumps(written))
+        runner.allow([{"name": "all", "allow": "**"}], {"ops": {"type": "script", "file": "scripts.yaml"}})
+
+    def noted(self, word: str) -> Counter[str]:
+        lines = [line.split() for line in self.log.read_text().splitlines()]
+        return Counter(line[1] for line in lines if line[0] == word)
+
+
+class Orders:
+    """Orders over the API: a command's start would take longer than a round."""
+
+    def __init__(self, plane: ControlPlane) -> None:
+        self.plane = plane
+        made = json.loads(plane.command("key", "create", "ci", "--scopes", "action/**", "--json"))
+        self.key = made["app_key"]
+
+    def call(self, method: str, path: str, body: Any = None) -> dict[str, Any]:
+        request = urllib.request.Request(
+            f"{self.plane.url}/v1/runs{path}",
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {self.key}", "Content-Type": "application/json"},
+        )
+        return eventually(lambda: self._answer(request), "answer of the control plane")
+
+    def _answer(self, request: urllib.request.Request) -> dict[str, Any] | None:
+        """None while nobody listens: it is just starting again."""
+        try:
+            with urllib.request.urlopen(request, timeout=30) as reply:
+                found: dict[str, Any] = json.load(reply)
+                return found
+        except urllib.error.URLError as error:
+            if isinstance(error.reason, ConnectionRefusedError):
+                return None
+            raise
+
+    def make(self) -> str:
+        wish = {"action": "script.runPredefinedScript", "runner": "berlin", "connection": "ops"}
+        found: str = self.call("POST", "", wish | {"input": {"scriptName": "pay"}})["id"]
+        return found
+
+    def ended(self, run: str) -> dict[str, Any]:
+        def found() -> dict[str, Any] | None:
+            shown = self.call("GET", f"/{run}")
+            return shown if shown["state"] in ENDED else None
+
+        return eventually(found, f"end of run {run}", lambda: str(self.call("GET", f"/{run}")))
+
+
+@pytest.fixture
+def runner(control_plane: ControlPlane, tmp_path: Path) -> Iterator[RunnerProgram]:
+    program = RunnerProgram(control_plane, tmp_path / "runner")
+    try:
+        yield program
+    finally:
+        program.kill()
+
+
+def kill_rounds(plane: ControlPlane, runner: RunnerProgram, folder: Path, rounds: int, victims: str, seed: int) -> None:
+    chance = random.Random(seed)
+    script, orders = Script(runner, folder, 0.2), Orders(plane)
+    runner.start()
+    runs = []
+    for _ in range(rounds):
+        runs.append(orders.make())
+        time.sleep(chance.uniform(0.0, 0.5))  # the moment of the death is what is tried
+        if victims in ("runner", "both"):
+            runner.kill()
+        if victims in ("control plane", "both"):
+            assert plane.program is not None
+            plane.program.kill()
+            plane.start()
+        if victims in ("runner", "both"):
+            runner.start()
+    starts = None
+    for run in runs:
+        shown = orders.ended(run)
+        starts, ends = script.noted("start"), script.noted("end")
+        tasks = [one["id"] for one in shown["tasks"]]
+        assert sum(starts[task] for task in tasks) <= 1, (seed, shown)
+        assert shown["state"] in ("succeeded", "unknown"), (seed, shown)
+        if shown["state"] == "succeeded":
+            assert sum(ends[task] for task in tasks) == 1, (seed, shown)
+        if victims == "control plane":
+            assert shown["state"] == "succeeded", (seed, shown)
+    assert max(starts.values(), default=0) <= 1 if starts is not None else True, seed
+
+
+def test_a_once_script_whose_runner_is_killed_amid_it_starts_at_most_once(
+    control_plane: ControlPlane, runner: RunnerProgram, tmp_path: Path
+) -> None:
+    kill_rounds(control_plane, runner, tmp_path / "paid", 2, "runner", random.SystemRandom().randrange(2**32))
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("victims", ["runner", "control plane", "both"])
+def test_a_hundred_deaths_start_nothing_twice(
+    control_plane: ControlPlane, runner: RunnerProgram, tmp_path: Path, victims: str
+) -> None:
+    kill_rounds(control_plane, runner, tmp_path / "paid", 100, victims, random.SystemRandom().randrange(2**32))

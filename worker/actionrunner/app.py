@@ -1,0 +1,389 @@
+"""The composition root of the runner: makes every part from one config, in the order of a start, and runs them in one TaskGroup.
+
+It opens no socket and judges nothing itself. The agent's slots, poller, outbox and drain are the worker's; their intake is the
+runner's channel, their work is private actions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import platform
+import ssl
+import uuid
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from worker import __version__
+from worker.actionrunner import enrolling
+from worker.actionrunner.audit import AuditError, AuditLog
+from worker.actionrunner.chain import InstanceChain
+from worker.actionrunner.channel import RunnerChannel
+from worker.actionrunner.doors import ActionDoors, EgressRules
+from worker.actionrunner.enrolling import EnrolmentWishes
+from worker.actionrunner.execution import ActionExecution
+from worker.actionrunner.executor import InstanceIdentity
+from worker.actionrunner.figures import RunnerMetrics
+from worker.actionrunner.identity import Enrolment, IdentityFile, KeptIdentity
+from worker.actionrunner.keyring import ChannelKeys
+from worker.actionrunner.leasebook import LeaseBook
+from worker.actionrunner.localstate import LocalFiles, LocalPlaces
+from worker.actionrunner.options import RunnerConfig, hostname
+from worker.actionrunner.probes import probes, show
+from worker.actionrunner.readiness import RunnerReadiness
+from worker.actionrunner.rotation import KeyRotation
+from worker.actionrunner.seen import SeenTasks
+from worker.actionrunner.serving import RunnerMemory, RunnerServing, RunnerSettings, channel_of, serving_of
+from worker.actionrunner.starts import StartJournal
+from worker.actionrunner.testrunner import InsideTests
+from worker.actions.catalogue import CATALOGUE
+from worker.actions.jq import ConfinedJq
+from worker.actions.tools import Tools
+from worker.agent.signals import Signals, caught
+from worker.clock import Clock, SystemClock
+from worker.egress.hosts import parse_address
+from worker.errors import ConfigError, ExitCode, HostError, MessageError
+from worker.intake.transport import Peer, Transport
+from worker.net.dns.resolver import Resolver
+from worker.net.trust import intake_context
+from worker.wire.enrolment import EnrolmentToken, Mode
+
+log = logging.getLogger(__name__)
+
+AGENT = f"private-action-runner/{__version__}"
+
+
+async def run(config: RunnerConfig, environment: Mapping[str, str], warnings: Sequence[str] = ()) -> ExitCode:
+    """Serve until a signal. Raises ConfigError for what only a start can show."""
+    clock, instance = SystemClock(), str(uuid.uuid4())
+    for warning in warnings:
+        log.warning("%s", warning, extra={"action": "config_warning"})
+    with caught() as signals:
+        found = await _enrolled(config, clock, signals, instance)
+        if found is None:
+            return ExitCode.DONE
+        store = IdentityFile(config.identity_file)
+        return await _serve(
+            config, environment, clock, signals, RunningInstance.of(config, store, found, clock, instance)
+        )
+
+
+async def enrol(config: RunnerConfig, clock: Clock, *, instance: str) -> KeptIdentity:
+    """The enrolled identity: as it is kept, or by the token. Raises ConfigError where there is neither."""
+    store = IdentityFile(config.identity_file)
+    found, token = store.load(), _token(config)
+    if found is not None and found.enrolment is not None and (token is None or token.id == found.token):
+        _check_base_url(config, found.base_url)
+        return found
+    if token is None:
+        reason = "is missing, and there is no identity yet: `synthetics-controlplane runner create NAME` prints one"
+        raise ConfigError(reason, option=enrolling.OPTION, place=store.place)
+    _check_base_url(config, token.base_url)
+    _check_transport(config, token.base_url)
+    async with Transport(await _peer(config, token.base_url), agent=AGENT) as transport:
+        return await enrolling.enrol(store, token, _wishes(config), transport, clock, instance=instance)
+
+
+async def _enrolled(config: RunnerConfig, clock: Clock, signals: Signals, instance: str) -> KeptIdentity | None:
+    """The identity, or None where a signal came first."""
+    enrolled = asyncio.ensure_future(enrol(config, clock, instance=instance))
+    stopped = asyncio.ensure_future(signals.stop.wait())
+    try:
+        await asyncio.wait((enrolled, stopped), return_when=asyncio.FIRST_COMPLETED)
+        return enrolled.result() if enrolled.done() else None
+    finally:
+        for task in (enrolled, stopped):
+            task.cancel()
+        await asyncio.gather(enrolled, stopped, return_exceptions=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningInstance:
+    """This instance of the runner: who it is, in which chain, with which keys, and in which modes."""
+
+    store: IdentityFile
+    identity: KeptIdentity
+    enrolment: Enrolment
+    instance: str
+    chain: InstanceChain
+    keys: ChannelKeys
+    modes: tuple[Mode, ...]
+
+    @classmethod
+    def of(
+        cls, config: RunnerConfig, store: IdentityFile, found: KeptIdentity, clock: Clock, instance: str
+    ) -> RunningInstance:
+        """Write the start into the identity. Raises ConfigError."""
+        enrolment = found.enrolment
+        assert enrolment is not None, "it has enrolled"
+        modes = enrolment.modes if config.modes is None else config.modes
+        if not set(modes) <= set(enrolment.modes):
+            raise ConfigError(f"the runner was made for {', '.join(enrolment.modes)} alone", option="modes")
+        chain = InstanceChain(store, clock, instance)
+        begun = chain.begin()
+        keys = ChannelKeys(
+            urn=enrolment.urn,
+            org=enrolment.org,
+            audience=begun.base_url,
+            signing=begun.keys.signing,
+            opening=(begun.keys.opening, *begun.former),
+            root=enrolment.root,
+            keyset=enrolment.keyset,
+        )
+        return cls(
+            store=store, identity=begun, enrolment=enrolment, instance=instance, chain=chain, keys=keys, modes=modes
+        )
+
+
+async def _serve(
+    config: RunnerConfig, environment: Mapping[str, str], clock: Clock, signals: Signals, running: RunningInstance
+) -> ExitCode:
+    files, time, seen = LocalFiles(places_of(config, environment), clock), _ChannelTime(clock), SeenTasks()
+    settings = RunnerSettings(
+        peer=await _peer(config, running.identity.base_url),
+        slots=config.concurrency,
+        drain_timeout=config.drain_timeout,
+        agent=AGENT,
+        host=hostname(),
+    )
+    async with AsyncExitStack() as stack:
+        audit = _audit_of(config, clock)
+        stack.callback(audit.close)
+        starts = _starts(config, running, clock, time, seen)
+        if starts is not None:
+            await stack.enter_async_context(starts)
+        memory = RunnerMemory(book=LeaseBook(), seen=seen, starts=starts)
+        channel = channel_of(
+            settings,
+            running.keys,
+            clock,
+            memory,
+            instance=running.instance,
+            standing=running.chain,
+            on_keyset=running.chain.keep_keyset,
+        )
+        time.follow(channel)
+        await stack.enter_async_context(channel)
+        metrics = RunnerMetrics(__version__, runner=running.enrolment.name, actions=CATALOGUE)
+        tools = tools_of(config, clock)
+        tests = await stack.enter_async_context(InsideTests(tools.doors, clock, config.task_timeout))
+        execution = ActionExecution(
+            modes=frozenset(running.modes),
+            files=files,
+            tools=replace(tools, run_test=tests.run),
+            audit=audit,
+            clock=clock,
+            environment=environment,
+            task_seconds=config.task_timeout,
+            observe=metrics.count,
+        )
+        _announce(config, running)
+        try:
+            async with asyncio.TaskGroup() as group:
+                rotation = KeyRotation(running.store, running.keys, channel, clock)
+                running.chain.on_rotate = rotation.want
+                serving = serving_of(
+                    settings,
+                    running.keys,
+                    _names(running),
+                    clock,
+                    memory,
+                    channel=channel,
+                    execution=execution,
+                    group=group,
+                    loops={"files": files.run, "rotation": rotation.run},
+                    on_delivery=lambda delivery: metrics.count_delivery(delivery.outcome),
+                )
+                readiness = _readiness(running, clock, channel, serving, files, starts)
+                show(metrics, serving, readiness)
+                revocation = group.create_task(_end_when_revoked(running.chain, serving), name="revocation")
+                ports = probes(readiness, metrics, host=config.host, port=config.port, probes_port=config.probes_port)
+                async with ports:
+                    code = await serving.worker.serve(signals)
+                revocation.cancel()
+                return code
+        finally:
+            log.info("stopped", extra={"action": "stopped", "instance": running.instance})
+
+
+def _readiness(
+    running: RunningInstance,
+    clock: Clock,
+    channel: RunnerChannel,
+    serving: RunnerServing,
+    files: LocalFiles,
+    starts: StartJournal | None,
+) -> RunnerReadiness:
+    return RunnerReadiness(
+        clock=clock,
+        enrolment=running.enrolment,
+        instance=running.instance,
+        modes=running.modes,
+        chain=running.chain,
+        channel=channel,
+        poller=serving.poller,
+        files=files,
+        journal=lambda: None if starts is None else starts.trouble,
+    )
+
+
+async def _end_when_revoked(chain: InstanceChain, serving: RunnerServing) -> None:
+    """End what runs each time that the runner is revoked or disabled: nobody may ask for it any more."""
+    while True:
+        await chain.revoked.wait()
+        chain.revoked.clear()
+        ended = await serving.inflight.cut_short()
+        log.error("revoked: %d actions ended", ended, extra={"action": "revoked", "ended": str(ended)})
+
+
+def _names(running: RunningInstance) -> InstanceIdentity:
+    enrolment = running.enrolment
+    return InstanceIdentity(urn=enrolment.urn, org=enrolment.org, instance=running.instance, version=__version__)
+
+
+class _ChannelTime:
+    """The control plane's time as the channel's last signed reply gave it; ours until there is a channel."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._channel: RunnerChannel | None = None
+
+    def follow(self, channel: RunnerChannel) -> None:
+        self._channel = channel
+
+    def now(self) -> datetime:
+        offset = None if self._channel is None else self._channel.clock_offset
+        return self._clock.now() if offset is None else self._clock.now() + offset
+
+    def milliseconds(self) -> int:
+        return round(self.now().timestamp() * 1000)
+
+
+def _starts(
+    config: RunnerConfig, running: RunningInstance, clock: Clock, time: _ChannelTime, seen: SeenTasks
+) -> StartJournal | None:
+    if config.state_directory is None:
+        return None
+    return StartJournal(
+        config.state_directory,
+        urn=running.enrolment.urn,
+        instance=running.instance,
+        keys=running.keys.opening,
+        clock=clock,
+        now=time.milliseconds,
+        seen=seen,
+    )
+
+
+def tools_of(config: RunnerConfig, clock: Clock) -> Tools:
+    """The tools that actions are handed. Opens nothing."""
+    resolver = Resolver(config.dns_servers, use_host=config.dns_use_host, ipv6=config.enable_ipv6)
+    rules = EgressRules(
+        allow=config.allow_ranges,
+        deny=config.deny_ranges,
+        allow_names=config.allowed_domain_names,
+        deny_names=config.blocked_domain_names,
+        nat64_prefixes=config.nat64_prefixes,
+        metadata=config.allow_imds,
+    )
+    return Tools(
+        doors=ActionDoors(rules, resolver, clock, ca_files=_ca_files(config)),
+        clock=clock,
+        jq=ConfinedJq(),
+        http_seconds=config.http_timeout,
+        max_output_bytes=config.max_output_bytes,
+    )
+
+
+def _audit_of(config: RunnerConfig, clock: Clock) -> AuditLog:
+    """Raises ConfigError."""
+    try:
+        return AuditLog(config.audit_log, clock)
+    except AuditError as error:
+        raise ConfigError(str(error), option="auditLog") from None
+
+
+def places_of(config: RunnerConfig, environment: Mapping[str, str]) -> LocalPlaces:
+    """The places of the operator's files."""
+    return LocalPlaces(
+        directory=config.directory,
+        connections=config.connections_file or config.directory / "connections.yaml",
+        policy=config.policy_file or config.directory / "policy.yaml",
+        allow_list=config.actions_allowlist,
+        connections_named=config.connections_file is not None,
+        policy_named=config.policy_file is not None,
+        environment=environment,
+    )
+
+
+def _ca_files(config: RunnerConfig) -> tuple[Path, ...]:
+    return () if config.ca_file is None else (config.ca_file,)
+
+
+async def _peer(config: RunnerConfig, base_url: str) -> Peer:
+    """The way to the control plane; reading the authorities takes tens of milliseconds. Raises ConfigError."""
+    try:
+        tls = await asyncio.to_thread(partial(intake_context, _ca_files(config), verify=True))
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"cannot be read as certificates: {error}", option="caFile") from error
+    return Peer(url=base_url, tls=tls, proxy=config.proxy)
+
+
+def _token(config: RunnerConfig) -> EnrolmentToken | None:
+    if config.enrolment_token is None:
+        return None
+    try:
+        return EnrolmentToken.parse(config.enrolment_token)
+    except MessageError as error:
+        raise ConfigError(str(error), option=enrolling.OPTION) from None
+
+
+def _wishes(config: RunnerConfig) -> EnrolmentWishes:
+    return EnrolmentWishes(
+        name=config.name,
+        modes=config.modes,
+        host=None,
+        hostname=hostname(),
+        agent=AGENT,
+        platform=f"{platform.system()} {platform.machine()}"[:200],
+    )
+
+
+def _check_base_url(config: RunnerConfig, known: str) -> None:
+    for option, given in (("ddBaseURL", config.base_url), ("controlPlaneUrl", config.control_plane_url)):
+        if given is not None and given != known:
+            raise ConfigError(
+                f"{given} is another control plane than {known}, which the runner's token named", option=option
+            )
+
+
+def _check_transport(config: RunnerConfig, url: str) -> None:
+    if not config.insecure_control_plane and not _is_private(url):
+        reason = f"{url} is plain HTTP to another machine: this needs insecureControlPlane"
+        raise ConfigError(reason, option=enrolling.OPTION)
+
+
+def _is_private(url: str) -> bool:
+    """True where nobody else can listen: TLS, or an exchange that stays on this machine."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        return parts.scheme == "https" or host == "localhost" or parse_address(host).is_loopback
+    except HostError:
+        return False
+
+
+def _announce(config: RunnerConfig, running: RunningInstance) -> None:
+    log.info(
+        "runner %s serves %s from %s with %d slots",
+        __version__,
+        running.enrolment.name,
+        running.identity.base_url,
+        config.concurrency,
+        extra={"action": "started", "runner": running.enrolment.urn, "instance": running.instance},
+    )

@@ -1,0 +1,70 @@
+"""Credentials of a connection: read for every order, so that an operator can change them under a running runner.
+
+Files are those of the reference system: `{"auth_type": "Token Auth", "credentials": [{"tokenName", "tokenValue"}]}` or
+`{"auth_type": "Basic Auth", "credentials": [{"username", "password"}]}`. A file that everybody on the machine may read is
+refused, and so is one that lacks what it should have. No message repeats a value.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import orjson
+
+from worker.actions.connection import CredentialsError, CredentialSource
+from worker.secret import Secret
+
+MAX_FILE: Final = 1 << 20
+_MEMBERS: Final = {"Token Auth": ("tokenName", "tokenValue"), "Basic Auth": ("username", "password")}
+
+
+def read_credentials(source: CredentialSource, environment: Mapping[str, str]) -> dict[str, Secret[str]]:
+    """The credentials by name. Raises CredentialsError. Blocks on a file: a few hundred microseconds."""
+    found: dict[str, Secret[str]] = {}
+    if source.file is not None:
+        found |= _of_file(Path(source.file))
+    for name in source.environment:
+        value = environment.get(name)
+        if not value:
+            raise CredentialsError(f"the environment variable {name} is not set")
+        found[name] = Secret(value)
+    return found
+
+
+def _of_file(path: Path) -> dict[str, Secret[str]]:
+    document = _document(path)
+    members = _MEMBERS.get(document.get("auth_type", "")) if isinstance(document, dict) else None
+    entries = document.get("credentials") if isinstance(document, dict) else None
+    if members is None or not isinstance(entries, list) or not entries:
+        raise CredentialsError(
+            f"{path} is not a valid file of credentials: it has no auth_type that is known, or none of them"
+        )
+    name, value = members
+    found: dict[str, Secret[str]] = {}
+    for index, entry in enumerate(entries):
+        if not isinstance(entry, dict) or not all(isinstance(entry.get(member), str) for member in members):
+            raise CredentialsError(f"{path}: credentials[{index}] has no {name} and {value}")
+        if not entry[name] or not entry[value]:
+            raise CredentialsError(f"{path}: credentials[{index}] has an empty {name} or {value}")
+        found[entry[name]] = Secret(entry[value])
+    return found
+
+
+def _document(path: Path) -> Any:
+    try:
+        with path.open("rb") as file:
+            if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o007:
+                raise CredentialsError(f"{path} can be read by everybody on this machine: chmod o= {path}")
+            content = file.read(MAX_FILE + 1)
+    except OSError as error:
+        raise CredentialsError(f"{path} cannot be read: {error.strerror}") from None
+    if len(content) > MAX_FILE:
+        raise CredentialsError(f"{path} is larger than {MAX_FILE} bytes")
+    try:
+        return orjson.loads(content)
+    except ValueError:
+        raise CredentialsError(f"{path} is not valid JSON") from None
