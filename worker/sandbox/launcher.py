@@ -52,13 +52,14 @@ def main(report: int) -> None:
     os.set_inheritable(report, False)  # noqa: FBT003 - the standard library's signature
     launch = Launch(**json.loads(_line(0)))
     adopt_orphans()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE):
-        signal.signal(number, signal.SIG_IGN)
     problem, tell = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
     if child == 0:
         os.close(problem)
         _become(launch, tell)
+    # Not before the fork: a notice that comes while the child sets its limits must end it.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE):
+        signal.signal(number, signal.SIG_IGN)
     os.close(tell)
     for standard in (1, 2):
         os.close(standard)  # they are the command's: their end is the end of its output
