@@ -22,7 +22,8 @@ class RunnerProgram:
         self.name = name
         self.folder.mkdir(parents=True, exist_ok=True)
         self.token = json.loads(plane.command("runner", "create", name, "--url", plane.url, "--json"))["token"]
-        self.configure({"whitelistedRange.4": ["127.0.0.1/32"], "stateDirectory": str(folder / "state"), **options})
+        usual = {"whitelistedRange.4": ["127.0.0.1/32"], "stateDirectory": str(folder / "state")}
+        self.configure({**usual, "port": 0, "probesPort": 0, **options})
         self.program: Program | None = None
         self.starts = 0
 
