@@ -258,7 +258,7 @@ SCHEMAS: tuple[tuple[str, str, Callable[[], bytes], str], ...] = (
      '{"$ref": "#/definitions/a", "definitions": {"a": {"$ref": "#/definitions/b"}, "b": {"$ref": "#/definitions/a"}}}',
      whole("{}"), "schema|^holds$|TIMEOUT|crashed"),
     ("a pattern that backtracks", '{"items": {"pattern": "^(a|aa)+$"}}', whole(WORDS), "breaks the schema"),
-    ("a pattern with a reference", '{"items": {"pattern": "^(a*)*\\\\1b"}}', whole(WORDS), "breaks the schema"),
+    ("a pattern with a reference", '{"items": {"pattern": "^(a*)*\\\\1b"}}', whole(WORDS), "TIMEOUT"),
     ("a pattern with a lookahead", '{"items": {"pattern": "^(?=(a+)+$)"}}', whole(WORDS), "breaks the schema"),
     ("a pattern that grows when compiled",
      '{"items": {"pattern": "(?:(?:x{1000}){1000}){1000}"}}', whole(WORDS), "schema|TIMEOUT"),

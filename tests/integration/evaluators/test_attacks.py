@@ -20,6 +20,7 @@ from typing import Any, Self
 
 import psutil
 import pytest
+from msgspec import structs
 
 from tests.support.observed import LIMITS
 from tests.support.sandbox import MAY_BE_MISSING
@@ -120,11 +121,11 @@ def aimed(attack: hostile.Attack, file: str, address: str) -> hostile.Attack:
 
     assertion = attack.assertion
     if isinstance(assertion, JSONSchemaAssertion):
-        assertion = replace(assertion, schema=put(assertion.schema))
+        assertion = structs.replace(assertion, schema=put(assertion.schema))
     elif isinstance(assertion, JavaScriptAssertion):
         assertion = replace(assertion, code=put(assertion.code))
     elif hasattr(assertion, "path"):
-        assertion = replace(assertion, path=put(assertion.path))
+        assertion = structs.replace(assertion, path=put(assertion.path))
     body = attack.body()
     if len(body) < 10_000:
         body = put(body.decode("latin-1")).encode("latin-1")
