@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -14,6 +14,9 @@ from worker.apitest.request import ProbeRequest
 from worker.apitest.retry import Retry
 from worker.apitest.scheduling import Scheduling
 from worker.apitest.variables import DeclaredVariable
+
+if TYPE_CHECKING:  # few workers see such a test
+    from worker.apitest.substitution import URLSubstitution
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +37,8 @@ class APITest:
     public_id: str = ""
     version: int = 1
     request: ProbeRequest | None = None
+    url_substitution: URLSubstitution | None = None
+    """Changes the URL of an HTTP *request* before it is asked."""
     assertions: tuple[Assertion, ...] = ()
     extractions: tuple[Extraction, ...] = ()
     """Values for the steps behind this one."""

@@ -1,7 +1,8 @@
 """The overrides of CI clients: a test as JSON and its `testOverrides` → the test that is meant, as JSON.
 
 It changes members of the definition and reads nothing of their meaning: the reader of definitions does that afterwards. What only
-other kinds of tests have is noted as ignored; a substitution in the URL, which would change what is asked, is refused.
+other kinds of tests have is noted as ignored; a tunnel, without which another thing would be tested, is refused. A substitution
+in the URL becomes a member of the request: a run makes it when the URL is known.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from worker.apitest.reading import Findings, Node, perhaps, quote
+from worker.apitest.substitution import MEMBER, read_substitution
 from worker.errors import TestError
 
 RULES: Final = ("blocking", "non_blocking", "skipped")
@@ -114,6 +116,12 @@ def _url(draft: _Draft, node: Node) -> None:
         draft.request["url"] = text
 
 
+def _url_substitution(draft: _Draft, node: Node) -> None:
+    if text := node.label():
+        read_substitution(node)
+        draft.request[MEMBER] = text
+
+
 def _body(draft: _Draft, node: Node) -> None:
     if (text := node.label()) is not None:
         draft.request["body"] = text
@@ -196,10 +204,11 @@ _CHANGES: Final[Mapping[str, Callable[[_Draft, Node], None]]] = MappingProxyType
         "locations": _locations,
         "retry": _retry,
         "startUrl": _url,
+        MEMBER: _url_substitution,
         "variables": _variables,
     }
 )
-_OF_REQUESTS: Final = frozenset({"basicAuth", "body", "bodyType", "cookies", "headers", "startUrl"})
+_OF_REQUESTS: Final = frozenset({"basicAuth", "body", "bodyType", "cookies", "headers", "startUrl", MEMBER})
 """Members that change what a web request asks; a test of several steps has no request of its own."""
 _OF_OTHER_TESTS: Final = frozenset(
     {
@@ -219,7 +228,6 @@ _OF_OTHER_TESTS: Final = frozenset(
 """Members that only browser and mobile tests have, or that speak to a client."""
 _REFUSED: Final = MappingProxyType(
     {
-        "startUrlSubstitutionRegex": "is not there yet: give the whole URL as startUrl",
         "tunnel": "is not supported: run the test at a location whose worker reaches the host by itself",
     }
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from typing import TYPE_CHECKING
 
 from worker.apitest.assertion import Assertion
 from worker.apitest.definition import APITest, StepSource
@@ -22,6 +23,9 @@ from worker.apitest.retry import read_retry
 from worker.apitest.scheduling import read_scheduling
 from worker.apitest.variables import read_variables
 from worker.errors import TestError
+
+if TYPE_CHECKING:
+    from worker.apitest.substitution import URLSubstitution
 
 MOST_ASSERTIONS = 20
 """Assertions of one test, the reference system's limit."""
@@ -116,11 +120,22 @@ def _of_protocol(test: APITest, name: Node, config: Node, options: Node, *, fewe
     return replace(
         test,
         request=None if asked is None else replace(asked, test_id=test.public_id),
+        url_substitution=_url_substitution(request["startUrlSubstitutionRegex"])
+        if test.subtype == DEFAULT_SUBTYPE
+        else None,
         assertions=assertions,
         variables_script=read_script(config["variablesFromScript"]),
         save_response_body=not request["noSavingResponseBody"].flag(),
         variables=variables,
     )
+
+
+def _url_substitution(node: Node) -> URLSubstitution | None:
+    if not node.present:
+        return None
+    from worker.apitest.substitution import read_substitution  # noqa: PLC0415  # few workers see such a test
+
+    return read_substitution(node)
 
 
 def _multistep(test: APITest, config: Node, options: Node, parents: tuple[str, ...]) -> APITest:

@@ -184,6 +184,12 @@ class Runner:
 
     async def _execute(self, test: APITest, cookies: Cookies | None = None) -> Execution:
         """Probe and judge, once."""
+        if test.url_substitution is not None:
+            from worker.work.substitution import execute_substituted  # not every worker sees such a test
+
+            return await execute_substituted(
+                test, partial(self._run_script, test), partial(self._execute, cookies=cookies)
+            )
         assert test.request is not None
         request = self._bounded(test.request)
         observation = await probe(request, self._door, self._clock, self._limits.probes, cookies)

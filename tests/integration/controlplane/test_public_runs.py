@@ -14,6 +14,8 @@ from tests.integration.controlplane.plane import Plane
 from tests.support.definitions import STATUS, http_test
 from tests.support.protocol import ProtocolWorker, item
 from tests.support.public_api import PublicAPI
+from worker.apitest.parse import parse
+from worker.apitest.substitution import URLSubstitution
 from worker.wire.messages import Job
 
 TESTS = "/api/v1/synthetics/tests"
@@ -262,6 +264,17 @@ async def test_rules_and_overrides_are_of_this_run_alone(
     assert (await api.get(f"{TESTS}/{test_id}"))["config"]["request"]["url"] == "https://shop.test/"
 
 
+async def test_a_substitution_in_the_url_goes_with_the_job(
+    plane: Plane, api: PublicAPI, worker: ProtocolWorker, session: aiohttp.ClientSession, test_id: str
+) -> None:
+    asked = {"public_id": test_id, "startUrlSubstitutionRegex": "https://shop.test/(.*)|https://staging.test/$1"}
+    await api.post(CI, {"tests": [asked]})
+    sent = parse(json.loads(bytes((await one_job(worker, session)).test)))
+    assert sent.url_substitution == URLSubstitution(
+        pattern="https://shop.test/(.*)", replacement="https://staging.test/$1"
+    )
+
+
 async def test_a_definition_that_a_pipeline_brings_is_run_and_not_stored(
     plane: Plane, api: PublicAPI, worker: ProtocolWorker, session: aiohttp.ClientSession
 ) -> None:
@@ -296,6 +309,11 @@ REFUSED: dict[str, tuple[Any, int, str]] = {
     "an unknown rule": ([{"public_id": "abc-def-ghi", "executionRule": "x"}], 400, "must be one of blocking"),
     "an older version": ([{"public_id": "abc-def-ghi", "version": 7}], 404, "Test version not found"),
     "a tunnel": ([{"public_id": "abc-def-ghi", "tunnel": {"host": "x"}}], 400, "tests[].tunnel: is not supported"),
+    "a substitution of no form": (
+        [{"public_id": "abc-def-ghi", "startUrlSubstitutionRegex": "a|b|c"}],
+        400,
+        "tests[].startUrlSubstitutionRegex: must have the form regex|replacement",
+    ),
     "an invalid local definition": ([{"local_test_definition": {"name": "x"}}], 400, "config"),
     "a local definition of another kind": ([{"local_test_definition": []}], 400, "not a valid object"),
     "a locations list of another kind": ([{"public_id": "abc-def-ghi", "locations": "x"}], 400, "not a valid list"),

@@ -101,6 +101,13 @@ def test_what_the_ci_client_imported_is_read_with_its_overrides() -> None:
     assert values({"localTestDefinition": TEST}) == [("t.json", TEST)]
 
 
+def test_a_substitution_in_the_url_becomes_a_member_of_the_request() -> None:
+    entry = {"localTestDefinition": TEST, "testOverrides": {"startUrlSubstitutionRegex": "a|b"}}
+    ((_, value),) = values(entry)
+    assert isinstance(value, dict)
+    assert value["config"]["request"] == {"url": "https://old.test/", "startUrlSubstitutionRegex": "a|b"}
+
+
 def test_the_ci_clients_name_of_config_variables_is_read() -> None:
     variables = [{"name": "A", "type": "text", "pattern": "x"}]
     local = TEST | {"config": {"variables": variables}}

@@ -143,11 +143,13 @@ def test_what_has_no_effect_is_named() -> None:
         "testOverrides.startUrI: is not known: did you mean 'startUrl'?",
         "testOverrides.version: has no effect on an API test",
     )
-    tcp = overridden(api_test("tcp", host="a"), {"startUrl": "https://b/", "headers": {"a": "b"}})
+    of_requests = {"startUrl": "https://b/", "startUrlSubstitutionRegex": "a|b", "headers": {"a": "b"}}
+    tcp = overridden(api_test("tcp", host="a"), of_requests)
     assert tcp == OverriddenTest(
         test=api_test("tcp", host="a"),
         ignored=(
             "testOverrides.startUrl: has an effect on http tests only",
+            "testOverrides.startUrlSubstitutionRegex: has an effect on http tests only",
             "testOverrides.headers: has an effect on http tests only",
         ),
     )
@@ -166,7 +168,7 @@ def test_what_has_no_effect_is_named() -> None:
         ),
         ({"cookies": {"append": 1, "value": "x"}}, "testOverrides.cookies.append: must be true or false, not a number"),
         ({"retry": {"count": "2"}}, "testOverrides.retry.count: must be a number, not text"),
-        ({"startUrlSubstitutionRegex": "a|b"}, "testOverrides.startUrlSubstitutionRegex: is not there yet"),
+        ({"startUrlSubstitutionRegex": "a"}, "testOverrides.startUrlSubstitutionRegex: must have the form"),
         (
             {"tunnel": {}},
             "testOverrides.tunnel: is not supported: run the test at a location whose worker reaches the host by itself",

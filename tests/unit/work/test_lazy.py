@@ -1,4 +1,4 @@
-"""The machinery of steps and retries is imported by the first test that needs it, and by no other."""
+"""The machinery of steps, retries and substitutions is imported by the first test that needs it, and by no other."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ import pytest
 
 from tests.support.definitions import http_test, multistep, wait
 
-MACHINERY = {"worker.apitest.parse_steps", "worker.apitest.step_result", "worker.work.retries", "worker.work.steps"}
+MACHINERY = {
+    "worker.apitest.parse_steps",
+    "worker.apitest.step_result",
+    "worker.apitest.substitution",
+    "worker.work.retries",
+    "worker.work.steps",
+    "worker.work.substitution",
+}
 PROGRAM = """
 import json, sys
 import worker.evaluators.evaluator, worker.work.tests
