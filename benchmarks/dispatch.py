@@ -75,8 +75,9 @@ def serving(tree: Path, folder: Path, count: int) -> Iterator[tuple[int, str]]:
         end(process)
 
 
-async def _work(worker: ProtocolWorker, outcome: Outcome, *, until: float, every: float) -> None:
+async def _work(worker: ProtocolWorker, outcome: Outcome, *, after: float, until: float, every: float) -> None:
     """Pull, and report what came at once, as a worker does whose tests take no time; in vain, wait."""
+    await SystemClock().sleep(after)
     async with aiohttp.ClientSession() as session:
         while time.perf_counter() < until:
             began = time.perf_counter()
@@ -95,7 +96,13 @@ async def _run(url: str, file: Path, *, seconds: float, every: float) -> Outcome
     first = ProtocolWorker.from_file(file, url)
     until = time.perf_counter() + seconds
     fleet = [first, *[first.another() for _ in range(WORKERS - 1)]]
-    await asyncio.gather(*[_work(worker, outcome, until=until, every=every) for worker in fleet])
+    # Workers that were started at different moments do not pull all at once.
+    apart = [at * every / WORKERS for at in range(WORKERS)]
+    working = [
+        _work(worker, outcome, after=after, until=until, every=every)
+        for worker, after in zip(fleet, apart, strict=True)
+    ]
+    await asyncio.gather(*working)
     return outcome
 
 
