@@ -15,7 +15,7 @@ PYTEST_ARGS ?= $(WORKERS) -m 'not deploy and not long'
 .PHONY: run test long unit test-one check bench image push lock help generate fix
 
 help:
-	@echo "make run    a control plane, a worker and a target on this machine; results as they come"
+	@echo "make run    a control plane, a worker, a runner and a target on this machine; results as they come"
 	@echo "make test   all tests but those of the images, with real processes and signals"
 	@echo "make long   the same with the whole of every attack, twenty times the examples and sixty rounds of faults, in about an hour"
 	@echo "make unit   the tests without servers and processes, in less than a minute"

@@ -7,9 +7,9 @@ import os
 import shlex
 import signal
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import FrameType
+from types import FrameType, MappingProxyType
 from typing import IO, Self
 
 from examples.demo import SIGNALS
@@ -45,8 +45,18 @@ class Processes:
         for process in reversed(self._running):
             _end(process)
 
-    def start(self, command: Sequence[str], *, output: int | IO[str] | None = None, log: Path) -> subprocess.Popen[str]:
-        """Start *command*, standard error into *log*, in a session of its own: a signal reaches it through us and in order."""
+    def start(
+        self,
+        command: Sequence[str],
+        *,
+        output: int | IO[str] | None = None,
+        log: Path,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> subprocess.Popen[str]:
+        """Start *command*, standard error into *log*, in a session of its own: a signal reaches it through us and in order.
+
+        *environment* is added to ours.
+        """
         self._deferred = True
         with log.open("w") as errors:
             process = subprocess.Popen(
@@ -57,6 +67,7 @@ class Processes:
                 text=True,
                 start_new_session=True,
                 cwd=HERE.parent,
+                env={**os.environ, **environment},
             )
         self._running.append(process)
         self._deferred = False
@@ -74,10 +85,13 @@ class Processes:
         _end(process)
         raise EndedError(f"{line}{log.read_text()}".strip())
 
-    def run(self, command: Sequence[str], *, log: Path) -> None:
-        """Run *command* to its end. Raises EndedError with what it complained of."""
-        if self.start(command, output=subprocess.DEVNULL, log=log).wait():
+    def run(self, command: Sequence[str], *, log: Path) -> str:
+        """Run *command* to its end and return what it printed. Raises EndedError with what it complained of."""
+        process = self.start(command, output=subprocess.PIPE, log=log)
+        printed = output_of(process)
+        if process.returncode:
             raise EndedError(log.read_text().strip())
+        return printed
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         for number in SIGNALS:
@@ -97,6 +111,14 @@ class Processes:
 def shown(command: Sequence[str]) -> str:
     """The command as one would type it."""
     return "$ " + shlex.join([Path(command[0]).name, *command[1:]])
+
+
+def output_of(process: subprocess.Popen[str]) -> str:
+    """What *process*, started with a pipe for its output, prints until its end."""
+    assert process.stdout is not None
+    printed = process.stdout.read()
+    process.wait()
+    return printed
 
 
 def _end(process: subprocess.Popen[str]) -> None:

@@ -1,17 +1,20 @@
-"""The demo itself, which `examples.demo` starts: a target on loopback, a control plane on a SQLite file, a location, a worker.
+"""The demo itself, which `examples.demo` starts: a target on loopback, a control plane on a SQLite file, a location, a worker,
+and a runner that carries out one private action.
 
-Results are printed as they come. Nothing leaves loopback, so it needs no internet. The first Ctrl-C drains the worker and stops
-everything, the second one stops it at once; so does the end of whoever started this. Every file is in a temporary folder that
-goes with it.
+Results are printed as they come, the action's among them. Nothing leaves loopback, so it needs no internet. The first Ctrl-C
+drains worker and runner and stops everything, the second one stops it at once; so does the end of whoever started this. Every
+file is in a temporary folder that goes with it.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import json
 import os
 import re
 import signal
+import subprocess
 import sys
 import sysconfig
 import tempfile
@@ -20,7 +23,8 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from examples.processes import HERE, EndedError, Processes, shown
+from examples import action
+from examples.processes import HERE, EndedError, Processes, output_of, shown
 from examples.target import DNS, INTAKE
 
 WRITTEN_BASE = 18080
@@ -91,12 +95,14 @@ def demo(base_port: int | None, folder: Path, processes: Processes) -> None:
     config = str(folder / "worker-config.json")
     ports = start_servers(processes, folder, database, base_port)
     url = f"http://{LOOPBACK}:{ports[INTAKE]}"
+    start_runner(processes, folder, database, ports)
     for command in (
         [controlplane, "location", "create", "demo", *database, "--intake-url", url, "--output", config],
         [controlplane, "test", "push", *definitions(folder, ports), "--location", "demo", *database],
     ):
         say(shown(command))
         processes.run(command, log=folder / "command.log")
+    show_action(processes, folder, database)
     agent = [
         worker,
         f"--config={config}",
@@ -116,6 +122,38 @@ def demo(base_port: int | None, folder: Path, processes: Processes) -> None:
     raise EndedError(f"results are no longer shown: {(folder / 'results.log').read_text().strip()}")
 
 
+def start_runner(processes: Processes, folder: Path, database: Sequence[str], ports: Sequence[int]) -> None:
+    """Make a runner and start it by its one token. Raises EndedError."""
+    action.write_folder(folder / "runner", ports)
+    url = f"http://{LOOPBACK}:{ports[INTAKE]}"
+    create = [
+        str(BIN / "synthetics-controlplane"),
+        "runner",
+        "create",
+        action.RUNNER,
+        *database,
+        "--url",
+        url,
+        "--json",
+    ]
+    say(shown(create))
+    token = json.loads(processes.run(create, log=folder / "command.log"))["token"]
+    runner = [str(BIN / "private-action-runner"), f"--config-dir={folder / 'runner'}"]
+    say(shown(runner).replace("$ ", "$ RUNNER_ENROLLMENT_TOKEN=pl1e.… ", 1) + " &")
+    named = {"RUNNER_ENROLLMENT_TOKEN": token}
+    processes.start(runner, output=subprocess.DEVNULL, log=folder / "runner.log", environment=named)
+
+
+def show_action(processes: Processes, folder: Path, database: Sequence[str]) -> None:
+    """Order the action once and print what comes of it. Raises EndedError where it was not ordered."""
+    command = [str(BIN / "synthetics-controlplane"), *action.order(), *database]
+    say(shown(command))
+    printed = output_of(processes.start(command, output=subprocess.PIPE, log=folder / "command.log"))
+    if not printed:
+        raise EndedError((folder / "command.log").read_text().strip())
+    say(action.line(printed))
+
+
 def run(base_port: int | None, folder: Path) -> int:
     """The exit code of a demo in *folder*."""
     processes = Processes()
@@ -124,7 +162,7 @@ def run(base_port: int | None, folder: Path) -> int:
             try:
                 demo(base_port, folder, processes)
             except KeyboardInterrupt:
-                say("\ndraining the worker, then stopping everything (again Ctrl-C: at once)")
+                say("\ndraining the worker and the runner, then stopping everything (again Ctrl-C: at once)")
     except KeyboardInterrupt:  # so early that nothing runs
         return INTERRUPTED
     except EndedError as error:

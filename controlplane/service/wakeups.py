@@ -31,6 +31,8 @@ class Wakeups:
         self._clock = clock
         self._bells: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
         self._somebody = asyncio.Event()
+        self.ended = False
+        """Nobody is woken any more, so that nobody may wait: this process ends."""
 
     def ring(self, name: str) -> None:
         """Wake whoever waits for the runner or run *name*."""
@@ -51,13 +53,18 @@ class Wakeups:
                 del self._bells[name]
 
     async def run(self) -> None:
-        """Look for others' work until cancelled."""
-        while True:
-            if not self._bells:
-                self._somebody.clear()
-                await self._somebody.wait()
-            await self._clock.sleep(LOOK_SECONDS)
-            await self._look()
+        """Look for others' work until cancelled; then send home whoever waits."""
+        try:
+            while True:
+                if not self._bells:
+                    self._somebody.clear()
+                    await self._somebody.wait()
+                await self._clock.sleep(LOOK_SECONDS)
+                await self._look()
+        finally:
+            self.ended = True
+            for name in self._bells:
+                self.ring(name)
 
     async def _look(self) -> None:
         try:

@@ -20,17 +20,19 @@ from tests.support.peers import REQUIRED
 from tests.support.programs import environment
 from tests.support.waiting import eventually
 
+PROGRAMS = ("synthetics-controlplane", "synthetics-worker", "private-action-runner")
+
 pytestmark = [
     pytest.mark.acceptance,
     pytest.mark.skipif(
-        not REQUIRED and not Path(sysconfig.get_path("scripts"), "synthetics-worker").exists(),
+        not REQUIRED and not all(Path(sysconfig.get_path("scripts"), name).exists() for name in PROGRAMS),
         reason="the commands are not installed in this environment",
     ),
 ]
 
 USUAL_PORTS = range(18080, 18085)
 ENDING = 90.0
-"""Seconds for three processes to drain and end, on a machine that is busy with other tests."""
+"""Seconds for its processes to drain and end, on a machine that is busy with other tests."""
 
 
 class Demo:
@@ -118,7 +120,8 @@ def is_over(demo: Demo) -> None:
 @pytest.mark.usefixtures("usual_ports_taken")
 def test_the_demo_shows_every_kind_of_result_on_any_ports_and_ends_clean(tmp_path: Path) -> None:
     with running(tmp_path) as demo:
-        demo.wait_for(" ms", times=5)
+        demo.wait_for(" ms", times=6)
+        demo.wait_for("succeeded")
         demo.press_ctrl_c()
         assert demo.process.wait(ENDING) == 0, demo.output
         is_over(demo)
@@ -130,6 +133,10 @@ def test_the_demo_shows_every_kind_of_result_on_any_ports_and_ends_clean(tmp_pat
     assert re.search(r"passed +Internal DNS knows the shop", text)
     assert re.search(r"failed +Cloud metadata stays out of reach .*DENIED", text)
     assert "--whitelistedRange.4=127.0.0.1/32" in text
+    outcome = r'✓ succeeded  http.request GET /health  shop  demo  200 {"status": "ok", .*}  = \d+ ms'
+    assert len(re.findall(outcome, text)) == 1
+    assert "RUNNER_ENROLLMENT_TOKEN=pl1e.… private-action-runner" in text
+    assert not re.search(r"pl1e\.\w", text), "the token is not shown"
     assert f"{USUAL_PORTS[0]} to {USUAL_PORTS[-1]} one is taken" in text
     assert text.rstrip().endswith("drained and clean")
 
@@ -156,14 +163,15 @@ def terminated(demo: Demo) -> None:
 def test_nothing_outlives_the_demo_whatever_ends_it(end: Callable[[Demo], None], tmp_path: Path) -> None:
     with running(tmp_path) as demo:
         demo.wait_for("results --follow")
-        assert len(demo.processes()) >= 5
+        assert len(demo.processes()) >= 6
+        assert any("private-action-runner" in one for one in demo.processes())
         end(demo)
         is_over(demo)
 
 
 @pytest.mark.parametrize(
     "moment",
-    ["location create", *map(seldom, ("controlplane serve", "test push", "synthetics-worker --config"))],
+    ["location create", *map(seldom, ("controlplane serve", "test push", "action run", "synthetics-worker --config"))],
 )
 def test_an_early_ctrl_c_ends_it_without_a_traceback(moment: str, tmp_path: Path) -> None:
     with running(tmp_path) as demo:

@@ -97,13 +97,14 @@ def _ended(status: ActionStatus, code: str, message: str, *, may_have_run: bool 
 
 @dataclass(slots=True)
 class RunnerPlane:
-    """A control plane that serves. *on_runs* makes and looks at runs as an operator does."""
+    """A control plane that serves. *looking* is what wakes those who wait, until the control plane ends."""
 
     folder: Path
     clock: Clock
     database: Database
     context: Context
-    url: str = ""
+    looking: asyncio.Task[None]
+    url: str
 
     async def enrol(self, name: str = "berlin", **changes: Any) -> tuple[KeptIdentity, IdentityFile]:
         """Make a runner and enrol it over the wire."""
@@ -217,10 +218,14 @@ async def runner_plane(folder: Path) -> AsyncIterator[RunnerPlane]:
         try:
             app = site.runner(site.build(context, public_urls=[url]))
             async with serving(app, listener, ClientLimits(connections=100)):
-                yield RunnerPlane(folder=folder, clock=clock, database=database, context=context, url=url)
+                try:
+                    yield RunnerPlane(
+                        folder=folder, clock=clock, database=database, context=context, looking=looking, url=url
+                    )
+                finally:  # as `serve` ends: who waits is sent home before the server is closed
+                    looking.cancel()
+                    await asyncio.gather(looking, return_exceptions=True)
         finally:
-            looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)
             await health.close()
             await database.close()
 

@@ -75,14 +75,14 @@ def _following(context: Context, by: Principal, view: RunView, wait: int) -> API
 
 
 async def _ended(context: Context, by: Principal, run: str, wait: int) -> APIReply:
-    """The run once it has ended, or as it is after *wait* seconds. Nothing of the request is held meanwhile."""
+    """The run once it has ended, or as it is after *wait* seconds or as this process ends. Nothing of the request is held."""
     deadline_ns = context.clock.monotonic_ns() + wait * 1_000_000_000
     with context.wakeups.listening(run) as bell:
         while True:
             bell.clear()
             view = await runs.show(context.database, by, run)
             left = (deadline_ns - context.clock.monotonic_ns()) / 1e9
-            if view.has_ended or left <= 0:
+            if view.has_ended or left <= 0 or context.wakeups.ended:
                 return _reply(view)
             await heard(bell, context.clock, min(left, LOOK_SECONDS))
 

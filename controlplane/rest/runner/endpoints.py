@@ -69,12 +69,12 @@ async def pull(context: Context, asked: RunnerAsked) -> HandlerReply:
 
 
 async def _work(context: Context, asked: RunnerAsked, message: RunnerPull, wait_ms: int) -> RunnerWorkGiven:
-    """Look; then look again whenever the bell rings, until there is something, or the wait is over."""
+    """Look; then look again whenever the bell rings, until there is something, the wait is over, or this process ends."""
     deadline_ns = context.clock.monotonic_ns() + wait_ms * 1_000_000
     database, clock, caller = context.database, context.clock, asked.caller
     with context.wakeups.listening(caller.runner.id) as bell:
         given = await tasks.pull(database, clock, context.grace, caller, message, present=asked.present)
-        while not _says_something(given, message):
+        while not (_says_something(given, message) or context.wakeups.ended):
             left = (deadline_ns - clock.monotonic_ns()) / 1e9
             if left <= 0 or not await heard(bell, clock, left) or not asked.present():
                 break

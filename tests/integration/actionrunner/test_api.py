@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import aiohttp
 import pytest
 
 from tests.support.runnerplane import PlayedActions, RunnerPlane, played_runner, runner_plane
+from tests.support.waiting import PATIENCE, until
 from worker.actions.action import ActionError, ActionOutcome, ActionStatus, Order
 
 ORDER = {"action": "data.jq", "runner": "berlin", "input": {"program": "."}}
@@ -170,3 +172,19 @@ async def test_a_wish_that_is_not_valid_is_refused(
     found, refused = await caller.call("POST", "", body)
     assert found == status
     assert refused["errors"]
+
+
+async def test_who_waits_for_a_run_is_answered_when_the_control_plane_ends(plane: RunnerPlane, caller: Caller) -> None:
+    identity, _ = await plane.enrol()
+    actions = PlayedActions({"data.jq": forever})
+    async with played_runner(plane, identity, actions), asyncio.timeout(PATIENCE):
+        waiting = asyncio.create_task(caller.call("POST", f"?wait={2 * PATIENCE:.0f}", ORDER))
+        await until(lambda: actions.acted)
+        plane.looking.cancel()
+        status, run = await waiting
+        assert (status, run["state"]) == (202, "leased")
+
+
+async def forever(_order: Order) -> ActionOutcome:
+    await asyncio.Event().wait()
+    raise AssertionError("nobody sets it")
