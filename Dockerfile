@@ -1,4 +1,4 @@
-# Two images from one wheel: `worker`, the default, and `controlplane`. Nothing here assumes a processor: every locked dependency has wheels
+# Three images from one wheel: `worker`, the default, `controlplane` and `runner`. Nothing here assumes a processor: every locked dependency has wheels
 # for amd64 and arm64. BASE is a Debian with Python 3.11 to 3.13 as python3, its pip and its venv; in production, pin it by digest.
 # The images hold what container/rootfs.py takes from BASE, and one environment each.
 
@@ -22,8 +22,8 @@ RUN tools/bin/pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist 
 # Dependencies come before the wheel, so that a change of the code does not fetch them again. Sources of compiled modules, headers, stubs,
 # tests and symbols for debuggers are never read at run time.
 FROM tools AS dependencies
-COPY requirements/worker.txt requirements/controlplane.txt requirements/
-RUN for program in worker controlplane; do \
+COPY requirements/worker.txt requirements/controlplane.txt requirements/runner.txt requirements/
+RUN for program in worker controlplane runner; do \
         python3 -m venv --without-pip /opt/$program \
         && tools/bin/pip --python /opt/$program/bin/python3 install --quiet --require-hashes -r requirements/$program.txt || exit 1; \
     done \
@@ -33,17 +33,24 @@ RUN for program in worker controlplane; do \
 
 FROM dependencies AS environments
 COPY --from=wheel /build/dist/ dist/
-RUN for program in worker controlplane; do \
+RUN for program in worker controlplane runner; do \
         tools/bin/pip --python /opt/$program/bin/python3 install --quiet --no-deps --no-index dist/*.whl || exit 1; \
     done \
-    && rm -r /opt/worker/bin/synthetics-controlplane /opt/worker/lib/python3*/site-packages/controlplane \
-    && rm /opt/controlplane/bin/synthetics-worker /opt/worker/bin/private-action-runner /opt/controlplane/bin/private-action-runner
+    && rm -r /opt/worker/lib/python3*/site-packages/controlplane /opt/runner/lib/python3*/site-packages/controlplane \
+    && for program in worker controlplane; do \
+        rm -r /opt/$program/lib/python3*/site-packages/worker/actions /opt/$program/lib/python3*/site-packages/worker/actionrunner || exit 1; \
+    done \
+    && rm /opt/worker/bin/synthetics-controlplane /opt/worker/bin/private-action-runner \
+    && rm /opt/controlplane/bin/synthetics-worker /opt/controlplane/bin/private-action-runner \
+    && rm /opt/runner/bin/synthetics-worker /opt/runner/bin/synthetics-controlplane
 
 FROM dependencies AS root
 COPY container/rootfs.py .
 RUN python3 rootfs.py /rootfs /opt \
     && install -d -m 1777 /rootfs/tmp \
     && install -d -o 10001 -g 10001 -m 0755 /rootfs/etc/datadog \
+    && install -d -o 10001 -g 10001 -m 0750 /rootfs/etc/dd-action-runner/config \
+    && install -d -o 10001 -g 10001 -m 0750 /rootfs/var/lib/action-runner \
     && install -d -o 10001 -g 10001 -m 0750 /rootfs/var/lib/controlplane \
     && install -d -o 10001 -g 10001 -m 0750 /rootfs/var/spool/synthetics
 
@@ -69,6 +76,16 @@ VOLUME /var/lib/controlplane
 EXPOSE 8080
 ENTRYPOINT ["synthetics-controlplane"]
 CMD ["serve", "--listen", "0.0.0.0:8080"]
+
+FROM base AS runner
+LABEL org.opencontainers.image.title="open-private-action-runner" \
+      org.opencontainers.image.description="Carries out signed orders inside a private network, over outbound HTTPS alone"
+COPY --from=environments /opt/runner /opt/runner
+# The container's own network is what keeps the figures from strangers; probes come from outside of it.
+ENV PATH=/opt/runner/bin:$PATH ACTION_RUNNER_PROBES_HOST=0.0.0.0
+# Not healthy is not ready: an outage of the control plane shows here, and stops nothing.
+HEALTHCHECK --start-period=30s --interval=30s --timeout=10s --retries=3 CMD ["private-action-runner", "status"]
+ENTRYPOINT ["private-action-runner"]
 
 FROM base AS worker
 LABEL org.opencontainers.image.title="open-private-location" \

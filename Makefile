@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 ENGINE ?= docker
 IMAGE ?= open-private-location
+RUNNER_IMAGE ?= open-private-action-runner
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' worker/__init__.py)
 
 # Every core of this machine; building images takes longer than all the rest and wants root, so .ci/run does it by itself.
@@ -24,7 +25,7 @@ help:
 	@echo "make fix    formats the code and sorts its imports"
 	@echo "make generate  the schema, the reference and the drawing of the layers, written again"
 	@echo "make bench  every figure of docs/figures.md, measured again"
-	@echo "make image  the images of worker and control plane; ENGINE=podman works too"
+	@echo "make image  the images of worker, control plane and action runner; ENGINE=podman works too"
 	@echo "make push REGISTRY=HOST/PATH  the images, built, tagged and pushed there"
 	@echo "make lock   the images' dependencies, resolved and pinned again"
 
@@ -61,15 +62,15 @@ bench: $(READY)
 	$(BIN)/python -m benchmarks
 
 image:  # Podman's own format of images has no HEALTHCHECK.
-	for target in worker controlplane; do \
-		tag=$(IMAGE); [ $$target = worker ] || tag=$(IMAGE)-$$target; \
+	for target in worker controlplane runner; do \
+		case $$target in worker) tag=$(IMAGE);; controlplane) tag=$(IMAGE)-controlplane;; runner) tag=$(RUNNER_IMAGE);; esac; \
 		$(ENGINE) build $(if $(findstring podman,$(ENGINE)),--format docker) $(BUILD_FLAGS) --target $$target --tag $$tag --tag $$tag:$(VERSION) --build-arg VERSION=$(VERSION) \
 			--build-arg REVISION=$$(git rev-parse HEAD) . || exit 1; \
 	done
 
 push: image
 	@[ -n "$(REGISTRY)" ] || { echo "say where: make push REGISTRY=registry.example/team"; exit 2; }
-	for image in $(IMAGE) $(IMAGE)-controlplane; do \
+	for image in $(IMAGE) $(IMAGE)-controlplane $(RUNNER_IMAGE); do \
 		$(ENGINE) tag $$image:$(VERSION) $(REGISTRY)/$$image:$(VERSION) && $(ENGINE) push $(REGISTRY)/$$image:$(VERSION) || exit 1; \
 	done
 
@@ -81,6 +82,7 @@ lock: $(READY)
 	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) --output-file requirements/build.txt requirements/build.in
 	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) --output-file requirements/worker.txt setup.cfg
 	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) --extra controlplane --output-file requirements/controlplane.txt setup.cfg
+	CUSTOM_COMPILE_COMMAND="make lock" $(LOCK) --extra actions --output-file requirements/runner.txt setup.cfg
 
 $(READY): setup.cfg pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, not %d.%d: make PYTHON=/path/to/python3" % sys.version_info[:2])'

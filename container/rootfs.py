@@ -1,4 +1,4 @@
-"""The root of both images: what a Python program needs of the Debian that it was built on, copied into an empty folder.
+"""The root of all images: what a Python program needs of the Debian that it was built on, copied into an empty folder.
 
 It starts from a closed list and follows what that loads: links, shared libraries. Nothing is taken out of anything: a package
 manager, a compiler and a shell's tools never come in. Packages that a file came from keep their entry in the package database, so

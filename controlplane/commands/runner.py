@@ -100,8 +100,8 @@ def _show(session: Session, issued: IssuedToken, *, as_json: bool) -> None:
         return
     minutes = round((issued.expires_at - epoch.milliseconds(session.clock)) / 60_000)
     click.echo(f"runner {issued.runner.name!r}; its token is good for one use within {minutes} min:\n")
-    click.echo(f"RUNNER_ENROLLMENT_TOKEN={text}\n")
-    click.echo(runnerstart.how_to_start(issued.runner))
+    click.echo(f"export RUNNER_ENROLLMENT_TOKEN={text}\n")
+    click.echo(runnerstart.how_to_start(issued.runner.name, issued.runner.base_url))
 
 
 @runner.command("list")

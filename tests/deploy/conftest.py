@@ -1,4 +1,4 @@
-"""The two images, built once a session, and containers that end with their test."""
+"""The three images, built once a session, and containers that end with their test."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.deploy.engine import Container, Engine
-from tests.deploy.images import CONTROL_PLANE, WORKER, StartContainer
+from tests.deploy.images import CONTROL_PLANE, RUNNER, WORKER, StartContainer
 from tests.support.running_programs import control_plane, start_worker, target
 from worker import __version__
 
@@ -23,6 +23,7 @@ def engine() -> Engine:
         {
             "worker": (WORKER, f"{WORKER}:{__version__}"),
             "controlplane": (CONTROL_PLANE, f"{CONTROL_PLANE}:{__version__}"),
+            "runner": (RUNNER, f"{RUNNER}:{__version__}"),
         }
     )
     return ready

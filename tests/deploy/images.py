@@ -1,4 +1,4 @@
-"""The two images, and how their containers are started."""
+"""The three images, and how their containers are started."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from tests.deploy.engine import Container
 
 WORKER = "open-private-location"
 CONTROL_PLANE = "open-private-location-controlplane"
+RUNNER = "open-private-action-runner"
 MOUNT = "/etc/datadog/synthetics-check-runner.json"
+RUNNER_MOUNT = "/etc/dd-action-runner/config"
 HARDENED = (
     "--read-only",
     "--tmpfs=/tmp:rw,noexec,nosuid,size=16m",

@@ -63,6 +63,16 @@ def kustomized(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return everything
 
 
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `kubectl apply -k k8s/runner` would send."""
+    done = tool("kubectl", "kustomize", "k8s/runner")
+    assert done.returncode == 0, done.stderr
+    path = tmp_path_factory.mktemp("runner") / "runner.yaml"
+    path.write_text(done.stdout)
+    return path
+
+
 def objects(path: Path, kind: str) -> Iterator[dict[str, Any]]:
     for found in yaml.safe_load_all(path.read_text()):
         if found["kind"] == kind:
@@ -70,10 +80,10 @@ def objects(path: Path, kind: str) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("version", KUBERNETES)
-def test_kubernetes_knows_every_field(kustomized: Path, version: str) -> None:
-    done = tool("kubernetes-validate", "--strict", "-k", version, str(kustomized), str(POD))
+def test_kubernetes_knows_every_field(kustomized: Path, runner: Path, version: str) -> None:
+    done = tool("kubernetes-validate", "--strict", "-k", version, str(kustomized), str(POD), str(runner))
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stderr.count(f"against version {version}") + done.stdout.count(f"against version {version}") >= 9
+    assert done.stderr.count(f"against version {version}") + done.stdout.count(f"against version {version}") >= 14
 
 
 def test_the_validation_notices_a_misspelt_field(kustomized: Path, tmp_path: Path) -> None:
@@ -82,9 +92,9 @@ def test_the_validation_notices_a_misspelt_field(kustomized: Path, tmp_path: Pat
     assert tool("kubernetes-validate", "--strict", "-k", KUBERNETES[0], str(wrong)).returncode == 1
 
 
-def test_checkov_finds_nothing_that_was_not_decided(kustomized: Path) -> None:
+def test_checkov_finds_nothing_that_was_not_decided(kustomized: Path, runner: Path) -> None:
     flags = ("--skip-download", "--quiet", "--compact", "--framework", "kubernetes", "-o", "json")
-    done = tool("checkov", *flags, "-f", str(kustomized))
+    done = tool("checkov", *flags, "-f", str(kustomized), str(runner))
     failed = json.loads(done.stdout)["results"]["failed_checks"]
     assert {(check["check_id"], check["resource"]) for check in failed if check["check_id"] not in ACCEPTED} == set()
 
@@ -105,7 +115,7 @@ def test_the_composition_is_one_by_the_specification(tmp_path: Path) -> None:
 
 
 def test_every_locked_dependency_has_its_hashes_and_no_place_of_its_own() -> None:
-    for lock in ("build", "worker", "controlplane"):
+    for lock in ("build", "worker", "controlplane", "runner"):
         text = (ROOT / "requirements" / f"{lock}.txt").read_text()
         entries = [line for line in text.replace("\\\n", "").splitlines() if re.match(r"\w", line)]
         assert entries
@@ -114,7 +124,9 @@ def test_every_locked_dependency_has_its_hashes_and_no_place_of_its_own() -> Non
         assert not re.search(r"^--", text, re.MULTILINE)
 
 
-@pytest.mark.parametrize(("lock", "extras"), [("worker", ()), ("controlplane", ("controlplane",))])
+@pytest.mark.parametrize(
+    ("lock", "extras"), [("worker", ()), ("controlplane", ("controlplane",)), ("runner", ("actions",))]
+)
 def test_the_locks_hold_what_setup_cfg_asks_for(lock: str, extras: Sequence[str]) -> None:
     settings = ConfigParser()
     settings.read(ROOT / "setup.cfg")
@@ -172,22 +184,25 @@ def test_the_file_goes_where_location_create_says_and_ends_where_a_worker_looks(
 def test_each_part_brings_the_namespace_that_its_objects_are_in(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "k8s", tmp_path / "k8s")
     (tmp_path / "k8s" / "worker" / "worker-config.json").write_text("{}")
-    for part, namespace in (("worker", "synthetics"), ("controlplane", "synthetics-controlplane")):
+    namespaces = {"worker": "synthetics", "controlplane": "synthetics-controlplane", "runner": "private-actions"}
+    for part, namespace in namespaces.items():
         sent = list(yaml.safe_load_all(tool("kubectl", "kustomize", f"k8s/{part}", folder=tmp_path).stdout))
         assert [one["metadata"]["name"] for one in sent if one["kind"] == "Namespace"] == [namespace]
         assert {one["metadata"]["namespace"] for one in sent if one["kind"] != "Namespace"} == {namespace}
 
 
-def test_every_pod_is_what_its_namespace_demands(kustomized: Path) -> None:
+def test_every_pod_is_what_its_namespace_demands(kustomized: Path, runner: Path) -> None:
     """The profile `restricted` (https://kubernetes.io/docs/concepts/security/pod-security-standards/), which is enforced."""
     demanded = {
-        one["metadata"]["labels"].get("pod-security.kubernetes.io/enforce") for one in objects(kustomized, "Namespace")
+        one["metadata"]["labels"].get("pod-security.kubernetes.io/enforce")
+        for one in (*objects(kustomized, "Namespace"), *objects(runner, "Namespace"))
     }
     assert demanded == {"restricted"}
     (deployment,), (stateful,), (cron,) = (
         list(objects(kustomized, kind)) for kind in ("Deployment", "StatefulSet", "CronJob")
     )
-    templates = (deployment["spec"], stateful["spec"], cron["spec"]["jobTemplate"]["spec"])
+    (acting,) = objects(runner, "Deployment")
+    templates = (deployment["spec"], stateful["spec"], cron["spec"]["jobTemplate"]["spec"], acting["spec"])
     pods = [template["template"]["spec"] for template in templates] + [yaml.safe_load(POD.read_text())["spec"]]
     for pod in pods:
         assert pod["securityContext"]["runAsNonRoot"] is True
@@ -198,7 +213,7 @@ def test_every_pod_is_what_its_namespace_demands(kustomized: Path) -> None:
             assert container["securityContext"]["readOnlyRootFilesystem"] is True
 
 
-def test_the_operator_is_given_the_same_alerts_and_pods_that_are_there(kustomized: Path) -> None:
+def test_the_operator_is_given_the_same_alerts_and_pods_that_are_there(kustomized: Path, runner: Path) -> None:
     monitoring = ROOT / "k8s" / "monitoring"
     done = tool("kubectl", "kustomize", str(monitoring))
     assert done.returncode == 0, done.stderr
@@ -211,9 +226,14 @@ def test_the_operator_is_given_the_same_alerts_and_pods_that_are_there(kustomize
         labels = monitor["spec"]["selector"]["matchLabels"]
         scraped[monitor["metadata"]["namespace"], labels["app.kubernetes.io/name"]] = endpoint["port"]
     served = {}
-    for one in (*objects(kustomized, "Deployment"), *objects(kustomized, "StatefulSet")):
+    served_by = (
+        *objects(kustomized, "Deployment"),
+        *objects(kustomized, "StatefulSet"),
+        *objects(runner, "Deployment"),
+    )
+    for one in served_by:
         template = one["spec"]["template"]
-        (port,) = template["spec"]["containers"][0]["ports"]
+        *_, port = template["spec"]["containers"][0]["ports"]  # of a runner's, the second has figures
         served[one["metadata"]["namespace"], template["metadata"]["labels"]["app.kubernetes.io/name"]] = port["name"]
     assert scraped == served
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.engine import Engine
-from tests.deploy.images import CONTROL_PLANE, WORKER
+from tests.deploy.images import CONTROL_PLANE, RUNNER, WORKER
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1500)]
 
@@ -19,8 +19,12 @@ MADE_HERE = {"etc/group", "etc/ld.so.cache", "etc/nsswitch.conf", "etc/passwd"}
 """Files that a package's scripts make, on any Debian."""
 LINKS_TO_FOLDERS = {"bin", "lib", "lib64", "usr/lib/ssl/certs"}
 
+ENVIRONMENTS = {WORKER: "worker", CONTROL_PLANE: "controlplane", RUNNER: "runner"}
+
 LOAD_EVERYTHING = """
-import _ssl, importlib, pathlib, sysconfig
+import _ssl, importlib.util, pathlib, sysconfig
+if importlib.util.find_spec("psycopg"):
+    import psycopg  # whose compiled half refuses to be imported first
 for folder in (pathlib.Path(sysconfig.get_path("platlib")), pathlib.Path(_ssl.__file__).parent):
     modules = sorted(folder.rglob("*.so"))
     for path in modules:
@@ -49,7 +53,7 @@ print(socket.gethostbyname("target.internal"), len(ssl.create_default_context().
 """
 
 
-@pytest.fixture(params=[WORKER, CONTROL_PLANE])
+@pytest.fixture(params=[WORKER, CONTROL_PLANE, RUNNER])
 def image(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -62,7 +66,7 @@ def root(engine: Engine, image: str) -> Iterator[Path]:
 
 def python(engine: Engine, image: str, *arguments: str) -> str:
     """What the image's own Python prints, in a read-only root, as nobody in particular."""
-    program = f"/opt/{'worker' if image == WORKER else 'controlplane'}/bin/python3"
+    program = f"/opt/{ENVIRONMENTS[image]}/bin/python3"
     hardened = ("--network=none", "--add-host=target.internal:127.0.0.7", "--read-only", "--user=4242:4242")
     done = engine.run(*hardened, f"--entrypoint={program}", image, *arguments)
     assert done.returncode == 0, done.stderr
@@ -86,10 +90,24 @@ def test_nothing_installs_or_compiles_software(root: Path) -> None:
     assert [path for pattern in unwanted for path in root.rglob(pattern)] == []
 
 
-def test_the_workers_image_holds_no_control_plane(engine: Engine) -> None:
-    with engine.files(WORKER) as root:
-        assert list(root.glob("opt/*/lib/python3*/site-packages/controlplane")) == []
-        assert list(root.glob("opt/*/bin/synthetics-*")) == [root / "opt/worker/bin/synthetics-worker"]
+@pytest.mark.parametrize(
+    ("of", "program", "foreign"),
+    [
+        (WORKER, "synthetics-worker", {"controlplane", "worker/actions", "worker/actionrunner", "psycopg", "yaml"}),
+        (CONTROL_PLANE, "synthetics-controlplane", {"worker/actions", "worker/actionrunner", "psycopg"}),
+        (RUNNER, "private-action-runner", {"controlplane", "sqlalchemy"}),
+    ],
+)
+def test_an_image_holds_one_program_and_nothing_of_the_others(
+    engine: Engine, of: str, program: str, foreign: set[str]
+) -> None:
+    with engine.files(of) as root:
+        (packages,) = root.glob("opt/*/lib/python3*/site-packages")
+        assert {name for name in foreign if (packages / name).exists()} == set()
+        names = ("synthetics-*", "private-*")
+        assert [path for name in names for path in root.glob(f"opt/*/bin/{name}")] == [
+            root / f"opt/{ENVIRONMENTS[of]}/bin/{program}"
+        ]
 
 
 def test_nobody_gains_rights_and_only_tmp_is_writable_for_all(root: Path) -> None:
@@ -124,7 +142,10 @@ def test_every_compiled_module_finds_its_libraries(engine: Engine, image: str) -
     assert standard > 20
 
 
-@pytest.mark.parametrize(("of", "module"), [(WORKER, "worker.start"), (CONTROL_PLANE, "controlplane.app")])
+@pytest.mark.parametrize(
+    ("of", "module"),
+    [(WORKER, "worker.start"), (CONTROL_PLANE, "controlplane.app"), (RUNNER, "worker.actionrunner.app")],
+)
 def test_no_start_compiles_a_module(engine: Engine, of: str, module: str) -> None:
     assert python(engine, of, "-c", UNCOMPILED, module) == ""
 
