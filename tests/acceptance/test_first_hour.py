@@ -34,7 +34,10 @@ pytestmark = [
     ),
 ]
 
-ELSEWHERE = ("python3 -m venv", ". .venv/bin/activate", "pip install", "make ", "docker ")
+ELSEWHERE = (
+    *("python3 -m venv", ". .venv/bin/activate", "pip install", "make ", "docker "),
+    *("synthetics-controlplane runner ", "synthetics-controlplane action "),
+)
 """Beginnings of commands that are tried elsewhere."""
 HOSTS = {"controlplane.example": OUTSIDE, "wiki.internal": PRIVATE}
 ALONE = {
@@ -126,6 +129,6 @@ def test_what_the_readme_shows_without_a_control_plane(
 
 
 def test_every_command_of_the_readme_is_tried() -> None:
-    """Here; those that install in `tests/deploy`, with the ones of Docker."""
-    assert [len(block) for block in SHOWN] == [0, 1, 4, 1, 0, 5]
-    assert SHOWN[-1] == list(ALONE)
+    """Here; those that install in `tests/deploy`, with the ones of Docker; those of private actions in `test_actions.py`."""
+    assert [len(block) for block in SHOWN] == [0, 1, 4, 1, 0, 5, 0]
+    assert SHOWN[-2] == list(ALONE)

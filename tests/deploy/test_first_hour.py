@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1500)]
 
 INSTALLING = 300.0
 """Seconds for an environment that is made from a package index."""
-(MAKE_RUN, *_), SERVING, _, WORKING, (DOCKER,), _ = shell_blocks((ROOT / "README.md").read_text())
+(MAKE_RUN, *_), SERVING, _, WORKING, (DOCKER,), *_ = shell_blocks((ROOT / "README.md").read_text())
 
 
 @pytest.fixture
