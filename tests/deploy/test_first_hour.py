@@ -28,7 +28,8 @@ pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1500)]
 
 INSTALLING = 300.0
 """Seconds for an environment that is made from a package index."""
-(MAKE_RUN, *_), SERVING, _, WORKING, (DOCKER,), *_ = shell_blocks((ROOT / "README.md").read_text())
+_BLOCKS = shell_blocks((ROOT / "README.md").read_text())
+MAKE_RUN, SERVING, WORKING, DOCKER = _BLOCKS[0][0], _BLOCKS[1], _BLOCKS[3], _BLOCKS[4][0]
 
 
 @pytest.fixture
