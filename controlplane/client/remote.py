@@ -23,6 +23,7 @@ from controlplane import causes
 from controlplane.errors import RemoteError, UnusableError
 from controlplane.operations.operation import Operation, R, S, decode, encode
 from worker import __version__
+from worker.egress.hosts import is_private_way
 from worker.secret import Secret
 from worker.text import cut
 
@@ -60,15 +61,11 @@ def address(
         usable = False
     if not usable or parts.query or parts.fragment or parts.username is not None:
         raise UnusableError(f"--url {url[:200]!r} is not a valid URL: expected http(s)://host[:port][/path]")
-    if parts.scheme == "http" and not _is_loopback(parts.hostname or ""):
+    if not is_private_way(url):
         raise UnusableError(f"--url {url[:200]!r}: keys are sent over https, or to this machine alone")
     if not app_key:
         raise UnusableError(f"--url {url[:200]}: there is no application key: {NO_KEYS}")
     return RemoteAddress(url=url.rstrip("/"), api_key=api_key, app_key=app_key, ca_file=ca_file)
-
-
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
 
 
 @asynccontextmanager

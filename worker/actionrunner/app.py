@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from worker import __version__
 from worker.actionrunner import enrolling
@@ -46,8 +45,8 @@ from worker.actions.jq import ConfinedJq
 from worker.actions.tools import Tools
 from worker.agent.signals import Signals, caught
 from worker.clock import Clock, SystemClock
-from worker.egress.hosts import parse_address
-from worker.errors import ConfigError, ExitCode, HostError, MessageError
+from worker.egress.hosts import is_private_way
+from worker.errors import ConfigError, ExitCode, MessageError
 from worker.intake.transport import Peer, Transport
 from worker.net.dns.resolver import Resolver
 from worker.net.trust import intake_context
@@ -363,19 +362,9 @@ def _check_base_url(config: RunnerConfig, known: str) -> None:
 
 
 def _check_transport(config: RunnerConfig, url: str) -> None:
-    if not config.insecure_control_plane and not _is_private(url):
+    if not config.insecure_control_plane and not is_private_way(url):
         reason = f"{url} is plain HTTP to another machine: this needs insecureControlPlane"
         raise ConfigError(reason, option=enrolling.OPTION)
-
-
-def _is_private(url: str) -> bool:
-    """True where nobody else can listen: TLS, or an exchange that stays on this machine."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    try:
-        return parts.scheme == "https" or host == "localhost" or parse_address(host).is_loopback
-    except HostError:
-        return False
 
 
 def _announce(config: RunnerConfig, running: RunningInstance) -> None:

@@ -21,11 +21,11 @@ from worker.config.merge import Merged, Setting, merge
 from worker.config.mistake import Mistake
 from worker.config.options import CERTIFICATES, NAMES
 from worker.egress.address_table import Network
-from worker.egress.hosts import parse_address
+from worker.egress.hosts import is_private_way
 from worker.egress.nameserver import Nameserver
 from worker.egress.proxy import Proxy
 from worker.egress.rules import Glob
-from worker.errors import ConfigError, ConfigErrors, EnvelopeError, HostError
+from worker.errors import ConfigError, ConfigErrors, EnvelopeError
 from worker.secret import Secret
 from worker.text import quoted
 from worker.wire.keys import PrivateKey, PublicKey
@@ -142,20 +142,10 @@ def _intake(settings: Mapping[str, Setting]) -> dict[str, Setting]:
         url = replace(url, value=f"https://{host.value}", place=f"datadogHostOverride, {host.place}")
     elif url.value is None and site.value is not None:
         url = replace(url, value=f"https://intake.synthetics.{site.value}", place=f"site, {site.place}")
-    elif url.value is not None and not settings["insecureIntake"].value and not _is_private(url.value):
+    elif url.value is not None and not settings["insecureIntake"].value and not is_private_way(url.value):
         reason = "plain HTTP to another machine needs insecureIntake"
         raise ConfigError(reason, option="intakeUrl", place=url.place)
     return {"intakeUrl": url}
-
-
-def _is_private(url: str) -> bool:
-    """True where nobody else can listen: TLS, or an exchange that stays on this machine."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    try:
-        return parts.scheme == "https" or host == "localhost" or parse_address(host).is_loopback
-    except HostError:
-        return False
 
 
 def _public_key(settings: Mapping[str, Setting]) -> dict[str, Setting]:

@@ -15,6 +15,7 @@ import re
 from functools import lru_cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address, ip_address
 from typing import TypeAlias
+from urllib.parse import urlsplit
 
 import idna
 from msgspec import Struct
@@ -110,6 +111,16 @@ def _ipv4(text: str) -> IPv4Address:
     if len(octets) > 3 or max(octets, default=0) > 255 or rest >= 256 ** (4 - len(octets)):
         raise _not_ipv4()
     return IPv4Address(int.from_bytes(bytes(octets)) << 8 * (4 - len(octets)) | rest)
+
+
+def is_private_way(url: str) -> bool:
+    """Tell if nobody else can listen on the way to *url*: TLS, or an exchange that stays on this machine."""
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    try:
+        return parts.scheme == "https" or host == "localhost" or parse_address(host).is_loopback
+    except HostError:
+        return False
 
 
 def _number(text: str) -> int:

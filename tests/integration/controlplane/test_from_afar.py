@@ -207,6 +207,7 @@ def test_a_key_gives_away_nothing_that_it_has_not(afar: Side) -> None:
         ("plane.example", {}, "--url 'plane.example' is not a valid URL: expected http(s)://host[:port][/path]"),
         ("https://u:p@plane.example", {}, "is not a valid URL"),
         ("http://plane.example", {"DD_APP_KEY": "k"}, "keys are sent over https, or to this machine alone"),
+        ("http://127.plane.example", {"DD_APP_KEY": "k"}, "keys are sent over https, or to this machine alone"),
         ("https://plane.example", {"DD_API_KEY": "k"}, "there is no application key: set DD_API_KEY and DD_APP_KEY"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from worker.egress.hosts import Name, authority, canonical_name, parse_address, parse_host, unmapped
+from worker.egress.hosts import Name, authority, canonical_name, is_private_way, parse_address, parse_host, unmapped
 from worker.errors import HostError
 
 
@@ -167,3 +167,23 @@ def test_a_zone_id_is_refused_for_what_it_is() -> None:
 @given(st.text(alphabet=st.characters(codec="ascii"), max_size=30))
 def test_ascii_names_differ_from_their_spelling_in_case_and_last_dot_only(text: str) -> None:
     assert canonical_name(text) == text.lower().removesuffix(".")
+
+
+@pytest.mark.parametrize(
+    ("url", "private"),
+    [
+        ("https://plane.example", True),
+        ("http://localhost:8080", True),
+        ("http://127.8.8.8", True),
+        ("http://[::1]:80", True),
+        ("http://plane.example", False),
+        ("http://127.plane.example", False),
+        ("http://127.1", False),
+        ("http://10.0.0.1", False),
+        ("http://", False),
+    ],
+)
+def test_a_way_is_private_by_tls_or_by_an_address_of_this_machine_never_by_a_name_like_one(
+    url: str, private: bool
+) -> None:
+    assert is_private_way(url) is private
