@@ -23,7 +23,7 @@ from worker.errors import EnvelopeError, MessageError, SignatureError
 from worker.intake.backoff import retry_after_seconds
 from worker.intake.offset import offset_of
 from worker.intake.replies import Reaction, of_signed_reply
-from worker.intake.transport import MAX_SIGNINGS, TIMEOUT, IntakeError, IntakeReply, Peer, Transport
+from worker.intake.transport import MAX_SIGNINGS, TIMEOUT, IntakeError, IntakeReply, Peer, Transport, refused
 from worker.intake.trouble import likely_cause
 from worker.wire import enrolment, envelope, messages, proof, runner_messages
 from worker.wire.enrolment import KEYSET_PATH, ROTATE_PATH, NewKeys
@@ -299,10 +299,5 @@ def _refusal_of(reply: IntakeReply) -> RunnerRefusal:
 
 
 def _refused(reply: IntakeReply, refusal: RunnerRefusal, reaction: Reaction) -> IntakeError:
-    return IntakeError(
-        f"the control plane refuses, HTTP {reply.status} {refusal.error}: {refusal.message or 'no reason given'}",
-        reaction=Reaction.SLOW_DOWN if reaction is Reaction.RESEQUENCE else reaction,
-        code=refusal.error,
-        status=reply.status,
-        retry_after=retry_after_seconds(reply.headers.get("Retry-After")),
-    )
+    reaction = Reaction.SLOW_DOWN if reaction is Reaction.RESEQUENCE else reaction
+    return refused(reply, code=refusal.error, message=refusal.message, reaction=reaction)

@@ -19,7 +19,7 @@ from worker.errors import MessageError, SignatureError
 from worker.intake.backoff import retry_after_seconds
 from worker.intake.offset import offset_of
 from worker.intake.replies import Reaction, of_signed_reply
-from worker.intake.transport import MAX_SIGNINGS, IntakeError, IntakeReply, Peer, Transport
+from worker.intake.transport import MAX_SIGNINGS, IntakeError, IntakeReply, Peer, Transport, refused
 from worker.intake.trouble import likely_cause
 from worker.wire import envelope, messages, signing
 from worker.wire.keys import PrivateKey, PublicKey
@@ -164,10 +164,5 @@ def _refusal_of(reply: IntakeReply) -> Refusal:
 
 
 def _refused(reply: IntakeReply, refusal: Refusal, reaction: Reaction) -> IntakeError:
-    return IntakeError(
-        f"the control plane refuses, HTTP {reply.status} {refusal.error}: {refusal.message or 'no reason given'}",
-        reaction=Reaction.RETRY if reaction is Reaction.RESEQUENCE else reaction,
-        code=refusal.error,
-        status=reply.status,
-        retry_after=retry_after_seconds(reply.headers.get("Retry-After")),
-    )
+    reaction = Reaction.RETRY if reaction is Reaction.RESEQUENCE else reaction
+    return refused(reply, code=refusal.error, message=refusal.message, reaction=reaction)

@@ -17,6 +17,7 @@ from yarl import URL
 
 from worker.egress.proxy import Proxy
 from worker.errors import EnvelopeError, MessageError, SyntheticsError
+from worker.intake.backoff import retry_after_seconds
 from worker.intake.replies import Reaction
 from worker.intake.trouble import of_exchange_error
 from worker.wire import messages
@@ -88,6 +89,17 @@ class IntakeReply:
     status: int
     headers: Mapping[str, str]
     body: bytes
+
+
+def refused(reply: IntakeReply, *, code: str, message: str, reaction: Reaction) -> IntakeError:
+    """The error of a signed refusal, in its own words."""
+    return IntakeError(
+        f"the control plane refuses, HTTP {reply.status} {code}: {message or 'no reason given'}",
+        reaction=reaction,
+        code=code,
+        status=reply.status,
+        retry_after=retry_after_seconds(reply.headers.get("Retry-After")),
+    )
 
 
 class Transport:
