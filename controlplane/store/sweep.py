@@ -132,7 +132,8 @@ async def settle_jobs(connection: AsyncConnection, *, now: int, expiry: int) -> 
         )
         .limit(BATCH)
     )
-    rows = [row for part in unheld(query, expiry) for row in (await connection.execute(part)).all()]
+    parts = unheld(query)
+    rows = [row for part in parts for row in (await connection.execute(part, {"expiry": expiry})).all()]
     notes = []
     reasons, whys = {}, {}
     for row in rows:
