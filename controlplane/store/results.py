@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane import leases, outcomes
 from controlplane.outcomes import Outcome
 from controlplane.store import ends, retries
+from controlplane.store.retries import Further
 from controlplane.store.states import RunEnd
 from controlplane.store.tables import assignments, jobs, locations, results, tests
 from worker.wire.messages import ResultItem
@@ -86,13 +87,14 @@ async def keep(
     """Store what is new. The caller commits before it tells anybody."""
     known = await _known_jobs(connection, location, {item.job for item in items})
     stored = await _stored(connection, {item.result for item in items})
+    read = [outcomes.read(bytes(item.outcome)) for item in items]
+    await retries.read_asked(connection, _asked_and_failed(known, items, read))
     kept, accepted, followed, decided = [], [], [], []
-    for item in items:
-        outcome = outcomes.read(bytes(item.outcome))
+    for item, outcome in zip(items, read, strict=True):
         decision = _judge(item, known.get(item.job), stored, outcome)
         if isinstance(outcome, Outcome) and decision.disposition is Disposition.ACCEPTED:
             job = known[item.job]
-            again = retries.is_to_follow(job, outcome.status)
+            again = retries.is_to_follow(job, outcome.status, now=now)
             accepted.append(_row(item, job, outcome, worker=worker, now=now) | {"is_last": not again})
             followed += [(job, item.result)] if again else []
             decided += [] if again or job["triggered"] else [_end(job, item, outcome, now)]
@@ -102,10 +104,22 @@ async def keep(
         kept.append(decision)
     if accepted:
         await _accept(connection, accepted, decided, now=now)
-        before = [known[row["job_id"]]["retry_of"] for row in accepted]
-        await retries.outdate(connection, [job for job in before if job is not None])
+        before = {row["job_id"]: known[row["job_id"]]["retry_of"] for row in accepted}
+        await retries.outdate(connection, [Further(job, one) for job, one in before.items() if one is not None])
         await retries.follow(connection, followed, now=now)
     return tuple(kept)
+
+
+def _asked_and_failed(
+    known: Mapping[str, dict[str, Any]], items: Sequence[ResultItem], read: Sequence[Outcome | str]
+) -> dict[str, dict[str, Any]]:
+    """Of the *known* jobs the triggered ones whose results tell that they failed."""
+    failed = {
+        item.job
+        for item, outcome in zip(items, read, strict=True)
+        if isinstance(outcome, Outcome) and outcome.status == "failed"
+    }
+    return {name: job for name, job in known.items() if job["triggered"] and name in failed}
 
 
 def _judge(item: ResultItem, job: dict[str, Any] | None, stored: dict[str, str | None], outcome: Outcome | str) -> Kept:
