@@ -23,6 +23,7 @@ LEASE_MS = 30_000
 MAX_WAIT_MS = 10_000
 """A pull is answered after this at the latest."""
 MAX_PULL_BYTES = 1024 * 1024
+MAX_CLAIM_BYTES = 1024
 MAX_WORK_BYTES = 16 * 1024 * 1024
 """The largest reply: thirty tasks at their bound, sealed."""
 MAX_OUTCOMES_BYTES = 16 * 1024 * 1024
@@ -132,6 +133,12 @@ class TaskOutcome(msgspec.Struct, frozen=True, kw_only=True):
     version: Label = ""
 
 
+class TokenClaim(msgspec.Struct, frozen=True, kw_only=True):
+    """Runner → control plane, in the clear inside TLS: the id of an app's token that this instance spends for all of them."""
+
+    jti: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f-]{36}\Z")]
+
+
 class RunnerRefusal(msgspec.Struct, frozen=True, kw_only=True):
     """The body of every signed reply that is not a success: a stable code and a sentence.
 
@@ -144,10 +151,10 @@ class RunnerRefusal(msgspec.Struct, frozen=True, kw_only=True):
     instance: Identifier | None = None
 
 
-RunnerMessage = TypeVar("RunnerMessage", RunnerPull, RunnerWork, TaskOutcome, RunnerRefusal)
+RunnerMessage = TypeVar("RunnerMessage", RunnerPull, RunnerWork, TaskOutcome, TokenClaim, RunnerRefusal)
 
 
-def encode(message: RunnerPull | RunnerWork | TaskOutcome | RunnerRefusal) -> bytes:
+def encode(message: RunnerPull | RunnerWork | TaskOutcome | TokenClaim | RunnerRefusal) -> bytes:
     return msgspec.json.encode(message)
 
 
