@@ -1,4 +1,4 @@
-"""The runner's word on itself in its pulls: a digest always, what it stands for when the control plane asks.
+"""The runner's report of itself in its pulls: a digest always, what it stands for when the control plane asks.
 
 `report: full` tells names and schemas, `names` names alone, `none` nothing. It is made anew only when the operator's files were
 read anew. Addresses, credentials, SQL and the policy stay here.
@@ -34,7 +34,7 @@ ReportLevel = Literal["full", "names", "none"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReportFacts:
-    """What is told besides the operator's files."""
+    """Facts that are told besides the operator's files."""
 
     level: ReportLevel
     tags: Sequence[str]

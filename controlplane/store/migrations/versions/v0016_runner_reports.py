@@ -1,4 +1,4 @@
-"""What runners tell of themselves, enrolment tokens of several uses, and the keyset whose newest key signs."""
+"""Reports of runners, enrolment tokens of several uses, and the keyset whose newest key signs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0016"
-down_revision = "0009"
+down_revision = "0010"
 branch_labels = None
 depends_on = None
 
