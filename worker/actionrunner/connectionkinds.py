@@ -67,9 +67,11 @@ class ConnectionEntry:
         written = self.written.get("credentials")
         if written is None:
             return None
-        file = written.get("file")
+        file, secret = written.get("file"), written.get("kubernetes_secret")
         return CredentialSource(
-            file=None if file is None else str(self.directory / file), environment=tuple(written.get("env", ()))
+            file=None if file is None else str(self.directory / file),
+            environment=tuple(written.get("env", ())),
+            secret=None if secret is None else (secret["name"], secret["key"]),
         )
 
     def require_credentials_for(self, member: str, *templates: str) -> None:

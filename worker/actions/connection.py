@@ -50,10 +50,14 @@ class ActionConnection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialSource:
-    """One place that credentials are read from for every task: a *file*, or variables of the *environment*."""
+    """One place that credentials are read from for every task: a *file*, variables of the *environment*, or a Secret.
+
+    *secret* is the name of a Kubernetes Secret and the key in it under which a file's content stands.
+    """
 
     file: str | None = None
     environment: tuple[str, ...] = ()
+    secret: tuple[str, str] | None = None
 
 
 def names_in(template: str) -> frozenset[str]:
