@@ -25,6 +25,7 @@ MAX_WAIT_MS = 10_000
 MAX_DETAILS_BYTES = 256 * 1024
 """What a runner tells of itself: a quarter of a pull."""
 MAX_PULL_BYTES = 1024 * 1024
+MAX_CLAIM_BYTES = 1024
 MAX_WORK_BYTES = 16 * 1024 * 1024
 """The largest reply: thirty tasks at their bound, sealed."""
 MAX_OUTCOMES_BYTES = 16 * 1024 * 1024
@@ -139,6 +140,12 @@ class TaskOutcome(msgspec.Struct, frozen=True, kw_only=True):
     version: Label = ""
 
 
+class TokenClaim(msgspec.Struct, frozen=True, kw_only=True):
+    """Runner → control plane, in the clear inside TLS: the id of an app's token that this instance spends for all of them."""
+
+    jti: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f-]{36}\Z")]
+
+
 class RunnerRefusal(msgspec.Struct, frozen=True, kw_only=True):
     """The body of every signed reply that is not a success: a stable code and a sentence.
 
@@ -151,10 +158,10 @@ class RunnerRefusal(msgspec.Struct, frozen=True, kw_only=True):
     instance: Identifier | None = None
 
 
-RunnerMessage = TypeVar("RunnerMessage", RunnerPull, RunnerWork, TaskOutcome, RunnerRefusal)
+RunnerMessage = TypeVar("RunnerMessage", RunnerPull, RunnerWork, TaskOutcome, TokenClaim, RunnerRefusal)
 
 
-def encode(message: RunnerPull | RunnerWork | TaskOutcome | RunnerRefusal) -> bytes:
+def encode(message: RunnerPull | RunnerWork | TaskOutcome | TokenClaim | RunnerRefusal) -> bytes:
     return msgspec.json.encode(message)
 
 
