@@ -16,7 +16,7 @@ from typing import Final
 import orjson
 
 from worker.actionrunner.cluster import ClusterAPI, ClusterError
-from worker.actions.connection import CredentialsError, CredentialSource
+from worker.actions.connection import CERTIFICATE, KEY, CredentialsError, CredentialSource
 from worker.secret import Secret
 
 MAX_FILE: Final = 1 << 20
@@ -31,12 +31,18 @@ def read_credentials(source: CredentialSource, environment: Mapping[str, str]) -
     if source.secret is not None:
         name, key = source.secret
         found |= _of_document(_of_cluster(name, key, environment), f"Secret {name}, key {key}")
+    if source.client is not None:
+        found |= _of_client(*map(Path, source.client))
     for name in source.environment:
         value = environment.get(name)
         if not value:
             raise CredentialsError(f"the environment variable {name} is not set")
         found[name] = Secret(value)
     return found
+
+
+def _of_client(certificate: Path, key: Path) -> dict[str, Secret[str]]:
+    return {CERTIFICATE: _pem(_public_file(certificate), certificate), KEY: _pem(_file(key), key)}
 
 
 def _of_document(content: bytes, place: str) -> dict[str, Secret[str]]:
@@ -64,6 +70,7 @@ def _of_document(content: bytes, place: str) -> dict[str, Secret[str]]:
 
 
 def _file(path: Path) -> bytes:
+    """The content of a file that not everybody may read."""
     try:
         with path.open("rb") as file:
             if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o007:
@@ -71,6 +78,20 @@ def _file(path: Path) -> bytes:
             return file.read(MAX_FILE + 1)
     except OSError as error:
         raise CredentialsError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _public_file(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(MAX_FILE + 1)
+    except OSError as error:
+        raise CredentialsError(f"{path} cannot be read: {error.strerror}") from None
+
+
+def _pem(content: bytes, path: Path) -> Secret[str]:
+    if len(content) > MAX_FILE or not content.isascii() or b"-----BEGIN " not in content:
+        raise CredentialsError(f"{path} is not a valid PEM file of at most {MAX_FILE} bytes")
+    return Secret(content.decode())
 
 
 def _of_cluster(name: str, key: str, environment: Mapping[str, str]) -> bytes:
