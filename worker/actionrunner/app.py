@@ -26,7 +26,7 @@ from worker.actionrunner.executor import InstanceIdentity
 from worker.actionrunner.figures import RunnerMetrics
 from worker.actionrunner.identification import AGENT, ca_files, enrolled, peer_of, store_of
 from worker.actionrunner.identity import Enrolment, IdentityStore, KeptIdentity
-from worker.actionrunner.isolation import isolation_level, missing_isolation, require_isolation
+from worker.actionrunner.isolation import isolation_level, kills_at_once, missing_isolation, require_isolation
 from worker.actionrunner.keyring import ChannelKeys
 from worker.actionrunner.leasebook import LeaseBook
 from worker.actionrunner.localstate import LocalFiles, LocalPlaces
@@ -68,6 +68,9 @@ async def run(config: RunnerConfig, environment: Mapping[str, str], warnings: Se
         log.warning("%s", warning, extra={"action": "config_warning"})
     for sentence in missing:
         log.warning("%s", sentence, extra={"action": "isolation_missing"})
+    if not kills_at_once():
+        text = "no control group of version 2 can be made here: processes of a script are killed one by one"
+        log.info(text, extra={"action": "isolation_weaker"})
     with caught() as signals:
         store = store_of(config, environment)
         found = await enrolled(config, store, clock, signals, instance)
