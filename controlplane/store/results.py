@@ -209,7 +209,7 @@ async def _accept(
         await connection.execute(delete(results).where(results.c.job_id.in_(some)))  # notes that they were lost
     await connection.execute(results.insert(), rows)
     await _close(connection, ids, "result", now=now)
-    await ends.put(connection, decided)
+    await ends.put(connection, decided, now=now)
     await _let_go_on(connection, ids - {end.job for end in decided})
 
 

@@ -58,14 +58,14 @@ def _next(job: Mapping[str, Any], result: str, now: int) -> dict[str, Any]:
     }
 
 
-async def give_up(connection: AsyncConnection, before: Collection[str]) -> None:
+async def give_up(connection: AsyncConnection, before: Collection[str], *, now: int) -> None:
     """Let the executions decide whose next ones came to no end: *before* are their jobs."""
     if not before:
         return
     theirs = results.c.job_id.in_(sorted(before))
     await connection.execute(update(results).where(theirs).values(is_last=True))
     rows = await connection.execute(select(results).where(theirs).order_by(results.c.seq))
-    await ends.put(connection, [_end(row) for row in rows])
+    await ends.put(connection, [_end(row) for row in rows], now=now)
 
 
 def _end(row: Any) -> RunEnd:
@@ -100,4 +100,4 @@ async def cancel(connection: AsyncConnection, tests: Collection[str], *, now: in
     ids = [row.id for row in found]
     await connection.execute(update(jobs).where(jobs.c.id.in_(ids)).values(closed="cancelled", closed_at=now))
     await connection.execute(update(assignments).where(assignments.c.job_id.in_(ids)).values(job_id=None))
-    await give_up(connection, [row.retry_of for row in found])
+    await give_up(connection, [row.retry_of for row in found], now=now)
