@@ -12,8 +12,12 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from controlplane import app, tls
 from controlplane.commands.session import Session, with_session
+from controlplane.delivery.egress import AlertEgress
 from controlplane.rest.series import ALL_TESTS, SeriesChoice, is_label
 from controlplane.service.upkeep import DAY_MS, Retention
+from worker.egress.address_table import Network
+from worker.egress.rules import parse_range
+from worker.errors import PolicyError
 from worker.program.hardening import protect_memory
 from worker.telemetry import log
 from worker.wire import signing
@@ -38,6 +42,13 @@ def public_urls(_context: click.Context, _parameter: click.Parameter, values: tu
         if "://" not in value:
             raise click.BadParameter(f"{value!r} is not a URL: expected http(s)://host[:port]")
     return values
+
+
+def ranges(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Network, ...]:
+    try:
+        return tuple(parse_range(value) for value in values)
+    except PolicyError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def metric_tags(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[str, ...]:
@@ -101,6 +112,21 @@ def metric_tags(_context: click.Context, _parameter: click.Parameter, value: str
     metavar="N",
     help="Tests, each at one location, that have series of their own in /metrics, with names and tags; 0 for none.",
 )
+@click.option(
+    "--alert-allow-range",
+    "alert_ranges",
+    multiple=True,
+    metavar="RANGE",
+    callback=ranges,
+    help="Addresses that alerts may be sent to beside public ones, once for each: 10.1.2.3, 10.0.0.0/8.",
+)
+@click.option(
+    "--alert-ca-file",
+    "alert_ca_files",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Authorities (PEM) that receivers of alerts are believed by, beside the system's.",
+)
 @click.option("--verbose", is_flag=True, help="Log every request.")
 @with_session
 def serve(
@@ -114,6 +140,8 @@ def serve(
     keep_results_per_test: int | None,
     metric_tags: tuple[str, ...],
     metric_tests: int,
+    alert_ranges: tuple[Network, ...],
+    alert_ca_files: tuple[Path, ...],
     verbose: bool,
 ) -> None:
     """Serve workers until SIGTERM or Ctrl-C."""
@@ -136,6 +164,7 @@ def serve(
         tls=None if tls_cert is None else tls.Files(cert=tls_cert, key=tls_key),
         retention=Retention(age_ms=round(retention_days * DAY_MS), per_test=keep_results_per_test),
         series=SeriesChoice(metric_tags, metric_tests),
+        alerts=AlertEgress(allow=alert_ranges, ca_files=alert_ca_files),
     )
     asyncio.run(app.serve(settings, session.clock, _announce))
 
