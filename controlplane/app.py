@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
-from controlplane import epoch, tls
+from controlplane import epoch, site, tls
 from controlplane.alerts.transitions import Transition
 from controlplane.boot import monotonic_line
 from controlplane.delivery.dispatcher import NotificationDispatcher
@@ -21,7 +21,6 @@ from controlplane.delivery.egress import PUBLIC, AlertEgress
 from controlplane.delivery.telling import ChannelTeller
 from controlplane.errors import DatabaseTrouble, StatementError, UnusableError
 from controlplane.leases import Grace
-from controlplane.rest import site
 from controlplane.rest.context import Context
 from controlplane.rest.series import ALL_TESTS, SeriesChoice
 from controlplane.service.health import WriteHealth
