@@ -179,7 +179,9 @@ def _check_occurrences(parts: dict[str, str]) -> None:
     if frequency == "YEARLY" and ("BYDAY" in parts or "BYMONTHDAY" in parts) and "BYMONTH" not in parts:
         raise ValueError("BYMONTH is needed with the days of a FREQ=YEARLY")
     if frequency in ("MONTHLY", "YEARLY") and "BYMONTH" in parts and not {"BYDAY", "BYMONTHDAY"} & parts.keys():
-        raise ValueError("BYMONTH is taken with days, BYDAY or BYMONTHDAY: that of the start may not be in these months")
+        raise ValueError(
+            "BYMONTH is taken with days, BYDAY or BYMONTHDAY: that of the start may not be in these months"
+        )
 
 
 def _near(text: str, begins: datetime, wanted: datetime) -> Any:
