@@ -17,6 +17,9 @@ from worker.apitest.bounds import verdict_alone
 MAX_OUTCOME_BYTES = 1024 * 1024
 """One result; workers cut theirs to a quarter of it."""
 
+MAX_TOLD = 500
+"""Characters of a failure's code, its message and a worker's trouble beside the outcome: enough for a notification."""
+
 LONGEST_MS = 24 * 3600 * 1000.0
 """A run that says that it took longer says nothing: no worker lets one take more than ten minutes a step."""
 
@@ -37,13 +40,17 @@ class _Verdict(msgspec.Struct, frozen=True):
 class Outcome:
     """*text* is JSON that any reader takes: numbers are finite, levels at most 254. *cut* says that only the verdict is left.
 
-    *duration_ms* is the sum of the run's phases, None where it tells none.
+    *duration_ms* is the sum of the run's phases, None where it tells none. *code* and *message* are the failure's, *unhealthy*
+    the worker's own trouble; each is cut, and empty where there is none.
     """
 
     status: str
     text: str
     cut: bool = False
     duration_ms: float | None = None
+    code: str = ""
+    message: str = ""
+    unhealthy: str = ""
 
 
 def read(data: bytes) -> Outcome | str:
@@ -52,12 +59,24 @@ def read(data: bytes) -> Outcome | str:
         verdict = msgspec.json.decode(data, type=_Verdict)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return f"not an outcome: {str(error)[:200]}"
+    failure = verdict.failure
+    code, message = ("", "") if failure is None else (_told(failure.code), _told(failure.message))
     rewritten = _rewritten(data) if len(data) <= MAX_OUTCOME_BYTES else None
     if rewritten is not None:
-        text, timings = rewritten
-        return Outcome(verdict.status, text, duration_ms=_total(timings))
+        text, timings, unhealthy = rewritten
+        duration = _total(timings)
+        return Outcome(
+            verdict.status, text, duration_ms=duration, code=code, message=message, unhealthy=_told(unhealthy)
+        )
     left: dict[str, Any] = verdict_alone({"status": verdict.status, "failure": msgspec.to_builtins(verdict.failure)})
-    return Outcome(verdict.status, orjson.dumps(left | {"cut": ["outcome"]}).decode(), cut=True)
+    return Outcome(
+        verdict.status, orjson.dumps(left | {"cut": ["outcome"]}).decode(), cut=True, code=code, message=message
+    )
+
+
+def _told(value: Any) -> str:
+    """The beginning of a text in an outcome; empty for anything else."""
+    return value[:MAX_TOLD] if isinstance(value, str) else ""
 
 
 def _total(timings: Any) -> float | None:
@@ -67,11 +86,11 @@ def _total(timings: Any) -> float | None:
     return float(total)
 
 
-def _rewritten(data: bytes) -> tuple[str, Any] | None:
-    """The same JSON as a careful writer puts it, and its timings; None for numbers, texts or levels that it does not write."""
+def _rewritten(data: bytes) -> tuple[str, Any, Any] | None:
+    """The same JSON as a careful writer puts it, its timings and its trouble; None for what such a writer does not write."""
     try:
         outcome = orjson.loads(data)
         text = orjson.dumps(outcome).decode()
     except (ValueError, TypeError):  # orjson's errors of reading and of writing
         return None
-    return (text, outcome.get("timings")) if len(text) <= MAX_OUTCOME_BYTES else None
+    return (text, outcome.get("timings"), outcome.get("unhealthy")) if len(text) <= MAX_OUTCOME_BYTES else None

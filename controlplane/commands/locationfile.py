@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -128,9 +129,14 @@ def docker(path: Path, *, loopback: bool = False) -> str:
     return f'docker run --rm --user "$(id -u)" {network}-v {source}:{MOUNT}:ro {IMAGE}'
 
 
+_LIVE_IN_POWERSHELL = re.compile('[`$"\u201c\u201d\u201e]')
+"""What means something within its double quotes (about_Quoting_Rules), typographic ones among them."""
+
+
 def powershell(path: Path) -> str:
     """The `docker run` of PowerShell. Docker Desktop lets every user read what Windows mounts."""
-    return f'docker run --rm -v "${{PWD}}/{path.name}:{MOUNT}:ro" {IMAGE}'
+    name = _LIVE_IN_POWERSHELL.sub("`\\g<0>", path.name)
+    return f'docker run --rm -v "${{PWD}}/{name}:{MOUNT}:ro" {IMAGE}'
 
 
 def _is_loopback(host: str) -> bool:

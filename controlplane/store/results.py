@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -13,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import leases, outcomes
 from controlplane.outcomes import Outcome
-from controlplane.store import retries, states
+from controlplane.store import ends, retries
 from controlplane.store.states import RunEnd
 from controlplane.store.tables import assignments, jobs, locations, results, tests
 from worker.wire.messages import ResultItem
@@ -96,7 +95,7 @@ async def keep(
             again = retries.is_to_follow(job, outcome.status)
             accepted.append(_row(item, job, outcome, worker=worker, now=now) | {"is_last": not again})
             followed += [(job, item.result)] if again else []
-            decided += [] if again or job["triggered"] else [_end(job, outcome, now)]
+            decided += [] if again or job["triggered"] else [_end(job, item, outcome, now)]
             decision = replace(decision, status=outcome.status)
             stored[item.result] = item.job
             known[item.job]["closed"] = "result"
@@ -186,7 +185,7 @@ def _row(item: ResultItem, job: dict[str, Any], outcome: Outcome, *, worker: str
     }
 
 
-def _end(job: dict[str, Any], outcome: Outcome, now: int) -> RunEnd:
+def _end(job: dict[str, Any], item: ResultItem, outcome: Outcome, now: int) -> RunEnd:
     return RunEnd(
         test=job["test_id"],
         location=job["location_id"],
@@ -194,6 +193,11 @@ def _end(job: dict[str, Any], outcome: Outcome, now: int) -> RunEnd:
         at=now,
         job=job["id"],
         duration_ms=outcome.duration_ms,
+        result=item.result,
+        scheduled_at=job["scheduled_at"],
+        code=outcome.code,
+        message=outcome.message,
+        unhealthy=outcome.unhealthy,
     )
 
 
@@ -205,7 +209,7 @@ async def _accept(
         await connection.execute(delete(results).where(results.c.job_id.in_(some)))  # notes that they were lost
     await connection.execute(results.insert(), rows)
     await _close(connection, ids, "result", now=now)
-    await states.put(connection, decided)
+    await ends.put(connection, decided)
     await _let_go_on(connection, ids - {end.job for end in decided})
 
 
@@ -226,10 +230,9 @@ async def _let_go_on(connection: AsyncConnection, ids: Collection[str]) -> None:
 
 
 async def note(connection: AsyncConnection, notes: Sequence[dict[str, Any]]) -> None:
-    """Write down runs that have no result, each a row of `results` but for its id and status."""
+    """Write down runs that have no result, each a row of `results` but for its status."""
     if notes:
-        rows = [{"id": str(uuid.uuid4()), "status": "missed"} | columns for columns in notes]
-        await connection.execute(results.insert(), rows)
+        await connection.execute(results.insert(), [{"status": "missed"} | columns for columns in notes])
 
 
 async def read(

@@ -13,7 +13,9 @@ from typing import Any
 from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controlplane.store import states
+from controlplane import outcomes
+from controlplane.outcomes import Outcome
+from controlplane.store import ends
 from controlplane.store.states import RunEnd
 from controlplane.store.tables import assignments, jobs, results
 
@@ -62,11 +64,23 @@ async def give_up(connection: AsyncConnection, before: Collection[str]) -> None:
         return
     theirs = results.c.job_id.in_(sorted(before))
     await connection.execute(update(results).where(theirs).values(is_last=True))
-    columns = (results.c.test_id, results.c.location_id, results.c.status, results.c.stored_at)
-    rows = await connection.execute(select(*columns).where(theirs).order_by(results.c.seq))
-    await states.put(
-        connection,
-        [RunEnd(test=row.test_id, location=row.location_id, status=row.status, at=row.stored_at) for row in rows],
+    rows = await connection.execute(select(results).where(theirs).order_by(results.c.seq))
+    await ends.put(connection, [_end(row) for row in rows])
+
+
+def _end(row: Any) -> RunEnd:
+    outcome = outcomes.read(row.outcome.encode())
+    assert isinstance(outcome, Outcome), "nothing else was stored"
+    return RunEnd(
+        test=row.test_id,
+        location=row.location_id,
+        status=row.status,
+        at=row.stored_at,
+        result=row.id,
+        scheduled_at=row.scheduled_at,
+        code=outcome.code,
+        message=outcome.message,
+        unhealthy=outcome.unhealthy,
     )
 
 

@@ -29,7 +29,9 @@ _SET = (
 class RunEnd:
     """A scheduled run that is decided: its *status*, noted *at*. *duration_ms* is None where it did not take place.
 
-    *job* is the one that the test's next run waits for no longer, None where somebody else sees to that.
+    *job* is the one that the test's next run waits for no longer, None where somebody else sees to that. *result* is the id of
+    the result that decides, *scheduled_at* the moment for which the run was scheduled. *code* and *message* are its failure's,
+    empty where there is none; *unhealthy* names the probes' own trouble, of a missed run the reason; empty without any.
     """
 
     test: str
@@ -38,6 +40,11 @@ class RunEnd:
     at: int
     job: str | None = None
     duration_ms: float | None = None
+    result: str = ""
+    scheduled_at: int | None = None
+    code: str = ""
+    message: str = ""
+    unhealthy: str = ""
 
 
 async def put(connection: AsyncConnection, ended: Iterable[RunEnd]) -> None:

@@ -6,6 +6,7 @@ Each step is one short transaction over a bounded number of rows, and finds noth
 from __future__ import annotations
 
 import json
+import uuid
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane import epoch, leases
 from controlplane.leases import LEASE_TTL, JobState
 from controlplane.schedule import FARTHEST, Missed, settle
+from controlplane.store import ends, retries, runs
 from controlplane.store import results as stored
-from controlplane.store import retries, runs, states
 from controlplane.store.dispatch import open_job, unheld
 from controlplane.store.states import RunEnd
 from controlplane.store.tables import assignments, jobs, locations, tests, workers
@@ -62,7 +63,7 @@ async def settle_runs(connection: AsyncConnection, *, now: int, only: Collection
     overdue = assignments.c.until <= now
     found = await _assignments(connection, overdue & assignments.c.test_id.in_(only) if only else overdue)
     last_seen = await _last_seen(connection) if found else {}
-    following, notes = [], []
+    following, notes, ended = [], [], []
     counted: Counter[tuple[str, MissedReason]] = Counter()
     for row in found:
         run, missed = settle(runs.run(row), runs.timetable(row), now)
@@ -70,12 +71,13 @@ async def settle_runs(connection: AsyncConnection, *, now: int, only: Collection
             seen = last_seen.get(row.location_id, 0)
             reason, why = _why_missed(missed, running=row.job_id is not None, last_seen=seen)
             notes.append(_missed_note(row, missed, why, now=now))
+            ended.append(_end(notes[-1], why))
             counted[row.location_id, reason] += missed.runs
         following.append(
             (row, None if row.paused or not row.enabled else run)
         )  # of a paused test, this one was asked for
     await stored.note(connection, notes)
-    await states.put(connection, map(_end, notes))
+    await ends.put(connection, ended)
     await runs.put_off(connection, following)
     return Settled(len(found), counted)
 
@@ -132,15 +134,16 @@ async def settle_jobs(connection: AsyncConnection, *, now: int, expiry: int) -> 
     )
     rows = [row for part in unheld(query, expiry) for row in (await connection.execute(part)).all()]
     notes = []
-    reasons = {}
+    reasons, whys = {}, {}
     for row in rows:
         match leases.state(open_job(row), now=now, expiry=expiry):
             case JobState.LOST if row.enabled:  # the workers of a disabled one are not heard, and may be well
-                notes.append(_job_note(row, "lost", _why_lost(row), now=now))
-                reasons[row.id] = MissedReason.LOST
+                reasons[row.id], whys[row.id] = MissedReason.LOST, _why_lost(row)
+                notes.append(_job_note(row, "lost", whys[row.id], now=now))
             case JobState.LOST | JobState.MISSED:
-                notes.append(_job_note(row, "missed", _why_not_run(row, now), now=now))
                 reasons[row.id] = MissedReason.NOT_TAKEN if row.enabled else MissedReason.DISABLED
+                whys[row.id] = _why_not_run(row, now)
+                notes.append(_job_note(row, "missed", whys[row.id], now=now))
             case JobState.HELD | JobState.OFFERED:
                 pass
     for origin in ("lost", "missed"):
@@ -151,12 +154,21 @@ async def settle_jobs(connection: AsyncConnection, *, now: int, expiry: int) -> 
     told = [note for note in notes if note["job_id"] not in before]
     await stored.note(connection, told)
     asked_for = {row.id for row in rows if row.definition is not None}
-    await states.put(connection, [_end(note) for note in told if note["job_id"] not in asked_for])
+    scheduled = [note for note in told if note["job_id"] not in asked_for]
+    await ends.put(connection, [_end(note, whys[note["job_id"]]) for note in scheduled])
     return Settled(len(notes), Counter((note["location_id"], reasons[note["job_id"]]) for note in told))
 
 
-def _end(note: dict[str, Any]) -> RunEnd:
-    return RunEnd(test=note["test_id"], location=note["location_id"], status=Status.MISSED.value, at=note["stored_at"])
+def _end(note: dict[str, Any], reason: str) -> RunEnd:
+    return RunEnd(
+        test=note["test_id"],
+        location=note["location_id"],
+        status=Status.MISSED.value,
+        at=note["stored_at"],
+        result=note["id"],
+        scheduled_at=note["scheduled_at"],
+        unhealthy=reason,
+    )
 
 
 def _why_missed(missed: Missed, *, running: bool, last_seen: int) -> tuple[MissedReason, str]:
@@ -198,6 +210,7 @@ def _missed_note(row: Any, missed: Missed, reason: str, *, now: int) -> dict[str
     if missed.runs > 1:
         outcome["missed"] = {"runs": missed.runs, "first": missed.first, "last": missed.last}
     return {
+        "id": str(uuid.uuid4()),
         "job_id": None,
         "lease": None,
         "origin": "missed",
@@ -214,6 +227,7 @@ def _missed_note(row: Any, missed: Missed, reason: str, *, now: int) -> dict[str
 
 def _job_note(row: Any, origin: str, reason: str, *, now: int) -> dict[str, Any]:
     return {
+        "id": str(uuid.uuid4()),
         "job_id": row.id,
         "lease": leases.lease_of(row.id, row.delivery),
         "origin": origin,

@@ -22,7 +22,7 @@ from sqlalchemy import (
     true,
 )
 
-REVISION = "0009"
+REVISION = "0010"
 """The migration that these tables are the outcome of."""
 
 metadata = MetaData()
@@ -129,6 +129,7 @@ assignments = Table(
     Column("last_status", String(10)),
     Column("last_at", BigInteger),
     Column("last_duration_ms", Float),
+    Column("seen_at", BigInteger),
     Index("assignments_by_turn", "location_id", "waiting_since"),
     Index("assignments_by_until", "until"),
     Index("assignments_by_job", "job_id"),
@@ -142,6 +143,8 @@ whoever went without while slots were scarce comes next; by their own times alon
 
 *last_status* is that of the newest run that is decided, stored at *last_at*; *last_duration_ms* is that of the newest one that
 took place. All three are null until then. They are the ends of `results`, which nobody has to search for them.
+
+*seen_at* is the scheduled time of the newest run that says anything of the target, null until there is one: results come late.
 """
 
 jobs = Table(

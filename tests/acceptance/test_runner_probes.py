@@ -11,10 +11,13 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.support.checkout import ROOT
 from tests.support.programs import ControlPlane
 from tests.support.runnerprograms import RunnerProgram
 
 pytestmark = pytest.mark.acceptance
+
+MONITORING = ROOT / "k8s" / "monitoring"
 
 
 @pytest.fixture
@@ -34,6 +37,20 @@ def get(port: str, path: str) -> tuple[int, str]:
         return error.code, ""
 
 
+def check_figures(shown: str) -> None:
+    """Alerts and dashboard ask for figures that exist, and the guide explains each."""
+    kinds = dict(re.findall(r"# TYPE private_action_runner_(\w+) (\w+)", shown))
+    there = {name for name in kinds if not name.endswith("_created")}
+    series = {f"{name}_{part}" for name, kind in kinds.items() if kind == "histogram" for part in ("bucket", "count")}
+    asked: set[str] = set()
+    for name in ("alerts.yaml", "dashboard-runner.json"):
+        asked |= set(re.findall(r"private_action_runner_(\w+)", (MONITORING / name).read_text()))
+    assert len(asked) > 12
+    assert asked - there - series == set()
+    guide = (ROOT / "docs" / "actions.md").read_text()
+    assert {name for name in there if f"`{name}`" not in guide} == set()
+
+
 def test_a_runner_is_ready_until_it_is_revoked(runner: RunnerProgram, control_plane: ControlPlane) -> None:
     runner.allow([])
     program = runner.start()
@@ -42,6 +59,7 @@ def test_a_runner_is_ready_until_it_is_revoked(runner: RunnerProgram, control_pl
     assert get(bare, "/readiness")[0] == get(probes, "/readiness")[0] == 200
     assert get(bare, "/metrics")[0] == 404, "figures are on the other port alone"
     assert "private_action_runner_epoch 1.0" in get(probes, "/metrics")[1]
+    check_figures(get(probes, "/metrics")[1])
     told = json.loads(get(probes, "/status")[1])
     assert (told["runner"], told["epoch"], told["troubles"]) == ("berlin", 1, [])
 

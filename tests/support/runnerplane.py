@@ -14,9 +14,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Table, select, update
 
-from controlplane import epoch
+from controlplane import epoch, site
 from controlplane.leases import LEASE_TTL, Grace
-from controlplane.rest import site
 from controlplane.rest.context import Context
 from controlplane.service import keys, runners, runs, tasks
 from controlplane.service.health import WriteHealth

@@ -20,7 +20,7 @@ READY_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerReadiness:
-    """*journal* names the trouble of the state directory, None without any."""
+    """*journal* names the trouble of the state directory, None without any; *missing* is the isolation that does not hold."""
 
     clock: Clock
     enrolment: Enrolment
@@ -31,6 +31,7 @@ class RunnerReadiness:
     poller: Poller
     files: LocalFiles
     journal: Callable[[], str | None]
+    missing: tuple[str, ...] = ()
 
     @property
     def alive(self) -> bool:
@@ -87,5 +88,6 @@ class RunnerReadiness:
                 "read_seconds_ago": round((self.clock.monotonic_ns() - self.files.read_at_ns) / 1e9, 1),
                 "warnings": list(state.warnings),
             },
+            "isolation": {"holds": not self.missing, "missing": list(self.missing)},
             "pulls": {"answered": counts.answered, "failed": counts.failed, "unreadable": counts.unreadable},
         }

@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import partial
 
 from worker.actionrunner.channel import InstanceStanding, RunnerChannel
-from worker.actionrunner.executor import Executing, InstanceIdentity, TaskExecutor
+from worker.actionrunner.executor import AdmissionCounts, Executing, InstanceIdentity, TaskExecutor
 from worker.actionrunner.keyring import ChannelKeys
 from worker.actionrunner.leasebook import LeaseBook
 from worker.actionrunner.seen import SeenTasks
@@ -108,6 +108,7 @@ def serving_of(
     group: asyncio.TaskGroup,
     loops: Mapping[str, Loop],
     on_delivery: Callable[[Delivery], None] = lambda _delivery: None,
+    counts: AdmissionCounts | None = None,
     trouble: Callable[[], str | None] = lambda: None,
 ) -> RunnerServing:
     """Wire the parts. *loops* run beside the poller; *trouble* names a reason to take no tasks."""
@@ -121,6 +122,7 @@ def serving_of(
         book=memory.book,
         execution=execution,
         starts=starts,
+        counts=counts,
     )
     work: asyncio.Future[Work] = asyncio.get_running_loop().create_future()
     work.set_result(ActionWork(executor, clock))

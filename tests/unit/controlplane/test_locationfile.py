@@ -193,3 +193,17 @@ def test_a_loopback_intake_is_pointed_out() -> None:
     assert "-v '/tmp/my config.json':" in text
     assert "--network host" in text
     assert "Workers on other machines do not reach http://127.0.0.1:8080" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("worker config.json", "worker config.json"),
+        ("$HOME.json", "`$HOME.json"),
+        ('a"b`c.json', 'a`"b``c.json'),
+        ("of \u201cours\u201d.json", "of `\u201cours`\u201d.json"),
+    ],
+)
+def test_a_name_means_nothing_to_powershell(name: str, shown: str) -> None:
+    """By about_Quoting_Rules: within double quotes a dollar, a back-tick and any double quote are themselves behind `."""
+    assert f'-v "${{PWD}}/{shown}:{written.MOUNT}:ro" ' in written.powershell(Path(name))

@@ -7,7 +7,7 @@ import json
 import orjson
 import pytest
 
-from controlplane.outcomes import MAX_OUTCOME_BYTES, Outcome, read
+from controlplane.outcomes import MAX_OUTCOME_BYTES, MAX_TOLD, Outcome, read
 
 FAILED = b'"status":"failed","failure":{"code":"DNS","message":"no such name"}'
 
@@ -79,3 +79,11 @@ def test_what_has_no_verdict_is_not_an_outcome(data: bytes) -> None:
 )
 def test_a_duration_is_a_number_of_this_world(timings: str, duration: float | None) -> None:
     assert stored(b'{"status":"passed","timings":%s}' % timings.encode()).duration_ms == duration
+
+
+def test_an_outcome_tells_its_failure_and_the_trouble_of_its_worker() -> None:
+    outcome = stored(b'{%s,"unhealthy":"the event loop lagged"}' % FAILED)
+    assert (outcome.code, outcome.message, outcome.unhealthy) == ("DNS", "no such name", "the event loop lagged")
+    assert stored(b'{"status":"passed","unhealthy":7}').unhealthy == ""
+    long = stored(b'{"status":"failed","failure":{"code":"X","message":"%s"}}' % (b"y" * 9000))
+    assert long.message == "y" * MAX_TOLD

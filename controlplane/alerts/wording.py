@@ -1,0 +1,51 @@
+"""A transition in words: the message that channels are given. Our own line comes first, then what the test's author wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from controlplane.alerts.message import AlertMessage, MessageEvent, title
+from controlplane.alerts.template import render
+from controlplane.alerts.templatecontext import locations, template_context
+from controlplane.alerts.transitions import Transition, TransitionKind
+
+_EVENTS: Final[Mapping[TransitionKind, MessageEvent]] = {
+    TransitionKind.ALERT: MessageEvent.ALERT,
+    TransitionKind.RENOTIFY: MessageEvent.ALERT,
+    TransitionKind.RECOVERY: MessageEvent.RECOVERY,
+    TransitionKind.CLOSED: MessageEvent.RECOVERY,
+    TransitionKind.NO_DATA: MessageEvent.NO_DATA,
+    TransitionKind.NO_DATA_RECOVERY: MessageEvent.RECOVERY,
+    TransitionKind.NOTICE: MessageEvent.ALERT,
+    TransitionKind.NOTICE_OVER: MessageEvent.RECOVERY,
+}
+
+
+def words(transition: Transition, outcome: Mapping[str, Any] | None, *, link: str = "") -> AlertMessage:
+    """The message of *transition*. *outcome* is that of the run that decided, None where it is gone."""
+    context = template_context(transition, outcome, link=link)
+    authored = transition.message
+    if transition.kind is TransitionKind.RENOTIFY and transition.escalation:
+        authored = f"{authored}\n\n{transition.escalation}"
+    rendered = render(authored, context)
+    event, renotify = _EVENTS[transition.kind], transition.kind is TransitionKind.RENOTIFY
+    detail = transition.detail
+    failing = detail.failing[0] if detail.failing else None
+    return AlertMessage(
+        event=event,
+        renotify=renotify,
+        incident=transition.alert,
+        title=title(event, transition.name, renotify=renotify, priority=rendered.priority),
+        text="\n\n".join(filter(None, (transition.summary, rendered.without_handles))),
+        at=transition.at,
+        since=detail.since,
+        priority=rendered.priority,
+        tags=transition.tags,
+        test_id=transition.test or "",
+        test_name=transition.name,
+        locations=locations(transition),
+        failure_code="" if failing is None else failing.code,
+        failure="" if failing is None else failing.message,
+        link=link,
+    )

@@ -1,0 +1,96 @@
+"""Transitions, and the queue of notifications that each is put into by the transaction that decides it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Sequence
+from typing import Any, Final
+
+import msgspec
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from controlplane.alerts.transitions import Transition, TransitionDetail, TransitionKind, notification_key
+from controlplane.store.alerttables import notifications, transitions
+
+MAX_ADDRESS: Final = 320
+"""Characters of an address: those of the longest e-mail address there is."""
+
+
+async def put(connection: AsyncConnection, decided: Transition, addresses: Collection[str], *, now: int) -> None:
+    """Write a transition down and queue it for each of *addresses*, all or nothing with the caller's transaction."""
+    await connection.execute(transitions.insert(), [_row(decided)])
+    rows = [
+        {
+            "key": notification_key(decided.id, address),
+            "transition_id": decided.id,
+            "address": address,
+            "state": "queued",
+            "attempts": 0,
+            "due_at": now,
+            "created_at": now,
+            "reason": "",
+        }
+        for address in dict.fromkeys(address[:MAX_ADDRESS] for address in addresses)
+    ]
+    if rows:
+        await connection.execute(notifications.insert(), rows)
+
+
+async def by_ids(connection: AsyncConnection, ids: Collection[str]) -> dict[str, Transition]:
+    """The transitions that there are of *ids*; the caller bounds their number."""
+    rows = await connection.execute(select(transitions).where(transitions.c.id.in_(sorted(ids))))
+    return {row.id: from_row(row) for row in rows}
+
+
+async def of_alert(connection: AsyncConnection, alert: str, *, limit: int) -> Sequence[Transition]:
+    """The newest *limit* transitions of one alert, the oldest of them first."""
+    newest = select(transitions).where(transitions.c.alert_id == alert).order_by(transitions.c.seq.desc()).limit(limit)
+    return [from_row(row) for row in reversed((await connection.execute(newest)).all())]
+
+
+async def prune(connection: AsyncConnection, *, before: int, limit: int) -> int:
+    """Delete at most *limit* transitions decided before *before*, with their notifications; how many there were."""
+    old = select(transitions.c.seq).where(transitions.c.at < before).order_by(transitions.c.at).limit(limit)
+    return (await connection.execute(delete(transitions).where(transitions.c.seq.in_(old)))).rowcount
+
+
+def _row(decided: Transition) -> dict[str, Any]:
+    return {
+        "id": decided.id,
+        "kind": decided.kind.value,
+        "alert_id": decided.alert,
+        "at": decided.at,
+        "subject": decided.subject,
+        "name": decided.name,
+        "summary": decided.summary,
+        "detail": msgspec.json.encode(decided.detail).decode(),
+        "test_id": decided.test,
+        "location_id": decided.location,
+        "message": decided.message,
+        "escalation": decided.escalation,
+        "tags": json.dumps(decided.tags),
+        "priority": decided.priority,
+        "muted_by": decided.muted_by,
+    }
+
+
+def from_row(row: Any) -> Transition:
+    """A row of `transitions`."""
+    return Transition(
+        id=row.id,
+        kind=TransitionKind(row.kind),
+        alert=row.alert_id,
+        at=row.at,
+        subject=row.subject,
+        name=row.name,
+        summary=row.summary,
+        detail=msgspec.json.decode(row.detail, type=TransitionDetail),
+        test=row.test_id,
+        location=row.location_id,
+        message=row.message,
+        escalation=row.escalation,
+        tags=tuple(json.loads(row.tags)),
+        priority=row.priority,
+        muted_by=row.muted_by,
+    )
