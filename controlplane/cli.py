@@ -24,6 +24,7 @@ _COMMANDS = (
     "export",
     "runner",
     "action",
+    "app",
     "run",
     "key",
     "audit",

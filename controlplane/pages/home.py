@@ -7,7 +7,10 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from controlplane.pages.handling import handle
+from controlplane.pages.locationpages import LIVE_SECONDS, may_write, starting
 from controlplane.pages.page import Entry, PageReply, Rendered, Visit, shown
+from controlplane.service import firstvisit
+from controlplane.service.principal import KeyScope
 
 GREETING = "synthetics control plane: workers pull from here\n"
 
@@ -17,9 +20,17 @@ def is_browser(request: web.Request) -> bool:
     return "text/html" in request.headers.get("Accept", "")
 
 
-async def home(_visit: Visit) -> PageReply:
-    """Show the first page."""
-    return Rendered(template="home.html")
+async def home(visit: Visit) -> PageReply:
+    """Show the next step towards the first green run, and once there was one, the ways into everything."""
+    if KeyScope.READ not in visit.by.scopes:
+        return Rendered(template="outside.html")
+    found = await firstvisit.look(visit.context.database, visit.context.clock, visit.by)
+    intake_url = found.places[0].location.intake_url if found.places else visit.context.intake_url
+    return Rendered(
+        template="home.html",
+        values={"visit": found, "may_write": may_write(visit), **starting(intake_url)},
+        live_seconds=LIVE_SECONDS,
+    )
 
 
 def greet(prefix: str) -> Callable[[web.Request], Awaitable[web.Response]]:

@@ -14,7 +14,11 @@ class NavigationEntry:
     scope: KeyScope = KeyScope.READ
 
 
-ENTRIES: tuple[NavigationEntry, ...] = ()
+ENTRIES: tuple[NavigationEntry, ...] = (
+    NavigationEntry(path="/tests", label="Tests"),
+    NavigationEntry(path="/locations", label="Locations"),
+    NavigationEntry(path="/runners", label="Runners"),
+)
 """In the order in which they are shown."""
 
 

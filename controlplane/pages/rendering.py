@@ -51,6 +51,7 @@ def _around(page: Rendered, visit: Visit) -> dict[str, Any]:
         "navigation": entries(visit.by),
         "here": visit.url,
         "notice": "",
+        "csrf_field": "",
         "live_seconds": page.live_seconds,
     }
 

@@ -6,12 +6,27 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from controlplane.pages import assets, errorpages, rendering
+from controlplane.pages import (
+    assets,
+    editpages,
+    errorpages,
+    locationpages,
+    rendering,
+    resultpages,
+    runnerpages,
+    testpages,
+)
 from controlplane.pages.handling import handle, visit_of
 from controlplane.pages.home import greet, is_browser
 from controlplane.pages.page import PageRoute
 
-PAGES: tuple[PageRoute, ...] = ()
+PAGES: tuple[PageRoute, ...] = (
+    *locationpages.ROUTES,
+    *editpages.ROUTES,
+    *testpages.ROUTES,
+    *resultpages.ROUTES,
+    *runnerpages.ROUTES,
+)
 """In the order in which a router must try them: words before names of things."""
 _NOT_OURS = "(?!api/|worker/|runner/)"
 """Paths of programs, whose routers answer for themselves."""

@@ -13,10 +13,10 @@ from controlplane import epoch
 from controlplane.ageing import Ageing, aged
 from controlplane.counters import Counters
 from controlplane.leases import Grace
-from controlplane.service import runs, tasks
+from controlplane.service import runs, signingkeys, tasks
 from controlplane.service.audit import RETENTION_DAYS
 from controlplane.steady import HELD_SECONDS, STEP_SECONDS, Anchor, KeptClock, SteadyClock
-from controlplane.store import audit, locations, marks, pruning, results, sweep, triggered, workers
+from controlplane.store import apps, audit, locations, marks, pruning, results, sweep, triggered, workers
 from controlplane.store import tasks as action_tasks
 from controlplane.store.database import Database
 from controlplane.store.sweep import MissedReason
@@ -91,6 +91,7 @@ class Upkeep:
             self._on_ended(run)
         if self._turns % AGE_TURNS == 0:
             await self._age()
+            await signingkeys.tend(self._database, self._clock)
         if self._retention.per_test is not None:
             kept, after = self._retention.per_test, self._pruned_test
             self._pruned_test = await prune_by_count(self._database, self._clock, after=after, kept=kept)
@@ -232,6 +233,7 @@ async def prune(database: Database, clock: Clock, ageing: Ageing, *, retention: 
         async with database.write() as connection:
             gone = await results.prune(connection, before=ageing.moment - retention, limit=PRUNE_BATCH)
             gone += await triggered.prune(connection, before=ageing.moment - retention, limit=PRUNE_BATCH)
+            gone += await apps.prune_claims(connection, before=ageing.moment - apps.CLAIMS_KEPT_MS, limit=PRUNE_BATCH)
             gone += await action_tasks.prune(connection, before=ageing.moment - runs.KEEP_MS, limit=PRUNE_BATCH)
             gone += await audit.prune(connection, before=ageing.moment - RETENTION_DAYS * DAY_MS, limit=PRUNE_BATCH)
         if gone == 0:

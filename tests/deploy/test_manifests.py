@@ -17,6 +17,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from controlplane.commands import locationfile
+from controlplane.service import startcommands
 from tests.deploy.engine import Container, Engine
 from tests.deploy.images import CONTROL_PLANE, WORKER
 from tests.support.checkout import ROOT
@@ -171,7 +172,7 @@ def test_the_file_goes_where_location_create_says_and_ends_where_a_worker_looks(
     assert volumes["config"]["secret"]["secretName"] == secret["metadata"]["name"]
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     (mount,) = (mount for mount in container["volumeMounts"] if mount["name"] == "config")
-    assert (mount["mountPath"], [mount["subPath"]]) == (locationfile.MOUNT, list(secret["data"]))
+    assert (mount["mountPath"], [mount["subPath"]]) == (startcommands.MOUNT, list(secret["data"]))
     printed = locationfile.how_to_start(Path("elsewhere.json"), "https://controlplane.example")
     assert "cp elsewhere.json k8s/worker/worker-config.json && kubectl apply -k k8s/worker" in printed
 

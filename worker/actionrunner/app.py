@@ -32,6 +32,7 @@ from worker.actionrunner.localstate import LocalFiles, LocalPlaces
 from worker.actionrunner.options import RunnerConfig, hostname
 from worker.actionrunner.probes import bare_probes, probes, show
 from worker.actionrunner.readiness import RunnerReadiness
+from worker.actionrunner.report import ReportFacts, ReportingStanding
 from worker.actionrunner.rotation import KeyRotation
 from worker.actionrunner.seen import SeenTasks
 from worker.actionrunner.serving import RunnerMemory, RunnerServing, RunnerSettings, channel_of, serving_of
@@ -138,7 +139,7 @@ async def _serve(
             clock,
             memory,
             instance=running.instance,
-            standing=running.chain,
+            standing=ReportingStanding(running.chain, _facts(config), lambda: files.state),
             on_keyset=running.chain.keep_keyset,
         )
         time.follow(channel)
@@ -310,6 +311,10 @@ def tools_of(config: RunnerConfig, clock: Clock) -> Tools:
         http_seconds=config.http_timeout,
         max_output_bytes=config.max_output_bytes,
     )
+
+
+def _facts(config: RunnerConfig) -> ReportFacts:
+    return ReportFacts(level=config.report, tags=config.tags, actions=tuple(CATALOGUE), isolation=isolation_level())
 
 
 def _audit_of(config: RunnerConfig, clock: Clock) -> AuditLog:

@@ -171,6 +171,22 @@ class Poller:
             self._inflight.forget_given_back(release)
             taken = self._slots.redeem(taken)
             used = self._take_in(jobs, taken)
+            log.debug(
+                "pulled: asked for %d jobs, holding %d leases, and got %d",
+                taken,
+                len(holding),
+                len(jobs.jobs),
+                extra={
+                    "action": "pull",
+                    "wanted": taken,
+                    "holding": len(holding),
+                    "released": len(release),
+                    "jobs": len(jobs.jobs),
+                    "cancelled": len(jobs.cancel),
+                    "more": jobs.more,
+                    "degraded": degraded,
+                },
+            )
             return jobs.more
         except UnreadableBatch as error:
             self._inflight.forget_given_back(release)
