@@ -27,6 +27,7 @@ _COMMANDS = (
     "app",
     "run",
     "key",
+    "user",
     "audit",
     "backup",
     "restore",

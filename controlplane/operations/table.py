@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from controlplane.operations import apps, auditing, clock, keys, locations, plans, results, tests
+from controlplane.operations import apps, auditing, clock, keys, locations, plans, results, tests, users
 from controlplane.operations.operation import Operation
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
@@ -16,4 +16,5 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *tests.OPERATIONS,
     *plans.OPERATIONS,
     *apps.OPERATIONS,
+    *users.OPERATIONS,
 )
