@@ -25,6 +25,7 @@ _COMMANDS = (
     "export",
     "runner",
     "action",
+    "app",
     "run",
     "key",
     "user",

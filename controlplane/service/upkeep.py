@@ -19,6 +19,7 @@ from controlplane.service.sessions import IDLE_MS
 from controlplane.steady import HELD_SECONDS, STEP_SECONDS, Anchor, KeptClock, SteadyClock
 from controlplane.store import (
     alerting,
+    apps,
     audit,
     locations,
     marks,
@@ -253,6 +254,7 @@ async def prune(database: Database, clock: Clock, ageing: Ageing, *, retention: 
             gone = await results.prune(connection, before=ageing.moment - retention, limit=PRUNE_BATCH)
             gone += await transitions.prune(connection, before=ageing.moment - retention, limit=PRUNE_BATCH)
             gone += await triggered.prune(connection, before=ageing.moment - retention, limit=PRUNE_BATCH)
+            gone += await apps.prune_claims(connection, before=ageing.moment - apps.CLAIMS_KEPT_MS, limit=PRUNE_BATCH)
             gone += await action_tasks.prune(connection, before=ageing.moment - runs.KEEP_MS, limit=PRUNE_BATCH)
             gone += await audit.prune(connection, before=ageing.moment - RETENTION_DAYS * DAY_MS, limit=PRUNE_BATCH)
         if gone == 0:
