@@ -123,7 +123,7 @@ class Figures(Collector):
         yield from self._of_clock()
         yield from self._of_certificate()
         yield from _of_locations(self._locations)
-        if self._runs is not None:
+        if self._runs is not None and self._runs.oldest:  # somebody has made a runner
             yield from _of_runs(self._runs, epoch.milliseconds(self._sources.clock))
         yield from _of_counters(self._sources.counters, {one.id: one.name for one in self._locations})
 

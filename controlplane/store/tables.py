@@ -22,7 +22,7 @@ from sqlalchemy import (
     true,
 )
 
-REVISION = "0013"
+REVISION = "0016"
 """The migration that these tables are the outcome of."""
 
 metadata = MetaData()

@@ -51,8 +51,17 @@ def check_figures(shown: str) -> None:
     assert {name for name in there if f"`{name}`" not in guide} == set()
 
 
+def told_connections(control_plane: ControlPlane) -> list[str]:
+    """The connections that the runner has told: with its second pull."""
+    for _ in range(100):  # each is a process
+        shown = json.loads(control_plane.command("runner", "show", "berlin", "--json"))
+        if shown["details"] is not None:
+            return [one["name"] for one in shown["details"]["connections"]]
+    return []
+
+
 def test_a_runner_is_ready_until_it_is_revoked(runner: RunnerProgram, control_plane: ControlPlane) -> None:
-    runner.allow([])
+    runner.allow([], {"crm": {"type": "http", "base_url": "http://127.0.0.1:1"}})
     program = runner.start()
     bare, probes = re.findall(r"status probes on 127.0.0.1, port (\d+)", program.output)
     assert get(bare, "/liveness") == get(probes, "/liveness") == (200, "alive\n")
@@ -62,6 +71,9 @@ def test_a_runner_is_ready_until_it_is_revoked(runner: RunnerProgram, control_pl
     check_figures(get(probes, "/metrics")[1])
     told = json.loads(get(probes, "/status")[1])
     assert (told["runner"], told["epoch"], told["troubles"]) == ("berlin", 1, [])
+
+    assert told_connections(control_plane) == ["crm"]
+    assert "crm         http" in control_plane.command("runner", "show", "berlin")
 
     control_plane.command("runner", "revoke", "berlin")
     program.wait_for("no tasks are taken, revoked")

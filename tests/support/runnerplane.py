@@ -46,6 +46,7 @@ from worker.actionrunner.serving import (
 )
 from worker.actionrunner.starts import StartJournal
 from worker.actions.action import ActionError, ActionOutcome, ActionStatus, Effect, Order, succeeded
+from worker.agent.slots import Slots
 from worker.clock import Clock, SystemClock
 from worker.intake.transport import Peer, Transport
 from worker.web.connections import ClientLimits, serving
@@ -303,7 +304,9 @@ async def played_runner(
             seen=seen,
         )
         await starts.__aenter__()
-    settings = RunnerSettings(peer=Peer(url=url or plane.url), slots=slots, drain_timeout=1.0, agent="t", host="h")
+    settings = RunnerSettings(
+        peer=Peer(url=url or plane.url), slots=Slots(slots), drain_timeout=1.0, agent="t", host="h"
+    )
     memory = RunnerMemory(book=LeaseBook(), seen=seen, starts=starts)
     channel = channel_of(settings, channel_keys, clock, memory, instance=instance, standing=EpochKept())
     named = InstanceIdentity(urn=channel_keys.urn, org=channel_keys.org, instance=instance, version="t")

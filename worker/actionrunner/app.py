@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from worker import __version__
 from worker.actionrunner.audit import AuditError, AuditLog
@@ -29,11 +30,13 @@ from worker.actionrunner.keyring import ChannelKeys
 from worker.actionrunner.leasebook import LeaseBook
 from worker.actionrunner.localstate import LocalFiles, LocalPlaces
 from worker.actionrunner.options import RunnerConfig, hostname
-from worker.actionrunner.probes import probes, show
+from worker.actionrunner.probes import bare_probes, probes, show
 from worker.actionrunner.readiness import RunnerReadiness
+from worker.actionrunner.report import ReportFacts, ReportingStanding
 from worker.actionrunner.rotation import KeyRotation
 from worker.actionrunner.seen import SeenTasks
 from worker.actionrunner.serving import RunnerMemory, RunnerServing, RunnerSettings, channel_of, serving_of
+from worker.actionrunner.sharedslots import SharedSlots
 from worker.actionrunner.starts import StartJournal
 from worker.actionrunner.testrunner import InsideTests
 from worker.actions.catalogue import CATALOGUE
@@ -44,6 +47,9 @@ from worker.clock import Clock, SystemClock
 from worker.errors import ConfigError, ExitCode
 from worker.net.dns.resolver import Resolver
 from worker.wire.enrolment import Mode
+
+if TYPE_CHECKING:  # a runner without the mode does not load it
+    from worker.actionrunner.pushserving import PushMode
 
 log = logging.getLogger(__name__)
 
@@ -110,9 +116,11 @@ async def _serve(
     config: RunnerConfig, environment: Mapping[str, str], clock: Clock, signals: Signals, running: RunningInstance
 ) -> ExitCode:
     files, time, seen = LocalFiles(places_of(config, environment), clock), _ChannelTime(clock), SeenTasks()
+    slots = SharedSlots(config.concurrency, config.push_reserved if len(running.modes) > 1 else 0)
     settings = RunnerSettings(
         peer=await peer_of(config, running.identity.base_url),
-        slots=config.concurrency,
+        slots=slots,
+        pulls="pull" in running.modes,
         drain_timeout=config.drain_timeout,
         agent=AGENT,
         host=hostname(),
@@ -131,7 +139,7 @@ async def _serve(
             clock,
             memory,
             instance=running.instance,
-            standing=running.chain,
+            standing=ReportingStanding(running.chain, _facts(config), lambda: files.state),
             on_keyset=running.chain.keep_keyset,
         )
         time.follow(channel)
@@ -168,9 +176,14 @@ async def _serve(
                 )
                 readiness = _readiness(running, clock, channel, serving, files, starts)
                 show(metrics, serving, readiness)
-                revocation = group.create_task(_end_when_revoked(running.chain, serving), name="revocation")
-                ports = probes(readiness, metrics, host=config.host, port=config.port, probes_port=config.probes_port)
-                async with ports:
+                push = _push(config, running, clock, time, slots, channel, execution)
+                revocation = group.create_task(_end_when_revoked(running.chain, serving, push), name="revocation")
+                port = (
+                    bare_probes(readiness, host=config.host, port=config.port)
+                    if push is None
+                    else push.serving(signals, readiness, metrics.count_request)
+                )
+                async with port, probes(readiness, metrics, host=config.host, port=config.probes_port):
                     code = await serving.worker.serve(signals)
                 revocation.cancel()
                 return code
@@ -200,12 +213,38 @@ def _readiness(
     )
 
 
-async def _end_when_revoked(chain: InstanceChain, serving: RunnerServing) -> None:
+def _push(
+    config: RunnerConfig,
+    running: RunningInstance,
+    clock: Clock,
+    time: _ChannelTime,
+    slots: SharedSlots,
+    channel: RunnerChannel,
+    execution: ActionExecution,
+) -> PushMode | None:
+    if "push" not in running.modes:
+        return None
+    from worker.actionrunner.pushserving import push_mode  # noqa: PLC0415 - most runners have no page
+
+    return push_mode(
+        config,
+        running.enrolment,
+        _names(running),
+        running.keys,
+        clock=clock,
+        now=time.now,
+        slots=slots,
+        claim=channel.claim,
+        execution=execution,
+    )
+
+
+async def _end_when_revoked(chain: InstanceChain, serving: RunnerServing, push: PushMode | None) -> None:
     """End what runs each time that the runner is revoked or disabled: nobody may ask for it any more."""
     while True:
         await chain.revoked.wait()
         chain.revoked.clear()
-        ended = await serving.inflight.cut_short()
+        ended = await serving.inflight.cut_short() + (0 if push is None else await push.runs.cut_short())
         log.error("revoked: %d actions ended", ended, extra={"action": "revoked", "ended": str(ended)})
 
 
@@ -272,6 +311,10 @@ def tools_of(config: RunnerConfig, clock: Clock) -> Tools:
         http_seconds=config.http_timeout,
         max_output_bytes=config.max_output_bytes,
     )
+
+
+def _facts(config: RunnerConfig) -> ReportFacts:
+    return ReportFacts(level=config.report, tags=config.tags, actions=tuple(CATALOGUE), isolation=isolation_level())
 
 
 def _audit_of(config: RunnerConfig, clock: Clock) -> AuditLog:

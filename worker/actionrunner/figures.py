@@ -63,6 +63,12 @@ class RunnerMetrics:
         self._results = Counter(
             f"{PREFIX}results", "Outcomes by what the control plane said of them.", ("outcome",), registry=self.registry
         )
+        self._requests = Counter(
+            f"{PREFIX}push_requests",
+            "Answers to pages, by status and code.",
+            ("status", "code"),
+            registry=self.registry,
+        )
         info = Gauge(
             f"{PREFIX}info",
             "Constant 1; name, version and the isolation of scripts as labels.",
@@ -96,6 +102,10 @@ class RunnerMetrics:
 
     def count_delivery(self, outcome: str) -> None:
         self._results.labels(outcome).inc()
+
+    def count_request(self, status: int, code: str) -> None:
+        """Count one answer on the port for pages. Codes are ours."""
+        self._requests.labels(str(status), code).inc()
 
     def watch(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """Show what *read* returns at each scrape as gauge `private_action_runner_NAME`."""

@@ -30,12 +30,12 @@ _DOTS: Final = re.compile(r"\.*")
 _LEFT_OUT: Final = object()
 
 
-class TemplateError(WireError):
+class AppTemplateError(WireError):
     """A template that says what it must not, or values that do not fit it. The text names the place, never a value."""
 
 
 def params_of(template: Mapping[str, Any]) -> frozenset[str]:
-    """The parameters that *template* names. Raises TemplateError where it is not one that may be used."""
+    """The parameters that *template* names. Raises AppTemplateError where it is not one that may be used."""
     found: set[str] = set()
     for name, value in template.items():
         found.update(_named_in(value, (name,), typed=name not in FIXED and name != URL))
@@ -43,14 +43,16 @@ def params_of(template: Mapping[str, Any]) -> frozenset[str]:
 
 
 def check(template: Mapping[str, Any], known: Collection[str]) -> None:
-    """Raise TemplateError unless *template* may be used and names parameters of *known* alone."""
+    """Raise AppTemplateError unless *template* may be used and names parameters of *known* alone."""
     unknown = sorted(params_of(template) - set(known))
     if unknown:
-        raise TemplateError(f"input: names the parameter {unknown[0]!r}, which is not one of the properties of params")
+        raise AppTemplateError(
+            f"input: names the parameter {unknown[0]!r}, which is not one of the properties of params"
+        )
 
 
 def rendered(template: Mapping[str, Any], params: Mapping[str, ParamValue]) -> dict[str, Any]:
-    """The input that *template* makes of *params*. A member whose parameter was not given is left out. Raises TemplateError."""
+    """The input that *template* makes of *params*; members without a value are left out. Raises AppTemplateError."""
     params_of(template)
     found = {name: _rendered(value, params, (name,)) for name, value in template.items()}
     return {name: value for name, value in found.items() if value is not _LEFT_OUT}
@@ -58,12 +60,12 @@ def rendered(template: Mapping[str, Any], params: Mapping[str, ParamValue]) -> d
 
 def _named_in(value: Any, place: tuple[str, ...], *, typed: bool) -> Iterator[str]:
     if len(place) > MOST_DEPTH:
-        raise TemplateError(f"input.{place[0]}: is nested deeper than {MOST_DEPTH}")
+        raise AppTemplateError(f"input.{place[0]}: is nested deeper than {MOST_DEPTH}")
     if isinstance(value, str):
         yield from _named_in_text(value, place)
     elif isinstance(value, Mapping) and PARAM in value:
         if not typed:
-            raise TemplateError(f"{_at(place)}: no parameter may stand here: it says which thing is done")
+            raise AppTemplateError(f"{_at(place)}: no parameter may stand here: it says which thing is done")
         yield _name_of(value, place)
     elif isinstance(value, Mapping):
         for name, member in value.items():
@@ -76,7 +78,7 @@ def _named_in(value: Any, place: tuple[str, ...], *, typed: bool) -> Iterator[st
 def _name_of(value: Mapping[str, Any], place: tuple[str, ...]) -> str:
     name = value[PARAM]
     if len(value) != 1 or not isinstance(name, str):
-        raise TemplateError(f"{_at(place)}: {PARAM} is not alone, or does not name a parameter")
+        raise AppTemplateError(f"{_at(place)}: {PARAM} is not alone, or does not name a parameter")
     return name
 
 
@@ -85,10 +87,10 @@ def _named_in_text(text: str, place: tuple[str, ...]) -> Iterator[str]:
         return
     begins = _PATH_BEGINS.match(text)
     if place != (URL,) or begins is None or "{{" in text[: begins.end()]:
-        raise TemplateError(f"{_at(place)}: a template may stand in the path and the query of `url` alone")
+        raise AppTemplateError(f"{_at(place)}: a template may stand in the path and the query of `url` alone")
     left = _TEMPLATE.sub("", text)
     if "{{" in left or "}}" in left:
-        raise TemplateError(f"{_at(place)}: is not a valid template: expected {{{{ params.NAME }}}}")
+        raise AppTemplateError(f"{_at(place)}: is not a valid template: expected {{{{ params.NAME }}}}")
     yield from (match[1] for match in _TEMPLATE.finditer(text))
 
 
@@ -103,7 +105,7 @@ def _rendered(value: Any, params: Mapping[str, ParamValue], place: tuple[str, ..
     if isinstance(value, list):
         items = [_rendered(each, params, (*place, str(index))) for index, each in enumerate(value)]
         if any(item is _LEFT_OUT for item in items):
-            raise TemplateError(f"{_at(place)}: a parameter of a list has no value")
+            raise AppTemplateError(f"{_at(place)}: a parameter of a list has no value")
         return items
     return value
 
@@ -111,15 +113,15 @@ def _rendered(value: Any, params: Mapping[str, ParamValue], place: tuple[str, ..
 def _encoded(name: str, params: Mapping[str, ParamValue], place: tuple[str, ...]) -> str:
     """The value as a part of a URL. One that is nothing but dots would be another path, and an empty one another resource."""
     if name not in params:
-        raise TemplateError(f"{_at(place)}: the parameter {name} has no value")
+        raise AppTemplateError(f"{_at(place)}: the parameter {name} has no value")
     value = params[name]
     text = str(value).lower() if isinstance(value, bool) else str(value)
     if _DOTS.fullmatch(text):
-        raise TemplateError(f"{_at(place)}: the parameter {name} is empty or nothing but dots")
+        raise AppTemplateError(f"{_at(place)}: the parameter {name} is empty or nothing but dots")
     try:
         return quote(text, safe="")
     except UnicodeEncodeError as error:
-        raise TemplateError(f"{_at(place)}: the parameter {name} is not valid Unicode") from error
+        raise AppTemplateError(f"{_at(place)}: the parameter {name} is not valid Unicode") from error
 
 
 def _at(place: tuple[str, ...]) -> str:

@@ -87,8 +87,7 @@ async def add_runner(plane: Plane, name: str = "berlin") -> None:
 async def test_runs_of_actions_wait_for_somebody_by_state_and_each_queue_has_its_age(
     plane: Plane, session: aiohttp.ClientSession
 ) -> None:
-    none = await scraped(plane, session)
-    assert sample(none, "runs", state="queued") == sample(none, "runs", state="unknown") == 0
+    assert "_runs{" not in await scraped(plane, session), "nobody has made a runner"
     await add_runner(plane, "paris")
     await add_runner(plane)
     database, clock = plane.database, plane.context.clock
@@ -303,11 +302,11 @@ async def test_no_scrape_reads_results_or_all_that_is_assigned(plane: Plane, wor
     async with plane.database.read() as connection:
         raw = (await connection.get_raw_connection()).driver_connection
         assert raw is not None
-        await raw.set_trace_callback(asked.append)
+        raw.set_trace_callback(asked.append)
         await gauges.of_locations(connection, now=plane.now(), seen_since=0)
         await gauges.of_tests(connection, after=("", ""), limit=10)
         await rungauges.of_runs(connection)
-        await raw.set_trace_callback(None)
+        raw.set_trace_callback(None)
         queries = [one for one in asked if one.lstrip().startswith("SELECT")]
         assert len(queries) == 6
         plans = [row.detail for one in queries for row in await connection.execute(text(f"EXPLAIN QUERY PLAN {one}"))]

@@ -8,7 +8,7 @@ import pytest
 
 from worker.actions.catalogue import CATALOGUE
 from worker.wire import appparams, apptemplate
-from worker.wire.apptemplate import FIXED, TemplateError
+from worker.wire.apptemplate import FIXED, AppTemplateError, ParamValue
 
 
 def schema(**properties: Any) -> dict[str, Any]:
@@ -66,7 +66,14 @@ def test_any_other_schema_may_not(bad: dict[str, Any], place: str) -> None:
     assert fault.startswith(place)
 
 
-PARAMS = {"id": 7, "name": "a b/ü?#%", "yes": True, "dots": "..", "empty": "", "braces": "{{ params.id }}"}
+PARAMS: dict[str, ParamValue] = {
+    "id": 7,
+    "name": "a b/ü?#%",
+    "yes": True,
+    "dots": "..",
+    "empty": "",
+    "braces": "{{ params.id }}",
+}
 
 
 @pytest.mark.parametrize(
@@ -115,9 +122,9 @@ def test_values_stand_in_their_places(template: dict[str, Any], made: dict[str, 
     ],
 )
 def test_no_parameter_says_which_thing_is_done(template: dict[str, Any]) -> None:
-    with pytest.raises(TemplateError, match="input"):
+    with pytest.raises(AppTemplateError, match="input"):
         apptemplate.check(template, PARAMS)
-    with pytest.raises(TemplateError, match="input"):
+    with pytest.raises(AppTemplateError, match="input"):
         apptemplate.rendered(template, PARAMS)
 
 
@@ -131,12 +138,12 @@ def test_no_parameter_says_which_thing_is_done(template: dict[str, Any]) -> None
     ],
 )
 def test_values_that_do_not_fit_are_refused(template: dict[str, Any]) -> None:
-    with pytest.raises(TemplateError, match="input"):
+    with pytest.raises(AppTemplateError, match="input"):
         apptemplate.rendered(template, PARAMS)
 
 
 def test_a_template_names_known_parameters_alone() -> None:
-    with pytest.raises(TemplateError, match="'id'"):
+    with pytest.raises(AppTemplateError, match="'id'"):
         apptemplate.check({"params": {"a": {"$param": "id"}}}, ["name"])
     assert apptemplate.params_of({"url": "/{{ params.a }}", "b": [{"$param": "c"}]}) == {"a", "c"}
 
@@ -145,7 +152,7 @@ def test_a_template_is_not_endless() -> None:
     deep: Any = {"$param": "id"}
     for _ in range(40):
         deep = [deep]
-    with pytest.raises(TemplateError, match="deeper"):
+    with pytest.raises(AppTemplateError, match="deeper"):
         apptemplate.check({"params": deep}, ["id"])
 
 
