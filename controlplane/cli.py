@@ -26,6 +26,7 @@ _COMMANDS = (
     "action",
     "run",
     "key",
+    "user",
     "audit",
     "backup",
     "restore",

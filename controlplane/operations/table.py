@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from controlplane.operations import auditing, clock, keys, locations, plans, results, tests
+from controlplane.operations import auditing, clock, keys, locations, plans, results, tests, users
 from controlplane.operations.operation import Operation
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
@@ -15,4 +15,5 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *results.OPERATIONS,
     *tests.OPERATIONS,
     *plans.OPERATIONS,
+    *users.OPERATIONS,
 )

@@ -15,8 +15,9 @@ from controlplane.counters import Counters
 from controlplane.leases import Grace
 from controlplane.service import runs, signingkeys, tasks
 from controlplane.service.audit import RETENTION_DAYS
+from controlplane.service.sessions import IDLE_MS
 from controlplane.steady import HELD_SECONDS, STEP_SECONDS, Anchor, KeptClock, SteadyClock
-from controlplane.store import audit, locations, marks, pruning, results, sweep, triggered, workers
+from controlplane.store import audit, locations, marks, pruning, results, sessions, sweep, triggered, workers
 from controlplane.store import tasks as action_tasks
 from controlplane.store.database import Database
 from controlplane.store.sweep import MissedReason
@@ -151,6 +152,7 @@ async def come_back(database: Database, clock: SteadyClock) -> bool:
         by = _shift(-round(ahead / 1000))
         await sweep.shift(connection, by=by)
         await action_tasks.shift(connection, by=by)
+        await sessions.shift(connection, by=by)
         await marks.put_clock(connection, now)
         await marks.put_anchor(connection, clock.anchor())
     _tell(by)
@@ -168,6 +170,7 @@ async def follow(database: Database, clock: SteadyClock) -> bool:
         by = _shift(round(held.total_seconds()))
         await sweep.shift(connection, by=by)
         await action_tasks.shift(connection, by=by)
+        await sessions.shift(connection, by=by)
         await marks.put_clock(connection, epoch.milliseconds(clock) + by)
         await marks.put_anchor(connection, clock.anchor().moved(held.total_seconds()))
     clock.follow(held)  # before anybody else has the lock: nobody sees the times of one with the clock of the other
@@ -229,6 +232,7 @@ async def prune(database: Database, clock: Clock, ageing: Ageing, *, retention: 
     async with database.write() as connection:
         await locations.drop_expired_credentials(connection, now=ageing.moment)
         await workers.forget(connection, before=ageing.at - FORGET_WORKERS)
+        await sessions.prune(connection, now=ageing.at, seen_since=ageing.at - IDLE_MS)
     while True:
         async with database.write() as connection:
             gone = await results.prune(connection, before=ageing.moment - retention, limit=PRUNE_BATCH)
