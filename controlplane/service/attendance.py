@@ -55,11 +55,7 @@ class Attendance:
 async def attend(connection: AsyncConnection, caller: RunnerCaller, message: RunnerPull, *, now: int) -> Attendance:
     """Record a pull and judge its instance, in the caller's transaction. Raises SequenceError, and has changed nothing then."""
     runner, instance = await runners.reread(connection, caller.runner), caller.proof.instance
-    if not await runners.has_instance(connection, runner.id, instance):
-        await runners.add_instance(connection, runner.id, instance, now=now)
-    last = await runners.advance(connection, runner.id, instance, "pull", caller.proof.number)
-    if last is not None:
-        raise SequenceError(last)
+    await count(connection, caller, "pull", now=now)
     known = await runners.list_instances(connection, runner.id)
     decision = epochs.decide(_standing(runner, known, instance, now), _claim(message, known, instance), now=now)
     await _put(connection, runner, decision, now)
@@ -79,13 +75,14 @@ async def attend(connection: AsyncConnection, caller: RunnerCaller, message: Run
 
 
 async def count(
-    connection: AsyncConnection, caller: RunnerCaller, endpoint: Literal["results", "rotate"], *, now: int
+    connection: AsyncConnection, caller: RunnerCaller, endpoint: Literal["pull", "results", "rotate"], *, now: int
 ) -> None:
-    """Record the number of a request that is not a pull. Raises SequenceError."""
-    runner, proof = caller.runner, caller.proof
-    if not await runners.has_instance(connection, runner.id, proof.instance):
-        await runners.add_instance(connection, runner.id, proof.instance, now=now)
-    last = await runners.advance(connection, runner.id, proof.instance, endpoint, proof.number)
+    """Record the number of a request. Raises SequenceError."""
+    runner, proof = caller.runner.id, caller.proof
+    last = await runners.advance(connection, runner, proof.instance, endpoint, proof.number)
+    if last == runners.UNKNOWN:
+        await runners.add_instance(connection, runner, proof.instance, now=now)
+        last = await runners.advance(connection, runner, proof.instance, endpoint, proof.number)
     if last is not None:
         raise SequenceError(last)
 

@@ -18,6 +18,8 @@ from worker.wire.enrolment import Mode
 
 MOST_INSTANCES = 1000
 """Processes of one runner that are known at a time: each start makes a new one."""
+UNKNOWN = -1
+"""The last number of an instance that never asked."""
 REPLAYABLE = 10 * 60 * 1000
 """Milliseconds for which an instance's numbers are kept at least: twice the skew of the clocks."""
 
@@ -222,14 +224,17 @@ async def accept(connection: AsyncConnection, runner: str, *, epoch: int, instan
 async def advance(
     connection: AsyncConnection, runner: str, instance: str, column: Literal["pull", "results", "rotate"], number: int
 ) -> int | None:
-    """Record a request's number. None where it is newer than all before, otherwise the last one; one update for all replicas."""
+    """Record a request's number, in one update for all replicas.
+
+    None where it is newer than all before, otherwise the last one; `UNKNOWN` for an instance that is not there.
+    """
     counted = _NUMBERS[column]
     mine = (runner_instances.c.runner_id == runner) & (runner_instances.c.id == instance)
     moved = await connection.execute(update(runner_instances).where(mine, counted < number).values({counted: number}))
     if moved.rowcount == 1:
         return None
     last: int | None = await connection.scalar(select(counted).where(mine))
-    return last
+    return UNKNOWN if last is None else last
 
 
 _NUMBERS: dict[str, Column[int]] = {
@@ -237,11 +242,6 @@ _NUMBERS: dict[str, Column[int]] = {
     "results": runner_instances.c.results_number,
     "rotate": runner_instances.c.rotate_number,
 }
-
-
-async def has_instance(connection: AsyncConnection, runner: str, instance: str) -> bool:
-    mine = (runner_instances.c.runner_id == runner) & (runner_instances.c.id == instance)
-    return await connection.scalar(select(func.count()).select_from(runner_instances).where(mine)) == 1
 
 
 async def add_instance(connection: AsyncConnection, runner: str, instance: str, *, now: int) -> None:
