@@ -112,9 +112,10 @@ async def _rest(seconds: float) -> None:
             share = (_cpu_seconds(process) - before) / (time.perf_counter() - began)
             found = size(pid)
             others = len(family(pid)) - 1
+            mebibytes = [part / 2**20 for part in (process.memory_info().rss, found.pss, found.anonymous)]
             print(
-                f"runner at rest: {process.memory_info().rss / 2**20:.1f} MiB resident, "
-                f"{found.proportional / 2**20:.1f} proportional, {found.anonymous / 2**20:.1f} anonymous, {others} other processes, {share * 100:.2f} % of a core"
+                "runner at rest: {:.1f} MiB resident, {:.1f} proportional, {:.1f} anonymous, ".format(*mebibytes)
+                + f"{others} other processes, {share * 100:.2f} % of a core"
             )
         finally:
             runner.kill()
