@@ -61,9 +61,10 @@ ALL = (
     Benchmark("simulation", "two hours of a virtual clock", ("--locations=1", "--seconds=200")),
     Benchmark(
         "actions",
-        "private actions: a run's way to its stored result, and a runner's CPU",
-        ("--runs=20", "--polled-runs=2", "--seconds=1", "--rate=20"),
+        "private actions: a run's way to its stored result, and a runner's CPU and memory",
+        ("--runs=20", "--polled-runs=2", "--seconds=1", "--rate=20", "--rest=2"),
     ),
+    Benchmark("idle_runners", "a control plane with 1,000 idle runners", ("--runners=20", "--seconds=2")),
     Benchmark("writes", "long writes beside pulls, and a start with everything overdue", ("--tests=2000",)),
 )
 
