@@ -11,6 +11,7 @@ import socket
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from controlplane import epoch, site, tls
@@ -20,6 +21,7 @@ from controlplane.delivery.dispatcher import NotificationDispatcher
 from controlplane.delivery.egress import PUBLIC, AlertEgress
 from controlplane.delivery.telling import ChannelTeller
 from controlplane.errors import DatabaseTrouble, StatementError, UnusableError
+from controlplane.identity.settings import ProviderSettings
 from controlplane.leases import Grace
 from controlplane.rest.context import Context
 from controlplane.rest.headertrust import HeaderTrust
@@ -36,6 +38,9 @@ from worker.secret import Secret
 from worker.web.address import EVERYWHERE, listen
 from worker.web.connections import ClientLimits, serving
 from worker.wire import signing
+
+if TYPE_CHECKING:
+    from controlplane.identity.provider import IdentityProvider
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +65,7 @@ class ServeSettings:
     retention: Retention
     series: SeriesChoice = ALL_TESTS
     header_trust: HeaderTrust | None = None
+    provider: ProviderSettings | None = None
     alerts: AlertEgress = PUBLIC
 
 
@@ -95,6 +101,7 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Announcements) 
             certificate=certificate,
             series=settings.series,
             header_trust=settings.header_trust,
+            provider=_provider(settings.provider, steady),
             intake_url=settings.public_urls[0].rstrip("/") if settings.public_urls else url,
             public_urls=tuple(public.rstrip("/") for public in settings.public_urls or _own_urls(url)),
             hosts=tuple(signing.authority(public) for public in settings.public_urls or _own_urls(url)),
@@ -123,6 +130,14 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Announcements) 
         )
         teller = ChannelTeller(settings.alerts, steady, _links(context.public_urls))
         await _until(stop, context, upkeep, NotificationDispatcher(database, steady, teller.tell))
+
+
+def _provider(settings: ProviderSettings | None, clock: Clock) -> IdentityProvider | None:
+    if settings is None:
+        return None
+    from controlplane.identity.provider import IdentityProvider  # noqa: PLC0415 - a client of its own, for who names a provider
+
+    return IdentityProvider(settings, clock)
 
 
 async def _first_link(context: Context) -> Secret[str] | None:

@@ -17,6 +17,7 @@ from controlplane.pages import (
     resultpages,
     runnerpages,
     signin,
+    signon,
     testpages,
 )
 from controlplane.pages.handling import arrived, handle
@@ -30,6 +31,7 @@ PAGES: tuple[PageRoute, ...] = (
     *resultpages.ROUTES,
     *runnerpages.ROUTES,
     *signin.ROUTES,
+    *signon.ROUTES,
     *account.ROUTES,
     *people.ROUTES,
 )
