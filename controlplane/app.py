@@ -13,11 +13,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from controlplane import epoch, tls
+from controlplane import epoch, site, tls
 from controlplane.boot import monotonic_line
 from controlplane.errors import DatabaseTrouble, StatementError, UnusableError
 from controlplane.leases import Grace
-from controlplane.rest import site
 from controlplane.rest.context import Context
 from controlplane.rest.series import ALL_TESTS, SeriesChoice
 from controlplane.service.health import WriteHealth

@@ -13,6 +13,8 @@
     │   │   └── ProvenRequestError     (wire.proof) the same of a runner: refused for its audience, time, path or body
     │   ├── TaskError          (wire.order) a signed order that cannot be read; becomes the task's result
     │   ├── TaskRefusedError   (actionrunner.executor) a task that failed one of its first checks; becomes its result
+    │   ├── AppTokenError      (wire.apptoken) a page's token that is not good here; becomes a 401
+    │   ├── AppTemplateError   (wire.apptemplate) a query's template that says too much, or values that do not fit it
     │   ├── EnvelopeError      a JWE or JWS that is malformed, of a foreign kind, or not of our keys
     │   └── MessageError       decrypted or signed, and still not a message of this protocol
     ├── IntakeError        (intake.transport) an exchange with the control plane without a usable answer
@@ -29,6 +31,7 @@
     ├── ActionFailure      (actions.action) an action that did not succeed; becomes the ACTION result of its order
     ├── JqError            (actions.jq) a jq program that is not valid or needs too much; becomes a SELECT or ACTION result
     ├── BusyError          (actionrunner.rates) an order that has to wait for others; becomes a BUSY result
+    ├── PushRefusedError   (actionrunner.pushorder) a page's request that is not carried out; becomes its answer
     ├── AuditError         (actionrunner.audit) an audit log that cannot be written; orders are not carried out
     ├── NotStarted         (actionrunner.execution) an order that may not act; becomes its result
     ├── HTTPError          (net.http.error) a request or response that ends an HTTP exchange; becomes the failure of the run

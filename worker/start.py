@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 AGENT = f"synthetics-worker/{__version__}"
+MOST_VERBOSE = 4
+"""The `verbosity` that tells of each step of a run."""
 
 
 async def run(config: Config, warnings: Sequence[str] = ()) -> ExitCode:
@@ -385,12 +387,20 @@ def _memory_of_evaluators(config: LocalConfig) -> int:
     return share
 
 
+def _logging_door() -> Callable[..., Door]:
+    """Make doors that tell the log of each step; their import is for this alone."""
+    from worker.net.trace import DoorLog, WatchedDoor
+
+    return partial(WatchedDoor, DoorLog())
+
+
 @asynccontextmanager
 async def _running_tests(
     config: LocalConfig, egress: Egress, clock: Clock, vitals: Vitals, *, worker_id: str
 ) -> AsyncIterator[RunningTests]:
     """The runner of tests, made in a thread: the loop goes on, and with it the first pull."""
-    made = await asyncio.to_thread(running_tests_of, config, egress, clock, vitals, worker_id=worker_id)
+    make = partial(running_tests_of, config, egress, clock, vitals, worker_id=worker_id)
+    made = await asyncio.to_thread(make, make_door=_logging_door() if config.verbosity == MOST_VERBOSE else None)
     async with made.evaluators:
         yield made
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-MAX_SILENT = 3
-"""Instances that took a task and fell silent: a fourth would more likely be its victim than its end."""
+MAX_SILENT = 4
+"""Deliveries of a task whose instance fell silent: with the fourth it is lost, as a fifth would more likely be its victim."""
 DOUBT_MS = 10 * 60 * 1000
 """Milliseconds for which the instance that holds a doubtful task may come back and tell."""
 

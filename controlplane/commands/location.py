@@ -20,6 +20,7 @@ from controlplane.operations.locations import (
     RotateLocation,
     SwitchLocation,
 )
+from controlplane.service import startcommands
 from controlplane.service.locationfile import KeyKind
 from controlplane.service.locations import LocationHealth, check_name
 from controlplane.store.database import Opening
@@ -71,7 +72,7 @@ def create(reach: Reach, name: str, key_kind: KeyKind, intake_url: str | None, o
 def _tell(outcome: str, output: Path, intake_url: str) -> None:
     """Say what was done and how to go on; beside the file, where that goes to standard output."""
     streamed = output == locationfile.STREAM
-    path = Path(locationfile.POD_KEY) if streamed else output
+    path = Path(startcommands.POD_KEY) if streamed else output
     click.echo(f"{outcome} {'on standard output' if streamed else output}\n", err=streamed)
     click.echo(locationfile.how_to_start(path, intake_url), err=streamed)
 

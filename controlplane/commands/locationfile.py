@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import click
 
 from controlplane.errors import UnusableError
-from controlplane.service import locations
+from controlplane.service import locations, startcommands
+from controlplane.service.startcommands import ConfigPath
 from worker.secret import Secret
 
-IMAGE = "open-private-location"
-MOUNT = "/etc/datadog/synthetics-check-runner.json"
-"""The path at which a worker in a container looks for its config file."""
-POD_KEY = "worker-config.json"
-"""The file's name in the ConfigMap of k8s/private-worker-pod.yaml."""
 ROOM_BYTES = 16 * 1024
 """More than a config file has, with RSA keys too."""
 STREAM = Path("-")
@@ -90,48 +84,14 @@ def _fill(file: int, content: bytes) -> None:
 
 def how_to_start(path: Path, intake_url: str) -> str:
     """Commands that start a worker with the file, here and in containers; what tests of private targets need; and warnings."""
-    parts = urlsplit(intake_url)
-    loopback = _is_loopback(parts.hostname or "")
-    shown = shlex.quote(str(path))
-    lines = [
-        "Try from the worker's machine whether the control plane can be reached (--cacert FILE for an internal authority):",
-        f"  curl -sS {shlex.quote(intake_url + '/')}",
-        f"  curl -sS --proxy http://PROXY:PORT {shlex.quote(intake_url + '/')}",
-        "Start a worker here:",
-        f"  synthetics-worker --config {shown}",
-        "in Docker:",
-        f"  {docker(path, loopback=loopback)}",
-        "in Docker on Windows, in PowerShell, where the file is (Linux containers):",
-        f"  {powershell(path)}",
-        "in Kubernetes, one pod with a ConfigMap:",
-        f"  kubectl create configmap private-worker-config --from-file={POD_KEY}={shown}",
-        "  kubectl apply -f k8s/private-worker-pod.yaml",
-        "or, to stay, three workers:",
-        f"  cp {shown} k8s/worker/worker-config.json && kubectl apply -k k8s/worker",
+    typed = ConfigPath(text=str(path))
+    commands = (startcommands.reaching(intake_url), *startcommands.starting(typed, intake_url))
+    lines = [line for one in commands for line in (one.title, *(f"  {command}" for command in one.lines))]
+    lines += [
         "Tests of private targets need more, as flags behind these commands or as keys of the file:",
         "  --whitelistedRange.4=10.0.0.0/8   private ranges that tests may reach; none until you name them",
         "  --dnsUseHost                      the machine's own name servers; or --dnsServer=ADDRESS",
         "  --caFile=authority.pem            an internal authority of targets or control plane; in a container, mount it",
         "                                    in /etc/datadog/certs/ instead",
     ]
-    if loopback:
-        lines.append(f"Workers on other machines do not reach {intake_url}: name another with --intake-url.")
-    elif parts.scheme == "http":
-        lines.append("Workers refuse plain HTTP to another machine unless they are given --insecureIntake.")
-    return "\n".join(lines)
-
-
-def docker(path: Path, *, loopback: bool = False) -> str:
-    """The `docker run` of a POSIX shell, as you: the file is yours alone, and the image's own user could not read it."""
-    network = "--network host " if loopback else ""
-    source = shlex.quote(str(path)) if path.is_absolute() else f'"$PWD"/{shlex.quote(str(path))}'
-    return f'docker run --rm --user "$(id -u)" {network}-v {source}:{MOUNT}:ro {IMAGE}'
-
-
-def powershell(path: Path) -> str:
-    """The `docker run` of PowerShell. Docker Desktop lets every user read what Windows mounts."""
-    return f'docker run --rm -v "${{PWD}}/{path.name}:{MOUNT}:ro" {IMAGE}'
-
-
-def _is_loopback(host: str) -> bool:
-    return host in ("localhost", "::1") or host.startswith("127.")
+    return "\n".join([*lines, *startcommands.warnings(intake_url)])

@@ -6,20 +6,19 @@ import asyncio
 import sys
 
 import click
+import msgspec
 
 from controlplane import epoch
-from controlplane.commands import runnerstart
-from controlplane.commands.durations import ago
+from controlplane.commands import runnerdetails, runnerstart
+from controlplane.commands.durations import ago, milliseconds, period
 from controlplane.commands.reach import DEFAULT_INTAKE_URL
 from controlplane.commands.session import Session, with_session
-from controlplane.service import runners
+from controlplane.service import runners, signingkeys
 from controlplane.service.runners import IssuedToken, RunnerHealth, WantedRunner
 from controlplane.store.database import Opening
 from controlplane.store.runners import RunnerState
 from worker.program.terminal import columns
 from worker.text import json_line, table
-
-HOUR_MS = 3_600_000
 
 
 @click.group()
@@ -28,11 +27,7 @@ def runner() -> None:
 
 
 ttl_option = click.option(
-    "--ttl-hours",
-    type=click.FloatRange(min=0, min_open=True, max=90 * 24),
-    default=1.0,
-    show_default=True,
-    help="How long the token may wait for its one use.",
+    "--ttl", default="1h", show_default=True, metavar="TIME", help="How long the token holds: 90s, 30min, 2h or 7d."
 )
 json_option = click.option(
     "--json", "as_json", is_flag=True, help='Print {"runner", "token", "expires_at"} and nothing else.'
@@ -64,12 +59,12 @@ def create(
     host: str | None,
     url: str,
     instances: int,
-    ttl_hours: float,
+    ttl: str,
     as_json: bool,
 ) -> None:
     """Make a runner, and the token by which it enrols. The token is shown now and never again."""
     wanted = WantedRunner(name=name, modes=runners.read_modes(modes), host=host, base_url=url, instances=instances)
-    issued = asyncio.run(_create(session, wanted, round(ttl_hours * HOUR_MS)))
+    issued = asyncio.run(_create(session, wanted, _milliseconds(ttl)))
     _show(session, issued, as_json=as_json)
 
 
@@ -81,16 +76,30 @@ async def _create(session: Session, wanted: WantedRunner, ttl_ms: int) -> Issued
 @runner.command()
 @click.argument("name")
 @ttl_option
+@click.option(
+    "--uses",
+    type=click.IntRange(1, runners.MOST_USES),
+    default=1,
+    show_default=True,
+    help="How often it enrols: more than once for a runner that keeps no identity and enrols at each start.",
+)
 @json_option
 @with_session
-def token(session: Session, name: str, *, ttl_hours: float, as_json: bool) -> None:
-    """Make another token: who enrols with it takes the runner's place. Unused older ones end."""
-    _show(session, asyncio.run(_token(session, name, round(ttl_hours * HOUR_MS))), as_json=as_json)
+def token(session: Session, name: str, *, ttl: str, uses: int, as_json: bool) -> None:
+    """Make another token: who enrols with it takes the runner's place. Older ones end."""
+    _show(session, asyncio.run(_token(session, name, _milliseconds(ttl), uses)), as_json=as_json)
 
 
-async def _token(session: Session, name: str, ttl_ms: int) -> IssuedToken:
+async def _token(session: Session, name: str, ttl_ms: int, uses: int) -> IssuedToken:
     async with session.open() as database:
-        return await runners.token(database, session.clock, session.principal(), name, ttl_ms=ttl_ms)
+        return await runners.token(database, session.clock, session.principal(), name, ttl_ms=ttl_ms, uses=uses)
+
+
+def _milliseconds(text: str) -> int:
+    try:
+        return milliseconds(text)
+    except ValueError:
+        raise click.UsageError(f"--ttl: {text!r} is not a valid time: expected 90s, 30min, 2h or 7d") from None
 
 
 def _show(session: Session, issued: IssuedToken, *, as_json: bool) -> None:
@@ -99,7 +108,8 @@ def _show(session: Session, issued: IssuedToken, *, as_json: bool) -> None:
         click.echo(json_line({"runner": issued.runner.name, "token": text, "expires_at": issued.expires_at}))
         return
     minutes = round((issued.expires_at - epoch.milliseconds(session.clock)) / 60_000)
-    click.echo(f"runner {issued.runner.name!r}; its token is good for one use within {minutes} min:\n")
+    uses = "one use" if issued.uses == 1 else f"{issued.uses} uses"
+    click.echo(f"runner {issued.runner.name!r}; its token is good for {uses} within {period(minutes * 60_000)}:\n")
     click.echo(f"export RUNNER_ENROLLMENT_TOKEN={text}\n")
     click.echo(runnerstart.how_to_start(issued.runner.name, issued.runner.base_url))
 
@@ -135,6 +145,29 @@ async def _list(session: Session) -> tuple[RunnerHealth, ...]:
         return await runners.list_all(database, session.clock, session.principal())
 
 
+@runner.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="One object.")
+@with_session
+def show(session: Session, name: str, *, as_json: bool) -> None:
+    """Show one runner: its instances, and what it told of its connections. A runner with `report: none` tells nothing."""
+    one = asyncio.run(_one(session, name))
+    if as_json:
+        click.echo(json_line(_as_json(one)))
+        return
+    found = one.runner
+    click.echo(f"{found.name}: {one.state}, modes {','.join(found.modes)}, epoch {found.epoch}")
+    for each in one.alive:
+        doing = f"{each.running} of {each.concurrency} slots in use"
+        click.echo(f"instance {each.id} on {each.host or '?'} ({each.address}), {each.agent}: {doing}")
+    click.echo(runnerdetails.for_people(one.details))
+
+
+async def _one(session: Session, name: str) -> RunnerHealth:
+    async with session.open() as database:
+        return await runners.show(database, session.clock, session.principal(), name)
+
+
 def _as_json(one: RunnerHealth) -> dict[str, object]:
     found = one.runner
     return {
@@ -162,9 +195,11 @@ def _as_json(one: RunnerHealth) -> dict[str, object]:
                 "running": each.running,
                 "draining": each.draining,
                 "degraded": each.degraded,
+                "keyset": each.keyset,
             }
             for each in one.alive
         ],
+        "details": None if one.details is None else msgspec.to_builtins(one.details),
     }
 
 
@@ -231,3 +266,29 @@ def accept(session: Session, name: str, *, instance: str) -> None:
 async def _accept(session: Session, name: str, instance: str) -> None:
     async with session.open() as database:
         await runners.accept(database, session.clock, session.principal(), name, instance)
+
+
+@runner.command("renew-keys")
+@with_session
+def renew_keys(session: Session) -> None:
+    """Make the next key by which this control plane signs towards runners. It does so by itself long before one ends."""
+    seq = asyncio.run(_renew_keys(session))
+    click.echo(f"keyset {seq} tells a new key; it signs once every living runner has it, or after a day")
+
+
+async def _renew_keys(session: Session) -> int:
+    async with session.open() as database:
+        return await signingkeys.renew(database, session.clock, session.principal())
+
+
+@runner.command("replace-keys")
+@with_session
+def replace_keys(session: Session) -> None:
+    """Put a new key in the place of one that was stolen, at once. Orders that wait are refused and have to be made anew."""
+    seq = asyncio.run(_replace_keys(session))
+    click.echo(f"keyset {seq} has a new key alone: what older ones signed is refused")
+
+
+async def _replace_keys(session: Session) -> int:
+    async with session.open() as database:
+        return await signingkeys.replace(database, session.clock, session.principal())

@@ -29,6 +29,7 @@ def how_to_start(name: str, base_url: str) -> str:
         "Nothing is allowed until policy.yaml allows it; docs/actions.md shows how.",
         "Its metrics, for Prometheus, where ACTION_RUNNER_PROBES_HOST lets it in:",
         f"  - {{job_name: private-action-runner, static_configs: [{{targets: ['{shlex.quote(name)}:9017']}}]}}",
+        "Dashboard and alerts for them: k8s/monitoring/dashboard-runner.json and alerts.yaml.",
     ]
     if loopback:
         lines.append(f"A runner on another machine does not reach {base_url}: name another with --url.")

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from controlplane import epoch
 from controlplane.counters import Counters
 from controlplane.errors import DatabaseError
 from controlplane.rest.series import RunSeries, SeriesChoice
@@ -23,6 +24,7 @@ from controlplane.service.health import WriteHealth
 from controlplane.steady import SteadyClock
 from controlplane.store.database import Database
 from controlplane.store.gauges import LocationGauges
+from controlplane.store.rungauges import RunGauges
 from controlplane.tls import ServedCertificate
 from worker.clock import Clock
 
@@ -54,6 +56,7 @@ class Scrapes:
         self._turn = asyncio.Lock()
         self._read_ns: int | None = None
         self._locations: Sequence[LocationGauges] = ()
+        self._runs: RunGauges | None = None
         self._single = b""
         self._full = False
 
@@ -66,14 +69,15 @@ class Scrapes:
                 self._read_ns = now
             registry = CollectorRegistry()
             writable = not await self._sources.health.trouble()
-            registry.register(Figures(self._sources, writable=writable, locations=self._locations))
+            registry.register(Figures(self._sources, writable=writable, locations=self._locations, runs=self._runs))
             return generate_latest(registry) + self._single
 
     async def _read(self) -> None:
         sources = self._sources
-        self._locations, self._single = (), b""
+        self._locations, self._runs, self._single = (), None, b""
         try:
             self._locations = await gauges.of_locations(sources.database, sources.clock)
+            self._runs = await gauges.of_runs(sources.database)
             sources.counters.forget(one.id for one in self._locations)
             if sources.series.most > 0:
                 self._single = await self._single_tests()
@@ -105,10 +109,13 @@ class Scrapes:
 class Figures(Collector):
     """Everything but the single tests."""
 
-    def __init__(self, sources: Sources, *, writable: bool, locations: Sequence[LocationGauges]) -> None:
+    def __init__(
+        self, sources: Sources, *, writable: bool, locations: Sequence[LocationGauges], runs: RunGauges | None
+    ) -> None:
         self._sources = sources
         self._writable = writable
         self._locations = locations
+        self._runs = runs
 
     def collect(self) -> Iterator[Metric]:
         yield _gauge("database_writable", "1 while a row could be written just now.", self._writable)
@@ -116,6 +123,8 @@ class Figures(Collector):
         yield from self._of_clock()
         yield from self._of_certificate()
         yield from _of_locations(self._locations)
+        if self._runs is not None and self._runs.oldest:  # somebody has made a runner
+            yield from _of_runs(self._runs, epoch.milliseconds(self._sources.clock))
         yield from _of_counters(self._sources.counters, {one.id: one.name for one in self._locations})
 
     def _of_clock(self) -> Iterator[Metric]:
@@ -157,6 +166,23 @@ def _of_locations(locations: Sequence[LocationGauges]) -> Iterator[Metric]:
     for one in locations:
         info.add_metric((one.name, one.id), 1)
     yield info
+
+
+def _of_runs(runs: RunGauges, now: int) -> Iterator[Metric]:
+    states = GaugeMetricFamily(
+        "synthetics_controlplane_runs", "Runs of private actions that nobody has finished with.", labels=("state",)
+    )
+    for state, count in runs.states.items():
+        states.add_metric((state.value,), count)
+    yield states
+    waiting = GaugeMetricFamily(
+        "synthetics_controlplane_queue_oldest_seconds",
+        "Time for which a runner's oldest queued task has waited, 0 without one.",
+        labels=("runner",),
+    )
+    for name, since in runs.oldest.items():
+        waiting.add_metric((name,), 0 if since is None else max(0, now - since) / 1000)
+    yield waiting
 
 
 def _of_counters(counters: Counters, names: dict[str, str]) -> Iterator[Metric]:

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane.actions import epochs
 from controlplane.actions.epochs import EpochClaim, EpochDecision, Standing, Succession
 from controlplane.errors import RefusedError, SequenceError
-from controlplane.service import audit
+from controlplane.service import audit, runnerreports
 from controlplane.service.principal import Principal
 from controlplane.service.runnerkeys import RunnerKeys
 from controlplane.store import runners
@@ -49,6 +49,7 @@ class Attendance:
     refusal: RefusedError | None
     keyset: str | None
     rotate: bool
+    send_details: bool
 
 
 async def attend(connection: AsyncConnection, caller: RunnerCaller, message: RunnerPull, *, now: int) -> Attendance:
@@ -62,13 +63,18 @@ async def attend(connection: AsyncConnection, caller: RunnerCaller, message: Run
     known = await runners.list_instances(connection, runner.id)
     decision = epochs.decide(_standing(runner, known, instance, now), _claim(message, known, instance), now=now)
     await _put(connection, runner, decision, now)
-    await runners.describe_instance(connection, runner.id, instance, _description(caller, message, decision, now))
+    described = _description(caller, message, decision, now)
+    report = await runnerreports.take(connection, next(one for one in known if one.id == instance), message)
+    if report is not None:
+        described["report"] = report
+    await runners.describe_instance(connection, runner.id, instance, described)
     keyset = caller.keys.keyset
     return Attendance(
         epoch=decision.epoch,
         refusal=_refusal(decision),
         keyset=keyset.token if message.keyset < keyset.seq else None,
         rotate=decision.succession in _HEARD and _wants_rotation(runner, now),
+        send_details=report is None,
     )
 
 

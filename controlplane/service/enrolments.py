@@ -15,9 +15,10 @@ from controlplane.service import attendance, audit
 from controlplane.service.attendance import RunnerCaller
 from controlplane.service.principal import Principal
 from controlplane.service.runnerkeys import ORG, RunnerKeys
-from controlplane.store import runners
+from controlplane.store import runners, runnertokens
 from controlplane.store.database import Database
-from controlplane.store.runners import RunnerIdentity, StoredRunner, StoredToken
+from controlplane.store.runners import RunnerIdentity, StoredRunner
+from controlplane.store.runnertokens import StoredToken
 from worker.clock import Clock
 from worker.errors import EnvelopeError
 from worker.secret import Secret
@@ -61,7 +62,7 @@ async def enrol(database: Database, clock: Clock, keys: RunnerKeys, asked: Enrol
         runner = await runners.find(connection, database.sealer, token.runner)
         if runner.state in ("disabled", "revoked"):
             raise RefusedError(401, "token", _MESSAGE)
-        if token.used_by is not None:
+        if token.used_by == identity.kid or token.used >= token.uses:
             _check_again(token, runner, identity, now)
         else:
             if token.expires_at <= now:
@@ -119,7 +120,7 @@ def by_runner(runner: StoredRunner) -> Principal:
 
 async def _token(connection: AsyncConnection, database: Database, asked: Enrolling) -> StoredToken:
     """The token that the request was made with; whatever is wrong with it has one answer."""
-    token = await runners.token(connection, database.sealer, asked.message.token)
+    token = await runnertokens.find(connection, database.sealer, asked.message.token)
     secret = Secret(bytes(enrolment.SECRET_BYTES)) if token is None else token.secret
     expected = Secret(enrolment.mac(secret, asked.proof.token))
     if token is None or expected != Secret(asked.mac):
@@ -129,7 +130,7 @@ async def _token(connection: AsyncConnection, database: Database, asked: Enrolli
 
 def _check_again(token: StoredToken, runner: StoredRunner, identity: RunnerIdentity, now: int) -> None:
     if token.used_by != identity.kid:
-        raise RefusedError(409, "used", "the token was used by another key: `runner token` makes a new one")
+        raise RefusedError(409, "used", "the token was used up by other keys: `runner token` makes a new one")
     known = runner.identity is not None and runner.identity.kid == identity.kid
     if not known or token.used_at is None or now - token.used_at > AGAIN_MS:
         raise RefusedError(401, "token", _MESSAGE)
@@ -160,7 +161,7 @@ async def _take(
     modes = tuple(mode for mode in runner.modes if mode in (message.modes or runner.modes))
     host = message.host or runner.host
     await runners.enrol(connection, database.sealer, runner.id, identity, modes=modes, host=host, now=now)
-    await runners.spend_token(connection, token.id, kid=identity.kid, now=now)
+    await runnertokens.spend(connection, token.id, kid=identity.kid, now=now)
     after = {"name": runner.name, "kid": identity.kid, "modes": list(modes), "hostname": message.hostname}
     await audit.record(connection, by_runner(runner), "runner.enrol", runner.id, after=after, now=now)
 

@@ -1,4 +1,4 @@
-"""The state of things for metrics: of locations in one view, of tests a page at a time, so that nobody waits for all of them."""
+"""The state of things for metrics: of locations and runs in one view, of tests a page at a time, so that nobody waits for all."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Sequence
 
 from controlplane import epoch
 from controlplane.service.locations import HEALTHY
-from controlplane.store import gauges
+from controlplane.store import gauges, rungauges
 from controlplane.store.database import Database
 from controlplane.store.gauges import LocationGauges, NewestRun
+from controlplane.store.rungauges import RunGauges
 from worker.clock import Clock
 
 PAGE = 500
@@ -21,6 +22,12 @@ async def of_locations(database: Database, clock: Clock) -> Sequence[LocationGau
     now = epoch.milliseconds(clock)
     async with database.read() as connection:
         return await gauges.of_locations(connection, now=now, seen_since=now - HEALTHY)
+
+
+async def of_runs(database: Database) -> RunGauges:
+    """Read the runs of private actions that nobody has finished with, and each runner's queue."""
+    async with database.read() as connection:
+        return await rungauges.of_runs(connection)
 
 
 async def of_tests(database: Database, *, most: int) -> AsyncIterator[Sequence[NewestRun]]:

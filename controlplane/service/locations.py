@@ -79,6 +79,15 @@ def check_name(name: str) -> str:
     return name
 
 
+def check_description(text: str, tags: Sequence[str]) -> Description:
+    """The words for people about a location. Raises UnusableError."""
+    if len(text) > TEXT_CHARACTERS:
+        raise UnusableError(f"description: is longer than {TEXT_CHARACTERS} characters")
+    if len(tags) > MOST_TAGS or any(len(tag) > TAG_CHARACTERS for tag in tags):
+        raise UnusableError(f"tags: expected at most {MOST_TAGS} of at most {TAG_CHARACTERS} characters")
+    return Description(text=text, tags=tuple(tags))
+
+
 def check_intake_url(url: str) -> str:
     """Give the URL as it goes into a config file. Raises UnusableError."""
     parts = urlsplit(url)
@@ -233,6 +242,13 @@ async def delete(database: Database, clock: Clock, by: Principal, name: str, *, 
         await clock.sleep(0 if done else database.rest_seconds)
     async with database.read() as connection:
         return tuple(await tests.assigned_nowhere(connection, unassigned))
+
+
+async def check_delete(database: Database, clock: Clock, by: Principal, name: str) -> Location:
+    """Raise InUseError where `delete` would without *force*, and change nothing."""
+    by.require(KeyScope.WRITE)
+    async with database.read() as connection:
+        return await _unused(connection, clock, name, force=False)
 
 
 async def _unused(connection: AsyncConnection, clock: Clock, name: str, *, force: bool) -> Location:

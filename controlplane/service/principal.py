@@ -29,7 +29,7 @@ MEANINGS = {
 }
 """Each scope in words, for help texts and the API's description."""
 
-Via = Literal["command", "api"]
+Via = Literal["command", "api", "page"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,7 @@ from enum import Enum
 from typing import Any
 
 from worker.apitest.public_result import public_result
-from worker.apitest.reading import Findings, Node
-from worker.apitest.retry import read_retry
+from worker.apitest.retry import retry_of
 
 PASSED, TRIGGERED, NO_DATA = 0, 1, 2
 """The `status` of version 1."""
@@ -113,12 +112,14 @@ class MadeRetries:
     most: int | None
 
 
-def retries(outcome: Mapping[str, Any] | None, definition: Mapping[str, Any]) -> MadeRetries:
-    """The retries that a worker makes within a run. Longer waits belong to the schedule, which a run on demand is beside."""
-    asked = read_retry(Node(_object(definition, "options").get("retry"), "options.retry", Findings()))
-    if asked is None or not asked.is_fast:
+def made_retries(outcome: Mapping[str, Any] | None, attempt: int | None, definition: Mapping[str, Any]) -> MadeRetries:
+    """The retries that a worker made within a run, or the executions before its result's *attempt*, where waits are long."""
+    asked = retry_of(definition)
+    if asked is None:
         return MadeRetries(None, None)
-    return MadeRetries(None if outcome is None else _whole(outcome.get("retries")) or 0, asked.count)
+    if outcome is None or attempt is None:
+        return MadeRetries(None, asked.count)
+    return MadeRetries(_whole(outcome.get("retries")) or 0 if asked.is_fast else attempt - 1, asked.count)
 
 
 def failure_of(outcome: Mapping[str, Any]) -> dict[str, str] | None:

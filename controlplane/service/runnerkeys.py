@@ -1,6 +1,7 @@
 """The control plane's keys towards its runners: a root, signing keys and results keys, made on first use, and the current keyset.
 
-Whoever can only write to the database makes no key of these: each is sealed under its purpose and name, and a keyset counts only
+A new signing key is told before it signs: the keyset that brings it is handed out first, and used later (`signingkeys`). Whoever
+can only write to the database makes no key of these: each is sealed under its purpose and name, and a keyset counts only
 with the root's signature.
 """
 
@@ -15,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane.errors import DatabaseError
 from controlplane.store import runnerkeys
 from controlplane.store.database import Database
-from controlplane.store.runnerkeys import StoredKeyPair
+from controlplane.store.runnerkeys import KeysetNumbers, StoredKeyPair
 from controlplane.store.sealing import Sealer
 from worker.errors import WireError
 from worker.wire import keys, signingkey
@@ -35,7 +36,7 @@ _BACKDATED_MS = 10 * 60 * 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerKeys:
-    """*signing* signs now. *results* open what runners seal, the newest first."""
+    """*signing* signs now; *keyset* is the newest, and may bring a key that signs later. *results* open what runners seal."""
 
     root: SigningKey
     signing: SigningKey
@@ -44,75 +45,84 @@ class RunnerKeys:
 
 
 class RunnerKeyring:
-    """The keys as they were read last, for as long as the newest keyset has the same number: opening them takes a millisecond."""
+    """The keys as they were read last, for as long as the keysets have the same numbers: opening them takes a millisecond."""
 
     def __init__(self, database: Database) -> None:
         self._sealer = database.sealer
+        self._numbers = KeysetNumbers(newest=0, used=0)
         self._held: RunnerKeys | None = None
 
     async def current(self, connection: AsyncConnection) -> RunnerKeys | None:
         """The keys in force; None where nobody ever made a runner. Raises DatabaseError for keys that do not hold together."""
-        seq = await runnerkeys.newest_seq(connection)
-        if seq == 0:
+        numbers = await runnerkeys.numbers(connection)
+        if numbers.newest == 0:
             return None
-        if self._held is None or self._held.keyset.seq != seq:
-            self._held = await _load(connection, self._sealer, seq)
+        if self._held is None or self._numbers != numbers:
+            self._held, self._numbers = await _load(connection, self._sealer, numbers), numbers
         return self._held
 
 
 async def ensure(connection: AsyncConnection, sealer: Sealer, *, now: int) -> RunnerKeys:
     """The keys in force; made where there are none. *connection* may write."""
-    seq = await runnerkeys.newest_seq(connection)
-    if seq:
-        return await _load(connection, sealer, seq)
-    root, signing, results = signingkey.generate("Ed25519"), signingkey.generate("Ed25519"), keys.generate("x25519")
-    start = now - _BACKDATED_MS
+    numbers = await runnerkeys.numbers(connection)
+    if numbers.newest:
+        return await _load(connection, sealer, numbers)
+    root, results = signingkey.generate("Ed25519"), keys.generate("x25519")
+    start, end = now - _BACKDATED_MS, now + ROOT_DAYS * DAY_MS
     pairs = (
-        StoredKeyPair(
-            kid=root.kid, purpose="root", private=root.text(), not_before=start, expires=now + ROOT_DAYS * DAY_MS
-        ),
-        StoredKeyPair(
-            kid=signing.kid,
-            purpose="signing",
-            private=signing.text(),
-            not_before=start,
-            expires=now + SIGNING_DAYS * DAY_MS,
-        ),
-        StoredKeyPair(
-            kid=results.kid,
-            purpose="results",
-            private=results.pem,
-            not_before=start,
-            expires=now + ROOT_DAYS * DAY_MS,
-        ),
+        StoredKeyPair(kid=root.kid, purpose="root", private=root.text(), not_before=start, expires=end),
+        new_signing_key(now),
+        StoredKeyPair(kid=results.kid, purpose="results", private=results.pem, not_before=start, expires=end),
     )
     for pair in pairs:
         await runnerkeys.add(connection, sealer, pair)
-    await _sign(connection, pairs, seq=1, now=now)
-    return await _load(connection, sealer, 1)
+    await sign_keyset(connection, pairs, seq=1, now=now, used_from=now)
+    return await _load(connection, sealer, KeysetNumbers(newest=1, used=1))
 
 
-async def _sign(connection: AsyncConnection, pairs: Sequence[StoredKeyPair], *, seq: int, now: int) -> None:
+def new_signing_key(now: int) -> StoredKeyPair:
+    """Make a key that signs for `SIGNING_DAYS`."""
+    made = signingkey.generate("Ed25519")
+    return StoredKeyPair(
+        kid=made.kid,
+        purpose="signing",
+        private=made.text(),
+        not_before=now - _BACKDATED_MS,
+        expires=now + SIGNING_DAYS * DAY_MS,
+    )
+
+
+async def sign_keyset(
+    connection: AsyncConnection, pairs: Sequence[StoredKeyPair], *, seq: int, now: int, used_from: int | None
+) -> None:
+    """Sign and store the keyset *seq* of the signing keys among *pairs*, the key to sign with last."""
     root = _signing(next(pair for pair in pairs if pair.purpose == "root"))
     results = PrivateKey.from_pem(next(pair for pair in pairs if pair.purpose == "results").private.reveal())
     entries = tuple(_entry(pair) for pair in pairs if pair.purpose == "signing" and pair.expires > now)
     signed = write_keyset(root, org=ORG, seq=seq, entries=entries, results_key=results.public)
-    await runnerkeys.add_keyset(connection, seq, signed.token, now=now)
+    await runnerkeys.add_keyset(connection, seq, signed.token, now=now, used_from=used_from)
 
 
-async def _load(connection: AsyncConnection, sealer: Sealer, seq: int) -> RunnerKeys:
+async def _load(connection: AsyncConnection, sealer: Sealer, numbers: KeysetNumbers) -> RunnerKeys:
     pairs = await runnerkeys.list_all(connection, sealer)
-    token = await runnerkeys.keyset(connection, seq)
     try:
         root = _signing(next(pair for pair in pairs if pair.purpose == "root"))
-        keyset = read_keyset(token or "", root.public)
-        signing = next(pair for pair in pairs if pair.purpose == "signing" and keyset.entry(pair.kid) is not None)
+        newest = await _keyset(connection, root, numbers.newest)
+        used = newest if numbers.used == numbers.newest else await _keyset(connection, root, numbers.used)
+        signing = next(pair for pair in pairs if pair.kid == used.entries[-1].key.kid)
         results = tuple(PrivateKey.from_pem(pair.private.reveal()) for pair in pairs if pair.purpose == "results")
     except (StopIteration, WireError) as error:
         raise DatabaseError(f"the keys towards runners do not hold together: {error or 'one is missing'}") from error
+    return RunnerKeys(root=root, signing=_signing(signing), keyset=newest, results=results)
+
+
+async def _keyset(connection: AsyncConnection, root: SigningKey, seq: int) -> Keyset:
+    """Read the stored keyset *seq*. Raises WireError, DatabaseError."""
+    stored = await runnerkeys.keyset(connection, seq)
+    keyset = read_keyset("" if stored is None else stored.token, root.public)
     if keyset.seq != seq:
         raise DatabaseError(f"the keyset {seq} towards runners says that it is {keyset.seq}")
-    return RunnerKeys(root=root, signing=_signing(signing), keyset=keyset, results=results)
+    return keyset
 
 
 def _signing(pair: StoredKeyPair) -> SigningKey:

@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch
 from controlplane.errors import UnusableError
-from controlplane.service import audit, runnerkeys
+from controlplane.service import audit, runnerkeys, runnerreports
 from controlplane.service.attendance import ALIVE_MS
 from controlplane.service.locations import check_intake_url
 from controlplane.service.principal import KeyScope, Principal
-from controlplane.store import runners
+from controlplane.store import runners, runnertokens
 from controlplane.store.database import Database
-from controlplane.store.runners import RunnerInstance, RunnerState, StoredRunner, StoredToken
+from controlplane.store.runners import RunnerInstance, RunnerState, StoredRunner
+from controlplane.store.runnertokens import StoredToken
 from worker.clock import Clock
 from worker.secret import Secret
 from worker.wire import enrolment
 from worker.wire.enrolment import Mode
+from worker.wire.runner_details import RunnerDetails
 
 MODES: tuple[Mode, ...] = ("pull", "push")
 MOST_TOGETHER = 100
 """Instances of one runner that may be alive at a time."""
 MAX_TTL_MS = 90 * 24 * 3600 * 1000
 """Of an enrolment token: what is not used in a quarter of a year is not used."""
+MOST_USES = 1000
+"""Enrolments by one token."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -44,21 +48,26 @@ class WantedRunner:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssuedToken:
-    """A runner and the one text that enrols it, once, before *expires_at*."""
+    """A runner and the one text that enrols it, *uses* times, before *expires_at*."""
 
     runner: StoredRunner
     text: Secret[str]
     expires_at: int
+    uses: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerHealth:
-    """A runner with its instances that are alive at *now*, the newest first, and its last pull."""
+    """A runner with its instances that are alive at *now*, the newest first, and its last pull.
+
+    *details* are what the newest of all its instances told of itself; None where that told nothing.
+    """
 
     runner: StoredRunner
     alive: tuple[RunnerInstance, ...]
     last_seen: int | None
     now: int
+    details: RunnerDetails | None = None
 
     @property
     def state(self) -> str:
@@ -93,17 +102,23 @@ async def create(database: Database, clock: Clock, by: Principal, wanted: Wanted
     return issued
 
 
-async def token(database: Database, clock: Clock, by: Principal, name: str, *, ttl_ms: int) -> IssuedToken:
-    """Make another token for a runner: who enrols with it takes the place of whoever is enrolled. Ends unused ones."""
+async def token(
+    database: Database, clock: Clock, by: Principal, name: str, *, ttl_ms: int, uses: int = 1
+) -> IssuedToken:
+    """Make another token for a runner: who enrols with it takes the place of whoever is enrolled. Ends older ones.
+
+    With several *uses* a runner that keeps no identity enrols at each start. Raises UnusableError.
+    """
     by.require(KeyScope.WRITE)
     now = epoch.milliseconds(clock)
     async with database.write() as connection:
         runner = await runners.find(connection, database.sealer, name)
         if runner.state in ("disabled", "revoked"):
             raise UnusableError(f"runner {runner.name!r} is {runner.state}: `runner enable` comes first")
-        await runners.drop_tokens(connection, runner.id)
-        issued = await _issue(connection, database, runner, ttl_ms=ttl_ms, now=now)
-        await audit.record(connection, by, "runner.token", runner.id, after=_state(runner), now=now)
+        await runnertokens.drop(connection, runner.id)
+        issued = await _issue(connection, database, runner, ttl_ms=ttl_ms, uses=uses, now=now)
+        after = _state(runner) | {"token_uses": uses}
+        await audit.record(connection, by, "runner.token", runner.id, after=after, now=now)
     return issued
 
 
@@ -114,7 +129,19 @@ async def list_all(database: Database, clock: Clock, by: Principal) -> tuple[Run
     async with database.read() as connection:
         found = await runners.list_all(connection, database.sealer)
         instances = await runners.list_instances(connection)
-    return tuple(_health(one, [each for each in instances if each.runner == one.id], now) for one in found)
+        reports = await runnerreports.read(connection, instances)
+    return tuple(_health(one, [each for each in instances if each.runner == one.id], reports, now) for one in found)
+
+
+async def show(database: Database, clock: Clock, by: Principal, name: str) -> RunnerHealth:
+    """One runner with its instances. Raises NotFoundError."""
+    by.require(KeyScope.READ)
+    now = epoch.milliseconds(clock)
+    async with database.read() as connection:
+        found = await runners.find(connection, database.sealer, name)
+        instances = await runners.list_instances(connection, found.id)
+        reports = await runnerreports.read(connection, instances)
+    return _health(found, instances, reports, now)
 
 
 async def set_state(database: Database, clock: Clock, by: Principal, name: str, state: RunnerState) -> StoredRunner:
@@ -125,7 +152,7 @@ async def set_state(database: Database, clock: Clock, by: Principal, name: str, 
         after = _switched(found, state)
         await runners.set_state(connection, found.id, after.state)
         if state in ("disabled", "revoked"):
-            await runners.drop_tokens(connection, found.id)
+            await runnertokens.drop(connection, found.id)
         now = epoch.milliseconds(clock)
         action = f"runner.{'enable' if state == 'enrolled' else state.removesuffix('d')}"
         await audit.record(connection, by, action, found.id, before=_state(found), after=_state(after), now=now)
@@ -168,17 +195,17 @@ async def accept(database: Database, clock: Clock, by: Principal, name: str, ins
 
 
 async def _issue(
-    connection: AsyncConnection, database: Database, runner: StoredRunner, *, ttl_ms: int, now: int
+    connection: AsyncConnection, database: Database, runner: StoredRunner, *, ttl_ms: int, now: int, uses: int = 1
 ) -> IssuedToken:
     if not 0 < ttl_ms <= MAX_TTL_MS:
         raise UnusableError("a token's life is not within 90 days")
+    if not 1 <= uses <= MOST_USES:
+        raise UnusableError(f"{uses} is not a valid number of uses: expected 1 to {MOST_USES}")
     keys = await runnerkeys.ensure(connection, database.sealer, now=now)
     made = enrolment.new_token(runner.base_url, keys.root.public)
-    stored = StoredToken(
-        id=made.id, runner=runner.id, secret=made.secret, expires_at=now + ttl_ms, used_by=None, used_at=None
-    )
-    await runners.add_token(connection, database.sealer, stored)
-    return IssuedToken(runner=runner, text=made.text(), expires_at=stored.expires_at)
+    stored = StoredToken(id=made.id, runner=runner.id, secret=made.secret, expires_at=now + ttl_ms, uses=uses)
+    await runnertokens.add(connection, database.sealer, stored)
+    return IssuedToken(runner=runner, text=made.text(), expires_at=stored.expires_at, uses=uses)
 
 
 def _checked(wanted: WantedRunner, by: Principal, now: int) -> StoredRunner:
@@ -210,10 +237,19 @@ def _switched(found: StoredRunner, state: RunnerState) -> StoredRunner:
     return replace(found, state="enrolled" if known else "created")
 
 
-def _health(runner: StoredRunner, instances: Sequence[RunnerInstance], now: int) -> RunnerHealth:
-    alive = tuple(one for one in instances if now - one.last_seen <= ALIVE_MS)
+def _health(
+    runner: StoredRunner,
+    instances: Sequence[RunnerInstance],
+    reports: Mapping[tuple[str, str], RunnerDetails],
+    now: int,
+) -> RunnerHealth:
+    newest = max(instances, key=lambda one: (one.epoch, one.last_seen), default=None)
     return RunnerHealth(
-        runner=runner, alive=alive, last_seen=max((one.last_seen for one in instances), default=None), now=now
+        runner=runner,
+        alive=tuple(one for one in instances if now - one.last_seen <= ALIVE_MS),
+        last_seen=max((one.last_seen for one in instances), default=None),
+        now=now,
+        details=None if newest is None else reports.get((runner.id, newest.report)),
     )
 
 

@@ -117,6 +117,13 @@ async def show(database: Database, by: Principal, run: str) -> RunView:
     )
 
 
+async def arguments(database: Database, by: Principal, run: str) -> dict[str, Any]:
+    """The inputs of a run, as its order has them. Raises NotFoundError, also for a run whose action the caller may not order."""
+    async with database.read() as connection:
+        found = await _found(connection, by, run)
+        return (await _order_of(connection, database, (await tasks.tasks_of(connection, found.id))[-1])).input
+
+
 async def list_newest(
     database: Database, by: Principal, *, limit: int, runner: str | None = None, states: Collection[str] = ()
 ) -> tuple[RunView, ...]:

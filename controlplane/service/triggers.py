@@ -172,7 +172,7 @@ async def follow(database: Database, clock: Clock, by: Principal, name: str) -> 
         batch = await triggered.batch(connection, name)
         if batch is None:
             raise NotFoundError("batch", name)
-        runs = tuple(_stands(one, now) for one in await triggered.of_batch(connection, name))
+        runs = tuple(stands(one, now) for one in await triggered.of_batch(connection, name))
     statuses = {one.status for one in runs if one.followed.run.execution_rule == "blocking"}
     status = RunStatus.FAILED if RunStatus.FAILED in statuses else RunStatus.PASSED
     if any(one.status is RunStatus.IN_PROGRESS for one in runs):
@@ -180,7 +180,7 @@ async def follow(database: Database, clock: Clock, by: Principal, name: str) -> 
     return FollowedBatch(batch=batch, runs=runs, status=status)
 
 
-def _stands(followed: Followed, now: int) -> BatchRun:
+def stands(followed: Followed, now: int) -> BatchRun:
     """A run that was lost, missed or cancelled has failed: nobody can say that its target is well."""
     run = followed.run
     status, timed_out = RunStatus.FAILED, False

@@ -13,7 +13,7 @@ from controlplane import epoch
 from controlplane.ageing import Ageing, aged
 from controlplane.counters import Counters
 from controlplane.leases import Grace
-from controlplane.service import runs, tasks
+from controlplane.service import runs, signingkeys, tasks
 from controlplane.service.audit import RETENTION_DAYS
 from controlplane.steady import HELD_SECONDS, STEP_SECONDS, Anchor, KeptClock, SteadyClock
 from controlplane.store import (
@@ -102,6 +102,7 @@ class Upkeep:
             self._on_ended(run)
         if self._turns % AGE_TURNS == 0:
             await self._age()
+            await signingkeys.tend(self._database, self._clock)
         if self._retention.per_test is not None:
             kept, after = self._retention.per_test, self._pruned_test
             self._pruned_test = await prune_by_count(self._database, self._clock, after=after, kept=kept)

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from controlplane.errors import NotFoundError, UnusableError
 from controlplane.service.principal import KeyScope, Principal
 from controlplane.store import publicresults
@@ -46,12 +48,19 @@ async def read(database: Database, by: Principal, ids: Sequence[str], *, since: 
         for test in dict.fromkeys(ids):
             if test not in known:
                 raise NotFoundError("test", test)
-            points = await publicresults.points(
-                connection, test, since=since * 1000, until=until * 1000, limit=MOST_POINTS
-            )
-            history = changes(points)
-            found.append(Uptime(test=test, name=known[test].name, share=share(history, until), history=tuple(history)))
+        histories = await changes_of(connection, list(known), since=since * 1000, until=until * 1000)
+    for test in dict.fromkeys(ids):
+        history = histories[test]
+        found.append(Uptime(test=test, name=known[test].name, share=share(history, until), history=tuple(history)))
     return tuple(found)
+
+
+async def changes_of(
+    connection: AsyncConnection, tests: Sequence[str], *, since: int, until: int
+) -> dict[str, list[tuple[int, int]]]:
+    """The states of each of *tests*, at most `MOST_TESTS`, between two moments in epoch milliseconds."""
+    points = await publicresults.points(connection, tests, since=since, until=until, limit=MOST_POINTS)
+    return {test: changes(some) for test, some in points.items()}
 
 
 def changes(points: Sequence[Point]) -> list[tuple[int, int]]:

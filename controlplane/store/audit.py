@@ -13,7 +13,7 @@ from controlplane.store.tables import audit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuditEntry:
-    """*before* and *after* are JSON text without secrets, None where there is nothing. *via* is `command` or `api`."""
+    """*before* and *after* are JSON text without secrets, None where there is nothing. *via* is `command`, `api` or `page`."""
 
     seq: int = 0
     at: int

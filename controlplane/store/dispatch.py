@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy import Integer, Select, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import leases
@@ -56,17 +56,36 @@ class Taker:
     characters: int
 
 
-_assigned_to_job = (assignments.c.test_id == jobs.c.test_id) & (assignments.c.location_id == jobs.c.location_id)
+# Statements are made once: making one costs as much as running it, and telling that two are the same a third of that.
+_HELD = (
+    select(jobs.c.id, jobs.c.delivery, jobs.c.until, jobs.c.test_id, assignments.c.job_id.label("current"))
+    .outerjoin(
+        assignments, (assignments.c.test_id == jobs.c.test_id) & (assignments.c.location_id == jobs.c.location_id)
+    )
+    .where(jobs.c.location_id == bindparam("here"), jobs.c.worker == bindparam("holder"), jobs.c.closed.is_(None))
+)
+_FREE_LOST = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("job"), jobs.c.worker == bindparam("holder"), jobs.c.closed.is_(None))
+    .values(worker=None)
+)
+_FREE_RELEASED = _FREE_LOST.values(released=jobs.c.released + 1)
+_here = assignments.c.location_id == bindparam("here")
+_LET_GO_ON = update(assignments).where(assignments.c.test_id == bindparam("test"), _here).values(job_id=None)
+_ENDED = (
+    select(jobs.c.id, jobs.c.closed, results.c.lease)
+    .outerjoin(results, results.c.job_id == jobs.c.id)
+    .where(
+        jobs.c.location_id == bindparam("here"),
+        jobs.c.id.in_(bindparam("asked", expanding=True)),
+        jobs.c.closed.in_(("result", "cancelled")),
+    )
+)
 
 
 async def given(connection: AsyncConnection, *, location: str, worker: str) -> Sequence[Any]:
     """The open jobs that *worker* has. Read before a pull's transaction: a worker's own pulls come one after another."""
-    rows = await connection.execute(
-        select(jobs.c.id, jobs.c.delivery, jobs.c.until, jobs.c.test_id, assignments.c.job_id.label("current"))
-        .outerjoin(assignments, _assigned_to_job)
-        .where(jobs.c.location_id == location, jobs.c.worker == worker, jobs.c.closed.is_(None))
-    )
-    return rows.all()
+    return (await connection.execute(_HELD, {"here": location, "holder": worker})).all()
 
 
 async def take_back(
@@ -94,19 +113,14 @@ async def take_back(
 async def _free(connection: AsyncConnection, worker: str, ids: Sequence[str], *, failed: bool) -> None:
     """Free jobs that *worker* still has."""
     if ids:
-        still = (jobs.c.id == bindparam("job")) & (jobs.c.worker == worker) & jobs.c.closed.is_(None)
-        freed = update(jobs).where(still).values(worker=None)
-        statement = freed if failed else freed.values(released=jobs.c.released + 1)
-        await connection.execute(statement, [{"job": job} for job in ids])
+        statement = _FREE_LOST if failed else _FREE_RELEASED
+        await connection.execute(statement, [{"job": job, "holder": worker} for job in ids])
 
 
 async def _let_go_on(connection: AsyncConnection, location: str, passed: Sequence[str]) -> None:
     """Let the next runs of tests begin whose last job is over but for its result; the job stays open for that."""
     if passed:
-        there = (assignments.c.test_id == bindparam("test")) & (assignments.c.location_id == location)
-        await connection.execute(
-            update(assignments).where(there).values(job_id=None), [{"test": test} for test in passed]
-        )
+        await connection.execute(_LET_GO_ON, [{"test": test, "here": location} for test in passed])
 
 
 async def unwanted(
@@ -121,15 +135,7 @@ async def unwanted(
     unknown = dict(islice(named.items(), MOST_UNKNOWN))
     if not unknown:
         return ()
-    found = await connection.execute(
-        select(jobs.c.id, jobs.c.closed, results.c.lease)
-        .outerjoin(results, results.c.job_id == jobs.c.id)
-        .where(
-            jobs.c.location_id == location,
-            jobs.c.id.in_(sorted(set(unknown.values()))),
-            jobs.c.closed.in_(("result", "cancelled")),
-        )
-    )
+    found = await connection.execute(_ENDED, {"here": location, "asked": sorted(set(unknown.values()))})
     winner = {row.id: row.lease for row in found}
     return tuple(lease for lease, job in unknown.items() if job in winner and winner[job] != lease)
 
@@ -146,6 +152,7 @@ async def give_out(
     """Lease what is free and due to *taker*, the oldest first; and whether there is more of it."""
     if taker.jobs == 0:
         return (), False
+    unheld = await _unheld(connection, taker.location, now=now, expiry=expiry)
     again = [
         Lease(
             job=row.id,
@@ -154,10 +161,10 @@ async def give_out(
             delivery=row.delivery + 1,
             scheduled_at=row.scheduled_at,
             until=row.until,
-            definition=row.definition,
+            definition="",
             attempt=row.attempt,
         )
-        for row in await _within_cap(connection, await _unheld(connection, taker.location, now=now, expiry=expiry))
+        for row in await _within_cap(connection, unheld)
         if leases.state(open_job(row), now=now, expiry=expiry) is JobState.OFFERED
     ]
     fresh = {str(uuid.uuid4()): row for row in await _due(connection, taker.location, now, limit=taker.jobs + 1)}
@@ -176,7 +183,7 @@ async def give_out(
     offered = sorted([*again, *first], key=lambda lease: lease.since)
     if again and len(offered) > taker.jobs:
         offered = await _in_turn(connection, taker.location, offered, {lease.test for lease in again}, now)
-    given = _fitting(offered, taker)
+    given = _fitting(await _with_definitions(connection, offered[: taker.jobs]), taker)
     await _give_again(connection, taker, [lease for lease in given if lease.job not in fresh], now)
     started = [lease for lease in given if lease.job in fresh]
     if started:
@@ -197,7 +204,7 @@ def _fitting(offered: Sequence[Lease], taker: Taker) -> list[Lease]:
     """As many of *offered*, in their order, as *taker* has room for."""
     given: list[Lease] = []
     room = taker.characters
-    for lease in offered[: taker.jobs]:
+    for lease in offered:
         room -= len(lease.definition)
         if given and room < 0:
             break
@@ -215,21 +222,33 @@ async def _within_cap(connection: AsyncConnection, rows: Sequence[Any]) -> Seque
     return [row for row in rows if row.id not in waiting]
 
 
-_job_columns = [column for column in jobs.c if column.name != "definition"]
+UNHELD = tuple(column for column in jobs.c if column.name != "definition")
+"""The columns of a job that may be given out; its definition is read once it is."""
+_definition = func.coalesce(jobs.c.definition, tests.c.definition)
+_DEFINITIONS = (
+    select(jobs.c.id, _definition.label("definition"))
+    .outerjoin(tests, tests.c.public_id == jobs.c.test_id)
+    .where(jobs.c.id.in_(bindparam("chosen", expanding=True)))
+)
+
+
+async def _with_definitions(connection: AsyncConnection, offered: Sequence[Lease]) -> list[Lease]:
+    """*offered* with the definitions of jobs that were there before: of thousands that wait a pull reads those that it gives."""
+    there = [lease.job for lease in offered if not lease.definition]
+    found: dict[str, str] = {}
+    for start in range(0, len(there), MOST_UNKNOWN):
+        rows = await connection.execute(_DEFINITIONS, {"chosen": there[start : start + MOST_UNKNOWN]})
+        found |= {row.id: row.definition for row in rows}
+    return [lease if lease.definition else replace(lease, definition=found[lease.job]) for lease in offered]
 
 
 async def _unheld(connection: AsyncConnection, location: str, *, now: int, expiry: int) -> Sequence[Any]:
-    definition = func.coalesce(jobs.c.definition, tests.c.definition)
-    query = (
-        select(*_job_columns, workers.c.last_seen, definition.label("definition"))
-        .outerjoin(tests, tests.c.public_id == jobs.c.test_id)
-        .where(jobs.c.location_id == location, jobs.c.not_before <= now, definition.is_not(None))
-    )
-    return [row for part in unheld(query, expiry) for row in (await connection.execute(part)).all()]
+    values = {"here": location, "now": now, "expiry": expiry}
+    return [row for part in _OFFERED for row in (await connection.execute(part, values)).all()]
 
 
-def unheld(query: Select[Any], expiry: int) -> tuple[Select[Any], Select[Any]]:
-    """*query*, of open jobs that nobody has, and of those whose worker was not seen since *expiry*.
+def unheld(query: Select[Any]) -> tuple[Select[Any], Select[Any]]:
+    """*query*, of open jobs that nobody has, and of those whose worker was not seen since the parameter `expiry`.
 
     Two statements, each with an index of its own: one for both reads every job that is held anywhere.
     """
@@ -238,9 +257,21 @@ def unheld(query: Select[Any], expiry: int) -> tuple[Select[Any], Select[Any]]:
     nobody = opened.outerjoin(workers, seen).where(jobs.c.worker.is_(None))
     gone = workers.alias("gone")
     silent = opened.join(workers, seen).where(
-        jobs.c.worker.in_(select(gone.c.id).where(gone.c.last_seen < expiry)), workers.c.last_seen < expiry
+        jobs.c.worker.in_(select(gone.c.id).where(gone.c.last_seen < bindparam("expiry"))),
+        workers.c.last_seen < bindparam("expiry"),
     )
     return nobody, silent
+
+
+_OFFERED = unheld(
+    select(*UNHELD, workers.c.last_seen)
+    .outerjoin(tests, tests.c.public_id == jobs.c.test_id)
+    .where(
+        jobs.c.location_id == bindparam("here"),
+        jobs.c.not_before <= bindparam("now"),
+        or_(jobs.c.definition.is_not(None), tests.c.public_id.is_not(None)),
+    )
+)
 
 
 def open_job(row: Any) -> leases.LeasedJob:
@@ -255,31 +286,46 @@ def open_job(row: Any) -> leases.LeasedJob:
     )
 
 
-async def _due(connection: AsyncConnection, location: str, now: int, *, limit: int) -> Sequence[Any]:
-    rows = await connection.execute(
-        select(assignments, tests.c.definition, *runs.TIMES, tests.c.paused)
-        .join(tests, tests.c.public_id == assignments.c.test_id)
-        .where(
-            assignments.c.location_id == location,
-            assignments.c.job_id.is_(None),
-            assignments.c.waiting_since <= now,
-            assignments.c.due_at <= now,
-            assignments.c.until > now,
-        )
-        .order_by(assignments.c.waiting_since)
-        .limit(limit)
-        .with_for_update(of=assignments, skip_locked=True)
+_DUE = (
+    select(assignments, tests.c.definition, *runs.TIMES, tests.c.paused)
+    .join(tests, tests.c.public_id == assignments.c.test_id)
+    .where(
+        _here,
+        assignments.c.job_id.is_(None),
+        assignments.c.waiting_since <= bindparam("now"),
+        assignments.c.due_at <= bindparam("now"),
+        assignments.c.until > bindparam("now"),
     )
-    return rows.all()
+    .order_by(assignments.c.waiting_since)
+    .limit(bindparam("most", type_=Integer))
+    .with_for_update(of=assignments, skip_locked=True)
+)
+_GIVE_AGAIN = (
+    update(jobs)
+    .where(jobs.c.id == bindparam("job"))
+    .values(worker=bindparam("taker"), delivery=bindparam("number"), leased_at=bindparam("now"))
+)
+_NEW_JOBS = jobs.insert()
+_MOVE_ON = (
+    update(assignments)
+    .where(assignments.c.test_id == bindparam("test"), _here)
+    .values(
+        job_id=bindparam("job"),
+        due_at=bindparam("next_due"),
+        until=bindparam("next_until"),
+        waiting_since=bindparam("next_due"),
+    )
+)
+
+
+async def _due(connection: AsyncConnection, location: str, now: int, *, limit: int) -> Sequence[Any]:
+    return (await connection.execute(_DUE, {"here": location, "now": now, "most": limit})).all()
 
 
 async def _give_again(connection: AsyncConnection, taker: Taker, leases: Sequence[Lease], now: int) -> None:
     if leases:
-        given = update(jobs).where(jobs.c.id == bindparam("job"))
-        await connection.execute(
-            given.values(worker=taker.worker, delivery=bindparam("number"), leased_at=now),
-            [{"job": lease.job, "number": lease.delivery} for lease in leases],
-        )
+        again = [{"job": lease.job, "number": lease.delivery, "taker": taker.worker, "now": now} for lease in leases]
+        await connection.execute(_GIVE_AGAIN, again)
 
 
 async def _start(
@@ -287,7 +333,7 @@ async def _start(
 ) -> None:
     """Make a job of each of *started*, and let what is *due* move on to its next run."""
     await connection.execute(
-        jobs.insert(),
+        _NEW_JOBS,
         [
             {
                 "id": lease.job,
@@ -302,17 +348,11 @@ async def _start(
             for lease in started
         ],
     )
-    await connection.execute(
-        update(assignments)
-        .where(assignments.c.test_id == bindparam("test"), assignments.c.location_id == taker.location)
-        .values(
-            job_id=bindparam("job"),
-            due_at=bindparam("next_due"),
-            until=bindparam("next_until"),
-            waiting_since=bindparam("next_due"),
-        ),
-        [{"test": due[lease.job].test_id, "job": lease.job, **_next(due[lease.job])} for lease in started],
-    )
+    moved = [
+        {"test": due[lease.job].test_id, "here": taker.location, "job": lease.job, **_next(due[lease.job])}
+        for lease in started
+    ]
+    await connection.execute(_MOVE_ON, moved)
 
 
 def _next(row: Any) -> dict[str, int | None]:

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, FromClause, Row, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, FromClause, Row, bindparam, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -118,9 +118,8 @@ async def retire_credentials(connection: AsyncConnection, location: str, *, expi
 
 async def list_files(connection: AsyncConnection, *, now: int) -> Sequence[ConfigFile]:
     """List the config files in force of every location, the newest first."""
-    rows = await connection.execute(
-        select(credentials).where(_current(credentials, now)).order_by(credentials.c.created_at.desc())
-    )
+    query = select(credentials).where(_current(credentials)).order_by(credentials.c.created_at.desc())
+    rows = await connection.execute(query, {"now": now})
     return [
         ConfigFile(
             location=row.location_id,
@@ -136,18 +135,24 @@ async def drop_expired_credentials(connection: AsyncConnection, *, now: int) -> 
     await connection.execute(delete(credentials).where(credentials.c.expires_at <= now))
 
 
+def _current(table: FromClause) -> ColumnElement[bool]:
+    """In force at the parameter `now`."""
+    return or_(table.c.expires_at.is_(None), table.c.expires_at > bindparam("now"))
+
+
+_mine = credentials.alias("mine")
+_ACCESS = (
+    select(locations, *[column for column in credentials.c if column.name != "created_at"])
+    .join(credentials, credentials.c.location_id == locations.c.id)
+    .join(_mine, _mine.c.location_id == locations.c.id)
+    .where(_mine.c.access_key == bindparam("asked"), _current(credentials), _current(_mine))
+    .order_by(credentials.c.created_at.desc())
+)
+
+
 async def access(connection: AsyncConnection, sealer: Sealer, access_key: str, *, now: int) -> Access | None:
     """Look up the location that an access key stands for, None where the key is unknown or has expired."""
-    mine = credentials.alias()
-    rows = (
-        await connection.execute(
-            select(locations, *[column for column in credentials.c if column.name != "created_at"])
-            .join(credentials, credentials.c.location_id == locations.c.id)
-            .join(mine, mine.c.location_id == locations.c.id)
-            .where(mine.c.access_key == access_key, _current(credentials, now), _current(mine, now))
-            .order_by(credentials.c.created_at.desc())
-        )
-    ).all()
+    rows = (await connection.execute(_ACCESS, {"asked": access_key, "now": now})).all()
     asked = next((row for row in rows if row.access_key == access_key), None)
     if asked is None:
         return None
@@ -239,10 +244,6 @@ async def count_tests(connection: AsyncConnection) -> dict[str, int]:
         select(assignments.c.location_id, func.count().label("tests")).group_by(assignments.c.location_id)
     )
     return {row.location_id: row.tests for row in rows}
-
-
-def _current(table: FromClause, now: int) -> ColumnElement[bool]:
-    return or_(table.c.expires_at.is_(None), table.c.expires_at > now)
 
 
 def _location(row: Row[tuple[object, ...]]) -> Location:

@@ -13,7 +13,7 @@ from sqlalchemy import and_, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.alerts import rule
-from controlplane.alerts.monitor import Monitor, Place
+from controlplane.alerts.monitor import Monitor, WatchedPlace
 from controlplane.alerts.rule import AlertRule
 from controlplane.store.alerttables import monitor_locations, monitors, notifications
 from controlplane.store.tables import assignments, locations, tests
@@ -38,8 +38,8 @@ class WatchedTest:
     acknowledged_at: int | None = None
     acknowledged_by: str | None = None
     due_at: int | None = None
-    places: tuple[Place, ...] = ()
-    gone: tuple[Place, ...] = ()
+    places: tuple[WatchedPlace, ...] = ()
+    gone: tuple[WatchedPlace, ...] = ()
     names: dict[str, str] = field(default_factory=dict)
 
 
@@ -88,7 +88,7 @@ async def _load_monitors(connection: AsyncConnection, ids: Sequence[str], found:
 
 
 async def _load_places(connection: AsyncConnection, ids: Sequence[str], found: Mapping[str, WatchedTest]) -> None:
-    """Where tests are watched, and of those in trouble where they were."""
+    """Add the places where tests are watched, and of those in trouble where they were."""
     here = and_(
         monitor_locations.c.test_id == assignments.c.test_id,
         monitor_locations.c.location_id == assignments.c.location_id,
@@ -120,7 +120,7 @@ _TROUBLE = tuple(column for column in monitor_locations.c if column.name not in 
 
 
 def _put_place(watched: WatchedTest, row: Any, seen_at: int | None, *, is_watched: bool) -> None:
-    place = Place(
+    place = WatchedPlace(
         location=row.location_id,
         seen_at=seen_at,
         failing_since=row.failing_since,
@@ -155,7 +155,7 @@ async def save(connection: AsyncConnection, changed: Collection[WatchedTest]) ->
         await connection.execute(monitor_locations.insert(), places)
 
 
-def _is_to_keep(place: Place, of: AlertRule) -> bool:
+def _is_to_keep(place: WatchedPlace, of: AlertRule) -> bool:
     """Blindness matters to a test that fails there, or that asks for it to be told."""
     blind = place.blind_since is not None and of.no_data_ms > 0
     return place.failing_since is not None or place.no_data is not None or blind
@@ -179,7 +179,7 @@ def _row(watched: WatchedTest) -> dict[str, Any]:
     }
 
 
-def _place_row(test: str, place: Place) -> dict[str, Any]:
+def _place_row(test: str, place: WatchedPlace) -> dict[str, Any]:
     return {
         "test_id": test,
         "location_id": place.location,

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import bindparam, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import leases, outcomes
 from controlplane.outcomes import Outcome
 from controlplane.store import ends, retries
+from controlplane.store.retries import Further
 from controlplane.store.states import RunEnd
 from controlplane.store.tables import assignments, jobs, locations, results, tests
 from worker.wire.messages import ResultItem
@@ -86,13 +87,14 @@ async def keep(
     """Store what is new. The caller commits before it tells anybody."""
     known = await _known_jobs(connection, location, {item.job for item in items})
     stored = await _stored(connection, {item.result for item in items})
+    read = [outcomes.read(bytes(item.outcome)) for item in items]
+    await retries.read_asked(connection, _asked_and_failed(known, items, read))
     kept, accepted, followed, decided = [], [], [], []
-    for item in items:
-        outcome = outcomes.read(bytes(item.outcome))
+    for item, outcome in zip(items, read, strict=True):
         decision = _judge(item, known.get(item.job), stored, outcome)
         if isinstance(outcome, Outcome) and decision.disposition is Disposition.ACCEPTED:
             job = known[item.job]
-            again = retries.is_to_follow(job, outcome.status)
+            again = retries.is_to_follow(job, outcome.status, now=now)
             accepted.append(_row(item, job, outcome, worker=worker, now=now) | {"is_last": not again})
             followed += [(job, item.result)] if again else []
             decided += [] if again or job["triggered"] else [_end(job, item, outcome, now)]
@@ -102,10 +104,22 @@ async def keep(
         kept.append(decision)
     if accepted:
         await _accept(connection, accepted, decided, now=now)
-        before = [known[row["job_id"]]["retry_of"] for row in accepted]
-        await retries.outdate(connection, [job for job in before if job is not None])
+        before = {row["job_id"]: known[row["job_id"]]["retry_of"] for row in accepted}
+        await retries.outdate(connection, [Further(job, one) for job, one in before.items() if one is not None])
         await retries.follow(connection, followed, now=now)
     return tuple(kept)
+
+
+def _asked_and_failed(
+    known: Mapping[str, dict[str, Any]], items: Sequence[ResultItem], read: Sequence[Outcome | str]
+) -> dict[str, dict[str, Any]]:
+    """Of the *known* jobs the triggered ones whose results tell that they failed."""
+    failed = {
+        item.job
+        for item, outcome in zip(items, read, strict=True)
+        if isinstance(outcome, Outcome) and outcome.status == "failed"
+    }
+    return {name: job for name, job in known.items() if job["triggered"] and name in failed}
 
 
 def _judge(item: ResultItem, job: dict[str, Any] | None, stored: dict[str, str | None], outcome: Outcome | str) -> Kept:
@@ -127,26 +141,35 @@ def _judge(item: ResultItem, job: dict[str, Any] | None, stored: dict[str, str |
     return decided(Disposition.REJECTED, outcome) if isinstance(outcome, str) else decided(Disposition.ACCEPTED)
 
 
-_needed = [column for column in jobs.c if column.name not in ("definition", "test_name")]
+_KNOWN_JOBS = (
+    select(
+        *[column for column in jobs.c if column.name not in ("definition", "test_name")],
+        func.coalesce(jobs.c.test_name, tests.c.name).label("test_name"),
+        jobs.c.test_name.is_not(None).label("triggered"),
+        *(tests.c.paused, tests.c.period_ms, tests.c.retries, tests.c.retry_interval_ms),
+        (assignments.c.job_id == jobs.c.id).label("current"),
+    )
+    .outerjoin(tests, tests.c.public_id == jobs.c.test_id)
+    .outerjoin(assignments, assignments.c.job_id == jobs.c.id)
+    .where(jobs.c.location_id == bindparam("here"), jobs.c.id.in_(bindparam("some", expanding=True)))
+    .order_by(jobs.c.id)
+    .with_for_update(of=jobs)
+)
+_STORED = select(results.c.id, results.c.job_id).where(results.c.id.in_(bindparam("some", expanding=True)))
+_FORGET_NOTES = delete(results).where(results.c.job_id.in_(bindparam("some", expanding=True)))
+_NEW = results.insert()
+_CLOSE = (
+    update(jobs)
+    .where(jobs.c.id.in_(bindparam("some", expanding=True)))
+    .values(closed=bindparam("how"), closed_at=bindparam("now"))
+)
+_LET_GO_ON = update(assignments).where(assignments.c.job_id.in_(bindparam("some", expanding=True))).values(job_id=None)
 
 
 async def _known_jobs(connection: AsyncConnection, location: str, ids: set[str]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for some in _portions(ids):
-        rows = await connection.execute(
-            select(
-                *_needed,
-                func.coalesce(jobs.c.test_name, tests.c.name).label("test_name"),
-                jobs.c.test_name.is_not(None).label("triggered"),
-                *(tests.c.paused, tests.c.period_ms, tests.c.retries, tests.c.retry_interval_ms),
-                (assignments.c.job_id == jobs.c.id).label("current"),
-            )
-            .outerjoin(tests, tests.c.public_id == jobs.c.test_id)
-            .outerjoin(assignments, assignments.c.job_id == jobs.c.id)
-            .where(jobs.c.location_id == location, jobs.c.id.in_(some))
-            .order_by(jobs.c.id)
-            .with_for_update(of=jobs)
-        )
+        rows = await connection.execute(_KNOWN_JOBS, {"here": location, "some": some})
         found |= {row.id: dict(row._mapping) for row in rows}  # noqa: SLF001 - SQLAlchemy's public name
     return found
 
@@ -154,7 +177,7 @@ async def _known_jobs(connection: AsyncConnection, location: str, ids: set[str])
 async def _stored(connection: AsyncConnection, ids: set[str]) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for some in _portions(ids):
-        rows = await connection.execute(select(results.c.id, results.c.job_id).where(results.c.id.in_(some)))
+        rows = await connection.execute(_STORED, {"some": some})
         found |= {row.id: row.job_id for row in rows}
     return found
 
@@ -206,8 +229,8 @@ async def _accept(
 ) -> None:
     ids = {row["job_id"] for row in rows}
     for some in _portions(ids):
-        await connection.execute(delete(results).where(results.c.job_id.in_(some)))  # notes that they were lost
-    await connection.execute(results.insert(), rows)
+        await connection.execute(_FORGET_NOTES, {"some": some})  # notes that they were lost
+    await connection.execute(_NEW, rows)
     await _close(connection, ids, "result", now=now)
     await ends.put(connection, decided, now=now)
     await _let_go_on(connection, ids - {end.job for end in decided})
@@ -221,12 +244,12 @@ async def close_jobs(connection: AsyncConnection, ids: Collection[str], closed: 
 
 async def _close(connection: AsyncConnection, ids: Collection[str], closed: str, *, now: int) -> None:
     for some in _portions(ids):
-        await connection.execute(update(jobs).where(jobs.c.id.in_(some)).values(closed=closed, closed_at=now))
+        await connection.execute(_CLOSE, {"some": some, "how": closed, "now": now})
 
 
 async def _let_go_on(connection: AsyncConnection, ids: Collection[str]) -> None:
     for some in _portions(ids):
-        await connection.execute(update(assignments).where(assignments.c.job_id.in_(some)).values(job_id=None))
+        await connection.execute(_LET_GO_ON, {"some": some})
 
 
 async def note(connection: AsyncConnection, notes: Sequence[dict[str, Any]]) -> None:

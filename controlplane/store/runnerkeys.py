@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import func, select
+from sqlalchemy import case, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.store.runnertables import runner_keys, runner_keysets
@@ -27,6 +27,23 @@ class StoredKeyPair:
     expires: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeysetNumbers:
+    """The number of the *newest* keyset, and of the one whose newest key signs; both are 0 where there is none."""
+
+    newest: int
+    used: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredKeyset:
+    """A signed keyset. *used_from* is None while its newest key does not sign yet."""
+
+    token: str
+    made_at: int
+    used_from: int | None
+
+
 async def add(connection: AsyncConnection, sealer: Sealer, key: StoredKeyPair) -> None:
     sealed = sealer.seal(key.private.reveal().encode(), _place(key.purpose, key.kid))
     await connection.execute(
@@ -42,18 +59,29 @@ async def list_all(connection: AsyncConnection, sealer: Sealer) -> Sequence[Stor
     return [_key(row, sealer) for row in rows]
 
 
-async def newest_seq(connection: AsyncConnection) -> int:
-    """The number of the newest keyset, 0 where there is none."""
-    return await connection.scalar(select(func.max(runner_keysets.c.seq))) or 0
+async def numbers(connection: AsyncConnection) -> KeysetNumbers:
+    is_used = case((runner_keysets.c.used_from.is_not(None), runner_keysets.c.seq))
+    row = (await connection.execute(select(func.max(runner_keysets.c.seq), func.max(is_used)))).one()
+    return KeysetNumbers(newest=row[0] or 0, used=row[1] or 0)
 
 
-async def keyset(connection: AsyncConnection, seq: int) -> str | None:
-    token: str | None = await connection.scalar(select(runner_keysets.c.token).where(runner_keysets.c.seq == seq))
-    return token
+async def keyset(connection: AsyncConnection, seq: int) -> StoredKeyset | None:
+    row = (await connection.execute(select(runner_keysets).where(runner_keysets.c.seq == seq))).one_or_none()
+    return None if row is None else StoredKeyset(token=row.token, made_at=row.made_at, used_from=row.used_from)
 
 
-async def add_keyset(connection: AsyncConnection, seq: int, token: str, *, now: int) -> None:
-    await connection.execute(runner_keysets.insert().values(seq=seq, token=token, made_at=now))
+async def add_keyset(connection: AsyncConnection, seq: int, token: str, *, now: int, used_from: int | None) -> None:
+    await connection.execute(runner_keysets.insert().values(seq=seq, token=token, made_at=now, used_from=used_from))
+
+
+async def use_keyset(connection: AsyncConnection, seq: int, *, now: int) -> None:
+    """Sign with the newest key of this keyset from now on."""
+    await connection.execute(update(runner_keysets).where(runner_keysets.c.seq == seq).values(used_from=now))
+
+
+async def drop(connection: AsyncConnection, kids: Collection[str]) -> None:
+    """Delete private halves that sign nothing any more."""
+    await connection.execute(delete(runner_keys).where(runner_keys.c.kid.in_(tuple(kids))))
 
 
 def _key(row: Any, sealer: Sealer) -> StoredKeyPair:

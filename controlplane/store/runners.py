@@ -1,4 +1,4 @@
-"""Runners, their enrolment tokens and their instances. Identities and tokens' secrets are sealed, each bound to its row."""
+"""Runners and their instances. Identities are sealed, each bound to its row."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.errors import ConflictError, NotFoundError, RefusedError
-from controlplane.store.runnertables import runner_instances, runner_tokens, runners
+from controlplane.store.runnertables import runner_instances, runners
 from controlplane.store.sealing import Sealer
-from worker.secret import Secret
 from worker.wire.enrolment import Mode
 
 MOST_INSTANCES = 1000
@@ -59,16 +58,6 @@ class StoredRunner:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StoredToken:
-    id: str
-    runner: str
-    secret: Secret[bytes]
-    expires_at: int
-    used_by: str | None
-    used_at: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerInstance:
     """A process of a runner as its last pull described it."""
 
@@ -86,6 +75,7 @@ class RunnerInstance:
     draining: bool
     degraded: str | None
     keyset: int
+    report: str
 
 
 async def add(connection: AsyncConnection, runner: StoredRunner) -> None:
@@ -229,39 +219,6 @@ async def accept(connection: AsyncConnection, runner: str, *, epoch: int, instan
     await connection.execute(update(runners).where(runners.c.id == runner).values(values))
 
 
-async def add_token(connection: AsyncConnection, sealer: Sealer, token: StoredToken) -> None:
-    await connection.execute(
-        runner_tokens.insert().values(
-            id=token.id,
-            runner_id=token.runner,
-            secret_sealed=sealer.seal(token.secret.reveal(), _token_place(token.runner, token.id, token.expires_at)),
-            expires_at=token.expires_at,
-        )
-    )
-
-
-async def token(connection: AsyncConnection, sealer: Sealer, name: str) -> StoredToken | None:
-    row = (await connection.execute(select(runner_tokens).where(runner_tokens.c.id == name))).one_or_none()
-    if row is None:
-        return None
-    return StoredToken(
-        id=row.id,
-        runner=row.runner_id,
-        secret=sealer.open(row.secret_sealed, _token_place(row.runner_id, row.id, row.expires_at)),
-        expires_at=row.expires_at,
-        used_by=row.used_by,
-        used_at=row.used_at,
-    )
-
-
-async def spend_token(connection: AsyncConnection, name: str, *, kid: str, now: int) -> None:
-    await connection.execute(update(runner_tokens).where(runner_tokens.c.id == name).values(used_by=kid, used_at=now))
-
-
-async def drop_tokens(connection: AsyncConnection, runner: str) -> None:
-    await connection.execute(delete(runner_tokens).where(runner_tokens.c.runner_id == runner))
-
-
 async def advance(
     connection: AsyncConnection, runner: str, instance: str, column: Literal["pull", "results", "rotate"], number: int
 ) -> int | None:
@@ -313,6 +270,7 @@ async def add_instance(connection: AsyncConnection, runner: str, instance: str, 
             running=0,
             draining=False,
             keyset=0,
+            report="",
         )
     )
 
@@ -347,6 +305,7 @@ def _instance(row: Any) -> RunnerInstance:
         draining=row.draining,
         degraded=row.degraded,
         keyset=row.keyset,
+        report=row.report,
     )
 
 
@@ -387,8 +346,3 @@ def _open(sealer: Sealer, runner: str, kid: str | None, sealed: bytes | None) ->
 
 def _identity_place(runner: str, kid: str) -> str:
     return f"runners.identity:{runner}:{kid}"
-
-
-def _token_place(runner: str, name: str, expires_at: int) -> str:
-    """The end is part of the place: who can write to the database does not lengthen a token's life."""
-    return f"runner_tokens.secret:{runner}:{name}:{expires_at}"

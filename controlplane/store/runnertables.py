@@ -4,7 +4,7 @@ writes to it must not plant, is sealed and bound to its row.
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, text
 
 from controlplane.store.tables import metadata
 
@@ -25,8 +25,9 @@ runner_keysets = Table(
     Column("seq", BigInteger, primary_key=True, autoincrement=False),
     Column("token", Text, nullable=False),
     Column("made_at", BigInteger, nullable=False),
+    Column("used_from", BigInteger),
 )
-"""Every keyset that was signed; the highest *seq* holds."""
+"""Every keyset that was signed; the highest *seq* holds. The newest key of the highest one with *used_from* is what signs."""
 
 runners = Table(
     "runners",
@@ -63,11 +64,13 @@ runner_tokens = Table(
     Column("runner_id", String(36), ForeignKey("runners.id", ondelete="CASCADE"), nullable=False),
     Column("secret_sealed", LargeBinary, nullable=False),
     Column("expires_at", BigInteger, nullable=False),
+    Column("uses", Integer, nullable=False, server_default=text("1")),
+    Column("used", Integer, nullable=False, server_default=text("0")),
     Column("used_by", String(200)),
     Column("used_at", BigInteger),
     Index("runner_tokens_by_runner", "runner_id"),
 )
-"""Enrolment tokens. *used_by* is the kid that one was spent on."""
+"""Enrolment tokens, good for *uses* enrolments, of which *used* took place. *used_by* is the kid of the last one."""
 
 runner_instances = Table(
     "runner_instances",
@@ -89,6 +92,17 @@ runner_instances = Table(
     Column("draining", Boolean, nullable=False),
     Column("degraded", String(200)),
     Column("keyset", BigInteger, nullable=False),
+    Column("report", String(64), nullable=False, server_default=text("''")),
     Index("runner_instances_by_sight", "last_seen"),
 )
-"""One row is one process of a runner. The numbers are those of its last requests; *last_seen* is its last pull."""
+"""One row is one process of a runner. The numbers are those of its last requests; *last_seen* is its last pull. *report* names
+what it told of itself, once that came."""
+
+runner_reports = Table(
+    "runner_reports",
+    metadata,
+    Column("runner_id", String(36), ForeignKey("runners.id", ondelete="CASCADE"), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("details", Text, nullable=False),
+)
+"""What runners told of themselves, by its digest. Instances with the same files share a row."""

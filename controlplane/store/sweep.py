@@ -23,6 +23,7 @@ from controlplane.schedule import FARTHEST, Missed, settle
 from controlplane.store import ends, monitors, retries, runs
 from controlplane.store import results as stored
 from controlplane.store.dispatch import open_job, unheld
+from controlplane.store.retries import Further
 from controlplane.store.states import RunEnd
 from controlplane.store.tables import assignments, jobs, locations, tests, workers
 from worker.apitest.result import Result, Status
@@ -134,7 +135,8 @@ async def settle_jobs(connection: AsyncConnection, *, now: int, expiry: int) -> 
         )
         .limit(BATCH)
     )
-    rows = [row for part in unheld(query, expiry) for row in (await connection.execute(part)).all()]
+    parts = unheld(query)
+    rows = [row for part in parts for row in (await connection.execute(part, {"expiry": expiry})).all()]
     notes = []
     reasons, whys = {}, {}
     for row in rows:
@@ -152,7 +154,8 @@ async def settle_jobs(connection: AsyncConnection, *, now: int, expiry: int) -> 
         ended = [note["job_id"] for note in notes if note["origin"] == origin]
         await stored.close_jobs(connection, ended, origin, now=now)
     before = {row.id: row.retry_of for row in rows if row.retry_of is not None}
-    await retries.give_up(connection, [before[note["job_id"]] for note in notes if note["job_id"] in before], now=now)
+    closed = [Further(note["job_id"], before[note["job_id"]]) for note in notes if note["job_id"] in before]
+    await retries.give_up(connection, closed, now=now)
     told = [note for note in notes if note["job_id"] not in before]
     await stored.note(connection, told)
     asked_for = {row.id for row in rows if row.definition is not None}

@@ -22,7 +22,7 @@ from sqlalchemy import (
     true,
 )
 
-REVISION = "0010"
+REVISION = "0016"
 """The migration that these tables are the outcome of."""
 
 metadata = MetaData()
@@ -210,7 +210,7 @@ results = Table(
     Column("attempt", Integer, nullable=False, server_default=text("1")),
     Column("initial_id", String(200)),
     Column("is_last", Boolean, nullable=False, server_default=true()),
-    Index("results_by_test", "test_id", "stored_at", "seq"),
+    Index("results_by_test", "test_id", "stored_at", "seq", "location_id", "status"),
     Index("results_by_age", "stored_at"),
     sqlite_autoincrement=True,
 )

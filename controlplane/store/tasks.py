@@ -250,6 +250,8 @@ async def move(
         return None
     if event is TaskEvent.SILENT:
         values["silent"] = task.silent + 1
+    if after is TaskState.LOST:
+        values["code"] = "LOST"
     if after is TaskState.DOUBTFUL:
         values["doubtful_at"] = now
     if after in ENDED:

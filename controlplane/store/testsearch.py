@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from sqlalchemy import ColumnElement, exists, false, func, or_, select
@@ -14,11 +15,28 @@ from controlplane.store.tables import assignments, locations, tests
 from controlplane.store.tests import MOST_NAMED, StoredTest
 
 
+class NewestState(Enum):
+    """The state of a test by its newest run at each of its locations, the worst of them; *waiting* has none that is decided."""
+
+    FAILED = "failed"
+    MISSED = "missed"
+    PASSED = "passed"
+    WAITING = "waiting"
+
+
+_WORST_FIRST = (NewestState.FAILED, NewestState.MISSED, NewestState.PASSED)
+
+
+def newest_state(statuses: Collection[str | None]) -> NewestState:
+    """The worst of the statuses of newest runs."""
+    return next((one for one in _WORST_FIRST if one.value in statuses), NewestState.WAITING)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchTerms:
     """All of these must hold. *words* are looked for in names and are public ids too; `*` in a tag stands for anything.
 
-    *nothing* says that no test can be what was asked for.
+    *newest* is a state of the newest runs. *nothing* says that no test can be what was asked for.
     """
 
     words: tuple[str, ...] = ()
@@ -26,6 +44,7 @@ class SearchTerms:
     places: tuple[str, ...] = ()
     subtypes: tuple[str, ...] = ()
     paused: bool | None = None
+    newest: NewestState | None = None
     nothing: bool = False
 
 
@@ -82,12 +101,26 @@ def _condition(query: SearchTerms) -> list[ColumnElement[bool]]:
     found += [tests.c.subtype == subtype for subtype in query.subtypes]
     if query.paused is not None:
         found.append(tests.c.paused.is_(query.paused))
+    if query.newest is not None:
+        found += _has_newest(query.newest)
     return [*found, false()] if query.nothing else found
 
 
 def _tag_pattern(tag: str) -> str:
     escaped = tag.replace("/", "//").replace("%", "/%").replace("_", "/_").replace("*", "%")
     return f"%\n{escaped}\n%"
+
+
+def _has_newest(newest: NewestState) -> list[ColumnElement[bool]]:
+    """As `newest_state` says, of tests that are not paused."""
+    worse = _WORST_FIRST[: _WORST_FIRST.index(newest)] if newest in _WORST_FIRST else _WORST_FIRST
+    none_worse = [~_has_last(one) for one in worse]
+    mine = [] if newest is NewestState.WAITING else [_has_last(newest)]
+    return [tests.c.paused.is_(False), *mine, *none_worse]
+
+
+def _has_last(newest: NewestState) -> ColumnElement[bool]:
+    return exists().where(assignments.c.test_id == tests.c.public_id, assignments.c.last_status == newest.value)
 
 
 def _is_assigned(place: str) -> ColumnElement[bool]:

@@ -50,7 +50,7 @@ class Batch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Followed:
-    """A triggered run as it stands. *origin* and *outcome* are of its stored result, None without one.
+    """A triggered run as it stands. *origin*, *outcome* and *attempt* are of its stored result, None without one.
 
     *closed* is how its job ended, None while it is open.
     """
@@ -61,6 +61,7 @@ class Followed:
     origin: str | None
     status: str | None
     outcome: str | None
+    attempt: int | None
 
 
 async def add_batch(connection: AsyncConnection, batch: Batch) -> None:
@@ -155,6 +156,7 @@ def _followed() -> Any:
             results.c.origin,
             results.c.status,
             results.c.outcome,
+            results.c.attempt,
         )
         .outerjoin(locations, locations.c.id == triggered.c.location_id)
         .outerjoin(jobs, jobs.c.id == triggered.c.job_id)
@@ -183,6 +185,7 @@ def _read(row: Any) -> Followed:
         origin=row.origin,
         status=row.status,
         outcome=row.outcome,
+        attempt=row.attempt,
     )
 
 

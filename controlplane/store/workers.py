@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, exists, func, select, update
+from sqlalchemy import Column, bindparam, delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.errors import RefusedError
@@ -22,6 +22,19 @@ _awaited = exists().where(
     jobs.c.location_id == workers.c.location_id, jobs.c.worker == workers.c.id, jobs.c.closed.is_(None)
 )
 """An open job waits for the process."""
+
+
+class _Numbers:
+    """The statements of one of a process's two sequences of numbers: to *advance* it, and to read its *last* one."""
+
+    def __init__(self, column: Column[int]) -> None:
+        mine = (workers.c.location_id == bindparam("here")) & (workers.c.id == bindparam("process"))
+        self.column = column.name
+        self.advance = update(workers).where(mine, column < bindparam("number"))
+        self.last = select(column).where(mine)
+
+
+_PULLS, _PUSHES = _Numbers(workers.c.pull_seq), _Numbers(workers.c.push_seq)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +78,7 @@ async def advance_pull(
         "address": origin.address,
         "access_key": origin.access_key,
     }
-    return await _advance(
-        connection, location, worker, workers.c.pull_seq, seen, first={"push_seq": 0, "first_seen": now}
-    )
+    return await _advance(connection, location, worker, _PULLS, seen, first={"push_seq": 0, "first_seen": now})
 
 
 async def advance_push(connection: AsyncConnection, *, location: str, worker: str, seq: int, now: int) -> int | None:
@@ -82,23 +93,24 @@ async def advance_push(connection: AsyncConnection, *, location: str, worker: st
         "running": 0,
         "draining": False,
     }
-    return await _advance(connection, location, worker, workers.c.push_seq, {"push_seq": seq}, first=unknown)
+    return await _advance(connection, location, worker, _PUSHES, {"push_seq": seq}, first=unknown)
 
 
 async def _advance(
     connection: AsyncConnection,
     location: str,
     worker: str,
-    column: Any,
+    numbers: _Numbers,
     values: dict[str, Any],
     *,
     first: dict[str, Any],
 ) -> int | None:
-    mine = (workers.c.location_id == location) & (workers.c.id == worker)
-    moved = await connection.execute(update(workers).where(mine, column < values[column.name]).values(values))
+    mine = {"here": location, "process": worker}
+    number = values[numbers.column]
+    moved = await connection.execute(numbers.advance, {**mine, "number": number, **values})
     if moved.rowcount == 1:
         return None
-    last: int | None = await connection.scalar(select(column).where(mine))
+    last: int | None = await connection.scalar(numbers.last, mine)
     if last is None:
         await _make_room(connection, location, now=first["first_seen"])
         await connection.execute(workers.insert().values(location_id=location, id=worker, **first, **values))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import uuid
 from collections import Counter
 from pathlib import Path
 
@@ -175,22 +176,43 @@ def state_of(control_plane: ControlPlane) -> str:
     return str(json.loads(control_plane.command("location", "list", "--json"))["state"])
 
 
+DOOR = (
+    "door_open",
+    "door_name",
+    "door_look_up",
+    "door_judge",
+    "door_connect",
+    "door_send",
+    "door_receive",
+    "door_close",
+)
+
+
 def test_secrets_stay_out_of_every_log(
     control_plane: ControlPlane, target: Target, start_worker: StartWorker, tmp_path: Path
 ) -> None:
     config = control_plane.create_location()
     definition = http_test("with a password", f"{target.url}/")
     definition["config"]["request"]["basicAuth"] = {"type": "web", "username": "u", "password": "hunter2-canary"}
+    definition["config"]["request"]["url"] = target.url.replace("127.0.0.1", "{{ HOST }}") + "/"
+    definition["config"]["configVariables"] = [
+        {"type": "text", "name": "HOST", "pattern": "canary-host.localhost", "secure": True}
+    ]
     control_plane.push([definition])
-    worker = start_worker(config, "-vvvv")
+    worker = start_worker(config, "-vvvv", "-f=json")
     control_plane.wait_for_results(1)
     worker.signal(signal.SIGTERM)
     worker.wait()
     written = json.loads(config.read_text())
-    secrets = [written["secretAccessKey"], written["privateKey"].splitlines()[1], "hunter2-canary"]
+    secrets = [written["secretAccessKey"], written["privateKey"].splitlines()[1], "hunter2-canary", "canary-host"]
     logs = "".join(path.read_text(errors="replace") for path in tmp_path.glob("*.log"))
     assert len(logs) > 200
     assert not [secret for secret in secrets if secret in logs]
+    told = [json.loads(line) for line in worker.output.splitlines()]
+    actions = {record["action"] for record in told}
+    assert actions >= {"pull", "lease_taken", *DOOR, "push"}, "every detail is told"
+    (job,) = {record["job"] for record in told if record["action"] in ("lease_taken", *DOOR)}
+    assert uuid.UUID(job), "and under the one job that was run"
     database = b"".join(
         path.read_bytes() for path in tmp_path.glob("controlplane.db*") if not path.name.endswith(".key")
     )

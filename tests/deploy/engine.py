@@ -128,6 +128,18 @@ class Engine:
         """`docker run --rm` to the end; the caller looks at the exit code."""
         return self.podman("run", "--rm", *_RUN, *arguments, seconds=seconds, stdin=stdin, check=False)
 
+    @contextmanager
+    def serving(self, socket: Path) -> Iterator[str]:
+        """Docker's API at *socket*, for programs that speak to an engine; its address as they want it."""
+        address = f"unix://{socket}"
+        command = [self._podman, "system", "service", "--time=0", address]
+        with subprocess.Popen(command, env=self._environment, stderr=subprocess.DEVNULL) as service:
+            try:
+                eventually(socket.exists, "the engine's socket")
+                yield address
+            finally:
+                service.terminate()
+
     def start(self, *arguments: str) -> Container:
         """`docker run --detach`. It stays when it ends, so that its exit code can be asked for."""
         name = self.podman("run", "--detach", *_RUN, *arguments).stdout.strip()

@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from configparser import ConfigParser
 from pathlib import Path
@@ -18,14 +17,12 @@ import yaml
 from packaging.requirements import Requirement
 
 from controlplane.commands import locationfile
+from controlplane.service import startcommands
 from tests.deploy.engine import Container, Engine
 from tests.deploy.images import CONTROL_PLANE, WORKER
-from tests.support import programs
 from tests.support.checkout import ROOT
-from tests.support.definitions import http_test
 from tests.support.peers import peer
-from tests.support.programs import ControlPlane, Program, run
-from tests.support.servers.target import Target
+from tests.support.programs import ControlPlane, run
 from tests.support.waiting import eventually
 from worker import __version__
 from worker.agent import worker
@@ -105,7 +102,6 @@ def test_hadolint_finds_nothing_in_the_dockerfile() -> None:
 
 
 def test_the_composition_is_one_by_the_specification(tmp_path: Path) -> None:
-    """No `docker compose` runs here: this reads the file as the specification's schema does, and a test below plays it."""
     checked = ("check-jsonschema", "--builtin-schema=vendor.compose-spec")
     done = tool(*checked, "compose.yaml")
     assert done.returncode == 0, done.stdout
@@ -176,7 +172,7 @@ def test_the_file_goes_where_location_create_says_and_ends_where_a_worker_looks(
     assert volumes["config"]["secret"]["secretName"] == secret["metadata"]["name"]
     (container,) = deployment["spec"]["template"]["spec"]["containers"]
     (mount,) = (mount for mount in container["volumeMounts"] if mount["name"] == "config")
-    assert (mount["mountPath"], [mount["subPath"]]) == (locationfile.MOUNT, list(secret["data"]))
+    assert (mount["mountPath"], [mount["subPath"]]) == (startcommands.MOUNT, list(secret["data"]))
     printed = locationfile.how_to_start(Path("elsewhere.json"), "https://controlplane.example")
     assert "cp elsewhere.json k8s/worker/worker-config.json && kubectl apply -k k8s/worker" in printed
 
@@ -262,47 +258,6 @@ def test_the_backup_of_a_running_control_plane_opens_and_seven_are_kept(
     assert len(kept) == 7
     key = {"CONTROLPLANE_KEY_FILE": f"{control_plane.database}.key"}
     assert "office" in run("controlplane", "location", "list", f"--database={kept[-1]}", env=key).stdout
-
-
-def test_compose_starts_a_control_plane_and_a_worker_that_serves_its_location(tmp_path: Path, target: Target) -> None:
-    """Each service's own command as a process here: its folders are this test's, its host name is loopback."""
-    services = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
-    folders = {"/etc/datadog": tmp_path / "config", "/var/lib/controlplane": tmp_path / "data"}
-    for folder in folders.values():
-        folder.mkdir()
-    assert services["worker"]["volumes"] == ["config:/etc/datadog:ro"], "and none of the control plane's"
-
-    def here(text: str) -> str:
-        for inside, folder in folders.items():
-            text = text.replace(inside, str(folder))
-        return text
-
-    command = [part for part in services["controlplane"]["command"] if not part.startswith("--public-url")]
-    assert command == ["serve", "--listen=0.0.0.0:8080"]
-    plane = ControlPlane(folders["/var/lib/controlplane"])
-    plane.start()
-    try:
-        (script,) = services["location"]["command"]
-        script = here(script).replace("http://controlplane:8080", plane.url)
-        path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
-        environment = programs.environment({"PATH": path, "CONTROLPLANE_DATABASE": str(plane.database)})
-        for _ in range(2):  # a composition is started again and again
-            subprocess.run([*services["location"]["entrypoint"], script], env=environment, check=True, timeout=60)
-        plane.push([http_test("composed", target.url)], location="compose")
-        config = folders["/etc/datadog"] / Path(locationfile.MOUNT).name
-        flags = [
-            *services["worker"]["command"],
-            "--whitelistedRange.4=127.0.0.1/32",
-            f"--livenessFile={tmp_path / 'l'}",
-        ]
-        worker = Program(tmp_path / "worker.log", "worker", f"--config={config}", *flags)
-        try:
-            (result,) = plane.wait_for_results(1)
-        finally:
-            worker.kill()
-    finally:
-        plane.stop()
-    assert (result["test"]["name"], result["status"]) == ("composed", "passed")
 
 
 def test_podman_plays_the_pod(engine: Engine, control_plane: ControlPlane, tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ pytestmark = pytest.mark.deploy
 RULES = ROOT / "k8s" / "monitoring" / "alerts.yaml"
 DASHBOARD = ROOT / "k8s" / "monitoring" / "dashboard.json"
 PLANE_DASHBOARD = DASHBOARD.with_name("dashboard-controlplane.json")
+RUNNER_DASHBOARD = DASHBOARD.with_name("dashboard-runner.json")
 GUIDE = ROOT / "docs" / "operating.md"
 NAME = re.compile(r"synthetics_worker_[a-z_]+")
 
@@ -71,7 +72,7 @@ def test_no_test_and_no_host_is_a_label(scraped: str, target: Target) -> None:
 
 
 def test_promtool_accepts_the_rules_and_every_query_of_the_dashboards(tmp_path: Path) -> None:
-    queries = [*expressions(), *expressions(PLANE_DASHBOARD)]
+    queries = [*expressions(), *expressions(PLANE_DASHBOARD), *expressions(RUNNER_DASHBOARD)]
     recorded = [{"record": f"dashboard:{number}", "expr": text} for number, text in enumerate(queries)]
     rules = tmp_path / "dashboard.json"  # JSON is YAML
     rules.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": recorded}]}))

@@ -14,9 +14,8 @@ from typing import Any
 import msgspec
 from sqlalchemy import Table, select, update
 
-from controlplane import epoch
+from controlplane import epoch, site
 from controlplane.leases import LEASE_TTL, Grace
-from controlplane.rest import site
 from controlplane.rest.context import Context
 from controlplane.service import keys, runners, runs, tasks
 from controlplane.service.health import WriteHealth
@@ -47,6 +46,7 @@ from worker.actionrunner.serving import (
 )
 from worker.actionrunner.starts import StartJournal
 from worker.actions.action import ActionError, ActionOutcome, ActionStatus, Effect, Order, succeeded
+from worker.agent.slots import Slots
 from worker.clock import Clock, SystemClock
 from worker.intake.transport import Peer, Transport
 from worker.web.connections import ClientLimits, serving
@@ -304,7 +304,9 @@ async def played_runner(
             seen=seen,
         )
         await starts.__aenter__()
-    settings = RunnerSettings(peer=Peer(url=url or plane.url), slots=slots, drain_timeout=1.0, agent="t", host="h")
+    settings = RunnerSettings(
+        peer=Peer(url=url or plane.url), slots=Slots(slots), drain_timeout=1.0, agent="t", host="h"
+    )
     memory = RunnerMemory(book=LeaseBook(), seen=seen, starts=starts)
     channel = channel_of(settings, channel_keys, clock, memory, instance=instance, standing=EpochKept())
     named = InstanceIdentity(urn=channel_keys.urn, org=channel_keys.org, instance=instance, version="t")

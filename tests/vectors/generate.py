@@ -1,4 +1,4 @@
-"""Writes signing.json, envelope.json and runner.json anew: `python -m tests.vectors.generate`. Each run writes the same."""
+"""Writes the vectors of the protocols anew: `python -m tests.vectors.generate`. Each run writes the same."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from tests.vectors import envelope_cases, runner_cases, signing_cases
+from tests.vectors import app_cases, envelope_cases, runner_cases, signing_cases
 
 HERE = Path(__file__).parent
 
@@ -17,6 +17,7 @@ def documents() -> dict[str, str]:
         "signing.json": signing_cases.document(),
         "envelope.json": envelope_cases.document(),
         "runner.json": runner_cases.document(),
+        "app.json": app_cases.document(),
     }
     return {name: _pairs_in_line(json.dumps(document, indent=1, ensure_ascii=False)) for name, document in made.items()}
 

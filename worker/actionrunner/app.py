@@ -8,36 +8,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import platform
-import ssl
 import uuid
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from worker import __version__
-from worker.actionrunner import enrolling
 from worker.actionrunner.audit import AuditError, AuditLog
 from worker.actionrunner.chain import InstanceChain
 from worker.actionrunner.channel import RunnerChannel
 from worker.actionrunner.doors import ActionDoors, EgressRules
-from worker.actionrunner.enrolling import EnrolmentWishes
 from worker.actionrunner.execution import ActionExecution
 from worker.actionrunner.executor import InstanceIdentity
 from worker.actionrunner.figures import RunnerMetrics
+from worker.actionrunner.identification import AGENT, ca_files, enrolled, peer_of
 from worker.actionrunner.identity import Enrolment, IdentityFile, KeptIdentity
+from worker.actionrunner.isolation import isolation_level, missing_isolation, require_isolation
 from worker.actionrunner.keyring import ChannelKeys
 from worker.actionrunner.leasebook import LeaseBook
 from worker.actionrunner.localstate import LocalFiles, LocalPlaces
 from worker.actionrunner.options import RunnerConfig, hostname
-from worker.actionrunner.probes import probes, show
+from worker.actionrunner.probes import bare_probes, probes, show
 from worker.actionrunner.readiness import RunnerReadiness
+from worker.actionrunner.report import ReportFacts, ReportingStanding
 from worker.actionrunner.rotation import KeyRotation
 from worker.actionrunner.seen import SeenTasks
 from worker.actionrunner.serving import RunnerMemory, RunnerServing, RunnerSettings, channel_of, serving_of
+from worker.actionrunner.sharedslots import SharedSlots
 from worker.actionrunner.starts import StartJournal
 from worker.actionrunner.testrunner import InsideTests
 from worker.actions.catalogue import CATALOGUE
@@ -45,60 +44,34 @@ from worker.actions.jq import ConfinedJq
 from worker.actions.tools import Tools
 from worker.agent.signals import Signals, caught
 from worker.clock import Clock, SystemClock
-from worker.egress.hosts import is_private_way
-from worker.errors import ConfigError, ExitCode, MessageError
-from worker.intake.transport import Peer, Transport
+from worker.errors import ConfigError, ExitCode
 from worker.net.dns.resolver import Resolver
-from worker.net.trust import intake_context
-from worker.wire.enrolment import EnrolmentToken, Mode
+from worker.wire.enrolment import Mode
+
+if TYPE_CHECKING:  # a runner without the mode does not load it
+    from worker.actionrunner.pushserving import PushMode
 
 log = logging.getLogger(__name__)
-
-AGENT = f"private-action-runner/{__version__}"
 
 
 async def run(config: RunnerConfig, environment: Mapping[str, str], warnings: Sequence[str] = ()) -> ExitCode:
     """Serve until a signal. Raises ConfigError for what only a start can show."""
+    missing = missing_isolation()
+    if config.require_isolation:
+        require_isolation(missing)
     clock, instance = SystemClock(), str(uuid.uuid4())
     for warning in warnings:
         log.warning("%s", warning, extra={"action": "config_warning"})
+    for sentence in missing:
+        log.warning("%s", sentence, extra={"action": "isolation_missing"})
     with caught() as signals:
-        found = await _enrolled(config, clock, signals, instance)
+        found = await enrolled(config, clock, signals, instance)
         if found is None:
             return ExitCode.DONE
         store = IdentityFile(config.identity_file)
         return await _serve(
             config, environment, clock, signals, RunningInstance.of(config, store, found, clock, instance)
         )
-
-
-async def enrol(config: RunnerConfig, clock: Clock, *, instance: str) -> KeptIdentity:
-    """The enrolled identity: as it is kept, or by the token. Raises ConfigError where there is neither."""
-    store = IdentityFile(config.identity_file)
-    found, token = store.load(), _token(config)
-    if found is not None and found.enrolment is not None and (token is None or token.id == found.token):
-        _check_base_url(config, found.base_url)
-        return found
-    if token is None:
-        reason = "is missing, and there is no identity yet: `synthetics-controlplane runner create NAME` prints one"
-        raise ConfigError(reason, option=enrolling.OPTION, place=store.place)
-    _check_base_url(config, token.base_url)
-    _check_transport(config, token.base_url)
-    async with Transport(await _peer(config, token.base_url), agent=AGENT) as transport:
-        return await enrolling.enrol(store, token, _wishes(config), transport, clock, instance=instance)
-
-
-async def _enrolled(config: RunnerConfig, clock: Clock, signals: Signals, instance: str) -> KeptIdentity | None:
-    """The identity, or None where a signal came first."""
-    enrolled = asyncio.ensure_future(enrol(config, clock, instance=instance))
-    stopped = asyncio.ensure_future(signals.stop.wait())
-    try:
-        await asyncio.wait((enrolled, stopped), return_when=asyncio.FIRST_COMPLETED)
-        return enrolled.result() if enrolled.done() else None
-    finally:
-        for task in (enrolled, stopped):
-            task.cancel()
-        await asyncio.gather(enrolled, stopped, return_exceptions=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,17 +116,20 @@ async def _serve(
     config: RunnerConfig, environment: Mapping[str, str], clock: Clock, signals: Signals, running: RunningInstance
 ) -> ExitCode:
     files, time, seen = LocalFiles(places_of(config, environment), clock), _ChannelTime(clock), SeenTasks()
+    slots = SharedSlots(config.concurrency, config.push_reserved if len(running.modes) > 1 else 0)
     settings = RunnerSettings(
-        peer=await _peer(config, running.identity.base_url),
-        slots=config.concurrency,
+        peer=await peer_of(config, running.identity.base_url),
+        slots=slots,
+        pulls="pull" in running.modes,
         drain_timeout=config.drain_timeout,
         agent=AGENT,
         host=hostname(),
     )
+    metrics = RunnerMetrics(__version__, runner=running.enrolment.name, actions=CATALOGUE, isolation=isolation_level())
     async with AsyncExitStack() as stack:
         audit = _audit_of(config, clock)
         stack.callback(audit.close)
-        starts = _starts(config, running, clock, time, seen)
+        starts = _starts(config, running, clock, time, seen, metrics)
         if starts is not None:
             await stack.enter_async_context(starts)
         memory = RunnerMemory(book=LeaseBook(), seen=seen, starts=starts)
@@ -163,12 +139,11 @@ async def _serve(
             clock,
             memory,
             instance=running.instance,
-            standing=running.chain,
+            standing=ReportingStanding(running.chain, _facts(config), lambda: files.state),
             on_keyset=running.chain.keep_keyset,
         )
         time.follow(channel)
         await stack.enter_async_context(channel)
-        metrics = RunnerMetrics(__version__, runner=running.enrolment.name, actions=CATALOGUE)
         tools = tools_of(config, clock)
         tests = await stack.enter_async_context(InsideTests(tools.doors, clock, config.task_timeout))
         execution = ActionExecution(
@@ -196,13 +171,19 @@ async def _serve(
                     execution=execution,
                     group=group,
                     loops={"files": files.run, "rotation": rotation.run},
+                    counts=metrics,
                     on_delivery=lambda delivery: metrics.count_delivery(delivery.outcome),
                 )
                 readiness = _readiness(running, clock, channel, serving, files, starts)
                 show(metrics, serving, readiness)
-                revocation = group.create_task(_end_when_revoked(running.chain, serving), name="revocation")
-                ports = probes(readiness, metrics, host=config.host, port=config.port, probes_port=config.probes_port)
-                async with ports:
+                push = _push(config, running, clock, time, slots, channel, execution)
+                revocation = group.create_task(_end_when_revoked(running.chain, serving, push), name="revocation")
+                port = (
+                    bare_probes(readiness, host=config.host, port=config.port)
+                    if push is None
+                    else push.serving(signals, readiness, metrics.count_request)
+                )
+                async with port, probes(readiness, metrics, host=config.host, port=config.probes_port):
                     code = await serving.worker.serve(signals)
                 revocation.cancel()
                 return code
@@ -228,15 +209,42 @@ def _readiness(
         poller=serving.poller,
         files=files,
         journal=lambda: None if starts is None else starts.trouble,
+        missing=missing_isolation(),
     )
 
 
-async def _end_when_revoked(chain: InstanceChain, serving: RunnerServing) -> None:
+def _push(
+    config: RunnerConfig,
+    running: RunningInstance,
+    clock: Clock,
+    time: _ChannelTime,
+    slots: SharedSlots,
+    channel: RunnerChannel,
+    execution: ActionExecution,
+) -> PushMode | None:
+    if "push" not in running.modes:
+        return None
+    from worker.actionrunner.pushserving import push_mode  # noqa: PLC0415 - most runners have no page
+
+    return push_mode(
+        config,
+        running.enrolment,
+        _names(running),
+        running.keys,
+        clock=clock,
+        now=time.now,
+        slots=slots,
+        claim=channel.claim,
+        execution=execution,
+    )
+
+
+async def _end_when_revoked(chain: InstanceChain, serving: RunnerServing, push: PushMode | None) -> None:
     """End what runs each time that the runner is revoked or disabled: nobody may ask for it any more."""
     while True:
         await chain.revoked.wait()
         chain.revoked.clear()
-        ended = await serving.inflight.cut_short()
+        ended = await serving.inflight.cut_short() + (0 if push is None else await push.runs.cut_short())
         log.error("revoked: %d actions ended", ended, extra={"action": "revoked", "ended": str(ended)})
 
 
@@ -264,7 +272,12 @@ class _ChannelTime:
 
 
 def _starts(
-    config: RunnerConfig, running: RunningInstance, clock: Clock, time: _ChannelTime, seen: SeenTasks
+    config: RunnerConfig,
+    running: RunningInstance,
+    clock: Clock,
+    time: _ChannelTime,
+    seen: SeenTasks,
+    metrics: RunnerMetrics,
 ) -> StartJournal | None:
     if config.state_directory is None:
         return None
@@ -276,6 +289,7 @@ def _starts(
         clock=clock,
         now=time.milliseconds,
         seen=seen,
+        on_write=metrics.count_write,
     )
 
 
@@ -291,12 +305,16 @@ def tools_of(config: RunnerConfig, clock: Clock) -> Tools:
         metadata=config.allow_imds,
     )
     return Tools(
-        doors=ActionDoors(rules, resolver, clock, ca_files=_ca_files(config)),
+        doors=ActionDoors(rules, resolver, clock, ca_files=ca_files(config)),
         clock=clock,
         jq=ConfinedJq(),
         http_seconds=config.http_timeout,
         max_output_bytes=config.max_output_bytes,
     )
+
+
+def _facts(config: RunnerConfig) -> ReportFacts:
+    return ReportFacts(level=config.report, tags=config.tags, actions=tuple(CATALOGUE), isolation=isolation_level())
 
 
 def _audit_of(config: RunnerConfig, clock: Clock) -> AuditLog:
@@ -317,54 +335,8 @@ def places_of(config: RunnerConfig, environment: Mapping[str, str]) -> LocalPlac
         connections_named=config.connections_file is not None,
         policy_named=config.policy_file is not None,
         environment=environment,
+        isolation_required=config.require_isolation,
     )
-
-
-def _ca_files(config: RunnerConfig) -> tuple[Path, ...]:
-    return () if config.ca_file is None else (config.ca_file,)
-
-
-async def _peer(config: RunnerConfig, base_url: str) -> Peer:
-    """The way to the control plane; reading the authorities takes tens of milliseconds. Raises ConfigError."""
-    try:
-        tls = await asyncio.to_thread(partial(intake_context, _ca_files(config), verify=True))
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"cannot be read as certificates: {error}", option="caFile") from error
-    return Peer(url=base_url, tls=tls, proxy=config.proxy)
-
-
-def _token(config: RunnerConfig) -> EnrolmentToken | None:
-    if config.enrolment_token is None:
-        return None
-    try:
-        return EnrolmentToken.parse(config.enrolment_token)
-    except MessageError as error:
-        raise ConfigError(str(error), option=enrolling.OPTION) from None
-
-
-def _wishes(config: RunnerConfig) -> EnrolmentWishes:
-    return EnrolmentWishes(
-        name=config.name,
-        modes=config.modes,
-        host=None,
-        hostname=hostname(),
-        agent=AGENT,
-        platform=f"{platform.system()} {platform.machine()}"[:200],
-    )
-
-
-def _check_base_url(config: RunnerConfig, known: str) -> None:
-    for option, given in (("ddBaseURL", config.base_url), ("controlPlaneUrl", config.control_plane_url)):
-        if given is not None and given != known:
-            raise ConfigError(
-                f"{given} is another control plane than {known}, which the runner's token named", option=option
-            )
-
-
-def _check_transport(config: RunnerConfig, url: str) -> None:
-    if not config.insecure_control_plane and not is_private_way(url):
-        reason = f"{url} is plain HTTP to another machine: this needs insecureControlPlane"
-        raise ConfigError(reason, option=enrolling.OPTION)
 
 
 def _announce(config: RunnerConfig, running: RunningInstance) -> None:

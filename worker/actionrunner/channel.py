@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import Protocol, Self
 
@@ -30,13 +31,18 @@ from worker.wire.enrolment import KEYSET_PATH, ROTATE_PATH, NewKeys
 from worker.wire.keys import PrivateKey
 from worker.wire.messages import Job, Jobs, Pull, ResultItem, Results, ResultsReply
 from worker.wire.proof import ProofReason, RunnerEndpoint
-from worker.wire.runner_messages import MAX_WAIT_MS, Predecessor, RunnerPull, RunnerRefusal, RunnerWork
+from worker.wire.runner_messages import MAX_WAIT_MS, Predecessor, RunnerPull, RunnerRefusal, RunnerWork, TokenClaim
 from worker.wire.signingkey import SigningKey
 
 log = logging.getLogger(__name__)
 
 PULL_PATH = "/runner/v1/pull"
 RESULTS_PATH = "/runner/v1/results"
+CLAIM_PATH = "/runner/v1/claim"
+CLAIM_SECONDS = 5.0
+"""For the control plane to say if a token was used elsewhere: a person waits for it."""
+_IN_TURN = (RunnerEndpoint.PULL, RunnerEndpoint.RESULTS, RunnerEndpoint.ROTATE)
+"""Endpoints whose requests are numbered in order. Claims are not: each is a row of its own."""
 LONGEST_POLL_MS = MAX_WAIT_MS
 """Milliseconds that a pull waits at the control plane."""
 WAITED = 1.0
@@ -70,7 +76,10 @@ class Before(Protocol):
 
 
 class RunnerChannel:
-    """The exchanges of one instance. Use as an async context manager; one pull and one push may be under way at a time."""
+    """The exchanges of one instance. Use as an async context manager; one pull and one push may be under way at a time.
+
+    One that *takes_tasks* waits where it has free slots; one that takes none waits all the same, for what else there is to hear.
+    """
 
     def __init__(
         self,
@@ -84,8 +93,10 @@ class RunnerChannel:
         standing: InstanceStanding | None = None,
         before: Before | None = None,
         on_keyset: Callable[[str], None] = lambda _token: None,
+        takes_tasks: bool = True,
     ) -> None:
         self._keyring = keyring
+        self._takes_tasks = takes_tasks
         self._peer = peer
         self._clock = clock
         self._instance = instance
@@ -94,8 +105,8 @@ class RunnerChannel:
         self._before = before
         self._on_keyset = on_keyset
         self._transport = Transport(peer, agent=agent)
-        self._number = {RunnerEndpoint.PULL: 0, RunnerEndpoint.RESULTS: 0, RunnerEndpoint.ROTATE: 0}
-        self._in_turn = {endpoint: asyncio.Lock() for endpoint in self._number}
+        self._number = dict.fromkeys(RunnerEndpoint, 0)
+        self._in_turn = {endpoint: asyncio.Lock() for endpoint in _IN_TURN}
         self.clock_offset = timedelta()
         """What the control plane's clock is ahead of ours, as of its last signed reply."""
         self.last_signed_reply_ns: int | None = None
@@ -142,6 +153,17 @@ class RunnerChannel:
         except MessageError as error:
             raise IntakeError(str(error), reaction=Reaction.RETRY, status=reply.status) from error
 
+    async def claim(self, jti: str) -> bool:
+        """Spend an app's token for all instances; False where it was spent before. Raises IntakeError."""
+        body = runner_messages.encode(TokenClaim(jti=jti))
+        try:
+            await self._exchange(RunnerEndpoint.CLAIM, CLAIM_PATH, body, within=CLAIM_SECONDS)
+        except IntakeError as error:
+            if error.code == "used" and error.signed:
+                return False
+            raise
+        return True
+
     async def offer_keys(self, signing: SigningKey, opening: PrivateKey) -> None:
         """Tell the control plane the keys that are to follow those in use. Raises IntakeError."""
         pem = opening.public.pem
@@ -168,7 +190,8 @@ class RunnerChannel:
         return self._clock.monotonic_ns() - asked_ns >= WAITED * 1e9
 
     def _pull(self, message: Pull, told: tuple[Predecessor, ...]) -> RunnerPull:
-        waits = message.free_slots > 0 and not message.draining and message.degraded is None
+        asks = message.free_slots > 0 or not self._takes_tasks
+        waits = asks and not message.draining and message.degraded is None
         said = RunnerPull(
             agent=message.agent,
             host=message.host,
@@ -219,7 +242,7 @@ class RunnerChannel:
         )
 
     async def _exchange(self, endpoint: RunnerEndpoint, path: str, body: bytes, *, within: float) -> IntakeReply:
-        async with self._in_turn[endpoint]:
+        async with self._in_turn.get(endpoint) or nullcontext():
             for _ in range(MAX_SIGNINGS):
                 reply = await self._proven_post(endpoint, path, body, within=within)
                 reaction = of_signed_reply(reply.status)

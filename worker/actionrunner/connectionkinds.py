@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from worker.actionrunner.globs import part_glob
-from worker.actionrunner.scriptfile import missing_isolation, scripts_of
+from worker.actionrunner.isolation import missing_isolation
+from worker.actionrunner.scriptfile import scripts_of
 from worker.actionrunner.yamlfile import OperatorsFile
 from worker.actions.action import LONGEST_TIMEOUT, ActionFailure, Effect
 from worker.actions.catalogue import plain_name
@@ -33,6 +34,8 @@ class ConnectionEntry:
     files: list[Path]
     environment: Mapping[str, str]
     """The runner's, of which scripts may list variables."""
+    isolation_required: bool = False
+    """The operator's word for every connection whose actions are scripts."""
 
     def path(self, text: str) -> Path:
         """A path of the entry; relative ones are relative to the config's directory."""
@@ -139,7 +142,7 @@ def _http(entry: ConnectionEntry) -> HTTPConnection:
 def _script(entry: ConnectionEntry) -> ScriptConnection:
     user = entry.written.get("user")
     missing = missing_isolation(user)
-    if missing and entry.written.get("require_isolation", False):
+    if missing and (entry.isolation_required or entry.written.get("require_isolation", False)):
         raise entry.file.mistake("; ".join(missing), (entry.name, "require_isolation"))
     path = entry.path(entry.written["file"])
     return ScriptConnection(

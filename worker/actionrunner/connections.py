@@ -48,8 +48,10 @@ class LocalConnections:
 NO_CONNECTIONS: Final = LocalConnections(usable={}, unusable={})
 
 
-def connections_of(file: OperatorsFile, directory: Path, environment: Mapping[str, str]) -> LocalConnections:
-    """Paths in the entries are relative to *directory*. Raises ConfigError for a file that is no mapping of names."""
+def connections_of(
+    file: OperatorsFile, directory: Path, environment: Mapping[str, str], *, isolation_required: bool = False
+) -> LocalConnections:
+    """Read *file*, in whose entries paths are relative to *directory*. Raises ConfigError where it is no mapping of names."""
     entries = {} if file.data is None else file.data
     file.require(_FILE, (), entries)
     usable: dict[str, ActionConnection] = {}
@@ -57,7 +59,13 @@ def connections_of(file: OperatorsFile, directory: Path, environment: Mapping[st
     files: list[Path] = []
     for name, written in entries.items():
         entry = ConnectionEntry(
-            file=file, directory=directory, name=name, written=written, files=files, environment=environment
+            file=file,
+            directory=directory,
+            name=name,
+            written=written,
+            files=files,
+            environment=environment,
+            isolation_required=isolation_required,
         )
         try:
             usable[name] = _connection(entry)

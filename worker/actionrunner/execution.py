@@ -213,7 +213,7 @@ class ActionExecution:
             self._audit.decided(order, channel=_channel(order), decision="denied", rule=rule, code=code)
         except AuditError as error:
             _tell_unwritable(error)
-        return _failed(code, reason, retryable=code == OrderFault.BUSY)
+        return _failed(code, reason, retryable=code == OrderFault.BUSY, rule=rule)
 
     def _note_end(self, executed: Executed) -> None:
         outcome = executed.outcome
@@ -266,9 +266,17 @@ def _doubtful(code: str, message: str, effect: Effect) -> ActionOutcome:
 
 
 def _failed(
-    code: str, message: str, *, retryable: bool = False, may_have_run: bool = False, target: str = ""
+    code: str,
+    message: str,
+    *,
+    retryable: bool = False,
+    may_have_run: bool = False,
+    target: str = "",
+    rule: str = "",
 ) -> ActionOutcome:
-    error = ActionError(code=code, message=message[:_MESSAGE], retryable=retryable, may_have_run=may_have_run)
+    error = ActionError(
+        code=code, message=message[:_MESSAGE], retryable=retryable, may_have_run=may_have_run, rule=rule
+    )
     return ActionOutcome(status=ActionStatus.FAILED, error=error, target=target)
 
 

@@ -24,6 +24,8 @@ from worker.wire.runner_messages import OutcomeError, TaskOutcome
 
 MAX_MESSAGE = 4000
 """Characters of a failure's message; a longer one is cut with a mark."""
+PULL = "pull"
+"""The channel of tasks in the metrics."""
 _JOURNAL = "JOURNAL"
 
 
@@ -36,6 +38,18 @@ class StartRecords(Protocol):
 
     def undo(self, key: str) -> None:
         """Take the start back: the action did not begin."""
+        ...
+
+
+class AdmissionCounts(Protocol):
+    """Figures of the way from a signed task to its action."""
+
+    def count_refusal(self, code: str, *, channel: str) -> None:
+        """Count a task that failed one of the checks 2 to 8."""
+        ...
+
+    def count_wait(self, seconds: float) -> None:
+        """Count a task that began, *seconds* after it was signed by the control plane's clock."""
         ...
 
 
@@ -68,7 +82,7 @@ class TaskRefusedError(WireError):
 class TaskExecutor:
     """Runs tasks. *keyset* is the newest, *now* the control plane's time as its last signed reply gave it.
 
-    *starts* is None without a state directory: then a crash leaves `once` tasks in doubt.
+    *starts* is None without a state directory: then a crash leaves `once` tasks in doubt. *counts* is None where nobody counts.
     """
 
     def __init__(
@@ -82,6 +96,7 @@ class TaskExecutor:
         book: LeaseBook,
         execution: Executing,
         starts: StartRecords | None = None,
+        counts: AdmissionCounts | None = None,
     ) -> None:
         self._identity = identity
         self._keyset = keyset
@@ -91,14 +106,19 @@ class TaskExecutor:
         self._book = book
         self._execution = execution
         self._starts = starts
+        self._counts = counts
 
     async def run(self, key: str, token: str, *, start_by_ns: int) -> TaskOutcome:
         """Carry out the task *token*, known as *key* in the lease book, which must have begun by *start_by_ns*."""
         try:
             signed = self._admit(token, start_by_ns)
         except TaskRefusedError as refused:
+            if self._counts is not None:
+                self._counts.count_refusal(refused.code, channel=PULL)
             return self._refusal(refused)
         began_ns, started_at = self._clock.monotonic_ns(), self._milliseconds()
+        if self._counts is not None:
+            self._counts.count_wait(max(0, started_at - signed.task.iat) / 1000)
         acting = _Acting()
         try:
             outcome = await self._execution.execute(

@@ -50,13 +50,17 @@ class LocalPlaces:
     policy_named: bool = False
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     """The runner's, of which connections may name variables."""
+    isolation_required: bool = False
 
     def read(self) -> LocalState:
         """Raises ConfigError for a file that cannot be read, and for two policies at once."""
         connections = NO_CONNECTIONS
         if self.connections_named or self.connections.exists():
             connections = connections_of(
-                read_operators_file(self.connections, "connectionsFile"), self.directory, self.environment
+                read_operators_file(self.connections, "connectionsFile"),
+                self.directory,
+                self.environment,
+                isolation_required=self.isolation_required,
             )
         has_policy = self.policy_named or self.policy.exists()
         if has_policy and self.allow_list:

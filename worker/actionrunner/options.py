@@ -51,6 +51,8 @@ class RunnerConfig:
     identity_file: Path
     concurrency: int
     task_timeout: float
+    push_reserved: int
+    write_timeout: float
     http_timeout: float
     max_output_bytes: int
     drain_timeout: float
@@ -59,6 +61,11 @@ class RunnerConfig:
     policy_file: Path | None
     actions_allowlist: tuple[str, ...]
     port: int
+    push_host: str | None
+    public_hosts: tuple[str, ...]
+    allowed_origins: tuple[str, ...]
+    tls_cert: Path | None
+    tls_key: Path | None
     host: str
     probes_port: int
     allow_imds: bool
@@ -125,6 +132,15 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         name="taskConcurrency", kind=ValueKind.INTEGER, group=Group.WORK, field="concurrency", default=10, minimum=1,
         maximum=1000, help="Actions at a time.",
+    ),
+    Option(
+        name="pushReserved", kind=ValueKind.INTEGER, group=Group.WORK, field="push_reserved", default=2, minimum=0, maximum=500,
+        help="Slots that tasks leave to pages, and pages to tasks, where the runner has both modes; half of all at the most.",
+    ),
+    Option(
+        name="httpServerWriteTimeout", kind=ValueKind.MILLISECONDS, group=Group.WORK, field="write_timeout", default=60_000,
+        minimum=1000, maximum=3_600_000,
+        help="How long a page waits for its answer; then the action is ended, and the answer says that it may have run.",
     ),
     Option(
         name="taskTimeoutSeconds", kind=ValueKind.SECONDS, group=Group.WORK, field="task_timeout", default=60, minimum=1,
@@ -217,7 +233,29 @@ OPTIONS: tuple[Option, ...] = (
     ),
     Option(
         name="port", kind=ValueKind.INTEGER, group=Group.LOGS, field="port", default=9016, minimum=0, maximum=65_535,
-        help="/liveness and /readiness, as existing manifests expect them.",
+        help="/liveness and /readiness, as existing manifests expect them; in push mode also what pages ask.",
+    ),
+    Option(
+        name="pushHost", kind=ValueKind.ADDRESS, group=Group.INTAKE, field="push_host",
+        help="The address of `port` in push mode; probesHost without it.",
+    ),
+    Option(
+        name="publicHosts", kind=ValueKind.TEXT, group=Group.INTAKE, field="public_hosts", many=True, default=(),
+        one_or_many=True,
+        help="Host headers that pages send, with the port where it is not the scheme's; the host of `runner create --host`"
+        " without it. Every other one is refused.",
+    ),
+    Option(
+        name="allowedOrigins", kind=ValueKind.TEXT, group=Group.INTAKE, field="allowed_origins", many=True, default=(),
+        one_or_many=True,
+        help="Origins of pages that may ask, as https://pages.example; the control plane's without it. Never a pattern.",
+    ),
+    Option(
+        name="tlsCert", kind=ValueKind.TEXT, group=Group.INTAKE, field="tls_cert",
+        help="The certificate chain for `port`, PEM, read at the start; not needed behind an ingress that ends TLS.",
+    ),
+    Option(
+        name="tlsKey", kind=ValueKind.TEXT, group=Group.INTAKE, field="tls_key", help="The private key of tlsCert, PEM.",
     ),
     Option(
         name="probesHost", kind=ValueKind.ADDRESS, group=Group.LOGS, field="host", default="127.0.0.1",
@@ -366,7 +404,15 @@ def _config(folder: Path, values: Mapping[str, Any]) -> RunnerConfig:
     for option in OPTIONS:
         value = values[option.name]
         found[option.field] = found[option.field] + value if option.field in found else value
-    for name in ("identity_file", "state_directory", "connections_file", "policy_file", "audit_log"):
+    for name in (
+        "identity_file",
+        "state_directory",
+        "connections_file",
+        "policy_file",
+        "audit_log",
+        "tls_cert",
+        "tls_key",
+    ):
         found[name] = None if found[name] is None else folder / found[name]
     if found["modes"] is not None:
         wanted = {_MODES[word] for word in found["modes"]}

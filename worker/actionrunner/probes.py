@@ -1,4 +1,4 @@
-"""The two ports for probes: `port` answers /liveness and /readiness as existing manifests ask, `probesPort` figures besides."""
+"""The ports for probes: `port` answers /liveness and /readiness as existing manifests ask, `probesPort` figures besides."""
 
 from __future__ import annotations
 
@@ -16,16 +16,18 @@ from worker.telemetry.status import probe_application, status_application, statu
 
 
 @asynccontextmanager
-async def probes(
-    readiness: RunnerReadiness, metrics: RunnerMetrics, *, host: str, port: int, probes_port: int
-) -> AsyncIterator[None]:
-    """Answer for as long as the context lasts. Raises ConfigError where a port cannot be listened on."""
+async def probes(readiness: RunnerReadiness, metrics: RunnerMetrics, *, host: str, port: int) -> AsyncIterator[None]:
+    """Answer on `probesPort` for as long as the context lasts. Raises ConfigError where it cannot be listened on."""
     told = status_application(readiness, metrics)
     told.add_routes([web.get("/status", _status(readiness))])
-    async with (
-        status_server(probe_application(readiness), host, port, option="port"),
-        status_server(told, host, probes_port, option="probesPort"),
-    ):
+    async with status_server(told, host, port, option="probesPort"):
+        yield
+
+
+@asynccontextmanager
+async def bare_probes(readiness: RunnerReadiness, *, host: str, port: int) -> AsyncIterator[None]:
+    """Answer on `port` where there is nothing else on it. Raises ConfigError."""
+    async with status_server(probe_application(readiness), host, port, option="port"):
         yield
 
 

@@ -20,7 +20,7 @@ READY_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerReadiness:
-    """*journal* names the trouble of the state directory, None without any."""
+    """*journal* names the trouble of the state directory, None without any; *missing* is the isolation that does not hold."""
 
     clock: Clock
     enrolment: Enrolment
@@ -31,6 +31,7 @@ class RunnerReadiness:
     poller: Poller
     files: LocalFiles
     journal: Callable[[], str | None]
+    missing: tuple[str, ...] = ()
 
     @property
     def alive(self) -> bool:
@@ -41,12 +42,24 @@ class RunnerReadiness:
     def ready(self) -> bool:
         return not self.troubles()
 
+    @property
+    def away(self) -> str | None:
+        """The reason, in words for a page, why no request of a person is taken now."""
+        if self.poller.draining:
+            return "the runner is stopping"
+        if self.chain.trouble:
+            return f"the runner is {self.chain.trouble}"
+        return "the runner does not hear from its control plane" if self._silent else None
+
+    @property
+    def _silent(self) -> bool:
+        last = self.channel.last_signed_reply_ns
+        return last is None or self.clock.monotonic_ns() - last > READY_SECONDS * 1e9
+
     def troubles(self) -> tuple[str, ...]:
         """Reasons why no order would be carried out now, in words."""
-        last = self.channel.last_signed_reply_ns
-        silent = last is None or self.clock.monotonic_ns() - last > READY_SECONDS * 1e9
         found = (
-            f"no signed reply within {READY_SECONDS:.0f} s" if silent else None,
+            f"no signed reply within {READY_SECONDS:.0f} s" if self._silent else None,
             self.chain.trouble or None,
             self.files.state.trouble,
             self.journal(),
@@ -75,5 +88,6 @@ class RunnerReadiness:
                 "read_seconds_ago": round((self.clock.monotonic_ns() - self.files.read_at_ns) / 1e9, 1),
                 "warnings": list(state.warnings),
             },
+            "isolation": {"holds": not self.missing, "missing": list(self.missing)},
             "pulls": {"answered": counts.answered, "failed": counts.failed, "unreadable": counts.unreadable},
         }

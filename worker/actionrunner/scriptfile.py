@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pwd
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,6 @@ from worker.actions.action import LONGEST_TIMEOUT, Effect
 from worker.actions.arguments import template_fault
 from worker.actions.schema import closed, fault
 from worker.actions.script import PATH, PredefinedScript
-from worker.sandbox.landlock import version
 
 SCHEMA_ID: Final = "script-credentials-v1"
 MAX_SCRIPTS: Final = 500
@@ -46,21 +44,6 @@ def scripts_of(path: Path) -> dict[str, PredefinedScript]:
     file = read_operators_file(path, "script file")
     file.require(_FILE, (), file.data)
     return {name: _script(file, name, written) for name, written in file.data["runPredefinedScript"].items()}
-
-
-def missing_isolation(user: str | None) -> tuple[str, ...]:
-    """Sentences about what keeps scripts apart and does not hold on this system."""
-    known, missing = version(), []
-    if known < 1:
-        missing.append("scripts can read what the runner can: this kernel has no Landlock")
-    elif known < 4:
-        missing.append("scripts can open TCP connections: the Landlock of this kernel knows none")
-    if user is not None:
-        try:
-            pwd.getpwnam(user)
-        except KeyError:
-            missing.append(f"scripts cannot run as {user}: there is no such user")
-    return tuple(missing)
 
 
 def _script(file: OperatorsFile, name: str, written: Any) -> PredefinedScript:

@@ -13,8 +13,9 @@ MOST_TASKS_SEEN = 200_000
 class SeenTasks:
     """Task ids with their `exp`. Times are epoch milliseconds of the control plane."""
 
-    def __init__(self, most: int = MOST_TASKS_SEEN) -> None:
+    def __init__(self, most: int = MOST_TASKS_SEEN, *, kept_ms: int = KEPT_MS) -> None:
         self._most = most
+        self._kept_ms = kept_ms
         self._ends: dict[str, int] = {}
         self._queue: list[tuple[int, str]] = []
 
@@ -31,8 +32,8 @@ class SeenTasks:
         self._drop(now)
         if task in self._ends:
             return False
-        self._ends[task] = exp + KEPT_MS
-        heapq.heappush(self._queue, (exp + KEPT_MS, task))
+        self._ends[task] = exp + self._kept_ms
+        heapq.heappush(self._queue, (exp + self._kept_ms, task))
         return True
 
     def forget(self, task: str) -> None:

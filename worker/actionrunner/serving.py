@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import partial
 
 from worker.actionrunner.channel import InstanceStanding, RunnerChannel
-from worker.actionrunner.executor import Executing, InstanceIdentity, TaskExecutor
+from worker.actionrunner.executor import AdmissionCounts, Executing, InstanceIdentity, TaskExecutor
 from worker.actionrunner.keyring import ChannelKeys
 from worker.actionrunner.leasebook import LeaseBook
 from worker.actionrunner.seen import SeenTasks
@@ -38,10 +38,14 @@ GATHER = 0.002
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerSettings:
-    """*slots* tasks at a time; *drain_timeout* in seconds. *agent* and *host* are what the control plane is told."""
+    """*slots* actions at a time, of which pulls take some where the runner *pulls*; *drain_timeout* in seconds.
+
+    *agent* and *host* are what the control plane is told.
+    """
 
     peer: Peer
-    slots: int
+    slots: Slots
+    pulls: bool = True
     drain_timeout: float
     agent: str
     host: str
@@ -88,6 +92,7 @@ def channel_of(
         standing=standing,
         before=memory.starts,
         on_keyset=on_keyset,
+        takes_tasks=settings.pulls,
     )
 
 
@@ -103,6 +108,7 @@ def serving_of(
     group: asyncio.TaskGroup,
     loops: Mapping[str, Loop],
     on_delivery: Callable[[Delivery], None] = lambda _delivery: None,
+    counts: AdmissionCounts | None = None,
     trouble: Callable[[], str | None] = lambda: None,
 ) -> RunnerServing:
     """Wire the parts. *loops* run beside the poller; *trouble* names a reason to take no tasks."""
@@ -116,10 +122,11 @@ def serving_of(
         book=memory.book,
         execution=execution,
         starts=starts,
+        counts=counts,
     )
     work: asyncio.Future[Work] = asyncio.get_running_loop().create_future()
     work.set_result(ActionWork(executor, clock))
-    slots = Slots(settings.slots)
+    slots = settings.slots
     outbox = Outbox(
         channel,
         clock,
@@ -141,7 +148,7 @@ def serving_of(
         outbox,
         slots,
         clock,
-        cadence=Cadence(interval=INTERVAL, at_most=settings.slots),
+        cadence=Cadence(interval=INTERVAL, at_most=slots.size if settings.pulls else 0),
         keys=tuple(key.kid for key in keys.opening),
         agent=settings.agent,
         host=settings.host,

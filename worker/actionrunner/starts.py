@@ -87,9 +87,13 @@ class StartJournal:
         clock: Clock,
         now: Callable[[], int],
         seen: SeenTasks,
+        on_write: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
+        """*on_write* is told for each start the seconds until it was on disk."""
         self._instance = instance
+        self._clock = clock
         self._now = now
+        self._on_write = on_write
         self._seen = seen
         self._store = Store(directory, SegmentKeys.of(urn, keys), worker=str(uuid.uuid4()), age_ns=clock.age_ns)
         self.journal = Journal(self._store, clock, gather=0)
@@ -167,6 +171,7 @@ class StartJournal:
         """Have the start of *task*, known as *key*, on disk. Raises NotStarted."""
         if self.journal.trouble is None:
             note = _Note(instance=self._instance, task=task, exp=exp)
+            began_ns = self._clock.monotonic_ns()
             self._starts[key] = _record(_START + key, key, lease, note)
             self.journal.keep(self._starts[key])
             try:
@@ -178,6 +183,7 @@ class StartJournal:
                 self.undo(key)
                 raise
             else:
+                self._on_write((self._clock.monotonic_ns() - began_ns) / 1e9)
                 return
         raise NotStarted("JOURNAL", "the state directory cannot be written: the start would not be on record")
 

@@ -71,7 +71,8 @@ class ActionError(Struct, frozen=True, kw_only=True):
     """The reason why an order did not succeed.
 
     *code* is the check that failed, or ACTION, TIMEOUT, CANCELLED, INTERNAL; *detail* is the action's own code, or empty.
-    *retryable*: the same order may go better later. *may_have_run*: the target may have done what was asked.
+    *retryable*: the same order may go better later. *may_have_run*: the target may have done what was asked. *rule* is the one of
+    the local policy that refused it, or empty.
     """
 
     code: str
@@ -79,6 +80,7 @@ class ActionError(Struct, frozen=True, kw_only=True):
     message: str
     retryable: bool = False
     may_have_run: bool = False
+    rule: str = ""
 
 
 class ActionOutcome(Struct, frozen=True, kw_only=True):

@@ -84,6 +84,7 @@ class InFlight:
     def give_back(self, lease: str) -> None:
         """Return a lease that was never started."""
         self._given_back.add(lease)
+        _tell("lease_returned", "lease %s goes back unstarted", lease=lease)
 
     def start(self, jobs: Sequence[Job], slots: int) -> int:
         """Start up to *slots* jobs, a little apart, give back the rest; returns how many of the slots are in use now."""
@@ -91,8 +92,9 @@ class InFlight:
         for job in jobs:
             if job.job in self._leases:
                 self._leases[job.job] = job.lease
+                _tell("lease_renamed", "job %s goes on under a newer lease", job=job.job)
             elif self._outbox.readdress(job.job, job.lease):
-                pass
+                _tell("lease_renamed", "the result of job %s, which waits, goes under a newer lease", job=job.job)
             elif used == slots:
                 self.give_back(job.lease)
             else:
@@ -102,6 +104,7 @@ class InFlight:
 
     def _start_one(self, job: Job, delay: float) -> None:
         self._leases[job.job] = job.lease
+        _tell("lease_taken", "job %s starts", job=job.job)
         self._idle.clear()
         running = self._run(job, delay, received_ns=self._clock.monotonic_ns())
         task = self._group.create_task(running, name=f"job {job.job}")
@@ -129,6 +132,7 @@ class InFlight:
         if task.cancelled():
             if job not in self._unwanted:
                 self._given_back.add(lease)
+                _tell("lease_returned", "job %s was cut short, and its lease goes back", job=job)
         elif task.exception() is None:
             item = task.result()
             if item is None:
@@ -160,3 +164,8 @@ class InFlight:
             task.cancel()
         await self._idle.wait()
         return len(tasks)
+
+
+def _tell(action: str, text: str, **of: str) -> None:
+    """Write a change of a lease into the log's details; *of* is the job or the lease, by that name."""
+    log.debug(text, *of.values(), extra={"action": action, **of})

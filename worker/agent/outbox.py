@@ -240,6 +240,11 @@ class Outbox:
             raise IntakeError(error.reason, reaction=Reaction.RETRY, status=error.status, signed=False) from error
 
     async def _settle(self, reply: ResultsReply) -> None:
+        log.debug(
+            "pushed: %d results accepted, %d known already, %d superseded, %d rejected",
+            *map(len, (reply.accepted, reply.duplicate, reply.superseded, reply.rejected)),
+            extra={"action": "push", "waiting": self.waiting},
+        )
         for outcome in ("accepted", "duplicate", "superseded"):
             for result in getattr(reply, outcome):
                 if self._forget(result):

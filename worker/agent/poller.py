@@ -111,6 +111,10 @@ class Poller:
         self.quiet_until_ns = clock.monotonic_ns()
         """Until this monotonic time silence of the loop is as planned; beyond it the loop hangs."""
 
+    @property
+    def draining(self) -> bool:
+        return self._draining
+
     def drain(self) -> None:
         """Take no more jobs from now on; keep reporting in."""
         self._draining = True
@@ -165,14 +169,31 @@ class Poller:
         try:
             jobs = await self._intake.pull(message)
             self._inflight.forget_given_back(release)
+            taken = self._slots.redeem(taken)
             used = self._take_in(jobs, taken)
+            log.debug(
+                "pulled: asked for %d jobs, holding %d leases, and got %d",
+                taken,
+                len(holding),
+                len(jobs.jobs),
+                extra={
+                    "action": "pull",
+                    "wanted": taken,
+                    "holding": len(holding),
+                    "released": len(release),
+                    "jobs": len(jobs.jobs),
+                    "cancelled": len(jobs.cancel),
+                    "more": jobs.more,
+                    "degraded": degraded,
+                },
+            )
             return jobs.more
         except UnreadableBatch as error:
             self._inflight.forget_given_back(release)
             self._pause_taking(error)
             return False
         finally:
-            self._slots.release(taken - used)
+            self._slots.release(self._slots.redeem(taken) - used)
 
     def _wanted(self) -> tuple[int, str | None]:
         """The number of jobs to ask for, and the reason if it is none."""

@@ -29,6 +29,10 @@ class Slots:
         self._free -= count
         return count
 
+    def redeem(self, taken: int) -> int:
+        """The number of the *taken* permits that still hold once what they were taken for has come: here, all of them."""
+        return taken
+
     def release(self, count: int = 1) -> None:
         """Give permits back. Raises ValueError when more come back than were taken: that is a bug in the caller."""
         if count < 0 or self._free + count > self.size:
@@ -39,7 +43,7 @@ class Slots:
 
     async def wait_for_free(self) -> None:
         """Return once a permit is free; it is not taken."""
-        while not self._free:
+        while not self.free:
             self._freed.clear()
             await self._freed.wait()
 

@@ -121,7 +121,7 @@ def _assertions(outcome: Mapping[str, Any], page: _Page) -> Iterator[str]:
     for row in islice(rows, MAX_ASSERTIONS):
         holds = row.get("valid") is True
         mark = page.paint("✓", "32") if holds else page.paint("✗", "31")
-        yield page.line(f"? {_condition(row)}{_found(row) if holds else ''}").replace("?", mark, 1)
+        yield page.line(f"? {condition(row)}{_found(row) if holds else ''}").replace("?", mark, 1)
         if not holds:
             yield from _comparison(row, page.deeper())
         yield from _log(row, page.deeper())
@@ -136,7 +136,7 @@ def _log(row: Mapping[str, Any], page: _Page) -> Iterator[str]:
         yield page.labelled("log", printable(line, MAX_VALUE))
 
 
-def _condition(row: Mapping[str, Any]) -> str:
+def condition(row: Mapping[str, Any]) -> str:
     """`header content-type contains json`, `body validatesJSONPath $.a is 1`."""
     names = ("type", "property", "operator", "target_path", "target_path_operator", "expected")
     said = (printable(str(row[name]), MAX_VALUE) for name in names if row.get(name) not in (None, ""))

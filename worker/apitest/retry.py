@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from msgspec import Struct
 
-from worker.apitest.reading import Node
+from worker.apitest.reading import Findings, Node
 
 DEFAULT_INTERVAL = 0.3
 """Seconds, the reference system's own."""
@@ -39,3 +42,10 @@ def read_retry(node: Node) -> Retry | None:
         retry["count"].ignores(f"a test is retried {MOST_RETRIES} times at most")
     seconds = DEFAULT_INTERVAL if interval is None else interval / 1000
     return Retry(count=int(min(count, MOST_RETRIES)), interval=seconds)
+
+
+def retry_of(definition: Mapping[str, Any]) -> Retry | None:
+    """`options.retry` of a definition that was read before; None where it asks for nothing."""
+    options = definition.get("options")
+    retry = options.get("retry") if isinstance(options, dict) else None
+    return read_retry(Node(retry, "options.retry", Findings()))

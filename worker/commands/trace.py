@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from worker import start
-from worker.net.trace import Timeline
+from worker.net.trace import Timeline, WatchedDoor
 from worker.telemetry.vitals import Vitals
 from worker.work.runner import Occasion
 
@@ -30,7 +31,7 @@ async def trace(
     """Run each test once under the same options and policy as a worker would; *timeline* hears what goes through the door."""
     vitals = Vitals(clock)
     egress = start.egress_of(config, start.trust_of(config))
-    made = start.running_tests_of(config, egress, clock, vitals, worker_id="", make_door=timeline.door)
+    made = start.running_tests_of(config, egress, clock, vitals, worker_id="", make_door=partial(WatchedDoor, timeline))
     async with made.evaluators:
         occasion = Occasion(given=given)
         watching = asyncio.create_task(vitals.run())

@@ -22,7 +22,10 @@ LEASE_MS = 30_000
 """A task is held for as long after each pull that names it: three of the longest polls."""
 MAX_WAIT_MS = 10_000
 """A pull is answered after this at the latest."""
+MAX_DETAILS_BYTES = 256 * 1024
+"""What a runner tells of itself: a quarter of a pull."""
 MAX_PULL_BYTES = 1024 * 1024
+MAX_CLAIM_BYTES = 1024
 MAX_WORK_BYTES = 16 * 1024 * 1024
 """The largest reply: thirty tasks at their bound, sealed."""
 MAX_OUTCOMES_BYTES = 16 * 1024 * 1024
@@ -33,7 +36,8 @@ MOST_TASKS = 100
 
 EffectWord = Literal["read", "repeat", "once"]
 OutcomeStatus = Literal["succeeded", "failed", "cancelled", "unknown"]
-SHA256 = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{64}\Z")]
+DigestOrNone = Annotated[str, msgspec.Meta(pattern=r"\A(?:[0-9a-f]{64})?\Z")]
+"""A SHA-256 in hexadecimal digits, or empty where there is nothing that it could be of."""
 
 
 class HeldTask(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +63,8 @@ class RunnerPull(msgspec.Struct, frozen=True, kw_only=True):
     """Runner → control plane, sealed as `pl-pull`. `holding` is complete and renews all of it.
 
     `after` are the last confirmed instance and those started since, this one among them; empty where the identity is read-only.
-    `foreign` is an instance that superseded this one and that its identity knows nothing of.
+    `foreign` is an instance that superseded this one and that its identity knows nothing of. `report` is the digest of the
+    text `details` (`runner_details`), empty where nothing is told.
     """
 
     version: Literal[1] = 1
@@ -78,8 +83,8 @@ class RunnerPull(msgspec.Struct, frozen=True, kw_only=True):
     journal: bool = False
     keys: Annotated[tuple[Identifier, ...], msgspec.Meta(min_length=1, max_length=4)]
     keyset: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
-    report: Label = ""
-    details: msgspec.Raw | None = None
+    report: DigestOrNone = ""
+    details: Annotated[str, msgspec.Meta(max_length=MAX_DETAILS_BYTES)] | None = None
     previous: Annotated[tuple[Predecessor, ...], msgspec.Meta(max_length=100)] = ()
 
 
@@ -94,7 +99,10 @@ class WorkItem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunnerWork(msgspec.Struct, frozen=True, kw_only=True):
-    """Control plane → runner, sealed as `pl-work`. `cancel` names leases whose actions are to end now."""
+    """Control plane → runner, sealed as `pl-work`. `cancel` names leases whose actions are to end now.
+
+    `send_details` asks for what the `report` of the pull is the digest of.
+    """
 
     epoch: Annotated[int, msgspec.Meta(ge=0, le=2**53)] = 0
     tasks: Annotated[tuple[WorkItem, ...], msgspec.Meta(max_length=MOST_TASKS)] = ()
@@ -127,9 +135,15 @@ class TaskOutcome(msgspec.Struct, frozen=True, kw_only=True):
     finished_at: EpochMilliseconds
     duration_ms: Milliseconds = 0
     redactions: Count = 0
-    order_sha256: SHA256 | Literal[""] = ""
+    order_sha256: DigestOrNone = ""
     instance: Identifier
     version: Label = ""
+
+
+class TokenClaim(msgspec.Struct, frozen=True, kw_only=True):
+    """Runner → control plane, in the clear inside TLS: the id of an app's token that this instance spends for all of them."""
+
+    jti: Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f-]{36}\Z")]
 
 
 class RunnerRefusal(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,10 +158,10 @@ class RunnerRefusal(msgspec.Struct, frozen=True, kw_only=True):
     instance: Identifier | None = None
 
 
-RunnerMessage = TypeVar("RunnerMessage", RunnerPull, RunnerWork, TaskOutcome, RunnerRefusal)
+RunnerMessage = TypeVar("RunnerMessage", RunnerPull, RunnerWork, TaskOutcome, TokenClaim, RunnerRefusal)
 
 
-def encode(message: RunnerPull | RunnerWork | TaskOutcome | RunnerRefusal) -> bytes:
+def encode(message: RunnerPull | RunnerWork | TaskOutcome | TokenClaim | RunnerRefusal) -> bytes:
     return msgspec.json.encode(message)
 
 

@@ -35,6 +35,7 @@ from worker.errors import EvaluationError, TestError
 from worker.evaluators.pool import Evaluators
 from worker.net.door import Door
 from worker.net.http.cookies import Cookies
+from worker.outcome import underway
 from worker.outcome.failure import Failure, FailureCode
 from worker.outcome.phases import Timings
 from worker.probers.limits import ProbeLimits
@@ -159,6 +160,8 @@ class Runner:
         try:
             run = partial(self._run_script, test)
             prepared = await prepare(test, occasion.given, started.at, self._random, occasion.result_id, run)
+            if prepared.redaction:
+                underway.hide(prepared.redaction.text)
             if prepared.mistakes is not None:
                 result = self._invalid(prepared.test, prepared.mistakes, occasion)
             elif prepared.failure is not None:
@@ -174,6 +177,8 @@ class Runner:
         except Exception as error:  # noqa: BLE001  # as above, and what it says may hold a secure value
             named = prepared.test if prepared else replace(test, name="")
             return self._crashed(named, occasion, hidden(error, None if test.steps else prepared))
+        finally:
+            underway.hide(None)
 
     async def _run(self, test: APITest, occasion: Occasion) -> Result:
         started = _Start(self._clock.now(), self._clock.monotonic_ns())

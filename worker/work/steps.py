@@ -14,6 +14,7 @@ from msgspec import structs
 
 from worker.apitest.definition import APIStep, APITest, Wait
 from worker.apitest.observation import Observation
+from worker.apitest.redaction import Redaction
 from worker.apitest.result import AssertionResult
 from worker.apitest.step_result import ExtractedValue, StepResult, StepStatus, phases_of
 from worker.apitest.template import BuiltIn
@@ -24,6 +25,7 @@ from worker.checks.verdict import conclude
 from worker.clock import Clock
 from worker.errors import TestError
 from worker.net.http.cookies import Cookies
+from worker.outcome import underway
 from worker.outcome.failure import Failure, FailureCode
 from worker.outcome.phases import Timings
 from worker.secret import Secret
@@ -219,6 +221,9 @@ class _Run:
             return False
         self._secure_left -= size
         self.secrets += new
+        if new:
+            known = (*self._variables.secrets(), *self.secrets)
+            underway.hide(lambda text: Redaction(known).text(text))
         return True
 
     @property

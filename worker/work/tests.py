@@ -13,6 +13,7 @@ from worker.apitest import bounds
 from worker.apitest.parse import MULTISTEP
 from worker.apitest.protocols.table import PROTOCOLS
 from worker.apitest.result import Result
+from worker.outcome import underway
 from worker.wire.messages import Job
 from worker.work.runner import Runner
 
@@ -35,6 +36,8 @@ class Tests:
 
     async def run(self, job: Job, received_ns: int) -> bytes:
         """Run *job* and return its result as JSON."""
+        if log.isEnabledFor(logging.DEBUG):
+            underway.JOB.set(job.job)
         result = await self._runner.carry_out(job, received_ns)
         self._on_result(result)
         _log_result(result, job)

@@ -7,11 +7,10 @@ from typing import Any
 
 import msgspec
 
-from controlplane.errors import UnusableError
 from controlplane.rest.public import schemas
 from controlplane.rest.public.route import APIReply, Call, Route
 from controlplane.service import documents, locations
-from controlplane.service.locations import MOST_TAGS, TAG_CHARACTERS, TEXT_CHARACTERS, Description
+from controlplane.service.locations import Description
 from controlplane.service.principal import KeyScope
 from controlplane.store.locations import Location
 from controlplane.store.workers import SeenWorker
@@ -29,11 +28,7 @@ class SentLocation(msgspec.Struct, frozen=True):
 
     def described(self) -> Description:
         """The words for people in it. Raises UnusableError."""
-        if len(self.description) > TEXT_CHARACTERS:
-            raise UnusableError(f"description: is longer than {TEXT_CHARACTERS} characters")
-        if len(self.tags) > MOST_TAGS or any(len(tag) > TAG_CHARACTERS for tag in self.tags):
-            raise UnusableError(f"tags: expected at most {MOST_TAGS} of at most {TAG_CHARACTERS} characters")
-        return Description(text=self.description, tags=tuple(self.tags))
+        return locations.check_description(self.description, self.tags)
 
 
 async def list_all(call: Call) -> APIReply:

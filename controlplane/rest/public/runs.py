@@ -136,7 +136,7 @@ def _triggered(made: Triggered) -> dict[str, Any]:
 
 def _row(one: BatchRun) -> dict[str, Any]:
     run, outcome = one.followed.run, _outcome_of(one)
-    retries = resultshapes.retries(outcome, json.loads(run.definition))
+    retries = resultshapes.made_retries(outcome, one.followed.attempt, json.loads(run.definition))
     return {
         "test_public_id": run.test_id,
         "test_name": run.test_name,

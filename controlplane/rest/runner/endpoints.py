@@ -54,6 +54,7 @@ async def pull(context: Context, asked: RunnerAsked) -> HandlerReply:
         more=given.more,
         keyset=given.attendance.keyset,
         rotate=given.attendance.rotate,
+        send_details=given.attendance.send_details,
     )
     if not _says_something(given, message):
         return HandlerReply(status=204)
@@ -85,7 +86,7 @@ async def _work(context: Context, asked: RunnerAsked, message: RunnerPull, wait_
 
 def _says_something(given: RunnerWorkGiven, message: RunnerPull) -> bool:
     attended = given.attendance
-    changed = attended.keyset is not None or attended.rotate or attended.epoch != message.epoch
+    changed = attended.keyset is not None or attended.rotate or attended.send_details or attended.epoch != message.epoch
     return bool(given.given or given.cancel or changed)
 
 

@@ -20,6 +20,7 @@ from sqlalchemy import URL, Connection, event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from controlplane.errors import DatabaseError, DatabaseTrouble
+from controlplane.store.engines import sqlitedriver
 from controlplane.store.engines.engine import READ_ONLY, Engine
 
 BUSY_MILLISECONDS = 5_000
@@ -197,7 +198,7 @@ def _sync(path: Path) -> None:
 
 
 def _connect(path: Path) -> AsyncEngine:
-    url = URL.create("sqlite+aiosqlite", database=str(path.absolute()))
+    url = URL.create(sqlitedriver.SCHEME, database=str(path.absolute()))
     # What is bound to a statement belongs in no log.
     pool = create_async_engine(url, hide_parameters=True, pool_timeout=POOL_SECONDS)
     event.listen(pool.sync_engine, "connect", _set_pragmas)
@@ -206,7 +207,6 @@ def _connect(path: Path) -> AsyncEngine:
 
 
 def _set_pragmas(connection: Any, _record: object) -> None:
-    connection.isolation_level = None  # the driver begins nothing by itself: _begin does
     cursor = connection.cursor()
     cursor.execute(f"PRAGMA busy_timeout = {BUSY_MILLISECONDS}")
     _keep_a_write_ahead_log(cursor)
@@ -230,8 +230,10 @@ def _keep_a_write_ahead_log(cursor: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    reading = connection.get_execution_options().get(READ_ONLY, False)
-    connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+    if connection.get_execution_options().get(READ_ONLY, False):
+        sqlitedriver.of(connection).begin_reading()
+    else:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _trouble(error: BaseException | None) -> DatabaseTrouble:

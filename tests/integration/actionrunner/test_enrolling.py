@@ -19,9 +19,10 @@ from sqlalchemy import select, update
 from controlplane.errors import DatabaseError
 from controlplane.service import runners
 from controlplane.service.runners import IssuedToken, WantedRunner
-from controlplane.store import runnerkeys
+from controlplane.store import runnerkeys, runnertokens
 from controlplane.store import runners as store
 from controlplane.store.runners import RunnerState
+from controlplane.store.runnertables import runner_tokens
 from controlplane.store.runnertables import runners as tables
 from tests.support.clock import FakeClock
 from tests.support.runnerplane import BOSS, RunnerPlane, runner_plane
@@ -199,6 +200,30 @@ async def test_another_token_takes_the_runner_s_place(plane: RunnerPlane, place:
     assert second.enrolment is not None
     assert second.enrolment.urn == first.enrolment.urn
     assert (await known(plane))["kid"] == second.keys.signing.kid != first.keys.signing.kid
+
+
+async def test_a_token_of_several_uses_enrols_a_runner_that_keeps_no_identity(
+    plane: RunnerPlane, place: IdentityFile, tmp_path: Path
+) -> None:
+    await issued(plane)
+    token = await runners.token(plane.database, plane.clock, BOSS, "berlin", ttl_ms=60_000, uses=2)
+    first = await enrol(place, token.text)
+    pending = replace(first, enrolment=None)
+    place.change(lambda _found: pending)  # the answer was never kept: the same key asks again, and spends no use
+    assert (await enrol(place, token.text)).keys.signing.kid == first.keys.signing.kid
+    second = await enrol(IdentityFile(tmp_path / "second.json"), token.text)
+    assert (await known(plane))["kid"] == second.keys.signing.kid != first.keys.signing.kid
+    with pytest.raises(ConfigError, match="used up"):
+        await enrol(IdentityFile(tmp_path / "third.json"), token.text)
+    assert (await known(plane))["kid"] == second.keys.signing.kid
+
+
+async def test_who_can_write_the_database_gives_a_token_no_more_uses(plane: RunnerPlane, place: IdentityFile) -> None:
+    token = await issued(plane)
+    await plane.write(runner_tokens, {"uses": 50})
+    with pytest.raises(DatabaseError):
+        async with plane.database.read() as connection:
+            await runnertokens.find(connection, plane.database.sealer, EnrolmentToken.parse(token.text).id)
 
 
 @pytest.mark.parametrize(

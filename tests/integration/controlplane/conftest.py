@@ -11,7 +11,10 @@ from click.testing import CliRunner, Result
 from controlplane.cli import main
 from tests.integration.controlplane.plane import Plane, served
 from tests.integration.controlplane.typed import Run
+from tests.support.browser import browser
 from tests.support.public_api import PublicAPI
+
+__all__ = ("browser",)  # a fixture
 
 
 @pytest.fixture

@@ -12,9 +12,8 @@ from typing import Any
 
 from sqlalchemy import Table, select
 
-from controlplane import epoch
+from controlplane import epoch, site
 from controlplane.leases import Grace
-from controlplane.rest import site
 from controlplane.rest.context import Context
 from controlplane.service import keys, locationfile
 from controlplane.service.health import WriteHealth

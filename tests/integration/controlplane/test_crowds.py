@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import aiohttp
 import pytest
 from sqlalchemy import event, select
 
-from controlplane.store import dispatch
+from controlplane.store import dispatch, triggered
 from controlplane.store.tables import jobs, workers
+from controlplane.store.triggered import TriggeredRun
 from controlplane.store.workers import MOST_WORKERS, REPLAYABLE
 from tests.integration.controlplane.plane import Plane
 from tests.support.protocol import PULL, RESULTS, ProtocolWorker, item
@@ -81,8 +85,8 @@ async def test_what_nobody_holds_is_found_without_reading_what_somebody_holds(pl
     query = select(jobs.c.id)
     if not everywhere:
         query = query.where(jobs.c.location_id == "pl:a")
-    for part in dispatch.unheld(query, 5):
-        plan = await plans(plane, part)
+    for part in dispatch.unheld(query):
+        plan = await plans(plane, part.params(expiry=5))
         assert re.search(r"SEARCH jobs USING (COVERING )?INDEX jobs_open \(closed=\? AND worker=\?", plan), plan
         assert "SCAN" not in plan, plan
 
@@ -130,3 +134,46 @@ async def test_leases_that_are_none_cost_a_pull_a_bounded_number_of_questions(
     assert len(first) == 2
     rest = tuple(lease for lease in held if lease not in first)
     assert (await worker.pull(session, holding=rest, free_slots=0)).cancel == rest
+
+
+async def test_of_runs_on_demand_that_wait_a_pull_reads_the_definitions_that_it_gives(
+    plane: Plane, session: aiohttp.ClientSession
+) -> None:
+    """The text that a pull's statements find, asked again beside it."""
+    worker, now = await plane.add_location(), plane.now()
+    waiting = [
+        TriggeredRun(
+            result_id=number,
+            job=f"job-{number}",
+            batch=None,
+            position=0,
+            test_id=f"{number:011}",
+            test_name="t",
+            subtype="http",
+            location=worker.location,
+            execution_rule="blocking",
+            definition=json.dumps({"name": "t", "message": "x" * 1000}),
+            triggered_at=now,
+            deadline=now + 60_000,
+        )
+        for number in range(100)
+    ]
+    async with plane.database.write() as connection:
+        await triggered.add(connection, waiting)
+    found = 0
+
+    def ask(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        nonlocal found
+        if statement.lstrip().upper().startswith("SELECT"):
+            rows = beside.execute(statement, parameters).fetchall()
+            found += sum(len(value) for row in rows for value in row if isinstance(value, str) and len(value) > 500)
+
+    engine = plane.database._pool.sync_engine
+    with closing(sqlite3.connect(plane.folder / "controlplane.db")) as beside:
+        event.listen(engine, "before_cursor_execute", ask)
+        try:
+            given = await worker.pull(session, free_slots=3)
+        finally:
+            event.remove(engine, "before_cursor_execute", ask)
+    assert (len(given.jobs), given.more) == (3, True)
+    assert 3000 < found < 4000

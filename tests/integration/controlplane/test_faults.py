@@ -15,8 +15,8 @@ import pytest
 from aiohttp import web
 from sqlalchemy import text
 
+from controlplane import site
 from controlplane.leases import LEASE_TTL, MAX_FAILED, STALL
-from controlplane.rest import site
 from controlplane.rest.context import CONTEXT, Context
 from controlplane.rest.replies import HandlerReply
 from controlplane.rest.worker.exchange import Asked, Endpoint, exchange

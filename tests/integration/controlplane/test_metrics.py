@@ -13,15 +13,19 @@ import aiohttp
 import pytest
 import trustme
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from controlplane.leases import LEASE_TTL
 from controlplane.rest.series import SeriesChoice
+from controlplane.service import runners, runs
+from controlplane.service.principal import operator
+from controlplane.service.runners import WantedRunner
+from controlplane.service.runs import WantedRun
 from controlplane.service.upkeep import Retention, Upkeep
 from controlplane.steady import SteadyClock
-from controlplane.store import gauges, locations
+from controlplane.store import gauges, locations, rungauges
 from controlplane.store.sweep import MissedReason
-from controlplane.store.tables import assignments, results
+from controlplane.store.tables import action_tasks, assignments, results
 from controlplane.tls import Files, ServedCertificate
 from tests.integration.controlplane.plane import Plane
 from tests.integration.controlplane.process import issue
@@ -29,6 +33,7 @@ from tests.support.checkout import ROOT
 from tests.support.peers import peer
 from tests.support.protocol import ProtocolWorker, item
 
+BOSS = operator("tests")
 PREFIX = "synthetics_controlplane_"
 
 
@@ -72,6 +77,31 @@ def upkeep_of(plane: Plane, **retention: Any) -> Upkeep:
     assert isinstance(clock, SteadyClock)
     kept = Retention(**{"age_ms": 30 * 86_400_000} | retention)
     return Upkeep(plane.database, clock, plane.context.grace, retention=kept, counters=plane.context.counters)
+
+
+async def add_runner(plane: Plane, name: str = "berlin") -> None:
+    wanted = WantedRunner(name=name, modes=("pull",), host=None, base_url="http://127.0.0.1")
+    await runners.create(plane.database, plane.context.clock, BOSS, wanted, ttl_ms=3_600_000)
+
+
+async def test_runs_of_actions_wait_for_somebody_by_state_and_each_queue_has_its_age(
+    plane: Plane, session: aiohttp.ClientSession
+) -> None:
+    assert "_runs{" not in await scraped(plane, session), "nobody has made a runner"
+    await add_runner(plane, "paris")
+    await add_runner(plane)
+    database, clock = plane.database, plane.context.clock
+    wanted = WantedRun(action="data.jq", runner="berlin", arguments={})
+    first, *_ = [await runs.create(database, clock, BOSS, wanted, client="cli") for _ in range(3)]
+    plane.clock.stall(4)
+    queued = await scraped(plane, session)
+    assert [sample(queued, "queue_oldest_seconds", runner=name) for name in ("berlin", "paris")] == [5, 0]
+    assert [sample(queued, "runs", state=state) for state in ("queued", "leased", "unknown")] == [3, 0, 0]
+    assert sample(queued, "runs", state="succeeded") is None, "however many ended is not counted"
+    async with database.write() as connection:
+        doubtful = update(action_tasks).where(action_tasks.c.id == first.task.id)
+        await connection.execute(doubtful.values(state="unknown"))
+    assert sample(await scraped(plane, session), "runs", state="unknown") == 1
 
 
 async def test_a_location_is_up_as_long_as_somebody_pulls(
@@ -248,13 +278,14 @@ async def test_alerts_and_dashboard_ask_for_figures_that_exist_and_the_guide_exp
     certificate = ServedCertificate(Files(cert=Path(flags[1]), key=Path(flags[3])), plane.clock)
     plane.context = replace(plane.context, certificate=certificate)
     await plane.add_test(worker.location, period=30)
+    await add_runner(plane)
     await worker.push(session, *[item(job) for job in (await worker.pull(session)).jobs])
     plane.clock.stall(3600)
     await upkeep_of(plane).turn()
     shown = {line.partition(" ")[0].partition("{")[0] for line in (await made(plane)).splitlines() if line[0] != "#"}
     monitoring = ROOT / "k8s" / "monitoring"
     asked: set[str] = set()
-    for name in ("alerts.yaml", "dashboard-controlplane.json", "dashboard.json"):
+    for name in ("alerts.yaml", "dashboard-controlplane.json", "dashboard-runner.json", "dashboard.json"):
         asked |= set(re.findall(r"synthetics_controlplane_[a-z_]+", (monitoring / name).read_text()))
     assert len(asked) > 15
     assert asked - shown == set()
@@ -271,13 +302,15 @@ async def test_no_scrape_reads_results_or_all_that_is_assigned(plane: Plane, wor
     async with plane.database.read() as connection:
         raw = (await connection.get_raw_connection()).driver_connection
         assert raw is not None
-        await raw.set_trace_callback(asked.append)
+        raw.set_trace_callback(asked.append)
         await gauges.of_locations(connection, now=plane.now(), seen_since=0)
         await gauges.of_tests(connection, after=("", ""), limit=10)
-        await raw.set_trace_callback(None)
+        await rungauges.of_runs(connection)
+        raw.set_trace_callback(None)
         queries = [one for one in asked if one.lstrip().startswith("SELECT")]
-        assert len(queries) == 4
+        assert len(queries) == 6
         plans = [row.detail for one in queries for row in await connection.execute(text(f"EXPLAIN QUERY PLAN {one}"))]
     assert not [plan for plan in plans if "results" in plan]
     scans = [plan for plan in plans if plan.startswith("SCAN") and "assignments" in plan + "jobs" in plan]
+    scans += [plan for plan in plans if plan.startswith("SCAN action_")]
     assert scans == []

@@ -25,7 +25,7 @@ from worker.net.dns.resolver import Resolver
 from worker.net.door import Door, Endpoint
 from worker.net.failure import DoorError
 from worker.net.http.response import HTTPLimits
-from worker.net.trace import MAX_READS, Timeline
+from worker.net.trace import MAX_READS, Timeline, WatchedDoor
 from worker.probers.limits import ProbeLimits
 from worker.probers.table import probe
 from worker.secret import Secret
@@ -42,7 +42,9 @@ class Traced:
         self.raw: list[str] = []
         self.timeline = Timeline(CLOCK, self.raw.append)
         resolver = Resolver(nameservers(servers))
-        self.door: Door = self.timeline.door(policy=policy_of(allow=allow), resolver=resolver, trust=trust_store(()))
+        self.door: Door = WatchedDoor(
+            self.timeline, policy=policy_of(allow=allow), resolver=resolver, trust=trust_store(())
+        )
 
     def lines(self, **names: object) -> list[str]:
         """*names* stand for what differs from run to run: ports, name servers."""
@@ -70,8 +72,9 @@ async def test_a_request_is_told_from_its_name_to_its_last_byte() -> None:
         way = [
             "open shop.test:PORT",
             "name shop.test: no rule is about it",
+            "look-up shop.test: 127.0.0.1, by SERVER",
             "judge 127.0.0.1: allowed by whitelistedRange.4 127.0.0.0/8",
-            "connect 127.0.0.1:PORT in N ms, looked up by SERVER",
+            "connect 127.0.0.1:PORT in N ms",
         ]
         lines = [
             re.sub(r"\d+ bytes", "N bytes", line) for line in traced.lines(port=target.port, server=server.address)

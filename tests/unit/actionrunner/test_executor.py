@@ -47,7 +47,7 @@ class Bench:
             results_key=keys.generate("x25519").public,
         )
         self.actions = PlayedActions(effects={"script.once": Effect.ONCE})
-        self.seen, self.book, self.journal = SeenTasks(), LeaseBook(), Records()
+        self.seen, self.book, self.journal, self.counts = SeenTasks(), LeaseBook(), Records(), Counts()
         self.book.take(KEY, "lease.1", lease_ms=30_000, asked_ns=self.clock.monotonic_ns())
         self.executor = TaskExecutor(
             InstanceIdentity(urn=URN, org=1, instance=INSTANCE, version="t"),
@@ -58,6 +58,7 @@ class Bench:
             book=self.book,
             execution=self.actions,
             starts=self.journal,
+            counts=self.counts,
         )
 
     @property
@@ -83,6 +84,20 @@ class Bench:
     async def run(self, token: str, *, start_by: float = 60.0) -> TaskOutcome:
         start_by_ns = self.clock.monotonic_ns() + round(start_by * 1e9)
         return await self.executor.run(KEY, token, start_by_ns=start_by_ns)
+
+
+class Counts:
+    """What the executor counts."""
+
+    def __init__(self) -> None:
+        self.refused: list[tuple[str, str]] = []
+        self.waited: list[float] = []
+
+    def count_refusal(self, code: str, *, channel: str) -> None:
+        self.refused.append((code, channel))
+
+    def count_wait(self, seconds: float) -> None:
+        self.waited.append(seconds)
 
 
 class Records:
@@ -150,7 +165,9 @@ async def test_a_task_without_a_fault_acts_once() -> None:
     outcome = await bench.run(token)
     assert (outcome.status, outcome.outputs) == ("succeeded", {"a": 1})
     assert outcome.order_sha256 == order.payload_sha256(token)
+    assert bench.counts.waited == [1.0], "from its signature by the control plane's clock"
     assert code(await bench.run(token)) == "REPLAYED"
+    assert (bench.counts.refused, bench.counts.waited) == ([("REPLAYED", "pull")], [1.0])
     assert len(bench.actions.acted) == 1
 
 

@@ -14,7 +14,8 @@ import yaml
 
 from controlplane.commands import locationfile as written
 from controlplane.errors import UnusableError
-from controlplane.service import locationfile
+from controlplane.service import locationfile, startcommands
+from controlplane.service.startcommands import ConfigPath
 from tests.support.checkout import ROOT
 from worker.config.options import NAMES
 from worker.secret import Secret
@@ -146,7 +147,9 @@ def test_the_commands_can_be_typed_as_they_are_printed() -> None:
 @pytest.mark.parametrize("page", ["README.md", "docs/operating.md"])
 def test_the_pages_print_the_same_docker_run(page: str) -> None:
     assert f"\n{RUN}\n" in (ROOT / page).read_text()
-    assert written.powershell(Path("worker-config.json")) in (ROOT / "docs" / "operating.md").read_text()
+    assert (
+        startcommands.powershell(ConfigPath(text="worker-config.json")) in (ROOT / "docs" / "operating.md").read_text()
+    )
 
 
 @pytest.mark.parametrize("name", ["worker-config.json", "my file.json", "a$b.json", "it's.json"])
@@ -155,7 +158,7 @@ def test_a_shell_hands_docker_the_file_that_was_written(tmp_path: Path, name: st
     (tmp_path / "docker").write_text('#!/bin/sh\nprintf "%s\\n" "$@"\n')
     (tmp_path / "docker").chmod(0o755)
     for path in (Path(name), tmp_path / name):
-        command = written.docker(path)
+        command = startcommands.docker(ConfigPath(text=str(path)))
         environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
         done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, capture_output=True, text=True)
         expected = ["run", "--rm", "--user", str(os.getuid()), "-v"]
@@ -171,7 +174,7 @@ def test_the_config_map_has_the_key_that_the_pod_mounts() -> None:
     )
     pod = yaml.safe_load((ROOT / "k8s" / "private-worker-pod.yaml").read_text())
     (mount,) = (mount for mount in pod["spec"]["containers"][0]["volumeMounts"] if mount["name"] == "worker-config")
-    assert (mount["mountPath"], mount["subPath"]) == (written.MOUNT, "worker-config.json")
+    assert (mount["mountPath"], mount["subPath"]) == (startcommands.MOUNT, "worker-config.json")
     (volume,) = (volume for volume in pod["spec"]["volumes"] if volume["name"] == "worker-config")
     assert volume["configMap"]["name"] == "private-worker-config"
 
@@ -193,3 +196,17 @@ def test_a_loopback_intake_is_pointed_out() -> None:
     assert "-v '/tmp/my config.json':" in text
     assert "--network host" in text
     assert "Workers on other machines do not reach http://127.0.0.1:8080" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("worker config.json", "worker config.json"),
+        ("$HOME.json", "`$HOME.json"),
+        ('a"b`c.json', 'a`"b``c.json'),
+        ("of \u201cours\u201d.json", "of `\u201cours`\u201d.json"),
+    ],
+)
+def test_a_name_means_nothing_to_powershell(name: str, shown: str) -> None:
+    """By about_Quoting_Rules: within double quotes a dollar, a back-tick and any double quote are themselves behind `."""
+    assert f'-v "${{PWD}}/{shown}:{startcommands.MOUNT}:ro" ' in startcommands.powershell(ConfigPath(text=name))

@@ -6,8 +6,8 @@ import uuid
 
 import click
 
-from worker.actionrunner import app
 from worker.actionrunner.commands.session import loaded, ran
+from worker.actionrunner.identification import enrol
 from worker.actionrunner.identity import IdentityFile
 from worker.clock import SystemClock
 
@@ -21,6 +21,6 @@ def enroll(directory: str | None, *, again: bool) -> None:
     store = IdentityFile(config.identity_file)
     if again and store.load() is not None:
         store.keep_old()
-    found = ran(app.enrol(config, SystemClock(), instance=str(uuid.uuid4())))
+    found = ran(enrol(config, SystemClock(), instance=str(uuid.uuid4())))
     assert found.enrolment is not None, "it has enrolled"
     click.echo(f"enrolled: {found.enrolment.urn}, {found.enrolment.name}, key {found.keys.signing.kid}")

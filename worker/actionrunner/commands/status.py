@@ -52,6 +52,7 @@ def _for_people(found: dict[str, Any]) -> str:
         f"instance     {found['instance']}, epoch {found['epoch']}, modes {', '.join(found['modes'])}",
         f"clock        {found['clock_offset_seconds']:+.1f} s to the control plane's",
         f"policy       {'readable' if policy['readable'] else 'allows nothing'}, read {policy['read_seconds_ago']} s ago",
+        *(f"isolation    {each}" for each in found["isolation"]["missing"]),
         *(f"warning      {each}" for each in policy["warnings"]),
         *(f"connection   {name}: {each}" for name, each in sorted(found["connections"].items())),
         f"pulls        {pulls['answered']} answered, {pulls['failed']} failed, {pulls['unreadable']} unreadable",

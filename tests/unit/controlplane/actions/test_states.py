@@ -57,9 +57,9 @@ def test_an_event_moves_a_task_as_the_table_says(
     assert moved == (None if after is None else TaskState(after))
 
 
-def test_a_third_silent_instance_is_the_last() -> None:
-    assert following(TaskState.LEASED, TaskEvent.SILENT, READ, silent=1) is TaskState.QUEUED
-    assert following(TaskState.LEASED, TaskEvent.SILENT, READ, silent=2) is TaskState.LOST
+def test_a_fourth_silent_delivery_is_the_last() -> None:
+    assert following(TaskState.LEASED, TaskEvent.SILENT, READ, silent=2) is TaskState.QUEUED
+    assert following(TaskState.LEASED, TaskEvent.SILENT, READ, silent=3) is TaskState.LOST
 
 
 histories = st.lists(st.sampled_from(list(TaskEvent)), max_size=40)

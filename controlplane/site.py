@@ -1,4 +1,4 @@
-"""The web application: the worker and runner protocols, the public API, a plain line for curl, a health check and figures."""
+"""The web application: the worker and runner protocols, the public API, pages, a health check and figures."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Collection
 from aiohttp import web
 from yarl import URL
 
+from controlplane.pages import table as pages
 from controlplane.rest import metrics
 from controlplane.rest.access import AccessLog
 from controlplane.rest.context import CONTEXT, Context
@@ -35,12 +36,13 @@ def build(context: Context, *, public_urls: Collection[str] = ()) -> web.Applica
         site.add_routes(table.routes(prefix))
         site.add_routes(
             [
-                web.get(prefix + "/", greet),
                 web.get(prefix + "/healthz", health),
                 web.get(prefix + "/readyz", health),
                 web.get(prefix + "/metrics", figures),
             ]
         )
+    for prefix in sorted({"", *paths}, reverse=True):  # the root's last route takes any address
+        site.add_routes(pages.routes(prefix))
     return site
 
 
@@ -54,10 +56,6 @@ def runner(site: web.Application) -> web.AppRunner:
         max_line_size=MAX_LINE_BYTES,
         shutdown_timeout=SHUTDOWN_SECONDS,
     )
-
-
-async def greet(_request: web.Request) -> web.Response:
-    return web.Response(text="synthetics control plane: workers pull from here\n")
 
 
 async def health(request: web.Request) -> web.Response:

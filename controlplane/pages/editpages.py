@@ -1,0 +1,194 @@
+"""Tests are made here: the form of a new or a stored one, checked or run before it is saved; and exports that are imported."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from controlplane.errors import ConflictError, NotFoundError, UnusableError
+from controlplane.pages import testforms
+from controlplane.pages.page import PageReply, PageRoute, Rendered, SeeOther, Visit, sent, shown
+from controlplane.pages.testforms import TestFields
+from controlplane.pages.testpages import followed
+from controlplane.service import definitions, locations, testdocuments, tests, triggers
+from controlplane.service.definitions import CheckedDefinition
+from controlplane.service.principal import KeyScope
+from controlplane.service.tests import Change
+from worker.apitest import files
+from worker.apitest.spelling import misspelt
+from worker.errors import TestError
+from worker.text import counted, listed
+
+MAX_FORM_BYTES = 3 * 4 * 1024 * 1024
+"""Of a form with definitions of 4 MiB: each byte takes up to three in the coding of forms."""
+MISTAKES_SHOWN = 50
+"""More than a person mends at once."""
+
+
+async def new(visit: Visit) -> PageReply:
+    """Show the form of a new test; `subtype` and `location` of the query are filled in."""
+    visit.by.require(KeyScope.WRITE)
+    place = visit.query.get("location")
+    fields = testforms.example(visit.query.get("subtype", "http"), [] if place is None else [place])
+    return await _form(visit, fields)
+
+
+async def create(visit: Visit) -> PageReply:
+    """Store a new test, check it, or run it without storing it."""
+    return await _sent(visit, None)
+
+
+async def edit(visit: Visit) -> PageReply:
+    """Show the form of a stored test."""
+    visit.by.require(KeyScope.WRITE)
+    one = await testdocuments.get(visit.context.database, visit.by, visit.path["test"])
+    return await _form(visit, testforms.of_document(one.document, one.test.version))
+
+
+async def update(visit: Visit) -> PageReply:
+    """Store a test anew, check it, or run it without storing it."""
+    return await _sent(visit, visit.path["test"])
+
+
+async def _sent(visit: Visit, test: str | None) -> PageReply:
+    fields = testforms.read_fields(visit.form)
+    try:
+        document = testforms.document_of(fields)
+        match visit.form.get("do", "save"):
+            case "check":
+                return await _checked(visit, fields, document)
+            case "run":
+                return await _ran(visit, fields, document)
+        return await _saved(visit, test, fields, document)
+    except NotFoundError:
+        raise
+    except TestError as error:
+        return await _form(visit, fields, mistakes=error.errors)
+    except UnusableError as error:
+        return await _form(visit, fields, mistakes=[str(error)])
+
+
+async def _saved(visit: Visit, test: str | None, fields: TestFields, document: dict[str, Any]) -> PageReply:
+    context = visit.context
+    if test is None:
+        stored = await testdocuments.create(context.database, context.clock, visit.by, document)
+    else:
+        current = (await testdocuments.get(context.database, visit.by, test)).test
+        if fields.version != str(current.version):
+            by = f" by {current.modified_by}" if current.modified_by else ""
+            told = f"the test was changed{by} since this form was shown: send it again to save it over that change"
+            shown_again = TestFields(**{**_members(fields), "version": str(current.version)})
+            return await _form(visit, shown_again, mistakes=[told], status=409)
+        stored = await testdocuments.replace(context.database, context.clock, visit.by, test, document)
+    return SeeOther(to=f"/tests/{stored.test.public_id}", notice=f"Test {stored.test.name} is saved.")
+
+
+def _members(fields: TestFields) -> dict[str, Any]:
+    return {name: getattr(fields, name) for name in fields.__struct_fields__}
+
+
+async def _checked(visit: Visit, fields: TestFields, document: dict[str, Any]) -> PageReply:
+    """Check the document as `validate` does. Raises TestError."""
+    visit.by.require(KeyScope.WRITE)
+    parsed = definitions.check("test", document).parsed
+    remarks = [f"{part}: is not known to this version and cannot run" for part in parsed.requires_update]
+    remarks += [f"{part}: has no effect here" for part in parsed.ignored]
+    remarks += misspelt(document)
+    told = "The test is valid. It is not saved." if not parsed.requires_update else ""
+    return await _form(visit, fields, remarks=remarks, told=told)
+
+
+async def _ran(visit: Visit, fields: TestFields, document: dict[str, Any]) -> PageReply:
+    """Raises UnusableError or TestError."""
+    wanted = {"local_test_definition": document, "locations": document["locations"]}
+    made = await triggers.trigger(visit.context.database, visit.context.clock, visit.by, [wanted])
+    told = f"It runs now at {', '.join(place.name for place in made.locations)}, as it stands here. It is not saved."
+    return await _form(visit, fields, told=told, runs=followed([one.result_id for one in made.runs]))
+
+
+async def _form(
+    visit: Visit,
+    fields: TestFields,
+    *,
+    mistakes: Sequence[str] = (),
+    remarks: Sequence[str] = (),
+    told: str = "",
+    runs: str = "",
+    status: int = 400,
+) -> Rendered:
+    test = visit.path.get("test")
+    places = await locations.list_all(visit.context.database, visit.context.clock, visit.by)
+    return Rendered(
+        template="testform.html",
+        values={
+            "fields": fields,
+            "places": places,
+            "mistakes": listed(list(mistakes), MISTAKES_SHOWN),
+            "remarks": remarks,
+            "told": told,
+            "runs": runs,
+            "heading": "Create a test" if test is None else "Edit a test",
+            "action": "/tests/new" if test is None else f"/tests/{test}/edit",
+            "subtypes": tuple(testforms.EXAMPLES) if test is None else (),
+            "may_trigger": KeyScope.TRIGGER in visit.by.scopes,
+        },
+        status=status if mistakes else 200,
+    )
+
+
+async def ask_import(visit: Visit) -> PageReply:
+    """Show the form for exports."""
+    visit.by.require(KeyScope.WRITE)
+    return await _import_form(visit, "", [], [])
+
+
+async def import_all(visit: Visit) -> PageReply:
+    """Add or update every test of an export, or none."""
+    text, chosen = visit.form.get("definitions", ""), visit.form.getall("location", [])
+    found, mistakes = read_definitions(text)
+    if not mistakes:
+        try:
+            pushed = await tests.push(visit.context.database, visit.context.clock, visit.by, found, places=chosen)
+        except (NotFoundError, ConflictError) as error:
+            mistakes = [str(error)]
+        else:
+            numbers = {change: sum(one.change is change for one in pushed) for change in Change}
+            told = ", ".join(f"{number} {change.value}" for change, number in numbers.items() if number)
+            return SeeOther(to="/tests", notice=f"Imported {counted(len(pushed), 'test')}: {told}.")
+    return await _import_form(visit, text, chosen, mistakes)
+
+
+def read_definitions(text: str) -> tuple[list[CheckedDefinition], list[str]]:
+    """Every valid definition of an export, and a line for every mistake."""
+    found: list[CheckedDefinition] = []
+    mistakes: list[str] = []
+    for entry in files.read("import", text.encode(errors="replace")):
+        if isinstance(entry, files.Unusable):
+            mistakes.append(str(entry))
+            continue
+        try:
+            found.append(definitions.check(entry.place, entry.value))
+        except TestError as error:
+            mistakes += [f"{entry.place}: {mistake}" for mistake in error.errors]
+    return found, mistakes + definitions.conflicts(found)
+
+
+async def _import_form(visit: Visit, text: str, chosen: Sequence[str], mistakes: Sequence[str]) -> Rendered:
+    places = await locations.list_all(visit.context.database, visit.context.clock, visit.by)
+    values = {
+        "text": text,
+        "chosen": chosen,
+        "places": places,
+        "mistakes": listed(list(mistakes), MISTAKES_SHOWN),
+    }
+    return Rendered(template="testimport.html", values=values, status=400 if mistakes else 200)
+
+
+ROUTES: tuple[PageRoute, ...] = (
+    shown("/tests/new", new),
+    sent("/tests/new", create, max_bytes=MAX_FORM_BYTES),
+    shown("/tests/import", ask_import),
+    sent("/tests/import", import_all, max_bytes=MAX_FORM_BYTES),
+    shown("/tests/{test}/edit", edit),
+    sent("/tests/{test}/edit", update, max_bytes=MAX_FORM_BYTES),
+)

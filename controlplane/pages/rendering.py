@@ -1,0 +1,62 @@
+"""Replies as HTTP: templates with what every page shows around them, redirections below the prefix, files to be saved."""
+
+from __future__ import annotations
+
+import gzip
+from typing import Any
+from urllib.parse import quote
+
+from aiohttp import web
+
+from controlplane.pages import assets
+from controlplane.pages.headers import PAGE, SECURITY
+from controlplane.pages.navigation import entries
+from controlplane.pages.page import Download, PageReply, Rendered, SeeOther, Visit
+
+_LEVEL = 5
+"""Of compression: a middle one, since pages are made on the one loop."""
+
+
+def response(reply: PageReply, visit: Visit, request: web.Request) -> web.Response:
+    """Make the response to a request."""
+    match reply:
+        case Rendered():
+            return rendered(reply, visit, request)
+        case SeeOther():
+            return web.Response(status=303, headers={**PAGE, "Location": visit.prefix + reply.to})
+        case Download():
+            return _download(reply)
+
+
+def rendered(page: Rendered, visit: Visit, request: web.Request) -> web.Response:
+    """Make a page of its template."""
+    from controlplane.pages.environment import environment  # noqa: PLC0415 - a plane whose pages nobody opens has no use for it
+
+    text = environment().get_template(page.template).render(_around(page, visit), **page.values)
+    headers = dict(PAGE)
+    if page.retry_after is not None:
+        headers["Retry-After"] = str(page.retry_after)
+    body = text.encode()
+    if "gzip" in request.headers.get("Accept-Encoding", ""):
+        headers |= {"Content-Encoding": "gzip", "Vary": f"{headers['Vary']}, Accept-Encoding"}
+        body = gzip.compress(body, _LEVEL, mtime=0)
+    return web.Response(status=page.status, body=body, content_type="text/html", charset="utf-8", headers=headers)
+
+
+def _around(page: Rendered, visit: Visit) -> dict[str, Any]:
+    """The values that base.html needs beside those of the page."""
+    return {
+        "link": lambda path: visit.prefix + path,
+        "asset": lambda name: visit.prefix + assets.address(name),
+        "navigation": entries(visit.by),
+        "here": visit.url,
+        "notice": "",
+        "csrf_field": "",
+        "live_seconds": page.live_seconds,
+    }
+
+
+def _download(file: Download) -> web.Response:
+    name = quote(file.name, safe="")  # RFC 8187 §3.2.1; a plain `filename` would need quoting of its own
+    headers = {**SECURITY, "Cache-Control": "no-store", "Content-Disposition": f"attachment; filename*=UTF-8''{name}"}
+    return web.Response(body=file.content, content_type=file.content_type, headers=headers)

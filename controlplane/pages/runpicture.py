@@ -1,0 +1,173 @@
+"""A stored outcome → the parts of its page: phases, facts, assertions, headers, body, certificate, attempts, steps. Pure.
+
+The outcome may come from another version: what has another shape is left out, and what has no place of its own is listed by its
+path. Nothing in it can raise, and none of it is markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any
+
+from msgspec import Struct
+
+from controlplane.pages import charts
+from worker.apitest.details import condition
+from worker.apitest.findings import Fact, facts
+from worker.text import cut
+
+MOST_ROWS = 200
+"""Assertions, headers, steps, attempts: each list is cut there."""
+MOST_CHARACTERS = 2000
+"""Of one value."""
+MOST_BODY = 100_000
+"""Characters of a body that are shown."""
+DEEPEST = 3
+"""A test, its steps, and those of a subtest."""
+DEEPEST_VALUE = 10
+"""Levels of a value that are listed by their paths; what lies deeper stands in one line."""
+_SHOWN_APART = frozenset({"headers", "body", "is_body_truncated", "certificate", "redirects", "status_code"})
+_MOMENTS = (10**11, 10**14)
+"""Numbers between these are taken for epoch milliseconds where their name says so."""
+
+
+class JudgedAssertion(Struct, frozen=True, kw_only=True):
+    """*said* is the condition as its author put it; *reason* and *log* are empty where there are none."""
+
+    said: str
+    valid: bool
+    expected: str
+    actual: str
+    reason: str
+    log: str
+
+
+class ShownBody(Struct, frozen=True):
+    """A body, and if there was more of it."""
+
+    text: str
+    is_cut: bool
+
+
+class RunPicture(Struct, frozen=True, kw_only=True):
+    """A run, or a step of one. *more* are the members of the response that have no place of their own."""
+
+    name: str
+    status: str
+    code: str
+    message: str
+    unhealthy: str
+    total: str
+    optional: bool
+    waterfall: list[charts.WaterfallRow]
+    facts: list[Fact]
+    assertions: list[JudgedAssertion]
+    headers: list[Fact]
+    body: ShownBody | None
+    certificate: list[Fact]
+    attempts: list[list[Fact]]
+    redirects: list[list[Fact]]
+    variables: list[Fact]
+    request: list[Fact]
+    more: list[Fact]
+    steps: list[RunPicture]
+    cut: list[str]
+
+
+def picture(outcome: Mapping[str, Any], *, depth: int = DEEPEST) -> RunPicture:
+    """Everything of *outcome* that a person looks for, or of a step."""
+    response, failure = _object(outcome.get("response")), _object(outcome.get("failure"))
+    phases = charts.durations(outcome.get("timings"))
+    rest = {name: value for name, value in response.items() if name not in _SHOWN_APART}
+    return RunPicture(
+        name=_said(outcome.get("name") or _object(outcome.get("test")).get("name")),
+        status=_said(outcome.get("status", "unknown")),
+        code=_said(failure.get("code")),
+        message=_said(failure.get("message")),
+        unhealthy=_said(outcome.get("unhealthy")),
+        total=charts.milliseconds(sum(length for _, length in phases)) if phases else "",
+        optional=outcome.get("allow_failure") is True,
+        waterfall=charts.waterfall(phases),
+        facts=facts(outcome),
+        assertions=[_assertion(row) for row in _objects(outcome.get("assertions"))],
+        headers=_headers(response.get("headers")),
+        body=_body(response),
+        certificate=list(_flat(response.get("certificate"))),
+        attempts=[list(_flat(one)) for one in _objects(_object(outcome.get("dns_resolution")).get("attempts"))],
+        redirects=[list(_flat(one)) for one in _objects(response.get("redirects"))],
+        variables=list(_flat(outcome.get("variables"))),
+        request=list(_flat(outcome.get("request"))),
+        more=list(_flat(rest)),
+        steps=[picture(step, depth=depth - 1) for step in _objects(outcome.get("steps"))] if depth > 1 else [],
+        cut=[_said(part) for part in _list(outcome.get("cut"))],
+    )
+
+
+def _assertion(row: Mapping[str, Any]) -> JudgedAssertion:
+    return JudgedAssertion(
+        said=condition(row),
+        valid=row.get("valid") is True,
+        expected=_said(row.get("expected")),
+        actual=_said(row.get("actual")),
+        reason=_said(row.get("error_message")),
+        log=_said(row.get("log")),
+    )
+
+
+def _headers(value: object) -> list[Fact]:
+    """By name, whichever form they have: an object of texts or of lists."""
+    return [
+        Fact(cut(str(name), 200), _said(each))
+        for name, found in islice(_object(value).items(), MOST_ROWS)
+        for each in (found if isinstance(found, list) else [found])[:MOST_ROWS]
+    ]
+
+
+def _body(response: Mapping[str, Any]) -> ShownBody | None:
+    text = response.get("body")
+    if not isinstance(text, str):
+        return None
+    return ShownBody(text[:MOST_BODY], response.get("is_body_truncated") is True or len(text) > MOST_BODY)
+
+
+def _flat(value: object) -> Iterator[Fact]:
+    yield from islice(_walked(value, ""), MOST_ROWS)
+
+
+def _walked(value: object, path: str, depth: int = DEEPEST_VALUE) -> Iterator[Fact]:
+    """Every leaf of *value* with its path; what is null or empty says nothing."""
+    if depth and isinstance(value, Mapping):
+        for name, each in value.items():
+            yield from _walked(each, f"{path}.{name}" if path else cut(str(name), 200), depth - 1)
+    elif depth and isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from _walked(each, f"{path}[{index}]", depth - 1)
+    elif value not in (None, "", {}, []):
+        yield Fact(cut(path, 300), _moment(path, value) or _said(value))
+
+
+def _moment(path: str, value: object) -> str:
+    """Epoch milliseconds of a validity as a date."""
+    if not path.endswith((".from", ".to", "_at")) or isinstance(value, bool) or not isinstance(value, int | float):
+        return ""
+    if not _MOMENTS[0] < value < _MOMENTS[1]:
+        return ""
+    return datetime.fromtimestamp(value / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _said(value: object) -> str:
+    return "" if value is None else cut(str(value), MOST_CHARACTERS)
+
+
+def _object(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value[:MOST_ROWS] if isinstance(value, list) else []
+
+
+def _objects(value: object) -> list[Mapping[str, Any]]:
+    return [each for each in _list(value) if isinstance(each, Mapping)]

@@ -1,0 +1,56 @@
+"""All pages. A browser that asks for anything else gets a page that says so; others get the plain answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from controlplane.pages import (
+    assets,
+    editpages,
+    errorpages,
+    locationpages,
+    rendering,
+    resultpages,
+    runnerpages,
+    testpages,
+)
+from controlplane.pages.handling import handle, visit_of
+from controlplane.pages.home import greet, is_browser
+from controlplane.pages.page import PageRoute
+
+PAGES: tuple[PageRoute, ...] = (
+    *locationpages.ROUTES,
+    *editpages.ROUTES,
+    *testpages.ROUTES,
+    *resultpages.ROUTES,
+    *runnerpages.ROUTES,
+)
+"""In the order in which a router must try them: words before names of things."""
+_NOT_OURS = "(?!api/|worker/|runner/)"
+"""Paths of programs, whose routers answer for themselves."""
+
+
+def routes(prefix: str = "") -> list[web.RouteDef]:
+    """Every page below the path that a public URL may have. They come after all other routes: the last one takes any address."""
+    return [
+        web.get(prefix + "/", greet(prefix)),
+        web.get(prefix + assets.PATH + "{name}", assets.serve),
+        *(_route(page, prefix) for page in PAGES),
+        web.get(f"{prefix}/{{rest:{_NOT_OURS}.*}}", _unknown(prefix)),
+    ]
+
+
+def _route(page: PageRoute, prefix: str) -> web.RouteDef:
+    add = web.get if page.method == "GET" else web.post  # the first one answers HEAD as well
+    return add(prefix + page.path, handle(page, prefix))
+
+
+def _unknown(prefix: str) -> Callable[[web.Request], Awaitable[web.Response]]:
+    async def unknown(request: web.Request) -> web.Response:
+        if not is_browser(request):
+            raise web.HTTPNotFound
+        return rendering.rendered(errorpages.not_found(), visit_of(request, prefix), request)
+
+    return unknown

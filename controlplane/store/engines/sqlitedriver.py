@@ -1,0 +1,300 @@
+"""SQLAlchemy's way to SQLite: a connection in a thread of its own, one exchange with that thread for each statement.
+
+A statement whose caller is cancelled is stopped and its transaction rolled back before the caller goes on, so that its lock is
+nobody's any more. It knows no table and no setting of a connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+from functools import partial
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, NamedTuple, TypeVar, cast
+
+from sqlalchemy import URL, Connection
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+from sqlalchemy.engine import AdaptedConnection
+from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool
+from sqlalchemy.util import await_only
+
+SCHEME = "sqlite+threads"
+"""The scheme of a URL by which SQLAlchemy finds this driver."""
+THREAD = "sqlite"
+"""The name of a connection's thread."""
+INTERRUPT_SECONDS = 0.01
+"""Between two attempts to stop a statement: a writer that is stopped is not to keep the lock for longer."""
+T = TypeVar("T")
+_Call = tuple[asyncio.Future[Any] | None, Callable[[], Any]]
+"""A function to run, and who waits for what it returns."""
+
+
+class StatementEnd(NamedTuple):
+    """The effects of a statement, and all rows that it found."""
+
+    description: Sequence[Any] | None
+    rowcount: int
+    lastrowid: int | None
+    rows: Sequence[Any]
+
+
+class SQLiteThread:
+    """A thread that runs functions in the order in which they come, until it is told to end."""
+
+    __slots__ = ("_calls",)
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[_Call | None] = SimpleQueue()
+        Thread(target=_serve, args=(self._calls,), name=THREAD, daemon=True).start()
+
+    def submit(self, function: Callable[[], T]) -> asyncio.Future[T]:
+        """Run *function* in its turn, to its end, whether somebody still waits for what it returns or raises or not."""
+        waiting: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._calls.put((waiting, function))
+        return waiting
+
+    def post(self, function: Callable[[], Any]) -> None:
+        """Have *function* run before whatever comes later. Nobody hears of its end."""
+        self._calls.put((None, function))
+
+    def end(self) -> None:
+        """End it once all that it was given has been run."""
+        self._calls.put(None)
+
+
+def _serve(calls: SimpleQueue[_Call | None]) -> None:
+    while (call := calls.get()) is not None:
+        waiting, function = call
+        result, error = None, None
+        try:
+            result = function()
+        except BaseException as caught:  # noqa: BLE001 - it is raised where the answer is waited for
+            error = caught
+        if waiting is not None:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                waiting.get_loop().call_soon_threadsafe(_settle, waiting, result, error)
+        del call, waiting, function, result, error  # what they hold must not live until the next call
+
+
+def _settle(waiting: asyncio.Future[Any], result: Any, error: BaseException | None) -> None:
+    if waiting.done():
+        return
+    if error is None:
+        waiting.set_result(result)
+    else:
+        waiting.set_exception(error)
+
+
+class SQLiteConnection(AdaptedConnection):
+    """A connection as SQLAlchemy sees it. Its methods are called in a greenlet of `sqlalchemy.ext.asyncio`."""
+
+    __slots__ = ("_open", "_reading", "_sqlite", "_thread", "_unbegun")
+
+    def __init__(self, thread: SQLiteThread, connection: sqlite3.Connection) -> None:
+        self._thread = thread
+        self._sqlite = connection
+        self._open = False
+        self._reading = False
+        self._unbegun = False
+
+    @property
+    def driver_connection(self) -> sqlite3.Connection:
+        """The connection itself; only its own thread may use it."""
+        return self._sqlite
+
+    def begin_reading(self) -> None:
+        """Begin a transaction that changes nothing, with its first statement."""
+        self._reading = self._unbegun = True
+
+    def cursor(self) -> SQLiteCursor:
+        return SQLiteCursor(self)
+
+    def execute(self, statement: Callable[[sqlite3.Connection], StatementEnd]) -> StatementEnd:
+        """Run one statement, and before it the beginning of a transaction that has none yet."""
+        function = partial(_begin_with if self._unbegun else _alone, self._sqlite, statement)
+        self._unbegun, self._open = False, True
+        return await_only(self._run(function))
+
+    async def _run(self, function: Callable[[], T]) -> T:
+        try:
+            return await self._thread.submit(function)
+        except asyncio.CancelledError:
+            await self._stop()
+            raise
+
+    async def _stop(self) -> None:
+        """Stop what runs, and roll back. Whoever is cancelled again waits no longer; `terminate` follows, and does the rest."""
+        idle = self._thread.submit(_nothing)
+        while not idle.done():
+            self._sqlite.interrupt()  # again and again: a statement that is just beginning takes no notice of it
+            await asyncio.wait([idle], timeout=INTERRUPT_SECONDS)
+        await self._thread.submit(self._sqlite.rollback)
+
+    def commit(self) -> None:
+        self._end(self._sqlite.commit)
+
+    def rollback(self) -> None:
+        self._end(self._sqlite.rollback)
+
+    def _end(self, function: Callable[[], None]) -> None:
+        """End the transaction, if there is one. Nobody needs to wait for the end of one that only read."""
+        begun, reading = self._open, self._reading
+        self._open = self._reading = self._unbegun = False
+        if begun and reading:
+            self._thread.post(function)
+        elif begun:
+            await_only(self._run(function))
+
+    def close(self) -> None:
+        """Close it, and wait until that is done."""
+        try:
+            await_only(self._thread.submit(self._close))
+        finally:
+            self._thread.end()
+
+    def terminate(self) -> None:
+        """Close it when its thread comes to it: the caller has no time, or is no greenlet."""
+        self._thread.post(self._close)
+        self._thread.end()
+
+    def _close(self) -> None:
+        """A connection that is closed within a transaction would keep its lock while any cursor of it lives."""
+        with suppress(sqlite3.Error):
+            self._sqlite.rollback()
+        self._sqlite.close()
+
+
+def of(connection: Connection) -> SQLiteConnection:
+    """The driver's connection of a connection of SQLAlchemy."""
+    found: Any = connection.connection.dbapi_connection
+    return cast("SQLiteConnection", found)
+
+
+class SQLiteCursor:
+    """One statement and its rows, all of which were fetched with it."""
+
+    __slots__ = ("_connection", "_rows", "arraysize", "description", "lastrowid", "rowcount")
+
+    def __init__(self, connection: SQLiteConnection) -> None:
+        self._connection = connection
+        self._rows: deque[Any] = deque()
+        self.arraysize = 1
+        self.description: Sequence[Any] | None = None
+        self.rowcount = -1
+        self.lastrowid: int | None = None
+
+    def execute(self, operation: str, parameters: Any = ()) -> None:
+        self._keep(self._connection.execute(lambda sqlite: _execute(sqlite.cursor(), operation, parameters)))
+
+    def executemany(self, operation: str, parameters: Sequence[Any]) -> None:
+        self._keep(self._connection.execute(lambda sqlite: _execute_many(sqlite.cursor(), operation, parameters)))
+
+    def _keep(self, executed: StatementEnd) -> None:
+        self.description, self.rowcount, self.lastrowid, rows = executed
+        self._rows = deque(rows)
+
+    def fetchone(self) -> Any:
+        return self._rows.popleft() if self._rows else None
+
+    def fetchmany(self, size: int | None = None) -> list[Any]:
+        return [self._rows.popleft() for _ in range(min(size or self.arraysize, len(self._rows)))]
+
+    def fetchall(self) -> list[Any]:
+        rows = list(self._rows)
+        self._rows.clear()
+        return rows
+
+    def __iter__(self) -> Iterator[Any]:
+        while self._rows:
+            yield self._rows.popleft()
+
+    def close(self) -> None:
+        self._rows.clear()
+
+    async def _async_soft_close(self) -> None:
+        """Nothing: SQLAlchemy asks for it, and the statement was closed in its thread."""
+
+
+def _nothing() -> None:
+    """Done when all that came before is."""
+
+
+def _alone(sqlite: sqlite3.Connection, statement: Callable[[sqlite3.Connection], StatementEnd]) -> StatementEnd:
+    return statement(sqlite)
+
+
+def _begin_with(sqlite: sqlite3.Connection, statement: Callable[[sqlite3.Connection], StatementEnd]) -> StatementEnd:
+    sqlite.execute("BEGIN").close()
+    return statement(sqlite)
+
+
+def _execute(cursor: sqlite3.Cursor, operation: str, parameters: Any) -> StatementEnd:
+    with closing(cursor):  # a statement that is not at its end would keep its transaction from ending
+        cursor.execute(operation, parameters)
+        return _executed(cursor)
+
+
+def _execute_many(cursor: sqlite3.Cursor, operation: str, parameters: Sequence[Any]) -> StatementEnd:
+    with closing(cursor):
+        cursor.executemany(operation, parameters)
+        return _executed(cursor)
+
+
+def _executed(cursor: sqlite3.Cursor) -> StatementEnd:
+    rows = cursor.fetchall() if cursor.description else ()
+    return StatementEnd(cursor.description, cursor.rowcount, cursor.lastrowid, rows)
+
+
+class SQLiteDriver:
+    """The module of a driver (PEP 249), as SQLAlchemy's dialect wants it: `sqlite3`, but for its connections."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sqlite3, name)
+
+    def connect(self, database: str, **options: Any) -> SQLiteConnection:
+        """A connection without transactions of the driver's own: `isolation_level` is None."""
+        connect = partial(sqlite3.connect, database, isolation_level=None, **options)
+        return await_only(_connected(connect))
+
+
+async def _connected(connect: Callable[[], sqlite3.Connection]) -> SQLiteConnection:
+    thread = SQLiteThread()
+    try:
+        return SQLiteConnection(thread, await thread.submit(connect))
+    except BaseException:
+        thread.end()
+        raise
+
+
+class SQLiteDialect(SQLiteDialect_pysqlite):
+    """SQLAlchemy's SQLite, over this driver."""
+
+    driver = "threads"
+    is_async = True
+    has_terminate = True
+    supports_statement_cache = True
+
+    @classmethod
+    def import_dbapi(cls) -> Any:
+        return SQLiteDriver()
+
+    @classmethod
+    def get_pool_class(cls, _url: URL) -> type[Pool]:
+        return AsyncAdaptedQueuePool
+
+    def on_connect(self) -> None:  # type: ignore[override]
+        """No functions of Python in SQL: no statement of ours calls one."""
+
+    def get_driver_connection(self, connection: Any) -> Any:
+        return connection.driver_connection
+
+    def do_terminate(self, dbapi_connection: Any) -> None:
+        dbapi_connection.terminate()
+
+
+registry.register(SCHEME.replace("+", "."), __name__, SQLiteDialect.__name__)

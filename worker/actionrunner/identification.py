@@ -1,0 +1,100 @@
+"""The identity that a start begins with: the one that is kept, or one that the token enrols. And the way to the control plane."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import ssl
+from functools import partial
+from pathlib import Path
+
+from worker import __version__
+from worker.actionrunner import enrolling
+from worker.actionrunner.enrolling import EnrolmentWishes
+from worker.actionrunner.identity import IdentityFile, KeptIdentity
+from worker.actionrunner.options import RunnerConfig, hostname
+from worker.agent.signals import Signals
+from worker.clock import Clock
+from worker.egress.hosts import is_private_way
+from worker.errors import ConfigError, MessageError
+from worker.intake.transport import Peer, Transport
+from worker.net.trust import intake_context
+from worker.wire.enrolment import EnrolmentToken
+
+AGENT = f"private-action-runner/{__version__}"
+
+
+async def enrol(config: RunnerConfig, clock: Clock, *, instance: str) -> KeptIdentity:
+    """The enrolled identity: as it is kept, or by the token. Raises ConfigError where there is neither."""
+    store = IdentityFile(config.identity_file)
+    found, token = store.load(), _token(config)
+    if found is not None and found.enrolment is not None and (token is None or token.id == found.token):
+        _check_base_url(config, found.base_url)
+        return found
+    if token is None:
+        reason = "is missing, and there is no identity yet: `synthetics-controlplane runner create NAME` prints one"
+        raise ConfigError(reason, option=enrolling.OPTION, place=store.place)
+    _check_base_url(config, token.base_url)
+    _check_transport(config, token.base_url)
+    async with Transport(await peer_of(config, token.base_url), agent=AGENT) as transport:
+        return await enrolling.enrol(store, token, _wishes(config), transport, clock, instance=instance)
+
+
+async def enrolled(config: RunnerConfig, clock: Clock, signals: Signals, instance: str) -> KeptIdentity | None:
+    """The identity, or None where a signal came first."""
+    enrolled = asyncio.ensure_future(enrol(config, clock, instance=instance))
+    stopped = asyncio.ensure_future(signals.stop.wait())
+    try:
+        await asyncio.wait((enrolled, stopped), return_when=asyncio.FIRST_COMPLETED)
+        return enrolled.result() if enrolled.done() else None
+    finally:
+        for task in (enrolled, stopped):
+            task.cancel()
+        await asyncio.gather(enrolled, stopped, return_exceptions=True)
+
+
+def ca_files(config: RunnerConfig) -> tuple[Path, ...]:
+    return () if config.ca_file is None else (config.ca_file,)
+
+
+async def peer_of(config: RunnerConfig, base_url: str) -> Peer:
+    """The way to the control plane; reading the authorities takes tens of milliseconds. Raises ConfigError."""
+    try:
+        tls = await asyncio.to_thread(partial(intake_context, ca_files(config), verify=True))
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"cannot be read as certificates: {error}", option="caFile") from error
+    return Peer(url=base_url, tls=tls, proxy=config.proxy)
+
+
+def _token(config: RunnerConfig) -> EnrolmentToken | None:
+    if config.enrolment_token is None:
+        return None
+    try:
+        return EnrolmentToken.parse(config.enrolment_token)
+    except MessageError as error:
+        raise ConfigError(str(error), option=enrolling.OPTION) from None
+
+
+def _wishes(config: RunnerConfig) -> EnrolmentWishes:
+    return EnrolmentWishes(
+        name=config.name,
+        modes=config.modes,
+        host=None,
+        hostname=hostname(),
+        agent=AGENT,
+        platform=f"{platform.system()} {platform.machine()}"[:200],
+    )
+
+
+def _check_base_url(config: RunnerConfig, known: str) -> None:
+    for option, given in (("ddBaseURL", config.base_url), ("controlPlaneUrl", config.control_plane_url)):
+        if given is not None and given != known:
+            raise ConfigError(
+                f"{given} is another control plane than {known}, which the runner's token named", option=option
+            )
+
+
+def _check_transport(config: RunnerConfig, url: str) -> None:
+    if not config.insecure_control_plane and not is_private_way(url):
+        reason = f"{url} is plain HTTP to another machine: this needs insecureControlPlane"
+        raise ConfigError(reason, option=enrolling.OPTION)

@@ -1,0 +1,167 @@
+"""The parts of push mode, wired: admission, runs, listener, and their port. `app` imports it only where the mode is wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Protocol
+
+from aiohttp import web
+
+from worker.actionrunner.executor import Executing, InstanceIdentity
+from worker.actionrunner.identity import Enrolment
+from worker.actionrunner.keyring import ChannelKeys
+from worker.actionrunner.listener import LIMITS, PageAccess, PushListener, origin_of
+from worker.actionrunner.options import RunnerConfig
+from worker.actionrunner.pushing import Claim, PushRuns, PushSlots
+from worker.actionrunner.pushorder import PushAdmission
+from worker.agent.first import first_of
+from worker.agent.signals import Signals
+from worker.clock import Clock
+from worker.errors import ConfigError
+from worker.telemetry.status import Probed
+from worker.web.address import listen
+from worker.web.connections import serving
+
+log = logging.getLogger(__name__)
+
+LINGER_SECONDS = 1.0
+"""For which the rest of a refused body is read and dropped, so that its sender can read the refusal."""
+
+
+class AwayProbed(Probed, Protocol):
+    """The health of the runner, and the reason why it takes no requests now."""
+
+    @property
+    def away(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushMode:
+    """Requests of pages, and who may send them. *drain_timeout* is how many seconds they may go on after a signal."""
+
+    runs: PushRuns
+    access: PageAccess
+    host: str
+    port: int
+    tls: ssl.SSLContext | None
+    drain_timeout: float
+
+    @asynccontextmanager
+    async def serving(
+        self, signals: Signals, probed: AwayProbed, count: Callable[[int, str], None]
+    ) -> AsyncIterator[int]:
+        """Take requests until a signal; then let those that run end, or end them. Yields the port. Raises ConfigError."""
+        listener = PushListener(self.access, self.runs, away=lambda: probed.away, count=count)
+        async with push_port(listener, probed, host=self.host, port=self.port, tls=self.tls) as bound:
+            finishing = asyncio.create_task(_finish(self.runs, signals, self.drain_timeout), name="push drain")
+            try:
+                yield bound
+                await asyncio.wait({finishing})
+            finally:
+                finishing.cancel()
+                await self.runs.cut_short()
+
+
+def push_mode(
+    config: RunnerConfig,
+    enrolment: Enrolment,
+    identity: InstanceIdentity,
+    keys: ChannelKeys,
+    *,
+    clock: Clock,
+    now: Callable[[], datetime],
+    slots: PushSlots,
+    claim: Claim,
+    execution: Executing,
+) -> PushMode:
+    """Raises ConfigError."""
+    runs = PushRuns(
+        PushAdmission(identity, keys, now, several=enrolment.instances > 1),
+        execution,
+        slots,
+        key=lambda: keys.signing,
+        claim=claim,
+        now=now,
+        clock=clock,
+        write_seconds=config.write_timeout,
+    )
+    return PushMode(
+        runs=runs,
+        access=_access(config, enrolment, keys.audience),
+        host=config.push_host or config.host,
+        port=config.port,
+        tls=_tls(config.tls_cert, config.tls_key),
+        drain_timeout=config.drain_timeout,
+    )
+
+
+async def _finish(runs: PushRuns, signals: Signals, seconds: float) -> None:
+    """Let requests go on after a signal, *seconds* at most, and no longer than until a second interrupt."""
+    await signals.stop.wait()
+    await first_of(runs.finish(seconds), signals.hurry.wait())
+
+
+def _access(config: RunnerConfig, enrolment: Enrolment, base_url: str) -> PageAccess:
+    """Pages of the control plane, unless the operator names others, at the hosts of this runner. Raises ConfigError."""
+    for origin in config.allowed_origins:
+        if origin_of(origin) != origin:
+            raise ConfigError(
+                f"{origin!r} is not a valid origin: expected {origin_of(origin)}", option="allowedOrigins"
+            )
+    access = PageAccess.of(enrolment.host, config.public_hosts, config.allowed_origins or [origin_of(base_url)])
+    if not access.hosts:
+        reason = "is missing: the runner takes requests of pages, and was made without --host"
+        raise ConfigError(reason, option="publicHosts")
+    return access
+
+
+@asynccontextmanager
+async def push_port(
+    listener: PushListener, probed: Probed, *, host: str, port: int, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[int]:
+    """Serve for as long as the context lasts, at the port that it yields. Raises ConfigError."""
+    runner = web.AppRunner(
+        listener.application(probed),
+        access_log=None,
+        auto_decompress=False,  # what is counted is what was sent
+        lingering_time=LINGER_SECONDS,
+    )
+    try:
+        listening = listen(host, port)
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {host}:{port}: {error.strerror}", option="port") from error
+    async with serving(runner, listening, LIMITS, tls=tls) as sockets:
+        bound: int = sockets[0].getsockname()[1]
+        extra = {"action": "push_port", "host": host, "port": bound}
+        log.info("requests of pages on %s, port %d%s", host, bound, "" if tls is None else " (TLS)", extra=extra)
+        yield bound
+
+
+def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    """Raises ConfigError."""
+    if certificate is None and key is None:
+        return None
+    if certificate is None or key is None:
+        missing, other = ("tlsCert", "tlsKey") if certificate is None else ("tlsKey", "tlsCert")
+        raise ConfigError(f"is missing: {other} is nothing without it", option=missing)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    try:
+        context.load_cert_chain(certificate, key, password=_no_password)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        raise ConfigError(
+            f"{certificate} and {key} are not a usable certificate and its key", option="tlsCert"
+        ) from error
+    return context
+
+
+def _no_password() -> str:
+    """Refuse a key with a password, for which OpenSSL would ask at the terminal."""
+    raise ValueError("the key has a password")
