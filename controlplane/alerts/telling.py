@@ -98,7 +98,7 @@ def summary(kind: TransitionKind, name: str, detail: TransitionDetail, *, now: i
             return f"{name} has no data: {_blindness(detail)}"
         case TransitionKind.NO_DATA_RECOVERY:
             return f"{name} has data again from {', '.join(place.name for place in detail.blind)}"
-        case TransitionKind.NOTICE | TransitionKind.NOTICE_OVER:
+        case TransitionKind.NOTICE | TransitionKind.NOTICE_OVER | TransitionKind.TEST:
             return name
 
 

@@ -19,6 +19,7 @@ _EVENTS: Final[Mapping[TransitionKind, MessageEvent]] = {
     TransitionKind.NO_DATA_RECOVERY: MessageEvent.RECOVERY,
     TransitionKind.NOTICE: MessageEvent.ALERT,
     TransitionKind.NOTICE_OVER: MessageEvent.RECOVERY,
+    TransitionKind.TEST: MessageEvent.TEST,
 }
 
 
