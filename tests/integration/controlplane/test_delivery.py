@@ -93,7 +93,7 @@ async def test_a_message_that_is_refused_for_good_is_given_up(outbound: Outbound
 
 
 async def test_what_nobody_took_for_a_day_is_given_up(outbound: Outbound, plane: Plane) -> None:
-    await outbound.add("ops", type="slack", url="http://127.0.0.1:1/services/s3cret")
+    await outbound.add("ops", type="slack", url=f"http://127.0.0.1:1/services/s3cret/{'s3cret' * 50}?key=s3cret")
     (key,) = await outbound.queue(transition(), "ops")
     plane.clock.stall(attempts.GIVE_UP_MS / 1000)
     await outbound.send()
