@@ -22,7 +22,9 @@ from controlplane.delivery.telling import ChannelTeller
 from controlplane.errors import DatabaseTrouble, StatementError, UnusableError
 from controlplane.leases import Grace
 from controlplane.rest.context import Context
+from controlplane.rest.headertrust import HeaderTrust
 from controlplane.rest.series import ALL_TESTS, SeriesChoice
+from controlplane.service import links
 from controlplane.service.health import WriteHealth
 from controlplane.service.upkeep import Retention, Upkeep, take_up_time
 from controlplane.store.database import Database, Keyring, Opening, open_database
@@ -30,6 +32,7 @@ from controlplane.store.engines.engine import Engine
 from controlplane.store.tables import REVISION
 from controlplane.tls import ServedCertificate
 from worker.clock import Clock
+from worker.secret import Secret
 from worker.web.address import EVERYWHERE, listen
 from worker.web.connections import ClientLimits, serving
 from worker.wire import signing
@@ -56,11 +59,20 @@ class ServeSettings:
     tls: tls.Files | None = None
     retention: Retention
     series: SeriesChoice = ALL_TESTS
+    header_trust: HeaderTrust | None = None
     alerts: AlertEgress = PUBLIC
 
 
-async def serve(settings: ServeSettings, clock: Clock, announce: Callable[[str], None]) -> None:
-    """Run until SIGTERM or SIGINT. *announce* is told the URL really listened on. Raises ControlPlaneError."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Announcements:
+    """*listening* is told the URL really listened on; *first_link* the address of the first administrator's page."""
+
+    listening: Callable[[str], None]
+    first_link: Callable[[Secret[str]], None]
+
+
+async def serve(settings: ServeSettings, clock: Clock, announce: Announcements) -> None:
+    """Run until SIGTERM or SIGINT. Raises ControlPlaneError."""
     certificate = None if settings.tls is None else ServedCertificate(settings.tls, clock)
     stop = _on_signals(certificate)
     async with AsyncExitStack() as stack:
@@ -82,6 +94,7 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Callable[[str],
             health=health,
             certificate=certificate,
             series=settings.series,
+            header_trust=settings.header_trust,
             intake_url=settings.public_urls[0].rstrip("/") if settings.public_urls else url,
             public_urls=tuple(public.rstrip("/") for public in settings.public_urls or _own_urls(url)),
             hosts=tuple(signing.authority(public) for public in settings.public_urls or _own_urls(url)),
@@ -90,7 +103,10 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Callable[[str],
         limits = ClientLimits(connections=_room())
         secure = None if certificate is None else certificate.context
         await stack.enter_async_context(serving(runner, listener, limits, tls=secure))
-        announce(url)
+        first_link = await _first_link(context)
+        announce.listening(url)
+        if first_link is not None:
+            announce.first_link(first_link)
         if settings.host in EVERYWHERE and not settings.public_urls:
             log.warning(
                 "requests signed for other names than %s are refused: say with --public-url how workers reach this",
@@ -107,6 +123,17 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Callable[[str],
         )
         teller = ChannelTeller(settings.alerts, steady, _links(context.public_urls))
         await _until(stop, context, upkeep, NotificationDispatcher(database, steady, teller.tell))
+
+
+async def _first_link(context: Context) -> Secret[str] | None:
+    """The address of the first administrator's page, while nobody can sign in. A database that fails now is no reason to end."""
+    try:
+        link = await links.create_first(context.database, context.clock)
+    except StatementError as error:
+        extra = {"action": "database_failed", "trouble": error.trouble.value}
+        log.warning("cannot make the first sign-in link: %s", error.reason, extra=extra)
+        return None
+    return None if link is None else Secret(next(iter(context.public_urls)) + link.path.reveal())
 
 
 async def _open(settings: ServeSettings, clock: Clock, stop: asyncio.Event) -> Database | None:

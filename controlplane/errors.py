@@ -13,6 +13,7 @@
         │   ├── ConflictError          a name that something else has, or that several have
         │   └── InUseError             a location whose end would leave workers or tests without one
         ├── ForbiddenError         a use case that the caller's scopes do not reach
+        ├── AttemptsError          sign-ins that failed too often: come back later
         ├── RemoteError            a control plane at a URL that does not answer, or not as it should
         ├── UnknownCallerError     a worker's request that proves nothing: answered by an unsigned 401, with the reason in our log
         ├── SequenceError          a worker's request whose number is not newer than the last one
@@ -131,6 +132,14 @@ class ForbiddenError(ControlPlaneError):
         self.caller = caller
         self.scope = scope
         super().__init__(f"the key {caller!r} lacks the scope {scope!r}")
+
+
+class AttemptsError(ControlPlaneError):
+    """Sign-ins that failed too often, for an account or from an address. *seconds* is the time until the next may be tried."""
+
+    def __init__(self, seconds: int) -> None:
+        self.seconds = seconds
+        super().__init__(f"too many sign-ins failed: wait {seconds} s")
 
 
 class RemoteError(ControlPlaneError):

@@ -95,6 +95,7 @@ def demo(base_port: int | None, folder: Path, processes: Processes) -> None:
     config = str(folder / "worker-config.json")
     ports = start_servers(processes, folder, database, base_port)
     url = f"http://{LOOPBACK}:{ports[INTAKE]}"
+    show_page(processes, folder, database, url)
     start_runner(processes, folder, database, ports)
     for command in (
         [controlplane, "location", "create", "demo", *database, "--intake-url", url, "--output", config],
@@ -120,6 +121,14 @@ def demo(base_port: int | None, folder: Path, processes: Processes) -> None:
     say(shown(follow) + "\n")
     processes.start(follow, log=folder / "results.log").wait()
     raise EndedError(f"results are no longer shown: {(folder / 'results.log').read_text().strip()}")
+
+
+def show_page(processes: Processes, folder: Path, database: Sequence[str], url: str) -> None:
+    """Make a user of the pages and print the address that signs them in. Raises EndedError."""
+    add = [str(BIN / "synthetics-controlplane"), "user", "add", "demo", "--role", "admin", "--at", url, *database]
+    say(shown(add))
+    link = processes.run(add, log=folder / "command.log").strip().splitlines()[-1]
+    say(f"  in a browser, within ten minutes: {link}")
 
 
 def start_runner(processes: Processes, folder: Path, database: Sequence[str], ports: Sequence[int]) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import sys
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 import click
@@ -13,12 +15,14 @@ from aiohttp.http_exceptions import HttpProcessingError
 from controlplane import app, tls
 from controlplane.commands.session import Session, with_session
 from controlplane.delivery.egress import AlertEgress
+from controlplane.rest.headertrust import HeaderTrust
 from controlplane.rest.series import ALL_TESTS, SeriesChoice, is_label
 from controlplane.service.upkeep import DAY_MS, Retention
 from worker.egress.address_table import Network
 from worker.egress.rules import parse_range
 from worker.errors import PolicyError
 from worker.program.hardening import protect_memory
+from worker.secret import Secret
 from worker.telemetry import log
 from worker.wire import signing
 
@@ -57,6 +61,21 @@ def metric_tags(_context: click.Context, _parameter: click.Parameter, value: str
         if not is_label(key):
             raise click.BadParameter(f"{key!r} is not a valid label, or is one that has a meaning already")
     return keys
+
+
+def header_name(_context: click.Context, _parameter: click.Parameter, value: str | None) -> str | None:
+    if value is not None and re.fullmatch(r"[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}", value) is None:
+        raise click.BadParameter(f"{value!r} is not a valid name of a header")
+    return value
+
+
+def networks(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(value) for value in values)
+    except ValueError as error:
+        raise click.BadParameter(f"is not a valid network: {error}") from error
 
 
 @click.command()
@@ -113,6 +132,21 @@ def metric_tags(_context: click.Context, _parameter: click.Parameter, value: str
     help="Tests, each at one location, that have series of their own in /metrics, with names and tags; 0 for none.",
 )
 @click.option(
+    "--trust-user-header",
+    "user_header",
+    metavar="NAME",
+    callback=header_name,
+    help="A header by which a proxy names the user of a page whom it has signed in; needs --from.",
+)
+@click.option(
+    "--from",
+    "proxies",
+    multiple=True,
+    metavar="CIDR",
+    callback=networks,
+    help="The proxies whose word that header is, once for each network. From all others it is nothing.",
+)
+@click.option(
     "--alert-allow-range",
     "alert_ranges",
     multiple=True,
@@ -140,11 +174,15 @@ def serve(
     keep_results_per_test: int | None,
     metric_tags: tuple[str, ...],
     metric_tests: int,
+    user_header: str | None,
+    proxies: tuple[IPv4Network | IPv6Network, ...],
     alert_ranges: tuple[Network, ...],
     alert_ca_files: tuple[Path, ...],
     verbose: bool,
 ) -> None:
-    """Serve workers until SIGTERM or Ctrl-C."""
+    """Serve workers and pages until SIGTERM or Ctrl-C."""
+    if (user_header is None) != (not proxies):
+        raise click.UsageError("--trust-user-header and --from need each other: a header from anybody is nobody's word")
     if tls_key is not None and tls_cert is None:
         raise click.UsageError("--tls-key needs --tls-cert")
     log_to_stderr(verbose=verbose)
@@ -164,13 +202,20 @@ def serve(
         tls=None if tls_cert is None else tls.Files(cert=tls_cert, key=tls_key),
         retention=Retention(age_ms=round(retention_days * DAY_MS), per_test=keep_results_per_test),
         series=SeriesChoice(metric_tags, metric_tests),
+        header_trust=None if user_header is None else HeaderTrust(name=user_header, proxies=proxies),
         alerts=AlertEgress(allow=alert_ranges, ca_files=alert_ca_files),
     )
-    asyncio.run(app.serve(settings, session.clock, _announce))
+    announcements = app.Announcements(listening=_announce, first_link=_invite)
+    asyncio.run(app.serve(settings, session.clock, announcements))
 
 
 def _announce(url: str) -> None:
     click.echo(f"listening on {url}")
+    sys.stdout.flush()
+
+
+def _invite(address: Secret[str]) -> None:
+    click.echo(f"nobody can sign in yet; the first administrator begins here, within an hour: {address.reveal()}")
     sys.stdout.flush()
 
 

@@ -59,6 +59,11 @@ def decode(data: bytes, kind: Any) -> Any:
     return msgspec.json.decode(data, type=kind, dec_hook=_hidden)
 
 
+def decoder(kind: Any) -> msgspec.json.Decoder[Any]:
+    """A reader of many questions of one kind, as `decode` reads one."""
+    return msgspec.json.Decoder(kind, dec_hook=_hidden)
+
+
 def schema(kind: Any) -> dict[str, Any]:
     """The JSON Schema of a question or an answer, with the types that it names in their places: none holds itself."""
     (found,), components = msgspec.json.schema_components(

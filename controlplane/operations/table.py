@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from controlplane.operations import auditing, channels, clock, keys, locations, plans, results, tests
+from controlplane.operations import apps, auditing, channels, clock, keys, locations, plans, results, tests, users
 from controlplane.operations.operation import Operation
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
@@ -16,4 +16,6 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *results.OPERATIONS,
     *tests.OPERATIONS,
     *plans.OPERATIONS,
+    *apps.OPERATIONS,
+    *users.OPERATIONS,
 )

@@ -6,10 +6,16 @@ from functools import cache
 from pathlib import Path
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from controlplane.pages import formats
 
 FOLDER = Path(__file__).parent / "templates"
+
+
+def hidden(name: str, value: str) -> Markup:
+    """A hidden field of a form."""
+    return Markup('<input type="hidden" name="{}" value="{}">').format(name, value)
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from controlplane.errors import (
+    AttemptsError,
     ConflictError,
     ControlPlaneError,
     ForbiddenError,
@@ -51,6 +52,9 @@ def of(error: Exception) -> Rendered:
             return page(403, "Not allowed", f"This needs the right “{error.scope}”. Ask an administrator for it.")
         case UnusableError():
             return page(400, "Not valid", str(error))
+        case AttemptsError():
+            text = f"Too many sign-ins failed. Try again in {error.seconds} s."
+            return page(429, "Too many attempts", text, retry_after=error.seconds)
         case RefusedError():
             return page(error.status, "Refused", str(error))
         case StatementError():

@@ -1,16 +1,25 @@
-"""The body of a form: `application/x-www-form-urlencoded`, UTF-8, within bounds."""
+"""Forms: the body as `application/x-www-form-urlencoded`, UTF-8, within bounds; and the fields that several pages have."""
 
 from __future__ import annotations
 
 from urllib.parse import parse_qsl
 
-from multidict import MultiDict, MultiDictProxy
+from multidict import MultiDict, MultiDictProxy, MultiMapping
 
-from controlplane.errors import RefusedError
+from controlplane.errors import RefusedError, UnusableError
+from worker.secret import Secret
 
 CONTENT_TYPE = "application/x-www-form-urlencoded"
 MAX_FIELDS = 2_000
 """Of one form: a test's form has some hundred, and each is a pair of texts in memory."""
+
+
+def new_password(form: MultiMapping[str]) -> Secret[str]:
+    """The password of the fields of `newpassword.html`. Raises UnusableError where they differ."""
+    password = form.get("password", "")
+    if password != form.get("repeated", ""):
+        raise UnusableError("the two passwords are not the same")
+    return Secret(password)
 
 
 def read_form(content_type: str, body: bytes) -> MultiDictProxy[str]:

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from controlplane.pages.handling import handle
 from controlplane.pages.locationpages import LIVE_SECONDS, may_write, starting
-from controlplane.pages.page import Entry, PageReply, Rendered, Visit, shown
+from controlplane.pages.page import PageReply, Rendered, Visit, shown
 from controlplane.service import firstvisit
 from controlplane.service.principal import KeyScope
 
@@ -35,7 +35,7 @@ async def home(visit: Visit) -> PageReply:
 
 def greet(prefix: str) -> Callable[[web.Request], Awaitable[web.Response]]:
     """Make the handler of the first address."""
-    page = handle(shown("/", home, Entry.ANYBODY), prefix)
+    page = handle(shown("/", home), prefix)
 
     async def greeted(request: web.Request) -> web.Response:
         if is_browser(request):

@@ -10,8 +10,11 @@ from typing import Any, Literal
 from multidict import MultiDict, MultiMapping
 
 from controlplane.errors import UnusableError
+from controlplane.pages.cookies import PageCookie
 from controlplane.rest.context import Context
 from controlplane.service.principal import Principal
+from controlplane.service.sessions import SessionHolder, Visitor
+from worker.secret import Secret
 
 MAX_FORM_BYTES = 64 * 1024
 """Of an ordinary form. A page that takes a definition says more."""
@@ -29,17 +32,29 @@ class Entry(Enum):
 class Visit:
     """A request for a page. *prefix* is the path of the public URL by which it came, "" at the root.
 
-    *by* is nobody, without a scope, on a page for anybody. *form* is empty but in a POST. *url* is the path that was asked for,
-    below the prefix.
+    *by* is nobody, without a scope, where nobody has signed in; *holder* is None then. *visitor* is the connection's other end,
+    *session* the token of its cookie, *csrf* a token for the forms of the page that is shown. *form* is empty but in a POST.
+    *url* is the path that was asked for, below the prefix.
     """
 
     context: Context
     by: Principal
     prefix: str
     url: str
+    visitor: Visitor
     path: Mapping[str, str] = field(default_factory=dict)
     query: MultiMapping[str] = field(default_factory=MultiDict)
     form: MultiMapping[str] = field(default_factory=MultiDict)
+    holder: SessionHolder | None = None
+    session: Secret[str] | None = None
+    csrf: str = ""
+    notice: str = ""
+
+    @property
+    def user(self) -> SessionHolder:
+        """The holder, on a page for users."""
+        assert self.holder is not None, "the page is one for users"
+        return self.holder
 
     def number(self, name: str, default: int, *, most: int) -> int:
         """A whole number of the query, from 0 to *most*. Raises UnusableError."""
@@ -70,6 +85,7 @@ class SeeOther:
 
     to: str
     notice: str = ""
+    cookies: tuple[PageCookie, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,13 +8,17 @@ from urllib.parse import quote
 
 from aiohttp import web
 
-from controlplane.pages import assets
+from controlplane.pages import assets, cookies, csrf
+from controlplane.pages.cookies import PageCookie
 from controlplane.pages.headers import PAGE, SECURITY
 from controlplane.pages.navigation import entries
 from controlplane.pages.page import Download, PageReply, Rendered, SeeOther, Visit
 
 _LEVEL = 5
 """Of compression: a middle one, since pages are made on the one loop."""
+
+NOTICE_SECONDS = 60
+"""A notice for a page that is never loaded is forgotten."""
 
 
 def response(reply: PageReply, visit: Visit, request: web.Request) -> web.Response:
@@ -23,16 +27,32 @@ def response(reply: PageReply, visit: Visit, request: web.Request) -> web.Respon
         case Rendered():
             return rendered(reply, visit, request)
         case SeeOther():
-            return web.Response(status=303, headers={**PAGE, "Location": visit.prefix + reply.to})
+            return _redirection(reply, visit, request)
         case Download():
             return _download(reply)
 
 
+def _redirection(reply: SeeOther, visit: Visit, request: web.Request) -> web.Response:
+    response = web.Response(status=303, headers={**PAGE, "Location": visit.prefix + reply.to})
+    if reply.notice:
+        notice = PageCookie(
+            name=cookies.NOTICE, value=quote(reply.notice[: cookies.MAX_NOTICE]), seconds=NOTICE_SECONDS
+        )
+        cookies.put(response, request, notice)
+    for cookie in reply.cookies:
+        cookies.put(response, request, cookie)
+    return response
+
+
 def rendered(page: Rendered, visit: Visit, request: web.Request) -> web.Response:
     """Make a page of its template."""
-    from controlplane.pages.environment import environment  # noqa: PLC0415 - a plane whose pages nobody opens has no use for it
+    from controlplane.pages.environment import environment, hidden  # noqa: PLC0415 - the first page alone imports it
 
-    text = environment().get_template(page.template).render(_around(page, visit), **page.values)
+    text = (
+        environment()
+        .get_template(page.template)
+        .render(_around(page, visit), csrf_field=hidden(csrf.FIELD, visit.csrf), **page.values)
+    )
     headers = dict(PAGE)
     if page.retry_after is not None:
         headers["Retry-After"] = str(page.retry_after)
@@ -40,7 +60,10 @@ def rendered(page: Rendered, visit: Visit, request: web.Request) -> web.Response
     if "gzip" in request.headers.get("Accept-Encoding", ""):
         headers |= {"Content-Encoding": "gzip", "Vary": f"{headers['Vary']}, Accept-Encoding"}
         body = gzip.compress(body, _LEVEL, mtime=0)
-    return web.Response(status=page.status, body=body, content_type="text/html", charset="utf-8", headers=headers)
+    response = web.Response(status=page.status, body=body, content_type="text/html", charset="utf-8", headers=headers)
+    if visit.notice:
+        cookies.put(response, request, PageCookie(name=cookies.NOTICE, value=None))
+    return response
 
 
 def _around(page: Rendered, visit: Visit) -> dict[str, Any]:
@@ -50,8 +73,8 @@ def _around(page: Rendered, visit: Visit) -> dict[str, Any]:
         "asset": lambda name: visit.prefix + assets.address(name),
         "navigation": entries(visit.by),
         "here": visit.url,
-        "notice": "",
-        "csrf_field": "",
+        "holder": visit.holder,
+        "notice": visit.notice,
         "live_seconds": page.live_seconds,
     }
 

@@ -7,16 +7,19 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from controlplane.pages import (
+    account,
     assets,
     editpages,
     errorpages,
     locationpages,
+    people,
     rendering,
     resultpages,
     runnerpages,
+    signin,
     testpages,
 )
-from controlplane.pages.handling import handle, visit_of
+from controlplane.pages.handling import arrived, handle
 from controlplane.pages.home import greet, is_browser
 from controlplane.pages.page import PageRoute
 
@@ -26,6 +29,9 @@ PAGES: tuple[PageRoute, ...] = (
     *testpages.ROUTES,
     *resultpages.ROUTES,
     *runnerpages.ROUTES,
+    *signin.ROUTES,
+    *account.ROUTES,
+    *people.ROUTES,
 )
 """In the order in which a router must try them: words before names of things."""
 _NOT_OURS = "(?!api/|worker/|runner/)"
@@ -51,6 +57,6 @@ def _unknown(prefix: str) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def unknown(request: web.Request) -> web.Response:
         if not is_browser(request):
             raise web.HTTPNotFound
-        return rendering.rendered(errorpages.not_found(), visit_of(request, prefix), request)
+        return rendering.rendered(errorpages.not_found(), arrived(request, prefix)[0], request)
 
     return unknown

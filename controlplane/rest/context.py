@@ -12,9 +12,12 @@ from controlplane.leases import Grace
 from controlplane.rest.bodies import BodyBudget
 from controlplane.rest.callers import KnownCallers
 from controlplane.rest.failures import KeyFailures
+from controlplane.rest.headertrust import HeaderTrust
 from controlplane.rest.metrics import Scrapes, Sources
 from controlplane.rest.series import ALL_TESTS, SeriesChoice
+from controlplane.service.attempts import SignInAttempts
 from controlplane.service.health import WriteHealth
+from controlplane.service.passwords import Passwords
 from controlplane.service.runnerkeys import RunnerKeyring
 from controlplane.service.wakeups import Wakeups
 from controlplane.steady import SteadyClock
@@ -31,7 +34,8 @@ class Context:
     *callers* are those that were heard lately, for refusals while the database does not answer.
     *public_urls* are those that a runner's requests may be meant for, without a slash at the end.
     *intake_url* is what the config files of new locations say. *bodies* bounds what is read, *failures* how often somebody may
-    show keys that open nothing. *counters* and *series* are for metrics.
+    show keys that open nothing. *counters* and *series* are for metrics. *passwords*, *sign_ins* and *header_trust* are for users
+    of the pages.
     """
 
     database: Database
@@ -47,13 +51,17 @@ class Context:
     callers: KnownCallers = field(default_factory=KnownCallers)
     counters: Counters = field(default_factory=Counters)
     series: SeriesChoice = ALL_TESTS
+    passwords: Passwords = field(default_factory=Passwords)
+    header_trust: HeaderTrust | None = None
     failures: KeyFailures = field(init=False)
+    sign_ins: SignInAttempts = field(init=False)
     scrapes: Scrapes = field(init=False)
     runner_keyring: RunnerKeyring = field(init=False)
     wakeups: Wakeups = field(init=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "failures", KeyFailures(self.clock))
+        object.__setattr__(self, "sign_ins", SignInAttempts(self.clock))
         object.__setattr__(self, "runner_keyring", RunnerKeyring(self.database))
         object.__setattr__(self, "wakeups", Wakeups(self.database, self.clock))
         sources = Sources(

@@ -20,14 +20,34 @@ class KeyScope(Enum):
     READ = "read"
     WRITE = "write"
     TRIGGER = "trigger"
+    ADMIN = "admin"
 
 
 MEANINGS = {
     KeyScope.READ: "read tests, results, locations, variables and the audit log",
     KeyScope.WRITE: "create, change and delete tests, locations and variables",
     KeyScope.TRIGGER: "run tests now, alone or in a batch, and follow that batch",
+    KeyScope.ADMIN: "manage users: who may sign in to the pages, and as what",
 }
 """Each scope in words, for help texts and the API's description."""
+
+
+class Role(Enum):
+    """The part of a user of the pages."""
+
+    VIEWER = "viewer"
+    EDITOR = "editor"
+    ADMIN = "admin"
+
+
+ROLE_SCOPES = {
+    Role.VIEWER: frozenset({KeyScope.READ}),
+    Role.EDITOR: frozenset({KeyScope.READ, KeyScope.WRITE, KeyScope.TRIGGER}),
+    Role.ADMIN: frozenset(KeyScope),
+}
+"""The rights of each role: those of a key with these scopes."""
+_ROLE_ACTIONS: dict[Role, tuple[str, ...]] = {Role.VIEWER: (), Role.EDITOR: (), Role.ADMIN: ("**",)}
+"""Private actions act inside a private network: only an administrator orders them by hand. Others get a key that may."""
 
 Via = Literal["command", "api", "page"]
 
@@ -96,6 +116,19 @@ def matches(glob: str, action: str) -> bool:
 def operator(name: str) -> Principal:
     """Somebody at a shell that opens the database itself: nothing is kept from them."""
     return Principal(name=name[:200] or "operator", via="command", scopes=frozenset(KeyScope), actions=("**",))
+
+
+def read_role(written: str) -> Role:
+    """The role of this name. Raises UnusableError with those that there are."""
+    found = {role.value: role for role in Role}.get(written)
+    if found is None:
+        raise UnusableError(f"{written[:40]!r} is not a valid role: expected one of {', '.join(r.value for r in Role)}")
+    return found
+
+
+def user_principal(name: str, role: Role) -> Principal:
+    """Somebody who has signed in to the pages."""
+    return Principal(name=name, via="page", scopes=ROLE_SCOPES[role], actions=_ROLE_ACTIONS[role])
 
 
 def read_scopes(written: Iterable[str]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@
 
   const renew = async () => {
     if (document.visibilityState !== "visible") return;
-    const reply = await fetch(location.href, { headers: { Accept: "text/html" }, redirect: "error" });
+    const reply = await fetch(location.href, { headers: { Accept: "text/html", "X-Live": "1" }, redirect: "error" });
     if (!reply.ok) return;
     const fresh = new DOMParser().parseFromString(await reply.text(), "text/html");
     if (fresh.body.dataset.liveSeconds === undefined) return location.reload();  // what was waited for is there

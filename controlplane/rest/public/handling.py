@@ -15,7 +15,7 @@ import msgspec
 from aiohttp import web
 
 from controlplane.errors import UnusableError
-from controlplane.operations.operation import encode
+from controlplane.operations.operation import decoder, encode
 from controlplane.rest.bodies import body_of
 from controlplane.rest.context import CONTEXT, Context
 from controlplane.rest.public import refusals
@@ -33,7 +33,7 @@ _BEARER = "bearer "
 
 def handle(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
     """Wrap the handler of *route*."""
-    decoder = None if route.body is None else msgspec.json.Decoder(route.body)
+    reader = None if route.body is None else decoder(route.body)
 
     async def handled(request: web.Request) -> web.Response:
         context = request.app[CONTEXT]
@@ -54,7 +54,7 @@ def handle(route: Route) -> Callable[[web.Request], Awaitable[web.Response]]:
                         path=request.match_info,
                         query=request.query,
                         headers=request.headers,
-                        body=None if decoder is None else _decode(decoder, request, body),
+                        body=None if reader is None else _decode(reader, request, body),
                     )
                     reply = await route.handler(call)
             return _response(reply if reply.later is None else await reply.later())
@@ -100,14 +100,14 @@ def _keys_of(request: web.Request) -> tuple[str | None, str | None]:
     return request.headers.get("DD-API-KEY"), request.headers.get("DD-APPLICATION-KEY") or bearer
 
 
-def _decode(decoder: msgspec.json.Decoder[Any], request: web.Request, body: bytes) -> Any:
+def _decode(reader: msgspec.json.Decoder[Any], request: web.Request, body: bytes) -> Any:
     """Raises UnusableError with the place of the first mistake."""
     coding = request.headers.get("Content-Encoding", "identity")
     if coding.lower() not in ("identity", ""):
         raise UnusableError(f"the content encoding {coding[:40]!r} is not supported: send the body as it is")
     try:
         body.decode()
-        return decoder.decode(body)
+        return reader.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UnusableError(f"the body is not valid: {str(error)[:300]}") from error
 

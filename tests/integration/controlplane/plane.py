@@ -15,20 +15,27 @@ from sqlalchemy import Table, select
 from controlplane import epoch, site
 from controlplane.leases import Grace
 from controlplane.rest.context import Context
-from controlplane.service import keys, locationfile
+from controlplane.rest.headertrust import HeaderTrust
+from controlplane.service import keys, links, locationfile, users
 from controlplane.service.health import WriteHealth
-from controlplane.service.principal import operator
+from controlplane.service.passwords import HashCosts, Passwords
+from controlplane.service.principal import Role, operator
+from controlplane.service.sessions import Visitor
 from controlplane.steady import SteadyClock
 from controlplane.store import locations, sweep, tests
 from controlplane.store.database import Database, Keyring, Opening, open_database
 from controlplane.store.engines import sqlite
 from controlplane.store.locations import Location
 from controlplane.store.tests import StoredTest
+from controlplane.store.users import StoredUser
 from tests.support.clock import FakeClock
 from tests.support.definitions import http_test
 from tests.support.protocol import ProtocolWorker
+from worker.secret import Secret
 from worker.web.connections import ClientLimits, serving
 
+CHEAP = HashCosts(memory_kib=8, passes=1, lanes=1)
+"""The least that there is: many tests sign in."""
 LINE = "a boot"
 """The line of monotonic time that all of a test's processes are on."""
 
@@ -109,6 +116,25 @@ class Plane:
         new = await keys.create(self.database, self.clock, operator("tests"), name, scopes=scopes)
         return new.api_key.reveal(), new.app_key.reveal()
 
+    async def add_user(self, name: str, role: Role, password: str | None = None) -> StoredUser:
+        return await users.create(
+            self.database,
+            self.context.clock,
+            operator("tests"),
+            name,
+            role=role,
+            password=None if password is None else Secret(password),
+            hasher=self.context.passwords,
+        )
+
+    async def session_of(self, name: str) -> str:
+        """The token of a new session of a user who is there."""
+        link = await links.create(self.database, self.context.clock, operator("tests"), name)
+        token = Secret(link.path.reveal().rpartition("=")[2])
+        new = await links.spend(self.database, self.context.clock, token, Visitor(address="127.0.0.1", agent="tests"))
+        assert new is not None
+        return new.token.reveal()
+
     async def sweep(self, *, mend: bool = False) -> None:
         """Do what the running process does every second."""
         now = self.now()
@@ -159,7 +185,15 @@ async def opened(folder: Path) -> AsyncIterator[Plane]:
     health = WriteHealth(database, clock)
     grace = Grace(epoch.milliseconds(clock))
     steady = SteadyClock(clock, LINE)
-    context = Context(database=database, clock=steady, steady=steady, grace=grace, health=health, hosts=())
+    context = Context(
+        database=database,
+        clock=steady,
+        steady=steady,
+        grace=grace,
+        health=health,
+        hosts=(),
+        passwords=Passwords(CHEAP),
+    )
     try:
         yield Plane(folder=folder, clock=clock, database=database, context=context)
     finally:
@@ -168,13 +202,17 @@ async def opened(folder: Path) -> AsyncIterator[Plane]:
 
 
 @asynccontextmanager
-async def served(folder: Path, *, prefix: str = "", host: str | None = None) -> AsyncIterator[Plane]:
+async def served(
+    folder: Path, *, prefix: str = "", host: str | None = None, header_trust: HeaderTrust | None = None
+) -> AsyncIterator[Plane]:
     """On a real socket. *host* stands for what an ingress calls us, *prefix* for the path of the public URL."""
     async with opened(folder) as plane:
         with socket.create_server(("127.0.0.1", 0)) as listener:
             address = f"127.0.0.1:{listener.getsockname()[1]}"
             plane.url = f"http://{address}{prefix}"
-            plane.context = replace(plane.context, hosts=(host or address,), intake_url=plane.url)
+            plane.context = replace(
+                plane.context, hosts=(host or address,), intake_url=plane.url, header_trust=header_trust
+            )
             runner = site.runner(site.build(plane.context, public_urls=[plane.url]))
             async with serving(runner, listener, ClientLimits(connections=100)):
                 yield plane

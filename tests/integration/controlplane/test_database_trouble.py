@@ -165,13 +165,18 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ServeSettings:
     )
 
 
+def _unsaid(_: object) -> None:
+    """Nobody is there to hear it."""
+
+
 async def test_a_lock_that_is_held_at_the_start_is_waited_for_and_said(
     settings: ServeSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
     announced: list[str] = []
     with closing(sqlite3.connect(settings.engine.place, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        start = asyncio.create_task(app.serve(settings, SystemClock(), announced.append))
+        told = app.Announcements(listening=announced.append, first_link=_unsaid)
+        start = asyncio.create_task(app.serve(settings, SystemClock(), told))
         await until(lambda: f"database {settings.engine.place} is locked by another process" in caplog.text)
         assert announced == []
         other.execute("COMMIT")
@@ -189,7 +194,7 @@ async def test_a_lock_that_is_never_given_back_ends_the_start_in_one_line(
     with closing(sqlite3.connect(settings.engine.place, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StatementError, match="database is locked"):
-            await app.serve(settings, SystemClock(), lambda _: None)
+            await app.serve(settings, SystemClock(), app.Announcements(listening=_unsaid, first_link=_unsaid))
 
 
 async def test_no_thread_for_a_connection_is_trouble_of_the_database(

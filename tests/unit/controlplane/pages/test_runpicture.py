@@ -31,7 +31,15 @@ def rendered(value: dict[str, Any]) -> str:
         details=None,
         definition=None,
     )
-    around = {"link": str, "asset": str, "navigation": (), "here": "", "notice": "", "live_seconds": None}
+    around = {
+        "link": str,
+        "asset": str,
+        "navigation": (),
+        "here": "",
+        "notice": "",
+        "live_seconds": None,
+        "holder": None,
+    }
     values = {"result": result, "run": picture(value), "kind": "scheduled", "version": 1, "times": [], "worker": ""}
     return environment().get_template("result.html").render(around, csrf_field="", **values)
 
