@@ -52,7 +52,8 @@ class Outbound:
         self.database, self.clock = database, clock
         egress = AlertEgress(allow=(LOOPBACK,), ca_files=tuple(ca_files))
         teller = ChannelTeller(egress, SystemClock(), lambda told: f"https://cp.example/{told.subject}")
-        self.dispatcher = NotificationDispatcher(database, clock, deliver or teller.tell)
+        self.deliver = deliver or teller.tell
+        self.dispatcher = NotificationDispatcher(database, clock, self.deliver)
 
     async def add(self, name: str, **settings: Any) -> None:
         await channels.create(self.database, self.clock, BY, name, settings)
