@@ -128,7 +128,8 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Announcements) 
         )
         teller = ChannelTeller(settings.alerts, steady, _links(context.public_urls))
         watch = NoticeWatch(database, steady, partial(_own_state, context, settings.engine.place))
-        await _until(stop, context, upkeep, NotificationDispatcher(database, steady, teller.tell), watch)
+        dispatcher = NotificationDispatcher(database, steady, teller.tell, context.counters)
+        await _until(stop, context, upkeep, dispatcher, watch)
 
 
 async def _first_link(context: Context) -> Secret[str] | None:

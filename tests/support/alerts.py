@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from controlplane import epoch
 from controlplane.alerts.transitions import Transition, TransitionDetail, TransitionKind, notification_key
+from controlplane.counters import Counters
 from controlplane.delivery.dispatcher import Deliver, NotificationDispatcher
 from controlplane.delivery.egress import AlertEgress
 from controlplane.delivery.telling import ChannelTeller
@@ -53,7 +54,8 @@ class Outbound:
         egress = AlertEgress(allow=(LOOPBACK,), ca_files=tuple(ca_files))
         teller = ChannelTeller(egress, SystemClock(), lambda told: f"https://cp.example/{told.subject}")
         self.deliver = deliver or teller.tell
-        self.dispatcher = NotificationDispatcher(database, clock, self.deliver)
+        self.counters = Counters()
+        self.dispatcher = NotificationDispatcher(database, clock, self.deliver, self.counters)
 
     async def add(self, name: str, **settings: Any) -> None:
         await channels.create(self.database, self.clock, BY, name, settings)
