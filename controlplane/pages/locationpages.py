@@ -15,6 +15,7 @@ from controlplane.service.principal import KeyScope
 from controlplane.service.startcommands import ConfigPath
 from controlplane.store.locations import Location
 from worker.secret import Secret
+from worker.text import counted
 
 LIVE_SECONDS = 2
 """A location turns within 5 s of the first poll: the page looks twice in that time."""
@@ -142,7 +143,8 @@ async def delete(visit: Visit) -> PageReply:
     homeless = await locations.delete(
         visit.context.database, visit.context.clock, visit.by, visit.path["location"], force=True
     )
-    told = f" {len(homeless)} tests run nowhere now." if homeless else ""
+    verb = "runs" if len(homeless) == 1 else "run"
+    told = f" {counted(len(homeless), 'test')} {verb} nowhere now." if homeless else ""
     return SeeOther(to="/locations", notice=f"The location is deleted.{told}")
 
 

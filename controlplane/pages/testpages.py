@@ -19,8 +19,8 @@ from controlplane.store.recentruns import Place
 from controlplane.store.testsearch import NewestState, SearchTerms
 from worker.text import cut
 
-LIVE_SECONDS = 10
-"""A test runs every 30 s at most."""
+LIVE_SECONDS, AWAITED_SECONDS = 10, 2
+"""Between looks at tests that run every 30 s at most, and at one whose run is due or under way."""
 PAUSED = "paused"
 STATES = (*(one.value for one in NewestState), PAUSED)
 MOST_OFFSET = 10_000_000
@@ -122,8 +122,15 @@ async def show(visit: Visit) -> PageReply:
             "may_write": may_write(visit),
             "may_trigger": KeyScope.TRIGGER in visit.by.scopes,
         },
-        live_seconds=LIVE_SECONDS if before is None else None,
+        live_seconds=_live_seconds(report) if before is None else None,
     )
+
+
+def _live_seconds(report: TestReport) -> int:
+    awaited = any(
+        one.running or (one.due_at is not None and one.due_at <= report.now) for one in report.overview.assignments
+    )
+    return AWAITED_SECONDS if awaited else LIVE_SECONDS
 
 
 def _before(visit: Visit) -> Place | None:

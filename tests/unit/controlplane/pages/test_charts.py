@@ -129,7 +129,8 @@ def test_a_bad_piece_is_higher_than_a_good_one_and_an_unknown_one_is_a_line() ->
     bar = ET.fromstring(
         str(uptime_bar([UptimePiece("a", 0.0), UptimePiece("b", 0.01), UptimePiece("c", None)], title="t"))
     )
-    assert [(rect["class"], rect["height"]) for rect in rects(bar)] == [(GOOD, "20"), (BAD, "40"), (UNKNOWN, "4")]
+    shown = [(rect["class"], rect["y"], rect["height"]) for rect in rects(bar)]
+    assert shown == [(GOOD, "20.0", "20.0"), (BAD, "0.0", "8.0"), (GOOD, "8.0", "32.0"), (UNKNOWN, "36.0", "4.0")]
     assert [title.text for title in bar.iter("title")] == ["a: 100.0 % up", "b: 99.0 % up", "c: nothing known"]
 
 
