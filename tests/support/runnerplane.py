@@ -108,7 +108,8 @@ class RunnerPlane:
 
     async def enrol(self, name: str = "berlin", **changes: Any) -> tuple[KeptIdentity, IdentityFile]:
         """Make a runner and enrol it over the wire."""
-        wanted = WantedRunner(name=name, modes=("pull",), host=None, base_url=self.url, **changes)
+        facts: dict[str, Any] = {"modes": ("pull",), "host": None, **changes}
+        wanted = WantedRunner(name=name, base_url=self.url, **facts)
         issued = await runners.create(self.database, self.clock, BOSS, wanted, ttl_ms=3_600_000)
         store = IdentityFile(self.folder / f"{name}.json")
         wishes = EnrolmentWishes(name=None, modes=None, host=None, hostname="h", agent="tests", platform="linux")
@@ -288,6 +289,7 @@ async def played_runner(
     url: str | None = None,
     instance: str | None = None,
     delivers: bool = True,
+    pool: Slots | None = None,
 ) -> AsyncIterator[PlayedRunner]:
     """An instance that pulls until the block is left; then it ends as a crash does: it gives back and pushes nothing."""
     actions, instance, clock = actions or PlayedActions(), instance or str(uuid.uuid4()), SystemClock()
@@ -305,7 +307,7 @@ async def played_runner(
         )
         await starts.__aenter__()
     settings = RunnerSettings(
-        peer=Peer(url=url or plane.url), slots=Slots(slots), drain_timeout=1.0, agent="t", host="h"
+        peer=Peer(url=url or plane.url), slots=pool or Slots(slots), drain_timeout=1.0, agent="t", host="h"
     )
     memory = RunnerMemory(book=LeaseBook(), seen=seen, starts=starts)
     channel = channel_of(settings, channel_keys, clock, memory, instance=instance, standing=EpochKept())

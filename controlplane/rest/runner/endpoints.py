@@ -9,6 +9,7 @@ from aiohttp import web
 from controlplane.rest.bodies import LARGE_BYTES
 from controlplane.rest.context import Context
 from controlplane.rest.replies import HandlerReply
+from controlplane.rest.runner.claim import claim
 from controlplane.rest.runner.exchange import RunnerAsked, runner_exchange
 from controlplane.rest.runner.rotate import rotate
 from controlplane.service import enrolments, tasks
@@ -22,6 +23,7 @@ from worker.wire.runner_messages import LEASE_MS, RunnerPull, RunnerWork, WorkIt
 
 PULL_PATH = "/runner/v1/pull"
 RESULTS_PATH = "/runner/v1/results"
+CLAIM_PATH = "/runner/v1/claim"
 JOSE = "application/jose"
 
 
@@ -30,9 +32,11 @@ def routes(prefix: str = "") -> list[web.RouteDef]:
     pulling = runner_exchange(pull, endpoint=RunnerEndpoint.PULL, max_bytes=runner_messages.MAX_PULL_BYTES)
     pushing = runner_exchange(push, endpoint=RunnerEndpoint.RESULTS, max_bytes=runner_messages.MAX_OUTCOMES_BYTES)
     rotating = runner_exchange(rotate, endpoint=RunnerEndpoint.ROTATE, max_bytes=enrolment.MAX_ENROL_BYTES)
+    claiming = runner_exchange(claim, endpoint=RunnerEndpoint.CLAIM, max_bytes=runner_messages.MAX_CLAIM_BYTES)
     return [
         web.post(prefix + PULL_PATH, pulling),
         web.post(prefix + RESULTS_PATH, pushing),
+        web.post(prefix + CLAIM_PATH, claiming),
         web.post(prefix + enrolment.ROTATE_PATH, rotating),
     ]
 

@@ -1,0 +1,107 @@
+"""`app`: publish pages whose forms ask a runner, list them, and end them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from controlplane.commands import yamltext
+from controlplane.commands.durations import ago
+from controlplane.commands.reach import Reach, with_reach
+from controlplane.commands.session import UnusableInput
+from controlplane.errors import NotYAMLError
+from controlplane.operations import apps, clock
+from controlplane.operations.apps import DeleteApp, ListApps, PushApp
+from controlplane.operations.clock import ReadClock
+from controlplane.operations.operation import PlaneClient
+from controlplane.service.apps import AppView
+from worker.program.terminal import columns
+from worker.text import counted, json_line, table
+
+MAX_FILE_BYTES = 1024 * 1024
+
+
+@click.group()
+def app() -> None:
+    """Apps: pages whose forms a runner answers, without the control plane's seeing values or answers."""
+
+
+@app.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False, allow_dash=True))
+@with_reach
+def push(reach: Reach, file: Path) -> None:
+    """Make the app of FILE (YAML or JSON), or put another version in its place. - is standard input."""
+    view = reach.ask(apps.PUSH, PushApp(app=_read(file)))
+    queries = counted(len(view.definition.queries), "query").replace("querys", "queries")
+    word = f"is version {view.app.version}" if view.is_changed else f"is version {view.app.version} already"
+    click.echo(f"app {view.app.name!r} {word}: {queries} on runner {view.runner_name!r}, at /apps/{view.app.name}")
+
+
+@app.command("list")
+@click.option("--json", "as_json", is_flag=True, help="One object a line.")
+@with_reach
+def list_(reach: Reach, *, as_json: bool) -> None:
+    """Show every app: its version, its runner, who may use it, and when it was changed last."""
+    found, now = reach.run(_list)
+    if as_json:
+        for one in found:
+            click.echo(json_line(_as_json(one)))
+        return
+    rows = [
+        (
+            one.app.name,
+            str(one.app.version),
+            one.runner_name,
+            ", ".join(one.definition.queries),
+            ", ".join(one.definition.allow),
+            f"{ago(now - one.app.modified_at)} by {one.app.modified_by}",
+        )
+        for one in found
+    ]
+    heads = ("NAME", "VERSION", "RUNNER", "QUERIES", "FOR", "CHANGED")
+    click.echo(table(heads, rows, width=columns(sys.stdout)))
+
+
+@app.command()
+@click.argument("name")
+@with_reach
+def delete(reach: Reach, name: str) -> None:
+    """End the app NAME: its page is gone, and no token is made for it any more."""
+    gone = reach.ask(apps.DELETE, DeleteApp(app=name))
+    click.echo(f"app {gone.name!r} is deleted")
+
+
+async def _list(client: PlaneClient) -> tuple[tuple[AppView, ...], int]:
+    return await client.ask(apps.LIST, ListApps()), await client.ask(clock.READ, ReadClock())
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """The one definition of *file*."""
+    try:
+        data = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        if len(data) > MAX_FILE_BYTES:
+            raise UnusableInput(f"{file}: larger than {MAX_FILE_BYTES} bytes")
+        documents = [each.value for each in yamltext.read(data)]
+    except OSError as error:
+        raise UnusableInput(f"{file}: {error.strerror}") from error
+    except NotYAMLError as error:
+        raise UnusableInput(f"{file}: {error}") from error
+    if len(documents) != 1 or not isinstance(documents[0], dict):
+        raise UnusableInput(f"{file}: is not a valid app: expected one mapping")
+    return documents[0]
+
+
+def _as_json(one: AppView) -> dict[str, object]:
+    return {
+        "id": one.app.id,
+        "name": one.app.name,
+        "version": one.app.version,
+        "runner": one.runner_name,
+        "allow": one.definition.allow,
+        "queries": {name: query.action for name, query in one.definition.queries.items()},
+        "modified_at": one.app.modified_at,
+        "modified_by": one.app.modified_by,
+    }
