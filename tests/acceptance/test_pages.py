@@ -121,6 +121,22 @@ async def test_from_nothing_to_a_green_run_and_a_failure_to_its_cause(
         page.get_by_role("link", name="Shop", exact=True).click()
         page.get_by_role("button", name="Pause").click()
         page.get_by_text("Nothing runs until it is resumed").wait_for()
+        import_one(page)
+
+    def import_one(page: Any) -> None:
+        exported = tmp_path / "exported.json"
+        exported.write_text(json.dumps([http_test("Imported", target.url, status="paused")]))
+        page.goto(control_plane.url + "/tests/import")
+        if javascript:
+            page.get_by_label("Read a file").set_input_files(exported)
+            page.wait_for_function("document.getElementById('definitions').value !== ''")
+            looked(page)
+        else:
+            page.get_by_label("Definitions").fill(exported.read_text())
+        page.get_by_label("Office").check()
+        page.get_by_role("button", name="Import").click()
+        page.get_by_text("Imported 1 test: 1 added.").wait_for()
+        page.get_by_role("link", name="Imported", exact=True).wait_for()
 
     await browser.walk(visit, javascript=javascript)
     assert findings == []
