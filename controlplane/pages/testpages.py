@@ -28,6 +28,8 @@ PIECES = 48
 """Of the uptime bar: half an hour each."""
 MOST_WORDS = 20
 """Of a filter: each is a condition that the database looks at for every test."""
+MOST_AWAITED = 100
+"""Runs on demand of one page; their outcomes are read each time."""
 MOST_TOLD = 200
 """Characters of a failure in one line."""
 
@@ -224,8 +226,8 @@ async def run(visit: Visit) -> PageReply:
 
 
 def followed(results: list[int]) -> str:
-    """The address at which runs on demand are awaited."""
-    return "/ondemand?" + urlencode([("id", number) for number in results])
+    """The address at which runs on demand are awaited, the first `MOST_AWAITED` of them."""
+    return "/ondemand?" + urlencode([("id", number) for number in results[:MOST_AWAITED]])
 
 
 async def show_json(visit: Visit) -> PageReply:
