@@ -162,17 +162,19 @@ def _text(classes: str, x: float, y: float, text: str) -> Markup:
     return Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>').format(classes, x, y, text)
 
 
-def segments(history: Sequence[tuple[float, int]], *, since: float, until: float, parts: int) -> list[float | None]:
+def segments(
+    history: Sequence[tuple[float, int]], *, since: float, until: float, now: float, parts: int
+) -> list[float | None]:
     """The bad share of each of *parts* equal pieces of a time, by the changes of a test's state; None: nothing is known.
 
-    States are 0 good, 1 bad, 2 unknown, each from its moment on, all times in one unit.
+    States are 0 good, 1 bad, 2 unknown, each from its moment on, the last one until *now*. All times are in one unit.
     """
     length = (until - since) / parts
     found: list[float | None] = []
     for part in range(parts):
         begin, end = since + part * length, since + (part + 1) * length
         spans = [0.0, 0.0, 0.0]
-        for (start, state), (stop, _) in pairwise([*history, (until, 2)]):
+        for (start, state), (stop, _) in pairwise([*history, (now, 2)]):
             spans[state] += max(0.0, min(end, stop) - max(begin, start))
         found.append(spans[1] / (spans[0] + spans[1]) if spans[0] + spans[1] > 0 else None)
     return found

@@ -91,9 +91,8 @@ async def _checked(visit: Visit, fields: TestFields, document: dict[str, Any]) -
     """Check the document as `validate` does. Raises TestError."""
     visit.by.require(KeyScope.WRITE)
     parsed = definitions.check("test", document).parsed
-    remarks = [f"{part}: is not known to this version and cannot run" for part in parsed.requires_update]
-    remarks += [f"{part}: has no effect here" for part in parsed.ignored]
-    remarks += misspelt(document)
+    remarks = [f"It will end as REQUIRES_UPDATE: {lack}" for lack in parsed.requires_update]
+    remarks += [*parsed.ignored, *misspelt(document)]
     told = "The test is valid. It is not saved." if not parsed.requires_update else ""
     return await _form(visit, fields, remarks=remarks, told=told)
 

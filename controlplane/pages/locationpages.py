@@ -104,13 +104,21 @@ async def update(visit: Visit) -> PageReply:
         changed = await locations.update(
             *(visit.context.database, visit.context.clock, visit.by, place),
             name=fields["name"],
-            description=described(fields),
+            description=await _changed(visit, place, fields),
         )
     except NotFoundError:
         raise
     except UnusableError as error:
         return _form(fields, [str(error)], place)
     return SeeOther(to=f"/locations/{changed.id}", notice=f"Location {changed.name} is changed.")
+
+
+async def _changed(visit: Visit, place: str, fields: Mapping[str, str]) -> Description:
+    """The words in a form. Tags that nobody touched stay as they are, commas in them too. Raises UnusableError."""
+    known = await locations.get(visit.context.database, visit.by, place)
+    if fields["tags"] == ", ".join(known.tags):
+        return locations.check_description(fields["description"], known.tags)
+    return described(fields)
 
 
 async def enable(visit: Visit) -> PageReply:

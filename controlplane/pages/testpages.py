@@ -24,8 +24,8 @@ LIVE_SECONDS, AWAITED_SECONDS = 10, 2
 PAUSED = "paused"
 STATES = (*(one.value for one in NewestState), PAUSED)
 MOST_OFFSET = 10_000_000
-PIECES = 48
-"""Of the uptime bar: half an hour each."""
+PIECE = 1_800_000
+"""Milliseconds of a piece of the uptime bar."""
 MOST_WORDS = 20
 """Of a filter: each is a condition that the database looks at for every test."""
 MOST_AWAITED = 100
@@ -188,11 +188,11 @@ def _phases(runs: tuple[RunGlance, ...]) -> list[PhaseKey]:
 
 
 def _uptime_bar(report: TestReport) -> Any:
-    until = report.now / 1000
-    since = until - DAY / 1000
-    shares = charts.segments(report.history, since=since, until=until, parts=PIECES)
-    begins = (formats.moment(round((since + index * (until - since) / PIECES) * 1000)) for index in range(PIECES))
-    pieces = [charts.UptimePiece(begin, share) for begin, share in zip(begins, shares, strict=True)]
+    until = -(-report.now // PIECE) * PIECE // 1000  # half hours of the clock: a piece stays as it is while it is shown
+    since = until - DAY // 1000
+    shares = charts.segments(report.history, since=since, until=until, now=report.now / 1000, parts=DAY // PIECE)
+    begins = range(since * 1000, until * 1000, PIECE)
+    pieces = [charts.UptimePiece(formats.moment(at), share) for at, share in zip(begins, shares, strict=True)]
     return charts.uptime_bar(pieces, title="Uptime of the last 24 hours, half an hour a piece")
 
 

@@ -122,7 +122,12 @@ def test_durations_are_those_of_any_json(timings: object, expected: tuple[tuple[
 def test_a_piece_is_bad_by_the_share_of_its_known_time(
     history: Sequence[tuple[int, int]], expected: list[float | None]
 ) -> None:
-    assert segments(history, since=0, until=100, parts=2) == expected
+    assert segments(history, since=0, until=100, now=100, parts=2) == expected
+
+
+def test_the_time_to_come_is_unknown() -> None:
+    assert segments([(0, 0)], since=0, until=100, now=40, parts=2) == [0.0, None]
+    assert segments([(0, 0), (30, 1)], since=0, until=100, now=40, parts=2) == [0.25, None]
 
 
 def test_a_bad_piece_is_higher_than_a_good_one_and_an_unknown_one_is_a_line() -> None:

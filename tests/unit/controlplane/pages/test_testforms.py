@@ -22,6 +22,17 @@ def test_an_unchanged_form_is_the_document() -> None:
     assert of_document(document, 3).version == "3"
 
 
+@pytest.mark.parametrize(
+    "members",
+    [{"name": "a\u202eb"}, {"name": " a"}, {"tags": ["a,b"]}, {"tags": [" a"]}, {"tags": ["a", "a"]}, {"tags": ["\n"]}],
+)
+def test_what_a_field_would_change_stays_in_the_json(members: dict[str, Any]) -> None:
+    document = http_test("shop", tags=["x"], status="live") | members
+    fields = of_document(document, 1)
+    assert document_of(fields) == document
+    assert not any(getattr(fields, member) for member in members)
+
+
 def test_a_form_comes_back_as_its_fields() -> None:
     sent = MultiDict([("name", "n"), ("period", " 60 "), ("location", "a"), ("location", "b"), ("status", "paused")])
     assert read_fields(sent) == TestFields(name="n", period="60", paused=True, places=["a", "b"])
