@@ -13,6 +13,7 @@ from controlplane.pages.editpages import read_definitions
 from controlplane.pages.testforms import EXAMPLES, TestFields, document_of, of_document, read_fields, written
 from controlplane.service import definitions
 from tests.support.definitions import http_test
+from worker.clock import SystemClock
 from worker.errors import TestError
 
 
@@ -107,7 +108,7 @@ def test_text_that_hides_is_written_as_json_escapes_it() -> None:
         (json.dumps([http_test("a"), http_test("a")]), 2, 1),
     ],
 )
-def test_every_form_of_an_export_is_read(text: str, found: int, mistakes: int) -> None:
-    definitions_found, lines = read_definitions(text)
+async def test_every_form_of_an_export_is_read(text: str, found: int, mistakes: int) -> None:
+    definitions_found, lines = await read_definitions(SystemClock(), text)
     assert len(definitions_found) == found
     assert (len(lines) > 0) is (mistakes > 0)
