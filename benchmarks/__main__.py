@@ -31,7 +31,7 @@ ALL = (
     ),
     Benchmark("phases", "phases beside curl", ("--runs=10",)),
     Benchmark("footprint", "memory, and time to the first pull", ("--rounds=1", "--starts=3")),
-    Benchmark("sizing", "memory and CPU that the operating guide sizes with", ("--rounds=1",)),
+    Benchmark("sizing", "memory and CPU that the guide sizes with", ("--rounds=1",)),
     Benchmark("verdicts", "cost of verdicts, and the loop's lag under attack", ("--attack-seconds=4",)),
     Benchmark("script", "a test with JavaScript, beside a pattern", ("--rounds=1", "--tests=10")),
     Benchmark("filter", "what the filter of system calls costs an evaluator", ("--rounds=10",)),

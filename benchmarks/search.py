@@ -82,12 +82,13 @@ async def _timed(work: Callable[[], Awaitable[int]]) -> tuple[int, float]:
 
 async def _fill(plane: Plane, number: int) -> None:
     for start in range(0, number, 1000):
-        rows = [_row(n) for n in range(start, min(start + 1000, number))]
+        rows = [test_row(n) for n in range(start, min(start + 1000, number))]
         async with plane.database.write() as connection:
             await connection.execute(insert(table), rows)
 
 
-def _row(number: int) -> dict[str, object]:
+def test_row(number: int) -> dict[str, object]:
+    """A stored test of the benchmark, by its number."""
     public_id = "-".join(_letters(number // 25**part % 15_625) for part in (6, 3, 0))
     name, tags = f"shop {number:06} of some team", (f"team:{number % 10}", f"env:{number % 3}")
     definition = http_test(name, public_id=public_id, tags=list(tags), padding="x" * PADDING)

@@ -1,4 +1,4 @@
-"""Memory and CPU that the operating guide sizes with: `python -m benchmarks.sizing [--rounds 2]`.
+"""Memory and CPU that the guide sizes with: `python -m benchmarks.sizing [--rounds 2]`.
 
 `synthetics-worker check`, default options and so 10 at once, as fast as it goes: small HTTP tests with a pattern, and bodies of
 4.8 MB with a pattern that reads all of them. Every test is another one, as a location's are. The largest sum of proportional set

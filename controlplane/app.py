@@ -8,13 +8,17 @@ import os
 import resource
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from controlplane import epoch, site, tls
+from controlplane.alerts.transitions import Transition
 from controlplane.boot import monotonic_line
+from controlplane.delivery.dispatcher import NotificationDispatcher
+from controlplane.delivery.egress import PUBLIC, AlertEgress
+from controlplane.delivery.telling import ChannelTeller
 from controlplane.errors import DatabaseTrouble, StatementError, UnusableError
 from controlplane.leases import Grace
 from controlplane.rest.context import Context
@@ -56,6 +60,7 @@ class ServeSettings:
     retention: Retention
     series: SeriesChoice = ALL_TESTS
     header_trust: HeaderTrust | None = None
+    alerts: AlertEgress = PUBLIC
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +121,8 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Announcements) 
             counters=context.counters,
             on_ended=context.wakeups.ring,
         )
-        await _until(stop, context, upkeep)
+        teller = ChannelTeller(settings.alerts, steady, _links(context.public_urls))
+        await _until(stop, context, upkeep, NotificationDispatcher(database, steady, teller.tell))
 
 
 async def _first_link(context: Context) -> Secret[str] | None:
@@ -180,11 +186,12 @@ def _room() -> int:
     return MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, files * 3 // 4)
 
 
-async def _until(stop: asyncio.Event, context: Context, upkeep: Upkeep) -> None:
+async def _until(stop: asyncio.Event, context: Context, upkeep: Upkeep, dispatcher: NotificationDispatcher) -> None:
     """Keep up until *stop* is set, or until that cannot go on, which raises its error."""
     tasks: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait(), name="stop")]
     tasks.append(asyncio.create_task(_keep_up(context.clock, upkeep), name="upkeep"))
     tasks.append(asyncio.create_task(context.wakeups.run(), name="wakeups"))
+    tasks.append(asyncio.create_task(dispatcher.run(), name="dispatcher"))
     if context.certificate is not None:
         tasks.append(asyncio.create_task(context.certificate.follow(), name="certificate"))
     try:
@@ -210,6 +217,19 @@ async def _keep_up(clock: Clock, upkeep: Upkeep) -> None:
             extra = {"action": "database_failed", "trouble": error.trouble.value}
             log.error("the database failed: %s", error.reason, extra=extra)  # noqa: TRY400
         await clock.sleep(SWEEP_SECONDS)
+
+
+def _links(public_urls: Collection[str]) -> Callable[[Transition], str]:
+    """The page on which people see what a transition tells of: the run that decided, else the test."""
+    base = next(iter(public_urls))
+
+    def link(told: Transition) -> str:
+        if told.test is None:
+            return base + "/"
+        failing = told.detail.failing
+        return f"{base}/tests/{told.test}" + (f"/results/{quote(failing[0].result, safe='')}" if failing else "")
+
+    return link
 
 
 def _listen(host: str, port: int) -> socket.socket:

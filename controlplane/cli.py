@@ -20,6 +20,7 @@ _COMMANDS = (
     "location",
     "test",
     "results",
+    "alert",
     "apply",
     "export",
     "runner",

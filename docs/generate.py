@@ -112,7 +112,7 @@ def _members(schema: Mapping[str, Any]) -> str:
 
 GENERATED = (
     Generated(path=ROOT / "worker-config.schema.json", text=schema),
-    Generated(path=ROOT / "docs" / "operating.md", text=table, name="reference"),
+    Generated(path=ROOT / "docs" / "reference.md", text=table, name="reference"),
     Generated(path=ROOT / "docs" / "architecture.md", text=layers, name="layers"),
     Generated(path=ROOT / "docs" / "rest-api.md", text=routes, name="routes"),
     Generated(path=ROOT / "docs" / "actions.md", text=actions, name="actions"),

@@ -27,6 +27,7 @@
     ├── ExpressionError    (apitest.template) a template's call whose arguments are not valid; becomes a TemplateError
     ├── DoorError          (net.failure) the way to a target did not open; becomes the failure of the run
     │   └── UnreachableError   (net.attempts) one address cannot be reached; the next is tried
+    ├── ClusterError       (actionrunner.cluster) a call that the Kubernetes API did not carry out
     ├── CredentialsError   (actions.connection) credentials that cannot be read or used; becomes a CREDENTIALS result
     ├── ActionFailure      (actions.action) an action that did not succeed; becomes the ACTION result of its order
     ├── JqError            (actions.jq) a jq program that is not valid or needs too much; becomes a SELECT or ACTION result

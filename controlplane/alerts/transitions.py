@@ -19,7 +19,7 @@ class TransitionKind(Enum):
     """The kinds of transitions; the values are the database's and the API's.
 
     `closed` ends an alert that nobody watches any more: its test was paused, deleted or taken from its locations. `notice` and
-    `notice_over` are of the control plane itself and name no test.
+    `notice_over` are of the control plane itself and name no test. `test` is somebody who tries a channel: nothing happened.
     """
 
     ALERT = "alert"
@@ -30,6 +30,7 @@ class TransitionKind(Enum):
     NO_DATA_RECOVERY = "no_data_recovery"
     NOTICE = "notice"
     NOTICE_OVER = "notice_over"
+    TEST = "test"
 
 
 class FailingPlace(msgspec.Struct, frozen=True, kw_only=True):

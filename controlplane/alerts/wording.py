@@ -19,16 +19,14 @@ _EVENTS: Final[Mapping[TransitionKind, MessageEvent]] = {
     TransitionKind.NO_DATA_RECOVERY: MessageEvent.RECOVERY,
     TransitionKind.NOTICE: MessageEvent.ALERT,
     TransitionKind.NOTICE_OVER: MessageEvent.RECOVERY,
+    TransitionKind.TEST: MessageEvent.TEST,
 }
 
 
 def words(transition: Transition, outcome: Mapping[str, Any] | None, *, link: str = "") -> AlertMessage:
     """The message of *transition*. *outcome* is that of the run that decided, None where it is gone."""
     context = template_context(transition, outcome, link=link)
-    authored = transition.message
-    if transition.kind is TransitionKind.RENOTIFY and transition.escalation:
-        authored = f"{authored}\n\n{transition.escalation}"
-    rendered = render(authored, context)
+    rendered = render(_authored(transition), context)
     event, renotify = _EVENTS[transition.kind], transition.kind is TransitionKind.RENOTIFY
     detail = transition.detail
     failing = detail.failing[0] if detail.failing else None
@@ -49,3 +47,14 @@ def words(transition: Transition, outcome: Mapping[str, Any] | None, *, link: st
         failure="" if failing is None else failing.message,
         link=link,
     )
+
+
+def handles(transition: Transition) -> tuple[str, ...]:
+    """The handles, without their @, that the message of *transition* names on the branches that its kind takes."""
+    return render(_authored(transition), template_context(transition, None)).handles
+
+
+def _authored(transition: Transition) -> str:
+    if transition.kind is TransitionKind.RENOTIFY and transition.escalation:
+        return f"{transition.message}\n\n{transition.escalation}"
+    return transition.message

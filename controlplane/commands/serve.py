@@ -14,9 +14,13 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from controlplane import app, tls
 from controlplane.commands.session import Session, with_session
+from controlplane.delivery.egress import AlertEgress
 from controlplane.rest.headertrust import HeaderTrust
 from controlplane.rest.series import ALL_TESTS, SeriesChoice, is_label
 from controlplane.service.upkeep import DAY_MS, Retention
+from worker.egress.address_table import Network
+from worker.egress.rules import parse_range
+from worker.errors import PolicyError
 from worker.program.hardening import protect_memory
 from worker.secret import Secret
 from worker.telemetry import log
@@ -42,6 +46,13 @@ def public_urls(_context: click.Context, _parameter: click.Parameter, values: tu
         if "://" not in value:
             raise click.BadParameter(f"{value!r} is not a URL: expected http(s)://host[:port]")
     return values
+
+
+def ranges(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[Network, ...]:
+    try:
+        return tuple(parse_range(value) for value in values)
+    except PolicyError as error:
+        raise click.BadParameter(str(error)) from error
 
 
 def metric_tags(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[str, ...]:
@@ -135,6 +146,21 @@ def networks(
     callback=networks,
     help="The proxies whose word that header is, once for each network. From all others it is nothing.",
 )
+@click.option(
+    "--alert-allow-range",
+    "alert_ranges",
+    multiple=True,
+    metavar="RANGE",
+    callback=ranges,
+    help="Addresses that alerts may be sent to beside public ones, once for each: 10.1.2.3, 10.0.0.0/8.",
+)
+@click.option(
+    "--alert-ca-file",
+    "alert_ca_files",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Authorities (PEM) that receivers of alerts are believed by, beside the system's.",
+)
 @click.option("--verbose", is_flag=True, help="Log every request.")
 @with_session
 def serve(
@@ -150,6 +176,8 @@ def serve(
     metric_tests: int,
     user_header: str | None,
     proxies: tuple[IPv4Network | IPv6Network, ...],
+    alert_ranges: tuple[Network, ...],
+    alert_ca_files: tuple[Path, ...],
     verbose: bool,
 ) -> None:
     """Serve workers and pages until SIGTERM or Ctrl-C."""
@@ -175,6 +203,7 @@ def serve(
         retention=Retention(age_ms=round(retention_days * DAY_MS), per_test=keep_results_per_test),
         series=SeriesChoice(metric_tags, metric_tests),
         header_trust=None if user_header is None else HeaderTrust(name=user_header, proxies=proxies),
+        alerts=AlertEgress(allow=alert_ranges, ca_files=alert_ca_files),
     )
     announcements = app.Announcements(listening=_announce, first_link=_invite)
     asyncio.run(app.serve(settings, session.clock, announcements))

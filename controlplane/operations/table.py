@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from controlplane.operations import apps, auditing, clock, keys, locations, plans, results, tests, users
+from controlplane.operations import apps, auditing, channels, clock, keys, locations, plans, results, tests, users
 from controlplane.operations.operation import Operation
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *clock.OPERATIONS,
     *keys.OPERATIONS,
     *auditing.OPERATIONS,
+    *channels.OPERATIONS,
     *locations.OPERATIONS,
     *results.OPERATIONS,
     *tests.OPERATIONS,

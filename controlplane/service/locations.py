@@ -15,7 +15,7 @@ from controlplane.errors import InUseError, UnusableError
 from controlplane.service import audit, locationfile
 from controlplane.service.locationfile import KeyKind, NewFile
 from controlplane.service.principal import KeyScope, Principal
-from controlplane.store import locations, tests, workers
+from controlplane.store import locations, monitors, tests, workers
 from controlplane.store.database import Database
 from controlplane.store.locations import ConfigFile, Location
 from controlplane.store.workers import SeenWorker
@@ -210,9 +210,11 @@ async def _switch_off(connection: AsyncConnection, clock: Clock, by: Principal, 
 async def _switch(
     connection: AsyncConnection, clock: Clock, by: Principal, location: Location, *, enabled: bool
 ) -> None:
+    now = epoch.milliseconds(clock)
     await locations.set_enabled(connection, location.id, enabled=enabled)
+    await monitors.wake_at(connection, location.id, now=now)
     before, after = _state(location), _state(replace(location, enabled=enabled))
-    action, now = "location.enable" if enabled else "location.disable", epoch.milliseconds(clock)
+    action = "location.enable" if enabled else "location.disable"
     await audit.record(connection, by, action, location.id, before=before, after=after, now=now)
 
 
@@ -231,7 +233,7 @@ async def delete(database: Database, clock: Clock, by: Principal, name: str, *, 
             some = await locations.some_jobs(connection, found.id, after=after, limit=tests.STEP)
         async with database.write() as connection:
             location = await _unused(connection, clock, name, force=force)
-            part = await tests.unassign_some(connection, location.id)
+            part = await tests.unassign_some(connection, location.id, now=epoch.milliseconds(clock))
             await locations.drop_jobs(connection, some)
             done = max(len(part), len(some)) < tests.STEP
             await (_remove if done else _switch_off)(connection, clock, by, location)

@@ -10,6 +10,7 @@ from enum import Enum
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch, frames, retries
+from controlplane.alerts import rule
 from controlplane.errors import ConflictError, UnusableError
 from controlplane.retries import LongRetry
 from controlplane.service import audit, definitions, subtests
@@ -271,6 +272,7 @@ def to_store(by: Principal, definition: CheckedDefinition, known: StoredTest | N
     parsed, content = definition.parsed, definition.content
     public_id = known.public_id if known else parsed.public_id or definitions.public_id()
     version = known.version + 1 if known else 1
+    period_ms = _tick_every(definition) * 1000
     said = content.get("status")
     tags = content.get("tags") or ()
     return StoredTest(
@@ -279,7 +281,7 @@ def to_store(by: Principal, definition: CheckedDefinition, known: StoredTest | N
         subtype=parsed.subtype,
         version=version,
         paused=said == "paused" if said is not None else known is not None and known.paused,
-        period_ms=_tick_every(definition) * 1000,
+        period_ms=period_ms,
         definition=json.dumps(content | {"public_id": public_id, "version": version}),
         modified_at=now,
         frames=frames.written(parsed.scheduling),
@@ -288,6 +290,7 @@ def to_store(by: Principal, definition: CheckedDefinition, known: StoredTest | N
         created_by=known.created_by if known else by.name,
         modified_by=by.name,
         tags=tuple(tag for tag in tags if isinstance(tag, str)),
+        alerting=rule.written(rule.read(content, period_ms=period_ms)),
     )
 
 

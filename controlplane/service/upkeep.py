@@ -17,7 +17,20 @@ from controlplane.service import runs, signingkeys, tasks
 from controlplane.service.audit import RETENTION_DAYS
 from controlplane.service.sessions import IDLE_MS
 from controlplane.steady import HELD_SECONDS, STEP_SECONDS, Anchor, KeptClock, SteadyClock
-from controlplane.store import apps, audit, locations, marks, pruning, results, sessions, sweep, triggered, workers
+from controlplane.store import (
+    alerting,
+    apps,
+    audit,
+    locations,
+    marks,
+    pruning,
+    results,
+    sessions,
+    sweep,
+    transitions,
+    triggered,
+    workers,
+)
 from controlplane.store import tasks as action_tasks
 from controlplane.store.database import Database
 from controlplane.store.sweep import MissedReason
@@ -194,7 +207,7 @@ def _tell(by: int) -> None:
 async def settle(
     database: Database, clock: Clock, grace: Grace, *, look_ahead: bool
 ) -> Mapping[tuple[str, MissedReason], int]:
-    """Note missed runs and lost jobs until there are no more; how many runs were missed, by location and reason.
+    """Note missed runs and lost jobs until there are no more, then judge monitors; the runs missed, by location and reason.
 
     *look_ahead* where the clock may have been set back.
     """
@@ -206,9 +219,12 @@ async def settle(
             runs = await sweep.settle_runs(connection, now=now)
             jobs = await sweep.settle_jobs(connection, now=now, expiry=expiry)
             ahead = await sweep.mend_runs(connection, now=now) if look_ahead else 0
+            rows = max(runs.rows, jobs.rows, ahead)
+            if rows < sweep.BATCH:  # monitors come last: what was missed makes a location blind
+                rows = await alerting.settle(connection, now=now, limit=sweep.BATCH)
         missed.update(runs.missed)
         missed.update(jobs.missed)
-        if max(runs.rows, jobs.rows, ahead) < sweep.BATCH:
+        if rows < sweep.BATCH:
             return missed
         await clock.sleep(database.rest_seconds)
 
@@ -236,6 +252,7 @@ async def prune(database: Database, clock: Clock, ageing: Ageing, *, retention: 
     while True:
         async with database.write() as connection:
             gone = await results.prune(connection, before=ageing.moment - retention, limit=PRUNE_BATCH)
+            gone += await transitions.prune(connection, before=ageing.moment - retention, limit=PRUNE_BATCH)
             gone += await triggered.prune(connection, before=ageing.moment - retention, limit=PRUNE_BATCH)
             gone += await apps.prune_claims(connection, before=ageing.moment - apps.CLAIMS_KEPT_MS, limit=PRUNE_BATCH)
             gone += await action_tasks.prune(connection, before=ageing.moment - runs.KEEP_MS, limit=PRUNE_BATCH)

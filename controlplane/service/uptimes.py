@@ -13,9 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.errors import NotFoundError, UnusableError
 from controlplane.service.principal import KeyScope, Principal
-from controlplane.store import publicresults
+from controlplane.store import statuschanges
 from controlplane.store.database import Database
-from controlplane.store.publicresults import Point
+from controlplane.store.statuschanges import Point
 from controlplane.store.testsearch import by_ids
 
 MOST_TESTS = 100
@@ -59,7 +59,7 @@ async def changes_of(
     connection: AsyncConnection, tests: Sequence[str], *, since: int, until: int
 ) -> dict[str, list[tuple[int, int]]]:
     """The states of each of *tests*, at most `MOST_TESTS`, between two moments in epoch milliseconds."""
-    points = await publicresults.points(connection, tests, since=since, until=until, limit=MOST_POINTS)
+    points = await statuschanges.points(connection, tests, since=since, until=until, limit=MOST_POINTS)
     return {test: changes(some) for test, some in points.items()}
 
 

@@ -7,7 +7,6 @@ from sqlalchemy import (
     Boolean,
     Column,
     ForeignKey,
-    ForeignKeyConstraint,
     Index,
     Integer,
     String,
@@ -21,13 +20,12 @@ monitors = Table(
     "monitors",
     metadata,
     Column("test_id", String(11), ForeignKey("tests.public_id", ondelete="CASCADE"), primary_key=True),
-    Column("version", Integer, nullable=False),
-    Column("rule", Text, nullable=False),
     Column("failing_since", BigInteger),
     Column("reached_at", BigInteger),
     Column("alert_id", String(40)),
     Column("alert_at", BigInteger),
     Column("told", Boolean, nullable=False),
+    Column("muted_by", String(40), nullable=False),
     Column("notified_at", BigInteger),
     Column("renotified", Integer, nullable=False),
     Column("acknowledged_at", BigInteger),
@@ -35,14 +33,13 @@ monitors = Table(
     Column("due_at", BigInteger),
     Index("monitors_by_due", "due_at"),
 )
-"""A test that fails or is blind somewhere. *rule* is what its definition of *version* says, as `alerts.rule` writes it.
-*alert_id* is null while there is no alert; *told* says that it was notified. *due_at* is the next moment at which time alone
-may change anything, null without one."""
+"""A test that fails or is blind somewhere, as `alerts.monitor.Monitor`. *alert_id* is null while there is no alert; *muted_by* is
+the silence that kept it from being told. *due_at* is the next moment at which time alone may change anything, if there is one."""
 
 monitor_locations = Table(
     "monitor_locations",
     metadata,
-    Column("test_id", String(11), primary_key=True),
+    Column("test_id", String(11), ForeignKey("tests.public_id", ondelete="CASCADE"), primary_key=True),
     Column("location_id", String(120), primary_key=True),
     Column("failing_since", BigInteger),
     Column("code", String(200), nullable=False),
@@ -52,12 +49,10 @@ monitor_locations = Table(
     Column("blind_at", BigInteger),
     Column("reason", Text, nullable=False),
     Column("no_data_id", String(40)),
-    ForeignKeyConstraint(
-        ["test_id", "location_id"], ["assignments.test_id", "assignments.location_id"], ondelete="CASCADE"
-    ),
 )
 """A location where a test fails by the newest run that says anything of the target (*failing_since*, null otherwise), or that
-is blind: its newest run, scheduled for *blind_at*, says nothing. *no_data_id* is the transition that told so."""
+is blind: its newest run, scheduled for *blind_at*, says nothing. *no_data_id* is the transition that told so. A row outlives its
+assignment until the monitor is judged: what was told is to be closed."""
 
 transitions = Table(
     "transitions",

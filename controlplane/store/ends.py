@@ -9,10 +9,11 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controlplane.store import states
+from controlplane.store import alerting, states
 from controlplane.store.states import RunEnd
 
 
-async def put(connection: AsyncConnection, ended: Sequence[RunEnd]) -> None:
+async def put(connection: AsyncConnection, ended: Sequence[RunEnd], *, now: int) -> None:
     """Write down the ends of runs, in their order, and what follows from them."""
+    await alerting.follow(connection, ended, now=now)  # first: it asks what was newest before
     await states.put(connection, ended)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import func, or_, select, union_all
+from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.store.tables import batches, locations, results, triggered
@@ -45,51 +45,6 @@ class Window:
     until: int | None = None
     places: Collection[str] = ()
     statuses: Collection[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """The status of one result of one location."""
-
-    stored_at: int
-    location: str
-    status: str
-
-
-async def points(
-    connection: AsyncConnection, tests: Collection[str], *, since: int, until: int, limit: int
-) -> dict[str, list[Point]]:
-    """The results of each of *tests* between two moments that differ from the one before at their location, the oldest first.
-
-    Of each test the newest *limit* results are looked at. Those that repeat a status say nothing new of it: whoever asks for a
-    month of a test that passes is given one point.
-    """
-    found: dict[str, list[Point]] = {test: [] for test in tests}
-    for row in await connection.execute(_changes(sorted(tests), since, until, limit)):
-        found[row.test_id].append(Point(row.stored_at, row.location_id, row.status))
-    return found
-
-
-def _changes(tests: Sequence[str], since: int, until: int, limit: int) -> Any:
-    """One piece of the index a test; the index holds every column that is read."""
-    columns = (results.c.test_id, results.c.stored_at, results.c.seq, results.c.location_id, results.c.status)
-    pieces = [
-        select(
-            select(*columns)
-            .where(results.c.test_id == test, results.c.stored_at >= since, results.c.stored_at < until)
-            .order_by(*_NEWEST_FIRST)
-            .limit(limit)
-            .subquery()
-        )
-        for test in tests
-    ]
-    chosen = union_all(*pieces).subquery()
-    before = func.lag(chosen.c.status).over(
-        partition_by=(chosen.c.test_id, chosen.c.location_id), order_by=(chosen.c.stored_at, chosen.c.seq)
-    )
-    judged = select(chosen, before.label("before")).subquery()
-    differs = or_(judged.c.before.is_(None), judged.c.before != judged.c.status)
-    return select(judged).where(differs).order_by(judged.c.stored_at, judged.c.seq)
 
 
 async def newest(connection: AsyncConnection, test: str, window: Window, *, limit: int) -> Sequence[PublicResult]:

@@ -232,7 +232,7 @@ async def _accept(
         await connection.execute(_FORGET_NOTES, {"some": some})  # notes that they were lost
     await connection.execute(_NEW, rows)
     await _close(connection, ids, "result", now=now)
-    await ends.put(connection, decided)
+    await ends.put(connection, decided, now=now)
     await _let_go_on(connection, ids - {end.job for end in decided})
 
 

@@ -102,7 +102,7 @@ async def _point(connection: AsyncConnection, moved: Sequence[tuple[str, str]]) 
         await connection.execute(_POINT, [{"ended": ended, "instead": instead} for ended, instead in moved])
 
 
-async def give_up(connection: AsyncConnection, ended: Sequence[Further]) -> None:
+async def give_up(connection: AsyncConnection, ended: Sequence[Further], *, now: int) -> None:
     """Let the executions decide whose next ones, *ended*, came to nothing."""
     if not ended:
         return
@@ -111,7 +111,7 @@ async def give_up(connection: AsyncConnection, ended: Sequence[Further]) -> None
     await _point(connection, [(one.job, one.before) for one in ended])
     scheduled = select(results).join(jobs, jobs.c.id == results.c.job_id).where(theirs, jobs.c.definition.is_(None))
     rows = await connection.execute(scheduled.order_by(results.c.seq))
-    await ends.put(connection, [_end(row) for row in rows])
+    await ends.put(connection, [_end(row) for row in rows], now=now)
 
 
 def _end(row: Any) -> RunEnd:
@@ -151,4 +151,4 @@ async def cancel(connection: AsyncConnection, tests: Collection[str], *, now: in
     ids = [row.id for row in found]
     await connection.execute(update(jobs).where(jobs.c.id.in_(ids)).values(closed="cancelled", closed_at=now))
     await connection.execute(update(assignments).where(assignments.c.job_id.in_(ids)).values(job_id=None))
-    await give_up(connection, [Further(row.id, row.retry_of) for row in found])
+    await give_up(connection, [Further(row.id, row.retry_of) for row in found], now=now)

@@ -20,6 +20,10 @@ _SET = (
         last_status=bindparam("status"),
         last_at=bindparam("at"),
         last_duration_ms=func.coalesce(bindparam("duration"), assignments.c.last_duration_ms),
+        seen_at=case(
+            (bindparam("seen") > func.coalesce(assignments.c.seen_at, 0), bindparam("seen")),
+            else_=assignments.c.seen_at,
+        ),
         job_id=case((assignments.c.job_id == bindparam("job"), null()), else_=assignments.c.job_id),
     )
 )
@@ -46,6 +50,16 @@ class RunEnd:
     message: str = ""
     unhealthy: str = ""
 
+    @property
+    def seen_at(self) -> int | None:
+        """The moment for which the run was scheduled, if it says anything of the target; one that lies ahead is now.
+
+        A run that was missed says nothing, nor does one that failed while its worker was in trouble.
+        """
+        if self.status == "missed" or (self.status == "failed" and self.unhealthy):
+            return None
+        return self.at if self.scheduled_at is None else min(self.scheduled_at, self.at)
+
 
 async def put(connection: AsyncConnection, ended: Iterable[RunEnd]) -> None:
     """Write down what is newest now; of several of one test the last one. What is assigned no more is passed over."""
@@ -57,6 +71,7 @@ async def put(connection: AsyncConnection, ended: Iterable[RunEnd]) -> None:
             "at": one.at,
             "job": one.job,
             "duration": one.duration_ms,
+            "seen": one.seen_at or 0,
         }
         for one in ended
     ]

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane import epoch, leases
 from controlplane.leases import LEASE_TTL, JobState
 from controlplane.schedule import FARTHEST, Missed, settle
-from controlplane.store import ends, retries, runs
+from controlplane.store import ends, monitors, retries, runs
 from controlplane.store import results as stored
 from controlplane.store.dispatch import open_job, unheld
 from controlplane.store.retries import Further
@@ -78,13 +78,14 @@ async def settle_runs(connection: AsyncConnection, *, now: int, only: Collection
             (row, None if row.paused or not row.enabled else run)
         )  # of a paused test, this one was asked for
     await stored.note(connection, notes)
-    await ends.put(connection, ended)
+    await ends.put(connection, ended, now=now)
     await runs.put_off(connection, following)
     return Settled(len(found), counted)
 
 
 async def shift(connection: AsyncConnection, *, by: int) -> None:
-    """Move by *by* milliseconds what is compared with the clock: runs that are due, the ends of open jobs, workers' last pulls.
+    """Move by *by* milliseconds what is compared with the clock: runs that are due, the ends of open jobs, workers' last pulls,
+    monitors.
 
     One transaction, whatever there is: half of it moved would be worse than a second's wait. Scheduled times that were given out,
     and results, keep the times that they bear.
@@ -96,6 +97,7 @@ async def shift(connection: AsyncConnection, *, by: int) -> None:
         update(jobs).where(jobs.c.closed.is_(None)).values(until=jobs.c.until + by, not_before=jobs.c.not_before + by)
     )
     await connection.execute(update(workers).values(last_seen=workers.c.last_seen + by))
+    await monitors.shift(connection, by=by)
 
 
 async def mend_runs(connection: AsyncConnection, *, now: int) -> int:
@@ -153,12 +155,12 @@ async def settle_jobs(connection: AsyncConnection, *, now: int, expiry: int) -> 
         await stored.close_jobs(connection, ended, origin, now=now)
     before = {row.id: row.retry_of for row in rows if row.retry_of is not None}
     closed = [Further(note["job_id"], before[note["job_id"]]) for note in notes if note["job_id"] in before]
-    await retries.give_up(connection, closed)
+    await retries.give_up(connection, closed, now=now)
     told = [note for note in notes if note["job_id"] not in before]
     await stored.note(connection, told)
     asked_for = {row.id for row in rows if row.definition is not None}
     scheduled = [note for note in told if note["job_id"] not in asked_for]
-    await ends.put(connection, [_end(note, whys[note["job_id"]]) for note in scheduled])
+    await ends.put(connection, [_end(note, whys[note["job_id"]]) for note in scheduled], now=now)
     return Settled(len(notes), Counter((note["location_id"], reasons[note["job_id"]]) for note in told))
 
 

@@ -109,12 +109,14 @@ tests = Table(
     Column("modified_by", String(200), nullable=False, server_default=text("''")),
     Column("tags", Text, nullable=False, server_default=text("''")),
     Column("applied", String(100)),
+    Column("alerting", Text),
     Index("tests_by_name", "name"),
     Index("tests_for_search", "name", "public_id", "subtype", "paused", "tags").ddl_if(dialect="sqlite"),
 )
 """*frames* are those of the week in which it runs, as `frames.written` puts them; null where it always does. *retries* are
 the further executions of a failed run that the control plane gives out, *retry_interval_ms* after the one before. *tags* are
-those of the definition, each between line feeds: what a search looks into. *applied* is the collection of files that `apply`
+those of the definition, each between line feeds: what a search looks into. *alerting* is the rule of its alerts, as
+`alerts.rule` writes it, null where its definition says nothing of it. *applied* is the collection of files that `apply`
 made it of, null where it was made otherwise."""
 
 assignments = Table(

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane.errors import ConflictError, NotFoundError
 from controlplane.retries import NEVER, LongRetry
 from controlplane.schedule import Run, Timetable, at_once, in_phase
-from controlplane.store import retries, runs
+from controlplane.store import alerting, monitors, retries, runs
 from controlplane.store.tables import assignments, jobs, locations, tests
 
 MOST_NAMED = 500
@@ -27,7 +27,7 @@ class StoredTest:
     """*definition* is JSON text that carries the same public id and version; *period_ms* is `tick_every`.
 
     *frames* are those of the week in which it runs, as `frames.written` puts them; None where it always does. *retry* is
-    the control plane's part of `options.retry`.
+    the control plane's part of `options.retry`, *alerting* the rule of its alerts, as `alerts.rule` writes it.
     """
 
     public_id: str
@@ -44,6 +44,7 @@ class StoredTest:
     created_by: str = ""
     modified_by: str = ""
     tags: tuple[str, ...] = ()
+    alerting: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +150,7 @@ async def replace(connection: AsyncConnection, changed: Sequence[StoredTest], *,
         there = update(tests).where(tests.c.public_id == bindparam("test"))
         await connection.execute(there.values({name: bindparam(name) for name in rows[0] if name != "test"}), rows)
     await retries.cancel(connection, [test.public_id for test in changed], now=now)
+    await monitors.wake(connection, [test.public_id for test in changed], now=now)
     await _reschedule(connection, changed, now=now)
 
 
@@ -163,6 +165,7 @@ def _content(test: StoredTest) -> dict[str, Any]:
         "frames": test.frames,
         "retries": test.retry.count,
         "retry_interval_ms": test.retry.interval,
+        "alerting": test.alerting,
         "modified_by": test.modified_by,
         "tags": "".join(f"\n{tag}\n" for tag in test.tags),
     }
@@ -186,6 +189,7 @@ async def assign(
     ]
     if rows:
         await connection.execute(assignments.insert(), rows)
+        await monitors.wake(connection, [test.public_id for test in new], now=now)
 
 
 async def unassign(connection: AsyncConnection, test: StoredTest, location: str, *, now: int) -> bool:
@@ -194,6 +198,7 @@ async def unassign(connection: AsyncConnection, test: StoredTest, location: str,
         delete(assignments).where(assignments.c.test_id == test.public_id, assignments.c.location_id == location)
     )
     await _cancel(connection, jobs.c.test_id == test.public_id, jobs.c.location_id == location, now=now)
+    await monitors.wake(connection, [test.public_id], now=now)
     return gone.rowcount == 1
 
 
@@ -210,11 +215,12 @@ async def assigned_nowhere(connection: AsyncConnection, among: Collection[str]) 
     return [row.name for row in rows if row.public_id in among]
 
 
-async def unassign_some(connection: AsyncConnection, location: str) -> Sequence[str]:
+async def unassign_some(connection: AsyncConnection, location: str, *, now: int) -> Sequence[str]:
     """Let a location run some of its tests no more, at most `STEP`; their public ids."""
     here = assignments.c.location_id == location
     some = (await connection.scalars(select(assignments.c.test_id).where(here).limit(STEP))).all()
     await connection.execute(delete(assignments).where(here, assignments.c.test_id.in_(some)))
+    await monitors.wake(connection, some, now=now)
     return some
 
 
@@ -222,6 +228,7 @@ async def set_paused(connection: AsyncConnection, test: StoredTest, *, paused: b
     """A paused test is due nowhere; what runs of it is let to its end. A resumed one is due at once."""
     await connection.execute(update(tests).where(tests.c.public_id == test.public_id).values(paused=paused))
     await retries.cancel(connection, [test.public_id], now=now)
+    await monitors.wake(connection, [test.public_id], now=now)
     if paused:
         nothing = runs.columns(None)
         await connection.execute(update(assignments).where(assignments.c.test_id == test.public_id).values(nothing))
@@ -237,6 +244,7 @@ async def locations_of(connection: AsyncConnection, test: StoredTest) -> Sequenc
 async def remove(connection: AsyncConnection, test: StoredTest, *, now: int) -> None:
     """Delete a test and where it runs. Nobody waits for its open jobs any more; its results stay until they are too old."""
     await _cancel(connection, jobs.c.test_id == test.public_id, now=now)
+    await alerting.close(connection, test.public_id, "it was deleted", now=now)
     await connection.execute(delete(tests).where(tests.c.public_id == test.public_id))
 
 
@@ -311,4 +319,5 @@ def from_row(row: Row[Any]) -> StoredTest:
         created_by=row.created_by,
         modified_by=row.modified_by,
         tags=tuple(tag for tag in row.tags.split("\n") if tag),
+        alerting=row.alerting,
     )

@@ -43,6 +43,13 @@ async def by_ids(connection: AsyncConnection, ids: Collection[str]) -> dict[str,
     return {row.id: from_row(row) for row in rows}
 
 
+async def addresses_of(connection: AsyncConnection, alert: str) -> Sequence[str]:
+    """The addresses that were told of an alert, in their order."""
+    mine = select(notifications.c.address).join(transitions, transitions.c.id == notifications.c.transition_id)
+    query = mine.where(transitions.c.alert_id == alert).distinct().order_by(notifications.c.address)
+    return (await connection.scalars(query)).all()
+
+
 async def of_alert(connection: AsyncConnection, alert: str, *, limit: int) -> Sequence[Transition]:
     """The newest *limit* transitions of one alert, the oldest of them first."""
     newest = select(transitions).where(transitions.c.alert_id == alert).order_by(transitions.c.seq.desc()).limit(limit)

@@ -12,8 +12,8 @@ from urllib.request import urlopen
 import pytest
 
 from tests.support.checkout import ROOT
-from tests.support.programs import ControlPlane
-from tests.support.runnerprograms import RunnerProgram
+from tests.support.programs import ControlPlane, run
+from tests.support.runnerprograms import RUNNER, RunnerProgram
 
 pytestmark = pytest.mark.acceptance
 
@@ -51,6 +51,12 @@ def check_figures(shown: str) -> None:
     assert {name for name in there if f"`{name}`" not in guide} == set()
 
 
+def identity_values(runner: RunnerProgram) -> dict[str, str]:
+    done = run(RUNNER, "identity", env={"DD_PRIVATE_RUNNER_CONFIG_DIR": str(runner.folder)})
+    assert done.returncode == 0, done.stderr
+    return dict(line.split("=", 1) for line in done.stdout.splitlines())
+
+
 def told_connections(control_plane: ControlPlane) -> list[str]:
     """The connections that the runner has told: with its second pull."""
     for _ in range(100):  # each is a process
@@ -74,6 +80,13 @@ def test_a_runner_is_ready_until_it_is_revoked(runner: RunnerProgram, control_pl
 
     assert told_connections(control_plane) == ["crm"]
     assert "crm         http" in control_plane.command("runner", "show", "berlin")
+
+    given = identity_values(runner)
+    runner.kill()
+    (runner.folder / "identity.json").unlink()
+    program = runner.start(**given)
+    bare, probes = re.findall(r"status probes on 127.0.0.1, port (\d+)", program.output)
+    assert not (runner.folder / "identity.json").exists(), "two values are the whole identity"
 
     control_plane.command("runner", "revoke", "berlin")
     program.wait_for("no tasks are taken, revoked")

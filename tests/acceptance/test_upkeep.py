@@ -1,4 +1,4 @@
-"""What docs/operating.md says of upgrades and of new keys, done as it says: no run is lost or doubled by either."""
+"""What docs/guide.md says of upgrades and of new keys, done as it says: no run is lost or doubled by either."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ KUBERNETES = ("1.31", "1.37")
 ACCEPTED = (
     "CKV_K8S_15",  # Always pulling would make the registry a thing that a restart depends on
     "CKV_K8S_43",  # a digest is for whoever has pushed the image
-    "CKV_K8S_11",  # throttling makes a worker's runs unhealthy; docs/operating.md, "How much memory and CPU"
+    "CKV_K8S_11",  # throttling makes a worker's runs unhealthy; docs/guide.md, "How much memory and CPU"
 )
 """Findings of checkov that are decisions."""
 

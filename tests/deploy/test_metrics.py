@@ -24,7 +24,7 @@ RULES = ROOT / "k8s" / "monitoring" / "alerts.yaml"
 DASHBOARD = ROOT / "k8s" / "monitoring" / "dashboard.json"
 PLANE_DASHBOARD = DASHBOARD.with_name("dashboard-controlplane.json")
 RUNNER_DASHBOARD = DASHBOARD.with_name("dashboard-runner.json")
-GUIDE = ROOT / "docs" / "operating.md"
+GUIDE = ROOT / "docs" / "reference.md"
 NAME = re.compile(r"synthetics_worker_[a-z_]+")
 
 

@@ -39,9 +39,9 @@ class RunnerProgram:
     def log(self) -> Path:
         return self.folder.parent / f"{self.name}.log"
 
-    def start(self) -> Program:
+    def start(self, **environment: str) -> Program:
         """Start it, and wait until it is the runner."""
-        environment = {"RUNNER_ENROLLMENT_TOKEN": self.token, "DD_PRIVATE_RUNNER_CONFIG_DIR": str(self.folder)}
+        environment |= {"RUNNER_ENROLLMENT_TOKEN": self.token, "DD_PRIVATE_RUNNER_CONFIG_DIR": str(self.folder)}
         self.starts += 1
         log = self.log.with_suffix(f".{self.starts}.log")
         self.program = Program(log, RUNNER, env=environment)

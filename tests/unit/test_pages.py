@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from tests.support.checkout import ROOT
 from tests.support.pages import shell_blocks
 from worker.config.sources import read_command_line
 
-PAGES = ("README.md", "docs/operating.md", "docs/rest-api.md")
+PAGES = ("README.md", "docs/guide.md", "docs/troubleshooting.md", "docs/rest-api.md")
 SHOWN = [command for page in PAGES for block in shell_blocks((ROOT / page).read_text()) for command in block]
 COMMANDS = sorted({command for command in SHOWN if command.startswith("synthetics-")})
 FILES = ("wiki.json", "tests.json", "authority.pem", "cert.pem", "key.pem", "test.json")
@@ -48,3 +49,26 @@ def test_the_programs_know_the_commands_of_the_pages(
 def test_a_command_that_is_not_there_is_noticed(words: list[str]) -> None:
     with pytest.raises(click.UsageError):
         parse(main, "synthetics-controlplane", words)
+
+
+LINK = re.compile(r"\]\(([^)#\s:]*)(?:#([^)\s]+))?\)")
+DOCUMENTS = sorted(
+    path.relative_to(ROOT).as_posix()
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("k8s/**/*.md"))
+)
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors of the headings of *page*, as the places that render it make them."""
+    headings = re.findall(r"^#{1,6} (.*)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_every_link_leads_to_a_file_and_a_heading_that_are_there(document: str) -> None:
+    page = ROOT / document
+    for target, anchor in LINK.findall(page.read_text()):
+        led = page if not target else (page.parent / target)
+        assert led.exists(), f"{document}: {target}"
+        if anchor and led.suffix == ".md":
+            assert anchor in anchors(led), f"{document}: {target}#{anchor}"

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -23,9 +24,9 @@ from worker.actionrunner.doors import ActionDoors, EgressRules
 from worker.actionrunner.execution import ActionExecution
 from worker.actionrunner.executor import InstanceIdentity
 from worker.actionrunner.figures import RunnerMetrics
-from worker.actionrunner.identification import AGENT, ca_files, enrolled, peer_of
-from worker.actionrunner.identity import Enrolment, IdentityFile, KeptIdentity
-from worker.actionrunner.isolation import isolation_level, missing_isolation, require_isolation
+from worker.actionrunner.identification import AGENT, ca_files, enrolled, peer_of, store_of
+from worker.actionrunner.identity import Enrolment, IdentityStore, KeptIdentity
+from worker.actionrunner.isolation import isolation_level, kills_at_once, missing_isolation, require_isolation
 from worker.actionrunner.keyring import ChannelKeys
 from worker.actionrunner.leasebook import LeaseBook
 from worker.actionrunner.localstate import LocalFiles, LocalPlaces
@@ -53,6 +54,9 @@ if TYPE_CHECKING:  # a runner without the mode does not load it
 
 log = logging.getLogger(__name__)
 
+_WRITER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="identity")
+"""Writes the identity while the runner serves, one change after the other."""
+
 
 async def run(config: RunnerConfig, environment: Mapping[str, str], warnings: Sequence[str] = ()) -> ExitCode:
     """Serve until a signal. Raises ConfigError for what only a start can show."""
@@ -64,11 +68,14 @@ async def run(config: RunnerConfig, environment: Mapping[str, str], warnings: Se
         log.warning("%s", warning, extra={"action": "config_warning"})
     for sentence in missing:
         log.warning("%s", sentence, extra={"action": "isolation_missing"})
+    if not kills_at_once():
+        text = "no control group of version 2 can be made here: processes of a script are killed one by one"
+        log.info(text, extra={"action": "isolation_weaker"})
     with caught() as signals:
-        found = await enrolled(config, clock, signals, instance)
+        store = store_of(config, environment)
+        found = await enrolled(config, store, clock, signals, instance)
         if found is None:
             return ExitCode.DONE
-        store = IdentityFile(config.identity_file)
         return await _serve(
             config, environment, clock, signals, RunningInstance.of(config, store, found, clock, instance)
         )
@@ -78,7 +85,7 @@ async def run(config: RunnerConfig, environment: Mapping[str, str], warnings: Se
 class RunningInstance:
     """This instance of the runner: who it is, in which chain, with which keys, and in which modes."""
 
-    store: IdentityFile
+    store: IdentityStore
     identity: KeptIdentity
     enrolment: Enrolment
     instance: str
@@ -88,7 +95,7 @@ class RunningInstance:
 
     @classmethod
     def of(
-        cls, config: RunnerConfig, store: IdentityFile, found: KeptIdentity, clock: Clock, instance: str
+        cls, config: RunnerConfig, store: IdentityStore, found: KeptIdentity, clock: Clock, instance: str
     ) -> RunningInstance:
         """Write the start into the identity. Raises ConfigError."""
         enrolment = found.enrolment
@@ -96,7 +103,7 @@ class RunningInstance:
         modes = enrolment.modes if config.modes is None else config.modes
         if not set(modes) <= set(enrolment.modes):
             raise ConfigError(f"the runner was made for {', '.join(enrolment.modes)} alone", option="modes")
-        chain = InstanceChain(store, clock, instance)
+        chain = InstanceChain(store, clock, instance, elsewhere=_in_a_thread)
         begun = chain.begin()
         keys = ChannelKeys(
             urn=enrolment.urn,
@@ -110,6 +117,11 @@ class RunningInstance:
         return cls(
             store=store, identity=begun, enrolment=enrolment, instance=instance, chain=chain, keys=keys, modes=modes
         )
+
+
+def _in_a_thread(work: Callable[[], None]) -> None:
+    """Have *work*, which may block for seconds, done after all that was handed over before."""
+    _WRITER.submit(work)
 
 
 async def _serve(

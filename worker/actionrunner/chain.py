@@ -29,8 +29,17 @@ TELL_SECONDS = 60.0
 class InstanceChain:
     """The instance *instance* of the identity in *store*, which has enrolled."""
 
-    def __init__(self, store: IdentityStore, clock: Clock, instance: str) -> None:
+    def __init__(
+        self,
+        store: IdentityStore,
+        clock: Clock,
+        instance: str,
+        *,
+        elsewhere: Callable[[Callable[[], None]], None] = lambda work: work(),
+    ) -> None:
+        """*elsewhere* does what may block, in the order in which it was handed over; here and now where nothing is said."""
         self._store = store
+        self._elsewhere = elsewhere
         self._clock = clock
         self._instance = instance
         self.on_rotate: Callable[[], None] = lambda: None
@@ -74,13 +83,16 @@ class InstanceChain:
             self.revoked.set()
         self.trouble = code
         if code == "superseded" and instance is not None and self._starts:
-            self._foreign = None if self._knows(instance) else instance
+            self._elsewhere(lambda: self._judge(instance))
         self._tell(code, message)
 
     def keep_keyset(self, token: str) -> None:
         """Keep a newer keyset, which its reader has believed."""
         if self._store.writable:
-            self._change(lambda found: _with_keyset(found, token))
+            self._elsewhere(lambda: self._change(lambda found: _with_keyset(found, token)))
+
+    def _judge(self, instance: str) -> None:
+        self._foreign = None if self._knows(instance) else instance
 
     def _knows(self, instance: str) -> bool:
         try:
@@ -93,7 +105,7 @@ class InstanceChain:
     def _confirm(self) -> None:
         log.info("this instance is the runner", extra={"action": "epoch", "epoch": str(self.epoch)})
         if self._store.writable:
-            self._change(lambda found: identities.confirmed(found, self._instance))
+            self._elsewhere(lambda: self._change(lambda found: identities.confirmed(found, self._instance)))
 
     def _change(self, step: Callable[[KeptIdentity], KeptIdentity]) -> None:
         """Write the identity. Where that fails the old one holds: the next start may be called a copy, which a person settles."""

@@ -21,6 +21,7 @@ _COMMANDS = {
     "audit": ("auditing", "audit"),
     "enroll": ("enroll", "enroll"),
     "explain": ("explaining", "explain"),
+    "identity": ("identity", "identity"),
     "policy": ("explaining", "policy"),
     "status": ("status", "status"),
     "test-connection": ("testing", "test_connection"),

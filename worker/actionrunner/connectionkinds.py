@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,10 +67,22 @@ class ConnectionEntry:
         written = self.written.get("credentials")
         if written is None:
             return None
-        file = written.get("file")
+        file, secret = written.get("file"), written.get("kubernetes_secret")
         return CredentialSource(
-            file=None if file is None else str(self.directory / file), environment=tuple(written.get("env", ()))
+            file=None if file is None else str(self.directory / file),
+            environment=tuple(written.get("env", ())),
+            secret=None if secret is None else (secret["name"], secret["key"]),
         )
+
+    def with_client(self, common: dict[str, Any], certificate: str | None, key: str | None) -> dict[str, Any]:
+        """*common* with the files of a client certificate among the credentials. Raises ConfigError for one without the other."""
+        if (certificate is None) != (key is None):
+            raise self.file.mistake("has cert_file or key_file without the other", (self.name, "tls"))
+        if certificate is None or key is None:
+            return common
+        source = common["credentials"] or CredentialSource()
+        files = (str(self.directory / certificate), str(self.directory / key))
+        return {**common, "credentials": replace(source, client=files)}
 
     def require_credentials_for(self, member: str, *templates: str) -> None:
         """Raises ConfigError where a template names a credential and the entry has none to read."""
@@ -125,9 +137,10 @@ def _http(entry: ConnectionEntry) -> HTTPConnection:
         raise entry.file.mistake(str(failure), (entry.name, "base_url")) from None
     if "?" in base.path or is_ambiguous(base.path):
         raise entry.file.mistake("has a query, dot segments or encoded separators", (entry.name, "base_url"))
-    ca_file, test = written.get("tls", {}).get("ca_file"), written.get("test", {})
+    tls, test = written.get("tls", {}), written.get("test", {})
+    ca_file = tls.get("ca_file")
     return HTTPConnection(
-        **entry.common(),
+        **entry.with_client(entry.common(), tls.get("cert_file"), tls.get("key_file")),
         base_url=base,
         headers=headers,
         url_parameters=parameters,
@@ -213,7 +226,7 @@ KINDS: Final[Mapping[str, ConnectionKind]] = {
             "headers": _TEMPLATES,
             "url_parameters": _TEMPLATES,
             "basic_auth": closed({"username": {"type": "string", "minLength": 1}}, "username"),
-            "tls": closed({"ca_file": {"type": "string", "minLength": 1}}),
+            "tls": closed({name: {"type": "string", "minLength": 1} for name in ("ca_file", "cert_file", "key_file")}),
             "idempotent": {"type": "boolean"},
             "test": closed({"verb": {"enum": ["HEAD", "GET", "POST"]}, "path": {"type": "string"}}),
         },

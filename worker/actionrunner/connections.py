@@ -21,6 +21,7 @@ MAX_CONNECTIONS: Final = 500
 NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$"
 _FILE: Final = {"type": "object", "maxProperties": MAX_CONNECTIONS, "propertyNames": {"pattern": NAME}}
 _TEXTS: Final = {"type": "array", "minItems": 1, "maxItems": 200, "items": {"type": "string", "minLength": 1}}
+_SECRET: Final = {"type": "string", "pattern": r"^[A-Za-z0-9][A-Za-z0-9._-]{0,252}$"}
 _COMMON: Final[Mapping[str, Any]] = {
     "type": {"enum": [*KINDS]},
     "credentials": {
@@ -28,6 +29,9 @@ _COMMON: Final[Mapping[str, Any]] = {
             closed({"file": {"type": "string", "minLength": 1}}, "file"),
             closed(
                 {"env": {**_TEXTS, "items": {"type": "string", "pattern": r"^[A-Za-z_][A-Za-z0-9_]{0,127}$"}}}, "env"
+            ),
+            closed(
+                {"kubernetes_secret": closed({"name": _SECRET, "key": _SECRET}, "name", "key")}, "kubernetes_secret"
             ),
         ]
     },

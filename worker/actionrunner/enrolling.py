@@ -6,6 +6,7 @@ the root that the token names ends it; everything that nobody signed is an outag
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import random
 from dataclasses import dataclass, replace
@@ -83,7 +84,7 @@ async def enrol(
     instance: str,
 ) -> KeptIdentity:
     """Enrol the pending identity, however long that takes. Raises ConfigError with the cure where the control plane refuses."""
-    pending = prepare(store, token)
+    pending = await asyncio.to_thread(prepare, store, token)
     if pending.enrolment is not None:
         return pending
     asking = _Asking(pending, token, wishes, transport, clock, instance)
@@ -96,7 +97,7 @@ async def enrol(
             log.warning("cannot enrol yet: %s; again in %.1f s", error, wait, extra={"action": "enrolment_failed"})
             await clock.sleep(wait)
             continue
-        store.change(partial(_with_starts, done))
+        await asyncio.to_thread(store.change, partial(_with_starts, done))
         log.info("enrolled as %s", done.enrolment.urn if done.enrolment else "", extra={"action": "enrolled"})
         return done
 

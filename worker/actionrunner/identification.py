@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import platform
 import ssl
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
 from worker import __version__
 from worker.actionrunner import enrolling
+from worker.actionrunner.cluster import ClusterAPI, ClusterError
 from worker.actionrunner.enrolling import EnrolmentWishes
-from worker.actionrunner.identity import IdentityFile, KeptIdentity
+from worker.actionrunner.identity import IdentityFile, IdentityStore, KeptIdentity
+from worker.actionrunner.identitygiven import IdentityGiven
+from worker.actionrunner.identitysecret import IdentitySecret
 from worker.actionrunner.options import RunnerConfig, hostname
 from worker.agent.signals import Signals
 from worker.clock import Clock
@@ -24,11 +28,27 @@ from worker.wire.enrolment import EnrolmentToken
 AGENT = f"private-action-runner/{__version__}"
 
 
-async def enrol(config: RunnerConfig, clock: Clock, *, instance: str) -> KeptIdentity:
+def store_of(config: RunnerConfig, environment: Mapping[str, str]) -> IdentityStore:
+    """The place of the identity: two values, a Secret, or a file. Raises ConfigError for half of the first, or for two."""
+    if (config.urn is None) != (config.private_key is None):
+        raise ConfigError("go together: one of them is missing", option="urn, privateKey")
+    if config.urn is not None and config.private_key is not None:
+        if config.identity_secret is not None:
+            raise ConfigError("there is a privateKey as well", option="identitySecret")
+        return IdentityGiven(config.urn, config.private_key)
+    if config.identity_secret is None:
+        return IdentityFile(config.identity_file)
+    try:
+        return IdentitySecret(ClusterAPI.of(environment), config.identity_secret)
+    except ClusterError as error:
+        raise ConfigError(str(error), option="identitySecret") from None
+
+
+async def enrol(config: RunnerConfig, store: IdentityStore, clock: Clock, *, instance: str) -> KeptIdentity:
     """The enrolled identity: as it is kept, or by the token. Raises ConfigError where there is neither."""
-    store = IdentityFile(config.identity_file)
-    found, token = store.load(), _token(config)
-    if found is not None and found.enrolment is not None and (token is None or token.id == found.token):
+    found, token = await asyncio.to_thread(store.load), _token(config)
+    is_read_only = config.urn is not None
+    if found is not None and found.enrolment is not None and (is_read_only or token is None or token.id == found.token):
         _check_base_url(config, found.base_url)
         return found
     if token is None:
@@ -40,9 +60,11 @@ async def enrol(config: RunnerConfig, clock: Clock, *, instance: str) -> KeptIde
         return await enrolling.enrol(store, token, _wishes(config), transport, clock, instance=instance)
 
 
-async def enrolled(config: RunnerConfig, clock: Clock, signals: Signals, instance: str) -> KeptIdentity | None:
+async def enrolled(
+    config: RunnerConfig, store: IdentityStore, clock: Clock, signals: Signals, instance: str
+) -> KeptIdentity | None:
     """The identity, or None where a signal came first."""
-    enrolled = asyncio.ensure_future(enrol(config, clock, instance=instance))
+    enrolled = asyncio.ensure_future(enrol(config, store, clock, instance=instance))
     stopped = asyncio.ensure_future(signals.stop.wait())
     try:
         await asyncio.wait((enrolled, stopped), return_when=asyncio.FIRST_COMPLETED)

@@ -133,7 +133,11 @@ class IdentityStore(Protocol):
         ...
 
     def change(self, step: Callable[[KeptIdentity | None], KeptIdentity]) -> KeptIdentity:
-        """Replace the identity by what *step* makes of it, on disk when this returns. Raises ConfigError."""
+        """Replace the identity by what *step* makes of it, kept when this returns. Raises ConfigError."""
+        ...
+
+    def keep_old(self) -> None:
+        """Put the identity aside, in the place of an older one. Raises ConfigError."""
         ...
 
 
@@ -159,13 +163,13 @@ class IdentityFile:
             raise self._error(f"cannot be read: {error.strerror}") from error
         if mode & 0o007:
             raise self._error(f"is open to every user of the machine (mode {mode & 0o777:04o}): chmod 600 it")
-        return self._read(data)
+        return read(data, option="identityFile", place=self.place)
 
     def change(self, step: Callable[[KeptIdentity | None], KeptIdentity]) -> KeptIdentity:
         try:
             with self._locked():
                 changed = step(self.load())
-                self._write(_encode(changed))
+                self._write(encode(changed))
         except OSError as error:
             raise self._error(f"cannot be written: {error.strerror}") from error
         return changed
@@ -205,17 +209,19 @@ class IdentityFile:
         finally:
             os.close(descriptor)
 
-    def _read(self, data: bytes) -> KeptIdentity:
-        if len(data) > MAX_IDENTITY_BYTES:
-            raise self._error(f"is larger than {MAX_IDENTITY_BYTES} bytes")
-        try:
-            return decode(data)
-        except (WireError, msgspec.DecodeError, UnicodeDecodeError) as error:
-            reason = "is not a valid identity: restore it, or enrol anew with `enroll --again` and a new token"
-            raise self._error(f"{reason} ({_without_values(error)})") from None
-
     def _error(self, reason: str) -> ConfigError:
         return ConfigError(reason, option="identityFile", place=self.place)
+
+
+def read(data: bytes, *, option: str, place: str) -> KeptIdentity:
+    """Read an identity as it is kept at *place*. Raises ConfigError, which quotes nothing of it."""
+    if len(data) > MAX_IDENTITY_BYTES:
+        raise ConfigError(f"is larger than {MAX_IDENTITY_BYTES} bytes", option=option, place=place)
+    try:
+        return decode(data)
+    except (WireError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        reason = "is not a valid identity: restore it, or enrol anew with `enroll --again` and a new token"
+        raise ConfigError(f"{reason} ({_without_values(error)})", option=option, place=place) from None
 
 
 def decode(data: bytes) -> KeptIdentity:
@@ -260,7 +266,8 @@ class _Kept(msgspec.Struct, frozen=True, kw_only=True):
     starts: Annotated[tuple[str, ...], msgspec.Meta(max_length=MOST_STARTS)] = ()
 
 
-def _encode(identity: KeptIdentity) -> bytes:
+def encode(identity: KeptIdentity) -> bytes:
+    """Write an identity as it is kept."""
     answer = identity.enrolment
     kept = _Kept(
         token=identity.token,

@@ -6,6 +6,7 @@ import pwd
 from collections.abc import Sequence
 
 from worker.errors import ConfigError
+from worker.sandbox.killgroup import own_group
 from worker.sandbox.landlock import version
 
 _FILES_SINCE, _NETWORK_SINCE = 1, 4
@@ -25,6 +26,11 @@ def missing_isolation(user: str | None = None) -> tuple[str, ...]:
         except KeyError:
             missing.append(f"scripts cannot run as {user}: there is no such user")
     return tuple(missing)
+
+
+def kills_at_once() -> bool:
+    """Tell if all processes of a script are killed by one write; elsewhere they are looked for, stopped and killed."""
+    return own_group() is not None
 
 
 def isolation_level() -> str:

@@ -49,6 +49,9 @@ class RunnerConfig:
     name: str | None
     modes: tuple[Mode, ...] | None
     identity_file: Path
+    identity_secret: str | None
+    urn: str | None
+    private_key: Secret[str] | None
     concurrency: int
     task_timeout: float
     push_reserved: int
@@ -128,6 +131,19 @@ OPTIONS: tuple[Option, ...] = (
         name="identityFile", kind=ValueKind.TEXT, group=Group.IDENTITY, field="identity_file", default="identity.json",
         help="Where the runner's keys are kept: it makes them, and this is their only copy. A file that it cannot write is a"
         " read-only identity: no rotation, and copies are noticed later.",
+    ),
+    Option(
+        name="identitySecret", kind=ValueKind.TEXT, group=Group.IDENTITY, field="identity_secret",
+        help="A Secret of the pod's own namespace in the place of identityFile, made empty beforehand; the pod's Role may get and"
+        " update that name.",
+    ),
+    Option(
+        name="urn", kind=ValueKind.TEXT, group=Group.IDENTITY, field="urn", environment=("RUNNER_URN",),
+        help="The name of a read-only identity, with privateKey: `private-action-runner identity` prints both.",
+    ),
+    Option(
+        name="privateKey", kind=ValueKind.SECRET, group=Group.IDENTITY, field="private_key", environment=("RUNNER_PRIVATE_KEY",),
+        help="The keys of a read-only identity: no rotation, and copies are noticed later.",
     ),
     Option(
         name="taskConcurrency", kind=ValueKind.INTEGER, group=Group.WORK, field="concurrency", default=10, minimum=1,

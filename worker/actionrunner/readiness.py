@@ -9,6 +9,7 @@ from typing import Any
 from worker.actionrunner.chain import InstanceChain
 from worker.actionrunner.channel import RunnerChannel
 from worker.actionrunner.identity import Enrolment
+from worker.actionrunner.isolation import kills_at_once
 from worker.actionrunner.localstate import LocalFiles
 from worker.agent.poller import Poller
 from worker.clock import Clock
@@ -88,6 +89,6 @@ class RunnerReadiness:
                 "read_seconds_ago": round((self.clock.monotonic_ns() - self.files.read_at_ns) / 1e9, 1),
                 "warnings": list(state.warnings),
             },
-            "isolation": {"holds": not self.missing, "missing": list(self.missing)},
+            "isolation": {"holds": not self.missing, "missing": list(self.missing), "kills_at_once": kills_at_once()},
             "pulls": {"answered": counts.answered, "failed": counts.failed, "unreadable": counts.unreadable},
         }

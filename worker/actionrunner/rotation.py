@@ -56,7 +56,7 @@ class KeyRotation:
 
     async def run(self) -> None:
         """Rotate whenever that is wanted, until cancelled; finish first what an earlier instance began."""
-        found = self._store.load() if self._store.writable else None
+        found = await asyncio.to_thread(self._store.load) if self._store.writable else None
         if found is not None and found.next_keys is not None:
             self._wanted.set()
         while True:
@@ -76,10 +76,10 @@ class KeyRotation:
         if not self._store.writable:
             log.error("new keys are wanted, and the identity is read-only", extra={"action": "rotation_impossible"})
             return
-        kept = self._store.change(_with_next)
+        kept = await asyncio.to_thread(self._store.change, _with_next)
         assert kept.next_keys is not None, "they are kept now"
         await self._offer.offer_keys(kept.next_keys.signing, kept.next_keys.opening)
-        kept = self._store.change(_rotated)
+        kept = await asyncio.to_thread(self._store.change, _rotated)
         self._keys.opening = (kept.keys.opening, *kept.former)
         self._keys.signing = kept.keys.signing
         self._made_ns = self._clock.monotonic_ns()

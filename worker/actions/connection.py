@@ -14,6 +14,8 @@ from typing import Final
 from worker.errors import SyntheticsError
 from worker.secret import Secret
 
+CERTIFICATE: Final = "tls.certificate"
+KEY: Final = "tls.key"
 _TEMPLATE: Final = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_.-]{0,63})\s*\}\}")
 
 
@@ -50,10 +52,16 @@ class ActionConnection:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialSource:
-    """One place that credentials are read from for every task: a *file*, or variables of the *environment*."""
+    """One place that credentials are read from for every task: a *file*, variables of the *environment*, or a Secret.
+
+    *secret* is the name of a Kubernetes Secret and the key in it under which a file's content stands. *client* are the files of
+    a client certificate and its private key, in PEM: they become the credentials `CERTIFICATE` and `KEY`, beside the others.
+    """
 
     file: str | None = None
     environment: tuple[str, ...] = ()
+    secret: tuple[str, str] | None = None
+    client: tuple[str, str] | None = None
 
 
 def names_in(template: str) -> frozenset[str]:

@@ -219,6 +219,7 @@ class _Hops:
                 body=request.body if keeps_body else None,
                 content_type=request.content_type if keeps_body else None,
                 credentials=request.credentials if stays else None,
+                identity=request.identity if stays else None,
             ),
             following,
         )

@@ -10,6 +10,7 @@ from urllib.parse import parse_qs
 
 import orjson
 
+from worker.actions import multipart
 from worker.actions.action import ActionFailure
 from worker.net.http.response import Response
 from worker.text import cut
@@ -32,7 +33,8 @@ _ENCODINGS: Final[Mapping[str, Callable[[bytes], str]]] = {
     "base64url": lambda body: urlsafe_b64encode(body).decode().rstrip("="),
 }
 ENCODINGS: Final = tuple(_ENCODINGS)
-PARSINGS: Final = ("raw", "json", "form-urlencoded")
+PARSINGS: Final = ("raw", "json", "form-urlencoded", "form-data")
+_FORMS: Final = {"application/x-www-form-urlencoded": "form-urlencoded", "multipart/form-data": "form-data"}
 _TEXT: Final = re.compile(
     r"text/|application/(.*\+)?(json|xml|javascript|x-www-form-urlencoded|graphql|yaml)|.*\+(json|xml)"
 )
@@ -85,6 +87,8 @@ def _body(response: Response, given: Mapping[str, Any]) -> Any:
     kind = (response.header("content-type") or "").partition(";")[0].strip().lower()
     encoding = given.get("responseEncoding")
     parsing = given.get("responseParsing") or _inferred(kind, encoding)
+    if parsing == "form-data":
+        return _parts(response, given)
     if encoding is None:
         encoding = "utf8" if parsing != "raw" or not kind or _TEXT.match(kind) else "base64"
     text = _ENCODINGS[encoding](response.body)
@@ -98,7 +102,7 @@ def _inferred(kind: str, encoding: str | None) -> str:
         return "raw"
     if kind == "application/json" or kind.endswith("+json"):
         return "json"
-    return "form-urlencoded" if kind == "application/x-www-form-urlencoded" else "raw"
+    return _FORMS.get(kind, "raw")
 
 
 def _json(text: str, given: Mapping[str, Any]) -> Any:
@@ -109,6 +113,15 @@ def _json(text: str, given: Mapping[str, Any]) -> Any:
         if given.get("responseParsing") != "json":
             return text
         raise ActionFailure("PARSE", "the body of the answer is not valid JSON") from None
+
+
+def _parts(response: Response, given: Mapping[str, Any]) -> Any:
+    try:
+        return multipart.fields_of(response.body, response.header("content-type") or "")
+    except ValueError as error:
+        if given.get("responseParsing") != "form-data":
+            return response.body.decode(errors="replace")
+        raise ActionFailure("PARSE", f"the body of the answer is not valid form-data: {error}") from None
 
 
 def _form(text: str) -> dict[str, list[str]]:

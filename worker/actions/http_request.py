@@ -17,12 +17,13 @@ import orjson
 
 from worker import __version__
 from worker.actions.action import ActionFailure, Order
-from worker.actions.connection import ActionConnection
+from worker.actions.connection import CERTIFICATE, KEY, ActionConnection
 from worker.actions.weburl import absolute, below
 from worker.net.http.credentials import BasicCredentials
 from worker.net.http.fields import BAD_VALUE, TOKEN, Fields
 from worker.net.http.request import Request
 from worker.net.http.url import Target
+from worker.net.identity import ClientIdentity
 
 REFUSED_FIELDS: Final = frozenset(
     {
@@ -102,6 +103,7 @@ def request_of(order: Order, connection: ActionConnection | None) -> Request:
         body=body,
         content_type=None if any(name.lower() == "content-type" for name, _ in headers) else content_type,
         credentials=login,
+        identity=_identity(connection),
     )
 
 
@@ -128,6 +130,13 @@ def _over(below: Fields, above: Fields) -> Fields:
 
 def _login(connection: HTTPConnection, user: str) -> BasicCredentials:
     return BasicCredentials(username=user, password=connection.credential(user))
+
+
+def _identity(connection: ActionConnection | None) -> ClientIdentity | None:
+    """The certificate that the connection shows to servers that ask for one."""
+    if connection is None or CERTIFICATE not in connection.secrets:
+        return None
+    return ClientIdentity(chain=connection.credential(CERTIFICATE).reveal(), key=connection.credential(KEY))
 
 
 def _own_fields(given: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

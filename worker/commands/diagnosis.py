@@ -13,7 +13,7 @@ CLOCK_SECONDS = 30.0
 """Difference of the clocks that people notice in the times of results."""
 
 WORKER_BYTES = 105 * 1024 * 1024
-"""A worker with its evaluators that does nothing else than pull, as docs/operating.md has it."""
+"""A worker with its evaluators that does nothing else than pull, as docs/guide.md has it."""
 BODIES_OF_A_RUN = 2
 """A body as it came, and once decompressed."""
 DESCRIPTORS_OF_A_RUN = 4

@@ -103,7 +103,7 @@ def _of_config(mistakes: Sequence[ConfigError], warnings: Sequence[str]) -> list
             "`synthetics-controlplane location create` writes the file; name it by --config, or mount it at that place"
         )
         found[0] = replace(found[0], cure=cure)
-    found += [doubtful("config", warning, "see docs/operating.md#configuration-reference") for warning in warnings]
+    found += [doubtful("config", warning, "see docs/reference.md#configuration-reference") for warning in warnings]
     return found or [right("config", "every option that a worker needs is there and can be used")]
 
 

@@ -22,6 +22,7 @@ from typing import Any, Final, NoReturn
 from worker.program.hardening import protect_memory
 from worker.sandbox.confinement import die_with, forbid_privileges
 from worker.sandbox.descendants import adopt_orphans, kill_all, signal_all
+from worker.sandbox.killgroup import KillGroup, make_group
 from worker.sandbox.landlock import restrict_to
 from worker.sandbox.memory import go_first
 
@@ -52,10 +53,13 @@ def main(report: int) -> None:
     os.set_inheritable(report, False)  # noqa: FBT003 - the standard library's signature
     launch = Launch(**json.loads(_line(0)))
     adopt_orphans()
+    group = make_group()
     problem, tell = os.pipe2(os.O_CLOEXEC)
     child = os.fork()
     if child == 0:
         os.close(problem)
+        if group is not None:
+            group.enter()
         _become(launch, tell)
     # Not before the fork: a notice that comes while the child sets its limits must end it.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, signal.SIGPIPE):
@@ -63,13 +67,13 @@ def main(report: int) -> None:
     os.close(tell)
     for standard in (1, 2):
         os.close(standard)  # they are the command's: their end is the end of its output
-    status = _watch(child, launch.notice_seconds)
+    status = _watch(child, launch.notice_seconds, group)
     with suppress(OSError):
         os.write(report, json.dumps({"status": status, "problem": _rest(problem)}).encode())
     os._exit(0)
 
 
-def _watch(child: int, notice: float) -> int | None:
+def _watch(child: int, notice: float, group: KillGroup | None) -> int | None:
     """Wait until *child* has ended, or its end is wanted, and leave nothing behind. Its status as `os.waitpid` has it."""
     handle = os.pidfd_open(child)
     ready, _, _ = select.select([handle, 0], [], [])
@@ -77,7 +81,11 @@ def _watch(child: int, notice: float) -> int | None:
         signal_all(os.getpid(), signal.SIGTERM)
         select.select([handle, 0], [], [], notice)
     pid, status = os.waitpid(child, os.WNOHANG)
-    killed = kill_all()
+    if group is not None:
+        group.kill()
+    killed = kill_all()  # and reap; without a group, the only way
+    if group is not None:
+        group.remove()
     return status if pid else killed.get(child)
 
 

@@ -19,6 +19,8 @@ from worker.secret import Secret
 
 OPEN_MS = 30 * 24 * 3600 * 1000
 """Milliseconds until an alert that nobody ended is over."""
+SKEW_MS = 60_000
+"""Milliseconds by which its clock may be behind ours: an end that lies ahead of it would be none."""
 MOST_TAGS = 40
 _LABEL = re.compile(r"[^A-Za-z0-9_]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -61,7 +63,7 @@ def payload(channel: AlertmanagerChannel, message: AlertMessage) -> list[dict[st
             "failure": ": ".join(filter(None, (message.failure_code, message.failure))),
         },
         "startsAt": iso(message.since),
-        "endsAt": iso(message.at if message.event.ends else message.at + OPEN_MS),
+        "endsAt": iso(max(message.since, message.at - SKEW_MS) if message.event.ends else message.at + OPEN_MS),
     }
     return [alert | ({"generatorURL": message.link} if message.link else {})]
 

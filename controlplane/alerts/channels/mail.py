@@ -35,11 +35,15 @@ _PORTS = {MailSecurity.STARTTLS: 587, MailSecurity.TLS: 465, MailSecurity.NONE: 
 class EmailChannel(
     msgspec.Struct, frozen=True, kw_only=True, tag="email", tag_field="type", forbid_unknown_fields=True
 ):
-    """A submission server and who is written to. *sender* may have a name: `Alerts <alerts@example.com>`."""
+    """A submission server and who is written to. *sender* may have a name: `Alerts <alerts@example.com>`.
+
+    *domains* are those of addresses that a test's message may name, beside the sender's: its author makes no relay of the server.
+    """
 
     host: str
     sender: str
     to: tuple[str, ...] = ()
+    domains: tuple[str, ...] = ()
     security: MailSecurity = MailSecurity.STARTTLS
     port: int = 0
     """0 is the usual one of *security*: 587, 465 or 25."""
@@ -71,6 +75,15 @@ def check(channel: EmailChannel) -> None:
 def is_address(text: str) -> bool:
     """Tell if *text* is an address that a submission server takes without extensions (RFC 5321 §4.1.2, ASCII)."""
     return _ADDRESS.fullmatch(text) is not None
+
+
+def addressed(channel: EmailChannel, address: str) -> EmailChannel:
+    """*channel*, writing to *address* alone. Raises UnusableError for one of a domain that it does not write to."""
+    domain = address.rpartition("@")[2].lower()
+    allowed = {parseaddr(channel.sender)[1].rpartition("@")[2].lower(), *(each.lower() for each in channel.domains)}
+    if domain not in allowed:
+        raise UnusableError(f"the channel does not write to addresses of {domain}; its domains may name it")
+    return msgspec.structs.replace(channel, to=(address,))
 
 
 def compose(channel: EmailChannel, message: AlertMessage, key: str) -> EmailMessage:

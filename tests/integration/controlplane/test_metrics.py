@@ -290,7 +290,7 @@ async def test_alerts_and_dashboard_ask_for_figures_that_exist_and_the_guide_exp
     assert len(asked) > 15
     assert asked - shown == set()
     whole = {re.sub("_(bucket|sum|count)$", "", name) for name in shown}
-    guide = (ROOT / "docs" / "operating.md").read_text()
+    guide = (ROOT / "docs" / "reference.md").read_text()
     named = {name for name in whole if f"`{name}`" in guide or f"`…{name.removeprefix(PREFIX + 'location')}`" in guide}
     assert whole - named == set()
 

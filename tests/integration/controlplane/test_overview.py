@@ -16,8 +16,8 @@ from controlplane.errors import ForbiddenError, InUseError, NotFoundError
 from controlplane.service import firstvisit, locations, overview, uptimes
 from controlplane.service.firstvisit import VisitStep
 from controlplane.service.principal import KeyScope, Principal, operator
-from controlplane.store import publicresults
-from controlplane.store.publicresults import Point
+from controlplane.store import statuschanges
+from controlplane.store.statuschanges import Point
 from controlplane.store.tables import assignments, results
 from controlplane.store.testsearch import EVERYTHING, NewestState, SearchTerms
 from tests.integration.controlplane.plane import Plane, opened
@@ -80,15 +80,16 @@ async def test_changes_tell_what_all_results_would(still: Plane) -> None:
     await put(still, rows)
     async with still.database.read() as connection:
         found = await uptimes.changes_of(connection, list(told), since=0, until=at + 1)
-        points = await publicresults.points(connection, list(told), since=0, until=at + 1, limit=1000)
+        points = await statuschanges.points(connection, list(told), since=0, until=at + 1, limit=1000)
     assert found == {test: uptimes.changes(some) for test, some in told.items()}
     assert 0 < len(points["aaa-aaa-aaa"]) < len(told["aaa-aaa-aaa"])
 
 
 async def test_only_the_newest_results_are_looked_at(still: Plane) -> None:
+    await still.add_test((await still.add_location()).location)
     await put(still, [row(n, status="failed" if n < 5 else "passed", at=n) for n in range(10)])
     async with still.database.read() as connection:
-        points = await publicresults.points(connection, [TEST], since=0, until=100, limit=5)
+        points = await statuschanges.points(connection, [TEST], since=0, until=100, limit=5)
     assert points == {TEST: [Point(5, "pl:a", "passed")]}
 
 

@@ -47,7 +47,7 @@ def test_a_name_cannot_command_the_terminal() -> None:
 PHASE = re.compile(r"    (\w+) +([0-9]+\.[0-9]) ms  +[█▏]")
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/operating.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/guide.md"])
 def test_the_docs_show_what_is_drawn_in_80_columns(page: str) -> None:
     lines = [line for line in (ROOT / page).read_text().splitlines() if PHASE.match(line)]
     phases = [match.groups() for match in map(PHASE.match, lines) if match]

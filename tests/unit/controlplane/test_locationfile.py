@@ -144,12 +144,10 @@ def test_the_commands_can_be_typed_as_they_are_printed() -> None:
     assert "network host" not in text
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/operating.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/guide.md"])
 def test_the_pages_print_the_same_docker_run(page: str) -> None:
     assert f"\n{RUN}\n" in (ROOT / page).read_text()
-    assert (
-        startcommands.powershell(ConfigPath(text="worker-config.json")) in (ROOT / "docs" / "operating.md").read_text()
-    )
+    assert startcommands.powershell(ConfigPath(text="worker-config.json")) in (ROOT / "docs" / "guide.md").read_text()
 
 
 @pytest.mark.parametrize("name", ["worker-config.json", "my file.json", "a$b.json", "it's.json"])

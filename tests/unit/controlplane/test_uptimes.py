@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from controlplane.service.uptimes import BAD, GOOD, UNKNOWN, changes, share
-from controlplane.store.publicresults import Point
+from controlplane.store.statuschanges import Point
 
 
 def points(*told: tuple[int, str, str]) -> list[Point]:

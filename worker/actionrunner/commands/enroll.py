@@ -6,9 +6,8 @@ import uuid
 
 import click
 
-from worker.actionrunner.commands.session import loaded, ran
-from worker.actionrunner.identification import enrol
-from worker.actionrunner.identity import IdentityFile
+from worker.actionrunner.commands.session import environment, loaded, ran
+from worker.actionrunner.identification import enrol, store_of
 from worker.clock import SystemClock
 
 
@@ -18,9 +17,9 @@ from worker.clock import SystemClock
 def enroll(directory: str | None, *, again: bool) -> None:
     """Enrol by the token in RUNNER_ENROLLMENT_TOKEN, and end. Serving does the same at its start."""
     config = loaded(directory).config
-    store = IdentityFile(config.identity_file)
+    store = store_of(config, environment())
     if again and store.load() is not None:
         store.keep_old()
-    found = ran(enrol(config, SystemClock(), instance=str(uuid.uuid4())))
+    found = ran(enrol(config, store, SystemClock(), instance=str(uuid.uuid4())))
     assert found.enrolment is not None, "it has enrolled"
     click.echo(f"enrolled: {found.enrolment.urn}, {found.enrolment.name}, key {found.keys.signing.kid}")

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+
 import sqlalchemy as sa
 from alembic import op
+
+from controlplane.alerts import rule
 
 revision = "0010"
 down_revision = "0009"
@@ -13,6 +17,8 @@ depends_on = None
 
 def upgrade() -> None:
     op.add_column("assignments", sa.Column("seen_at", sa.BigInteger))
+    op.add_column("tests", sa.Column("alerting", sa.Text))
+    _take_over()
     _monitors()
     _transitions()
     op.create_table(
@@ -38,17 +44,27 @@ def upgrade() -> None:
     )
 
 
+def _take_over() -> None:
+    """The rules of tests that are there. A rule that was ignored would wake people for what its author asked to wait for."""
+    tests = sa.table("tests", *map(sa.column, ("public_id", "period_ms", "definition", "alerting")))
+    connection = op.get_bind()
+    for row in connection.execute(sa.select(tests.c.public_id, tests.c.period_ms)).all():
+        text = connection.scalar(sa.select(tests.c.definition).where(tests.c.public_id == row.public_id))
+        written = rule.written(rule.read(json.loads(text or "{}"), period_ms=row.period_ms))
+        if written is not None:
+            connection.execute(sa.update(tests).where(tests.c.public_id == row.public_id).values(alerting=written))
+
+
 def _monitors() -> None:
     op.create_table(
         "monitors",
         sa.Column("test_id", sa.String(11), sa.ForeignKey("tests.public_id", ondelete="CASCADE"), primary_key=True),
-        sa.Column("version", sa.Integer, nullable=False),
-        sa.Column("rule", sa.Text, nullable=False),
         sa.Column("failing_since", sa.BigInteger),
         sa.Column("reached_at", sa.BigInteger),
         sa.Column("alert_id", sa.String(40)),
         sa.Column("alert_at", sa.BigInteger),
         sa.Column("told", sa.Boolean, nullable=False),
+        sa.Column("muted_by", sa.String(40), nullable=False),
         sa.Column("notified_at", sa.BigInteger),
         sa.Column("renotified", sa.Integer, nullable=False),
         sa.Column("acknowledged_at", sa.BigInteger),
@@ -58,7 +74,7 @@ def _monitors() -> None:
     op.create_index("monitors_by_due", "monitors", ["due_at"])
     op.create_table(
         "monitor_locations",
-        sa.Column("test_id", sa.String(11), primary_key=True),
+        sa.Column("test_id", sa.String(11), sa.ForeignKey("tests.public_id", ondelete="CASCADE"), primary_key=True),
         sa.Column("location_id", sa.String(120), primary_key=True),
         sa.Column("failing_since", sa.BigInteger),
         sa.Column("code", sa.String(200), nullable=False),
@@ -68,9 +84,6 @@ def _monitors() -> None:
         sa.Column("blind_at", sa.BigInteger),
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("no_data_id", sa.String(40)),
-        sa.ForeignKeyConstraint(
-            ["test_id", "location_id"], ["assignments.test_id", "assignments.location_id"], ondelete="CASCADE"
-        ),
     )
 
 

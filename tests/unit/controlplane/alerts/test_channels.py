@@ -185,7 +185,7 @@ def test_alertmanager_knows_an_alert_and_its_end_by_the_same_labels() -> None:
     }  # fmt: skip
     assert alert["startsAt"] == "2021-05-31T14:40:00.000Z"
     assert alert["endsAt"] > "2021-06-30"
-    assert ended["endsAt"] == "2021-05-31T14:44:27.000Z"
+    assert ended["endsAt"] == "2021-05-31T14:43:27.000Z"
     assert alert["generatorURL"] == MESSAGE.link
 
 

@@ -1,0 +1,342 @@
+"""Alerts over a real store: transitions and queued notifications follow from results, from time, and from what people change."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+from sqlalchemy import event
+
+from controlplane.alerts.telling import duration
+from controlplane.counters import Counters
+from controlplane.leases import LEASE_TTL
+from controlplane.service import definitions, locations, tests
+from controlplane.service.principal import operator
+from controlplane.service.upkeep import Retention, Upkeep
+from controlplane.steady import HELD_SECONDS, SteadyClock
+from controlplane.store import results
+from controlplane.store.alerttables import monitor_locations, monitors, notifications, transitions
+from controlplane.store.tables import workers
+from tests.integration.controlplane.plane import Plane
+from tests.support.definitions import http_test
+from tests.support.protocol import ProtocolWorker, item
+
+ID = "abc-def-ghi"
+PERIOD = 60
+BY = operator("somebody")
+FAILED: dict[str, Any] = {"status": "failed", "failure": {"code": "CONNECT", "message": "connection refused"}}
+TURN = 4
+"""Seconds between two turns of the upkeep: less than would be an absence."""
+
+
+@dataclass
+class Watch:
+    """A test that is watched at one location, *worker*'s, whose runs end as the test here says."""
+
+    plane: Plane
+    session: aiohttp.ClientSession
+    worker: ProtocolWorker
+    upkeep: Upkeep
+
+    async def push(self, *places: str, **options: Any) -> None:
+        message = "@slack-ops broke {{#is_alert}}@oncall@example.com{{/is_alert}}{{#is_recovery}}@boss{{/is_recovery}}"
+        content = http_test(
+            "shop", public_id=ID, options={"tick_every": PERIOD} | options, message=message, tags=["env:prod"]
+        )
+        checked = definitions.check("test", content)
+        await tests.push(self.plane.database, self.plane.clock, BY, [checked], places=places or ["office"])
+
+    async def run(self, worker: ProtocolWorker | None = None, **outcome: Any) -> None:
+        """Run what is due, as soon as it is, and say how it went."""
+        worker = worker or self.worker
+        for _ in range(200):
+            given = (await worker.pull(self.session)).jobs
+            if given:
+                assert (await worker.push(self.session, *(item(job, **outcome) for job in given))).accepted
+                return
+            await self.let_pass(TURN)
+        raise AssertionError("nothing was due")
+
+    async def let_pass(self, seconds: int) -> None:
+        """Time in which nothing is run and no worker is seen."""
+        for _ in range(seconds // TURN):
+            self.plane.clock.stall(TURN)
+            await self.upkeep.turn()
+
+    async def told(self) -> list[str]:
+        """The kinds of transitions that somebody is told of, in their order."""
+        (rows,) = await self.plane.rows(transitions)
+        return [row.kind for row in rows if not row.muted_by]
+
+    async def addresses(self) -> list[tuple[str, str]]:
+        """Each notification: the kind of its transition, and its address."""
+        decided, queued = await self.plane.rows(transitions, notifications)
+        kinds = {row.id: row.kind for row in decided}
+        assert len({row.key for row in queued}) == len(queued)
+        return sorted((kinds[row.transition_id], row.address) for row in queued)
+
+    async def summaries(self) -> list[str]:
+        (rows,) = await self.plane.rows(transitions)
+        return [row.summary for row in rows]
+
+    async def rests(self) -> bool:
+        """Tell if nothing is remembered of any test."""
+        left = await self.plane.rows(monitors, monitor_locations)
+        return not any(left)
+
+
+def kept_up(plane: Plane) -> Upkeep:
+    assert isinstance(plane.context.clock, SteadyClock)
+    return Upkeep(
+        plane.database,
+        plane.context.clock,
+        plane.context.grace,
+        retention=Retention(age_ms=30 * 86_400_000),
+        counters=Counters(),
+    )
+
+
+@pytest.fixture
+async def watch(plane: Plane, session: aiohttp.ClientSession) -> Watch:
+    worker = await plane.add_location()
+    worker.clock = plane.context.clock
+    watch = Watch(plane, session, worker, kept_up(plane))
+    await watch.let_pass(LEASE_TTL // 1000)
+    return watch
+
+
+async def test_a_failure_is_queued_for_whom_the_message_names_and_so_is_its_end(watch: Watch) -> None:
+    await watch.push()
+    await watch.run(status="passed")
+    assert await watch.rests()
+    await watch.run(**FAILED)
+    await watch.run(**FAILED)
+    assert await watch.addresses() == [("alert", "oncall@example.com"), ("alert", "slack-ops")]
+    await watch.run(status="passed")
+    assert (await watch.addresses())[2:] == [("recovery", "boss"), ("recovery", "slack-ops")]
+    (rows,) = await watch.plane.rows(transitions)
+    lasted = duration(rows[1].at - rows[0].at)
+    assert await watch.summaries() == [
+        "shop fails at office: CONNECT: connection refused",
+        f"shop recovered after {lasted}",
+    ]
+    assert await watch.rests()
+    assert len({row.alert_id for row in rows}) == 1
+    assert len({row.id for row in rows}) == 2
+    (queued,) = await watch.plane.rows(notifications)
+    assert {(row.state, row.attempts, row.reason) for row in queued} == {("queued", 0, "")}
+
+
+async def test_trouble_of_the_probe_is_no_failure_of_the_target(watch: Watch) -> None:
+    await watch.push()
+    await watch.run(**FAILED, unhealthy="the event loop lagged by 3 s")
+    await watch.let_pass(10 * PERIOD)
+    assert (await watch.told(), await watch.rests()) == ([], True)
+
+
+async def test_no_data_names_the_location_its_workers_and_since_when(watch: Watch) -> None:
+    await watch.push(monitor_options={"notify_no_data": True, "no_data_timeframe": 3})
+    await watch.run()
+    await watch.let_pass(6 * PERIOD)
+    assert await watch.told() == ["no_data"]
+    (line,) = await watch.summaries()
+    ((worker,),) = await watch.plane.rows(workers)
+    assert line.startswith("shop has no data: the probe is blind at office since 20")
+    assert ": no worker of the location was seen in its period; its workers: " in line
+    assert f"{worker.id} last seen 20" in line
+    assert await watch.addresses() == [("no_data", "slack-ops")]
+    await watch.run()
+    assert await watch.told() == ["no_data", "no_data_recovery"]
+    assert await watch.rests()
+
+
+async def test_missed_runs_of_a_test_that_does_not_ask_for_no_data_cost_no_row(watch: Watch) -> None:
+    await watch.push()
+    await watch.run()
+    await watch.let_pass(5 * PERIOD)
+    assert (await watch.told(), await watch.rests()) == ([], True)
+
+
+async def test_a_failure_must_last_and_may_do_so_between_two_results(watch: Watch) -> None:
+    await watch.push(tick_every=600, min_failure_duration=90)
+    await watch.run(**FAILED)
+    await watch.let_pass(88)
+    assert await watch.told() == []
+    await watch.let_pass(TURN)
+    assert await watch.told() == ["alert"]
+
+
+async def test_a_new_process_goes_on_where_the_last_one_was(watch: Watch) -> None:
+    await watch.push(tick_every=600, min_failure_duration=90, monitor_options={"renotify_interval": 2})
+    await watch.run(**FAILED)
+    await watch.let_pass(48)
+    watch.plane.restart()
+    watch.upkeep = kept_up(watch.plane)
+    await watch.let_pass(48)
+    assert await watch.told() == ["alert"]
+    watch.upkeep = kept_up(watch.plane)
+    await watch.let_pass(130)
+    assert await watch.told() == ["alert", "renotify"]
+
+
+async def test_an_absence_of_the_control_plane_is_no_blindness_of_the_probe(watch: Watch) -> None:
+    await watch.push(monitor_options={"notify_no_data": True, "no_data_timeframe": 10})
+    await watch.run()
+    watch.plane.clock.stall(6 * 3600)
+    watch.upkeep = kept_up(watch.plane)
+    await watch.let_pass(TURN)
+    await watch.run()
+    await watch.let_pass(4 * TURN)
+    assert await watch.told() == []
+
+
+async def test_a_run_that_is_to_be_executed_again_decides_nothing(watch: Watch) -> None:
+    await watch.push(retry={"count": 1, "interval": 20_000})
+    await watch.run(**FAILED)
+    assert await watch.told() == []
+    await watch.let_pass(20)
+    await watch.run(status="passed")
+    assert (await watch.told(), await watch.rests()) == ([], True)
+    await watch.run(**FAILED)
+    await watch.let_pass(20)
+    await watch.run(**FAILED)
+    assert await watch.told() == ["alert"]
+
+
+async def test_a_location_of_two_is_too_few_where_two_are_asked_for(watch: Watch) -> None:
+    other = await watch.plane.add_location("lab")
+    await watch.push("office", "lab", min_location_failed=2)
+    await watch.run(**FAILED)
+    await watch.run(other, status="passed")
+    await watch.run(other, **FAILED)
+    assert await watch.told() == ["alert"]
+    assert await watch.summaries() == ["shop fails at lab, office (2 of 2 locations): CONNECT: connection refused"]
+    await watch.run(status="passed")
+    assert await watch.told() == ["alert", "recovery"]
+    assert (await watch.summaries())[1].startswith(
+        "shop recovered (it still fails at lab, too few locations for an alert) after"
+    )
+
+
+async def test_results_that_come_late_do_not_bring_back_what_is_over(watch: Watch) -> None:
+    """A worker that was cut off ran the test, in vain; another one has run it since."""
+    await watch.push()
+    cut_off, another = watch.worker, watch.worker.another()
+    (late,) = (await cut_off.pull(watch.session)).jobs
+    watch.worker = another
+    await watch.let_pass(2 * PERIOD)
+    await watch.run(status="passed")
+    assert (await cut_off.push(watch.session, item(late, **FAILED))).accepted
+    assert (await watch.told(), await watch.rests()) == ([], True)
+
+
+CHANGES: dict[str, tuple[Callable[[Watch], Awaitable[object]], str]] = {
+    "paused": (
+        lambda watch: tests.set_paused(watch.plane.database, watch.plane.clock, BY, ID, paused=True),
+        "shop is no longer watched: it is paused",
+    ),
+    "deleted": (
+        lambda watch: tests.delete(watch.plane.database, watch.plane.clock, BY, ID),
+        "shop is no longer watched: it was deleted",
+    ),
+    "unassigned": (
+        lambda watch: tests.unassign(watch.plane.database, watch.plane.clock, BY, ID, places=["office"]),
+        "shop is no longer watched: no location where it failed runs it",
+    ),
+    "location disabled": (
+        lambda watch: locations.set_enabled(watch.plane.database, watch.plane.clock, BY, "office", enabled=False),
+        "shop is no longer watched: no location where it failed runs it",
+    ),
+    "location deleted": (
+        lambda watch: locations.delete(watch.plane.database, watch.plane.clock, BY, "office", force=True),
+        "shop is no longer watched: no location where it failed runs it",
+    ),
+}
+
+
+@pytest.mark.parametrize(("change", "line"), CHANGES.values(), ids=CHANGES)
+async def test_an_alert_of_what_is_watched_no_more_is_closed_for_whoever_was_told(
+    watch: Watch, change: Callable[[Watch], Awaitable[object]], line: str
+) -> None:
+    await watch.push(monitor_options={"renotify_interval": 1})
+    await watch.run(**FAILED)
+    await change(watch)
+    await watch.let_pass(3 * PERIOD)
+    assert await watch.told() == ["alert", "closed"]
+    assert (await watch.summaries())[1] == line
+    assert (await watch.addresses())[2:] == [("closed", "oncall@example.com"), ("closed", "slack-ops")]
+    assert await watch.rests()
+
+
+async def test_a_paused_test_is_not_judged_by_what_still_ran(watch: Watch) -> None:
+    await watch.push()
+    (job,) = (await watch.worker.pull(watch.session)).jobs
+    await tests.set_paused(watch.plane.database, watch.plane.clock, BY, ID, paused=True)
+    assert (await watch.worker.push(watch.session, item(job, **FAILED))).accepted
+    assert (await watch.told(), await watch.rests()) == ([], True)
+
+
+async def test_an_edited_rule_holds_at_once(watch: Watch) -> None:
+    await watch.push(min_failure_duration=3600)
+    await watch.run(**FAILED)
+    await watch.push(min_failure_duration=0)
+    await watch.let_pass(TURN)
+    assert await watch.told() == ["alert"]
+
+
+@pytest.mark.parametrize("seconds", [86_400, -86_400], ids=["ahead", "back"])
+async def test_a_step_of_the_clock_fires_nothing_and_holds_nothing_back(watch: Watch, seconds: int) -> None:
+    await watch.push(tick_every=480, min_failure_duration=420)
+    await watch.run(**FAILED)
+    watch.plane.clock.step_wall(seconds)
+    await watch.let_pass(round(HELD_SECONDS) + 60)  # after which it is followed
+    assert await watch.told() == []
+    await watch.let_pass(64)
+    assert await watch.told() == ["alert"]
+    await watch.run(status="passed")
+    assert await watch.told() == ["alert", "recovery"], "what comes after a step is not taken for old"
+
+
+async def test_a_passed_run_of_a_test_that_is_well_costs_one_look_at_an_index(watch: Watch) -> None:
+    for number in range(20):
+        await watch.plane.add_test(watch.worker.location, f"aaa-aaa-a{chr(97 + number)}a")
+    statements: list[str] = []
+    pool = watch.plane.database._pool.sync_engine
+
+    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        statements.append(statement)
+
+    given = (await watch.worker.pull(watch.session, free_slots=20, concurrency=20)).jobs
+    assert len(given) == 20
+    event.listen(pool, "before_cursor_execute", note)
+    try:
+        await watch.worker.push(watch.session, *(item(job) for job in given))
+    finally:
+        event.remove(pool, "before_cursor_execute", note)
+    alerting = [statement for statement in statements if "monitor" in statement or "transitions" in statement]
+    assert len(alerting) == 1, alerting
+    assert alerting[0].startswith("SELECT monitors.test_id \nFROM monitors \nWHERE monitors.test_id IN")
+
+
+async def test_a_transition_is_written_whole_or_not_at_all(watch: Watch) -> None:
+    """What ends before its commit leaves nothing; pushed again, and once more after a lost reply, it is told once."""
+    await watch.push()
+    (job,) = (await watch.worker.pull(watch.session)).jobs
+    sent = item(job, **FAILED)
+
+    async def keep(*, cut_short: bool) -> None:
+        async with watch.plane.database.write() as connection:
+            place, now = watch.worker.location, watch.plane.now()
+            await results.keep(connection, location=place, worker=watch.worker.id, items=[sent], now=now)
+            if cut_short:
+                raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        await keep(cut_short=True)
+    assert (await watch.told(), await watch.addresses()) == ([], [])
+    await keep(cut_short=False)
+    await keep(cut_short=False)
+    assert (await watch.told(), len(await watch.addresses())) == (["alert"], 2)

@@ -1,0 +1,283 @@
+"""Notifications on their way to real receivers on loopback: slow, broken, hostile ones among them, and what is left by a kill."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+from collections.abc import Callable
+
+import pytest
+
+from controlplane import epoch
+from controlplane.alerts import attempts
+from controlplane.alerts.channels import webhook
+from controlplane.alerts.channels.post import Reception, TakenReply
+from controlplane.alerts.transitions import TransitionKind
+from controlplane.delivery.dispatcher import MOST_WAITING
+from controlplane.service import channels
+from controlplane.store import transitions
+from controlplane.store.channels import StoredChannel
+from controlplane.store.notifications import ClaimedNotification
+from tests.integration.controlplane.plane import Plane
+from tests.support.alerts import BY, Outbound, transition, under_way
+from tests.support.servers.http import Server, read_request, reply, serving
+from tests.support.waiting import until
+from worker.secret import Secret
+
+SECRET = "whsec_" + base64.b64encode(b"k" * 32).decode()
+
+
+@pytest.fixture
+def outbound(plane: Plane) -> Outbound:
+    return Outbound(plane.database, plane.clock)
+
+
+async def test_a_transition_is_told_under_its_key_and_signed(outbound: Outbound) -> None:
+    async with serving(reply(b"ok")) as server:
+        await outbound.add("ops", type="webhook", url=server.url("/hook?key=s3cret"), signing_secret=SECRET)
+        (key,) = await outbound.queue(transition(), "webhook-ops")
+        await outbound.send()
+        await outbound.send()
+    (seen,) = server.seen
+    found = await outbound.state(key)
+    assert (found.state, found.attempts, found.reason) == ("delivered", 1, "")
+    assert (seen.method, seen.target, seen.header("idempotency-key")) == ("POST", "/hook?key=s3cret", key)
+    at = int(seen.header("webhook-timestamp") or "")
+    assert seen.header("webhook-signature") == webhook.signature(Secret(SECRET), key, at, seen.body)
+    body = json.loads(seen.body)
+    assert (body["type"], body["data"]["link"]) == ("alert.triggered", "https://cp.example/abc-def-ghi")
+
+
+def failing(*answers: bytes) -> tuple[Server, Callable[[], list[str]]]:
+    """Gives these answers, one after another; and the keys under which it was asked."""
+    left = list(answers)
+    server = serving(lambda _seen: left.pop(0))
+    return server, lambda: [seen.header("idempotency-key") or "" for seen in server.seen]
+
+
+async def test_a_broken_receiver_is_told_again_under_the_same_key(outbound: Outbound, plane: Plane) -> None:
+    server, keys = failing(reply(b"out of order", status="503 No"), reply(status="404 Gone fishing"), reply(b"ok"))
+    async with server:
+        await outbound.add("ops", type="slack", url=server.url("/services/s3cret"))
+        (key,) = await outbound.queue(transition(), "ops")
+        await outbound.send()
+        first = await outbound.state(key)
+        assert (first.state, first.reason) == ("queued", "HTTP 503: out of order")
+        await outbound.send()
+        assert len(server.seen) == 1, "an attempt before its time"
+        for _ in range(2):
+            await plane.clock.advance(attempts.LONGEST_SECONDS)
+            await outbound.send()
+    assert keys() == [key] * 3
+    assert (await outbound.state(key)).state == "delivered"
+
+
+async def test_a_receiver_says_how_long_to_wait(outbound: Outbound, plane: Plane) -> None:
+    server, _ = failing(reply(status="429 Slow", headers=("Retry-After: 700",)))
+    async with server:
+        await outbound.add("ops", type="slack", url=server.url())
+        (key,) = await outbound.queue(transition(), "ops")
+        await outbound.send()
+    assert (await outbound.state(key)).due_at == epoch.milliseconds(plane.clock) + 700_000
+
+
+@pytest.mark.parametrize("status", ["400 Bad", "413 Large", "422 No"])
+async def test_a_message_that_is_refused_for_good_is_given_up(outbound: Outbound, status: str) -> None:
+    async with serving(reply(b"no such field", status=status)) as server:
+        await outbound.add("ops", type="teams", url=server.url())
+        (key,) = await outbound.queue(transition(), "ops")
+        await outbound.send()
+    found = await outbound.state(key)
+    assert (found.state, found.reason) == ("failed", f"HTTP {status[:3]}: no such field")
+
+
+async def test_what_nobody_took_for_a_day_is_given_up(outbound: Outbound, plane: Plane) -> None:
+    await outbound.add("ops", type="slack", url="http://127.0.0.1:1/services/s3cret")
+    (key,) = await outbound.queue(transition(), "ops")
+    plane.clock.stall(attempts.GIVE_UP_MS / 1000)
+    await outbound.send()
+    found = await outbound.state(key)
+    assert found.state == "failed"
+    assert found.reason.startswith("CONNREFUSED: ")
+    assert "s3cret" not in found.reason
+
+
+async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await read_request(reader)
+    writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+    while True:
+        writer.write(b"x" * 65536)
+        await writer.drain()
+
+
+async def huge_head(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await read_request(reader)
+    writer.write(b"HTTP/1.1 200 OK\r\n")
+    while True:
+        writer.write(b"X: " + b"x" * 65536 + b"\r\n")
+        await writer.drain()
+
+
+async def no_http(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await read_request(reader)
+    writer.write(b"\x00\x1b[2J" * 100)
+    writer.write_eof()
+    await reader.read()
+
+
+@pytest.mark.parametrize(
+    ("conversation", "code"),
+    [(endless, "BODY_TOO_LARGE"), (huge_head, "HEADER_TOO_LARGE"), (no_http, "MALFORMED_RESPONSE")],
+)
+async def test_a_hostile_receiver_costs_an_attempt(
+    outbound: Outbound, conversation: Callable[..., None], code: str
+) -> None:
+    async with Server(conversation=conversation) as server:  # type: ignore[arg-type]
+        await outbound.add("ops", type="webhook", url=server.url("/s3cret"))
+        (key,) = await outbound.queue(transition(), "ops")
+        await outbound.send()
+    found = await outbound.state(key)
+    assert found.state == "queued"
+    assert found.reason.startswith(f"{code}: ")
+    assert found.reason.isprintable()
+    assert "s3cret" not in found.reason
+
+
+async def test_a_redirect_is_not_followed_wherever_it_leads(outbound: Outbound) -> None:
+    async with serving(reply(b"ok")) as elsewhere:
+        moved = reply(status="307 Moved", headers=(f"Location: {elsewhere.url('/metadata')}",))
+        async with serving(moved) as server:
+            await outbound.add("ops", type="webhook", url=server.url())
+            (key,) = await outbound.queue(transition(), "ops")
+            await outbound.send()
+    assert elsewhere.seen == []
+    assert "redirects are not followed" in (await outbound.state(key)).reason
+
+
+@pytest.mark.parametrize("host", ["127.0.0.2", "169.254.169.254", "[::1]", "10.0.0.1", "0x7f.2"])
+async def test_addresses_that_are_not_public_are_refused_unless_they_were_allowed(
+    outbound: Outbound, host: str
+) -> None:
+    await outbound.add("ops", type="webhook", url=f"http://{host}:9/s3cret")
+    await outbound.add("mail", type="email", host=host.strip("[]"), sender="a@b.example", to=["c@d.example"])
+    keys = await outbound.queue(transition(), "ops", "mail")
+    await outbound.send()
+    for key in keys:
+        found = await outbound.state(key)
+        assert found.reason.startswith("DENIED: ")
+        assert "--alert-allow-range would allow it" in found.reason
+
+
+async def test_a_slow_receiver_delays_no_other(outbound: Outbound) -> None:
+    held = asyncio.Event()
+
+    async def slow(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        held.set()
+        await asyncio.Event().wait()
+
+    async with Server(conversation=slow) as dead, serving(reply(b"ok")) as server:
+        for number in range(10):
+            await outbound.add(f"dead{number}", type="webhook", url=dead.url())
+        await outbound.add("ops", type="webhook", url=server.url())
+        await outbound.queue(transition(1), *(f"dead{number}" for number in range(10)))
+        await outbound.queue(transition(2), *(f"dead{number}" for number in range(10)))
+        keys = await outbound.queue(transition(3), "ops")
+        await outbound.dispatcher.look()
+        await held.wait()
+        await until(lambda: server.seen)
+        keys += await outbound.queue(transition(4), "ops")
+        await until(lambda: len(under_way()) == 10)
+        await outbound.dispatcher.look()
+        await until(lambda: len(server.seen) == 2)
+        assert dead.connections <= 10, "one at a time for each channel"
+        await outbound.dispatcher.close()
+    assert [seen.header("idempotency-key") for seen in server.seen] == keys
+
+
+async def test_a_recovery_never_overtakes_its_alert(outbound: Outbound, plane: Plane) -> None:
+    server, keys = failing(reply(status="500 No"), *[reply(b"ok")] * 3)
+    async with server:
+        await outbound.add("ops", type="webhook", url=server.url())
+        (alert,) = await outbound.queue(transition(1), "ops")
+        await outbound.send()
+        (recovery,) = await outbound.queue(transition(2, alert="alert-1", kind=TransitionKind.RECOVERY), "ops")
+        (other,) = await outbound.queue(transition(3), "ops")
+        plane.clock.stall(1.5)  # the receiver is left alone for a moment, and the alert's next attempt is not due
+        await outbound.send()
+        await plane.clock.advance(attempts.LONGEST_SECONDS)
+        await outbound.send()
+    assert keys() == [alert, other, alert, recovery]
+
+
+async def test_what_a_killed_process_was_sending_is_sent_again_under_its_key(outbound: Outbound, plane: Plane) -> None:
+    async with serving(reply(b"ok")) as server:
+        await outbound.add("ops", type="webhook", url=server.url())
+        (key,) = await outbound.queue(transition(), "ops")
+        sent = asyncio.Event()
+
+        async def killed(_claimed: ClaimedNotification, _stored: StoredChannel) -> TakenReply:
+            sent.set()
+            await asyncio.Event().wait()
+            raise AssertionError("never")
+
+        before = Outbound(plane.database, plane.clock, deliver=killed)
+        await before.dispatcher.look()
+        await sent.wait()
+        await before.dispatcher.close()
+        await outbound.send()
+        assert server.seen == [], "another process is at it, for all that anybody knows"
+        running = asyncio.create_task(outbound.dispatcher.run())
+        await until(lambda: server.seen)
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+    assert [seen.header("idempotency-key") for seen in server.seen] == [key]
+    assert (await outbound.state(key)).attempts == 2
+
+
+async def test_an_address_without_a_channel_is_given_up_and_says_so(outbound: Outbound) -> None:
+    (key,) = await outbound.queue(transition(), "slack-nobody")
+    await outbound.send()
+    found = await outbound.state(key)
+    assert (found.state, found.attempts) == ("failed", 0)
+    assert "no channel is called 'slack-nobody'" in found.reason
+
+
+async def test_the_queue_of_an_address_is_bounded(outbound: Outbound, plane: Plane) -> None:
+    async def refused(_claimed: ClaimedNotification, _stored: StoredChannel) -> TakenReply:
+        return TakenReply(reception=Reception.RETRY, reason="busy")
+
+    bounded = Outbound(plane.database, plane.clock, deliver=refused)
+    await outbound.add("ops", type="slack", url="http://127.0.0.1:1/")
+    first = await outbound.queue(transition(0), "ops")
+    plane.clock.stall(1)
+    async with plane.database.write() as connection:
+        for number in range(1, MOST_WAITING + 1):
+            await transitions.put(connection, transition(number), ["ops"], now=epoch.milliseconds(plane.clock))
+    await bounded.send()
+    assert (await outbound.state(first[0])).state == "failed"
+    assert (await outbound.state((await outbound.queue(transition(9999), "ops"))[0])).state == "queued"
+
+
+async def test_a_channel_whose_settings_no_key_opens_stops_no_other(outbound: Outbound, plane: Plane) -> None:
+    async with serving(reply(b"ok")) as server:
+        await outbound.add("bad", type="slack", url=server.url())
+        await outbound.add("good", type="slack", url=server.url())
+        async with plane.database.write() as connection:
+            await connection.exec_driver_sql("UPDATE channels SET settings_sealed = x'00' WHERE name = 'bad'")
+        bad, good = await outbound.queue(transition(), "bad", "good")
+        await outbound.send()
+    assert (await outbound.state(good)).state == "delivered"
+    assert (await outbound.state(bad)).state == "queued"
+
+
+async def test_a_channel_is_sealed_listed_without_secrets_and_audited(outbound: Outbound, plane: Plane) -> None:
+    await outbound.add("ops", type="slack", url="https://hooks.slack.example/services/s3cret")
+    (shown,) = await channels.list_all(plane.database, BY)
+    assert (shown.kind, shown.settings) == ("slack", {"url": "https://hooks.slack.example/…"})
+    async with plane.database.read() as connection:
+        dump = str((await connection.exec_driver_sql("SELECT * FROM channels")).all())
+        dump += str((await connection.exec_driver_sql("SELECT * FROM audit")).all())
+    assert "channel.create" in dump
+    assert "s3cret" not in dump
