@@ -43,6 +43,10 @@ class Counters:
         """Runs, by location and reason."""
         self.pushed: Counter[str] = Counter()
         """Results by what was said of them."""
+        self.notifications: Counter[str] = Counter()
+        """Attempts to tell somebody of something, by what became of them: `delivered`, `retried`, `given_up`."""
+        self.waiting_notifications = 0
+        """Notifications in the queue at the last look at it."""
 
     def leased(self, location: str, late_ms: Iterable[int]) -> None:
         """Count first leases, each by how late it was."""
