@@ -27,6 +27,7 @@ _COMMANDS = (
     "action",
     "app",
     "run",
+    "workflow",
     "key",
     "user",
     "audit",

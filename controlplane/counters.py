@@ -43,6 +43,8 @@ class Counters:
         """Runs, by location and reason."""
         self.pushed: Counter[str] = Counter()
         """Results by what was said of them."""
+        self.hooks: Counter[tuple[str, str]] = Counter()
+        """Requests to hooks, by workflow and what came of them; those that show no workflow under the empty name."""
 
     def leased(self, location: str, late_ms: Iterable[int]) -> None:
         """Count first leases, each by how late it was."""

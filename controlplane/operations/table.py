@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from controlplane.operations import apps, auditing, channels, clock, keys, locations, plans, results, tests, users
+from controlplane.operations import (
+    apps,
+    auditing,
+    channels,
+    clock,
+    keys,
+    locations,
+    plans,
+    results,
+    tests,
+    users,
+    workflows,
+)
 from controlplane.operations.operation import Operation
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
@@ -18,4 +30,5 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *plans.OPERATIONS,
     *apps.OPERATIONS,
     *users.OPERATIONS,
+    *workflows.OPERATIONS,
 )
