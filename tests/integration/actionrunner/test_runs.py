@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import shutil
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -201,6 +203,37 @@ async def test_an_order_that_was_obeyed_before_a_restart_is_not_obeyed_again(
         assert view.outcome is not None
         assert view.outcome["error"]["code"] == "REPLAYED"
         assert second.actions.acted == []
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk of the test's own."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", str(place)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("mounting a tmpfs needs root")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=False)
+
+
+async def test_a_full_disk_lets_nothing_begin_that_must_not_run_twice(plane: RunnerPlane, disk: Path) -> None:
+    """Check 11: the start cannot be written, so the action does not start."""
+    identity, _ = await plane.enrol()
+    actions = PlayedActions(effects={SCRIPT: Effect.ONCE})
+    async with played_runner(plane, identity, actions, state=disk / "state") as runner:
+        before = await plane.ended((await plane.order(SCRIPT)).run.id)
+        await until(lambda: not runner.serving.outbox.waiting)
+        with suppress(OSError), (disk / "filler").open("wb", buffering=0) as file:
+            while file.write(bytes(1 << 20)):
+                pass
+        views = [before]
+        while views[-1].state == "succeeded":  # some fit into the last page of the segment
+            assert len(views) < 50
+            views.append(await plane.ended((await plane.order(SCRIPT)).run.id))
+    assert before.state == "succeeded"
+    assert (views[-1].state, views[-1].task.code) == ("failed", "JOURNAL")
+    assert [order.run for order in actions.acted] == [view.run.id for view in views[:-1]]
 
 
 async def test_a_result_is_stored_once_however_often_it_comes(plane: RunnerPlane) -> None:
