@@ -38,11 +38,12 @@ def handle(route: PageRoute, prefix: str) -> Callable[[web.Request], Awaitable[w
             if holder is not None:
                 visit = replace(visit, by=holder.by, holder=holder)
             reply = await _reply(route, visit, request)
+            response = rendering.response(reply, visit, request)
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - the top of a request: it is logged there, and answered
             reply = errorpages.of(error)
-        response = rendering.response(reply, visit, request)
+            response = rendering.response(reply, visit, request)
         if fresh is not None and isinstance(reply, Rendered):
             cookies.put(response, request, fresh)
         return response

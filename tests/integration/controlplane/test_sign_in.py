@@ -237,6 +237,24 @@ async def test_a_new_password_of_ones_own_wants_the_old_one_and_ends_other_sessi
     assert (await sign_in(other, password="a new one entirely")).status == 303
 
 
+async def test_who_forgot_a_password_sets_a_new_one_by_a_link_within_ten_minutes(
+    ann: PageVisitor, plane: Plane
+) -> None:
+    made = await links.create(plane.database, plane.context.clock, operator("tests"), "ann")
+    await ann.get(made.path.reveal())
+    await ann.send("/sign-in/link", {"token": made.path.reveal().rpartition("=")[2]})
+    assert "Old password" not in (await ann.get("/account")).text
+    new = {"password": "a new one entirely", "repeated": "a new one entirely"}
+    plane.clock.stall(sessions.FORGOTTEN_MS / 1000)
+    assert "not the right one" in (await ann.send("/account/password", new)).text
+    made = await links.create(plane.database, plane.context.clock, operator("tests"), "ann")
+    await ann.get(made.path.reveal())
+    await ann.send("/sign-in/link", {"token": made.path.reveal().rpartition("=")[2]})
+    await ann.get("/account")
+    assert (await ann.send("/account/password", new)).status == 303
+    assert (await sign_in(PageVisitor(ann.url), password="a new one entirely")).status == 303
+
+
 async def test_sessions_are_listed_and_each_can_be_ended_by_its_owner_alone(ann: PageVisitor, plane: Plane) -> None:
     await plane.add_user("Bob", Role.ADMIN, PASSWORD)
     phone, bob = PageVisitor(ann.url, {"User-Agent": "a phone"}), PageVisitor(ann.url)
@@ -284,6 +302,7 @@ async def test_a_proxys_header_names_a_user_from_its_networks_alone(tmp_path: Pa
         assert (await PageVisitor(plane.url).get("/account")).status == 303
         if status == 200:
             assert (await ann.get("/users")).status == 403
+            assert "none here to change" in (await ann.get("/account")).text
             assert (await PageVisitor(plane.url, {"X-User": "nobody"}).get("/account")).status == 403
 
 
