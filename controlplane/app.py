@@ -6,15 +6,19 @@ import asyncio
 import logging
 import os
 import resource
+import shutil
 import signal
 import socket
 from collections.abc import Callable, Collection, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from controlplane import epoch, site, tls
+from controlplane.alerts.notices import OwnState
 from controlplane.alerts.transitions import Transition
 from controlplane.boot import monotonic_line
 from controlplane.delivery.dispatcher import NotificationDispatcher
@@ -28,6 +32,7 @@ from controlplane.rest.headertrust import HeaderTrust
 from controlplane.rest.series import ALL_TESTS, SeriesChoice
 from controlplane.service import links
 from controlplane.service.health import WriteHealth
+from controlplane.service.notices import NoticeWatch
 from controlplane.service.upkeep import Retention, Upkeep, take_up_time
 from controlplane.store.database import Database, Keyring, Opening, open_database
 from controlplane.store.engines.engine import Engine
@@ -129,7 +134,9 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Announcements) 
             on_ended=context.wakeups.ring,
         )
         teller = ChannelTeller(settings.alerts, steady, _links(context.public_urls))
-        await _until(stop, context, upkeep, NotificationDispatcher(database, steady, teller.tell))
+        watch = NoticeWatch(database, steady, partial(_own_state, context, settings.engine.place))
+        dispatcher = NotificationDispatcher(database, steady, teller.tell, context.counters)
+        await _until(stop, context, upkeep, dispatcher, watch)
 
 
 def _provider(settings: ProviderSettings | None, clock: Clock) -> IdentityProvider | None:
@@ -201,12 +208,15 @@ def _room() -> int:
     return MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, files * 3 // 4)
 
 
-async def _until(stop: asyncio.Event, context: Context, upkeep: Upkeep, dispatcher: NotificationDispatcher) -> None:
+async def _until(
+    stop: asyncio.Event, context: Context, upkeep: Upkeep, dispatcher: NotificationDispatcher, watch: NoticeWatch
+) -> None:
     """Keep up until *stop* is set, or until that cannot go on, which raises its error."""
     tasks: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait(), name="stop")]
     tasks.append(asyncio.create_task(_keep_up(context.clock, upkeep), name="upkeep"))
     tasks.append(asyncio.create_task(context.wakeups.run(), name="wakeups"))
     tasks.append(asyncio.create_task(dispatcher.run(), name="dispatcher"))
+    tasks.append(asyncio.create_task(watch.run(), name="notices"))
     if context.certificate is not None:
         tasks.append(asyncio.create_task(context.certificate.follow(), name="certificate"))
     try:
@@ -232,6 +242,16 @@ async def _keep_up(clock: Clock, upkeep: Upkeep) -> None:
             extra = {"action": "database_failed", "trouble": error.trouble.value}
             log.error("the database failed: %s", error.reason, extra=extra)  # noqa: TRY400
         await clock.sleep(SWEEP_SECONDS)
+
+
+def _own_state(context: Context, place: str) -> OwnState:
+    """The disk of the database at *place*, as far as that is a path, and the end of a certificate where it is near."""
+    served, size, free = context.certificate, 0, 0
+    with suppress(OSError):
+        disk = shutil.disk_usage(Path(place).parent)
+        size, free = disk.total, disk.free
+    soon = served is not None and served.ends_soon(context.clock.now())
+    return OwnState(free=free, size=size, certificate_ends=served.not_after if served is not None and soon else None)
 
 
 def _links(public_urls: Collection[str]) -> Callable[[Transition], str]:

@@ -71,7 +71,7 @@ class Visit:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
     """A template with its values. *live_seconds*: a browser without JavaScript loads it again after these; with it, the elements
-    marked `data-live` are renewed in place.
+    marked `data-live` are renewed in place. *connects* are origins that the page's script may ask besides our own.
     """
 
     template: str
@@ -79,6 +79,7 @@ class Rendered:
     status: int = 200
     live_seconds: int | None = None
     retry_after: int | None = None
+    connects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from controlplane.pages import assets, cookies, csrf
 from controlplane.pages.cookies import PageCookie
-from controlplane.pages.headers import PAGE, SECURITY
+from controlplane.pages.headers import PAGE, SECURITY, connecting
 from controlplane.pages.navigation import entries
 from controlplane.pages.page import Download, Elsewhere, PageReply, Rendered, SeeOther, Visit
 
@@ -62,6 +62,8 @@ def rendered(page: Rendered, visit: Visit, request: web.Request) -> web.Response
     headers = dict(PAGE)
     if page.retry_after is not None:
         headers["Retry-After"] = str(page.retry_after)
+    if page.connects:
+        headers["Content-Security-Policy"] = connecting(page.connects)
     body = text.encode()
     if "gzip" in request.headers.get("Accept-Encoding", ""):
         headers |= {"Content-Encoding": "gzip", "Vary": f"{headers['Vary']}, Accept-Encoding"}

@@ -68,14 +68,15 @@ async def ask_link(visit: Visit) -> PageReply:
     name = await links.look(visit.context.database, visit.context.clock, Secret(token))
     if not name:
         return _ended()
-    return Rendered(template="signin/link.html", values={"name": name, "token": token})
+    values = {"name": name, "token": token, "next": own_path(visit.query.get("next", ""))}
+    return Rendered(template="signin/link.html", values=values)
 
 
 async def enter_link(visit: Visit) -> PageReply:
     """Sign in by a link."""
     token = Secret(visit.form.get("token", ""))
     new = await links.spend(visit.context.database, visit.context.clock, token, visit.visitor)
-    return _ended() if new is None else await entered(visit, new, "")
+    return _ended() if new is None else await entered(visit, new, visit.form.get("next", ""))
 
 
 async def ask_first(visit: Visit) -> PageReply:

@@ -8,10 +8,12 @@ from aiohttp import web
 
 from controlplane.pages import (
     account,
+    apppages,
     assets,
     editpages,
     errorpages,
     locationpages,
+    minting,
     people,
     rendering,
     resultpages,
@@ -30,6 +32,7 @@ PAGES: tuple[PageRoute, ...] = (
     *testpages.ROUTES,
     *resultpages.ROUTES,
     *runnerpages.ROUTES,
+    *apppages.ROUTES,
     *signin.ROUTES,
     *signon.ROUTES,
     *account.ROUTES,
@@ -46,6 +49,7 @@ def routes(prefix: str = "") -> list[web.RouteDef]:
         web.get(prefix + "/", greet(prefix)),
         web.get(prefix + assets.PATH + "{name}", assets.serve),
         *(_route(page, prefix) for page in PAGES),
+        minting.route(prefix),
         web.get(f"{prefix}/{{rest:{_NOT_OURS}.*}}", _unknown(prefix)),
     ]
 

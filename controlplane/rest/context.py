@@ -18,6 +18,7 @@ from controlplane.rest.metrics import Scrapes, Sources
 from controlplane.rest.series import ALL_TESTS, SeriesChoice
 from controlplane.service.attempts import SignInAttempts
 from controlplane.service.health import WriteHealth
+from controlplane.service.mintrates import MintRates
 from controlplane.service.passwords import Passwords
 from controlplane.service.runnerkeys import RunnerKeyring
 from controlplane.service.wakeups import Wakeups
@@ -60,6 +61,7 @@ class Context:
     provider: IdentityProvider | None = None
     failures: KeyFailures = field(init=False)
     sign_ins: SignInAttempts = field(init=False)
+    mints: MintRates = field(init=False)
     scrapes: Scrapes = field(init=False)
     runner_keyring: RunnerKeyring = field(init=False)
     wakeups: Wakeups = field(init=False)
@@ -67,6 +69,7 @@ class Context:
     def __post_init__(self) -> None:
         object.__setattr__(self, "failures", KeyFailures(self.clock))
         object.__setattr__(self, "sign_ins", SignInAttempts(self.clock))
+        object.__setattr__(self, "mints", MintRates(self.clock))
         object.__setattr__(self, "runner_keyring", RunnerKeyring(self.database))
         object.__setattr__(self, "wakeups", Wakeups(self.database, self.clock))
         sources = Sources(

@@ -24,7 +24,7 @@ from controlplane.service.passwords import HashCosts, Passwords
 from controlplane.service.principal import Role, operator
 from controlplane.service.sessions import Visitor
 from controlplane.steady import SteadyClock
-from controlplane.store import locations, sweep, tests
+from controlplane.store import alerting, locations, sweep, tests
 from controlplane.store.database import Database, Keyring, Opening, open_database
 from controlplane.store.engines import sqlite
 from controlplane.store.locations import Location
@@ -145,6 +145,7 @@ class Plane:
         async with self.database.write() as connection:
             await sweep.settle_runs(connection, now=now)
             await sweep.settle_jobs(connection, now=now, expiry=expiry)
+            await alerting.settle(connection, now=now, limit=sweep.BATCH)
             if mend:
                 await sweep.mend_runs(connection, now=now)
 
