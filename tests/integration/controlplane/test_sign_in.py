@@ -196,6 +196,7 @@ async def test_the_first_administrator_is_made_by_a_link_and_only_the_first(plan
     assert link is not None
     path = link.path.reveal()
     visitor = PageVisitor(plane.url)
+    assert (await visitor.get("/sign-in")).heading == "Nobody can sign in yet"
     assert (await visitor.get(path)).heading == "Make the first administrator"
     fields = {"token": path.rpartition("=")[2], "name": "root", "password": PASSWORD}
     assert "not the same" in (await visitor.send("/sign-in/first", {**fields, "repeated": WRONG})).text
@@ -205,6 +206,7 @@ async def test_the_first_administrator_is_made_by_a_link_and_only_the_first(plan
     assert entered.status == 303
     assert (await visitor.get("/users")).status == 200
     assert (await PageVisitor(plane.url).get(path)).status == 410
+    assert (await PageVisitor(plane.url).get("/sign-in")).heading == "Sign in"
     assert await links.create_first(plane.database, plane.context.clock) is None
 
 
