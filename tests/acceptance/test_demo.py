@@ -12,6 +12,7 @@ import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 from _pytest.mark import ParameterSet
@@ -117,11 +118,21 @@ def is_over(demo: Demo) -> None:
     assert "Traceback" not in demo.output
 
 
+def page(demo: Demo) -> str:
+    """The page behind the link that the demo prints."""
+    link = re.search(r"in a browser, within ten minutes: (\S+)", demo.output)
+    assert link is not None, demo.output
+    with urlopen(Request(link[1], headers={"Accept": "text/html"}), timeout=60) as answer:
+        text: str = answer.read().decode()
+    return text
+
+
 @pytest.mark.usefixtures("usual_ports_taken")
 def test_the_demo_shows_every_kind_of_result_on_any_ports_and_ends_clean(tmp_path: Path) -> None:
     with running(tmp_path) as demo:
         demo.wait_for(" ms", times=6)
         demo.wait_for("succeeded")
+        assert "<h1>Sign in as demo</h1>" in page(demo)
         demo.press_ctrl_c()
         assert demo.process.wait(ENDING) == 0, demo.output
         is_over(demo)
