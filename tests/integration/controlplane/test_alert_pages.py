@@ -9,28 +9,20 @@ from typing import Any
 import aiohttp
 import pytest
 
-from controlplane.service import definitions, links, tests, users
+from controlplane.service import definitions, tests
 from controlplane.service.principal import Role, operator
-from controlplane.service.sessions import Visitor
 from controlplane.store.alerttables import monitors, silences
 from tests.integration.controlplane.plane import Plane
 from tests.support.definitions import http_test
 from tests.support.protocol import ProtocolWorker, item
 from tests.support.visitors import PageVisitor, ShownPage
-from worker.secret import Secret
 
 BY = operator("somebody")
 
 
 async def signed_in(plane: Plane, name: str, role: Role) -> PageVisitor:
-    database, clock = plane.database, plane.clock
-    await users.create(database, clock, BY, name, role=role, password=None, hasher=plane.context.passwords)
-    link = await links.create(database, clock, BY, name)
-    session = await links.spend(
-        database, clock, Secret(link.path.reveal().rpartition("=")[2]), Visitor(address="127.0.0.1", agent="tests")
-    )
-    assert session is not None
-    return PageVisitor(plane.url, cookies={"session": session.token.reveal()})
+    await plane.add_user(name, role)
+    return PageVisitor(plane.url, cookies={"session": await plane.session_of(name)})
 
 
 def text_of(page: ShownPage) -> str:
