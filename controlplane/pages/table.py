@@ -8,6 +8,7 @@ from aiohttp import web
 
 from controlplane.pages import (
     account,
+    alertpages,
     apppages,
     assets,
     editpages,
@@ -31,6 +32,7 @@ PAGES: tuple[PageRoute, ...] = (
     *editpages.ROUTES,
     *testpages.ROUTES,
     *resultpages.ROUTES,
+    *alertpages.ROUTES,
     *runnerpages.ROUTES,
     *apppages.ROUTES,
     *signin.ROUTES,
