@@ -14,6 +14,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from controlplane import epoch, site, tls
@@ -24,6 +25,7 @@ from controlplane.delivery.dispatcher import NotificationDispatcher
 from controlplane.delivery.egress import PUBLIC, AlertEgress
 from controlplane.delivery.telling import ChannelTeller
 from controlplane.errors import DatabaseTrouble, StatementError, UnusableError
+from controlplane.identity.settings import ProviderSettings
 from controlplane.leases import Grace
 from controlplane.rest.context import Context
 from controlplane.rest.headertrust import HeaderTrust
@@ -41,6 +43,9 @@ from worker.secret import Secret
 from worker.web.address import EVERYWHERE, listen
 from worker.web.connections import ClientLimits, serving
 from worker.wire import signing
+
+if TYPE_CHECKING:
+    from controlplane.identity.provider import IdentityProvider
 
 log = logging.getLogger(__name__)
 
@@ -65,6 +70,7 @@ class ServeSettings:
     retention: Retention
     series: SeriesChoice = ALL_TESTS
     header_trust: HeaderTrust | None = None
+    provider: ProviderSettings | None = None
     alerts: AlertEgress = PUBLIC
 
 
@@ -100,6 +106,7 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Announcements) 
             certificate=certificate,
             series=settings.series,
             header_trust=settings.header_trust,
+            provider=_provider(settings.provider, steady),
             intake_url=settings.public_urls[0].rstrip("/") if settings.public_urls else url,
             public_urls=tuple(public.rstrip("/") for public in settings.public_urls or _own_urls(url)),
             hosts=tuple(signing.authority(public) for public in settings.public_urls or _own_urls(url)),
@@ -130,6 +137,14 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Announcements) 
         watch = NoticeWatch(database, steady, partial(_own_state, context, settings.engine.place))
         dispatcher = NotificationDispatcher(database, steady, teller.tell, context.counters)
         await _until(stop, context, upkeep, dispatcher, watch)
+
+
+def _provider(settings: ProviderSettings | None, clock: Clock) -> IdentityProvider | None:
+    if settings is None:
+        return None
+    from controlplane.identity.provider import IdentityProvider  # noqa: PLC0415 - a client of its own, for who names a provider
+
+    return IdentityProvider(settings, clock)
 
 
 async def _first_link(context: Context) -> Secret[str] | None:

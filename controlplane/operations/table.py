@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from controlplane.operations import apps, auditing, channels, clock, keys, locations, plans, results, tests, users
+from controlplane.operations import (
+    alerts,
+    apps,
+    auditing,
+    channels,
+    clock,
+    keys,
+    locations,
+    plans,
+    results,
+    tests,
+    users,
+)
 from controlplane.operations.operation import Operation
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *clock.OPERATIONS,
     *keys.OPERATIONS,
     *auditing.OPERATIONS,
+    *alerts.OPERATIONS,
     *channels.OPERATIONS,
     *locations.OPERATIONS,
     *results.OPERATIONS,

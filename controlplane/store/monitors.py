@@ -238,3 +238,66 @@ async def shift(connection: AsyncConnection, *, by: int) -> None:
 def _portions(ids: Collection[str]) -> list[list[str]]:
     ordered = sorted(ids)
     return [ordered[start : start + MOST_NAMED] for start in range(0, len(ordered), MOST_NAMED)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OngoingAlert:
+    """An alert that goes on of the test with the public id *test*, or of its location that is blind (*location*).
+
+    *told* is false where a silence keeps it from being told, by *muted_by*. *acknowledged_by* is None until somebody did.
+    """
+
+    alert: str
+    test: str
+    name: str
+    since: int
+    location: str | None = None
+    told: bool = True
+    muted_by: str = ""
+    renotified: int = 0
+    acknowledged_at: int | None = None
+    acknowledged_by: str | None = None
+
+
+async def ongoing(connection: AsyncConnection, *, limit: int, test: str | None = None) -> Sequence[OngoingAlert]:
+    """At most *limit* alerts that go on, and as many locations whose blindness was told; of all tests or of one."""
+    mine = monitors.c.alert_id.is_not(None) if test is None else monitors.c.test_id == test
+    columns = (monitors, tests.c.name)
+    alerts = select(*columns).join(tests, tests.c.public_id == monitors.c.test_id).where(mine).limit(limit)
+    rows = await connection.execute(alerts.order_by(monitors.c.alert_at, monitors.c.test_id))
+    blind = select(monitor_locations, tests.c.name, locations.c.name.label("place")).where(
+        monitor_locations.c.no_data_id.is_not(None)
+    )
+    blind = blind.join(tests, tests.c.public_id == monitor_locations.c.test_id)
+    blind = blind.outerjoin(locations, locations.c.id == monitor_locations.c.location_id).limit(limit)
+    if test is not None:
+        blind = blind.where(monitor_locations.c.test_id == test)
+    found = await connection.execute(blind.order_by(monitor_locations.c.blind_since, monitor_locations.c.test_id))
+    return [*(_alert(row) for row in rows if row.alert_id is not None), *map(_blindness, found)]
+
+
+def _alert(row: Any) -> OngoingAlert:
+    return OngoingAlert(
+        alert=row.alert_id,
+        test=row.test_id,
+        name=row.name,
+        since=row.alert_at,
+        told=row.told,
+        muted_by=row.muted_by,
+        renotified=row.renotified,
+        acknowledged_at=row.acknowledged_at,
+        acknowledged_by=row.acknowledged_by,
+    )
+
+
+def _blindness(row: Any) -> OngoingAlert:
+    place = row.place or row.location_id
+    return OngoingAlert(
+        alert=row.no_data_id, test=row.test_id, name=row.name, since=row.blind_since or 0, location=place
+    )
+
+
+async def acknowledge(connection: AsyncConnection, test: str, *, by: str, now: int) -> None:
+    """Note that somebody looks after the alert of a test; it is judged soon, as it is repeated no more."""
+    there = update(monitors).where(monitors.c.test_id == test)
+    await connection.execute(there.values(acknowledged_at=now, acknowledged_by=by[:200], due_at=now))
