@@ -67,16 +67,19 @@ class OpenNotice(Struct, frozen=True, kw_only=True):
 
 
 def absent(
-    places: Sequence[PlaceSight], known: Mapping[str, OpenNotice], *, serving_since: int, now: int
+    places: Sequence[PlaceSight], known: Mapping[str, OpenNotice], *, served_ms: int, now: int
 ) -> list[Condition]:
-    """The locations that nobody pulls for. While nobody served, nobody could be seen. One whose workers are forgotten stays."""
+    """The locations that nobody pulls for, as far as *served_ms* milliseconds of serving can tell: before, nobody could be seen.
+
+    One whose workers were forgotten meanwhile stays.
+    """
     found = []
     for place in places:
         subject = f"location/{place.id}"
         if place.last_seen is None:
             if subject in known:
                 found.append(_absent(place, subject, known[subject].since))
-        elif now - max(place.last_seen, serving_since) >= ABSENT_MS:
+        elif min(now - place.last_seen, served_ms) >= ABSENT_MS:
             found.append(_absent(place, subject, place.last_seen))
     return found
 
@@ -90,18 +93,17 @@ def _absent(place: PlaceSight, subject: str, since: int) -> Condition:
 
 
 class Patience:
-    """The time for which workers have been in trouble, as this process has seen it."""
+    """The time for which workers have been in trouble, as this process has seen it: no step of a clock makes any."""
 
     def __init__(self) -> None:
-        self._since: dict[str, int] = {}
+        self._began: dict[str, int] = {}
 
-    def lasting(self, places: Sequence[PlaceSight], *, now: int) -> list[Condition]:
-        """The locations whose workers have been in trouble for long."""
+    def lasting(self, places: Sequence[PlaceSight], *, served_ms: int, now: int) -> list[Condition]:
+        """The locations whose workers have been in trouble for long, after *served_ms* milliseconds of serving."""
         troubled = [place for place in places if place.troubles]
-        self._since = {place.id: self._since.get(place.id, now) for place in troubled}
-        return [
-            _troubled(place, self._since[place.id]) for place in troubled if now - self._since[place.id] >= TROUBLED_MS
-        ]
+        self._began = {place.id: self._began.get(place.id, served_ms) for place in troubled}
+        lasted = [(place, served_ms - self._began[place.id]) for place in troubled]
+        return [_troubled(place, now - passed) for place, passed in lasted if passed >= TROUBLED_MS]
 
 
 def _troubled(place: PlaceSight, since: int) -> Condition:

@@ -33,7 +33,7 @@ class NoticeWatch:
         self._clock = clock
         self._own = own
         self._patience = Patience()
-        self._serving_since = epoch.milliseconds(clock)
+        self._began_ns = clock.monotonic_ns()
 
     async def run(self) -> None:
         """Look until cancelled. A database that fails for a while is logged and tried again."""
@@ -64,9 +64,10 @@ class NoticeWatch:
     def _conditions(
         self, places: Sequence[PlaceSight], own: OwnState, known: dict[str, OpenNotice], now: int
     ) -> list[Condition]:
+        served_ms = (self._clock.monotonic_ns() - self._began_ns) // 1_000_000
         return [
-            *decide.absent(places, known, serving_since=self._serving_since, now=now),
-            *self._patience.lasting(places, now=now),
+            *decide.absent(places, known, served_ms=served_ms, now=now),
+            *self._patience.lasting(places, served_ms=served_ms, now=now),
             *decide.own(own, known, now=now),
         ]
 

@@ -23,6 +23,7 @@ from controlplane.store import (
     audit,
     locations,
     marks,
+    notifications,
     pruning,
     results,
     sessions,
@@ -166,6 +167,7 @@ async def come_back(database: Database, clock: SteadyClock) -> bool:
         await sweep.shift(connection, by=by)
         await action_tasks.shift(connection, by=by)
         await sessions.shift(connection, by=by)
+        await notifications.shift(connection, by=by)
         await marks.put_clock(connection, now)
         await marks.put_anchor(connection, clock.anchor())
     _tell(by)
@@ -184,6 +186,7 @@ async def follow(database: Database, clock: SteadyClock) -> bool:
         await sweep.shift(connection, by=by)
         await action_tasks.shift(connection, by=by)
         await sessions.shift(connection, by=by)
+        await notifications.shift(connection, by=by)
         await marks.put_clock(connection, epoch.milliseconds(clock) + by)
         await marks.put_anchor(connection, clock.anchor().moved(held.total_seconds()))
     clock.follow(held)  # before anybody else has the lock: nobody sees the times of one with the clock of the other

@@ -73,6 +73,11 @@ async def waiting(connection: AsyncConnection) -> Sequence[WaitingAddress]:
     return [WaitingAddress(address=row.address, waiting=row.waiting, due_at=row.due_at) for row in rows]
 
 
+async def is_due(connection: AsyncConnection, addresses: Collection[str], *, now: int) -> bool:
+    """Tell if there is something to `claim`: a look that nobody has to wait for."""
+    return (await connection.execute(_next(addresses, now))).first() is not None
+
+
 async def claim(
     connection: AsyncConnection, addresses: Collection[str], *, now: int, until: int
 ) -> ClaimedNotification | None:
@@ -120,6 +125,12 @@ async def shed(connection: AsyncConnection, address: str, reason: str, *, kept: 
     newest = select(notifications.c.key).where(*mine).order_by(notifications.c.created_at.desc()).limit(kept)
     given = update(notifications).where(*mine, notifications.c.key.not_in(newest))
     return (await connection.execute(given.values(state=FAILED, reason=reason, ended_at=now))).rowcount
+
+
+async def shift(connection: AsyncConnection, *, by: int) -> None:
+    """Move by *by* milliseconds what is compared with the clock of notifications that wait."""
+    moved = {name: notifications.c[name] + by for name in ("due_at", "claimed_until", "created_at")}
+    await connection.execute(update(notifications).where(notifications.c.state == QUEUED).values(moved))
 
 
 async def state(connection: AsyncConnection, key: str) -> NotificationState | None:
