@@ -12,6 +12,7 @@ from controlplane.pages.table import PAGES
 from controlplane.service.principal import Role
 from tests.integration.controlplane.plane import Plane
 from tests.support import protocol
+from tests.support.alerts import Outbound
 from tests.support.browser import NARROW, WIDE, Browser, is_wider_than_its_window, serious_findings
 from tests.support.outcomes import incorrect, outcome
 
@@ -43,6 +44,7 @@ async def test_a_page_is_accessible_and_fits_its_window(
     plane: Plane, session: aiohttp.ClientSession, browser: Browser, width: int, dark: bool
 ) -> None:
     names = await _filled(plane, session)
+    await Outbound(plane.database, plane.clock).add("a" * 100, type="slack", url=f"https://{LONG[:60]}.example/")
     await plane.add_user("Ada", Role.ADMIN)
     cookie = {"name": "session", "value": await plane.session_of("Ada"), "url": plane.url}
     paths = ["/", "/nothing/here"]
@@ -50,7 +52,11 @@ async def test_a_page_is_accessible_and_fits_its_window(
         path = route.path
         for name, value in names.items():
             path = path.replace(name, value)
-        if route.method == "GET" and "{" not in path and path.startswith(("/tests", "/locations", "/runners")):
+        if (
+            route.method == "GET"
+            and "{" not in path
+            and path.startswith(("/tests", "/locations", "/runners", "/channels"))
+        ):
             paths.append(path)
     assert len(paths) > 14
 
