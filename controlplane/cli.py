@@ -28,6 +28,7 @@ _COMMANDS = (
     "action",
     "app",
     "run",
+    "workflow",
     "key",
     "user",
     "audit",

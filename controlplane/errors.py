@@ -8,6 +8,7 @@
         │   ├── ReplacedError          a database that was deleted or replaced while it was open
         │   └── StatementError         an open database that failed a statement: locked, full, read-only, out of connections
         ├── UnusableError          an argument, a file or a definition that cannot be used as it is
+        │   ├── TemplatePathError      a template of a workflow whose path is not there
         │   ├── NotYAMLError           text that is not YAML, or not what JSON can say
         │   ├── NotFoundError          a name that nothing has
         │   ├── ConflictError          a name that something else has, or that several have
@@ -19,6 +20,7 @@
         ├── UnknownCallerError     a worker's request that proves nothing: answered by an unsigned 401, with the reason in our log
         ├── SequenceError          a worker's request whose number is not newer than the last one
         └── RefusedError           a worker's request that ends with a signed refusal
+            └── HookRefusedError       a request to a hook that starts nothing
 
 A command ends with all of them as one line and exit 2; the worker protocol answers a DatabaseError with 503. Errors carry
 fields; nobody parses their text.
@@ -101,6 +103,16 @@ class NotYAMLError(UnusableError):
     def __init__(self, line: int, reason: str) -> None:
         self.line = line
         super().__init__(f"is not valid YAML: {reason} at line {line}")
+
+
+class TemplatePathError(UnusableError):
+    """A template at *place* whose *path* is not there, or not of use there: *reason*."""
+
+    def __init__(self, place: str, path: str, reason: str) -> None:
+        self.place = place
+        self.path = path
+        self.reason = reason
+        super().__init__(f"{place}: {path or 'the template'} {reason}")
 
 
 class NotFoundError(UnusableError):
@@ -204,3 +216,11 @@ class RefusedError(ControlPlaneError):
         self.last = last
         self.instance = instance
         super().__init__(message)
+
+
+class HookRefusedError(RefusedError):
+    """A request to a hook that starts nothing. *workflow* is empty where the request does not show that it knows one."""
+
+    def __init__(self, status: int, code: str, message: str, *, workflow: str = "") -> None:
+        self.workflow = workflow
+        super().__init__(status, code, message)

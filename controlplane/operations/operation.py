@@ -93,7 +93,7 @@ def _hidden(kind: Any, value: object) -> object:
     if kind is not Secret and getattr(kind, "__origin__", None) is not Secret:
         raise NotImplementedError(str(kind))
     if not isinstance(value, str):
-        raise TypeError("Expected `str`")  # msgspec makes a ValidationError of it, with the place
+        raise TypeError("expected a text")  # msgspec makes a ValidationError of it, with the place
     return Secret(value)
 
 

@@ -16,6 +16,7 @@ from controlplane.operations import (
     results,
     tests,
     users,
+    workflows,
 )
 from controlplane.operations.operation import Operation
 
@@ -31,4 +32,5 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *plans.OPERATIONS,
     *apps.OPERATIONS,
     *users.OPERATIONS,
+    *workflows.OPERATIONS,
 )

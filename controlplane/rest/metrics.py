@@ -212,6 +212,12 @@ def _of_counters(counters: Counters, names: dict[str, str]) -> Iterator[Metric]:
     for outcome, count in counters.notifications.items():
         told.add_metric((outcome,), count)
     yield told
+    hooks = CounterMetricFamily(
+        "synthetics_controlplane_hooks", "Requests to hooks by what came of them.", labels=("workflow", "result")
+    )
+    for (workflow, result), count in counters.hooks.items():
+        hooks.add_metric((workflow, result), count)
+    yield hooks
 
 
 def _counter(

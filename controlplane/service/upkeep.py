@@ -13,11 +13,12 @@ from controlplane import epoch
 from controlplane.ageing import Ageing, aged
 from controlplane.counters import Counters
 from controlplane.leases import Grace
-from controlplane.service import runs, signingkeys, silences, tasks
+from controlplane.service import hooks, remediation, runs, signingkeys, silences, steps, tasks
 from controlplane.service.audit import RETENTION_DAYS
 from controlplane.service.sessions import IDLE_MS
 from controlplane.steady import HELD_SECONDS, STEP_SECONDS, Anchor, KeptClock, SteadyClock
 from controlplane.store import (
+    actionruns,
     alerting,
     apps,
     audit,
@@ -27,10 +28,13 @@ from controlplane.store import (
     pruning,
     results,
     sessions,
+    starts,
     sweep,
     transitions,
     triggered,
     workers,
+    workflowruns,
+    workflows,
 )
 from controlplane.store import tasks as action_tasks
 from controlplane.store.database import Database
@@ -39,6 +43,8 @@ from worker.clock import Clock
 
 log = logging.getLogger(__name__)
 
+_KEPT_TIMES = (action_tasks.shift, workflowruns.shift, starts.shift, sessions.shift, notifications.shift)
+"""Times beside those of the sweep that move with a step of the clock."""
 PRUNE_BATCH = 500
 AGE_TURNS = 60
 """Turns between looks at what is too old: minutes."""
@@ -104,6 +110,11 @@ class Upkeep:
         self._look_ahead = False
         for run in await tasks.settle(self._database, self._clock, self._grace):
             self._on_ended(run)
+        for name in (
+            *await remediation.carry_out(self._database, self._clock),
+            *await steps.resume(self._database, self._clock),
+        ):
+            self._on_ended(name)
         if self._turns % AGE_TURNS == 0:
             await self._age()
             await signingkeys.tend(self._database, self._clock)
@@ -165,9 +176,8 @@ async def come_back(database: Database, clock: SteadyClock) -> bool:
             return False
         by = _shift(-round(ahead / 1000))
         await sweep.shift(connection, by=by)
-        await action_tasks.shift(connection, by=by)
-        await sessions.shift(connection, by=by)
-        await notifications.shift(connection, by=by)
+        for shift in _KEPT_TIMES:
+            await shift(connection, by=by)
         await marks.put_clock(connection, now)
         await marks.put_anchor(connection, clock.anchor())
     _tell(by)
@@ -184,9 +194,8 @@ async def follow(database: Database, clock: SteadyClock) -> bool:
             return False
         by = _shift(round(held.total_seconds()))
         await sweep.shift(connection, by=by)
-        await action_tasks.shift(connection, by=by)
-        await sessions.shift(connection, by=by)
-        await notifications.shift(connection, by=by)
+        for shift in _KEPT_TIMES:
+            await shift(connection, by=by)
         await marks.put_clock(connection, epoch.milliseconds(clock) + by)
         await marks.put_anchor(connection, clock.anchor().moved(held.total_seconds()))
     clock.follow(held)  # before anybody else has the lock: nobody sees the times of one with the clock of the other
@@ -259,7 +268,11 @@ async def prune(database: Database, clock: Clock, ageing: Ageing, *, retention: 
             gone += await transitions.prune(connection, before=ageing.moment - retention, limit=PRUNE_BATCH)
             gone += await triggered.prune(connection, before=ageing.moment - retention, limit=PRUNE_BATCH)
             gone += await apps.prune_claims(connection, before=ageing.moment - apps.CLAIMS_KEPT_MS, limit=PRUNE_BATCH)
-            gone += await action_tasks.prune(connection, before=ageing.moment - runs.KEEP_MS, limit=PRUNE_BATCH)
+            gone += await actionruns.prune(connection, before=ageing.moment - runs.KEEP_MS, limit=PRUNE_BATCH)
+            gone += await workflows.prune_bodies(
+                connection, before=ageing.moment - hooks.REMEMBERED_MS, limit=PRUNE_BATCH
+            )
+            gone += await starts.prune(connection, before=ageing.moment - remediation.REMEMBERED_MS, limit=PRUNE_BATCH)
             gone += await audit.prune(connection, before=ageing.moment - RETENTION_DAYS * DAY_MS, limit=PRUNE_BATCH)
         if gone == 0:
             return

@@ -15,7 +15,8 @@ from controlplane.errors import ForbiddenError, NotFoundError
 from controlplane.pages.handling import NOBODY
 from controlplane.service.principal import Principal, Role, user_principal
 from controlplane.service.runs import WantedRun
-from controlplane.store.tasks import ActionRun, add_run
+from controlplane.store import actionruns
+from controlplane.store.actionruns import ActionRun
 from tests.integration.controlplane.plane import Plane
 
 VIEWER = {
@@ -37,6 +38,7 @@ VIEWER = {
     "uptimes": ("read",),
     "variableplans": ("export",),
     "variables": ("get", "list_all"),
+    "workflows": ("list_all", "show"),
 }
 EDITOR = {
     "apps": ("delete", "push"),
@@ -51,11 +53,13 @@ EDITOR = {
     "triggers": ("set_cap", "trigger", "trigger_one"),
     "variableplans": ("apply", "plan", "prune"),
     "variables": ("create", "delete", "update"),
+    "workflows": ("delete", "push", "set_paused"),
 }
 ADMIN = {
     "links": ("create",),
     "runs": ("list_newest",),
     "sessions": ("end_all_of", "list_of"),
+    "workflowruns": ("create",),
     "users": ("create", "delete", "list_all", "read", "set_enabled", "set_password", "set_role"),
 }
 OF_ACTIONS = ("runs.arguments", "runs.cancel", "runs.create", "runs.resolve", "runs.retry", "runs.show")
@@ -153,7 +157,7 @@ async def test_a_run_is_shown_and_moved_by_who_may_order_its_action(plane: Plane
         created_at=plane.now(),
     )
     async with plane.database.write() as connection:
-        await add_run(connection, run)
+        await actionruns.add(connection, run)
     wanted = WantedRun(action=run.action, runner=run.runner, arguments={})
     for name in OF_ACTIONS:
         for role in RANKS:
