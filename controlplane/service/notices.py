@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane import epoch
 from controlplane.alerts import notices as decide
 from controlplane.alerts import routing
-from controlplane.alerts.notices import Condition, OpenNotice, OwnState, Patience, PlaceSight
+from controlplane.alerts.notices import NoticeCondition, OpenNotice, OwnState, Patience, PlaceSight
 from controlplane.errors import StatementError
 from controlplane.service.locations import HEALTHY
 from controlplane.store import notices, silences, transitions
@@ -63,7 +63,7 @@ class NoticeWatch:
 
     def _conditions(
         self, places: Sequence[PlaceSight], own: OwnState, known: dict[str, OpenNotice], now: int
-    ) -> list[Condition]:
+    ) -> list[NoticeCondition]:
         served_ms = (self._clock.monotonic_ns() - self._began_ns) // 1_000_000
         return [
             *decide.absent(places, known, served_ms=served_ms, now=now),
@@ -72,7 +72,7 @@ class NoticeWatch:
         ]
 
 
-async def _begin(connection: AsyncConnection, condition: Condition, *, now: int) -> None:
+async def _begin(connection: AsyncConnection, condition: NoticeCondition, *, now: int) -> None:
     told = decide.begun(condition, now=now)
     to = routing.addresses((), (), await silences.list_routes(connection))
     await transitions.put(connection, told, to, now=now)
