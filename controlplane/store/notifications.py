@@ -14,8 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.alerts.transitions import Transition
 from controlplane.store.alerttables import notifications, transitions
-from controlplane.store.tables import results
-from controlplane.store.transitions import from_row
+from controlplane.store.transitions import from_row, outcome_of
 
 QUEUED, DELIVERED, FAILED = "queued", "delivered", "failed"
 """The states of a notification; `failed` is given up."""
@@ -94,7 +93,7 @@ async def claim(
         attempts=row.attempts + 1,
         created_at=row.created_at,
         transition=found,
-        outcome=await _outcome(connection, found),
+        outcome=await outcome_of(connection, found),
     )
 
 
@@ -178,14 +177,6 @@ def _next(addresses: Collection[str], now: int) -> Any:
 
 def _unclaimed(now: int) -> ColumnElement[bool]:
     return or_(notifications.c.claimed_until.is_(None), notifications.c.claimed_until <= now)
-
-
-async def _outcome(connection: AsyncConnection, transition: Transition) -> str | None:
-    if not transition.detail.failing:
-        return None
-    query = select(results.c.outcome).where(results.c.id == transition.detail.failing[0].result)
-    found: str | None = await connection.scalar(query)
-    return found
 
 
 async def _end(connection: AsyncConnection, key: str, *, state: str, reason: str, now: int) -> None:
