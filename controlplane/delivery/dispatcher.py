@@ -95,6 +95,7 @@ class NotificationDispatcher:
             waiting = await notifications.waiting(connection)
             known = await channels.kinds(connection) if waiting else {}
         self._counters.waiting_notifications = sum(one.waiting for one in waiting)
+        self._forget(known)
         now = epoch.milliseconds(self._clock)
         for name, found in _by_channel(waiting, known).items():
             if any(one.waiting > MOST_WAITING for one in found):
@@ -103,6 +104,11 @@ class NotificationDispatcher:
                 await self._refuse(found)
             elif min(one.due_at for one in found) <= now:
                 self._start(name, [one.address for one in found])
+
+    def _forget(self, known: Collection[str]) -> None:
+        """Drop what is remembered of channels that nothing waits for or that are gone."""
+        for name in [name for name, line in self._lines.items() if name not in known and not line.busy]:
+            del self._lines[name]
 
     def _start(self, name: str, addresses: Sequence[str]) -> None:
         line = self._lines[name]
