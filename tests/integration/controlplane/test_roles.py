@@ -29,7 +29,7 @@ VIEWER = {
     "locations": ("get", "list_all"),
     "overview": ("get", "page"),
     "plans": ("export",),
-    "publicresults": ("get", "page", "poll"),
+    "publicresults": ("find", "get", "page", "poll"),
     "results": ("choose", "newest", "since"),
     "runners": ("list_all", "show"),
     "testdocuments": ("get", "has_version", "page", "search"),

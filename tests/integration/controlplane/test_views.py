@@ -238,10 +238,14 @@ async def test_a_test_runs_before_it_is_saved_and_its_page_turns(
     assert "data-live-seconds" in waiting.text
     (job,) = (await worker.pull(session)).jobs
     await worker.push(session, protocol.item(job, **incorrect()))
+    (job_result,) = [row.id for row in (await plane.rows(results))[0]]
     ended = await editor.get(follow)
     assert "data-live-seconds" not in ended.text
     (result,) = re.findall(r'href="(/tests/[^"]+/results/\d+)"', ended.text)
     assert "INCORRECT_ASSERTION" in (await editor.get(result)).text
+    pushed = result.rpartition("/")[0] + "/" + job_result  # as an alert's link names it
+    assert "INCORRECT_ASSERTION" in (await editor.get(pushed)).text
+    assert (await editor.get(f"/tests/zzz-zzz-zzz/results/{job_result}")).status == 404
     assert "There is no test yet" in text_of(await editor.get("/tests"))
 
 
