@@ -21,6 +21,7 @@ from controlplane.pages import (
     signin,
     signon,
     testpages,
+    workflowpages,
 )
 from controlplane.pages.handling import arrived, handle
 from controlplane.pages.home import greet, is_browser
@@ -32,6 +33,7 @@ PAGES: tuple[PageRoute, ...] = (
     *testpages.ROUTES,
     *resultpages.ROUTES,
     *runnerpages.ROUTES,
+    *workflowpages.ROUTES,
     *apppages.ROUTES,
     *signin.ROUTES,
     *signon.ROUTES,
