@@ -60,7 +60,7 @@ async def list_some(visit: Visit) -> PageReply:
     context, filled = visit.context, {name: visit.query.get(name, "").strip() for name in _FILTER}
     offset = visit.number("from", 0, most=MOST_OFFSET)
     page = await overview.page(context.database, context.clock, visit.by, _terms(filled), offset=offset)
-    places = await locations.list_all(context.database, context.clock, visit.by)
+    places = await locations.list_names(context.database, visit.by)
     said = {name: value for name, value in filled.items() if value}
     return Rendered(
         template="tests.html",

@@ -26,7 +26,7 @@ VIEWER = {
     "collections": ("managed",),
     "firstvisit": ("look",),
     "keys": ("list_all",),
-    "locations": ("get", "list_all"),
+    "locations": ("get", "list_all", "list_names"),
     "overview": ("get", "page"),
     "plans": ("export",),
     "publicresults": ("find", "get", "page", "poll"),
