@@ -45,7 +45,7 @@ async def show(visit: Visit) -> PageReply:
         template="workflow.html",
         values={
             "stored": stored,
-            "triggers": [_trigger(stored, number, one) for number, one in enumerate(stored.workflow.triggers)],
+            "triggers": [_trigger(visit, stored, number, one) for number, one in enumerate(stored.workflow.triggers)],
             "definition": written(to_builtins(stored.workflow)),
             "runs": newest,
             "headlines": [runshapes.headline(run) for run in newest or ()],
@@ -64,7 +64,7 @@ async def _runs(visit: Visit, name: str) -> list[RunView] | None:
     return [run for run in newest if run.workflow == name][:MOST_RUNS]
 
 
-def _trigger(stored: StoredWorkflow, number: int, trigger: WorkflowTrigger) -> TriggerRow:
+def _trigger(visit: Visit, stored: StoredWorkflow, number: int, trigger: WorkflowTrigger) -> TriggerRow:
     if trigger.test is not None:
         test = trigger.test
         word = "begins to fail" if test.on == "failed" else "passes again"
@@ -73,7 +73,8 @@ def _trigger(stored: StoredWorkflow, number: int, trigger: WorkflowTrigger) -> T
         return TriggerRow(f"Test {test.id} {word}{after}{most}", stored.tests.get(str(number)))
     hook = stored.hooks.get(str(number), "")
     verify = "" if trigger.hook is None else trigger.hook.verify
-    return TriggerRow(f"A request to /hooks/{hook}, proven by {verify}")
+    base = next(iter(visit.context.public_urls), "")
+    return TriggerRow(f"A request to {base}/hooks/{hook}, proven by {verify}")
 
 
 async def pause(visit: Visit) -> PageReply:
