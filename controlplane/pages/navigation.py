@@ -16,6 +16,7 @@ class NavigationEntry:
 
 ENTRIES: tuple[NavigationEntry, ...] = (
     NavigationEntry(path="/tests", label="Tests"),
+    NavigationEntry(path="/alerts", label="Alerts"),
     NavigationEntry(path="/locations", label="Locations"),
     NavigationEntry(path="/runners", label="Runners"),
     NavigationEntry(path="/apps", label="Apps"),

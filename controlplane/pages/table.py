@@ -8,6 +8,7 @@ from aiohttp import web
 
 from controlplane.pages import (
     account,
+    alertpages,
     apppages,
     assets,
     editpages,
@@ -32,6 +33,7 @@ PAGES: tuple[PageRoute, ...] = (
     *editpages.ROUTES,
     *testpages.ROUTES,
     *resultpages.ROUTES,
+    *alertpages.ROUTES,
     *runnerpages.ROUTES,
     *workflowpages.ROUTES,
     *apppages.ROUTES,

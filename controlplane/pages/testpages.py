@@ -12,7 +12,7 @@ from controlplane.pages import charts, formats, testforms
 from controlplane.pages.locationpages import may_write
 from controlplane.pages.names import listed_names
 from controlplane.pages.page import PageReply, PageRoute, Rendered, SeeOther, Visit, sent, shown
-from controlplane.service import locations, overview, testdocuments, tests, triggers
+from controlplane.service import alerts, locations, overview, testdocuments, tests, triggers
 from controlplane.service.overview import DAY, PAGE, RunGlance, TestReport
 from controlplane.service.principal import KeyScope
 from controlplane.store.recentruns import Place
@@ -114,6 +114,7 @@ async def show(visit: Visit) -> PageReply:
         template="test.html",
         values={
             "report": report,
+            "alerts": await alerts.ongoing_of(visit.context.database, visit.by, visit.path["test"]),
             "runs": [_row(glance) for glance in report.runs],
             "chart": _chart(report),
             "phases": _phases(report.runs),

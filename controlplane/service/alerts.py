@@ -51,6 +51,13 @@ async def list_ongoing(database: Database, by: Principal) -> tuple[OngoingAlert,
         return tuple(await monitors.ongoing(connection, limit=MOST_ALERTS))
 
 
+async def ongoing_of(database: Database, by: Principal, test: str) -> tuple[OngoingAlert, ...]:
+    """List what goes on of one test, by its public id."""
+    by.require(KeyScope.READ)
+    async with database.read() as connection:
+        return tuple(await monitors.ongoing(connection, limit=MOST_ALERTS, test=test))
+
+
 async def history(
     database: Database, by: Principal, *, limit: int, test: str | None = None, before: int | None = None
 ) -> tuple[NumberedTransition, ...]:

@@ -17,6 +17,7 @@ from controlplane.pages.table import PAGES
 from controlplane.service import overview, startcommands
 from controlplane.service.principal import Role
 from controlplane.service.startcommands import ConfigPath
+from controlplane.store.alerttables import transitions
 from controlplane.store.tables import locations as place_table
 from controlplane.store.tables import results
 from tests.integration.controlplane.plane import Plane, served
@@ -342,20 +343,21 @@ async def test_hostile_names_are_text_on_every_page(plane: Plane, session: aioht
     (job,) = (await worker.pull(session)).jobs
     await worker.pull(session, host="<u>", degraded="<script>", holding=(job.lease,))
     await worker.push(session, protocol.item(job, **incorrect("<script>", "<script>alert(1)</script>")))
-    names = {"{location}": worker.location, "{test}": TEST, "{result}": "1"}
+    ((alert,),) = await plane.rows(transitions)
+    names = {"{location}": worker.location, "{test}": TEST, "{result}": "1", "{alert}": alert.alert_id}
     seen = 0
     for route in PAGES:
         path = route.path
         for name, value in names.items():
             path = path.replace(name, value)
-        if route.method != "GET" or "{" in path or not path.startswith(("/tests", "/locations", "/runners")):
+        if route.method != "GET" or "{" in path or not path.startswith(("/tests", "/locations", "/runners", "/alerts")):
             continue
         page = await admin.get(path)
         assert page.status == 200, path
         assert not re.search(r"<b\b|<u>|<i>|<script(?! src=)|\u202e|&amp;amp;lt;", page.text), path
         assert "&lt;b onclick" in page.text or path in ("/locations/new", "/runners"), path
         seen += 1
-    assert seen >= 12
+    assert seen >= 14
 
 
 async def test_the_heaviest_pages_stay_small(plane: Plane, viewer: PageVisitor) -> None:
