@@ -23,6 +23,7 @@ from controlplane.pages import (
     signin,
     signon,
     testpages,
+    workflowpages,
 )
 from controlplane.pages.handling import arrived, handle
 from controlplane.pages.home import greet, is_browser
@@ -36,6 +37,7 @@ PAGES: tuple[PageRoute, ...] = (
     *alertpages.ROUTES,
     *runnerpages.ROUTES,
     *channelpages.ROUTES,
+    *workflowpages.ROUTES,
     *apppages.ROUTES,
     *signin.ROUTES,
     *signon.ROUTES,

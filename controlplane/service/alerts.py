@@ -60,6 +60,13 @@ async def _notices(connection: AsyncConnection) -> list[OngoingAlert]:
     return found
 
 
+async def ongoing_of(database: Database, by: Principal, test: str) -> tuple[OngoingAlert, ...]:
+    """List what goes on of one test, by its public id."""
+    by.require(KeyScope.READ)
+    async with database.read() as connection:
+        return tuple(await monitors.ongoing(connection, limit=MOST_ALERTS, test=test))
+
+
 async def history(
     database: Database, by: Principal, *, limit: int, test: str | None = None, before: int | None = None
 ) -> tuple[NumberedTransition, ...]:

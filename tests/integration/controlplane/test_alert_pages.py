@@ -48,6 +48,7 @@ async def test_an_alert_is_seen_acknowledged_and_silenced(plane: Plane, worker: 
     assert "shop <b> alert" in text_of(listed)
     assert "shop <b> fails at office: DNS: no <such> name" in text_of(listed)
     assert "<such>" not in listed.text
+    assert "An alert goes on since" in text_of(await viewer.get("/tests/abc-def-ghi"))
     path = re.search(r'href="(/alerts/[^"]+)"', listed.text)
     assert path is not None
     one = text_of(await viewer.get(path[1]))

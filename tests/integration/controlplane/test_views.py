@@ -20,7 +20,7 @@ from controlplane.service.startcommands import ConfigPath
 from controlplane.store.alerttables import transitions
 from controlplane.store.tables import locations as place_table
 from controlplane.store.tables import results
-from tests.integration.controlplane.plane import Plane
+from tests.integration.controlplane.plane import Plane, served
 from tests.support import protocol
 from tests.support.definitions import STATUS, http_test
 from tests.support.outcomes import incorrect, outcome
@@ -239,10 +239,14 @@ async def test_a_test_runs_before_it_is_saved_and_its_page_turns(
     assert "data-live-seconds" in waiting.text
     (job,) = (await worker.pull(session)).jobs
     await worker.push(session, protocol.item(job, **incorrect()))
+    (job_result,) = [row.id for row in (await plane.rows(results))[0]]
     ended = await editor.get(follow)
     assert "data-live-seconds" not in ended.text
     (result,) = re.findall(r'href="(/tests/[^"]+/results/\d+)"', ended.text)
     assert "INCORRECT_ASSERTION" in (await editor.get(result)).text
+    pushed = result.rpartition("/")[0] + "/" + job_result  # as an alert's link names it
+    assert "INCORRECT_ASSERTION" in (await editor.get(pushed)).text
+    assert (await editor.get(f"/tests/zzz-zzz-zzz/results/{job_result}")).status == 404
     assert "There is no test yet" in text_of(await editor.get("/tests"))
 
 
@@ -301,6 +305,35 @@ async def test_a_viewer_is_offered_no_change_and_makes_none(plane: Plane, viewer
         assert (await viewer.send(path, fields)).status == 403, path
     assert len((await plane.rows(place_table))[0]) == 1
     assert (await viewer.get(f"/tests/{TEST}")).status == 200
+
+
+async def test_every_link_and_form_stays_below_the_path_of_the_public_url(
+    tmp_path: Path, session: aiohttp.ClientSession
+) -> None:
+    async with served(tmp_path, prefix="/plane") as plane:
+        admin = await signed_in(plane, "Ada", Role.ADMIN)
+        worker = await plane.add_location()
+        await plane.add_test(worker.location)
+        (job,) = (await worker.pull(session)).jobs
+        await worker.push(session, protocol.item(job, **incorrect()))
+        here, test = f"/locations/{worker.location}", f"/tests/{TEST}"
+        for path in (
+            "/",
+            "/locations",
+            here,
+            f"{here}/delete",
+            "/locations/new",
+            "/tests",
+            test,
+            f"{test}/edit",
+            "/runners",
+        ):
+            page = await admin.get(path)
+            assert page.status == 200
+            links = re.findall(r'(?:href|action|src)="([^"#]*)', page.text)
+            assert [link for link in links if link and not link.startswith("/plane/")] == [], path
+        paused = await admin.send(f"{test}/pause", {})
+        assert paused.to == f"/plane{test}"
 
 
 async def test_hostile_names_are_text_on_every_page(plane: Plane, session: aiohttp.ClientSession) -> None:
