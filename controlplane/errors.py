@@ -8,16 +8,19 @@
         │   ├── ReplacedError          a database that was deleted or replaced while it was open
         │   └── StatementError         an open database that failed a statement: locked, full, read-only, out of connections
         ├── UnusableError          an argument, a file or a definition that cannot be used as it is
+        │   ├── TemplatePathError      a template of a workflow whose path is not there
         │   ├── NotYAMLError           text that is not YAML, or not what JSON can say
         │   ├── NotFoundError          a name that nothing has
         │   ├── ConflictError          a name that something else has, or that several have
         │   └── InUseError             a location whose end would leave workers or tests without one
         ├── ForbiddenError         a use case that the caller's scopes do not reach
         ├── AttemptsError          sign-ins that failed too often: come back later
+        ├── SignOnError            a provider of identities that does not answer, or not as it should
         ├── RemoteError            a control plane at a URL that does not answer, or not as it should
         ├── UnknownCallerError     a worker's request that proves nothing: answered by an unsigned 401, with the reason in our log
         ├── SequenceError          a worker's request whose number is not newer than the last one
         └── RefusedError           a worker's request that ends with a signed refusal
+            └── HookRefusedError       a request to a hook that starts nothing
 
 A command ends with all of them as one line and exit 2; the worker protocol answers a DatabaseError with 503. Errors carry
 fields; nobody parses their text.
@@ -102,6 +105,16 @@ class NotYAMLError(UnusableError):
         super().__init__(f"is not valid YAML: {reason} at line {line}")
 
 
+class TemplatePathError(UnusableError):
+    """A template at *place* whose *path* is not there, or not of use there: *reason*."""
+
+    def __init__(self, place: str, path: str, reason: str) -> None:
+        self.place = place
+        self.path = path
+        self.reason = reason
+        super().__init__(f"{place}: {path or 'the template'} {reason}")
+
+
 class NotFoundError(UnusableError):
     """*name* is not the name of a *kind*. *known* are the names that there are, where they are few enough to be shown."""
 
@@ -140,6 +153,14 @@ class AttemptsError(ControlPlaneError):
     def __init__(self, seconds: int) -> None:
         self.seconds = seconds
         super().__init__(f"too many sign-ins failed: wait {seconds} s")
+
+
+class SignOnError(ControlPlaneError):
+    """A provider of identities that does not answer, or answers what is not valid: *reason*, which repeats no token."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the provider of identities: {reason}")
 
 
 class RemoteError(ControlPlaneError):
@@ -195,3 +216,11 @@ class RefusedError(ControlPlaneError):
         self.last = last
         self.instance = instance
         super().__init__(message)
+
+
+class HookRefusedError(RefusedError):
+    """A request to a hook that starts nothing. *workflow* is empty where the request does not show that it knows one."""
+
+    def __init__(self, status: int, code: str, message: str, *, workflow: str = "") -> None:
+        self.workflow = workflow
+        super().__init__(status, code, message)

@@ -1,4 +1,4 @@
-"""The web application: the worker and runner protocols, the public API, pages, a health check and figures."""
+"""The web application: the worker and runner protocols, hooks, the public API, pages, a health check and figures."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from aiohttp import web
 from yarl import URL
 
 from controlplane.pages import table as pages
-from controlplane.rest import metrics
+from controlplane.rest import hooks, metrics
 from controlplane.rest.access import AccessLog
 from controlplane.rest.context import CONTEXT, Context
 from controlplane.rest.public import table
@@ -33,6 +33,7 @@ def build(context: Context, *, public_urls: Collection[str] = ()) -> web.Applica
         site.add_routes(endpoints.routes(prefix))
         site.add_routes(enroll.routes(prefix))
         site.add_routes(runner_endpoints.routes(prefix))
+        site.add_routes(hooks.routes(prefix))
         site.add_routes(table.routes(prefix))
         site.add_routes(
             [

@@ -93,7 +93,7 @@ def run(
     if no_wait:
         click.echo(view.run.id)
         return
-    _show(view, as_lines=as_lines)
+    show_run(view, as_lines=as_lines)
     sys.exit(exit_code(view))
 
 
@@ -120,11 +120,11 @@ async def _run(session: Session, wanted: WantedRun, wait_ms: int) -> RunView:
     async with session.open() as database:
         view = await runs.create(database, session.clock, session.principal(), wanted, client="cli")
         if wait_ms:
-            view = await _followed(session, database, view, wait_ms)
+            view = await followed(session, database, view, wait_ms)
         return view
 
 
-async def _followed(session: Session, database: Database, view: RunView, wait_ms: int) -> RunView:
+async def followed(session: Session, database: Database, view: RunView, wait_ms: int) -> RunView:
     """Wait until the run has ended, *wait_ms* at most; tell each change on standard error."""
     deadline_ns = session.clock.monotonic_ns() + wait_ms * 1_000_000
     told = None
@@ -139,7 +139,8 @@ async def _followed(session: Session, database: Database, view: RunView, wait_ms
         view = await runs.show(database, session.principal(), view.run.id)
 
 
-def _show(view: RunView, *, as_lines: bool) -> None:
+def show_run(view: RunView, *, as_lines: bool) -> None:
+    """Print the outputs of a run, or all of it."""
     if as_lines:
         click.echo(json_line(as_json(view)))
     elif view.outcome is not None and view.outcome.get("outputs") is not None:

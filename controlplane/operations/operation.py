@@ -90,9 +90,11 @@ def _revealed(value: object) -> object:
 
 
 def _hidden(kind: Any, value: object) -> object:
-    if (kind is Secret or getattr(kind, "__origin__", None) is Secret) and isinstance(value, str):
-        return Secret(value)
-    raise NotImplementedError(str(kind))
+    if kind is not Secret and getattr(kind, "__origin__", None) is not Secret:
+        raise NotImplementedError(str(kind))
+    if not isinstance(value, str):
+        raise TypeError("expected a text")  # msgspec makes a ValidationError of it, with the place
+    return Secret(value)
 
 
 def _secret_schema(_kind: Any) -> dict[str, Any]:

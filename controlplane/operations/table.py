@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from controlplane.operations import apps, auditing, channels, clock, keys, locations, plans, results, tests, users
+from controlplane.operations import (
+    alerts,
+    apps,
+    auditing,
+    channels,
+    clock,
+    keys,
+    locations,
+    plans,
+    results,
+    tests,
+    users,
+    workflows,
+)
 from controlplane.operations.operation import Operation
 
 OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *clock.OPERATIONS,
     *keys.OPERATIONS,
     *auditing.OPERATIONS,
+    *alerts.OPERATIONS,
     *channels.OPERATIONS,
     *locations.OPERATIONS,
     *results.OPERATIONS,
@@ -18,4 +32,5 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *plans.OPERATIONS,
     *apps.OPERATIONS,
     *users.OPERATIONS,
+    *workflows.OPERATIONS,
 )

@@ -19,6 +19,7 @@ from controlplane.pages import (
     resultpages,
     runnerpages,
     signin,
+    signon,
     testpages,
 )
 from controlplane.pages.handling import arrived, handle
@@ -33,6 +34,7 @@ PAGES: tuple[PageRoute, ...] = (
     *runnerpages.ROUTES,
     *apppages.ROUTES,
     *signin.ROUTES,
+    *signon.ROUTES,
     *account.ROUTES,
     *people.ROUTES,
 )

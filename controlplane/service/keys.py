@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from controlplane import epoch
 from controlplane.errors import StatementError, UnusableError
 from controlplane.service import audit
-from controlplane.service.principal import KeyScope, Principal, held, held_actions, read_scopes
+from controlplane.service.principal import KeyScope, Principal, held, held_actions, held_workflows, read_scopes
 from controlplane.store import keys
 from controlplane.store.database import Database
 from controlplane.store.keys import StoredKey
@@ -103,8 +103,15 @@ async def identify(database: Database, clock: Clock, *, api_key: str | None, app
     if key is None:
         return None
     await _note_use(database, key, now=epoch.milliseconds(clock))
-    scopes, actions = (held(key.scopes), held_actions(key.scopes)) if app_key else (frozenset(), ())
-    return Principal(name=key.name, via="api", scopes=scopes, key=key.id, actions=actions)
+    scopes = key.scopes if app_key else ()
+    return Principal(
+        name=key.name,
+        via="api",
+        scopes=held(scopes),
+        key=key.id,
+        actions=held_actions(scopes),
+        workflows=held_workflows(scopes),
+    )
 
 
 async def _note_use(database: Database, key: StoredKey, *, now: int) -> None:

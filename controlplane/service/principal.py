@@ -56,7 +56,7 @@ Via = Literal["command", "api", "page"]
 class Principal:
     """*name* is what the audit log and `created_by` show; *key* the id of its pair of keys, empty for a person at the shell.
 
-    *actions* are globs over the names of the private actions that may be ordered.
+    *actions* are globs over the names of the private actions that may be ordered, *workflows* over those of workflows.
     """
 
     name: str
@@ -64,6 +64,7 @@ class Principal:
     scopes: frozenset[KeyScope]
     key: str = ""
     actions: tuple[str, ...] = ()
+    workflows: tuple[str, ...] = ()
 
     def require(self, *any_of: KeyScope) -> None:
         """Raise ForbiddenError unless one of *any_of* is held."""
@@ -79,25 +80,44 @@ class Principal:
         if not self.may_act(action):
             raise ForbiddenError(self.name, f"{ACTION}{action}")
 
+    def may_start(self, workflow: str) -> bool:
+        """Tell if the workflow of this name may be started."""
+        return any(matches(pattern, workflow) for pattern in self.workflows)
+
+    def require_workflow(self, workflow: str) -> None:
+        """Raise ForbiddenError unless *workflow* may be started."""
+        if not self.may_start(workflow):
+            raise ForbiddenError(self.name, f"{WORKFLOW}{workflow}")
+
     def require_grant(self, scope: str) -> None:
         """Raise ForbiddenError unless the *scope*, as `read_scopes` returns it, is held: what is given away."""
         known = {each.value: each for each in KeyScope}.get(scope)
         if known is not None:
             return self.require(known)
-        glob = scope.removeprefix(ACTION)
-        if glob not in self.actions and "**" not in self.actions and ("*" in glob or not self.may_act(glob)):
+        over_workflows = scope.startswith(WORKFLOW)
+        glob = scope.removeprefix(WORKFLOW if over_workflows else ACTION)
+        held = self.workflows if over_workflows else self.actions
+        if glob not in held and "**" not in held and ("*" in glob or not any(matches(each, glob) for each in held)):
             raise ForbiddenError(self.name, scope)
         return None
 
-    def require_any_action(self) -> None:
-        """Raise ForbiddenError for who may order no action at all."""
-        if not self.actions:
+    def may_see(self, run: str) -> bool:
+        """Tell if runs of *run*, the name of an action or `workflow/NAME`, may be seen: whoever may make them may."""
+        name = run.removeprefix(WORKFLOW)
+        return self.may_act(run) if name == run else self.may_start(name)
+
+    def require_any_run(self) -> None:
+        """Raise ForbiddenError for who may make no run at all."""
+        if not self.actions and not self.workflows:
             raise ForbiddenError(self.name, f"{ACTION}*")
 
 
 ACTION = "action/"
 """Begins a scope over private actions: `action/http.*`. A star stays within one part of a name, two cross."""
+WORKFLOW = "workflow/"
+"""Begins a scope over workflows: `workflow/restart-*`; and what a run is of, where that is a workflow."""
 _GLOB = re.compile(r"[A-Za-z0-9_.*]{1,200}")
+_WORKFLOW_GLOB = re.compile(r"[A-Za-z0-9_*-]{1,100}")
 
 
 @lru_cache(maxsize=1000)
@@ -115,7 +135,14 @@ def matches(glob: str, action: str) -> bool:
 
 def operator(name: str) -> Principal:
     """Somebody at a shell that opens the database itself: nothing is kept from them."""
-    return Principal(name=name[:200] or "operator", via="command", scopes=frozenset(KeyScope), actions=("**",))
+    everything = ("**",)
+    return Principal(
+        name=name[:200] or "operator",
+        via="command",
+        scopes=frozenset(KeyScope),
+        actions=everything,
+        workflows=everything,
+    )
 
 
 def read_role(written: str) -> Role:
@@ -128,25 +155,39 @@ def read_role(written: str) -> Role:
 
 def user_principal(name: str, role: Role) -> Principal:
     """Somebody who has signed in to the pages."""
-    return Principal(name=name, via="page", scopes=ROLE_SCOPES[role], actions=_ROLE_ACTIONS[role])
+    everything_or_nothing = _ROLE_ACTIONS[role]
+    return Principal(
+        name=name,
+        via="page",
+        scopes=ROLE_SCOPES[role],
+        actions=everything_or_nothing,
+        workflows=everything_or_nothing,
+    )
 
 
 def read_scopes(written: Iterable[str]) -> tuple[str, ...]:
-    """The scopes of their names, in the order of the table, then those over actions. Raises UnusableError with what there is."""
+    """The scopes of their names, in the order of the table, then those over actions and workflows.
+
+    Raises UnusableError with what there is.
+    """
     names = [name.strip() for name in written if name.strip()]
     known = [scope.value for scope in KeyScope]
-    expected = f"expected some of {', '.join(known)}, {ACTION}GLOB"
+    expected = f"expected some of {', '.join(known)}, {ACTION}GLOB, {WORKFLOW}GLOB"
     for name in names:
-        if name not in known and not _is_action_scope(name):
+        if name not in known and not _is_action_scope(name) and not _is_workflow_scope(name):
             raise UnusableError(f"{name[:40]!r} is not a valid scope: {expected}")
     if not names:
         raise UnusableError(f"a key without a scope opens nothing: {expected}")
-    over_actions = dict.fromkeys(name for name in names if name not in known)
-    return (*(name for name in known if name in names), *over_actions)
+    by_name = dict.fromkeys(name for name in names if name not in known)
+    return (*(name for name in known if name in names), *by_name)
 
 
 def _is_action_scope(name: str) -> bool:
     return name.startswith(ACTION) and _GLOB.fullmatch(name.removeprefix(ACTION)) is not None
+
+
+def _is_workflow_scope(name: str) -> bool:
+    return name.startswith(WORKFLOW) and _WORKFLOW_GLOB.fullmatch(name.removeprefix(WORKFLOW)) is not None
 
 
 def held(stored: Sequence[str]) -> frozenset[KeyScope]:
@@ -158,3 +199,8 @@ def held(stored: Sequence[str]) -> frozenset[KeyScope]:
 def held_actions(stored: Sequence[str]) -> tuple[str, ...]:
     """The globs over actions of a stored key."""
     return tuple(name.removeprefix(ACTION) for name in stored if _is_action_scope(name))
+
+
+def held_workflows(stored: Sequence[str]) -> tuple[str, ...]:
+    """The globs over workflows of a stored key."""
+    return tuple(name.removeprefix(WORKFLOW) for name in stored if _is_workflow_scope(name))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,29 +15,25 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch
-from controlplane.actions.effects import shown_by
 from controlplane.actions.states import ENDED, TaskEvent, TaskState
-from controlplane.errors import ConflictError, DatabaseError, NotFoundError, UnusableError
-from controlplane.service import audit, enrolments, runnerkeys
-from controlplane.service.principal import Principal
-from controlplane.service.runnerkeys import ORG
-from controlplane.store import runners, tasks
+from controlplane.actions.workflows import REFERENCE_PREFIX
+from controlplane.errors import ConflictError, NotFoundError, UnusableError
+from controlplane.service import audit, orders, steps
+from controlplane.service.orders import OrderWish
+from controlplane.service.principal import WORKFLOW, Principal
+from controlplane.store import actionruns, runners, tasks, workflowruns
+from controlplane.store.actionruns import ActionRun
 from controlplane.store.database import Database
-from controlplane.store.runners import StoredRunner
-from controlplane.store.tasks import ActionRun, ActionTask
+from controlplane.store.tasks import ActionTask
+from controlplane.store.workflowruns import StepAttempt
 from worker.clock import Clock
-from worker.wire import order
-from worker.wire.order import MAX_INPUT_BYTES, MAX_WITHIN_MS, Client, OrderedBy, TaskOrder
+from worker.wire.order import MAX_INPUT_BYTES, MAX_WITHIN_MS, Client, OrderedBy
 
-REFERENCE_PREFIX = "com.datadoghq."
-"""Accepted and dropped wherever a person writes an action's name."""
 DEFAULT_WITHIN_MS = 300_000
 DEFAULT_TIMEOUT_MS = 3_600_000
 """As long as any action may take: the runner's own caps are shorter."""
 KEY_MS = 24 * 3600 * 1000
 """Milliseconds for which an idempotency key stands for its run."""
-MOST_OPEN = 10_000
-"""Open tasks of one runner: more are not waiting for a runner, but for somebody to notice."""
 MOST_LISTED = 1000
 KEEP_MS = 7 * 24 * 3600 * 1000
 """Milliseconds for which runs, with their outputs, are kept after they were made."""
@@ -58,13 +54,27 @@ class WantedRun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StepView:
+    """An attempt of a step: its task, and its outcome as its JSON; None where there is none."""
+
+    attempt: StepAttempt
+    task: ActionTask
+    outcome: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunView:
-    """A run with its tasks, the newest last, and the outcome of the newest as its JSON; None where there is none."""
+    """A run with its tasks, the newest last, and the outcome of the newest as its JSON; None where there is none.
+
+    *steps* are those of a workflow's run, in the order in which they were made.
+    """
 
     run: ActionRun
     runner_name: str
+    state: TaskState
     tasks: tuple[ActionTask, ...]
     outcome: dict[str, Any] | None
+    steps: tuple[StepView, ...] = ()
     is_new: bool = False
 
     @property
@@ -72,8 +82,9 @@ class RunView:
         return self.tasks[-1]
 
     @property
-    def state(self) -> TaskState:
-        return self.task.state
+    def workflow(self) -> str | None:
+        """The name of the workflow, None of a run of one action."""
+        return self.run.action.removeprefix(WORKFLOW) if self.run.action.startswith(WORKFLOW) else None
 
     @property
     def has_ended(self) -> bool:
@@ -91,14 +102,9 @@ async def create(database: Database, clock: Clock, by: Principal, wanted: Wanted
     digest = _digest(wanted)
     async with database.write() as connection:
         now = epoch.milliseconds(clock)
-        earlier = await _earlier(connection, by, wanted, digest, now)
+        earlier = await earlier_run(connection, by, wanted.idempotency_key, digest, now=now)
         if earlier is None:
-            runner = await _runner(connection, database, wanted.runner)
-            run, task, token = await _made(connection, database, by, wanted, runner, client, now)
-            await tasks.add_run(connection, replace(run, request_sha256=digest))
-            await tasks.add_task(connection, database.sealer, task, token)
-            await _record(connection, by, "run.create", run, task, now)
-            earlier = run.id
+            earlier = await _make(connection, database, by, wanted, digest, client, now)
             is_new = True
         else:
             is_new = False
@@ -106,37 +112,58 @@ async def create(database: Database, clock: Clock, by: Principal, wanted: Wanted
 
 
 async def show(database: Database, by: Principal, run: str) -> RunView:
-    """Read a run. Raises NotFoundError, also for a run whose action the caller may not order."""
+    """Read a run. Raises NotFoundError, also for a run that the caller may not make."""
     async with database.read() as connection:
         found = await _found(connection, by, run)
         known = tuple(await tasks.tasks_of(connection, found.id))
-        outcome = await tasks.outcome_of(connection, database.sealer, found.task)
         name = await _runner_name(connection, database, found.runner)
-    return RunView(
-        run=found, runner_name=name, tasks=known, outcome=None if outcome is None else msgspec.json.decode(outcome)
+        state = known[-1].state
+        made: tuple[StepView, ...] = ()
+        if found.action.startswith(WORKFLOW):
+            state = await actionruns.state_of(connection, found.id)
+            made = await _steps(connection, database, found.id, known)
+        outcome = made[-1].outcome if made else await _outcome(connection, database, found.task)
+    return RunView(run=found, runner_name=name, state=state, tasks=known, outcome=outcome, steps=made)
+
+
+async def _steps(
+    connection: AsyncConnection, database: Database, run: str, known: Sequence[ActionTask]
+) -> tuple[StepView, ...]:
+    attempts = {one.task: one for one in await workflowruns.steps_of(connection, run)}
+    return tuple(
+        [
+            StepView(attempt=attempts[task.id], task=task, outcome=await _outcome(connection, database, task.id))
+            for task in known
+            if task.id in attempts
+        ]
     )
 
 
+async def _outcome(connection: AsyncConnection, database: Database, task: str) -> dict[str, Any] | None:
+    outcome = await tasks.outcome_of(connection, database.sealer, task)
+    return None if outcome is None else msgspec.json.decode(outcome)
+
+
 async def arguments(database: Database, by: Principal, run: str) -> dict[str, Any]:
-    """The inputs of a run, as its order has them. Raises NotFoundError, also for a run whose action the caller may not order."""
+    """The inputs of a run, as its newest order has them. Raises NotFoundError, also for a run that the caller may not make."""
     async with database.read() as connection:
         found = await _found(connection, by, run)
-        return (await _order_of(connection, database, (await tasks.tasks_of(connection, found.id))[-1])).input
+        return (await orders.claims_of(connection, database, (await tasks.tasks_of(connection, found.id))[-1])).input
 
 
 async def list_newest(
     database: Database, by: Principal, *, limit: int, runner: str | None = None, states: Collection[str] = ()
 ) -> tuple[RunView, ...]:
-    """List the newest runs of actions that the caller may order, without their outcomes. Raises NotFoundError for a runner."""
-    by.require_any_action()
+    """List the newest runs that the caller may make, without their outcomes. Raises NotFoundError for a runner."""
+    by.require_any_run()
     async with database.read() as connection:
         chosen = None if runner is None else (await runners.find(connection, database.sealer, runner)).id
-        found = await tasks.newest_runs(connection, limit=min(limit, MOST_LISTED), runner=chosen, states=states)
+        found = await actionruns.newest(connection, limit=min(limit, MOST_LISTED), runner=chosen, states=states)
         names = {one.id: one.name for one in await runners.list_all(connection, database.sealer)}
     return tuple(
-        RunView(run=run, runner_name=names.get(run.runner, run.runner), tasks=(task,), outcome=None)
-        for run, task in found
-        if by.may_act(run.action)
+        RunView(run=run, runner_name=names.get(run.runner, run.runner), state=state, tasks=(task,), outcome=None)
+        for run, task, state in found
+        if by.may_see(run.action)
     )
 
 
@@ -157,20 +184,29 @@ async def retry(database: Database, clock: Clock, by: Principal, run: str) -> Ru
     """Order the same once more, under a new task, because a person says so. Raises NotFoundError, UnusableError."""
     async with database.write() as connection:
         found = await _found(connection, by, run)
-        last = (await tasks.tasks_of(connection, found.id))[-1]
-        if last.state not in ENDED or last.state is TaskState.SUCCEEDED:
-            raise UnusableError(f"run {found.id} is {last.state.value}: only what has ended otherwise can be retried")
         now = epoch.milliseconds(clock)
-        before = await _order_of(connection, database, last)
-        runner = await _runner(connection, database, found.runner)
-        again = msgspec.structs.replace(
-            before, task=str(uuid.uuid4()), by=_ordered_by(by), iat=now, exp=now + before.exp - before.iat
-        )
-        token = await _signed(connection, database, again, now)
-        task = _task(again, runner, token, number=last.number + 1)
-        await tasks.add_task(connection, database.sealer, task, token)
-        await _record(connection, by, "run.retry", found, task, now)
+        if found.action.startswith(WORKFLOW):
+            task = await steps.go_on(connection, database, found.id, ordered_by(by), now=now)
+        else:
+            task = await _again(connection, database, by, found, now)
+        await record(connection, by, "run.retry", found, task, now)
     return await show(database, by, found.id)
+
+
+async def _again(
+    connection: AsyncConnection, database: Database, by: Principal, run: ActionRun, now: int
+) -> ActionTask:
+    last = (await tasks.tasks_of(connection, run.id))[-1]
+    if last.state not in ENDED or last.state is TaskState.SUCCEEDED:
+        raise UnusableError(f"run {run.id} is {last.state.value}: only what has ended otherwise can be retried")
+    before = await orders.claims_of(connection, database, last)
+    runner = await orders.runner(connection, database, run.runner)
+    again = msgspec.structs.replace(
+        before, task=str(uuid.uuid4()), by=ordered_by(by), iat=now, exp=now + before.exp - before.iat
+    )
+    signed = await orders.sign_order(connection, database, again, runner=runner.id, number=last.number + 1)
+    await orders.queue(connection, database, signed)
+    return signed.task
 
 
 async def _moved(database: Database, clock: Clock, by: Principal, run: str, event: TaskEvent, action: str) -> None:
@@ -179,9 +215,13 @@ async def _moved(database: Database, clock: Clock, by: Principal, run: str, even
         task = (await tasks.tasks_of(connection, found.id))[-1]
         now = epoch.milliseconds(clock)
         reason = f"{event.value.replace('_', ' ')} by {by.name}"[:300]
-        if await tasks.move(connection, task, event, now=now, reason=reason) is None:
-            raise UnusableError(f"run {found.id} is {task.state.value}: {_advice(task.state, event)}")
-        await _record(connection, by, action, found, task, now, event=event)
+        workflow = found.action.startswith(WORKFLOW)
+        waited = workflow and event is TaskEvent.CANCEL and await steps.cancel(connection, database, run, now=now)
+        if not waited:
+            if await tasks.move(connection, task, event, now=now, reason=reason) is None:
+                raise UnusableError(f"run {found.id} is {task.state.value}: {_advice(task.state, event)}")
+            await steps.advance(connection, database, [found.id] if workflow else (), now=now)
+        await record(connection, by, action, found, task, now, event=event)
 
 
 def _advice(state: TaskState, event: TaskEvent) -> str:
@@ -192,112 +232,70 @@ def _advice(state: TaskState, event: TaskEvent) -> str:
     return "only a run whose end is unknown can be resolved"
 
 
-async def _earlier(
-    connection: AsyncConnection, by: Principal, wanted: WantedRun, digest: bytes, now: int
+async def earlier_run(
+    connection: AsyncConnection, by: Principal, key: str | None, digest: bytes, *, now: int
 ) -> str | None:
-    """The run that this caller's key stands for. Raises ConflictError where that was another wish."""
-    if wanted.idempotency_key is None:
+    """The run that this caller's idempotency key stands for. Raises ConflictError where that was another wish."""
+    if key is None:
         return None
     kind, name = _caller(by)
-    found = await tasks.run_by_key(connection, by_kind=kind, by_id=name, key=wanted.idempotency_key)
+    found = await actionruns.by_key(connection, by_kind=kind, by_id=name, key=key)
     if found is None:
         return None
     if now - found.created_at > KEY_MS:
-        await tasks.forget_key(connection, found.id)
+        await actionruns.forget_key(connection, found.id)
         return None
     if found.request_sha256 != digest:
-        raise ConflictError("run with another body and the idempotency key", wanted.idempotency_key)
+        raise ConflictError("run with another body and the idempotency key", key)
     return found.id
 
 
-async def _made(
+async def _make(
     connection: AsyncConnection,
     database: Database,
     by: Principal,
     wanted: WantedRun,
-    runner: StoredRunner,
+    digest: bytes,
     client: Client,
     now: int,
-) -> tuple[ActionRun, ActionTask, str]:
-    if await tasks.count_open(connection, runner.id) >= MOST_OPEN:
-        raise UnusableError(f"runner {runner.name!r} has {MOST_OPEN} tasks waiting or running")
-    run_id = str(uuid.uuid4())
-    wish = TaskOrder(
-        task=str(uuid.uuid4()),
-        run=run_id,
-        org=ORG,
-        aud=enrolments.urn(runner),
+) -> str:
+    runner = await orders.runner(connection, database, wanted.runner)
+    run = str(uuid.uuid4())
+    wish = OrderWish(
+        run=run,
+        runner=runner,
         action=wanted.action,
         connection=wanted.connection,
-        input=wanted.arguments,
+        arguments=wanted.arguments,
         select=wanted.select,
         client=client,
-        by=_ordered_by(by),
-        iat=now,
-        exp=now + wanted.within_ms,
+        by=ordered_by(by),
+        within_ms=wanted.within_ms,
         timeout_ms=wanted.timeout_ms,
     )
-    token = await _signed(connection, database, wish, now)
-    kind, name = _caller(by)
-    run = ActionRun(
-        id=run_id,
+    signed = await orders.sign(connection, database, wish, now=now)
+    made = ActionRun(
+        id=run,
         runner=runner.id,
         action=wanted.action,
         connection=wanted.connection,
         client=client,
-        by_kind=kind,
-        by_id=name,
-        task=wish.task,
+        by_kind=wish.by.kind,
+        by_id=wish.by.id,
+        task=signed.task.id,
         created_at=now,
         idempotency_key=wanted.idempotency_key,
+        request_sha256=digest,
     )
-    return run, _task(wish, runner, token, number=1), token
-
-
-async def _signed(connection: AsyncConnection, database: Database, wish: TaskOrder, now: int) -> str:
-    """Sign with the key in force. Raises UnusableError for a wish that no runner would read."""
-    keys = await runnerkeys.ensure(connection, database.sealer, now=now)
-    try:
-        return order.sign(wish, keys.signing)
-    except ValueError as error:
-        raise UnusableError(str(error)) from error
-
-
-async def _order_of(connection: AsyncConnection, database: Database, task: ActionTask) -> TaskOrder:
-    """The order that was signed for *task*, by our own signature. Raises DatabaseError where it is not ours."""
-    token = await tasks.order_of(connection, database.sealer, task.id)
-    if token is None:
-        raise DatabaseError(f"the stored order of task {task.id} does not open")
-    return order.decode_unverified(token)
-
-
-def _task(wish: TaskOrder, runner: StoredRunner, token: str, *, number: int) -> ActionTask:
-    return ActionTask(
-        id=wish.task,
-        run=wish.run,
-        runner=runner.id,
-        number=number,
-        state=TaskState.QUEUED,
-        effect=shown_by(wish.action, wish.input),
-        order_sha256=order.payload_sha256(token),
-        created_at=wish.iat,
-        expires_at=wish.exp,
-    )
-
-
-async def _runner(connection: AsyncConnection, database: Database, name: str) -> StoredRunner:
-    """A runner that takes tasks. Raises NotFoundError, UnusableError."""
-    runner = await runners.find(connection, database.sealer, name)
-    if "pull" not in runner.modes:
-        raise UnusableError(f"runner {runner.name!r} takes requests of apps alone: its modes lack pull")
-    if runner.state in ("disabled", "revoked"):
-        raise UnusableError(f"runner {runner.name!r} is {runner.state}")
-    return runner
+    await actionruns.add(connection, made)
+    await orders.queue(connection, database, signed)
+    await record(connection, by, "run.create", made, signed.task, now)
+    return run
 
 
 async def _found(connection: AsyncConnection, by: Principal, run: str) -> ActionRun:
-    found = await tasks.run_by_id(connection, run)
-    if found is None or not by.may_act(found.action):
+    found = await actionruns.by_id(connection, run)
+    if found is None or not by.may_see(found.action):
         raise NotFoundError("run", run)
     return found
 
@@ -309,7 +307,7 @@ async def _runner_name(connection: AsyncConnection, database: Database, runner: 
         return runner
 
 
-async def _record(
+async def record(
     connection: AsyncConnection,
     by: Principal,
     action: str,
@@ -339,7 +337,11 @@ def _check(wanted: WantedRun) -> None:
         raise UnusableError(f"timeout: {wanted.timeout_ms / 1000:g} s is not a valid time: up to 1 h")
     if len(msgspec.json.encode(wanted.arguments)) > MAX_INPUT_BYTES:
         raise UnusableError(f"input: larger than {MAX_INPUT_BYTES} bytes")
-    key = wanted.idempotency_key
+    check_key(wanted.idempotency_key)
+
+
+def check_key(key: str | None) -> None:
+    """Raise UnusableError for an idempotency key that is not valid."""
     if key is not None and not (1 <= len(key) <= 200 and key.isascii() and key.isprintable()):
         raise UnusableError("Idempotency-Key: is not 1 to 200 printable ASCII characters")
 
@@ -354,6 +356,7 @@ def _caller(by: Principal) -> tuple[str, str]:
     return ("key", by.key) if by.key else ("user", by.name)
 
 
-def _ordered_by(by: Principal) -> OrderedBy:
+def ordered_by(by: Principal) -> OrderedBy:
+    """The caller as orders name them."""
     kind, name = _caller(by)
     return OrderedBy(kind=kind, id=name)

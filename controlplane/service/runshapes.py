@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from controlplane.actions.states import TaskState
-from controlplane.service.runs import RunView
+from controlplane.actions.states import ENDED, TaskState
+from controlplane.service.runs import RunView, StepView
 
 UNKNOWN_EXIT = 3
 """The end is not known: it may have run. Also where it goes on after the wait."""
@@ -22,15 +22,20 @@ def exit_code(view: RunView) -> int:
 def headline(view: RunView) -> str:
     """A line that says how a run stands, and why."""
     state = view.state.value
+    step = f"step {view.steps[-1].attempt.name}: " if view.steps else ""
     if view.state is TaskState.QUEUED:
-        return f"{state}: waits for runner {view.runner_name}"
+        if view.task.state in ENDED:
+            return f"{step}waits to be tried again"
+        return f"{step}{state}: waits for runner {view.runner_name}"
     if not view.has_ended:
-        return f"{state}: instance {view.task.instance} of {view.runner_name} has it"
-    return f"{state}{_cause(view)}"
+        return f"{step}{state}: instance {view.task.instance} of {view.runner_name} has it"
+    return f"{state}{_cause(view)}" if view.state is TaskState.SUCCEEDED else f"{step}{state}{_cause(view)}"
 
 
 def _cause(view: RunView) -> str:
     error = (view.outcome or {}).get("error")
+    if view.state is TaskState.SUCCEEDED:
+        return ""
     if error and view.outcome is not None and view.outcome.get("status") == view.state.value:
         detail = f" {error['detail']}" if error.get("detail") else ""
         return f": {error['code']}{detail}: {error.get('message', '')}"
@@ -44,13 +49,14 @@ def as_json(view: RunView) -> dict[str, Any]:
     return {
         "id": run.id,
         "state": view.state.value,
-        "action": run.action,
+        "workflow": view.workflow,
+        "action": run.action if view.workflow is None else None,
         "runner": view.runner_name,
         "connection": run.connection,
         "client": run.client,
         "by": {"kind": run.by_kind, "id": run.by_id},
         "created_at": moment(run.created_at),
-        "ended_at": None if task.ended_at is None else moment(task.ended_at),
+        "ended_at": None if task.ended_at is None or not view.has_ended else moment(task.ended_at),
         "outputs": outcome.get("outputs"),
         "error": outcome.get("error"),
         "reason": task.reason,
@@ -70,6 +76,24 @@ def as_json(view: RunView) -> dict[str, Any]:
             }
             for one in view.tasks
         ],
+        "steps": [_step(one) for one in view.steps],
+    }
+
+
+def _step(view: StepView) -> dict[str, Any]:
+    attempt, task = view.attempt, view.task
+    outcome: Mapping[str, Any] = view.outcome or {}
+    return {
+        "name": attempt.name,
+        "action": attempt.action,
+        "attempt": attempt.attempt,
+        "state": task.state.value,
+        "task": task.id,
+        "input_sha256": attempt.input_sha256,
+        "outputs": outcome.get("outputs"),
+        "error": outcome.get("error"),
+        "code": task.code,
+        "reason": task.reason,
     }
 
 

@@ -12,7 +12,7 @@ from controlplane import epoch
 from controlplane.actions.states import ENDED, HELD, TaskEffect, TaskEvent, TaskState
 from controlplane.errors import DatabaseError
 from controlplane.leases import LEASE_TTL, Grace, read_lease
-from controlplane.service import attendance
+from controlplane.service import attendance, steps
 from controlplane.service.attendance import Attendance, RunnerCaller
 from controlplane.service.pulls import Present
 from controlplane.store import tasks
@@ -47,7 +47,7 @@ class GivenTask:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerWorkGiven:
-    """The answer to a pull at the moment *now*. *ended* are the runs that it brought to an end."""
+    """The answer to a pull at the moment *now*. *ended* are the runs whose tasks it ended, and the runners with new ones."""
 
     now: int
     attendance: Attendance
@@ -59,12 +59,24 @@ class RunnerWorkGiven:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeptOutcome:
-    """The end of one pushed result: `accepted`, `duplicate`, `superseded`, or `rejected` with its reason."""
+    """The end of one pushed result: `accepted`, `duplicate`, `superseded`, or `rejected` with its reason.
+
+    *ended*: the run's task has ended by it.
+    """
 
     result: str
     disposition: str
     run: str = ""
     reason: str = ""
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KeptOutcomes:
+    """The ends of a push, and the ids of runners that have new tasks by it."""
+
+    kept: tuple[KeptOutcome, ...]
+    woken: frozenset[str]
 
 
 async def pull(
@@ -84,14 +96,13 @@ async def pull(
             cancel = tuple(one.lease for one in held if one.state is TaskState.CANCELLING)
             wanted = _wanted(message) if attended.refusal is None and present() else 0
             given, more, refused = await _give(connection, database.sealer, caller, wanted, now)
+            ended = (*ended, *refused, *await steps.advance(connection, database, {*ended, *refused}, now=now))
     except DatabaseError:
         grace.interrupted()
         raise
     if attended.refusal is not None:
         raise attended.refusal
-    return RunnerWorkGiven(
-        now=now, attendance=attended, given=given, cancel=cancel, more=more, ended=(*ended, *refused)
-    )
+    return RunnerWorkGiven(now=now, attendance=attended, given=given, cancel=cancel, more=more, ended=ended)
 
 
 async def look_again(
@@ -105,15 +116,14 @@ async def look_again(
         queued = await tasks.queued(connection, runner=runner, now=now, limit=1) if _wanted(message) else []
     cancel = tuple(one.lease for one in held if one.state is TaskState.CANCELLING)
     given: tuple[GivenTask, ...] = ()
-    refused: tuple[str, ...] = ()
+    ended = before.ended
     more = False
     if queued:
         async with database.write() as connection:
             now = epoch.milliseconds(clock)
             given, more, refused = await _give(connection, database.sealer, caller, _wanted(message), now)
-    return RunnerWorkGiven(
-        now=now, attendance=before.attendance, given=given, cancel=cancel, more=more, ended=(*before.ended, *refused)
-    )
+            ended = (*ended, *refused, *await steps.advance(connection, database, refused, now=now))
+    return RunnerWorkGiven(now=now, attendance=before.attendance, given=given, cancel=cancel, more=more, ended=ended)
 
 
 def _wanted(message: RunnerPull) -> int:
@@ -221,10 +231,8 @@ async def _refuse_planted(connection: AsyncConnection, task: ActionTask, now: in
     await tasks.fail(connection, task, now=now, code="SIGNATURE", reason="the stored order does not open")
 
 
-async def push(
-    database: Database, clock: Clock, caller: RunnerCaller, results: Sequence[ResultItem]
-) -> tuple[KeptOutcome, ...]:
-    """Store results; they are on disk when this returns. Raises SequenceError."""
+async def push(database: Database, clock: Clock, caller: RunnerCaller, results: Sequence[ResultItem]) -> KeptOutcomes:
+    """Store results, and make the next steps of workflows; both are on disk when this returns. Raises SequenceError."""
     async with database.write() as connection:
         now = epoch.milliseconds(clock)
         await attendance.count(connection, caller, "results", now=now)
@@ -239,7 +247,9 @@ async def push(
                 continue
             kept.append(await _keep(connection, database.sealer, task, item, now))
             known |= await tasks.by_ids(connection, [task.id])
-        return tuple(kept)
+        ended = {one.run for one in kept if one.ended}
+        woken = await steps.advance(connection, database, ended, now=now)
+        return KeptOutcomes(tuple(kept), woken)
 
 
 async def _keep(
@@ -264,11 +274,12 @@ async def _keep(
         code=None if outcome.error is None else outcome.error.code[:40],
         reason=None,
     )
-    return KeptOutcome(result=item.result, disposition="superseded" if moved is None else "accepted", run=task.run)
+    disposition = "superseded" if moved is None else "accepted"
+    return KeptOutcome(result=item.result, disposition=disposition, run=task.run, ended=moved in ENDED)
 
 
 async def settle(database: Database, clock: Clock, grace: Grace) -> tuple[str, ...]:
-    """Move tasks that time moves: expired, silent, forsaken. Returns the runs that this ended."""
+    """Move tasks that time moves: expired, silent, forsaken. Returns runs whose tasks ended, and runners with new ones."""
     ended: list[str] = []
     while True:
         async with database.read() as connection:
@@ -280,7 +291,8 @@ async def settle(database: Database, clock: Clock, grace: Grace) -> tuple[str, .
             now = epoch.milliseconds(clock)
             expiry = _expiry(grace, now)  # of a database that made everybody wait, nobody is silent
             again = await tasks.overdue(connection, now=now, expiry=expiry)
-            ended += await _moved(connection, again, now)
+            moved = await _moved(connection, again, now)
+            ended += (*moved, *await steps.advance(connection, database, moved, now=now))
         if len(again) < tasks.BATCH:
             return tuple(ended)
         await clock.sleep(database.rest_seconds)

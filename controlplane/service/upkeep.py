@@ -13,11 +13,12 @@ from controlplane import epoch
 from controlplane.ageing import Ageing, aged
 from controlplane.counters import Counters
 from controlplane.leases import Grace
-from controlplane.service import runs, signingkeys, tasks
+from controlplane.service import hooks, remediation, runs, signingkeys, silences, steps, tasks
 from controlplane.service.audit import RETENTION_DAYS
 from controlplane.service.sessions import IDLE_MS
 from controlplane.steady import HELD_SECONDS, STEP_SECONDS, Anchor, KeptClock, SteadyClock
 from controlplane.store import (
+    actionruns,
     alerting,
     apps,
     audit,
@@ -26,10 +27,13 @@ from controlplane.store import (
     pruning,
     results,
     sessions,
+    starts,
     sweep,
     transitions,
     triggered,
     workers,
+    workflowruns,
+    workflows,
 )
 from controlplane.store import tasks as action_tasks
 from controlplane.store.database import Database
@@ -103,6 +107,11 @@ class Upkeep:
         self._look_ahead = False
         for run in await tasks.settle(self._database, self._clock, self._grace):
             self._on_ended(run)
+        for name in (
+            *await remediation.carry_out(self._database, self._clock),
+            *await steps.resume(self._database, self._clock),
+        ):
+            self._on_ended(name)
         if self._turns % AGE_TURNS == 0:
             await self._age()
             await signingkeys.tend(self._database, self._clock)
@@ -164,8 +173,8 @@ async def come_back(database: Database, clock: SteadyClock) -> bool:
             return False
         by = _shift(-round(ahead / 1000))
         await sweep.shift(connection, by=by)
-        await action_tasks.shift(connection, by=by)
-        await sessions.shift(connection, by=by)
+        for shift in (action_tasks.shift, workflowruns.shift, starts.shift, sessions.shift):
+            await shift(connection, by=by)
         await marks.put_clock(connection, now)
         await marks.put_anchor(connection, clock.anchor())
     _tell(by)
@@ -182,8 +191,8 @@ async def follow(database: Database, clock: SteadyClock) -> bool:
             return False
         by = _shift(round(held.total_seconds()))
         await sweep.shift(connection, by=by)
-        await action_tasks.shift(connection, by=by)
-        await sessions.shift(connection, by=by)
+        for shift in (action_tasks.shift, workflowruns.shift, starts.shift, sessions.shift):
+            await shift(connection, by=by)
         await marks.put_clock(connection, epoch.milliseconds(clock) + by)
         await marks.put_anchor(connection, clock.anchor().moved(held.total_seconds()))
     clock.follow(held)  # before anybody else has the lock: nobody sees the times of one with the clock of the other
@@ -249,13 +258,18 @@ async def prune(database: Database, clock: Clock, ageing: Ageing, *, retention: 
         await locations.drop_expired_credentials(connection, now=ageing.moment)
         await workers.forget(connection, before=ageing.at - FORGET_WORKERS)
         await sessions.prune(connection, now=ageing.at, seen_since=ageing.at - IDLE_MS)
+    await silences.prune(database, clock)
     while True:
         async with database.write() as connection:
             gone = await results.prune(connection, before=ageing.moment - retention, limit=PRUNE_BATCH)
             gone += await transitions.prune(connection, before=ageing.moment - retention, limit=PRUNE_BATCH)
             gone += await triggered.prune(connection, before=ageing.moment - retention, limit=PRUNE_BATCH)
             gone += await apps.prune_claims(connection, before=ageing.moment - apps.CLAIMS_KEPT_MS, limit=PRUNE_BATCH)
-            gone += await action_tasks.prune(connection, before=ageing.moment - runs.KEEP_MS, limit=PRUNE_BATCH)
+            gone += await actionruns.prune(connection, before=ageing.moment - runs.KEEP_MS, limit=PRUNE_BATCH)
+            gone += await workflows.prune_bodies(
+                connection, before=ageing.moment - hooks.REMEMBERED_MS, limit=PRUNE_BATCH
+            )
+            gone += await starts.prune(connection, before=ageing.moment - remediation.REMEMBERED_MS, limit=PRUNE_BATCH)
             gone += await audit.prune(connection, before=ageing.moment - RETENTION_DAYS * DAY_MS, limit=PRUNE_BATCH)
         if gone == 0:
             return

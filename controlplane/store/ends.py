@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controlplane.store import alerting, states
+from controlplane.store import alerting, starts, states
 from controlplane.store.states import RunEnd
 
 
@@ -17,3 +17,4 @@ async def put(connection: AsyncConnection, ended: Sequence[RunEnd], *, now: int)
     """Write down the ends of runs, in their order, and what follows from them."""
     await alerting.follow(connection, ended, now=now)  # first: it asks what was newest before
     await states.put(connection, ended)
+    await starts.note(connection, ended)

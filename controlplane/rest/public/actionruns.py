@@ -1,28 +1,34 @@
-"""Runs of private actions over HTTP: order one, wait for its end, cancel, retry, resolve. The scopes are `action/GLOB`."""
+"""Runs of private actions and workflows over HTTP: order one, wait for its end, cancel, retry, resolve.
+
+The scopes are `action/GLOB` and `workflow/GLOB`.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
 from controlplane.actions.states import TaskState
 from controlplane.errors import UnusableError
+from controlplane.operations.operation import schema
 from controlplane.rest.context import Context
 from controlplane.rest.public import schemas
 from controlplane.rest.public.route import APIReply, Call, Parameter, Route
-from controlplane.service import runs
+from controlplane.service import runs, workflowruns
 from controlplane.service.principal import Principal
 from controlplane.service.runs import RunView, WantedRun
 from controlplane.service.runshapes import as_json
 from controlplane.service.wakeups import heard
+from controlplane.service.workflowruns import WantedWorkflow
 
 MAX_WAIT = 300
 """Seconds that `?wait=` may ask for: proxies end what takes longer."""
 LOOK_SECONDS = 1.0
 """Between looks for what another process ended."""
 _TAGS = ("actions",)
+_Body = TypeVar("_Body")
 
 
 class OrderRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,6 +43,13 @@ class OrderRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     timeout: Annotated[int, msgspec.Meta(ge=1, le=3600)] = runs.DEFAULT_TIMEOUT_MS // 1000
 
 
+class StartWorkflow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A workflow to start now, with its parameters."""
+
+    workflow: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    params: dict[str, Any] = {}
+
+
 class ResolveRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The end of a run of which nobody can tell, by a person's word."""
 
@@ -45,8 +58,21 @@ class ResolveRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 async def create(call: Call) -> APIReply:
     """202 with the run; 200 where it has ended, also within `?wait=`."""
-    body: OrderRun = call.body
     wait = call.number("wait", 0, most=MAX_WAIT)
+    view = await (_started(call) if "workflow" in call.body else _ordered(call))
+    call.context.wakeups.ring(view.task.runner)
+    return _following(call.context, call.by, view, wait)
+
+
+async def _started(call: Call) -> RunView:
+    body = _read(call.body, StartWorkflow)
+    key = call.headers.get("Idempotency-Key")
+    wanted = WantedWorkflow(name=body.workflow, params=body.params, idempotency_key=key)
+    return await workflowruns.create(call.context.database, call.context.clock, call.by, wanted, client="api")
+
+
+async def _ordered(call: Call) -> RunView:
+    body = _read(call.body, OrderRun)
     wanted = WantedRun(
         action=body.action,
         runner=body.runner,
@@ -57,10 +83,15 @@ async def create(call: Call) -> APIReply:
         timeout_ms=body.timeout * 1000,
         idempotency_key=call.headers.get("Idempotency-Key"),
     )
-    context = call.context
-    view = await runs.create(context.database, context.clock, call.by, wanted, client="api")
-    context.wakeups.ring(view.run.runner)
-    return _following(context, call.by, view, wait)
+    return await runs.create(call.context.database, call.context.clock, call.by, wanted, client="api")
+
+
+def _read(body: dict[str, Any], kind: type[_Body]) -> _Body:
+    """The body as one of the two kinds of runs. Raises UnusableError with the place of the first mistake."""
+    try:
+        return msgspec.convert(body, kind)
+    except msgspec.ValidationError as error:
+        raise UnusableError(f"the body is not valid: {str(error)[:300]}") from error
 
 
 async def read(call: Call) -> APIReply:
@@ -121,11 +152,13 @@ async def resolve(call: Call) -> APIReply:
 
 async def _changed(call: Call, deed: Awaitable[RunView]) -> APIReply:
     view = await deed
-    call.context.wakeups.ring(view.run.runner)
+    call.context.wakeups.ring(view.task.runner)
     call.context.wakeups.ring(view.run.id)
     return _reply(view)
 
 
+_SCOPES = ("action/GLOB", "workflow/GLOB")
+_BODY = {"oneOf": [schema(OrderRun), schema(StartWorkflow)]}
 _RUN = schemas.fields({"id": schemas.TEXT, "state": {"enum": [state.value for state in TaskState]}})
 _WAIT = Parameter(
     name="wait",
@@ -136,14 +169,15 @@ ROUTES = (
     Route(
         method="POST",
         path="/v1/runs",
-        about="Order a private action. The same `Idempotency-Key` and body within a day are one run.",
+        about="Order a private action, or start a workflow. The same `Idempotency-Key` and body within a day are one run.",
         handler=create,
         query=(_WAIT,),
-        body=OrderRun,
+        body=dict[str, Any],
+        described=_BODY,
         reply=_RUN,
         also=(202,),
         refusals=(400, 404, 409),
-        names_scope="action/GLOB",
+        names_scopes=_SCOPES,
         tags=_TAGS,
     ),
     Route(
@@ -162,7 +196,7 @@ ROUTES = (
         ),
         reply=schemas.fields({"runs": schemas.array(_RUN)}),
         refusals=(400, 404),
-        names_scope="action/GLOB",
+        names_scopes=_SCOPES,
         tags=_TAGS,
     ),
     Route(
@@ -174,7 +208,7 @@ ROUTES = (
         reply=_RUN,
         also=(202,),
         refusals=(404,),
-        names_scope="action/GLOB",
+        names_scopes=_SCOPES,
         tags=_TAGS,
     ),
     Route(
@@ -185,7 +219,7 @@ ROUTES = (
         reply=_RUN,
         also=(202,),
         refusals=(400, 404),
-        names_scope="action/GLOB",
+        names_scopes=_SCOPES,
         tags=_TAGS,
     ),
     Route(
@@ -196,7 +230,7 @@ ROUTES = (
         reply=_RUN,
         also=(202,),
         refusals=(400, 404),
-        names_scope="action/GLOB",
+        names_scopes=_SCOPES,
         tags=_TAGS,
     ),
     Route(
@@ -208,7 +242,7 @@ ROUTES = (
         reply=_RUN,
         also=(202,),
         refusals=(400, 404),
-        names_scope="action/GLOB",
+        names_scopes=_SCOPES,
         tags=_TAGS,
     ),
 )

@@ -77,7 +77,7 @@ class Route:
 
     *described* is the JSON Schema of such a document, *reply* that of a success with *status*, or one of *also*, None where it
     has no body.
-    *names_scope* is the form of the scope that the use case asks for by the name of a thing: `action/GLOB`.
+    *names_scopes* are the forms of scopes that the use case asks for by the name of a thing: `action/GLOB`.
     *tells_cause*: a refusal says in fields what its texts say, for our own commands.
     """
 
@@ -86,7 +86,7 @@ class Route:
     about: str
     handler: Callable[[Call], Awaitable[APIReply]]
     scopes: tuple[KeyScope, ...] = ()
-    names_scope: str = ""
+    names_scopes: tuple[str, ...] = ()
     keys: Keys = Keys.BOTH
     query: tuple[Parameter, ...] = ()
     body: Any = None
@@ -101,4 +101,4 @@ class Route:
     @property
     def scope_names(self) -> tuple[str, ...]:
         """The scopes of which a caller needs one, as people write them."""
-        return (*(scope.value for scope in self.scopes), *filter(None, (self.names_scope,)))
+        return (*(scope.value for scope in self.scopes), *self.names_scopes)

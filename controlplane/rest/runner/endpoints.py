@@ -98,9 +98,10 @@ async def push(context: Context, asked: RunnerAsked) -> HandlerReply:
     """Store outcomes. They are on disk before the reply says so."""
     payload = _open(asked, runner_messages.OUTCOMES, runner_messages.MAX_OUTCOMES_BYTES)
     message = messages.decode(Results, payload)
-    kept = await tasks.push(context.database, context.clock, asked.caller, message.results)
-    for one in kept:
-        context.wakeups.ring(one.run)
+    stored = await tasks.push(context.database, context.clock, asked.caller, message.results)
+    kept = stored.kept
+    for name in (*(one.run for one in kept), *stored.woken):
+        context.wakeups.ring(name)
     named = {
         said: tuple(one.result for one in kept if one.disposition == said)
         for said in ("accepted", "duplicate", "superseded")

@@ -15,11 +15,14 @@ from controlplane.errors import ForbiddenError, NotFoundError
 from controlplane.pages.handling import NOBODY
 from controlplane.service.principal import Principal, Role, user_principal
 from controlplane.service.runs import WantedRun
-from controlplane.store.tasks import ActionRun, add_run
+from controlplane.store import actionruns
+from controlplane.store.actionruns import ActionRun
 from tests.integration.controlplane.plane import Plane
 
 VIEWER = {
+    "apps": ("list_all",),
     "audit": ("newest",),
+    "channels": ("list_all", "notification"),
     "collections": ("managed",),
     "firstvisit": ("look",),
     "keys": ("list_all",),
@@ -35,8 +38,11 @@ VIEWER = {
     "uptimes": ("read",),
     "variableplans": ("export",),
     "variables": ("get", "list_all"),
+    "workflows": ("list_all", "show"),
 }
 EDITOR = {
+    "apps": ("delete", "push"),
+    "channels": ("attempt", "create", "delete"),
     "keys": ("create", "revoke"),
     "locations": ("check_delete", "create", "delete", "rotate", "set_enabled", "update"),
     "plans": ("apply", "plan", "prune"),
@@ -47,15 +53,19 @@ EDITOR = {
     "triggers": ("set_cap", "trigger", "trigger_one"),
     "variableplans": ("apply", "plan", "prune"),
     "variables": ("create", "delete", "update"),
+    "workflows": ("delete", "push", "set_paused"),
 }
 ADMIN = {
     "links": ("create",),
     "runs": ("list_newest",),
     "sessions": ("end_all_of", "list_of"),
+    "workflowruns": ("create",),
     "users": ("create", "delete", "list_all", "read", "set_enabled", "set_password", "set_role"),
 }
 OF_ACTIONS = ("runs.arguments", "runs.cancel", "runs.create", "runs.resolve", "runs.retry", "runs.show")
 """The action decides that is ordered, or was: asked of a stored run below. An administrator may order all."""
+OF_APPS = ("apps.list_usable", "apps.mint", "apps.show")
+"""An app says itself whom it lets in, by name or by group: tests/integration/controlplane/test_apps.py."""
 RANKS: dict[Role | None, int] = {None: 0, Role.VIEWER: 1, Role.EDITOR: 2, Role.ADMIN: 3}
 LEAST = {
     f"{module}.{name}": rank
@@ -125,7 +135,7 @@ async def is_let_in(use_case: UseCase, role: Role | None) -> bool:
 
 
 def test_every_use_case_has_a_row() -> None:
-    assert set(USE_CASES) == set(LEAST) | set(OF_ACTIONS)
+    assert set(USE_CASES) == set(LEAST) | set(OF_ACTIONS) | set(OF_APPS)
 
 
 @pytest.mark.parametrize("name", sorted(LEAST))
@@ -147,7 +157,7 @@ async def test_a_run_is_shown_and_moved_by_who_may_order_its_action(plane: Plane
         created_at=plane.now(),
     )
     async with plane.database.write() as connection:
-        await add_run(connection, run)
+        await actionruns.add(connection, run)
     wanted = WantedRun(action=run.action, runner=run.runner, arguments={})
     for name in OF_ACTIONS:
         for role in RANKS:
