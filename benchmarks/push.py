@@ -167,7 +167,7 @@ async def _bench(slots: int) -> AsyncIterator[Bench]:
         plane = ControlPlane(Path(folder))
         await asyncio.to_thread(plane.start)
         create = ("--modes", "pull,push", "--host", f"https://{HOST}")
-        options = {
+        options: dict[str, Any] = {
             "taskConcurrency": slots + 2,
             "pushReserved": 2,
             "httpTimeoutSeconds": 120,
