@@ -201,9 +201,25 @@ async def test_what_goes_wrong_is_told_and_what_must_not_happen_twice_is_asked_f
             page.locator("[data-answer=restart]").get_by_text("Done in").wait_for()
             return found
 
+        def public(page: Any) -> dict[str, str]:
+            """The page as one of the internet, whose browser lets no page into a private network before a person has."""
+
+            def tell(route: Any) -> None:
+                reply = route.fetch()
+                policy = reply.headers["content-security-policy"] + "; treat-as-public-address"
+                route.fulfill(response=reply, headers={**reply.headers, "content-security-policy": policy})
+
+            page.route("**/apps/desk", tell)
+            page.goto(f"{plane.url}/apps/desk")
+            found = {"blocked": asked(page, "Ann")}
+            page.context.grant_permissions(["local-network-access"])
+            found["granted"] = asked(page, "Ann")
+            page.unroute("**/apps/desk")
+            return found
+
         def steps(page: Any) -> dict[str, Any]:
             opened(page, link)
-            found: dict[str, Any] = {**altered(page), "findings": sure(page)}
+            found: dict[str, Any] = {**altered(page), "findings": sure(page), **public(page)}
             page.route(at, lambda route: route.abort())
             found["unreached"] = asked(page, "Ann")
             page.unroute(at)
@@ -217,6 +233,9 @@ async def test_what_goes_wrong_is_told_and_what_must_not_happen_twice_is_asked_f
     assert "Eve" not in seen["altered"] + seen["unsigned"]
     assert (seen["again"], seen["other"]) == ("409", "403")
     assert seen["findings"] == []
+    assert "allow “local network” in the settings of this site" in seen["blocked"]
+    assert "Done in" in seen["granted"]
     assert "The runner was not reached" in seen["unreached"]
     assert "You are signed out" in seen["signed out"]
-    assert [order.action for order in there.runner.actions.acted][2:] == ["script.runPredefinedScript"]
+    scripts = [order for order in there.runner.actions.acted if order.action == "script.runPredefinedScript"]
+    assert len(scripts) == 1
