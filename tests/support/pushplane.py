@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -65,6 +66,7 @@ async def push_runner(
     instance: str | None = None,
     host_url: str = HOST_URL,
     at: int = 0,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[PushRunner]:
     """An instance with both modes, until the block is left. It listens at port *at*, any without one."""
     pool, clock = SharedSlots(slots, reserved), SystemClock()
@@ -86,7 +88,7 @@ async def push_runner(
         listener = PushListener(
             access, runs, away=lambda: None, count=lambda status, code: counted.append((status, code))
         )
-        async with push_port(listener, _Healthy(), host="127.0.0.1", port=at) as port:
+        async with push_port(listener, _Healthy(), host="127.0.0.1", port=at, tls=tls) as port:
             try:
                 yield PushRunner(runner=runner, runs=runs, slots=pool, port=port, counted=counted)
             finally:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from controlplane.service.principal import Role
 from tests.support.browser import NARROW, Browser, is_wider_than_its_window, serious_findings
 from tests.support.pushplane import PushRunner, push_runner
 from tests.support.runnerplane import BOSS, PlayedActions, RunnerPlane, runner_plane
+from tests.support.servers.tcp import closed_port
 from tests.support.waiting import until
 from worker.actions.action import ActionOutcome, Order, succeeded
 
@@ -78,8 +78,7 @@ async def plane(tmp_path: Path) -> AsyncIterator[RunnerPlane]:
 @asynccontextmanager
 async def desk(plane: RunnerPlane) -> AsyncIterator[PushRunner]:
     """The app and its runner, at an address that a browser can reach."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
+    port = closed_port()
     host = f"http://127.0.0.1:{port}"
     identity, _ = await plane.enrol(modes=("pull", "push"), host=host)
     await apps.push(plane.database, plane.clock, BOSS, DESK)
