@@ -6,6 +6,7 @@ import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from controlplane.service import apps
@@ -43,6 +44,13 @@ class _Healthy:
     alive = ready = True
 
 
+@dataclass(slots=True)
+class Skew:
+    """The time by which the runner believes itself later than it is."""
+
+    by: timedelta = timedelta()
+
+
 @dataclass(slots=True, kw_only=True)
 class PushRunner:
     """One instance with its port; *counted* are the status and the code of each answer."""
@@ -52,6 +60,7 @@ class PushRunner:
     slots: SharedSlots
     port: int
     counted: list[tuple[int, str]]
+    skew: Skew
 
 
 @asynccontextmanager
@@ -72,9 +81,10 @@ async def push_runner(
     pool, clock = SharedSlots(slots, reserved), SystemClock()
     async with played_runner(plane, identity, actions, pool=pool, instance=instance) as runner:
         keys = keys_of(identity)
+        skew = Skew()
         names = InstanceIdentity(urn=keys.urn, org=keys.org, instance=runner.instance, version="t")
         runs = PushRuns(
-            PushAdmission(names, keys, lambda: channel_now(runner.channel, clock), several=several),
+            PushAdmission(names, keys, lambda: channel_now(runner.channel, clock) + skew.by, several=several),
             runner.actions,
             pool,
             key=lambda: keys.signing,
@@ -90,7 +100,7 @@ async def push_runner(
         )
         async with push_port(listener, _Healthy(), host="127.0.0.1", port=at, tls=tls) as port:
             try:
-                yield PushRunner(runner=runner, runs=runs, slots=pool, port=port, counted=counted)
+                yield PushRunner(runner=runner, runs=runs, slots=pool, port=port, counted=counted, skew=skew)
             finally:
                 await runs.cut_short()
 

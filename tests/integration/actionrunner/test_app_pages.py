@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -180,8 +181,15 @@ async def test_what_goes_wrong_is_told_and_what_must_not_happen_twice_is_asked_f
                 kept = {name: value for name, value in reply.headers.items() if name != "x-runner-proof"}
                 route.fulfill(response=reply, headers=kept)
 
+            def delay(route: Any) -> None:
+                """Let the first token end on its way."""
+                there.skew.by = timedelta(seconds=0 if late else 61)
+                late.append(True)
+                route.fulfill(response=route.fetch())
+
             found: dict[str, str] = {}
-            for name, handler in (("altered", alter), ("unsigned", strip)):
+            late: list[bool] = []
+            for name, handler in (("altered", alter), ("unsigned", strip), ("ended", delay)):
                 page.route(at, handler)
                 found[name] = asked(page, "Ann")
                 page.unroute(at)
@@ -229,6 +237,8 @@ async def test_what_goes_wrong_is_told_and_what_must_not_happen_twice_is_asked_f
         seen = await browser.walk(steps, dark=True)
     assert "was altered on its way, and is not shown" in seen["altered"]
     assert "does not bear the runner's signature" in seen["unsigned"]
+    assert "Done in" in seen["ended"], "the page asked for another token by itself"
+    assert [code for _, code in there.counted].count("expired") == 1
     assert "Eve" not in seen["altered"] + seen["unsigned"]
     assert (seen["again"], seen["other"]) == ("409", "403")
     assert seen["findings"] == []
