@@ -13,7 +13,7 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' worker/__init__.py)
 WORKERS := -n logical --dist worksteal -q
 PYTEST_ARGS ?= $(WORKERS) -m 'not deploy and not long'
 
-.PHONY: run test long unit test-one check bench image push lock help generate fix
+.PHONY: run test long unit test-one check bench image push lock help generate fix screenshots
 
 help:
 	@echo "make run    a control plane, a worker, a runner and a target on this machine; results as they come"
@@ -24,6 +24,7 @@ help:
 	@echo "make check  style, types, layers"
 	@echo "make fix    formats the code and sorts its imports"
 	@echo "make generate  the schema, the reference and the drawing of the layers, written again"
+	@echo "make screenshots  the pictures of docs/pages.md, taken again"
 	@echo "make bench  every figure of docs/figures.md, measured again"
 	@echo "make image  the images of worker, control plane and action runner; ENGINE=podman works too"
 	@echo "make push REGISTRY=HOST/PATH  the images, built, tagged and pushed there"
@@ -57,6 +58,9 @@ fix: $(READY)
 
 generate: $(READY)
 	$(BIN)/python -m docs.generate
+
+screenshots: $(READY)
+	SCREENSHOTS=1 $(BIN)/python -m pytest -q -n0 tests/integration/controlplane/test_screenshots.py
 
 bench: $(READY)
 	$(BIN)/python -m benchmarks

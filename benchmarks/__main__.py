@@ -55,15 +55,18 @@ ALL = (
     Benchmark(
         "outage", "an outage for results, and the death of the worker that kept them", ("--minutes=0.5", "--rate=5")
     ),
+    Benchmark("pages", "pages of a filled control plane", ("--tests=100", "--results=5000", "--rounds=5")),
     Benchmark("search", "searches over 100,000 tests, beside a scan", ("--tests=5000", "--rounds=3")),
     Benchmark("dispatch", "CPU of the control plane per job, and its pulls", ("--tests=1000", "--seconds=5")),
+    Benchmark("receivers", "pulls beside ten dead receivers of alerts", ("--pulls=40",)),
     Benchmark("scale", "what the size of a database costs", ("--tests=20000",)),
     Benchmark("simulation", "two hours of a virtual clock", ("--locations=1", "--seconds=200")),
     Benchmark(
         "actions",
-        "private actions: a run's way to its stored result, and a runner's CPU",
-        ("--runs=20", "--polled-runs=2", "--seconds=1", "--rate=20"),
+        "private actions: a run's way to its stored result, and a runner's CPU and memory",
+        ("--runs=20", "--polled-runs=2", "--seconds=1", "--rate=20", "--rest=2"),
     ),
+    Benchmark("idle_runners", "a control plane with 1,000 idle runners", ("--runners=20", "--seconds=2")),
     Benchmark("writes", "long writes beside pulls, and a start with everything overdue", ("--tests=2000",)),
 )
 

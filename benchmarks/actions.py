@@ -1,7 +1,8 @@
 """Private actions: the time from a run's making to its stored result, beside a poll once a second; and a runner's CPU per action.
 
 `python -m benchmarks.actions` makes runs one at a time through a control plane and an idle runner, first with the long poll, then
-with pulls that do not wait; and then has a runner of its own process carry out `http.request` at a rate.
+with pulls that do not wait. Then it has a runner of its own process carry out `http.request` at a rate, and looks at another one
+that rests. Under two minutes; the control plane with many idle runners is `benchmarks.idle_runners`.
 """
 
 from __future__ import annotations
@@ -17,12 +18,15 @@ from pathlib import Path
 import aiohttp
 import psutil
 
+from benchmarks.processes import family, size
 from tests.support.programs import ControlPlane
 from tests.support.runnerplane import RunnerPlane, played_runner, runner_plane
 from tests.support.runnerprograms import RunnerProgram
 from tests.support.servers.target import running_target
 from worker.actionrunner import channel
 
+SETTLE = 5.0
+"""Seconds from a start to what counts as rest: files are read, keys are told, the second pull waits."""
 IDLE = 0.05
 """Seconds between the end of a run and the next: the runner waits again by then."""
 
@@ -33,11 +37,13 @@ async def main() -> None:
     parser.add_argument("--polled-runs", type=int, default=20)
     parser.add_argument("--rate", type=float, default=100.0)
     parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--rest", type=float, default=20.0, help="seconds over which CPU at rest is counted")
     asked = parser.parse_args()
     _print("long poll", await _latencies(asked.runs))
     channel.LONGEST_POLL_MS = 0
     _print("a poll once a second", await _latencies(asked.polled_runs))
     await _cpu(asked.rate, asked.seconds)
+    await _rest(asked.rest)
 
 
 async def _latencies(count: int) -> list[float]:
@@ -83,6 +89,33 @@ async def _cpu(rate: float, seconds: float) -> None:
             print(
                 f"CPU per pulled http.request: {used / done * 1000:.2f} ms "
                 f"({done} runs, {done / took:.0f}/s, {process.memory_info().rss / 2**20:.0f} MiB)"
+            )
+        finally:
+            runner.kill()
+            plane.stop()
+
+
+async def _rest(seconds: float) -> None:
+    """A runner that has a connection and a policy, and is asked for nothing."""
+    with tempfile.TemporaryDirectory() as folder:
+        plane = ControlPlane(Path(folder))
+        plane.start()
+        runner = RunnerProgram(plane, Path(folder) / "runner")
+        try:
+            connection = {"crm": {"type": "http", "base_url": "http://127.0.0.1:1"}}
+            runner.allow([{"name": "all", "allow": "http.request", "connections": ["crm"]}], connection)
+            pid = runner.start().process.pid
+            await asyncio.sleep(SETTLE)
+            process, began = psutil.Process(pid), time.perf_counter()
+            before = _cpu_seconds(process)
+            await asyncio.sleep(seconds)
+            share = (_cpu_seconds(process) - before) / (time.perf_counter() - began)
+            found = size(pid)
+            others = len(family(pid)) - 1
+            mebibytes = [part / 2**20 for part in (process.memory_info().rss, found.pss, found.anonymous)]
+            print(
+                "runner at rest: {:.1f} MiB resident, {:.1f} proportional, {:.1f} anonymous, ".format(*mebibytes)
+                + f"{others} other processes, {share * 100:.2f} % of a core"
             )
         finally:
             runner.kill()

@@ -1,9 +1,9 @@
 """CPU that the journal costs a result: `python -m benchmarks.journal`. Kept, on the disk, acknowledged and noted as done.
 
-Results come at a steady rate, one by one, and are acknowledged a quarter of a second later in batches, as by the outbox. Three
+Results come at a steady rate, one by one, and are acknowledged a quarter of a second later in batches, as by the outbox. Four
 takers in turn, in the same process: one that does nothing (the driver, taken off the others), a plain file that each result is
-appended to with one write and neither checksum, key, sync nor deletion, and the journal. CPU is the process's, all threads,
-kernel included.
+appended to with one write and neither checksum, key, sync nor deletion, the same file written and synced as often as the journal
+is (what any promise of 50 ms costs), and the journal. CPU is the process's, all threads, kernel included.
 """
 
 from __future__ import annotations
@@ -17,13 +17,16 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import uvloop
 
 from worker.agent.journal.codec import SegmentKeys
+from worker.agent.journal.journal import GATHER as GATHERED
 from worker.agent.journal.journal import Journal
 from worker.agent.journal.store import Store
+from worker.agent.journal.thread import DiskThread
 from worker.agent.outbox import GATHER
 from worker.clock import SystemClock
 from worker.secret import Secret
@@ -52,6 +55,35 @@ async def plain_append(room: Path) -> AsyncIterator[tuple[Keep, Done]]:
     try:
         yield (lambda item: void(os.write(descriptor, bytes(item.outcome)))), (lambda _: None)
     finally:
+        os.close(descriptor)
+
+
+@asynccontextmanager
+async def synced_append(room: Path) -> AsyncIterator[tuple[Keep, Done]]:
+    """What came in the time that the journal gathers is one write and one sync, in a thread."""
+    descriptor = os.open(room / "synced", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    waiting: list[bytes] = []
+
+    def write(some: list[bytes]) -> None:
+        os.write(descriptor, b"".join(some))
+        os.fdatasync(descriptor)
+
+    async def run() -> None:
+        while True:
+            await asyncio.sleep(GATHERED)
+            if waiting:
+                some = waiting.copy()
+                waiting.clear()
+                await thread.run(partial(write, some))
+
+    thread = DiskThread()
+    writing = asyncio.ensure_future(run())
+    try:
+        yield (lambda item: waiting.append(bytes(item.outcome))), (lambda _: None)
+    finally:
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+        thread.stop()
         os.close(descriptor)
 
 
@@ -101,18 +133,19 @@ def main() -> None:
     parser.add_argument("--rates", type=int, nargs="+", default=[50, 200, 1000])
     options = parser.parse_args()
     print(f"µs of CPU a result beyond the driver's, medians of {options.rounds} rounds (all); aim {AIM:.0f}")
-    print(f"{'results/s':>10}{'plain append':>16}{'journal':>10}")
+    print(f"{'results/s':>10}{'plain append':>16}{'and synced':>14}{'journal':>10}")
     for rate in options.rates:
-        rounds: dict[str, list[float]] = {"plain": [], "journal": []}
+        rounds: dict[str, list[float]] = {"plain": [], "synced": [], "journal": []}
         for _ in range(options.rounds):
-            driver, plain, ours = (
-                uvloop.run(drive(taker, rate, options.seconds)) for taker in (nothing, plain_append, journal)
+            driver, *takers = (
+                uvloop.run(drive(taker, rate, options.seconds))
+                for taker in (nothing, plain_append, synced_append, journal)
             )
-            rounds["plain"].append(plain - driver)
-            rounds["journal"].append(ours - driver)
-        middle = {name: statistics.median(values) for name, values in rounds.items()}
+            for name, cost in zip(rounds, takers, strict=True):
+                rounds[name].append(cost - driver)
+        plain, synced, ours = (statistics.median(values) for values in rounds.values())
         every = ", ".join(f"{value:.1f}" for value in sorted(rounds["journal"]))
-        print(f"{rate:>10}{middle['plain']:>16.1f}{middle['journal']:>10.1f}   ({every})", flush=True)
+        print(f"{rate:>10}{plain:>16.1f}{synced:>14.1f}{ours:>10.1f}   ({every})", flush=True)
 
 
 if __name__ == "__main__":

@@ -6,26 +6,33 @@ import asyncio
 import logging
 import os
 import resource
+import shutil
 import signal
 import socket
 from collections.abc import Callable, Collection, Sequence
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from controlplane import epoch, site, tls
+from controlplane.alerts.notices import OwnState
 from controlplane.alerts.transitions import Transition
 from controlplane.boot import monotonic_line
 from controlplane.delivery.dispatcher import NotificationDispatcher
 from controlplane.delivery.egress import PUBLIC, AlertEgress
 from controlplane.delivery.telling import ChannelTeller
 from controlplane.errors import DatabaseTrouble, StatementError, UnusableError
+from controlplane.identity.settings import ProviderSettings
 from controlplane.leases import Grace
 from controlplane.rest.context import Context
 from controlplane.rest.headertrust import HeaderTrust
 from controlplane.rest.series import ALL_TESTS, SeriesChoice
 from controlplane.service import links
 from controlplane.service.health import WriteHealth
+from controlplane.service.notices import NoticeWatch
 from controlplane.service.upkeep import Retention, Upkeep, take_up_time
 from controlplane.store.database import Database, Keyring, Opening, open_database
 from controlplane.store.engines.engine import Engine
@@ -36,6 +43,9 @@ from worker.secret import Secret
 from worker.web.address import EVERYWHERE, listen
 from worker.web.connections import ClientLimits, serving
 from worker.wire import signing
+
+if TYPE_CHECKING:
+    from controlplane.identity.provider import IdentityProvider
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +70,7 @@ class ServeSettings:
     retention: Retention
     series: SeriesChoice = ALL_TESTS
     header_trust: HeaderTrust | None = None
+    provider: ProviderSettings | None = None
     alerts: AlertEgress = PUBLIC
 
 
@@ -95,6 +106,7 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Announcements) 
             certificate=certificate,
             series=settings.series,
             header_trust=settings.header_trust,
+            provider=_provider(settings.provider, steady),
             intake_url=settings.public_urls[0].rstrip("/") if settings.public_urls else url,
             public_urls=tuple(public.rstrip("/") for public in settings.public_urls or _own_urls(url)),
             hosts=tuple(signing.authority(public) for public in settings.public_urls or _own_urls(url)),
@@ -122,7 +134,17 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Announcements) 
             on_ended=context.wakeups.ring,
         )
         teller = ChannelTeller(settings.alerts, steady, _links(context.public_urls))
-        await _until(stop, context, upkeep, NotificationDispatcher(database, steady, teller.tell))
+        watch = NoticeWatch(database, steady, partial(_own_state, context, settings.engine.place))
+        dispatcher = NotificationDispatcher(database, steady, teller.tell, context.counters)
+        await _until(stop, context, upkeep, dispatcher, watch)
+
+
+def _provider(settings: ProviderSettings | None, clock: Clock) -> IdentityProvider | None:
+    if settings is None:
+        return None
+    from controlplane.identity.provider import IdentityProvider  # noqa: PLC0415 - a client of its own, for who names a provider
+
+    return IdentityProvider(settings, clock)
 
 
 async def _first_link(context: Context) -> Secret[str] | None:
@@ -186,12 +208,15 @@ def _room() -> int:
     return MOST_CONNECTIONS if files == resource.RLIM_INFINITY else min(MOST_CONNECTIONS, files * 3 // 4)
 
 
-async def _until(stop: asyncio.Event, context: Context, upkeep: Upkeep, dispatcher: NotificationDispatcher) -> None:
+async def _until(
+    stop: asyncio.Event, context: Context, upkeep: Upkeep, dispatcher: NotificationDispatcher, watch: NoticeWatch
+) -> None:
     """Keep up until *stop* is set, or until that cannot go on, which raises its error."""
     tasks: list[asyncio.Task[object]] = [asyncio.create_task(stop.wait(), name="stop")]
     tasks.append(asyncio.create_task(_keep_up(context.clock, upkeep), name="upkeep"))
     tasks.append(asyncio.create_task(context.wakeups.run(), name="wakeups"))
     tasks.append(asyncio.create_task(dispatcher.run(), name="dispatcher"))
+    tasks.append(asyncio.create_task(watch.run(), name="notices"))
     if context.certificate is not None:
         tasks.append(asyncio.create_task(context.certificate.follow(), name="certificate"))
     try:
@@ -217,6 +242,16 @@ async def _keep_up(clock: Clock, upkeep: Upkeep) -> None:
             extra = {"action": "database_failed", "trouble": error.trouble.value}
             log.error("the database failed: %s", error.reason, extra=extra)  # noqa: TRY400
         await clock.sleep(SWEEP_SECONDS)
+
+
+def _own_state(context: Context, place: str) -> OwnState:
+    """The disk of the database at *place*, as far as that is a path, and the end of a certificate where it is near."""
+    served, size, free = context.certificate, 0, 0
+    with suppress(OSError):
+        disk = shutil.disk_usage(Path(place).parent)
+        size, free = disk.total, disk.free
+    soon = served is not None and served.ends_soon(context.clock.now())
+    return OwnState(free=free, size=size, certificate_ends=served.not_after if served is not None and soon else None)
 
 
 def _links(public_urls: Collection[str]) -> Callable[[Transition], str]:

@@ -21,6 +21,7 @@ _COMMANDS = (
     "test",
     "results",
     "alert",
+    "maintenance",
     "apply",
     "export",
     "runner",

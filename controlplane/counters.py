@@ -43,6 +43,10 @@ class Counters:
         """Runs, by location and reason."""
         self.pushed: Counter[str] = Counter()
         """Results by what was said of them."""
+        self.notifications: Counter[str] = Counter()
+        """Attempts to tell somebody of something, by what became of them: `delivered`, `retried`, `given_up`."""
+        self.waiting_notifications = 0
+        """Notifications in the queue at the last look at it."""
         self.hooks: Counter[tuple[str, str]] = Counter()
         """Requests to hooks, by workflow and what came of them; those that show no workflow under the empty name."""
 

@@ -15,6 +15,7 @@
         │   └── InUseError             a location whose end would leave workers or tests without one
         ├── ForbiddenError         a use case that the caller's scopes do not reach
         ├── AttemptsError          sign-ins that failed too often: come back later
+        ├── SignOnError            a provider of identities that does not answer, or not as it should
         ├── RemoteError            a control plane at a URL that does not answer, or not as it should
         ├── UnknownCallerError     a worker's request that proves nothing: answered by an unsigned 401, with the reason in our log
         ├── SequenceError          a worker's request whose number is not newer than the last one
@@ -152,6 +153,14 @@ class AttemptsError(ControlPlaneError):
     def __init__(self, seconds: int) -> None:
         self.seconds = seconds
         super().__init__(f"too many sign-ins failed: wait {seconds} s")
+
+
+class SignOnError(ControlPlaneError):
+    """A provider of identities that does not answer, or answers what is not valid: *reason*, which repeats no token."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the provider of identities: {reason}")
 
 
 class RemoteError(ControlPlaneError):

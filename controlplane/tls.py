@@ -137,6 +137,10 @@ class ServedCertificate:
     def not_after(self) -> datetime:
         return self._newest.not_after
 
+    def ends_soon(self, now: datetime) -> bool:
+        """True where it must be renewed, or should have been."""
+        return self._newest.ends_soon(now)
+
     @property
     def current(self) -> bool:
         """False while the files cannot be used, and what they held before is shown."""

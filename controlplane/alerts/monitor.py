@@ -48,7 +48,7 @@ class SeenRun(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class WatchedPlace(msgspec.Struct, frozen=True, kw_only=True):
     """A location of a test. *seen_at* is the scheduled time of its newest run that says anything of the target.
 
     *failing_since*, *blind_since* and *no_data* (the id of the transition that told of the blindness) are None while it is not.
@@ -87,7 +87,7 @@ class Monitor(msgspec.Struct, frozen=True, kw_only=True):
     acknowledged: bool = False
 
 
-class Decision(msgspec.Struct, frozen=True, kw_only=True):
+class AlertDecision(msgspec.Struct, frozen=True, kw_only=True):
     """A transition to be written: of the alert with the id *alert*. *told* is false where nobody is notified of it.
 
     *since* is when what it tells of began. *place* is the blind one, of the kinds that tell of one location.
@@ -98,19 +98,19 @@ class Decision(msgspec.Struct, frozen=True, kw_only=True):
     since: int
     told: bool
     renotified: int = 0
-    place: Place | None = None
+    place: WatchedPlace | None = None
 
 
-class Judged(msgspec.Struct, frozen=True, kw_only=True):
+class MonitorVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """The outcome: the states that follow, the decisions in their order, and when time alone may change more (None: never)."""
 
     monitor: Monitor
-    places: tuple[Place, ...]
-    decisions: tuple[Decision, ...] = ()
+    places: tuple[WatchedPlace, ...]
+    decisions: tuple[AlertDecision, ...] = ()
     due_at: int | None = None
 
 
-def see(place: Place, run: SeenRun, *, now: int) -> Place:
+def see(place: WatchedPlace, run: SeenRun, *, now: int) -> WatchedPlace:
     """The place after *run*. A run that is older than the newest one that it knows of changes nothing: results come late."""
     at = min(run.scheduled_at, now)  # what was scheduled before the clock was set back lies ahead
     if place.seen_at is not None and at < place.seen_at:
@@ -133,7 +133,7 @@ def see(place: Place, run: SeenRun, *, now: int) -> Place:
     )
 
 
-def _blinded(place: Place, run: SeenRun, at: int) -> Place:
+def _blinded(place: WatchedPlace, run: SeenRun, at: int) -> WatchedPlace:
     return msgspec.structs.replace(
         place,
         blind_since=run.at if place.blind_since is None else place.blind_since,
@@ -143,8 +143,8 @@ def _blinded(place: Place, run: SeenRun, at: int) -> Place:
 
 
 def take(
-    monitor: Monitor, places: Sequence[Place], run: SeenRun, rule: AlertRule, *, now: int
-) -> tuple[Monitor, tuple[Place, ...]]:
+    monitor: Monitor, places: Sequence[WatchedPlace], run: SeenRun, rule: AlertRule, *, now: int
+) -> tuple[Monitor, tuple[WatchedPlace, ...]]:
     """The states after *run*, to be judged next. What was reached until now is noted: after the run it may be no longer."""
     if len(_counted(monitor, places)) >= _wanted(rule, places):
         monitor = msgspec.structs.replace(monitor, reached_at=now)
@@ -153,25 +153,25 @@ def take(
 
 def judge(
     monitor: Monitor,
-    places: Sequence[Place],
+    places: Sequence[WatchedPlace],
     rule: AlertRule,
     *,
     now: int,
     cause: Cause,
     new_id: Callable[[], str],
-    gone: Sequence[Place] = (),
+    gone: Sequence[WatchedPlace] = (),
     muted_until: int = NOT_MUTED,
-) -> Judged:
+) -> MonitorVerdict:
     """Decide on a test that is watched at *places*, and at *gone* no longer.
 
-    Judged again with the states that follow, at the same time and without anything new, it decides nothing.
+    MonitorVerdict again with the states that follow, at the same time and without anything new, it decides nothing.
     """
     judging = _Judging(rule, now, cause, new_id, muted_until)
     counted = _counted_on(monitor, places, rule, now)
     following = judging.alerted(counted, holds=_holds(counted, places, rule, now))
     seen = tuple(map(judging.told_of_blindness, places))
     closed = [_of_blindness(place, TransitionKind.CLOSED) for place in gone if place.no_data is not None]
-    return Judged(
+    return MonitorVerdict(
         monitor=following,
         places=seen,
         decisions=(*judging.decisions, *closed),
@@ -183,7 +183,7 @@ class _Judging:
     """One judgement: what it goes by, and the *decisions* so far."""
 
     def __init__(self, rule: AlertRule, now: int, cause: Cause, new_id: Callable[[], str], muted_until: int) -> None:
-        self.decisions: list[Decision] = []
+        self.decisions: list[AlertDecision] = []
         self._rule = rule
         self._now = now
         self._cause = cause
@@ -205,7 +205,7 @@ class _Judging:
             return self._told(repeated, TransitionKind.RENOTIFY)
         return monitor
 
-    def told_of_blindness(self, place: Place) -> Place:
+    def told_of_blindness(self, place: WatchedPlace) -> WatchedPlace:
         """The place after the end of a blindness that was told, or after one is told that has lasted for long enough."""
         if place.no_data is not None and place.blind_since is None:
             self.decisions.append(_of_blindness(place, TransitionKind.NO_DATA_RECOVERY))
@@ -237,11 +237,11 @@ class _Judging:
     def _decide(self, monitor: Monitor, kind: TransitionKind, *, told: bool) -> None:
         assert monitor.alert is not None, "no decision on an alert without one"
         since = self._now if monitor.alert_at is None else monitor.alert_at
-        decision = Decision(kind=kind, alert=monitor.alert, since=since, told=told, renotified=monitor.renotified)
+        decision = AlertDecision(kind=kind, alert=monitor.alert, since=since, told=told, renotified=monitor.renotified)
         self.decisions.append(decision)
 
 
-def _counted(monitor: Monitor, places: Sequence[Place]) -> list[Place]:
+def _counted(monitor: Monitor, places: Sequence[WatchedPlace]) -> list[WatchedPlace]:
     """The locations that count as failing: to begin an alert those that see, to go on with one the blind ones, too."""
     return [
         place
@@ -250,12 +250,12 @@ def _counted(monitor: Monitor, places: Sequence[Place]) -> list[Place]:
     ]
 
 
-def _wanted(rule: AlertRule, places: Sequence[Place]) -> int:
+def _wanted(rule: AlertRule, places: Sequence[WatchedPlace]) -> int:
     """The number of failing locations that the rule asks for: all of them where it asks for more than there are."""
     return min(rule.locations, max(1, len(places)))
 
 
-def _counted_on(monitor: Monitor, places: Sequence[Place], rule: AlertRule, now: int) -> Monitor:
+def _counted_on(monitor: Monitor, places: Sequence[WatchedPlace], rule: AlertRule, now: int) -> Monitor:
     failing = [place.failing_since for place in places if place.failing_since is not None]
     if not failing:
         return msgspec.structs.replace(monitor, failing_since=None, reached_at=None)
@@ -264,7 +264,7 @@ def _counted_on(monitor: Monitor, places: Sequence[Place], rule: AlertRule, now:
     return msgspec.structs.replace(monitor, failing_since=since, reached_at=now if reached else monitor.reached_at)
 
 
-def _holds(monitor: Monitor, places: Sequence[Place], rule: AlertRule, now: int) -> bool:
+def _holds(monitor: Monitor, places: Sequence[WatchedPlace], rule: AlertRule, now: int) -> bool:
     """Tell if the rule is true *now*."""
     counted = _counted(monitor, places)
     if monitor.failing_since is None or not counted or now - monitor.failing_since < rule.failure_ms:
@@ -283,21 +283,21 @@ def _next_repetition(monitor: Monitor, rule: AlertRule) -> int:
     return (monitor.notified_at or 0) + rule.renotify_ms
 
 
-def _of_blindness(place: Place, kind: TransitionKind) -> Decision:
+def _of_blindness(place: WatchedPlace, kind: TransitionKind) -> AlertDecision:
     """A decision on a blindness that has been told."""
     assert place.no_data is not None, "no decision on a blindness without its id"
     since = place.blind_since or place.seen_at or 0
-    return Decision(kind=kind, alert=place.no_data, since=since, told=True, place=place)
+    return AlertDecision(kind=kind, alert=place.no_data, since=since, told=True, place=place)
 
 
-def _no_data_at(place: Place, rule: AlertRule) -> int | None:
+def _no_data_at(place: WatchedPlace, rule: AlertRule) -> int | None:
     """The moment at which the blindness of a place is told, None where it is not to be."""
     if place.blind_since is None or place.no_data is not None or not rule.no_data_ms:
         return None
     return place.blind_since + rule.no_data_ms
 
 
-def _due(monitor: Monitor, places: Sequence[Place], rule: AlertRule, now: int, muted_until: int) -> int | None:
+def _due(monitor: Monitor, places: Sequence[WatchedPlace], rule: AlertRule, now: int, muted_until: int) -> int | None:
     """The next moment at which time alone may change anything; `judge` has done what was due until *now*."""
     moments = [
         max(moment, muted_until) for place in places if (moment := _no_data_at(place, rule)) is not None

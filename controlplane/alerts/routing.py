@@ -14,7 +14,7 @@ MOST_ADDRESSES: Final = 50
 """Of one transition: a message that names more names the rest in vain."""
 
 
-class Route(Struct, frozen=True, kw_only=True):
+class TagRoute(Struct, frozen=True, kw_only=True):
     """The *handles*, without their @, that are told of every test that bears all *tags*."""
 
     name: str
@@ -22,7 +22,7 @@ class Route(Struct, frozen=True, kw_only=True):
     handles: tuple[str, ...]
 
 
-def addresses(handles: Iterable[str], tags: Collection[str], routes: Sequence[Route]) -> tuple[str, ...]:
+def addresses(handles: Iterable[str], tags: Collection[str], routes: Sequence[TagRoute]) -> tuple[str, ...]:
     """The addresses of a transition whose message has *handles*, of a test with *tags*: each once, the message's first."""
     borne = set(tags)
     routed = (handle for route in routes if set(route.tags) <= borne for handle in route.handles)

@@ -1,4 +1,4 @@
-"""What people are told of a decision: one line in our own words, and the facts that channels put into their own form. Pure.
+"""A decision as it is told to people: one line in our own words, and the facts that channels put into their own form. Pure.
 
 A failure is told of the target, a blindness of the probes, and neither in the words of the other.
 """
@@ -12,7 +12,7 @@ from typing import Any, Final
 from msgspec import Struct
 
 from controlplane.alerts import rule
-from controlplane.alerts.monitor import Decision, Place
+from controlplane.alerts.monitor import AlertDecision, WatchedPlace
 from controlplane.alerts.transitions import (
     BlindPlace,
     FailingPlace,
@@ -42,9 +42,9 @@ class ToldTest(Struct, frozen=True, kw_only=True):
 
 
 def transition(
-    decision: Decision,
+    decision: AlertDecision,
     told: ToldTest,
-    places: Sequence[Place],
+    places: Sequence[WatchedPlace],
     probes: Sequence[SeenProbe] = (),
     *,
     new_id: str,
@@ -155,7 +155,7 @@ def duration(milliseconds: int) -> str:
     return " ".join(f"{count} {unit}" for count, unit in parts[first : first + 2] if count) or "0 s"
 
 
-def _failing(place: Place, told: ToldTest) -> FailingPlace:
+def _failing(place: WatchedPlace, told: ToldTest) -> FailingPlace:
     return FailingPlace(
         location=place.location,
         name=told.names.get(place.location, place.location),
@@ -166,7 +166,7 @@ def _failing(place: Place, told: ToldTest) -> FailingPlace:
     )
 
 
-def _blind(place: Place, told: ToldTest, probes: Sequence[SeenProbe]) -> BlindPlace:
+def _blind(place: WatchedPlace, told: ToldTest, probes: Sequence[SeenProbe]) -> BlindPlace:
     return BlindPlace(
         location=place.location,
         name=told.names.get(place.location, place.location),

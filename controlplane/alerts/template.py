@@ -23,6 +23,8 @@ MAX_OUTPUT: Final = 16_384
 """Characters of a rendered message: the most that the smallest of the channels' limits leaves room for is less."""
 MOST_STEPS: Final = 10_000
 """Tags that one rendering may evaluate: a list within a list within a list has no other bound."""
+WRITTEN_STEPS: Final = 50
+"""Steps that the text of a whole object counts for: a millisecond."""
 _HANDLE: Final = re.compile(r"(?<![\w.@])@([A-Za-z0-9](?:[A-Za-z0-9._%+@/-]*[A-Za-z0-9_])?)")
 _STATES: Final = frozenset(
     {
@@ -148,6 +150,13 @@ class _Renderer:
         inside = len(self._scopes) > 2
         return None if inside and isinstance(found, AbsentValue) else found
 
+    def _compared(self, path: str) -> Any:
+        """The value at *path*, to be compared as text: what has to be written out for that costs more than a step."""
+        value = self._value(path)
+        if isinstance(value, Mapping | list):
+            self._steps -= WRITTEN_STEPS
+        return value
+
     def _block(self, block: TemplateBlock) -> None:
         if block.name == "each":
             self._each(block)
@@ -186,9 +195,9 @@ class _Renderer:
             case "unless":
                 return not is_true(self._value(arguments[0]))
             case "is_match":
-                return contains(self._value(arguments[0]), arguments[1:])
+                return contains(self._compared(arguments[0]), arguments[1:])
             case "is_exact_match":
-                return equals(self._value(arguments[0]), arguments[1:])
+                return equals(self._compared(arguments[0]), arguments[1:])
             case "is_priority":
                 found = _PRIORITY.fullmatch(arguments[0])
                 return found is not None and int(found[1]) == self.priority

@@ -167,6 +167,9 @@ def _check_days(parts: dict[str, str]) -> None:
 
 def _check_occurrences(parts: dict[str, str]) -> None:
     """Refuse what can be combined into a rule that never comes."""
+    numbered = [bool(re.search(r"\d", day)) for day in parts.get("BYDAY", "").split(",")]
+    if any(numbered) and not all(numbered):  # python-dateutil takes both kinds for conditions on one day
+        raise ValueError("BYDAY takes days with numbers or days without, not both")
     if "BYDAY" in parts and "BYMONTHDAY" in parts:
         raise ValueError("BYDAY and BYMONTHDAY are not taken together")
     if "BYSETPOS" in parts and ("BYDAY" not in parts or re.search(r"\d", parts["BYDAY"])):
@@ -189,20 +192,29 @@ def _near(text: str, begins: datetime, wanted: datetime) -> Any:
     from dateutil.rrule import rrulestr  # noqa: PLC0415 - for a silence that comes again alone
 
     parts = _parts(text)
-    step = {"DAILY": 1, "WEEKLY": 7}.get(parts["FREQ"])
-    if step is not None and "COUNT" not in parts:
-        step *= int(parts.get("INTERVAL", "1"))
-        steps = (wanted - begins).days // step - 1
-        if steps > 0:
-            begins = _skipped(begins, steps * step)
+    if "COUNT" not in parts:
+        begins = _skipped(begins, wanted, parts)
     until = parts.pop("UNTIL", None)
     rest = ";".join(f"{name}={value}" for name, value in parts.items())
     occurrences = rrulestr(rest, dtstart=begins)
     return occurrences if until is None else (found for found in _until(occurrences, until))
 
 
-def _skipped(begins: datetime, days: int) -> datetime:
-    return begins + timedelta(days=days)
+def _skipped(begins: datetime, wanted: datetime, parts: dict[str, str]) -> datetime:
+    """A later start of the same occurrences, but for those well before *wanted*."""
+    interval = int(parts.get("INTERVAL", "1"))
+    if parts["FREQ"] in ("DAILY", "WEEKLY"):
+        step = interval * (1 if parts["FREQ"] == "DAILY" else 7)
+        return begins + timedelta(days=step * max(0, (wanted - begins).days // step - 1))
+    if "BYDAY" not in parts and "BYMONTHDAY" not in parts:
+        return begins  # its day is the rule's, and it comes twelve times a year at most
+    step = interval * (1 if parts["FREQ"] == "MONTHLY" else 12)
+    months = (wanted.year - begins.year) * 12 + wanted.month - begins.month
+    later = step * max(0, months // step - 1)
+    if not later:
+        return begins
+    years, month = divmod(begins.month - 1 + later, 12)
+    return begins.replace(year=begins.year + years, month=month + 1, day=1)
 
 
 def _until(occurrences: Any, until: str) -> Any:

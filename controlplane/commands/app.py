@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -12,12 +13,14 @@ from controlplane.commands import yamltext
 from controlplane.commands.durations import ago
 from controlplane.commands.reach import Reach, with_reach
 from controlplane.commands.session import UnusableInput
-from controlplane.errors import NotYAMLError
-from controlplane.operations import apps, clock
+from controlplane.errors import NotFoundError, NotYAMLError, UnusableError
+from controlplane.operations import apps, clock, users
 from controlplane.operations.apps import DeleteApp, ListApps, PushApp
 from controlplane.operations.clock import ReadClock
 from controlplane.operations.operation import PlaneClient
+from controlplane.operations.users import UserCalled
 from controlplane.service.apps import AppView
+from controlplane.service.links import NewLink
 from worker.program.terminal import columns
 from worker.text import counted, json_line, table
 
@@ -63,6 +66,32 @@ def list_(reach: Reach, *, as_json: bool) -> None:
     ]
     heads = ("NAME", "VERSION", "RUNNER", "QUERIES", "FOR", "CHANGED")
     click.echo(table(heads, rows, width=columns(sys.stdout)))
+
+
+@app.command()
+@click.argument("name")
+@click.option(
+    "--user", "user", required=True, metavar="NAME", help="Who is to use it: a user whom `user add` has added."
+)
+@click.option("--at", metavar="URL", help="The control plane's address in a browser.  [default: --url, or loopback]")
+@with_reach
+def link(reach: Reach, name: str, *, user: str, at: str | None) -> None:
+    """Print a link that signs a user in and opens the app NAME. It works once, within ten minutes."""
+
+    async def work(client: PlaneClient) -> NewLink:
+        found = await client.ask(apps.LIST, ListApps())
+        named = next((one for one in found if name in (one.app.name, one.app.id)), None)
+        if named is None:
+            raise NotFoundError("app", name, [one.app.name for one in found])
+        made = await client.ask(users.LINK, UserCalled(user=user))
+        if not named.definition.lets(f"user/{made.user}"):
+            allowed = ", ".join(named.definition.allow)
+            raise UnusableError(f"app {named.app.name!r} is not for user/{made.user}: it is for {allowed}")
+        return made
+
+    made = reach.run(work)
+    address = (at or reach.intake_url).rstrip("/") + made.path.reveal()
+    click.echo(f"{address}&next={quote(f'/apps/{name}', safe='')}")
 
 
 @app.command()

@@ -13,8 +13,10 @@ import click
 from aiohttp.http_exceptions import HttpProcessingError
 
 from controlplane import app, tls
+from controlplane.commands.provideroptions import provider_options
 from controlplane.commands.session import Session, with_session
 from controlplane.delivery.egress import AlertEgress
+from controlplane.identity.settings import ProviderSettings
 from controlplane.rest.headertrust import HeaderTrust
 from controlplane.rest.series import ALL_TESTS, SeriesChoice, is_label
 from controlplane.service.upkeep import DAY_MS, Retention
@@ -161,6 +163,7 @@ def networks(
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="Authorities (PEM) that receivers of alerts are believed by, beside the system's.",
 )
+@provider_options
 @click.option("--verbose", is_flag=True, help="Log every request.")
 @with_session
 def serve(
@@ -178,6 +181,7 @@ def serve(
     proxies: tuple[IPv4Network | IPv6Network, ...],
     alert_ranges: tuple[Network, ...],
     alert_ca_files: tuple[Path, ...],
+    provider: ProviderSettings | None,
     verbose: bool,
 ) -> None:
     """Serve workers and pages until SIGTERM or Ctrl-C."""
@@ -202,6 +206,7 @@ def serve(
         tls=None if tls_cert is None else tls.Files(cert=tls_cert, key=tls_key),
         retention=Retention(age_ms=round(retention_days * DAY_MS), per_test=keep_results_per_test),
         series=SeriesChoice(metric_tags, metric_tests),
+        provider=provider,
         header_trust=None if user_header is None else HeaderTrust(name=user_header, proxies=proxies),
         alerts=AlertEgress(allow=alert_ranges, ca_files=alert_ca_files),
     )

@@ -19,6 +19,7 @@ from controlplane import epoch
 from controlplane.alerts import attempts
 from controlplane.alerts.addressing import channel_of
 from controlplane.alerts.channels.post import Reception, TakenReply
+from controlplane.counters import Counters
 from controlplane.errors import DatabaseError, NotFoundError, StatementError
 from controlplane.store import channels, notifications
 from controlplane.store.database import Database
@@ -55,12 +56,13 @@ class _Line:
 
 
 class NotificationDispatcher:
-    """Delivers what is queued in *database* by *deliver*, for as long as it runs."""
+    """Delivers what is queued in *database* by *deliver*, for as long as it runs. *counters* are for metrics."""
 
-    def __init__(self, database: Database, clock: Clock, deliver: Deliver) -> None:
+    def __init__(self, database: Database, clock: Clock, deliver: Deliver, counters: Counters) -> None:
         self._database = database
         self._clock = clock
         self._deliver = deliver
+        self._counters = counters
         self._lines: defaultdict[str, _Line] = defaultdict(_Line)
 
     async def run(self) -> None:
@@ -92,6 +94,7 @@ class NotificationDispatcher:
         async with self._database.read() as connection:
             waiting = await notifications.waiting(connection)
             known = await channels.kinds(connection) if waiting else {}
+        self._counters.waiting_notifications = sum(one.waiting for one in waiting)
         now = epoch.milliseconds(self._clock)
         for name, found in _by_channel(waiting, known).items():
             if any(one.waiting > MOST_WAITING for one in found):
@@ -150,11 +153,15 @@ class NotificationDispatcher:
         due_at = now + round(1000 * attempts.next_wait(claimed.attempts, reply.wait, line.chances.random()))
         async with self._database.write() as connection:
             if reply.reception is Reception.TAKEN:
-                await notifications.delivered(connection, key, now=now)
+                outcome = "delivered"
+                await notifications.delivered(connection, key, reply.reason, now=now)
             elif reply.reception is Reception.REFUSED or attempts.is_over(claimed.created_at, due_at):
+                outcome = "given_up"
                 await notifications.given_up(connection, key, reply.reason, now=now)
             else:
+                outcome = "retried"
                 await notifications.put_off(connection, key, reply.reason, due_at=due_at)
+        self._counters.notifications[outcome] += 1
         _tell_log(name, claimed, reply)
 
     async def _take_over(self) -> None:
@@ -170,6 +177,7 @@ class NotificationDispatcher:
             if one.waiting > MOST_WAITING:
                 async with self._database.write() as connection:
                     gone = await notifications.shed(connection, one.address, reason, kept=MOST_WAITING, now=now)
+                self._counters.notifications["given_up"] += gone
                 log.error("%d notifications for %s are given up: too many waited", gone, one.address, extra=_GIVEN_UP)
 
     async def _refuse(self, found: Sequence[WaitingAddress]) -> None:
@@ -179,6 +187,7 @@ class NotificationDispatcher:
             reason = f"no channel is called {one.address!r}; `alert channel list` shows those that there are"
             async with self._database.write() as connection:
                 gone = await notifications.shed(connection, one.address, reason, kept=0, now=now)
+            self._counters.notifications["given_up"] += gone
             log.error("%d notifications are given up: %s", gone, reason, extra=_GIVEN_UP)
 
 

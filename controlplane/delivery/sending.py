@@ -5,9 +5,6 @@ Every address is judged by the control plane's own egress policy. No redirect is
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable
-from pathlib import Path
 from typing import Final
 
 from controlplane.alerts.channels.post import OutgoingPost, Reception, TakenReply, read_reply, shown_url
@@ -20,8 +17,10 @@ from worker.egress.rules import ALLOW_NAMES, ALLOW_RANGES, DENY_RANGES
 from worker.net.dns.resolver import Resolver
 from worker.net.door import Door
 from worker.net.http.client import Client
+from worker.net.http.error import HTTPError
 from worker.net.http.request import Request
 from worker.net.http.response import HTTPLimits
+from worker.net.http.url import parse
 from worker.net.trust import TrustStore
 from worker.text import cut, printable
 
@@ -34,18 +33,13 @@ MAX_REASON: Final = 500
 _OURS: Final = "--alert-allow-range"
 
 
-async def open_door(egress: AlertEgress) -> Door:
-    """The door to receivers. Raises UnusableError where the authorities cannot be read, which takes some 20 ms in a thread."""
-    trust = await asyncio.to_thread(_trust, egress.ca_files)
-    resolver = Resolver((), use_host=True, ipv6=True)
-    return Door(policy=Policy.build(allow=egress.allow), resolver=resolver, trust=trust)
-
-
-def _trust(ca_files: Iterable[Path]) -> TrustStore:
+def open_door(egress: AlertEgress) -> Door:
+    """The door to receivers, which takes some 20 ms to read the authorities. Raises UnusableError where that is not possible."""
     try:
-        return TrustStore(ca_files)
+        trust = TrustStore(egress.ca_files)
     except OSError as error:  # ssl.SSLError is one
         raise UnusableError(f"--alert-ca-file: cannot be read as certificates: {error.strerror or error}") from error
+    return Door(policy=Policy.build(allow=egress.allow), resolver=Resolver((), use_host=True, ipv6=True), trust=trust)
 
 
 class PostSender:
@@ -59,17 +53,22 @@ class PostSender:
 
     async def send(self, post: OutgoingPost) -> TakenReply:
         """Send *post*; how it was received. Bounded by `ATTEMPT_SECONDS`."""
-        url = post.url.reveal()
         headers = tuple((name, value.reveal()) for name, value in post.headers)
-        request = Request(url=url, method="POST", headers=headers, body=post.body)
+        request = Request(url=post.url.reveal(), method="POST", headers=headers, body=post.body)
         transfer = await self._client.send(request, ATTEMPT_SECONDS)
         if transfer.failure is not None:
-            place = shown_url(post.url)
-            said = transfer.failure.message.replace(url, place).replace(url.partition("?")[0], place)
-            return failed(f"{transfer.failure.code.value}: {said}")
+            return failed(f"{transfer.failure.code.value}: {_without_url(post, transfer.failure.message)}")
         response = transfer.response
         assert response is not None
         return read_reply(response.status, response.body, response.header("retry-after"), self._clock.now())
+
+
+def _without_url(post: OutgoingPost, message: str) -> str:
+    """*message* with the origin alone in place of the URL, as the client writes that."""
+    try:
+        return message.replace(str(parse(post.url.reveal())), shown_url(post.url))
+    except HTTPError:
+        return "the URL cannot be used"
 
 
 def failed(reason: str) -> TakenReply:

@@ -56,21 +56,31 @@ class ChannelTeller:
         return await (await self._mail_sender()).send(channel, mail.compose(channel, message, claimed.key))
 
     async def _post_sender(self) -> PostSender:
-        from controlplane.delivery.sending import PostSender, open_door  # noqa: PLC0415 - an HTTP client that few need
-
         async with self._opening:
             if self._posts is None:
-                self._posts = PostSender(await open_door(self._egress), self._clock)
+                self._posts = await asyncio.to_thread(_posts, self._egress, self._clock)
             return self._posts
 
     async def _mail_sender(self) -> MailSender:
-        from controlplane.delivery.mailing import MailSender  # noqa: PLC0415 - an SMTP client that few need
-        from controlplane.delivery.sending import open_door  # noqa: PLC0415 - as above
-
         async with self._opening:
             if self._mails is None:
-                self._mails = MailSender(await open_door(self._egress), self._clock, self._egress.ca_files)
+                self._mails = await asyncio.to_thread(_mails, self._egress, self._clock)
             return self._mails
+
+
+def _posts(egress: AlertEgress, clock: Clock) -> PostSender:
+    """In a thread: an HTTP client, which few need, takes a while to import."""
+    from controlplane.delivery.sending import PostSender, open_door  # noqa: PLC0415 - as above
+
+    return PostSender(open_door(egress), clock)
+
+
+def _mails(egress: AlertEgress, clock: Clock) -> MailSender:
+    """In a thread, as `_posts`."""
+    from controlplane.delivery.mailing import MailSender  # noqa: PLC0415 - an SMTP client that few need
+    from controlplane.delivery.sending import open_door  # noqa: PLC0415 - as above
+
+    return MailSender(open_door(egress), clock, egress.ca_files)
 
 
 def _outcome(claimed: ClaimedNotification) -> dict[str, Any] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from controlplane.operations import (
+    alerts,
     apps,
     auditing,
     channels,
@@ -23,6 +24,7 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *clock.OPERATIONS,
     *keys.OPERATIONS,
     *auditing.OPERATIONS,
+    *alerts.OPERATIONS,
     *channels.OPERATIONS,
     *locations.OPERATIONS,
     *results.OPERATIONS,

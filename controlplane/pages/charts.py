@@ -29,6 +29,8 @@ MOST_MILLISECONDS = 10**9
 _FAR_ABOVE = 4
 """A run that took so many times as long as nine of ten is cut off, and marked: the others are to be read as well."""
 GOOD, BAD, UNKNOWN = "good", "bad", "unknown"
+_FULL, _LEAST_BAD = 40.0, 8.0
+"""Units of height of an uptime bar, and of its smallest bad part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +143,7 @@ def _stack(run: ChartedRun, x: float, width: float, top: float) -> Iterator[Mark
     for (name, _), (begin, end) in zip(run.phases, pairwise(ends), strict=True):
         low, high = _y(begin, top), _y(end, top)
         if low - high > 0.04:
-            yield Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
-                phase_class(name), x, high, width, low - high
-            )
+            yield _rect(phase_class(name), x, high, width, low - high)
 
 
 def _marks(run: ChartedRun, x: float, width: float, top: float) -> Iterator[Markup]:
@@ -162,36 +162,60 @@ def _text(classes: str, x: float, y: float, text: str) -> Markup:
     return Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="middle">{}</text>').format(classes, x, y, text)
 
 
-def segments(history: Sequence[tuple[float, int]], *, since: float, until: float, parts: int) -> list[float | None]:
+def segments(
+    history: Sequence[tuple[float, int]], *, since: float, until: float, now: float, parts: int
+) -> list[float | None]:
     """The bad share of each of *parts* equal pieces of a time, by the changes of a test's state; None: nothing is known.
 
-    States are 0 good, 1 bad, 2 unknown, each from its moment on, all times in one unit.
+    States are 0 good, 1 bad, 2 unknown, each from its moment on, the last one until *now*. All times are in one unit.
     """
     length = (until - since) / parts
     found: list[float | None] = []
     for part in range(parts):
         begin, end = since + part * length, since + (part + 1) * length
         spans = [0.0, 0.0, 0.0]
-        for (start, state), (stop, _) in pairwise([*history, (until, 2)]):
+        for (start, state), (stop, _) in pairwise([*history, (now, 2)]):
             spans[state] += max(0.0, min(end, stop) - max(begin, start))
         found.append(spans[1] / (spans[0] + spans[1]) if spans[0] + spans[1] > 0 else None)
     return found
 
 
 def uptime_bar(pieces: Sequence[UptimePiece], *, title: str) -> Markup:
-    """A bar of pieces: good ones are of half height, bad ones of full height, unknown ones a line."""
+    """A bar of pieces: good ones are of half height, unknown ones a line; a piece with something bad in it is of full height, its
+    bad share on top.
+    """
     step = WIDTH / max(len(pieces), 1)
     return Markup(
-        '<svg class="uptime" viewBox="0 0 {} 40" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
-    ).format(WIDTH, title, _joined(_piece(piece, index * step, step) for index, piece in enumerate(pieces)))
+        '<svg class="uptime" viewBox="0 0 {} {}" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>'
+    ).format(
+        WIDTH, _FULL, title, _joined(_piece(piece, index * step, step * 0.9) for index, piece in enumerate(pieces))
+    )
 
 
-def _piece(piece: UptimePiece, x: float, step: float) -> Markup:
-    kind = UNKNOWN if piece.bad is None else BAD if piece.bad > 0 else GOOD
-    height = {GOOD: 20, BAD: 40, UNKNOWN: 4}[kind]
+def _piece(piece: UptimePiece, x: float, width: float) -> Markup:
     told = "nothing known" if piece.bad is None else f"{100 * (1 - piece.bad):.1f} % up"
-    return Markup('<g><title>{}: {}</title><rect class="{}" x="{:.1f}" y="{}" width="{:.1f}" height="{}"/></g>').format(
-        piece.when, told, kind, x, 40 - height, step * 0.9, height
+    parts = _parts(piece.bad)
+    top = _FULL - sum(height for _, height in parts)
+    rects = []
+    for kind, height in parts:
+        rects.append(_rect(kind, x, top, width, height))
+        top += height
+    return Markup("<g><title>{}: {}</title>{}</g>").format(piece.when, told, _joined(rects))
+
+
+def _parts(bad: float | None) -> list[tuple[str, float]]:
+    """The parts of a piece from its top, each with its height."""
+    if bad is None:
+        return [(UNKNOWN, _FULL / 10)]
+    if bad <= 0:
+        return [(GOOD, _FULL / 2)]
+    height = max(bad * _FULL, _LEAST_BAD)
+    return [(BAD, height), (GOOD, _FULL - height)]
+
+
+def _rect(kind: str, x: float, y: float, width: float, height: float) -> Markup:
+    return Markup('<rect class="{}" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/>').format(
+        kind, x, y, width, height
     )
 
 

@@ -1,4 +1,4 @@
-"""Cookies of the pages: of a session, of a visitor without one, and a notice for the next page. No script can read any."""
+"""Cookies of the pages: of a session, of a visitor without one, of one at a provider, and a notice. No script can read any."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from controlplane.rest.context import CONTEXT
 SESSION = "session"
 VISITOR = "visitor"
 NOTICE = "notice"
+SIGN_ON = "sign-on"
 _SECURE_PREFIX = "__Host-"
 """RFC 6265bis §4.1.3.2: no other host and no plain connection can set a cookie of such a name."""
 MAX_NOTICE = 300

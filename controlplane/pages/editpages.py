@@ -16,11 +16,14 @@ from controlplane.service.principal import KeyScope
 from controlplane.service.tests import Change
 from worker.apitest import files
 from worker.apitest.spelling import misspelt
+from worker.clock import Clock
 from worker.errors import TestError
 from worker.text import counted, listed
 
 MAX_FORM_BYTES = 3 * 4 * 1024 * 1024
 """Of a form with definitions of 4 MiB: each byte takes up to three in the coding of forms."""
+AT_ONCE = 25
+"""Definitions that are checked in one turn of the loop: some milliseconds."""
 MISTAKES_SHOWN = 50
 """More than a person mends at once."""
 
@@ -91,9 +94,8 @@ async def _checked(visit: Visit, fields: TestFields, document: dict[str, Any]) -
     """Check the document as `validate` does. Raises TestError."""
     visit.by.require(KeyScope.WRITE)
     parsed = definitions.check("test", document).parsed
-    remarks = [f"{part}: is not known to this version and cannot run" for part in parsed.requires_update]
-    remarks += [f"{part}: has no effect here" for part in parsed.ignored]
-    remarks += misspelt(document)
+    remarks = [f"It will end as REQUIRES_UPDATE: {lack}" for lack in parsed.requires_update]
+    remarks += [*parsed.ignored, *misspelt(document)]
     told = "The test is valid. It is not saved." if not parsed.requires_update else ""
     return await _form(visit, fields, remarks=remarks, told=told)
 
@@ -145,7 +147,7 @@ async def ask_import(visit: Visit) -> PageReply:
 async def import_all(visit: Visit) -> PageReply:
     """Add or update every test of an export, or none."""
     text, chosen = visit.form.get("definitions", ""), visit.form.getall("location", [])
-    found, mistakes = read_definitions(text)
+    found, mistakes = await read_definitions(visit.context.clock, text)
     if not mistakes:
         try:
             pushed = await tests.push(visit.context.database, visit.context.clock, visit.by, found, places=chosen)
@@ -158,11 +160,11 @@ async def import_all(visit: Visit) -> PageReply:
     return await _import_form(visit, text, chosen, mistakes)
 
 
-def read_definitions(text: str) -> tuple[list[CheckedDefinition], list[str]]:
-    """Every valid definition of an export, and a line for every mistake."""
+async def read_definitions(clock: Clock, text: str) -> tuple[list[CheckedDefinition], list[str]]:
+    """Every valid definition of an export, and a line for every mistake. Others have their turn after each `AT_ONCE`."""
     found: list[CheckedDefinition] = []
     mistakes: list[str] = []
-    for entry in files.read("import", text.encode(errors="replace")):
+    for number, entry in enumerate(files.read("import", text.encode(errors="replace")), start=1):
         if isinstance(entry, files.Unusable):
             mistakes.append(str(entry))
             continue
@@ -170,6 +172,8 @@ def read_definitions(text: str) -> tuple[list[CheckedDefinition], list[str]]:
             found.append(definitions.check(entry.place, entry.value))
         except TestError as error:
             mistakes += [f"{entry.place}: {mistake}" for mistake in error.errors]
+        if number % AT_ONCE == 0:
+            await clock.sleep(0)
     return found, mistakes + definitions.conflicts(found)
 
 

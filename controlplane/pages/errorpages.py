@@ -12,6 +12,7 @@ from controlplane.errors import (
     InUseError,
     NotFoundError,
     RefusedError,
+    SignOnError,
     StatementError,
     UnusableError,
 )
@@ -52,6 +53,9 @@ def of(error: Exception) -> Rendered:
             return page(403, "Not allowed", f"This needs the right “{error.scope}”. Ask an administrator for it.")
         case UnusableError():
             return page(400, "Not valid", str(error))
+        case SignOnError():
+            log.error("cannot sign somebody in: %s", error, extra={"action": "sign_on_failed"})
+            return page(502, "Not signed in", f"The provider of identities failed: {error.reason}.", "Try again.")
         case AttemptsError():
             text = f"Too many sign-ins failed. Try again in {error.seconds} s."
             return page(429, "Too many attempts", text, retry_after=error.seconds)

@@ -6,7 +6,7 @@ import asyncio
 import secrets
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from urllib.parse import quote, unquote
+from urllib.parse import quote, unquote, urlsplit
 
 from aiohttp import web
 from multidict import MultiDict, MultiDictProxy
@@ -53,21 +53,32 @@ def handle(route: PageRoute, prefix: str) -> Callable[[web.Request], Awaitable[w
 def arrived(request: web.Request, prefix: str) -> tuple[Visit, PageCookie | None]:
     """The visit of somebody who is not known yet, and the cookie that they need for their forms to be told from others'."""
     session = cookies.read(request, cookies.SESSION)
+    sign_on = cookies.read(request, cookies.SIGN_ON)
     known = session or cookies.read(request, cookies.VISITOR)
     secret = known or secrets.token_urlsafe(_SECRET_BYTES)
     visit = Visit(
         context=request.app[CONTEXT],
         by=NOBODY,
         prefix=prefix,
+        base=_base(request, prefix),
         url=request.path.removeprefix(prefix),
         path=request.match_info,
         query=request.query,
         visitor=Visitor(address=request.remote or "", agent=request.headers.get("User-Agent", "")),
         session=None if session is None else Secret(session),
+        sign_on=None if sign_on is None else Secret(sign_on),
         csrf=csrf.token(secret),
         notice=unquote(cookies.read(request, cookies.NOTICE) or "")[: cookies.MAX_NOTICE],
     )
     return visit, None if known else PageCookie(name=cookies.VISITOR, value=secret)
+
+
+def _base(request: web.Request, prefix: str) -> str:
+    """The public URL that the visitor used; the first one where what stands before us has changed the host."""
+    urls = request.app[CONTEXT].public_urls
+    host = request.host.lower()
+    own = [url for url in urls if urlsplit(url).path.rstrip("/") == prefix]
+    return next((url for url in own if urlsplit(url).netloc.lower() == host), next(iter(own or urls), ""))
 
 
 async def _reply(route: PageRoute, visit: Visit, request: web.Request) -> PageReply:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -15,6 +15,12 @@ CONTENT_SECURITY_POLICY = "; ".join(
     )
 )
 """Content Security Policy Level 3. Scripts and styles come from files of ours alone: `default-src` covers both."""
+
+
+def connecting(origins: Sequence[str]) -> str:
+    """The policy of a page whose script may ask *origins* besides our own."""
+    return f"{CONTENT_SECURITY_POLICY}; connect-src 'self' {' '.join(origins)}"
+
 
 SECURITY: Mapping[str, str] = MappingProxyType(
     {

@@ -15,6 +15,7 @@ from controlplane.service.principal import KeyScope
 from controlplane.service.startcommands import ConfigPath
 from controlplane.store.locations import Location
 from worker.secret import Secret
+from worker.text import counted
 
 LIVE_SECONDS = 2
 """A location turns within 5 s of the first poll: the page looks twice in that time."""
@@ -103,13 +104,21 @@ async def update(visit: Visit) -> PageReply:
         changed = await locations.update(
             *(visit.context.database, visit.context.clock, visit.by, place),
             name=fields["name"],
-            description=described(fields),
+            description=await _changed(visit, place, fields),
         )
     except NotFoundError:
         raise
     except UnusableError as error:
         return _form(fields, [str(error)], place)
     return SeeOther(to=f"/locations/{changed.id}", notice=f"Location {changed.name} is changed.")
+
+
+async def _changed(visit: Visit, place: str, fields: Mapping[str, str]) -> Description:
+    """The words in a form. Tags that nobody touched stay as they are, commas in them too. Raises UnusableError."""
+    known = await locations.get(visit.context.database, visit.by, place)
+    if fields["tags"] == ", ".join(known.tags):
+        return locations.check_description(fields["description"], known.tags)
+    return described(fields)
 
 
 async def enable(visit: Visit) -> PageReply:
@@ -142,7 +151,8 @@ async def delete(visit: Visit) -> PageReply:
     homeless = await locations.delete(
         visit.context.database, visit.context.clock, visit.by, visit.path["location"], force=True
     )
-    told = f" {len(homeless)} tests run nowhere now." if homeless else ""
+    verb = "runs" if len(homeless) == 1 else "run"
+    told = f" {counted(len(homeless), 'test')} {verb} nowhere now." if homeless else ""
     return SeeOther(to="/locations", notice=f"The location is deleted.{told}")
 
 

@@ -18,6 +18,7 @@ ENTRIES: tuple[NavigationEntry, ...] = (
     NavigationEntry(path="/tests", label="Tests"),
     NavigationEntry(path="/locations", label="Locations"),
     NavigationEntry(path="/runners", label="Runners"),
+    NavigationEntry(path="/apps", label="Apps"),
     NavigationEntry(path="/users", label="Users", scope=KeyScope.ADMIN),
 )
 """In the order in which they are shown."""

@@ -30,16 +30,17 @@ class Entry(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """A request for a page. *prefix* is the path of the public URL by which it came, "" at the root.
+    """A request for a page. *base* is the public URL by which it came, *prefix* its path, "" at the root.
 
     *by* is nobody, without a scope, where nobody has signed in; *holder* is None then. *visitor* is the connection's other end,
-    *session* the token of its cookie, *csrf* a token for the forms of the page that is shown. *form* is empty but in a POST.
+    *session* and *sign_on* its cookies, *csrf* a token for the forms of the page that is shown. *form* is empty but in a POST.
     *url* is the path that was asked for, below the prefix.
     """
 
     context: Context
     by: Principal
     prefix: str
+    base: str
     url: str
     visitor: Visitor
     path: Mapping[str, str] = field(default_factory=dict)
@@ -47,6 +48,7 @@ class Visit:
     form: MultiMapping[str] = field(default_factory=MultiDict)
     holder: SessionHolder | None = None
     session: Secret[str] | None = None
+    sign_on: Secret[str] | None = None
     csrf: str = ""
     notice: str = ""
 
@@ -69,7 +71,7 @@ class Visit:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rendered:
     """A template with its values. *live_seconds*: a browser without JavaScript loads it again after these; with it, the elements
-    marked `data-live` are renewed in place.
+    marked `data-live` are renewed in place. *connects* are origins that the page's script may ask besides our own.
     """
 
     template: str
@@ -77,6 +79,7 @@ class Rendered:
     status: int = 200
     live_seconds: int | None = None
     retry_after: int | None = None
+    connects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +92,14 @@ class SeeOther:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """The way to a site that the operator named. Never an address that a visitor brought."""
+
+    url: str
+    cookies: tuple[PageCookie, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Download:
     """A file to be saved under *name*, which is not kept anywhere on its way."""
 
@@ -97,7 +108,7 @@ class Download:
     content_type: str = "application/octet-stream"
 
 
-PageReply = Rendered | SeeOther | Download
+PageReply = Rendered | SeeOther | Elsewhere | Download
 PageHandler = Callable[[Visit], Awaitable[PageReply]]
 
 

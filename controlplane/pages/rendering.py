@@ -10,9 +10,9 @@ from aiohttp import web
 
 from controlplane.pages import assets, cookies, csrf
 from controlplane.pages.cookies import PageCookie
-from controlplane.pages.headers import PAGE, SECURITY
+from controlplane.pages.headers import PAGE, SECURITY, connecting
 from controlplane.pages.navigation import entries
-from controlplane.pages.page import Download, PageReply, Rendered, SeeOther, Visit
+from controlplane.pages.page import Download, Elsewhere, PageReply, Rendered, SeeOther, Visit
 
 _LEVEL = 5
 """Of compression: a middle one, since pages are made on the one loop."""
@@ -28,6 +28,8 @@ def response(reply: PageReply, visit: Visit, request: web.Request) -> web.Respon
             return rendered(reply, visit, request)
         case SeeOther():
             return _redirection(reply, visit, request)
+        case Elsewhere():
+            return _with_cookies(web.Response(status=303, headers={**PAGE, "Location": reply.url}), reply, request)
         case Download():
             return _download(reply)
 
@@ -39,6 +41,10 @@ def _redirection(reply: SeeOther, visit: Visit, request: web.Request) -> web.Res
             name=cookies.NOTICE, value=quote(reply.notice[: cookies.MAX_NOTICE]), seconds=NOTICE_SECONDS
         )
         cookies.put(response, request, notice)
+    return _with_cookies(response, reply, request)
+
+
+def _with_cookies(response: web.Response, reply: SeeOther | Elsewhere, request: web.Request) -> web.Response:
     for cookie in reply.cookies:
         cookies.put(response, request, cookie)
     return response
@@ -56,6 +62,8 @@ def rendered(page: Rendered, visit: Visit, request: web.Request) -> web.Response
     headers = dict(PAGE)
     if page.retry_after is not None:
         headers["Retry-After"] = str(page.retry_after)
+    if page.connects:
+        headers["Content-Security-Policy"] = connecting(page.connects)
     body = text.encode()
     if "gzip" in request.headers.get("Accept-Encoding", ""):
         headers |= {"Content-Encoding": "gzip", "Vary": f"{headers['Vary']}, Accept-Encoding"}

@@ -11,13 +11,12 @@ from controlplane import epoch
 from controlplane.errors import UnusableError
 from controlplane.pages.page import PageReply, PageRoute, Rendered, Visit, shown
 from controlplane.pages.runpicture import picture
+from controlplane.pages.testpages import MOST_AWAITED
 from controlplane.service import publicresults, triggers
 from controlplane.service.publicresults import PolledResult
 from controlplane.service.triggers import RunStatus
 
 LIVE_SECONDS = 2
-MOST_AWAITED = 100
-"""Runs of one page."""
 _TIMES = (
     ("scheduled_at", "Scheduled"),
     ("leased_at", "Given out"),

@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from controlplane.errors import ForbiddenError
+from msgspec import Struct
+
+from controlplane.errors import ForbiddenError, NotFoundError
 from controlplane.pages.page import PageReply, PageRoute, Rendered, Visit, shown
 from controlplane.pages.testforms import written
 from controlplane.service import runners, runs, runshapes
 from controlplane.service.runs import RunView
 from worker.text import cut
+from worker.wire.runner_details import ToldConnection
 
 LIVE_SECONDS = 5
 MOST_RUNS = 100
+MOST_TOLD = 2000
+"""Characters of one cell."""
 MOST_CHARACTERS = 100_000
 """Of inputs and of outputs, as JSON."""
+
+
+class ConnectionRow(Struct, frozen=True):
+    """A connection in a table. *choices* are its scripts or queries, each with its parameters."""
+
+    name: str
+    kind: str
+    actions: str
+    choices: str
 
 
 async def list_all(visit: Visit) -> PageReply:
@@ -24,6 +38,26 @@ async def list_all(visit: Visit) -> PageReply:
         newest = None
     values = {"runners": found, "runs": newest, "headlines": [runshapes.headline(run) for run in newest or ()]}
     return Rendered(template="runners.html", values=values, live_seconds=LIVE_SECONDS)
+
+
+async def show_runner(visit: Visit) -> PageReply:
+    """Show one runner with what it tells of itself."""
+    found = await runners.list_all(visit.context.database, visit.context.clock, visit.by)
+    one = next((one for one in found if one.runner.id == visit.path["runner"]), None)
+    if one is None:
+        raise NotFoundError("runner", visit.path["runner"])
+    connections = [_connection(each) for each in one.details.connections] if one.details else []
+    return Rendered(template="runner.html", values={"one": one, "connections": connections}, live_seconds=LIVE_SECONDS)
+
+
+def _connection(told: ToldConnection) -> ConnectionRow:
+    choices = [f"{each.name}({', '.join((each.schema or {}).get('properties', ()))})" for each in told.choices]
+    return ConnectionRow(
+        name=told.name,
+        kind=told.kind if told.usable else "cannot be used",
+        actions=cut(", ".join(told.actions) or "every one", MOST_TOLD),
+        choices=cut(", ".join(choices), MOST_TOLD),
+    )
 
 
 async def show(visit: Visit) -> PageReply:
@@ -46,4 +80,5 @@ def _json(value: object) -> str:
 ROUTES: tuple[PageRoute, ...] = (
     shown("/runners", list_all),
     shown("/runners/runs/{run}", show),
+    shown("/runners/{runner}", show_runner),
 )

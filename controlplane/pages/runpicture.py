@@ -59,6 +59,7 @@ class RunPicture(Struct, frozen=True, kw_only=True):
     code: str
     message: str
     unhealthy: str
+    milliseconds: float
     total: str
     optional: bool
     waterfall: list[charts.WaterfallRow]
@@ -73,6 +74,8 @@ class RunPicture(Struct, frozen=True, kw_only=True):
     request: list[Fact]
     more: list[Fact]
     steps: list[RunPicture]
+    order: list[charts.WaterfallRow]
+    """The steps one after the other."""
     cut: list[str]
 
 
@@ -80,6 +83,8 @@ def picture(outcome: Mapping[str, Any], *, depth: int = DEEPEST) -> RunPicture:
     """Everything of *outcome* that a person looks for, or of a step."""
     response, failure = _object(outcome.get("response")), _object(outcome.get("failure"))
     phases = charts.durations(outcome.get("timings"))
+    taken = sum(length for _, length in phases)
+    steps = [picture(step, depth=depth - 1) for step in _objects(outcome.get("steps"))] if depth > 1 else []
     rest = {name: value for name, value in response.items() if name not in _SHOWN_APART}
     return RunPicture(
         name=_said(outcome.get("name") or _object(outcome.get("test")).get("name")),
@@ -87,7 +92,8 @@ def picture(outcome: Mapping[str, Any], *, depth: int = DEEPEST) -> RunPicture:
         code=_said(failure.get("code")),
         message=_said(failure.get("message")),
         unhealthy=_said(outcome.get("unhealthy")),
-        total=charts.milliseconds(sum(length for _, length in phases)) if phases else "",
+        milliseconds=taken,
+        total=charts.milliseconds(taken) if phases else "",
         optional=outcome.get("allow_failure") is True,
         waterfall=charts.waterfall(phases),
         facts=facts(outcome),
@@ -100,7 +106,8 @@ def picture(outcome: Mapping[str, Any], *, depth: int = DEEPEST) -> RunPicture:
         variables=list(_flat(outcome.get("variables"))),
         request=list(_flat(outcome.get("request"))),
         more=list(_flat(rest)),
-        steps=[picture(step, depth=depth - 1) for step in _objects(outcome.get("steps"))] if depth > 1 else [],
+        steps=steps,
+        order=charts.waterfall([(step.name, step.milliseconds) for step in steps]),
         cut=[_said(part) for part in _list(outcome.get("cut"))],
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from controlplane.errors import AttemptsError, UnusableError
 from controlplane.pages import cookies
 from controlplane.pages.cookies import PageCookie
@@ -20,7 +22,7 @@ async def ask(visit: Visit) -> PageReply:
     """Show the form of name and password."""
     if visit.holder is not None:
         return SeeOther(to=own_path(visit.query.get("next", "")))
-    return _form(name="", wanted=visit.query.get("next", ""))
+    return _form(visit, name="", wanted=visit.query.get("next", ""))
 
 
 async def enter(visit: Visit) -> PageReply:
@@ -39,9 +41,9 @@ async def enter(visit: Visit) -> PageReply:
         )
     except AttemptsError as error:
         mistake = f"Too many sign-ins failed. Try again in {error.seconds} s."
-        return _form(name=name, wanted=wanted, mistake=mistake, status=429, retry_after=error.seconds)
+        return _form(visit, name=name, wanted=wanted, mistake=mistake, status=429, retry_after=error.seconds)
     if new is None:
-        return _form(name=name, wanted=wanted, mistake="Name and password do not fit.", status=403)
+        return _form(visit, name=name, wanted=wanted, mistake="Name and password do not fit.", status=403)
     return await entered(visit, new, wanted)
 
 
@@ -66,14 +68,15 @@ async def ask_link(visit: Visit) -> PageReply:
     name = await links.look(visit.context.database, visit.context.clock, Secret(token))
     if not name:
         return _ended()
-    return Rendered(template="signin/link.html", values={"name": name, "token": token})
+    values = {"name": name, "token": token, "next": own_path(visit.query.get("next", ""))}
+    return Rendered(template="signin/link.html", values=values)
 
 
 async def enter_link(visit: Visit) -> PageReply:
     """Sign in by a link."""
     token = Secret(visit.form.get("token", ""))
     new = await links.spend(visit.context.database, visit.context.clock, token, visit.visitor)
-    return _ended() if new is None else await entered(visit, new, "")
+    return _ended() if new is None else await entered(visit, new, visit.form.get("next", ""))
 
 
 async def ask_first(visit: Visit) -> PageReply:
@@ -109,8 +112,16 @@ def own_path(wanted: str) -> str:
     return wanted if is_path and wanted.isprintable() and wanted.isascii() and not wanted.startswith(SIGN_IN) else "/"
 
 
-def _form(*, name: str, wanted: str, mistake: str = "", status: int = 200, retry_after: int | None = None) -> Rendered:
-    values = {"name": name, "next": own_path(wanted), "mistake": mistake}
+def _form(
+    visit: Visit, *, name: str, wanted: str, mistake: str = "", status: int = 200, retry_after: int | None = None
+) -> Rendered:
+    provider = visit.context.provider
+    values = {
+        "name": name,
+        "next": own_path(wanted),
+        "mistake": mistake,
+        "provider": None if provider is None else urlsplit(provider.settings.issuer).hostname,
+    }
     return Rendered(template="signin/password.html", values=values, status=status, retry_after=retry_after)
 
 

@@ -8,15 +8,18 @@ from aiohttp import web
 
 from controlplane.pages import (
     account,
+    apppages,
     assets,
     editpages,
     errorpages,
     locationpages,
+    minting,
     people,
     rendering,
     resultpages,
     runnerpages,
     signin,
+    signon,
     testpages,
 )
 from controlplane.pages.handling import arrived, handle
@@ -29,7 +32,9 @@ PAGES: tuple[PageRoute, ...] = (
     *testpages.ROUTES,
     *resultpages.ROUTES,
     *runnerpages.ROUTES,
+    *apppages.ROUTES,
     *signin.ROUTES,
+    *signon.ROUTES,
     *account.ROUTES,
     *people.ROUTES,
 )
@@ -44,6 +49,7 @@ def routes(prefix: str = "") -> list[web.RouteDef]:
         web.get(prefix + "/", greet(prefix)),
         web.get(prefix + assets.PATH + "{name}", assets.serve),
         *(_route(page, prefix) for page in PAGES),
+        minting.route(prefix),
         web.get(f"{prefix}/{{rest:{_NOT_OURS}.*}}", _unknown(prefix)),
     ]
 

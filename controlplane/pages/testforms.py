@@ -1,5 +1,8 @@
 """The form of a test ↔ its document: the fields that people look for by name, and all the rest as JSON. Pure.
 
+Fields are name, tags, status, locations and `options.tick_every`. A name or tags that a field would not bring back as they are
+stay in the JSON.
+
 A field that is filled in stands over the same member of the JSON; an empty one leaves it, so that an export pasted into the form
 is taken as it is.
 """
@@ -17,8 +20,6 @@ from controlplane.pages.names import listed_names
 from controlplane.service.documents import OURS
 from worker.errors import TestError
 
-APART = ("name", "tags", "status", "locations")
-"""Members that are fields of their own, and not in the JSON of the form. So is `options.tick_every`."""
 DEFAULT_PERIOD = "60"
 MOST_SECONDS = 10**9
 _STATUS = {"type": "statusCode", "operator": "is", "target": 200}
@@ -59,20 +60,32 @@ def example(subtype: str, places: Sequence[str]) -> TestFields:
 
 def of_document(document: Mapping[str, Any], version: int) -> TestFields:
     """The form of a document as clients are shown it."""
-    options = document.get("options")
+    options, name, tags = document.get("options"), document.get("name"), document.get("tags")
     period = options.get("tick_every") if isinstance(options, dict) else None
-    rest = {name: value for name, value in document.items() if name not in OURS and name not in APART}
+    apart = {"status", "locations"}
+    apart |= {"name"} if _fits(name) else set()
+    apart |= {"tags"} if isinstance(tags, list) and all(map(_fits, tags)) and _are_listed(tags) else set()
+    rest = {each: value for each, value in document.items() if each not in OURS and each not in apart}
     if isinstance(options, dict):
-        rest["options"] = {name: value for name, value in options.items() if name != "tick_every"}
+        rest["options"] = {each: value for each, value in options.items() if each != "tick_every"}
     return TestFields(
-        name=str(document.get("name", "")),
-        tags=", ".join(str(tag) for tag in document.get("tags") or ()),
+        name=str(name) if "name" in apart else "",
+        tags=", ".join(tags or ()) if "tags" in apart else "",
         period="" if period is None else str(period),
         paused=document.get("status") == "paused",
         places=[str(place) for place in document.get("locations") or ()],
         document=written(rest),
         version=str(version),
     )
+
+
+def _fits(text: object) -> bool:
+    """Tell if a field on one line brings *text* back as it is."""
+    return isinstance(text, str) and text.isprintable() and text == text.strip()
+
+
+def _are_listed(tags: Sequence[str]) -> bool:
+    return list(listed_names(", ".join(tags))) == list(tags)
 
 
 def read_fields(form: MultiMapping[str]) -> TestFields:

@@ -19,15 +19,17 @@ from controlplane.store.recentruns import Place
 from controlplane.store.testsearch import NewestState, SearchTerms
 from worker.text import cut
 
-LIVE_SECONDS = 10
-"""A test runs every 30 s at most."""
+LIVE_SECONDS, AWAITED_SECONDS = 10, 2
+"""Between looks at tests that run every 30 s at most, and at one whose run is due or under way."""
 PAUSED = "paused"
 STATES = (*(one.value for one in NewestState), PAUSED)
 MOST_OFFSET = 10_000_000
-PIECES = 48
-"""Of the uptime bar: half an hour each."""
+PIECE = 1_800_000
+"""Milliseconds of a piece of the uptime bar."""
 MOST_WORDS = 20
 """Of a filter: each is a condition that the database looks at for every test."""
+MOST_AWAITED = 100
+"""Runs on demand of one page; their outcomes are read each time."""
 MOST_TOLD = 200
 """Characters of a failure in one line."""
 
@@ -122,8 +124,15 @@ async def show(visit: Visit) -> PageReply:
             "may_write": may_write(visit),
             "may_trigger": KeyScope.TRIGGER in visit.by.scopes,
         },
-        live_seconds=LIVE_SECONDS if before is None else None,
+        live_seconds=_live_seconds(report) if before is None else None,
     )
+
+
+def _live_seconds(report: TestReport) -> int:
+    awaited = any(
+        one.running or (one.due_at is not None and one.due_at <= report.now) for one in report.overview.assignments
+    )
+    return AWAITED_SECONDS if awaited else LIVE_SECONDS
 
 
 def _before(visit: Visit) -> Place | None:
@@ -179,11 +188,11 @@ def _phases(runs: tuple[RunGlance, ...]) -> list[PhaseKey]:
 
 
 def _uptime_bar(report: TestReport) -> Any:
-    until = report.now / 1000
-    since = until - DAY / 1000
-    shares = charts.segments(report.history, since=since, until=until, parts=PIECES)
-    begins = (formats.moment(round((since + index * (until - since) / PIECES) * 1000)) for index in range(PIECES))
-    pieces = [charts.UptimePiece(begin, share) for begin, share in zip(begins, shares, strict=True)]
+    until = -(-report.now // PIECE) * PIECE // 1000  # half hours of the clock: a piece stays as it is while it is shown
+    since = until - DAY // 1000
+    shares = charts.segments(report.history, since=since, until=until, now=report.now / 1000, parts=DAY // PIECE)
+    begins = range(since * 1000, until * 1000, PIECE)
+    pieces = [charts.UptimePiece(formats.moment(at), share) for at, share in zip(begins, shares, strict=True)]
     return charts.uptime_bar(pieces, title="Uptime of the last 24 hours, half an hour a piece")
 
 
@@ -217,8 +226,8 @@ async def run(visit: Visit) -> PageReply:
 
 
 def followed(results: list[int]) -> str:
-    """The address at which runs on demand are awaited."""
-    return "/ondemand?" + urlencode([("id", number) for number in results])
+    """The address at which runs on demand are awaited, the first `MOST_AWAITED` of them."""
+    return "/ondemand?" + urlencode([("id", number) for number in results[:MOST_AWAITED]])
 
 
 async def show_json(visit: Visit) -> PageReply:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -17,6 +18,7 @@ from controlplane.rest.metrics import Scrapes, Sources
 from controlplane.rest.series import ALL_TESTS, SeriesChoice
 from controlplane.service.attempts import SignInAttempts
 from controlplane.service.health import WriteHealth
+from controlplane.service.mintrates import MintRates
 from controlplane.service.passwords import Passwords
 from controlplane.service.runnerkeys import RunnerKeyring
 from controlplane.service.wakeups import Wakeups
@@ -24,6 +26,9 @@ from controlplane.steady import SteadyClock
 from controlplane.store.database import Database
 from controlplane.tls import ServedCertificate
 from worker.clock import Clock
+
+if TYPE_CHECKING:
+    from controlplane.identity.provider import IdentityProvider  # imported where a provider is named
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +39,8 @@ class Context:
     *callers* are those that were heard lately, for refusals while the database does not answer.
     *public_urls* are those that a runner's requests may be meant for, without a slash at the end.
     *intake_url* is what the config files of new locations say. *bodies* bounds what is read, *failures* how often somebody may
-    show keys that open nothing. *counters* and *series* are for metrics. *passwords*, *sign_ins* and *header_trust* are for users
-    of the pages.
+    show keys that open nothing. *counters* and *series* are for metrics. *passwords*, *sign_ins*, *header_trust* and
+    *provider* are for users of the pages.
     """
 
     database: Database
@@ -53,8 +58,10 @@ class Context:
     series: SeriesChoice = ALL_TESTS
     passwords: Passwords = field(default_factory=Passwords)
     header_trust: HeaderTrust | None = None
+    provider: IdentityProvider | None = None
     failures: KeyFailures = field(init=False)
     sign_ins: SignInAttempts = field(init=False)
+    mints: MintRates = field(init=False)
     scrapes: Scrapes = field(init=False)
     runner_keyring: RunnerKeyring = field(init=False)
     wakeups: Wakeups = field(init=False)
@@ -62,6 +69,7 @@ class Context:
     def __post_init__(self) -> None:
         object.__setattr__(self, "failures", KeyFailures(self.clock))
         object.__setattr__(self, "sign_ins", SignInAttempts(self.clock))
+        object.__setattr__(self, "mints", MintRates(self.clock))
         object.__setattr__(self, "runner_keyring", RunnerKeyring(self.database))
         object.__setattr__(self, "wakeups", Wakeups(self.database, self.clock))
         sources = Sources(

@@ -203,6 +203,15 @@ def _of_counters(counters: Counters, names: dict[str, str]) -> Iterator[Metric]:
     for outcome, count in counters.pushed.items():
         pushed.add_metric((outcome,), count)
     yield pushed
+    yield _gauge("waiting_notifications", "Notifications of alerts that wait.", counters.waiting_notifications)
+    told = CounterMetricFamily(
+        "synthetics_controlplane_notifications",
+        "Notifications of alerts by what became of an attempt.",
+        labels=("outcome",),
+    )
+    for outcome, count in counters.notifications.items():
+        told.add_metric((outcome,), count)
+    yield told
     hooks = CounterMetricFamily(
         "synthetics_controlplane_hooks", "Requests to hooks by what came of them.", labels=("workflow", "result")
     )

@@ -34,11 +34,12 @@ MOST_APPS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppView:
-    """An app with the name of its runner; *runner_name* is the id of one that is gone."""
+    """An app with its runner; *runner_name* is the id of one that is gone. *host* is the URL at which that is asked."""
 
     app: StoredApp
     definition: AppDefinition
     runner_name: str
+    host: str = ""
     is_changed: bool = True
 
 
@@ -113,14 +114,7 @@ async def show(database: Database, by: Principal, name: str) -> AppView:
     async with database.read() as connection:
         app, _ = await _usable(connection, database, by, name)
         runner = await runners.find(connection, database.sealer, app.runner)
-    return _view(app, runner.name)
-
-
-async def host_of(database: Database, name: str) -> str:
-    """The URL at which the runner of app *name* is asked. Raises NotFoundError."""
-    async with database.read() as connection:
-        app = await apps.find(connection, database.sealer, name)
-        return (await runners.find(connection, database.sealer, app.runner)).host or ""
+    return _view(app, runner.name, runner.host or "")
 
 
 async def delete(database: Database, clock: Clock, by: Principal, name: str) -> StoredApp:
@@ -259,8 +253,8 @@ def _next(
     )
 
 
-def _view(app: StoredApp, runner_name: str) -> AppView:
-    return AppView(app=app, definition=stored_app(app.definition), runner_name=runner_name)
+def _view(app: StoredApp, runner_name: str, host: str = "") -> AppView:
+    return AppView(app=app, definition=stored_app(app.definition), runner_name=runner_name, host=host)
 
 
 def _state(app: StoredApp) -> dict[str, object]:

@@ -15,7 +15,8 @@ from controlplane.errors import RefusedError, SequenceError
 from controlplane.service import audit, runnerreports
 from controlplane.service.principal import Principal
 from controlplane.service.runnerkeys import RunnerKeys
-from controlplane.store import runners
+from controlplane.store import runnerrequests, runners
+from controlplane.store.runnerrequests import HeardPull
 from controlplane.store.runners import RunnerInstance, StoredRunner
 from worker.wire.proof import Proof
 from worker.wire.runner_messages import RunnerPull
@@ -55,19 +56,15 @@ class Attendance:
 async def attend(connection: AsyncConnection, caller: RunnerCaller, message: RunnerPull, *, now: int) -> Attendance:
     """Record a pull and judge its instance, in the caller's transaction. Raises SequenceError, and has changed nothing then."""
     runner, instance = await runners.reread(connection, caller.runner), caller.proof.instance
-    if not await runners.has_instance(connection, runner.id, instance):
-        await runners.add_instance(connection, runner.id, instance, now=now)
-    last = await runners.advance(connection, runner.id, instance, "pull", caller.proof.number)
-    if last is not None:
-        raise SequenceError(last)
+    await _hear(connection, caller, message, now)
     known = await runners.list_instances(connection, runner.id)
     decision = epochs.decide(_standing(runner, known, instance, now), _claim(message, known, instance), now=now)
     await _put(connection, runner, decision, now)
-    described = _description(caller, message, decision, now)
-    report = await runnerreports.take(connection, next(one for one in known if one.id == instance), message)
-    if report is not None:
-        described["report"] = report
-    await runners.describe_instance(connection, runner.id, instance, described)
+    mine = next(one for one in known if one.id == instance)
+    report = await runnerreports.take(connection, mine, message)
+    changed = _changed(mine, decision, report)
+    if changed:
+        await runners.describe_instance(connection, runner.id, instance, changed)
     keyset = caller.keys.keyset
     return Attendance(
         epoch=decision.epoch,
@@ -82,10 +79,22 @@ async def count(
     connection: AsyncConnection, caller: RunnerCaller, endpoint: Literal["results", "rotate"], *, now: int
 ) -> None:
     """Record the number of a request that is not a pull. Raises SequenceError."""
-    runner, proof = caller.runner, caller.proof
-    if not await runners.has_instance(connection, runner.id, proof.instance):
-        await runners.add_instance(connection, runner.id, proof.instance, now=now)
-    last = await runners.advance(connection, runner.id, proof.instance, endpoint, proof.number)
+    runner, proof = caller.runner.id, caller.proof
+    last = await runnerrequests.advance(connection, runner, proof.instance, endpoint, proof.number)
+    if last == runnerrequests.UNKNOWN:
+        await runners.add_instance(connection, runner, proof.instance, now=now)
+        last = await runnerrequests.advance(connection, runner, proof.instance, endpoint, proof.number)
+    if last is not None:
+        raise SequenceError(last)
+
+
+async def _hear(connection: AsyncConnection, caller: RunnerCaller, message: RunnerPull, now: int) -> None:
+    """Record a pull's number and what it says. Raises SequenceError."""
+    pull = _heard(caller, message, now)
+    last = await runnerrequests.hear(connection, pull)
+    if last == runnerrequests.UNKNOWN:
+        await runners.add_instance(connection, pull.runner, pull.instance, now=now)
+        last = await runnerrequests.hear(connection, pull)
     if last is not None:
         raise SequenceError(last)
 
@@ -133,19 +142,29 @@ def _refusal(decision: EpochDecision) -> RefusedError | None:
     return None
 
 
-def _description(caller: RunnerCaller, message: RunnerPull, decision: EpochDecision, now: int) -> dict[str, object]:
-    described: dict[str, object] = {
-        "last_seen": now,
-        "agent": message.agent,
-        "host": message.host,
-        "address": caller.address,
-        "concurrency": message.concurrency,
-        "free_slots": message.free_slots,
-        "running": len(message.holding),
-        "draining": message.draining,
-        "degraded": message.degraded,
-        "keyset": message.keyset,
-    }
+def _heard(caller: RunnerCaller, message: RunnerPull, now: int) -> HeardPull:
+    return HeardPull(
+        runner=caller.runner.id,
+        instance=caller.proof.instance,
+        number=caller.proof.number,
+        last_seen=now,
+        agent=message.agent,
+        host=message.host,
+        address=caller.address,
+        concurrency=message.concurrency,
+        free_slots=message.free_slots,
+        running=len(message.holding),
+        draining=message.draining,
+        degraded=message.degraded,
+        keyset=message.keyset,
+    )
+
+
+def _changed(instance: RunnerInstance, decision: EpochDecision, report: str | None) -> dict[str, object]:
+    """The columns of *instance* that only the decision and the report change: none, as a rule."""
+    changed: dict[str, object] = {}
     if decision.succession is Succession.TAKEN:
-        described["epoch"] = decision.epoch
-    return described
+        changed["epoch"] = decision.epoch
+    if report is not None and report != instance.report:
+        changed["report"] = report
+    return changed

@@ -89,7 +89,9 @@ async def pull(
             rows = await dispatch.given(connection, location=location, worker=worker)
             cancel = await dispatch.unwanted(connection, rows, location=location, holding=message.holding)
         async with database.write() as connection:
-            given = await _pull(connection, clock, grace, caller, message, present, rows, cancel)
+            now = epoch.milliseconds(clock)  # now that it is this pull's turn: it may have waited for the lock
+            turn = _Turn(now=now, expiry=grace.expiry(now), present=present(), given=rows, cancel=cancel)
+            given = await database.together(connection, _pull(connection, caller, message, turn))
         if any(subtests.plays_subtests(lease.definition) for lease in given.leases):
             async with database.read() as connection:
                 whole = await subtests.complete(connection, given.leases, characters=MAX_DEFINITION_CHARACTERS)
@@ -104,19 +106,19 @@ async def pull(
         raise
 
 
-async def _pull(
-    connection: AsyncConnection,
-    clock: Clock,
-    grace: Grace,
-    caller: Caller,
-    message: Pull,
-    present: Present,
-    rows: Sequence[Any],
-    cancel: tuple[str, ...],
-) -> HandedOut:
-    now = epoch.milliseconds(clock)  # now that it is this pull's turn: it may have waited for the lock
-    expiry = grace.expiry(now)
-    location, worker = caller.access.location.id, caller.worker
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Turn:
+    """The moment at which a pull has the lock, and what was read before it: the open jobs that were *given* to its worker."""
+
+    now: int
+    expiry: int
+    present: bool
+    given: Sequence[Any]
+    cancel: tuple[str, ...]
+
+
+async def _pull(connection: AsyncConnection, caller: Caller, message: Pull, turn: _Turn) -> HandedOut:
+    location, worker, now = caller.access.location.id, caller.worker, turn.now
     key = _newest_held(caller.access.job_keys, message)
     last = await workers.advance_pull(
         connection,
@@ -129,16 +131,16 @@ async def _pull(
     )
     if last is not None:
         raise SequenceError(last)
-    back = await dispatch.take_back(connection, rows, location=location, worker=worker, pull=message, now=now)
+    back = await dispatch.take_back(connection, turn.given, location=location, worker=worker, pull=message, now=now)
     taker = Taker(
         location=location,
         worker=worker,
-        jobs=_wanted(message) if key is not None and present() else 0,
+        jobs=_wanted(message) if key is not None and turn.present else 0,
         characters=MAX_DEFINITION_CHARACTERS,
     )
-    leases, more = await dispatch.give_out(connection, taker, now=now, expiry=expiry)
+    leases, more = await dispatch.give_out(connection, taker, now=now, expiry=turn.expiry)
     return HandedOut(
-        now=now, leases=leases, more=more, cancel=cancel, unanswered=back.unanswered, job_key=key, variables={}
+        now=now, leases=leases, more=more, cancel=turn.cancel, unanswered=back.unanswered, job_key=key, variables={}
     )
 
 

@@ -28,12 +28,19 @@ class Newest:
 
 async def push(database: Database, clock: Clock, caller: Caller, items: Sequence[ResultItem]) -> tuple[Kept, ...]:
     """Store results; they are on disk when this returns. Raises SequenceError."""
-    location, now = caller.access.location.id, epoch.milliseconds(clock)
+    now = epoch.milliseconds(clock)
     async with database.write() as connection:
-        last = await workers.advance_push(connection, location=location, worker=caller.worker, seq=caller.seq, now=now)
-        if last is not None:
-            raise SequenceError(last)
-        return await results.keep(connection, location=location, worker=caller.worker, items=items, now=now)
+        return await database.together(connection, _push(connection, caller, items, now=now))
+
+
+async def _push(
+    connection: AsyncConnection, caller: Caller, items: Sequence[ResultItem], *, now: int
+) -> tuple[Kept, ...]:
+    location, worker = caller.access.location.id, caller.worker
+    last = await workers.advance_push(connection, location=location, worker=worker, seq=caller.seq, now=now)
+    if last is not None:
+        raise SequenceError(last)
+    return await results.keep(connection, location=location, worker=worker, items=items, now=now)
 
 
 async def choose(

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from weakref import WeakKeyDictionary
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -44,29 +45,27 @@ class RunnerKeys:
     results: tuple[PrivateKey, ...]
 
 
+_HELD: WeakKeyDictionary[Sealer, tuple[KeysetNumbers, RunnerKeys]] = WeakKeyDictionary()
+"""Keys that were opened: it takes a millisecond, and every order is signed. They end with the sealer of their database."""
+
+
 class RunnerKeyring:
-    """The keys as they were read last, for as long as the keysets have the same numbers: opening them takes a millisecond."""
+    """The keys of one database."""
 
     def __init__(self, database: Database) -> None:
         self._sealer = database.sealer
-        self._numbers = KeysetNumbers(newest=0, used=0)
-        self._held: RunnerKeys | None = None
 
     async def current(self, connection: AsyncConnection) -> RunnerKeys | None:
         """The keys in force; None where nobody ever made a runner. Raises DatabaseError for keys that do not hold together."""
         numbers = await runnerkeys.numbers(connection)
-        if numbers.newest == 0:
-            return None
-        if self._held is None or self._numbers != numbers:
-            self._held, self._numbers = await _load(connection, self._sealer, numbers), numbers
-        return self._held
+        return await _held(connection, self._sealer, numbers) if numbers.newest else None
 
 
 async def ensure(connection: AsyncConnection, sealer: Sealer, *, now: int) -> RunnerKeys:
     """The keys in force; made where there are none. *connection* may write."""
     numbers = await runnerkeys.numbers(connection)
     if numbers.newest:
-        return await _load(connection, sealer, numbers)
+        return await _held(connection, sealer, numbers)
     root, results = signingkey.generate("Ed25519"), keys.generate("x25519")
     start, end = now - _BACKDATED_MS, now + ROOT_DAYS * DAY_MS
     pairs = (
@@ -101,6 +100,14 @@ async def sign_keyset(
     entries = tuple(_entry(pair) for pair in pairs if pair.purpose == "signing" and pair.expires > now)
     signed = write_keyset(root, org=ORG, seq=seq, entries=entries, results_key=results.public)
     await runnerkeys.add_keyset(connection, seq, signed.token, now=now, used_from=used_from)
+
+
+async def _held(connection: AsyncConnection, sealer: Sealer, numbers: KeysetNumbers) -> RunnerKeys:
+    """The keys as they were read last under *sealer*, for as long as the keysets have the same numbers."""
+    known = _HELD.get(sealer)
+    if known is None or known[0] != numbers:
+        known = _HELD[sealer] = numbers, await _load(connection, sealer, numbers)
+    return known[1]
 
 
 async def _load(connection: AsyncConnection, sealer: Sealer, numbers: KeysetNumbers) -> RunnerKeys:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,8 +18,9 @@ from controlplane.errors import NotFoundError, StatementError, UnusableError
 from controlplane.service import audit, passwords
 from controlplane.service.attempts import SignInAttempts
 from controlplane.service.passwords import Passwords
-from controlplane.service.principal import KeyScope, Principal, Role, read_role, user_principal
-from controlplane.service.users import login_of
+from controlplane.service.principal import KeyScope, Principal, Role, operator, read_role, user_principal
+from controlplane.service.users import add as add_user
+from controlplane.service.users import login_of, new_user
 from controlplane.store import sessions, users
 from controlplane.store.database import Database
 from controlplane.store.sessions import StoredSession
@@ -102,6 +103,31 @@ async def by_password(
         if fresh is not None:
             await users.change(connection, user.id, password_hash=fresh)
         return await begin(connection, clock, user, "password", visitor)
+
+
+async def by_provider(
+    database: Database, clock: Clock, visitor: Visitor, *, issuer: str, subject: str, name: str, role: Role
+) -> NewSession:
+    """Sign in somebody whom a provider has proven: the user of this identity, made at their first time, with this role.
+
+    Raises UnusableError where a user of that name is somebody else, or is kept out.
+    """
+    identity = hashlib.sha256(f"{issuer}\n{subject}".encode()).digest()
+    by = operator(f"provider {issuer}")
+    async with database.write() as connection:
+        now = epoch.milliseconds(clock)
+        user = await users.by_identity(connection, identity)
+        if user is None:
+            user = new_user(name, role, by, now=now)
+            await add_user(connection, by, user, identity=identity)
+        elif not user.enabled:
+            raise UnusableError(f"user {user.name!r} is kept out")
+        elif user.role != role.value:
+            before, user = user, replace(user, role=role.value)
+            await users.change(connection, user.id, role=user.role)
+            old, new = {"role": before.role}, {"role": user.role}
+            await audit.record(connection, by, "user.role", user.id, before=old, after=new, now=now)
+        return await begin(connection, clock, user, "provider", visitor)
 
 
 async def begin(connection: AsyncConnection, clock: Clock, user: StoredUser, way: str, visitor: Visitor) -> NewSession:

@@ -13,7 +13,7 @@ from controlplane import epoch
 from controlplane.ageing import Ageing, aged
 from controlplane.counters import Counters
 from controlplane.leases import Grace
-from controlplane.service import hooks, remediation, runs, signingkeys, steps, tasks
+from controlplane.service import hooks, remediation, runs, signingkeys, silences, steps, tasks
 from controlplane.service.audit import RETENTION_DAYS
 from controlplane.service.sessions import IDLE_MS
 from controlplane.steady import HELD_SECONDS, STEP_SECONDS, Anchor, KeptClock, SteadyClock
@@ -258,6 +258,7 @@ async def prune(database: Database, clock: Clock, ageing: Ageing, *, retention: 
         await locations.drop_expired_credentials(connection, now=ageing.moment)
         await workers.forget(connection, before=ageing.at - FORGET_WORKERS)
         await sessions.prune(connection, now=ageing.at, seen_since=ageing.at - IDLE_MS)
+    await silences.prune(database, clock)
     while True:
         async with database.write() as connection:
             gone = await results.prune(connection, before=ageing.moment - retention, limit=PRUNE_BATCH)

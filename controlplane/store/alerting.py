@@ -15,8 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.alerts import monitor as machine
 from controlplane.alerts import routing, telling
-from controlplane.alerts.monitor import Cause, Decision, Judged, SeenRun, Sight
-from controlplane.alerts.routing import Route
+from controlplane.alerts.monitor import AlertDecision, Cause, MonitorVerdict, SeenRun, Sight
+from controlplane.alerts.routing import TagRoute
 from controlplane.alerts.telling import ToldTest
 from controlplane.alerts.transitions import SeenProbe, Transition, TransitionKind
 from controlplane.alerts.windows import Silence
@@ -32,11 +32,11 @@ MOST_PROBES = 20
 
 @dataclass(slots=True)
 class _Readings:
-    """What a transaction has read for its decisions, once, where it was needed."""
+    """The rows that a transaction has read for its decisions, once, where they were needed."""
 
     tests: dict[str, ToldTest] = field(default_factory=dict)
     silences: tuple[Silence, ...] | None = None
-    routes: tuple[Route, ...] | None = None
+    routes: tuple[TagRoute, ...] | None = None
 
 
 async def follow(connection: AsyncConnection, ended: Sequence[RunEnd], *, now: int) -> None:
@@ -139,7 +139,7 @@ async def _judge(
     watched.gone = ()
 
 
-def _judged(watched: WatchedTest, cause: Cause, now: int, muting: Muting) -> Judged:
+def _judged(watched: WatchedTest, cause: Cause, now: int, muting: Muting) -> MonitorVerdict:
     return machine.judge(
         watched.monitor,
         watched.places,
@@ -178,7 +178,7 @@ async def _muting(connection: AsyncConnection, told: ToldTest, readings: _Readin
 
 async def _put(
     connection: AsyncConnection,
-    decision: Decision,
+    decision: AlertDecision,
     told: ToldTest,
     watched: WatchedTest,
     readings: _Readings,
@@ -203,7 +203,7 @@ async def _put(
 
 
 async def _addresses(connection: AsyncConnection, decided: Transition, readings: _Readings) -> Collection[str]:
-    """Whom the message and the routes name. The end of what nobody watches any more goes to whoever was told of it."""
+    """The addresses that the message and the routes name. The end of what nobody watches goes to whoever was told of it."""
     if decided.kind is TransitionKind.CLOSED:
         return await transitions.addresses_of(connection, decided.alert)
     from controlplane.alerts import wording  # noqa: PLC0415 - templates are for transitions alone, which are rare

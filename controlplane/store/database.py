@@ -6,10 +6,11 @@ Only `serve` and `migrate` change the schema of a database that is there, after 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -24,7 +25,7 @@ from controlplane.errors import (
     StatementError,
 )
 from controlplane.store import sealing
-from controlplane.store.engines.engine import READ_ONLY, Engine
+from controlplane.store.engines.engine import READ_ONLY, Engine, T
 from controlplane.store.sealing import Sealer
 from controlplane.store.tables import REVISION, about
 from worker.secret import Secret
@@ -74,6 +75,13 @@ class Database:
         """One consistent view. It waits for nobody and nobody waits for it."""
         async with self._begin(self._reader) as connection:
             yield connection
+
+    async def together(self, connection: AsyncConnection, work: Coroutine[Any, Any, T]) -> T:
+        """Run *work*, which waits for statements of *connection* and for nothing else, in as few exchanges as can be.
+
+        It may run in another thread: what it needs besides, moments above all, is read before and given to it as values.
+        """
+        return await self._engine.together(connection, work)
 
     @asynccontextmanager
     async def _begin(self, pool: AsyncEngine) -> AsyncIterator[AsyncConnection]:

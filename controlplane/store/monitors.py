@@ -13,7 +13,7 @@ from sqlalchemy import and_, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.alerts import rule
-from controlplane.alerts.monitor import Monitor, Place
+from controlplane.alerts.monitor import Monitor, WatchedPlace
 from controlplane.alerts.rule import AlertRule
 from controlplane.store.alerttables import monitor_locations, monitors, notifications
 from controlplane.store.tables import assignments, locations, tests
@@ -38,8 +38,8 @@ class WatchedTest:
     acknowledged_at: int | None = None
     acknowledged_by: str | None = None
     due_at: int | None = None
-    places: tuple[Place, ...] = ()
-    gone: tuple[Place, ...] = ()
+    places: tuple[WatchedPlace, ...] = ()
+    gone: tuple[WatchedPlace, ...] = ()
     names: dict[str, str] = field(default_factory=dict)
 
 
@@ -88,7 +88,7 @@ async def _load_monitors(connection: AsyncConnection, ids: Sequence[str], found:
 
 
 async def _load_places(connection: AsyncConnection, ids: Sequence[str], found: Mapping[str, WatchedTest]) -> None:
-    """Where tests are watched, and of those in trouble where they were."""
+    """Add the places where tests are watched, and of those in trouble where they were."""
     here = and_(
         monitor_locations.c.test_id == assignments.c.test_id,
         monitor_locations.c.location_id == assignments.c.location_id,
@@ -120,7 +120,7 @@ _TROUBLE = tuple(column for column in monitor_locations.c if column.name not in 
 
 
 def _put_place(watched: WatchedTest, row: Any, seen_at: int | None, *, is_watched: bool) -> None:
-    place = Place(
+    place = WatchedPlace(
         location=row.location_id,
         seen_at=seen_at,
         failing_since=row.failing_since,
@@ -155,7 +155,7 @@ async def save(connection: AsyncConnection, changed: Collection[WatchedTest]) ->
         await connection.execute(monitor_locations.insert(), places)
 
 
-def _is_to_keep(place: Place, of: AlertRule) -> bool:
+def _is_to_keep(place: WatchedPlace, of: AlertRule) -> bool:
     """Blindness matters to a test that fails there, or that asks for it to be told."""
     blind = place.blind_since is not None and of.no_data_ms > 0
     return place.failing_since is not None or place.no_data is not None or blind
@@ -179,7 +179,7 @@ def _row(watched: WatchedTest) -> dict[str, Any]:
     }
 
 
-def _place_row(test: str, place: Place) -> dict[str, Any]:
+def _place_row(test: str, place: WatchedPlace) -> dict[str, Any]:
     return {
         "test_id": test,
         "location_id": place.location,
@@ -238,3 +238,66 @@ async def shift(connection: AsyncConnection, *, by: int) -> None:
 def _portions(ids: Collection[str]) -> list[list[str]]:
     ordered = sorted(ids)
     return [ordered[start : start + MOST_NAMED] for start in range(0, len(ordered), MOST_NAMED)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OngoingAlert:
+    """An alert that goes on of the test with the public id *test*, or of its location that is blind (*location*).
+
+    *told* is false where a silence keeps it from being told, by *muted_by*. *acknowledged_by* is None until somebody did.
+    """
+
+    alert: str
+    test: str
+    name: str
+    since: int
+    location: str | None = None
+    told: bool = True
+    muted_by: str = ""
+    renotified: int = 0
+    acknowledged_at: int | None = None
+    acknowledged_by: str | None = None
+
+
+async def ongoing(connection: AsyncConnection, *, limit: int, test: str | None = None) -> Sequence[OngoingAlert]:
+    """At most *limit* alerts that go on, and as many locations whose blindness was told; of all tests or of one."""
+    mine = monitors.c.alert_id.is_not(None) if test is None else monitors.c.test_id == test
+    columns = (monitors, tests.c.name)
+    alerts = select(*columns).join(tests, tests.c.public_id == monitors.c.test_id).where(mine).limit(limit)
+    rows = await connection.execute(alerts.order_by(monitors.c.alert_at, monitors.c.test_id))
+    blind = select(monitor_locations, tests.c.name, locations.c.name.label("place")).where(
+        monitor_locations.c.no_data_id.is_not(None)
+    )
+    blind = blind.join(tests, tests.c.public_id == monitor_locations.c.test_id)
+    blind = blind.outerjoin(locations, locations.c.id == monitor_locations.c.location_id).limit(limit)
+    if test is not None:
+        blind = blind.where(monitor_locations.c.test_id == test)
+    found = await connection.execute(blind.order_by(monitor_locations.c.blind_since, monitor_locations.c.test_id))
+    return [*(_alert(row) for row in rows if row.alert_id is not None), *map(_blindness, found)]
+
+
+def _alert(row: Any) -> OngoingAlert:
+    return OngoingAlert(
+        alert=row.alert_id,
+        test=row.test_id,
+        name=row.name,
+        since=row.alert_at,
+        told=row.told,
+        muted_by=row.muted_by,
+        renotified=row.renotified,
+        acknowledged_at=row.acknowledged_at,
+        acknowledged_by=row.acknowledged_by,
+    )
+
+
+def _blindness(row: Any) -> OngoingAlert:
+    place = row.place or row.location_id
+    return OngoingAlert(
+        alert=row.no_data_id, test=row.test_id, name=row.name, since=row.blind_since or 0, location=place
+    )
+
+
+async def acknowledge(connection: AsyncConnection, test: str, *, by: str, now: int) -> None:
+    """Note that somebody looks after the alert of a test; it is judged soon, as it is repeated no more."""
+    there = update(monitors).where(monitors.c.test_id == test)
+    await connection.execute(there.values(acknowledged_at=now, acknowledged_by=by[:200], due_at=now))

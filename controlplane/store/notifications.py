@@ -93,8 +93,9 @@ async def claim(
     )
 
 
-async def delivered(connection: AsyncConnection, key: str, *, now: int) -> None:
-    await _end(connection, key, state=DELIVERED, reason="", now=now)
+async def delivered(connection: AsyncConnection, key: str, remark: str, *, now: int) -> None:
+    """Note that a notification was taken; *remark* says what was odd about that, mostly nothing."""
+    await _end(connection, key, state=DELIVERED, reason=remark, now=now)
 
 
 async def given_up(connection: AsyncConnection, key: str, reason: str, *, now: int) -> None:

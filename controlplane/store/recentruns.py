@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import ColumnElement, func, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.store.tables import locations, results, triggered
+
+PORTION = 20
+ROOM = 8 * 1024 * 1024
+"""Characters of outcomes that a page reads, exceeded once: a hundred ordinary ones have less than a tenth of it."""
+UNREAD = "{}"
 
 
 class RecentRun(Struct, frozen=True, kw_only=True):
@@ -38,8 +43,29 @@ class Place(Struct, frozen=True):
 
 
 async def newest(connection: AsyncConnection, test: str, *, limit: int, before: Place | None) -> Sequence[RecentRun]:
-    """At most *limit* results, the newest first; with *before*, those that come behind it in this order."""
-    query = _columns().where(results.c.test_id == test)
+    """At most *limit* results, the newest first; with *before*, those that come behind it in this order.
+
+    Outcomes are read while there is room for them: those of results beyond `ROOM` are `UNREAD`.
+    """
+    found: list[RecentRun] = []
+    room = ROOM
+    while len(found) < limit:
+        wanted = min(PORTION, limit - len(found))
+        some = await _portion(
+            connection, test, results.c.outcome if room > 0 else literal(UNREAD), limit=wanted, before=before
+        )
+        found += some
+        if len(some) < wanted:
+            break
+        room -= sum(len(one.outcome) for one in some)
+        before = Place(some[-1].stored_at, some[-1].seq)
+    return found
+
+
+async def _portion(
+    connection: AsyncConnection, test: str, outcome: ColumnElement[str], *, limit: int, before: Place | None
+) -> Sequence[RecentRun]:
+    query = _columns(outcome).where(results.c.test_id == test)
     if before is not None:
         here = tuple_(results.c.stored_at, results.c.seq)
         query = query.where(here < (before.stored_at, before.seq))
@@ -47,7 +73,7 @@ async def newest(connection: AsyncConnection, test: str, *, limit: int, before: 
     return [RecentRun(**row._mapping) for row in rows]  # noqa: SLF001 - SQLAlchemy's public name
 
 
-def _columns() -> Any:
+def _columns(outcome: ColumnElement[str]) -> Any:
     return (
         select(
             func.coalesce(triggered.c.result_id, results.c.seq).label("id"),
@@ -55,7 +81,8 @@ def _columns() -> Any:
             results.c.location_id.label("location"),
             func.coalesce(locations.c.name, results.c.location_id).label("location_name"),
             *(results.c.worker, results.c.status, results.c.origin, results.c.runs, results.c.stored_at),
-            *(results.c.outcome, results.c.attempt, results.c.is_last, triggered.c.triggered_at),
+            outcome.label("outcome"),
+            *(results.c.attempt, results.c.is_last, triggered.c.triggered_at),
         )
         .outerjoin(triggered, triggered.c.job_id == results.c.job_id)
         .outerjoin(locations, locations.c.id == results.c.location_id)

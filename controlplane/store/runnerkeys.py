@@ -27,6 +27,13 @@ class StoredKeyPair:
     expires: int
 
 
+_SEQS = select(
+    func.max(runner_keysets.c.seq),
+    func.max(case((runner_keysets.c.used_from.is_not(None), runner_keysets.c.seq))),
+)
+"""Made once, as each request asks for it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeysetNumbers:
     """The number of the *newest* keyset, and of the one whose newest key signs; both are 0 where there is none."""
@@ -60,8 +67,7 @@ async def list_all(connection: AsyncConnection, sealer: Sealer) -> Sequence[Stor
 
 
 async def numbers(connection: AsyncConnection) -> KeysetNumbers:
-    is_used = case((runner_keysets.c.used_from.is_not(None), runner_keysets.c.seq))
-    row = (await connection.execute(select(func.max(runner_keysets.c.seq), func.max(is_used)))).one()
+    row = (await connection.execute(_SEQS)).one()
     return KeysetNumbers(newest=row[0] or 0, used=row[1] or 0)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from sqlalchemy import Column, delete, func, or_, select, update
+from sqlalchemy import bindparam, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -78,6 +78,16 @@ class RunnerInstance:
     report: str
 
 
+# Statements of requests, made once: SQLAlchemy takes as long to build one as SQLite to run it.
+_BY_KID = select(runners).where(or_(runners.c.kid == bindparam("kid_"), runners.c.next_kid == bindparam("kid_")))
+_BY_ID = select(runners).where(runners.c.id == bindparam("runner"))
+_INSTANCES = (
+    select(runner_instances)
+    .where(runner_instances.c.runner_id == bindparam("runner"))
+    .order_by(runner_instances.c.first_seen.desc())
+)
+
+
 async def add(connection: AsyncConnection, runner: StoredRunner) -> None:
     """Store a runner that has not enrolled. Raises ConflictError where its name is taken."""
     try:
@@ -112,15 +122,13 @@ async def find(connection: AsyncConnection, sealer: Sealer, name: str) -> Stored
 
 async def by_kid(connection: AsyncConnection, sealer: Sealer, kid: str) -> StoredRunner | None:
     """The runner whose key, or whose next key, has this name."""
-    row = (
-        await connection.execute(select(runners).where(or_(runners.c.kid == kid, runners.c.next_kid == kid)))
-    ).one_or_none()
+    row = (await connection.execute(_BY_KID, {"kid_": kid})).one_or_none()
     return None if row is None else _runner(row, sealer)
 
 
 async def reread(connection: AsyncConnection, runner: StoredRunner) -> StoredRunner:
     """The runner as it stands in this transaction; its identity, which is proven, is not opened again."""
-    row = (await connection.execute(select(runners).where(runners.c.id == runner.id))).one_or_none()
+    row = (await connection.execute(_BY_ID, {"runner": runner.id})).one_or_none()
     if row is None or row.state != "enrolled":
         raise RefusedError(403, "revoked", f"the runner {runner.name!r} is not enabled any more")
     return replace(
@@ -219,31 +227,6 @@ async def accept(connection: AsyncConnection, runner: str, *, epoch: int, instan
     await connection.execute(update(runners).where(runners.c.id == runner).values(values))
 
 
-async def advance(
-    connection: AsyncConnection, runner: str, instance: str, column: Literal["pull", "results", "rotate"], number: int
-) -> int | None:
-    """Record a request's number. None where it is newer than all before, otherwise the last one; one update for all replicas."""
-    counted = _NUMBERS[column]
-    mine = (runner_instances.c.runner_id == runner) & (runner_instances.c.id == instance)
-    moved = await connection.execute(update(runner_instances).where(mine, counted < number).values({counted: number}))
-    if moved.rowcount == 1:
-        return None
-    last: int | None = await connection.scalar(select(counted).where(mine))
-    return last
-
-
-_NUMBERS: dict[str, Column[int]] = {
-    "pull": runner_instances.c.pull_number,
-    "results": runner_instances.c.results_number,
-    "rotate": runner_instances.c.rotate_number,
-}
-
-
-async def has_instance(connection: AsyncConnection, runner: str, instance: str) -> bool:
-    mine = (runner_instances.c.runner_id == runner) & (runner_instances.c.id == instance)
-    return await connection.scalar(select(func.count()).select_from(runner_instances).where(mine)) == 1
-
-
 async def add_instance(connection: AsyncConnection, runner: str, instance: str, *, now: int) -> None:
     """Make room for an instance that is new. Raises RefusedError where the runner has very many."""
     here = runner_instances.c.runner_id == runner
@@ -283,9 +266,9 @@ async def describe_instance(connection: AsyncConnection, runner: str, instance: 
 
 async def list_instances(connection: AsyncConnection, runner: str | None = None) -> Sequence[RunnerInstance]:
     """The instances of one runner, or of all, the newest first."""
-    wanted = select(runner_instances).order_by(runner_instances.c.runner_id, runner_instances.c.first_seen.desc())
     if runner is not None:
-        wanted = wanted.where(runner_instances.c.runner_id == runner)
+        return [_instance(row) for row in await connection.execute(_INSTANCES, {"runner": runner})]
+    wanted = select(runner_instances).order_by(runner_instances.c.runner_id, runner_instances.c.first_seen.desc())
     return [_instance(row) for row in await connection.execute(wanted)]
 
 

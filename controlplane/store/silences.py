@@ -11,7 +11,7 @@ from sqlalchemy import delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.alerts.monitor import NOT_MUTED
-from controlplane.alerts.routing import Route
+from controlplane.alerts.routing import TagRoute
 from controlplane.alerts.windows import Silence, covers, ends_at
 from controlplane.store.alerttables import routes, silences
 
@@ -69,15 +69,16 @@ async def remove(connection: AsyncConnection, ids: Collection[str]) -> None:
     await connection.execute(delete(silences).where(silences.c.id.in_(sorted(ids))))
 
 
-async def list_routes(connection: AsyncConnection) -> tuple[Route, ...]:
+async def list_routes(connection: AsyncConnection) -> tuple[TagRoute, ...]:
     """Every route, by its name."""
     rows = await connection.execute(select(routes).order_by(routes.c.name).limit(MOST_ROUTES))
     return tuple(
-        Route(name=row.name, tags=tuple(json.loads(row.tags)), handles=tuple(json.loads(row.handles))) for row in rows
+        TagRoute(name=row.name, tags=tuple(json.loads(row.tags)), handles=tuple(json.loads(row.handles)))
+        for row in rows
     )
 
 
-async def put_route(connection: AsyncConnection, route: Route, *, by: str, now: int) -> None:
+async def put_route(connection: AsyncConnection, route: TagRoute, *, by: str, now: int) -> None:
     """Write a route down in place of the one of the same name."""
     await remove_route(connection, route.name)
     await connection.execute(

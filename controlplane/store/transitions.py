@@ -50,6 +50,24 @@ async def addresses_of(connection: AsyncConnection, alert: str) -> Sequence[str]
     return (await connection.scalars(query)).all()
 
 
+async def newest(
+    connection: AsyncConnection, *, limit: int, test: str | None = None, before: int | None = None
+) -> Sequence[tuple[int, Transition]]:
+    """The newest *limit* transitions before sequence number *before*, the newest first, each with its own number."""
+    query = select(transitions).order_by(transitions.c.seq.desc()).limit(limit)
+    if test is not None:
+        query = query.where(transitions.c.test_id == test)
+    rows = await connection.execute(query if before is None else query.where(transitions.c.seq < before))
+    return [(row.seq, from_row(row)) for row in rows]
+
+
+async def last_of_test(connection: AsyncConnection, test: str) -> str | None:
+    """The alert that the newest transition of a test belongs to, None where there was none."""
+    query = select(transitions.c.alert_id).where(transitions.c.test_id == test).order_by(transitions.c.seq.desc())
+    found: str | None = await connection.scalar(query.limit(1))
+    return found
+
+
 async def of_alert(connection: AsyncConnection, alert: str, *, limit: int) -> Sequence[Transition]:
     """The newest *limit* transitions of one alert, the oldest of them first."""
     newest = select(transitions).where(transitions.c.alert_id == alert).order_by(transitions.c.seq.desc()).limit(limit)

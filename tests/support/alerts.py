@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from controlplane import epoch
 from controlplane.alerts.transitions import Transition, TransitionDetail, TransitionKind, notification_key
+from controlplane.counters import Counters
 from controlplane.delivery.dispatcher import Deliver, NotificationDispatcher
 from controlplane.delivery.egress import AlertEgress
 from controlplane.delivery.telling import ChannelTeller
@@ -52,7 +53,9 @@ class Outbound:
         self.database, self.clock = database, clock
         egress = AlertEgress(allow=(LOOPBACK,), ca_files=tuple(ca_files))
         teller = ChannelTeller(egress, SystemClock(), lambda told: f"https://cp.example/{told.subject}")
-        self.dispatcher = NotificationDispatcher(database, clock, deliver or teller.tell)
+        self.deliver = deliver or teller.tell
+        self.counters = Counters()
+        self.dispatcher = NotificationDispatcher(database, clock, self.deliver, self.counters)
 
     async def add(self, name: str, **settings: Any) -> None:
         await channels.create(self.database, self.clock, BY, name, settings)

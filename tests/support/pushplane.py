@@ -44,12 +44,13 @@ class _Healthy:
 
 @dataclass(slots=True, kw_only=True)
 class PushRunner:
-    """One instance with its port."""
+    """One instance with its port; *counted* are the status and the code of each answer."""
 
     runner: PlayedRunner
     runs: PushRuns
     slots: SharedSlots
     port: int
+    counted: list[tuple[int, str]]
 
 
 @asynccontextmanager
@@ -62,8 +63,10 @@ async def push_runner(
     reserved: int = 2,
     several: bool = False,
     instance: str | None = None,
+    host_url: str = HOST_URL,
+    at: int = 0,
 ) -> AsyncIterator[PushRunner]:
-    """An instance with both modes, until the block is left."""
+    """An instance with both modes, until the block is left. It listens at port *at*, any without one."""
     pool, clock = SharedSlots(slots, reserved), SystemClock()
     async with played_runner(plane, identity, actions, pool=pool, instance=instance) as runner:
         keys = keys_of(identity)
@@ -78,11 +81,14 @@ async def push_runner(
             clock=clock,
             write_seconds=30,
         )
-        access = PageAccess.of(HOST_URL, (), [plane.url])
-        listener = PushListener(access, runs, away=lambda: None)
-        async with push_port(listener, _Healthy(), host="127.0.0.1", port=0) as port:
+        access = PageAccess.of(host_url, (), [plane.url])
+        counted: list[tuple[int, str]] = []
+        listener = PushListener(
+            access, runs, away=lambda: None, count=lambda status, code: counted.append((status, code))
+        )
+        async with push_port(listener, _Healthy(), host="127.0.0.1", port=at) as port:
             try:
-                yield PushRunner(runner=runner, runs=runs, slots=pool, port=port)
+                yield PushRunner(runner=runner, runs=runs, slots=pool, port=port, counted=counted)
             finally:
                 await runs.cut_short()
 

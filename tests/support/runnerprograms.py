@@ -16,12 +16,14 @@ RUNNER = "worker.actionrunner.cli"
 class RunnerProgram:
     """A folder of configuration for a runner that `create` has made; `start` and `kill` may alternate."""
 
-    def __init__(self, plane: ControlPlane, folder: Path, name: str = "berlin", **options: Any) -> None:
+    def __init__(
+        self, plane: ControlPlane, folder: Path, name: str = "berlin", *, create: Sequence[str] = (), **options: Any
+    ) -> None:
         self.plane = plane
         self.folder = folder
         self.name = name
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.token = json.loads(plane.command("runner", "create", name, "--url", plane.url, "--json"))["token"]
+        self.token = json.loads(plane.command("runner", "create", name, "--url", plane.url, *create, "--json"))["token"]
         usual = {"whitelistedRange.4": ["127.0.0.1/32"], "stateDirectory": str(folder / "state")}
         self.configure({**usual, "port": 0, "probesPort": 0, **options})
         self.program: Program | None = None

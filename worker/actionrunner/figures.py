@@ -48,6 +48,7 @@ class RunnerMetrics:
             f"{PREFIX}replays", "Orders that had been taken before.", ("channel",), registry=self.registry
         )
         self._replays.labels("pull")
+        self._replays.labels("push")
         self._writes = Histogram(
             f"{PREFIX}journal_seconds",
             "Time for the start of an action to be on disk.",
@@ -106,6 +107,8 @@ class RunnerMetrics:
     def count_request(self, status: int, code: str) -> None:
         """Count one answer on the port for pages. Codes are ours."""
         self._requests.labels(str(status), code).inc()
+        if code == "used":
+            self._replays.labels("push").inc()
 
     def watch(self, name: str, help_text: str, read: Callable[[], float]) -> None:
         """Show what *read* returns at each scrape as gauge `private_action_runner_NAME`."""

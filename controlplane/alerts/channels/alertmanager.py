@@ -22,6 +22,8 @@ OPEN_MS = 30 * 24 * 3600 * 1000
 SKEW_MS = 60_000
 """Milliseconds by which its clock may be behind ours: an end that lies ahead of it would be none."""
 MOST_TAGS = 40
+MAX_LABEL = 1000
+"""Characters of a label's value."""
 _LABEL = re.compile(r"[^A-Za-z0-9_]")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OWN = frozenset({"alertname", "test_id", "incident"})
@@ -44,7 +46,11 @@ class AlertmanagerChannel(
 
 def check(channel: AlertmanagerChannel) -> None:
     """Raise UnusableError for labels that Prometheus would not take."""
-    for name in channel.labels:
+    if len(channel.labels) > MOST_TAGS:
+        raise UnusableError(f"labels: expected at most {MOST_TAGS}")
+    for name, value in channel.labels.items():
+        if len(value) > MAX_LABEL:
+            raise UnusableError(f"labels: the value of {name[:40]} is longer than {MAX_LABEL} characters")
         if not _NAME.fullmatch(name):
             raise UnusableError(f"labels: {name[:40]!r} is not a valid name of a label")
         if name in _OWN:

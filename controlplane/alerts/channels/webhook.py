@@ -27,6 +27,7 @@ LEAST_KEY, LARGEST_KEY = 24, 64
 MAX_PAYLOAD = 65_536
 """Characters of a payload of one's own, as JSON."""
 DEEPEST = 20
+MOST_HEADERS, MAX_HEADER = 50, 8192
 _VARIABLE = re.compile(r"\$([A-Z][A-Z_]*[A-Z])")
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,100}")
 _RESERVED = frozenset({"host", "content-length", "content-type", "transfer-encoding", "connection", "idempotency-key"})
@@ -54,9 +55,13 @@ def check(channel: WebhookChannel) -> None:
     """Raise UnusableError for a signing secret, headers or a payload that cannot be used."""
     if channel.signing_secret is not None:
         _key(channel.signing_secret)
+    if len(channel.headers) > MOST_HEADERS:
+        raise UnusableError(f"headers: expected at most {MOST_HEADERS}")
     for name, value in channel.headers.items():
         if not _HEADER.fullmatch(name) or name.lower() in _RESERVED or name.lower().startswith("webhook-"):
             raise UnusableError(f"headers: {name[:40]!r} is not a valid name of a header, or is one that is set here")
+        if len(value.reveal()) > MAX_HEADER:
+            raise UnusableError(f"headers: the value of {name} is longer than {MAX_HEADER} characters")
         if not value.reveal().isascii() or not value.reveal().isprintable():
             raise UnusableError(f"headers: the value of {name} holds a character that no header can carry")
     if channel.payload is not None and len(orjson.dumps(channel.payload)) > MAX_PAYLOAD:

@@ -3,7 +3,7 @@
 "use strict";
 
 (() => {
-  const seconds = Number(document.body.dataset.liveSeconds);
+  let seconds = Number(document.body.dataset.liveSeconds);
   if (!seconds) return;
 
   const replace = (fresh) => {
@@ -22,6 +22,7 @@
     if (!reply.ok) return;
     const fresh = new DOMParser().parseFromString(await reply.text(), "text/html");
     if (fresh.body.dataset.liveSeconds === undefined) return location.reload();  // what was waited for is there
+    seconds = Number(fresh.body.dataset.liveSeconds);
     replace(fresh);
   };
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from aiohttp import web
 
@@ -122,7 +123,7 @@ def _prove(
     try:
         proven = proof.check(
             unverified,
-            VerifyingKey.from_jwk(known.identity.jwk, "ES256"),
+            _key(tuple(known.identity.jwk.items())),
             iss=enrolments.urn(known.runner),
             audiences=context.public_urls,
             method=request.method,
@@ -134,6 +135,12 @@ def _prove(
     if proven.endpoint is not endpoint:
         return proven, RefusedError(401, proof.ProofReason.REQUEST, "numbered for another endpoint")
     return proven, None
+
+
+@lru_cache(maxsize=4096)
+def _key(members: tuple[tuple[str, str], ...]) -> VerifyingKey:
+    """A runner's public key: reading it takes as long as verifying by it."""
+    return VerifyingKey.from_jwk(dict(members), "ES256")
 
 
 def _disabled(known: _Known) -> RefusedError | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Coroutine, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from itertools import chain, count
@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, event
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from controlplane.errors import DatabaseError, DatabaseTrouble
 from controlplane.store.engines import sqlitedriver
-from controlplane.store.engines.engine import READ_ONLY, Engine
+from controlplane.store.engines.engine import READ_ONLY, Engine, T
 
 BUSY_MILLISECONDS = 5_000
 """The wait of a writer for another process, after which it gives up. The longest transaction is a batch of some thousand rows;
@@ -55,6 +55,7 @@ def engine(path: Path) -> Engine:
         connect=partial(_connect, path),
         queue_writers=True,
         rest_seconds=REST_SECONDS,
+        together=_together,
         copy=partial(_copy, path),
         back_up=partial(_back_up, path),
         trouble=lambda error: _trouble(error.orig),
@@ -234,6 +235,11 @@ def _begin(connection: Connection) -> None:
         sqlitedriver.of(connection).begin_reading()
     else:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+async def _together(connection: AsyncConnection, work: Coroutine[Any, Any, T]) -> T:
+    assert connection.sync_connection is not None
+    return await sqlitedriver.of(connection.sync_connection).together(work)
 
 
 def _trouble(error: BaseException | None) -> DatabaseTrouble:

@@ -1,4 +1,4 @@
-"""SQLAlchemy's way to SQLite: a connection in a thread of its own, one exchange with that thread for each statement.
+"""SQLAlchemy's way to SQLite: a connection in a thread of its own, one exchange with that thread for each statement, or for many.
 
 A statement whose caller is cancelled is stopped and its transaction rolled back before the caller goes on, so that its lock is
 nobody's any more. It knows no table and no setting of a connection.
@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
 from queue import SimpleQueue
-from threading import Thread
+from threading import Thread, current_thread
 from typing import Any, NamedTuple, TypeVar, cast
 
 from sqlalchemy import URL, Connection
@@ -46,11 +46,16 @@ class StatementEnd(NamedTuple):
 class SQLiteThread:
     """A thread that runs functions in the order in which they come, until it is told to end."""
 
-    __slots__ = ("_calls",)
+    __slots__ = ("_calls", "_thread")
 
     def __init__(self) -> None:
         self._calls: SimpleQueue[_Call | None] = SimpleQueue()
-        Thread(target=_serve, args=(self._calls,), name=THREAD, daemon=True).start()
+        self._thread = Thread(target=_serve, args=(self._calls,), name=THREAD, daemon=True)
+        self._thread.start()
+
+    def is_current(self) -> bool:
+        """Tell if it is the thread that asks."""
+        return current_thread() is self._thread
 
     def submit(self, function: Callable[[], T]) -> asyncio.Future[T]:
         """Run *function* in its turn, to its end, whether somebody still waits for what it returns or raises or not."""
@@ -118,7 +123,11 @@ class SQLiteConnection(AdaptedConnection):
         """Run one statement, and before it the beginning of a transaction that has none yet."""
         function = partial(_begin_with if self._unbegun else _alone, self._sqlite, statement)
         self._unbegun, self._open = False, True
-        return await_only(self._run(function))
+        return await_only(_at_once(function) if self._thread.is_current() else self._run(function))
+
+    async def together(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run *work* in the connection's thread. Raises RuntimeError where it waits for anything but this connection."""
+        return await self._run(partial(_ended, work))
 
     async def _run(self, function: Callable[[], T]) -> T:
         try:
@@ -218,6 +227,20 @@ class SQLiteCursor:
 
     async def _async_soft_close(self) -> None:
         """Nothing: SQLAlchemy asks for it, and the statement was closed in its thread."""
+
+
+async def _at_once(function: Callable[[], T]) -> T:
+    return function()
+
+
+def _ended(work: Coroutine[Any, Any, T]) -> T:
+    """Run *work* to its end. Its statements are run in this thread as they come, so that it has nothing to wait for."""
+    try:
+        work.send(None)
+    except StopIteration as end:
+        return cast("T", end.value)
+    work.close()
+    raise RuntimeError("what runs beside a connection waits for something else")
 
 
 def _nothing() -> None:

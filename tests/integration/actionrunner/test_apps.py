@@ -184,6 +184,9 @@ async def test_a_token_is_for_whom_the_app_is_and_while_its_runner_is_there(plan
     await enrolled(plane)
     with pytest.raises(RefusedError, match="not heard"):
         await page_request(plane, {"id": 1})
+    await runners.set_state(plane.database, plane.clock, BOSS, "berlin", "disabled")
+    with pytest.raises(RefusedError, match="is disabled"):
+        await page_request(plane, {"id": 1})
     with pytest.raises(NotFoundError):
         await page_request(plane, {"id": 1}, by=replace(ALICE, name="eve@evil.example"))
     with pytest.raises(NotFoundError, match="customer"):

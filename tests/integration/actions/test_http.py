@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.actions import RunnerOfOrders, allow_all, token_file
+from tests.support.actions import RunnerOfOrders, allow_all, end_of_a_cancellation, token_file
 from tests.support.certificates import DAY, issue
 from tests.support.servers.http import Seen, Server, reply, serving
 from worker.actions.action import ActionOutcome, ActionStatus, Effect
@@ -303,3 +304,32 @@ async def test_every_kind_of_credential_is_sent_and_none_is_told(tmp_path: Path)
             '"connection":"variable"', ""
         )
     assert all(outcome.redactions for outcome in outcomes)
+
+
+async def test_a_target_that_never_answers_is_left_at_once(tmp_path: Path) -> None:
+    """Check 13: and it sees the connection end."""
+    asked, left = asyncio.Semaphore(0), asyncio.Semaphore(0)
+
+    async def listen(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        asked.release()
+        await reader.read()
+        left.release()
+        writer.close()
+
+    async with await asyncio.start_server(listen, "127.0.0.1", 0) as server:
+        base = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        runner = RunnerOfOrders(
+            tmp_path, connections={"crm": {"type": "http", "base_url": base}}, rules=allow_all("http.*")
+        )
+
+        async def begin() -> asyncio.Task[ActionOutcome]:
+            request = runner.run("http.request", {"verb": "POST", "url": "/", "body": "x"}, connection="crm")
+            running = asyncio.create_task(request)
+            await asked.acquire()
+            return running
+
+        outcome = await end_of_a_cancellation(begin)
+        assert outcome.error is not None
+        assert outcome.error.may_have_run
+        await left.acquire()

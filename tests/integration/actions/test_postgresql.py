@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.support.actions import RunnerOfOrders, allow_all, token_file
+from tests.support.actions import RunnerOfOrders, allow_all, end_of_a_cancellation, token_file
 from tests.support.certificates import issue
 from tests.support.servers.dns import DNSServer, zone
 from tests.support.servers.postgresql import PASSWORD, PostgresServer, running_postgresql
@@ -161,13 +161,16 @@ async def test_a_query_that_hangs_is_cancelled_at_the_server(tmp_path: Path, ser
     outcome = await select(made, "select pg_sleep(1000)", timeout=0.3)
     assert outcome.error is not None
     assert outcome.error.code == "TIMEOUT"
-    running = asyncio.create_task(made.run("postgresql.namedQuery", {"query": "sleep"}, connection="db", timeout=600))
     with _admin(server) as connection:
         sleeping = "select count(*) from pg_stat_activity where query like 'select pg_sleep%' and state = 'active'"
-        await until(lambda: connection.execute(sleeping).fetchone() == (1,))
-        running.cancel()
-        outcome = await running
-        assert outcome.status is ActionStatus.CANCELLED
+
+        async def begin() -> asyncio.Task[ActionOutcome]:
+            asked = made.run("postgresql.namedQuery", {"query": "sleep"}, connection="db", timeout=600)
+            running = asyncio.create_task(asked)
+            await until(lambda: connection.execute(sleeping).fetchone() == (1,))
+            return running
+
+        await end_of_a_cancellation(begin)
         assert connection.execute(sleeping).fetchone() == (0,)
 
 

@@ -13,6 +13,8 @@ from typing import Any
 from sqlalchemy import Table, select
 
 from controlplane import epoch, site
+from controlplane.identity.provider import IdentityProvider
+from controlplane.identity.settings import ProviderSettings
 from controlplane.leases import Grace
 from controlplane.rest.context import Context
 from controlplane.rest.headertrust import HeaderTrust
@@ -22,7 +24,7 @@ from controlplane.service.passwords import HashCosts, Passwords
 from controlplane.service.principal import Role, operator
 from controlplane.service.sessions import Visitor
 from controlplane.steady import SteadyClock
-from controlplane.store import locations, sweep, tests
+from controlplane.store import alerting, locations, sweep, tests
 from controlplane.store.database import Database, Keyring, Opening, open_database
 from controlplane.store.engines import sqlite
 from controlplane.store.locations import Location
@@ -31,6 +33,7 @@ from controlplane.store.users import StoredUser
 from tests.support.clock import FakeClock
 from tests.support.definitions import http_test
 from tests.support.protocol import ProtocolWorker
+from worker.clock import SystemClock
 from worker.secret import Secret
 from worker.web.connections import ClientLimits, serving
 
@@ -142,6 +145,7 @@ class Plane:
         async with self.database.write() as connection:
             await sweep.settle_runs(connection, now=now)
             await sweep.settle_jobs(connection, now=now, expiry=expiry)
+            await alerting.settle(connection, now=now, limit=sweep.BATCH)
             if mend:
                 await sweep.mend_runs(connection, now=now)
 
@@ -203,7 +207,12 @@ async def opened(folder: Path) -> AsyncIterator[Plane]:
 
 @asynccontextmanager
 async def served(
-    folder: Path, *, prefix: str = "", host: str | None = None, header_trust: HeaderTrust | None = None
+    folder: Path,
+    *,
+    prefix: str = "",
+    host: str | None = None,
+    header_trust: HeaderTrust | None = None,
+    provider: ProviderSettings | None = None,
 ) -> AsyncIterator[Plane]:
     """On a real socket. *host* stands for what an ingress calls us, *prefix* for the path of the public URL."""
     async with opened(folder) as plane:
@@ -211,7 +220,12 @@ async def served(
             address = f"127.0.0.1:{listener.getsockname()[1]}"
             plane.url = f"http://{address}{prefix}"
             plane.context = replace(
-                plane.context, hosts=(host or address,), intake_url=plane.url, header_trust=header_trust
+                plane.context,
+                hosts=(host or address,),
+                intake_url=plane.url,
+                public_urls=(plane.url,),
+                header_trust=header_trust,
+                provider=None if provider is None else IdentityProvider(provider, SystemClock()),
             )
             runner = site.runner(site.build(plane.context, public_urls=[plane.url]))
             async with serving(runner, listener, ClientLimits(connections=100)):

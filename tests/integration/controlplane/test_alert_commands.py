@@ -4,62 +4,16 @@ from __future__ import annotations
 
 import json
 import subprocess
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from tests.integration.controlplane.process import COMMAND, serving
 from tests.integration.controlplane.typed import Run
+from tests.support.servers.receiver import receiving
 from tests.support.waiting import eventually
 
 RANGE = "--alert-allow-range=127.0.0.1"
-
-
-class Receiver(ThreadingHTTPServer):
-    """Answers 204, but nothing before it is *free*; *keys* are those that it was sent."""
-
-    def __init__(self) -> None:
-        self.keys: list[str] = []
-        self.free = threading.Event()
-        self.free.set()
-        super().__init__(("127.0.0.1", 0), Handler)
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/hook/s3cret"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Receiver
-
-    def do_POST(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        late = not self.server.free.is_set()
-        self.server.keys.append(self.headers["Idempotency-Key"])
-        self.server.free.wait(60)
-        if not late:
-            self.send_response(204)
-            self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def receiving() -> Iterator[Receiver]:
-    receiver = Receiver()
-    thread = threading.Thread(target=receiver.serve_forever)
-    thread.start()
-    try:
-        yield receiver
-    finally:
-        receiver.shutdown()
-        thread.join()
-        receiver.server_close()
 
 
 def test_a_channel_is_made_listed_tried_and_deleted(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,6 +44,7 @@ def test_a_channel_is_made_listed_tried_and_deleted(run: Run, tmp_path: Path, mo
     assert "s3cret" not in (tmp_path / "serve.log").read_text()
 
 
+@pytest.mark.long
 def test_what_serve_was_sending_when_it_was_killed_is_sent_again_under_its_key(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

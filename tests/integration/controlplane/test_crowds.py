@@ -169,7 +169,7 @@ async def test_of_runs_on_demand_that_wait_a_pull_reads_the_definitions_that_it_
             found += sum(len(value) for row in rows for value in row if isinstance(value, str) and len(value) > 500)
 
     engine = plane.database._pool.sync_engine
-    with closing(sqlite3.connect(plane.folder / "controlplane.db")) as beside:
+    with closing(sqlite3.connect(plane.folder / "controlplane.db", check_same_thread=False)) as beside:
         event.listen(engine, "before_cursor_execute", ask)
         try:
             given = await worker.pull(session, free_slots=3)

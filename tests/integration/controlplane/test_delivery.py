@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import random
 from collections.abc import Callable
 
 import pytest
@@ -16,7 +17,7 @@ from controlplane.alerts.channels.post import Reception, TakenReply
 from controlplane.alerts.transitions import TransitionKind
 from controlplane.delivery.dispatcher import MOST_WAITING
 from controlplane.service import channels
-from controlplane.store import transitions
+from controlplane.store import notifications, transitions
 from controlplane.store.channels import StoredChannel
 from controlplane.store.notifications import ClaimedNotification
 from tests.integration.controlplane.plane import Plane
@@ -71,6 +72,7 @@ async def test_a_broken_receiver_is_told_again_under_the_same_key(outbound: Outb
             await outbound.send()
     assert keys() == [key] * 3
     assert (await outbound.state(key)).state == "delivered"
+    assert outbound.counters.notifications == {"retried": 2, "delivered": 1}
 
 
 async def test_a_receiver_says_how_long_to_wait(outbound: Outbound, plane: Plane) -> None:
@@ -93,7 +95,7 @@ async def test_a_message_that_is_refused_for_good_is_given_up(outbound: Outbound
 
 
 async def test_what_nobody_took_for_a_day_is_given_up(outbound: Outbound, plane: Plane) -> None:
-    await outbound.add("ops", type="slack", url="http://127.0.0.1:1/services/s3cret")
+    await outbound.add("ops", type="slack", url=f"http://127.0.0.1:1/services/s3cret/{'s3cret' * 50}?key=s3cret")
     (key,) = await outbound.queue(transition(), "ops")
     plane.clock.stall(attempts.GIVE_UP_MS / 1000)
     await outbound.send()
@@ -234,6 +236,46 @@ async def test_what_a_killed_process_was_sending_is_sent_again_under_its_key(out
         await asyncio.gather(running, return_exceptions=True)
     assert [seen.header("idempotency-key") for seen in server.seen] == [key]
     assert (await outbound.state(key)).attempts == 2
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_however_often_it_is_killed_everything_is_told_in_order_under_its_key(
+    outbound: Outbound, plane: Plane, seed: int
+) -> None:
+    """A process is killed before it sends what it claimed, or after that and before it could write it down."""
+    chances, killed = random.Random(seed), asyncio.Event()
+
+    async def mortal(claimed: ClaimedNotification, stored: StoredChannel) -> TakenReply:
+        moment = chances.choice(("never", "before", "after"))
+        taken = TakenReply(reception=Reception.RETRY) if moment == "before" else await outbound.deliver(claimed, stored)
+        if moment != "never":
+            killed.set()
+            await asyncio.Event().wait()
+        return taken
+
+    async with serving(lambda _seen: reply(b"ok") if chances.random() < 0.7 else reply(status="500 No")) as server:
+        await outbound.add("ops", type="webhook", url=server.url())
+        wanted = []
+        for number in range(4):
+            over = transition(number + 100, alert=f"alert-{number}", kind=TransitionKind.RECOVERY)
+            wanted += await outbound.queue(transition(number), "ops")
+            wanted += await outbound.queue(over, "ops")
+        while "queued" in [(await outbound.state(key)).state for key in wanted]:
+            killed.clear()
+            dying = Outbound(plane.database, plane.clock, deliver=mortal)
+            async with plane.database.write() as connection:
+                await notifications.release_all(connection)
+            await dying.dispatcher.look()
+            await asyncio.wait(
+                [*under_way(), wakes := asyncio.create_task(killed.wait())], return_when="FIRST_COMPLETED"
+            )
+            wakes.cancel()
+            await dying.dispatcher.close()
+            plane.clock.stall(attempts.LONGEST_SECONDS)
+    told = [seen.header("idempotency-key") or "" for seen in server.seen]
+    assert set(told) == set(wanted)
+    for alert, recovery in zip(wanted[::2], wanted[1::2], strict=True):
+        assert told.index(recovery) > told.index(alert)
 
 
 async def test_an_address_without_a_channel_is_given_up_and_says_so(outbound: Outbound) -> None:

@@ -89,7 +89,8 @@ async def test_one_refused_recipient_keeps_the_mail_from_no_other(outbound: Outb
         (key,) = await outbound.queue(transition(), "email")
         await outbound.send()
     assert [got.recipients for got in server.mails] == [("ops@cp.example",)]
-    assert (await outbound.state(key)).state == "delivered"
+    found = await outbound.state(key)
+    assert (found.state, found.reason) == ("delivered", "boss@cp.example was refused: 550 no such user")
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -130,6 +131,16 @@ async def test_older_runs_follow_each_other_without_a_gap_where_many_came_at_one
         if (before := report.next) is None:
             break
     assert seen == list(range(250, 0, -1))
+
+
+async def test_large_outcomes_are_read_while_there_is_room(still: Plane) -> None:
+    place = (await still.add_location()).location
+    await still.add_test(place)
+    large = json.dumps({"timings": {"dns": 1}, "padding": "x" * 250_000})
+    await put(still, [row(number, at=number) | {"outcome": large} for number in range(60)])
+    report = await overview.get(still.database, still.clock, BY, TEST)
+    assert [one.timings is not None for one in report.runs] == [True] * 40 + [False] * 20
+    assert len({one.run.seq for one in report.runs}) == 60
 
 
 async def test_a_run_in_one_line_survives_any_outcome(still: Plane) -> None:

@@ -20,7 +20,9 @@ from controlplane.store.actionruns import ActionRun
 from tests.integration.controlplane.plane import Plane
 
 VIEWER = {
+    "apps": ("list_all",),
     "audit": ("newest",),
+    "channels": ("list_all", "notification"),
     "collections": ("managed",),
     "firstvisit": ("look",),
     "keys": ("list_all",),
@@ -39,6 +41,8 @@ VIEWER = {
     "workflows": ("list_all", "show"),
 }
 EDITOR = {
+    "apps": ("delete", "push"),
+    "channels": ("attempt", "create", "delete"),
     "keys": ("create", "revoke"),
     "locations": ("check_delete", "create", "delete", "rotate", "set_enabled", "update"),
     "plans": ("apply", "plan", "prune"),
@@ -60,6 +64,8 @@ ADMIN = {
 }
 OF_ACTIONS = ("runs.arguments", "runs.cancel", "runs.create", "runs.resolve", "runs.retry", "runs.show")
 """The action decides that is ordered, or was: asked of a stored run below. An administrator may order all."""
+OF_APPS = ("apps.list_usable", "apps.mint", "apps.show")
+"""An app says itself whom it lets in, by name or by group: tests/integration/controlplane/test_apps.py."""
 RANKS: dict[Role | None, int] = {None: 0, Role.VIEWER: 1, Role.EDITOR: 2, Role.ADMIN: 3}
 LEAST = {
     f"{module}.{name}": rank
@@ -129,7 +135,7 @@ async def is_let_in(use_case: UseCase, role: Role | None) -> bool:
 
 
 def test_every_use_case_has_a_row() -> None:
-    assert set(USE_CASES) == set(LEAST) | set(OF_ACTIONS)
+    assert set(USE_CASES) == set(LEAST) | set(OF_ACTIONS) | set(OF_APPS)
 
 
 @pytest.mark.parametrize("name", sorted(LEAST))

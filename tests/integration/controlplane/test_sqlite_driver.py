@@ -15,7 +15,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from controlplane.errors import StatementError
 from controlplane.store.database import Database, Keyring, Opening, open_database
 from controlplane.store.engines import sqlite, sqlitedriver
 from controlplane.store.tables import about
@@ -163,6 +165,36 @@ async def test_a_statement_without_an_end_ends_with_its_caller(database: Databas
     with pytest.raises(asyncio.CancelledError):
         await task
     assert is_free(other)
+
+
+async def test_what_runs_together_is_one_transaction_like_any_other(
+    database: Database, other: sqlite3.Connection
+) -> None:
+    """It is run in the connection's thread, ends with its caller, and waits for its own statements alone."""
+
+    async def work(connection: AsyncConnection, size: int) -> str:
+        await connection.execute(about.insert().values(name="x", value=b""))
+        await connection.scalar(text(f"{MANY} SELECT count(*) FROM c"), {"size": size})
+        return threading.current_thread().name
+
+    async def run(size: int) -> str:
+        async with database.write() as connection:
+            return await database.together(connection, work(connection, size))
+
+    task = asyncio.create_task(run(10**12))
+    await until(lambda: not is_free(other))
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert is_free(other)
+    assert await run(10) == sqlitedriver.THREAD
+    with pytest.raises(StatementError, match="UNIQUE"):
+        await run(10)
+
+    async with database.read() as connection:
+        with pytest.raises(RuntimeError, match="waits for something else"):
+            await database.together(connection, asyncio.sleep(0))
+        assert await connection.scalar(text("SELECT count(*) FROM about WHERE name = 'x'")) == 1
 
 
 async def test_a_second_cancellation_ends_the_wait_and_not_the_rollback(

@@ -11,9 +11,12 @@ from __future__ import annotations
 import base64
 import json
 import re
+from email import message_from_bytes, policy
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from controlplane.alerts.channels import table, webhook
@@ -228,6 +231,19 @@ def test_a_mail_is_one_message_however_often_it_is_sent() -> None:
     assert "<!channel> & [x]" in mail.get_content()
 
 
+@given(st.text(max_size=60), st.text(max_size=300))
+@settings(max_examples=60, deadline=None)
+def test_no_text_of_a_target_makes_a_channel_fail(title: str, text: str) -> None:
+    told = replace(MESSAGE, title=title, text=text, failure=text, test_name=title, locations=(title,), tags=(title,))
+    for kind in table.KINDS:
+        channel = made(kind)
+        if isinstance(channel, EmailChannel):
+            mail = message_from_bytes(compose(channel, told, "key").as_bytes(), policy=policy.SMTP)
+            assert set(mail.keys()) == set(compose(channel, MESSAGE, "key").keys())
+        else:
+            json.loads(table.post(channel, told, "key", 0).body)
+
+
 @pytest.mark.parametrize("kind", table.KINDS)
 def test_settings_are_kept_and_shown_without_their_secrets(kind: str) -> None:
     channel = made(kind)
@@ -264,6 +280,10 @@ def nested(levels: int) -> Any:
         ({"type": "webhook", "url": "https://x.example", "headers": {"X": "a\r\nY: b"}}, "headers: the value of X"),
         ({"type": "alertmanager", "url": "https://x.example", "labels": {"a-b": "c"}}, "labels: 'a-b' is not a valid name"),
         ({"type": "alertmanager", "url": "https://x.example", "labels": {"test_id": "c"}}, "labels: test_id is set"),
+        ({"type": "alertmanager", "url": "https://x.example", "labels": {"a": "c" * 1001}}, "labels: the value of a is longer"),
+        ({"type": "alertmanager", "url": "https://x.example", "labels": dict.fromkeys(map(str, range(41)), "")}, "at most 40"),
+        ({"type": "webhook", "url": "https://x.example", "headers": {"X": "a" * 8193}}, "the value of X is longer"),
+        ({"type": "webhook", "url": "https://x.example", "headers": dict.fromkeys(map(str, range(51)), "")}, "at most 50"),
         ({"type": "email", "host": "m", "sender": "a", "to": ["b@c.d"]}, "sender: 'a' is not a valid e-mail address"),
         ({"type": "email", "host": "m", "sender": "a@b.c", "to": []}, "to: expected 1 to 50"),
         ({"type": "email", "host": "m m", "sender": "a@b.c", "to": ["b@c.d"]}, "host: is not a valid host name"),

@@ -16,7 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controlplane.alerts import monitor as machine
-from controlplane.alerts.monitor import NOT_MUTED, Cause, Decision, Judged, Monitor, Place, SeenRun, Sight
+from controlplane.alerts.monitor import (
+    NOT_MUTED,
+    AlertDecision,
+    Cause,
+    Monitor,
+    MonitorVerdict,
+    SeenRun,
+    Sight,
+    WatchedPlace,
+)
 from controlplane.alerts.rule import AlertRule
 from controlplane.alerts.transitions import TransitionKind
 
@@ -31,12 +40,12 @@ class Story:
     def __init__(self, rule: AlertRule, places: str = "A") -> None:
         self.rule = rule
         self.monitor = Monitor()
-        self.places = tuple(Place(location=name) for name in places)
+        self.places = tuple(WatchedPlace(location=name) for name in places)
         self.due_at: int | None = None
         self.muted_until = NOT_MUTED
         self.now = START
         self.told: list[str] = []
-        self.decisions: list[Decision] = []
+        self.decisions: list[AlertDecision] = []
         self._ids = map(str, count())
 
     def run(self, location: str, sight: Sight, *, ago: int = 0) -> None:
@@ -46,7 +55,7 @@ class Story:
         self.monitor, self.places = machine.take(self.monitor, self.places, run, self.rule, now=self.now)
         self.judge("run")
 
-    def judge(self, cause: Cause, gone: tuple[Place, ...] = ()) -> None:
+    def judge(self, cause: Cause, gone: tuple[WatchedPlace, ...] = ()) -> None:
         judged = self._judged(cause, gone)
         self.monitor, self.places, self.due_at = judged.monitor, judged.places, judged.due_at
         at = (self.now - START) // 1000
@@ -55,7 +64,7 @@ class Story:
         assert self._judged(cause, ()).decisions == (), "a second look at the same moment decides nothing"
         assert judged.due_at is None or judged.due_at > self.now
 
-    def _judged(self, cause: Cause, gone: tuple[Place, ...]) -> Judged:
+    def _judged(self, cause: Cause, gone: tuple[WatchedPlace, ...]) -> MonitorVerdict:
         return machine.judge(
             self.monitor,
             self.places,
@@ -382,7 +391,7 @@ def test_no_sequence_tells_a_failure_twice_or_its_end_twice_or_one_without_the_o
         assert story.monitor.told or story.muted_until > story.now, "what goes on is told, unless it is silenced"
 
 
-def _assert_pairs(told: list[Decision], begins: TransitionKind, ends: TransitionKind) -> None:
+def _assert_pairs(told: list[AlertDecision], begins: TransitionKind, ends: TransitionKind) -> None:
     """Each end follows its one beginning; at most the last beginning of a location is without one."""
     begun: dict[str, str] = {}
     for one in told:

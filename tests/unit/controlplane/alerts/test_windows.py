@@ -121,6 +121,7 @@ REFUSED = [
     ("FREQ=MONTHLY;BYDAY=MO;BYMONTHDAY=13", "not taken together"),
     ("FREQ=YEARLY;BYMONTHDAY=13", "BYMONTH is needed"),
     ("FREQ=MONTHLY;BYMONTH=2", "BYMONTH is taken with days"),
+    ("FREQ=MONTHLY;BYDAY=MO,2WE", "days with numbers or days without"),
     ("FREQ=DAILY\nDTSTART:20200101", "NAME=VALUE"),
 ]
 
@@ -131,7 +132,7 @@ def test_a_rule_outside_of_the_part_that_is_taken_is_refused_by_name(rule: str, 
         check_rule(rule)
 
 
-DAYS = st.lists(st.sampled_from(["MO", "TU", "2WE", "-1FR", "SU"]), min_size=1, max_size=3, unique=True).map(",".join)
+DAYS = st.lists(st.sampled_from(["MO", "TU", "SU", "2WE", "-1FR"]), min_size=1, max_size=3, unique=True).map(",".join)
 PARTS = {
     "INTERVAL": st.integers(1, 366).map(str),
     "COUNT": st.integers(1, 1000).map(str),

@@ -122,14 +122,20 @@ def test_durations_are_those_of_any_json(timings: object, expected: tuple[tuple[
 def test_a_piece_is_bad_by_the_share_of_its_known_time(
     history: Sequence[tuple[int, int]], expected: list[float | None]
 ) -> None:
-    assert segments(history, since=0, until=100, parts=2) == expected
+    assert segments(history, since=0, until=100, now=100, parts=2) == expected
+
+
+def test_the_time_to_come_is_unknown() -> None:
+    assert segments([(0, 0)], since=0, until=100, now=40, parts=2) == [0.0, None]
+    assert segments([(0, 0), (30, 1)], since=0, until=100, now=40, parts=2) == [0.25, None]
 
 
 def test_a_bad_piece_is_higher_than_a_good_one_and_an_unknown_one_is_a_line() -> None:
     bar = ET.fromstring(
         str(uptime_bar([UptimePiece("a", 0.0), UptimePiece("b", 0.01), UptimePiece("c", None)], title="t"))
     )
-    assert [(rect["class"], rect["height"]) for rect in rects(bar)] == [(GOOD, "20"), (BAD, "40"), (UNKNOWN, "4")]
+    shown = [(rect["class"], rect["y"], rect["height"]) for rect in rects(bar)]
+    assert shown == [(GOOD, "20.0", "20.0"), (BAD, "0.0", "8.0"), (GOOD, "8.0", "32.0"), (UNKNOWN, "36.0", "4.0")]
     assert [title.text for title in bar.iter("title")] == ["a: 100.0 % up", "b: 99.0 % up", "c: nothing known"]
 
 

@@ -13,6 +13,7 @@ from controlplane.pages.editpages import read_definitions
 from controlplane.pages.testforms import EXAMPLES, TestFields, document_of, of_document, read_fields, written
 from controlplane.service import definitions
 from tests.support.definitions import http_test
+from worker.clock import SystemClock
 from worker.errors import TestError
 
 
@@ -20,6 +21,17 @@ def test_an_unchanged_form_is_the_document() -> None:
     document = http_test("shop", tags=["a", "b"], status="paused", locations=["pl:x"], message="m")
     assert document_of(of_document(document, 3)) == document
     assert of_document(document, 3).version == "3"
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{"name": "a\u202eb"}, {"name": " a"}, {"tags": ["a,b"]}, {"tags": [" a"]}, {"tags": ["a", "a"]}, {"tags": ["\n"]}],
+)
+def test_what_a_field_would_change_stays_in_the_json(members: dict[str, Any]) -> None:
+    document = http_test("shop", tags=["x"], status="live") | members
+    fields = of_document(document, 1)
+    assert document_of(fields) == document
+    assert not any(getattr(fields, member) for member in members)
 
 
 def test_a_form_comes_back_as_its_fields() -> None:
@@ -96,7 +108,7 @@ def test_text_that_hides_is_written_as_json_escapes_it() -> None:
         (json.dumps([http_test("a"), http_test("a")]), 2, 1),
     ],
 )
-def test_every_form_of_an_export_is_read(text: str, found: int, mistakes: int) -> None:
-    definitions_found, lines = read_definitions(text)
+async def test_every_form_of_an_export_is_read(text: str, found: int, mistakes: int) -> None:
+    definitions_found, lines = await read_definitions(SystemClock(), text)
     assert len(definitions_found) == found
     assert (len(lines) > 0) is (mistakes > 0)

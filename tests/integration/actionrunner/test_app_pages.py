@@ -1,0 +1,222 @@
+"""An app's page in Chromium: what a person sees, what the browser sends to whom, and what is not shown."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from controlplane.service import apps, links, users
+from controlplane.service.principal import Role
+from tests.support.browser import NARROW, Browser, is_wider_than_its_window, serious_findings
+from tests.support.pushplane import PushRunner, push_runner
+from tests.support.runnerplane import BOSS, PlayedActions, RunnerPlane, runner_plane
+from tests.support.waiting import until
+from worker.actions.action import ActionOutcome, Order, succeeded
+
+CANARY = "canary-8675309"
+ALICE = "alice@corp.example"
+DESK: dict[str, Any] = {
+    "name": "desk",
+    "title": "Customer desk",
+    "runner": "berlin",
+    "allow": ["user/*@corp.example"],
+    "queries": {
+        "customer": {
+            "action": "postgresql.namedQuery",
+            "connection": "crm-db",
+            "title": "Find a customer",
+            "show": "table",
+            "input": {
+                "query": "customer_by_name",
+                "params": {"name": {"$param": "name"}, "id": {"$param": "id"}, "size": {"$param": "size"}},
+            },
+            "params": {
+                "properties": {
+                    "name": {"type": "string", "title": "Name", "description": "As on the card"},
+                    "id": {"type": "integer", "title": "Customer number"},
+                    "size": {"type": "string", "enum": ["small", "large"]},
+                },
+                "required": ["name"],
+            },
+        },
+        "restart": {
+            "action": "script.runPredefinedScript",
+            "connection": "ops",
+            "title": "Restart the shop",
+            "input": {"scriptName": "restart"},
+        },
+    },
+}
+
+
+POST = """async ([url, body]) => {
+  const headers = { "Content-Type": "application/json" };
+  try { return (await fetch(url, { method: "POST", headers, body })).status } catch (error) { return error.name }
+}"""
+
+
+async def rows(order: Order) -> ActionOutcome:
+    given = order.input["params"]
+    return succeeded(
+        {"columns": ["name", "id"], "rows": [[f"<b>{given['name']}</b>", given.get("id")]], "truncated": False}
+    )
+
+
+@pytest.fixture
+async def plane(tmp_path: Path) -> AsyncIterator[RunnerPlane]:
+    async with runner_plane(tmp_path) as running:
+        yield running
+
+
+@asynccontextmanager
+async def desk(plane: RunnerPlane) -> AsyncIterator[PushRunner]:
+    """The app and its runner, at an address that a browser can reach."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        port = found.getsockname()[1]
+    host = f"http://127.0.0.1:{port}"
+    identity, _ = await plane.enrol(modes=("pull", "push"), host=host)
+    await apps.push(plane.database, plane.clock, BOSS, DESK)
+    await users.create(plane.database, plane.clock, BOSS, ALICE, role=Role.VIEWER, hasher=plane.context.passwords)
+    actions = PlayedActions({"postgresql.namedQuery": rows})
+    async with push_runner(plane, identity, actions, host_url=host, at=port) as there:
+        await until(lambda: there.runner.channel.last_signed_reply_ns is not None)
+        yield there
+
+
+async def link_of(plane: RunnerPlane) -> str:
+    """The address that `app link` prints."""
+    made = await links.create(plane.database, plane.clock, BOSS, ALICE)
+    return f"{plane.url}{made.path.reveal()}&next={quote('/apps/desk', safe='')}"
+
+
+def opened(page: Any, link: str) -> None:
+    page.goto(link)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="Customer desk").wait_for()
+
+
+def asked(page: Any, name: str, number: str = "") -> str:
+    """Fill the first form, send it, and read the answer."""
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Customer number").fill(number)
+    page.get_by_role("button", name="Ask").click()
+    answer = page.locator("[data-answer=customer]")
+    answer.locator("table, .failure").wait_for()
+    return str(answer.inner_text())
+
+
+async def test_a_person_is_answered_and_nobody_between_learns_of_what(
+    plane: RunnerPlane, browser: Browser, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with desk(plane) as there:
+        link = await link_of(plane)
+
+        def steps(page: Any) -> dict[str, Any]:
+            sent: list[Any] = []
+            page.on("request", lambda request: sent.append((request.url, request.post_data or "")))
+            opened(page, link)
+            found: dict[str, Any] = {
+                "findings": serious_findings(page),
+                "answer": asked(page, CANARY, "9007199254740993"),
+            }
+            found["cells"] = page.locator("[data-answer=customer] td").all_inner_texts()
+            found["answered findings"] = serious_findings(page)
+            found["wide"] = is_wider_than_its_window(page)
+            found["to us"] = [body for url, body in sent if url.startswith(plane.url)]
+            found["to the runner"] = [url for url, _ in sent if f":{there.port}" in url]
+            return found
+
+        def foreign(page: Any) -> list[str]:
+            """A page of another origin, and a page of ours at another name of the runner."""
+            page.goto(plane.url.replace("127.0.0.1", "localhost") + "/healthz")
+            found = [str(page.evaluate(POST, [f"http://127.0.0.1:{there.port}/v1/actions/data.jq", "{}"]))]
+            page.goto(plane.url + "/healthz")
+            return [*found, str(page.evaluate(POST, [f"http://localhost:{there.port}/v1/actions/data.jq", "{}"]))]
+
+        seen = await browser.walk(steps, width=NARROW)
+        assert browser.errors == []
+        assert there.counted == [(204, "preflight"), (200, "succeeded")]
+        assert await browser.walk(foreign) == ["TypeError", "TypeError"]
+        assert set(there.counted[2:]) == {(403, "origin"), (421, "host")}, (
+            "no preflight was let through: no POST was sent"
+        )
+    assert seen["cells"] == [f"<b>{CANARY}</b>", "9007199254740993"], "text, never markup; digits, never rounded"
+    assert "the runner's signature holds" in seen["answer"]
+    assert seen["findings"] == seen["answered findings"] == []
+    assert seen["wide"] is False
+    assert seen["to the runner"] == [f"http://127.0.0.1:{there.port}/v1/actions/postgresql.namedQuery"]
+    assert not any(CANARY in body for body in seen["to us"])
+    assert CANARY.encode() not in b"".join(path.read_bytes() for path in plane.folder.glob("controlplane.db*"))
+    assert CANARY not in caplog.text
+    [order] = there.runner.actions.acted
+    assert order.input == {"query": "customer_by_name", "params": {"name": CANARY, "id": 9007199254740993}}
+    assert order.caller == f"user/{ALICE}"
+
+
+async def test_what_goes_wrong_is_told_and_what_must_not_happen_twice_is_asked_first(
+    plane: RunnerPlane, browser: Browser
+) -> None:
+    async with desk(plane) as there:
+        link = await link_of(plane)
+        at = f"http://127.0.0.1:{there.port}/**"
+
+        def altered(page: Any) -> dict[str, str]:
+            """An ingress that alters answers, one that takes the signature away, and what was sent, sent again."""
+            bodies: list[str] = []
+
+            def alter(route: Any) -> None:
+                reply = route.fetch()
+                bodies.append(route.request.post_data)
+                route.fulfill(response=reply, body=reply.text().replace("Ann", "Eve"))
+
+            def strip(route: Any) -> None:
+                reply = route.fetch()
+                kept = {name: value for name, value in reply.headers.items() if name != "x-runner-proof"}
+                route.fulfill(response=reply, headers=kept)
+
+            found: dict[str, str] = {}
+            for name, handler in (("altered", alter), ("unsigned", strip)):
+                page.route(at, handler)
+                found[name] = asked(page, "Ann")
+                page.unroute(at)
+            url = f"http://127.0.0.1:{there.port}/v1/actions/postgresql.namedQuery"
+            found["again"] = str(page.evaluate(POST, [url, bodies[0]]))
+            other = json.loads(bodies[0]) | {"input": json.loads(bodies[0])["input"].replace("Ann", "Eve")}
+            found["other"] = str(page.evaluate(POST, [url, json.dumps(other)]))
+            return found
+
+        def sure(page: Any) -> list[str]:
+            page.get_by_role("button", name="Do it", exact=True).click()
+            found = serious_findings(page)
+            page.get_by_role("button", name="No").click()
+            page.get_by_role("button", name="Do it", exact=True).click()
+            page.get_by_role("button", name="Yes, do it").click()
+            page.locator("[data-answer=restart]").get_by_text("Done in").wait_for()
+            return found
+
+        def steps(page: Any) -> dict[str, Any]:
+            opened(page, link)
+            found: dict[str, Any] = {**altered(page), "findings": sure(page)}
+            page.route(at, lambda route: route.abort())
+            found["unreached"] = asked(page, "Ann")
+            page.unroute(at)
+            page.context.clear_cookies()
+            found["signed out"] = asked(page, "Ann")
+            return found
+
+        seen = await browser.walk(steps, dark=True)
+    assert "was altered on its way, and is not shown" in seen["altered"]
+    assert "does not bear the runner's signature" in seen["unsigned"]
+    assert "Eve" not in seen["altered"] + seen["unsigned"]
+    assert (seen["again"], seen["other"]) == ("409", "403")
+    assert seen["findings"] == []
+    assert "The runner was not reached" in seen["unreached"]
+    assert "You are signed out" in seen["signed out"]
+    assert [order.action for order in there.runner.actions.acted][2:] == ["script.runPredefinedScript"]

@@ -1,0 +1,68 @@
+"""Every page in a browser, wide and light, narrow and dark: usable by who hears it, by who types, and on a telephone."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import aiohttp
+import pytest
+
+from controlplane.pages.table import PAGES
+from controlplane.service.principal import Role
+from tests.integration.controlplane.plane import Plane
+from tests.support import protocol
+from tests.support.browser import NARROW, WIDE, Browser, is_wider_than_its_window, serious_findings
+from tests.support.outcomes import incorrect, outcome
+
+TEST = "abc-def-ghi"
+LONG = "a-name-without-a-space-" * 8
+
+
+async def _filled(plane: Plane, session: aiohttp.ClientSession) -> dict[str, str]:
+    """The values of the parts of addresses, of a control plane in which every table has a row."""
+    worker = await plane.add_location(LONG)
+    await plane.add_test(worker.location, name=LONG, tags=(LONG,))
+    (job,) = (await worker.pull(session, host=LONG)).jobs
+    response = {
+        "status_code": 503,
+        "headers": {LONG: LONG},
+        "body": json.dumps({"a": LONG}),
+        "redirects": [{"status_code": 302, "location": "https://shop.test/" + LONG}],
+        "certificate": {"subject": {"CN": LONG}, "valid": {"from": 1_700_000_000_000, "to": 1_900_000_000_000}},
+    }
+    step = incorrect(LONG) | {"name": LONG, "response": response}
+    whole = incorrect(LONG, LONG) | {"response": response, "unhealthy": LONG, "steps": [step, outcome(LONG)]}
+    await worker.push(session, protocol.item(job, **whole))
+    return {"{location}": worker.location, "{test}": TEST, "{result}": "1"}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(("width", "dark"), [(WIDE, False), (NARROW, True)], ids=["wide, light", "narrow, dark"])
+async def test_a_page_is_accessible_and_fits_its_window(
+    plane: Plane, session: aiohttp.ClientSession, browser: Browser, width: int, dark: bool
+) -> None:
+    names = await _filled(plane, session)
+    await plane.add_user("Ada", Role.ADMIN)
+    cookie = {"name": "session", "value": await plane.session_of("Ada"), "url": plane.url}
+    paths = ["/", "/nothing/here"]
+    for route in PAGES:
+        path = route.path
+        for name, value in names.items():
+            path = path.replace(name, value)
+        if route.method == "GET" and "{" not in path and path.startswith(("/tests", "/locations", "/runners")):
+            paths.append(path)
+    assert len(paths) > 14
+
+    def look(page: Any) -> list[str]:
+        page.context.add_cookies([cookie])
+        found = []
+        for path in paths:
+            page.goto(plane.url + path)
+            page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+            found += [f"{path}: {finding}" for finding in serious_findings(page)]
+            found += [f"{path}: is wider than its window"] if is_wider_than_its_window(page) else []
+        return found
+
+    assert await browser.walk(look, width=width, dark=dark) == []
+    assert [error for error in browser.errors if "404" not in error] == []

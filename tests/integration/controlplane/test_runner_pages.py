@@ -1,0 +1,102 @@
+"""The pages of runners and of runs of private actions: what they tell, and to whom."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from controlplane.service import links, users
+from controlplane.service.principal import Role
+from controlplane.service.sessions import Visitor
+from controlplane.store import runnerreports
+from controlplane.store.runnertables import runner_instances
+from tests.support.runnerplane import BOSS, RunnerPlane, played_runner, runner_plane
+from tests.support.visitors import PageVisitor, ShownPage
+from worker.secret import Secret
+from worker.wire.runner_details import RunnerDetails, ToldChoice, ToldConnection, details_digest, encode_details
+
+CANARY = "canary-7f3a"
+DETAILS = RunnerDetails(
+    isolation="namespaces",
+    tags=("site:berlin",),
+    actions=("data.jq",),
+    connections=(
+        ToldConnection(
+            name="shop<b>",
+            kind="postgresql",
+            choices=(ToldChoice(name="orders", schema={"properties": {"since": {}}}),),
+        ),
+        ToldConnection(name="broken", usable=False),
+    ),
+)
+
+
+@pytest.fixture
+async def plane(tmp_path: Path) -> AsyncIterator[RunnerPlane]:
+    async with runner_plane(tmp_path) as running:
+        yield running
+
+
+async def signed_in(plane: RunnerPlane, name: str, role: Role) -> PageVisitor:
+    database, clock = plane.database, plane.clock
+    await users.create(database, clock, BOSS, name, role=role, password=None, hasher=plane.context.passwords)
+    link = await links.create(database, clock, BOSS, name)
+    token = Secret(link.path.reveal().rpartition("=")[2])
+    session = await links.spend(database, clock, token, Visitor(address="127.0.0.1", agent="tests"))
+    assert session is not None
+    return PageVisitor(plane.url, cookies={"session": session.token.reveal()})
+
+
+def text_of(page: ShownPage) -> str:
+    return " ".join(html.unescape(re.sub(r"<[^>]*>", " ", page.text)).split())
+
+
+async def test_a_run_with_its_inputs_and_outputs_is_shown_to_who_may_order_it(plane: RunnerPlane) -> None:
+    admin, editor = await signed_in(plane, "Ada", Role.ADMIN), await signed_in(plane, "Ed", Role.EDITOR)
+    identity, _ = await plane.enrol()
+    async with played_runner(plane, identity):
+        run = (await plane.order(arguments={"value": CANARY})).run.id
+        await plane.ended(run)
+        listed = text_of(await admin.get("/runners"))
+    assert "berlin healthy" in listed
+    assert "data.jq berlin succeeded" in listed
+    shown = await admin.get(f"/runners/runs/{run}")
+    assert shown.text.count(CANARY) == 2, "what went in, and what came out"
+    assert "data-live-seconds" not in shown.text
+    assert "succeeded" in text_of(shown)
+    for path in ("/runners", f"/runners/runs/{run}"):
+        page = await editor.get(path)
+        assert page.status == (200 if path == "/runners" else 404)
+        assert CANARY not in page.text
+    assert "You may order no action" in text_of(await editor.get("/runners"))
+
+
+async def test_a_run_that_waits_turns_by_itself(plane: RunnerPlane) -> None:
+    admin = await signed_in(plane, "Ada", Role.ADMIN)
+    await plane.enrol()
+    run = (await plane.order()).run.id
+    page = await admin.get(f"/runners/runs/{run}")
+    assert "queued: waits for runner berlin" in text_of(page)
+    assert 'data-live-seconds="5"' in page.text
+
+
+async def test_a_runner_is_shown_with_what_it_tells_of_itself(plane: RunnerPlane) -> None:
+    viewer = await signed_in(plane, "Vi", Role.VIEWER)
+    identity, _ = await plane.enrol()
+    here = f"/runners/{await plane.runner_id('berlin')}"
+    assert "It has told nothing of its connections" in text_of(await viewer.get(here))
+    async with played_runner(plane, identity):
+        await plane.ended((await plane.order()).run.id)
+    text = encode_details(DETAILS)
+    async with plane.database.write() as connection:
+        await runnerreports.put(connection, await plane.runner_id("berlin"), details_digest(text), text)
+    await plane.write(runner_instances, {"report": details_digest(text)})
+    page = await viewer.get(here)
+    for told in ("site:berlin", "namespaces", "shop<b> postgresql every one orders(since)", "broken cannot be used"):
+        assert told in text_of(page)
+    assert "<b>" not in page.text
+    assert (await viewer.get("/runners/nobody")).status == 404
