@@ -1,4 +1,4 @@
-"""A service under a supervisor: a real process that answers 503 once it is `broken`, and is started anew when a file asks for it."""
+"""A service under a supervisor: a real process that answers 503 once it is broken, and that a file asks to be started anew."""
 
 from __future__ import annotations
 
