@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -162,6 +163,7 @@ async def set_enabled(database: Database, clock: Clock, by: Principal, name: str
         await _in_steps(database, clock, partial(_disable, clock=clock, by=by, name=name))
 
 
+Part = TypeVar("Part", SeenWorker, ConfigFile)
 Step = Callable[[AsyncConnection], Awaitable[bool]]
 """One transaction of a long write. True where it was the last one."""
 
@@ -296,6 +298,13 @@ def _refuse_in_use(location: Location, assigned: Sequence[str], seen: Sequence[S
         raise InUseError(location.name, workers=len(alive), tests=assigned)
 
 
+async def list_names(database: Database, by: Principal) -> tuple[Location, ...]:
+    """List every location, by name, without asking how its workers are."""
+    by.require(KeyScope.READ)
+    async with database.read() as connection:
+        return tuple(await locations.list_all(connection))
+
+
 async def list_all(database: Database, clock: Clock, by: Principal) -> tuple[LocationHealth, ...]:
     """List every location, by name, and the health of its workers."""
     by.require(KeyScope.READ)
@@ -305,16 +314,24 @@ async def list_all(database: Database, clock: Clock, by: Principal) -> tuple[Loc
         processes = await workers.list_all(connection)
         counts = await locations.count_tests(connection)
         files = await locations.list_files(connection, now=now)
+    files_of, processes_of = _by_location(files), _by_location([one for one in processes if one.concurrency])
     return tuple(
         _health(
             location,
             tests=counts.get(location.id, 0),
-            files=[file for file in files if file.location == location.id],
-            processes=[one for one in processes if one.location == location.id and one.concurrency],
+            files=files_of.get(location.id, ()),
+            processes=processes_of.get(location.id, ()),
             now=now,
         )
         for location in found
     )
+
+
+def _by_location(some: Sequence[Part]) -> dict[str, list[Part]]:
+    found: dict[str, list[Part]] = {}
+    for one in some:
+        found.setdefault(one.location, []).append(one)
+    return found
 
 
 def _health(
