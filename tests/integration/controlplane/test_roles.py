@@ -20,17 +20,17 @@ from controlplane.store.actionruns import ActionRun
 from tests.integration.controlplane.plane import Plane
 
 VIEWER = {
-    "alerts": ("history", "list_ongoing", "show"),
+    "alerts": ("history", "list_ongoing", "ongoing_of", "show"),
     "apps": ("list_all",),
     "audit": ("newest",),
     "channels": ("list_all", "notification"),
     "collections": ("managed",),
     "firstvisit": ("look",),
     "keys": ("list_all",),
-    "locations": ("get", "list_all"),
+    "locations": ("get", "list_all", "list_names"),
     "overview": ("get", "page"),
     "plans": ("export",),
-    "publicresults": ("get", "page", "poll"),
+    "publicresults": ("find", "get", "page", "poll"),
     "results": ("choose", "newest", "since"),
     "runners": ("list_all", "show"),
     "silences": ("list_all", "list_routes"),
