@@ -143,6 +143,7 @@ async def test_pages_are_accessible_and_fit_a_telephone_dark_and_light(plane: Pl
         page.get_by_label("Name").fill("Ann")
         page.get_by_label("Password").fill(PASSWORD)
         page.get_by_role("button", name="Sign in").click()
+        page.get_by_role("button", name="Sign out").wait_for()
         for path in ("/", "/account", "/users", f"/users/{user.id}"):
             page.goto(plane.url + path)
             for scheme in ("light", "dark"):
@@ -166,6 +167,7 @@ async def test_a_visitor_without_javascript_signs_in_by_password_and_out(plane: 
         refused = page.get_by_role("alert").inner_text()
         page.get_by_label("Password").fill(PASSWORD)
         page.keyboard.press("Enter")
+        page.get_by_role("button", name="Sign out").wait_for()
         heading = page.get_by_role("heading", level=1).inner_text()
         page.get_by_role("button", name="Sign out").click()
         return refused, heading, page.get_by_role("status").inner_text()
