@@ -1,8 +1,8 @@
 """The demo itself, which `examples.demo` starts: a target on loopback, a control plane on a SQLite file, a location, a worker,
-and a runner that carries out one private action.
+a runner that carries out one private action, and a receiver of alerts.
 
-Results are printed as they come, the action's among them. `--remediation` adds a service that is out of order: its test starts a
-workflow, which restarts it and tests it again. Nothing leaves loopback, so it needs no internet. The first Ctrl-C
+Results are printed as they come, the action's and alerts among them. `--remediation` adds a service that is out of order: its
+test starts a workflow, which restarts it and tests it again. Nothing leaves loopback, so it needs no internet. The first Ctrl-C
 drains worker and runner and stops everything, the second one stops it at once; so does the end of whoever started this. Every
 file is in a temporary folder that goes with it.
 """
@@ -24,7 +24,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from examples import action, remedy
+from examples import action, alert, remedy
 from examples.processes import HERE, EndedError, Processes, output_of, shown
 from examples.target import DNS, INTAKE
 
@@ -66,7 +66,10 @@ def start_target(processes: Processes, folder: Path, ports: Sequence[int]) -> li
 
 def start_control_plane(processes: Processes, folder: Path, database: Sequence[str], ports: Sequence[int]) -> list[int]:
     """The port that the control plane listens on: the one of *ports*, where 0 takes a free one. Raises EndedError."""
-    serve = [str(BIN / "synthetics-controlplane"), "serve", *database, "--listen", f"{LOOPBACK}:{ports[0]}"]
+    serve = [
+        *(str(BIN / "synthetics-controlplane"), "serve", *database),
+        *("--listen", f"{LOOPBACK}:{ports[0]}", "--alert-allow-range", LOOPBACK),
+    ]
     say(shown(serve) + " &")
     line = processes.start_until(f"http://{LOOPBACK}:", serve, log=folder / "controlplane.log")
     return [int(line.rpartition(":")[2])]
@@ -91,8 +94,8 @@ def start_servers(processes: Processes, folder: Path, database: Sequence[str], b
     return [*target, *on_ports(partial(start_control_plane, processes, folder, database), wanted[INTAKE:])]
 
 
-def demo(base_port: int | None, folder: Path, processes: Processes, *, remediation: bool) -> None:
-    """Start everything and print results until a signal. Raises EndedError."""
+def demo(base_port: int | None, folder: Path, processes: Processes, receiver: str, *, remediation: bool) -> None:
+    """Start everything and print results until a signal; alerts go to the *receiver* at a URL. Raises EndedError."""
     controlplane, worker = str(BIN / "synthetics-controlplane"), str(BIN / "synthetics-worker")
     database = ["--database", str(folder / "controlplane.db")]
     config = str(folder / "worker-config.json")
@@ -101,6 +104,7 @@ def demo(base_port: int | None, folder: Path, processes: Processes, *, remediati
     show_page(processes, folder, database, url)
     start_runner(processes, folder, database, ports, remediation=remediation)
     for command in (
+        [controlplane, *alert.add(receiver), *database],
         [controlplane, "location", "create", "demo", *database, "--intake-url", url, "--output", config],
         [controlplane, "test", "push", *definitions(folder, ports), "--location", "demo", *database],
     ):
@@ -213,9 +217,9 @@ def run(base_port: int | None, folder: Path, *, remediation: bool) -> int:
     """The exit code of a demo in *folder*."""
     processes = Processes()
     try:
-        with processes:
+        with alert.receiving(say) as receiver, processes:
             try:
-                demo(base_port, folder, processes, remediation=remediation)
+                demo(base_port, folder, processes, receiver, remediation=remediation)
             except KeyboardInterrupt:
                 say("\ndraining the worker and the runner, then stopping everything (again Ctrl-C: at once)")
     except KeyboardInterrupt:  # so early that nothing runs

@@ -1,13 +1,13 @@
 """The rule of a test's alerts, as its definition's options state it, and as the database keeps it. It decides nothing.
 
-A number that an option does not take counts as absent: the reference system exports definitions that carry such ones.
+What has not the right kind is a mistake for whoever checks a definition; a number beyond what an option takes counts as absent.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import msgspec
 
@@ -51,6 +51,28 @@ def read(definition: Mapping[str, Any], *, period_ms: int) -> AlertRule:
     )
 
 
+_NUMBERS: Final = ("min_failure_duration", "min_location_failed", "monitor_priority")
+_MONITOR_NUMBERS: Final = ("renotify_interval", "renotify_occurrences", "no_data_timeframe")
+
+
+def mistakes(definition: Mapping[str, Any]) -> list[str]:
+    """A sentence on each option of alerts that has not the right kind: one that was passed over would wake people wrongly."""
+    options = _object(definition.get("options"))
+    monitor = _object(options.get("monitor_options"))
+    numbers = [(f"options.{name}", options.get(name)) for name in _NUMBERS]
+    numbers += [(f"options.monitor_options.{name}", monitor.get(name)) for name in _MONITOR_NUMBERS]
+    found = [f"{path}: must be a number" for path, value in numbers if value is not None and not _is_number(value)]
+    if monitor.get("notify_no_data") not in (None, True, False):
+        found.append("options.monitor_options.notify_no_data: must be true or false")
+    if not isinstance(monitor.get("escalation_message") or "", str):
+        found.append("options.monitor_options.escalation_message: must be a text")
+    return found
+
+
+def _is_number(value: Any) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
 def written(rule: AlertRule) -> str | None:
     """The text that the database keeps; None for the rule of a definition that says nothing."""
     return None if rule == DEFAULT else msgspec.json.encode(rule).decode()
@@ -88,20 +110,13 @@ def _no_data(monitor: Mapping[str, Any], period_ms: int) -> int:
 
 
 def _milliseconds(value: Any, unit: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value <= 0:
+    if not _is_number(value) or value <= 0:
         return 0
     return min(round(value * unit), LONGEST)
 
 
 def _whole(value: Any, most: int) -> int | None:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not math.isfinite(value)
-        or not 0 <= value <= most
-    ):
-        return None
-    return int(value)
+    return int(value) if _is_number(value) and 0 <= value <= most else None
 
 
 def _object(value: Any) -> Mapping[str, Any]:

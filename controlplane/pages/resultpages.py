@@ -43,7 +43,7 @@ class AwaitedRun(Struct, frozen=True, kw_only=True):
 
 async def show(visit: Visit) -> PageReply:
     """Show one run."""
-    found = await publicresults.get(visit.context.database, visit.by, visit.path["test"], visit.path["result"])
+    found = await publicresults.find(visit.context.database, visit.by, visit.path["test"], visit.path["result"])
     return Rendered(
         template="result.html",
         values={

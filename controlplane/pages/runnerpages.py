@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from msgspec import Struct
 
 from controlplane.errors import ForbiddenError, NotFoundError
 from controlplane.pages.page import PageReply, PageRoute, Rendered, Visit, shown
 from controlplane.pages.testforms import written
 from controlplane.service import runners, runs, runshapes
-from controlplane.service.runs import RunView
+from controlplane.service.runs import StepView
 from worker.text import cut
 from worker.wire.runner_details import ToldConnection
 
@@ -27,6 +30,17 @@ class ConnectionRow(Struct, frozen=True):
     kind: str
     actions: str
     choices: str
+
+
+class StepRow(Struct, frozen=True, kw_only=True):
+    """An attempt of a step of a workflow. *outputs* is JSON, empty where there are none."""
+
+    name: str
+    attempt: int
+    action: str
+    state: str
+    reason: str
+    outputs: str
 
 
 async def list_all(visit: Visit) -> PageReply:
@@ -64,13 +78,32 @@ async def show(visit: Visit) -> PageReply:
     """Show one run, to who may order its action."""
     view = await runs.show(visit.context.database, visit.by, visit.path["run"])
     given = await runs.arguments(visit.context.database, visit.by, visit.path["run"])
-    values = {"view": view, "headline": runshapes.headline(view), "inputs": _json(given), "outputs": _outputs(view)}
+    values = {
+        "view": view,
+        "headline": runshapes.headline(view),
+        "inputs": _json(given),
+        "outputs": _outputs(view.outcome),
+        "steps": [_step(one) for one in view.steps],
+    }
     return Rendered(template="actionrun.html", values=values, live_seconds=None if view.has_ended else LIVE_SECONDS)
 
 
-def _outputs(view: RunView) -> str:
-    outputs = (view.outcome or {}).get("outputs")
+def _outputs(outcome: Mapping[str, Any] | None) -> str:
+    outputs = (outcome or {}).get("outputs")
     return "" if outputs is None else _json(outputs)
+
+
+def _step(view: StepView) -> StepRow:
+    error = (view.outcome or {}).get("error")
+    told = f"{error.get('code', '')}: {error.get('message', '')}" if isinstance(error, Mapping) else view.task.reason
+    return StepRow(
+        name=view.attempt.name,
+        attempt=view.attempt.attempt,
+        action=view.attempt.action,
+        state=view.task.state.value,
+        reason=cut(told or "", MOST_TOLD),
+        outputs=_outputs(view.outcome),
+    )
 
 
 def _json(value: object) -> str:

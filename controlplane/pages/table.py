@@ -8,8 +8,10 @@ from aiohttp import web
 
 from controlplane.pages import (
     account,
+    alertpages,
     apppages,
     assets,
+    channelpages,
     editpages,
     errorpages,
     locationpages,
@@ -21,6 +23,7 @@ from controlplane.pages import (
     signin,
     signon,
     testpages,
+    workflowpages,
 )
 from controlplane.pages.handling import arrived, handle
 from controlplane.pages.home import greet, is_browser
@@ -31,7 +34,10 @@ PAGES: tuple[PageRoute, ...] = (
     *editpages.ROUTES,
     *testpages.ROUTES,
     *resultpages.ROUTES,
+    *alertpages.ROUTES,
     *runnerpages.ROUTES,
+    *channelpages.ROUTES,
+    *workflowpages.ROUTES,
     *apppages.ROUTES,
     *signin.ROUTES,
     *signon.ROUTES,

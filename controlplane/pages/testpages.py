@@ -12,7 +12,7 @@ from controlplane.pages import charts, formats, testforms
 from controlplane.pages.locationpages import may_write
 from controlplane.pages.names import listed_names
 from controlplane.pages.page import PageReply, PageRoute, Rendered, SeeOther, Visit, sent, shown
-from controlplane.service import locations, overview, testdocuments, tests, triggers
+from controlplane.service import alerts, locations, overview, testdocuments, tests, triggers
 from controlplane.service.overview import DAY, PAGE, RunGlance, TestReport
 from controlplane.service.principal import KeyScope
 from controlplane.store.recentruns import Place
@@ -60,7 +60,7 @@ async def list_some(visit: Visit) -> PageReply:
     context, filled = visit.context, {name: visit.query.get(name, "").strip() for name in _FILTER}
     offset = visit.number("from", 0, most=MOST_OFFSET)
     page = await overview.page(context.database, context.clock, visit.by, _terms(filled), offset=offset)
-    places = await locations.list_all(context.database, context.clock, visit.by)
+    places = await locations.list_names(context.database, visit.by)
     said = {name: value for name, value in filled.items() if value}
     return Rendered(
         template="tests.html",
@@ -114,6 +114,7 @@ async def show(visit: Visit) -> PageReply:
         template="test.html",
         values={
             "report": report,
+            "alerts": await alerts.ongoing_of(visit.context.database, visit.by, visit.path["test"]),
             "runs": [_row(glance) for glance in report.runs],
             "chart": _chart(report),
             "phases": _phases(report.runs),

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from controlplane.alerts import rule
 from controlplane.frames import is_time_zone
 from worker.apitest.definition import APITest
 from worker.apitest.parse import parse
@@ -42,9 +43,10 @@ def check(place: str, content: object) -> CheckedDefinition:
         mistakes.append(f"options.scheduling.timezone: {parsed.scheduling.timezone!r} is not a known time zone")
     if len(json.dumps(content)) > MAX_DEFINITION_CHARACTERS:
         mistakes.append(f"$: is larger than {MAX_DEFINITION_CHARACTERS} characters")
+    assert isinstance(content, dict), "parse lets nothing else through"
+    mistakes += rule.mistakes(content)
     if mistakes:
         raise TestError(mistakes)
-    assert isinstance(content, dict)
     return CheckedDefinition(place=place, content=content, parsed=parsed)
 
 

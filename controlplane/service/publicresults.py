@@ -71,11 +71,23 @@ async def get(database: Database, by: Principal, test: str, number: str) -> Read
     wanted = result_id(number)
     async with database.read() as connection:
         found = await publicresults.by_id(connection, wanted, triggered_from=FIRST_RESULT_ID)
-        if found is None or found.test_id != test:
-            raise NotFoundError("result", number[:40])
-        known = await stored.by_id(connection, test)
-        shown = await _shown(connection, known)
-    return _read(found, shown, known)
+        return await _whole(connection, found, test, number)
+
+
+async def find(database: Database, by: Principal, test: str, name: str) -> ReadResult:
+    """One result of a test by its number, or by the id that its worker gave it: alerts name that. Raises NotFoundError."""
+    if name.isascii() and name.isdecimal():
+        return await get(database, by, test, name)
+    by.require(KeyScope.READ)
+    async with database.read() as connection:
+        return await _whole(connection, await publicresults.by_pushed_id(connection, name), test, name)
+
+
+async def _whole(connection: AsyncConnection, found: PublicResult | None, test: str, name: str) -> ReadResult:
+    if found is None or found.test_id != test:
+        raise NotFoundError("result", name[:40])
+    known = await stored.by_id(connection, test)
+    return _read(found, await _shown(connection, known), known)
 
 
 async def poll(database: Database, by: Principal, numbers: Sequence[str]) -> tuple[PolledResult, ...]:

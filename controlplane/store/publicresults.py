@@ -68,6 +68,12 @@ async def by_id(connection: AsyncConnection, number: int, *, triggered_from: int
     return None if row is None else _read(row)
 
 
+async def by_pushed_id(connection: AsyncConnection, result: str) -> PublicResult | None:
+    """The result that its worker, or the control plane itself, gave this id."""
+    row = (await connection.execute(_query().where(results.c.id == result))).one_or_none()
+    return None if row is None else _read(row)
+
+
 def _query() -> Any:
     return (
         select(

@@ -80,7 +80,6 @@ async def test_from_nothing_to_a_green_run_and_a_failure_to_its_cause(
     def visit(page: Any) -> None:
         signed_in(control_plane, page)
         assert page.get_by_role("heading", level=2).inner_text() == "Step 1 of 4: create a private location"
-        looked(page)
         config = create_location(page, control_plane, tmp_path, javascript=javascript)
         looked(page)
         page.goto(control_plane.url)
@@ -93,7 +92,6 @@ async def test_from_nothing_to_a_green_run_and_a_failure_to_its_cause(
         assert page.get_by_label("Office").is_checked()
         assert "healthy" in page.get_by_role("group", name="Locations").inner_text()
         page.get_by_label("Everything else, as JSON").fill(rest_of_test(target.url + "/shop"))
-        looked(page)
         page.get_by_role("button", name="Save", exact=True).click()
         turned(page, "passed", javascript=javascript)
         looked(page)
@@ -104,7 +102,6 @@ async def test_from_nothing_to_a_green_run_and_a_failure_to_its_cause(
 
     def follow_a_failure(page: Any) -> None:
         page.get_by_role("navigation", name="Main").get_by_role("link", name="Tests").click()
-        looked(page)
         page.get_by_role("link", name="Shop", exact=True).click()
         page.get_by_role("link", name="Edit", exact=True).click()
         page.get_by_label("Everything else, as JSON").fill(rest_of_test(target.url + "/broken"))
@@ -112,7 +109,6 @@ async def test_from_nothing_to_a_green_run_and_a_failure_to_its_cause(
         page.get_by_role("status").filter(has_text="is saved").wait_for()
         page.get_by_role("link", name=re.compile("UTC")).nth(0).wait_for()
         turned(page, "INCORRECT_ASSERTION", javascript=javascript)
-        looked(page)
         page.get_by_role("row").filter(has_text="INCORRECT_ASSERTION").get_by_role("link").first.click()
         cause = page.get_by_role("row").filter(has_text="✗ fails").inner_text()
         assert "statusCode is 200" in cause
@@ -130,7 +126,6 @@ async def test_from_nothing_to_a_green_run_and_a_failure_to_its_cause(
         if javascript:
             page.get_by_label("Read a file").set_input_files(exported)
             page.wait_for_function("document.getElementById('definitions').value !== ''")
-            looked(page)
         else:
             page.get_by_label("Definitions").fill(exported.read_text())
         page.get_by_label("Office").check()

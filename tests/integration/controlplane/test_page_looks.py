@@ -9,9 +9,12 @@ import aiohttp
 import pytest
 
 from controlplane.pages.table import PAGES
-from controlplane.service.principal import Role
+from controlplane.service import silences
+from controlplane.service.principal import Role, operator
+from controlplane.store.alerttables import transitions
 from tests.integration.controlplane.plane import Plane
 from tests.support import protocol
+from tests.support.alerts import Outbound
 from tests.support.browser import NARROW, WIDE, Browser, is_wider_than_its_window, serious_findings
 from tests.support.outcomes import incorrect, outcome
 
@@ -23,7 +26,10 @@ async def _filled(plane: Plane, session: aiohttp.ClientSession) -> dict[str, str
     """The values of the parts of addresses, of a control plane in which every table has a row."""
     worker = await plane.add_location(LONG)
     await plane.add_test(worker.location, name=LONG, tags=(LONG,))
-    (job,) = (await worker.pull(session, host=LONG)).jobs
+    await plane.add_test(worker.location, "xyz-xyz-xyz", name=LONG)
+    jobs = (await worker.pull(session, host=LONG)).jobs
+    (job,) = [each for each in jobs if TEST.encode() in bytes(each.test)]
+    (other,) = [each for each in jobs if each is not job]
     response = {
         "status_code": 503,
         "headers": {LONG: LONG},
@@ -33,8 +39,12 @@ async def _filled(plane: Plane, session: aiohttp.ClientSession) -> dict[str, str
     }
     step = incorrect(LONG) | {"name": LONG, "response": response}
     whole = incorrect(LONG, LONG) | {"response": response, "unhealthy": LONG, "steps": [step, outcome(LONG)]}
-    await worker.push(session, protocol.item(job, **whole))
-    return {"{location}": worker.location, "{test}": TEST, "{result}": "1"}
+    await worker.push(session, protocol.item(job, **whole), protocol.item(other, **incorrect(LONG)))
+    await silences.add(
+        plane.database, plane.clock, operator(LONG), name=LONG, tags=[LONG], minutes=5, rule="FREQ=DAILY"
+    )
+    ((alert,),) = await plane.rows(transitions)
+    return {"{location}": worker.location, "{test}": TEST, "{result}": "1", "{alert}": alert.alert_id}
 
 
 @pytest.mark.long
@@ -43,6 +53,7 @@ async def test_a_page_is_accessible_and_fits_its_window(
     plane: Plane, session: aiohttp.ClientSession, browser: Browser, width: int, dark: bool
 ) -> None:
     names = await _filled(plane, session)
+    await Outbound(plane.database, plane.clock).add("a" * 100, type="slack", url=f"https://{LONG[:60]}.example/")
     await plane.add_user("Ada", Role.ADMIN)
     cookie = {"name": "session", "value": await plane.session_of("Ada"), "url": plane.url}
     paths = ["/", "/nothing/here"]
@@ -50,7 +61,11 @@ async def test_a_page_is_accessible_and_fits_its_window(
         path = route.path
         for name, value in names.items():
             path = path.replace(name, value)
-        if route.method == "GET" and "{" not in path and path.startswith(("/tests", "/locations", "/runners")):
+        if (
+            route.method == "GET"
+            and "{" not in path
+            and path.startswith(("/tests", "/locations", "/runners", "/alerts", "/channels"))
+        ):
             paths.append(path)
     assert len(paths) > 14
 

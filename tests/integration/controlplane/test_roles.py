@@ -20,18 +20,20 @@ from controlplane.store.actionruns import ActionRun
 from tests.integration.controlplane.plane import Plane
 
 VIEWER = {
+    "alerts": ("history", "list_ongoing", "ongoing_of", "show"),
     "apps": ("list_all",),
     "audit": ("newest",),
     "channels": ("list_all", "notification"),
     "collections": ("managed",),
     "firstvisit": ("look",),
     "keys": ("list_all",),
-    "locations": ("get", "list_all"),
+    "locations": ("get", "list_all", "list_names"),
     "overview": ("get", "page"),
     "plans": ("export",),
-    "publicresults": ("get", "page", "poll"),
+    "publicresults": ("find", "get", "page", "poll"),
     "results": ("choose", "newest", "since"),
     "runners": ("list_all", "show"),
+    "silences": ("list_all", "list_routes"),
     "testdocuments": ("get", "has_version", "page", "search"),
     "tests": ("list_page",),
     "triggers": ("cap", "follow"),
@@ -41,6 +43,7 @@ VIEWER = {
     "workflows": ("list_all", "show"),
 }
 EDITOR = {
+    "alerts": ("acknowledge",),
     "apps": ("delete", "push"),
     "channels": ("attempt", "create", "delete"),
     "keys": ("create", "revoke"),
@@ -48,6 +51,7 @@ EDITOR = {
     "plans": ("apply", "plan", "prune"),
     "runners": ("accept", "create", "rotate", "set_state", "token"),
     "signingkeys": ("renew", "replace"),
+    "silences": ("add", "put_route", "remove", "remove_route"),
     "testdocuments": ("create", "delete", "patch", "replace"),
     "tests": ("assign", "check_push", "delete", "push", "set_paused", "unassign"),
     "triggers": ("set_cap", "trigger", "trigger_one"),

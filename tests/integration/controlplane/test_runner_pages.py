@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from controlplane.service import links, users
+from controlplane.service import links, users, workflowruns, workflows
 from controlplane.service.principal import Role
 from controlplane.service.sessions import Visitor
+from controlplane.service.workflowruns import WantedWorkflow
 from controlplane.store import runnerreports
 from controlplane.store.runnertables import runner_instances
 from tests.support.runnerplane import BOSS, RunnerPlane, played_runner, runner_plane
@@ -100,3 +101,49 @@ async def test_a_runner_is_shown_with_what_it_tells_of_itself(plane: RunnerPlane
         assert told in text_of(page)
     assert "<b>" not in page.text
     assert (await viewer.get("/runners/nobody")).status == 404
+
+
+WORKFLOW = {
+    "name": "mend",
+    "runner": "berlin",
+    "description": "Mends <b>",
+    "params": {"type": "object", "properties": {"of": {"type": "string"}}},
+    "triggers": [{"hook": {"verify": "bearer", "secret": "token"}}],
+    "steps": [
+        {"name": "look", "action": "data.jq", "input": {"value": "{{ params.of }}"}},
+        {"name": "act", "action": "data.jq", "input": {"seen": "{{ steps.look.outputs.value }}"}},
+    ],
+}
+
+
+async def test_a_workflow_is_shown_with_its_steps_and_each_of_its_runs(plane: RunnerPlane) -> None:
+    admin, viewer = await signed_in(plane, "Ada", Role.ADMIN), await signed_in(plane, "Vi", Role.VIEWER)
+    assert "There is no workflow" in text_of(await viewer.get("/workflows"))
+    identity, _ = await plane.enrol()
+    secret = Secret("s" * 30 + CANARY)
+    pushed = await workflows.push(plane.database, plane.clock, BOSS, WORKFLOW, {"token": secret})
+    async with played_runner(plane, identity):
+        wanted = WantedWorkflow(name="mend", params={"of": CANARY})
+        run = (await workflowruns.create(plane.database, plane.clock, BOSS, wanted, client="cli")).run
+        plane.context.wakeups.ring(run.runner)
+        await plane.ended(run.id)
+    assert "mend Mends <b> on berlin 2 1" in text_of(await viewer.get("/workflows"))
+    page = await viewer.get("/workflows/mend")
+    assert f"/hooks/{pushed.stored.hooks['0']}, proven by bearer" in text_of(page)
+    assert "look data.jq berlin none the run ends" in text_of(page)
+    assert "You may start no workflow" in text_of(page)
+    assert "<b>" not in page.text
+    assert f"/runners/runs/{run.id}" in (await admin.get("/workflows/mend")).text
+    shown = await admin.get(f"/runners/runs/{run.id}")
+    assert "look succeeded data.jq" in text_of(shown)
+    assert "act succeeded data.jq" in text_of(shown)
+    assert shown.text.count(CANARY) == 4, "what each step gave, and what the newest was given and gave"
+    for each in (page, await admin.get("/workflows/mend"), await viewer.get("/runners")):
+        assert CANARY not in each.text
+    assert (await viewer.get(f"/runners/runs/{run.id}")).status == 404
+
+    assert (await viewer.send("/workflows/mend/pause", {})).status == 403
+    await admin.get("/workflows/mend")
+    await admin.send("/workflows/mend/pause", {})
+    assert "It starts nothing until it is resumed" in text_of(await viewer.get("/workflows/mend"))
+    assert (await viewer.get("/workflows/nothing")).status == 404

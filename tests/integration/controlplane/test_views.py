@@ -17,9 +17,10 @@ from controlplane.pages.table import PAGES
 from controlplane.service import overview, startcommands
 from controlplane.service.principal import Role
 from controlplane.service.startcommands import ConfigPath
+from controlplane.store.alerttables import transitions
 from controlplane.store.tables import locations as place_table
 from controlplane.store.tables import results
-from tests.integration.controlplane.plane import Plane
+from tests.integration.controlplane.plane import Plane, served
 from tests.support import protocol
 from tests.support.definitions import STATUS, http_test
 from tests.support.outcomes import incorrect, outcome
@@ -238,10 +239,14 @@ async def test_a_test_runs_before_it_is_saved_and_its_page_turns(
     assert "data-live-seconds" in waiting.text
     (job,) = (await worker.pull(session)).jobs
     await worker.push(session, protocol.item(job, **incorrect()))
+    (job_result,) = [row.id for row in (await plane.rows(results))[0]]
     ended = await editor.get(follow)
     assert "data-live-seconds" not in ended.text
     (result,) = re.findall(r'href="(/tests/[^"]+/results/\d+)"', ended.text)
     assert "INCORRECT_ASSERTION" in (await editor.get(result)).text
+    pushed = result.rpartition("/")[0] + "/" + job_result  # as an alert's link names it
+    assert "INCORRECT_ASSERTION" in (await editor.get(pushed)).text
+    assert (await editor.get(f"/tests/zzz-zzz-zzz/results/{job_result}")).status == 404
     assert "There is no test yet" in text_of(await editor.get("/tests"))
 
 
@@ -302,6 +307,35 @@ async def test_a_viewer_is_offered_no_change_and_makes_none(plane: Plane, viewer
     assert (await viewer.get(f"/tests/{TEST}")).status == 200
 
 
+async def test_every_link_and_form_stays_below_the_path_of_the_public_url(
+    tmp_path: Path, session: aiohttp.ClientSession
+) -> None:
+    async with served(tmp_path, prefix="/plane") as plane:
+        admin = await signed_in(plane, "Ada", Role.ADMIN)
+        worker = await plane.add_location()
+        await plane.add_test(worker.location)
+        (job,) = (await worker.pull(session)).jobs
+        await worker.push(session, protocol.item(job, **incorrect()))
+        here, test = f"/locations/{worker.location}", f"/tests/{TEST}"
+        for path in (
+            "/",
+            "/locations",
+            here,
+            f"{here}/delete",
+            "/locations/new",
+            "/tests",
+            test,
+            f"{test}/edit",
+            "/runners",
+        ):
+            page = await admin.get(path)
+            assert page.status == 200
+            links = re.findall(r'(?:href|action|src)="([^"#]*)', page.text)
+            assert [link for link in links if link and not link.startswith("/plane/")] == [], path
+        paused = await admin.send(f"{test}/pause", {})
+        assert paused.to == f"/plane{test}"
+
+
 async def test_hostile_names_are_text_on_every_page(plane: Plane, session: aiohttp.ClientSession) -> None:
     admin = await signed_in(plane, "Ada", Role.ADMIN)
     worker = await plane.add_location("<b onclick='x'>&amp;{{ 7*7 }}")
@@ -309,20 +343,21 @@ async def test_hostile_names_are_text_on_every_page(plane: Plane, session: aioht
     (job,) = (await worker.pull(session)).jobs
     await worker.pull(session, host="<u>", degraded="<script>", holding=(job.lease,))
     await worker.push(session, protocol.item(job, **incorrect("<script>", "<script>alert(1)</script>")))
-    names = {"{location}": worker.location, "{test}": TEST, "{result}": "1"}
+    ((alert,),) = await plane.rows(transitions)
+    names = {"{location}": worker.location, "{test}": TEST, "{result}": "1", "{alert}": alert.alert_id}
     seen = 0
     for route in PAGES:
         path = route.path
         for name, value in names.items():
             path = path.replace(name, value)
-        if route.method != "GET" or "{" in path or not path.startswith(("/tests", "/locations", "/runners")):
+        if route.method != "GET" or "{" in path or not path.startswith(("/tests", "/locations", "/runners", "/alerts")):
             continue
         page = await admin.get(path)
         assert page.status == 200, path
         assert not re.search(r"<b\b|<u>|<i>|<script(?! src=)|\u202e|&amp;amp;lt;", page.text), path
         assert "&lt;b onclick" in page.text or path in ("/locations/new", "/runners"), path
         seen += 1
-    assert seen >= 12
+    assert seen >= 14
 
 
 async def test_the_heaviest_pages_stay_small(plane: Plane, viewer: PageVisitor) -> None:

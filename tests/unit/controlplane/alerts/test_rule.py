@@ -1,0 +1,71 @@
+"""The rule of a test's alerts: from the options of definitions, from recorded ones too, into the database and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controlplane.alerts.rule import DEFAULT, AlertRule, escalation, mistakes, of, priority, read, title, written
+
+PERIOD = 60_000
+RECORDED = {"include_tags": True, "new_host_delay": 300, "notify_audit": False, "on_missing_data": "show_no_data"}
+"""What the reference system adds to a request with `monitor_options`."""
+RULES: dict[str, tuple[dict[str, Any], AlertRule]] = {
+    "nothing": ({}, DEFAULT),
+    "as recorded": (
+        {"min_failure_duration": 10, "min_location_failed": 1, "monitor_priority": 5},
+        AlertRule(failure_ms=10_000),
+    ),
+    "what the reference system adds": ({"monitor_options": RECORDED | {"renotify_interval": 0}}, DEFAULT),
+    "repetitions": (
+        {"monitor_options": {"renotify_interval": 120, "renotify_occurrences": 3}},
+        AlertRule(renotify_ms=7_200_000, renotify_most=3),
+    ),
+    "several locations": ({"min_location_failed": 3}, AlertRule(locations=3)),
+    "no data after two periods": ({"monitor_options": {"notify_no_data": True}}, AlertRule(no_data_ms=120_000)),
+    "no data by its newer name": (
+        {"monitor_options": {"on_missing_data": "show_and_notify_no_data", "no_data_timeframe": 10}},
+        AlertRule(no_data_ms=600_000),
+    ),
+    "a time frame that nobody asked to be told of": ({"monitor_options": {"no_data_timeframe": 10}}, DEFAULT),
+    "too much": ({"min_location_failed": 10**9, "min_failure_duration": -5}, DEFAULT),
+    "for ever": ({"min_failure_duration": 1e300}, AlertRule(failure_ms=604_800_000)),
+}
+
+
+@pytest.mark.parametrize(("options", "rule"), RULES.values(), ids=RULES)
+def test_options_are_read_written_and_read_again(options: dict[str, Any], rule: AlertRule) -> None:
+    definition = {"options": options}
+    assert mistakes(definition) == []
+    assert read(definition, period_ms=PERIOD) == rule
+    assert of(written(rule)) == rule
+    assert (written(rule) is None) is (rule == DEFAULT)
+
+
+@pytest.mark.parametrize("value", ["300", True, [], {}, float("nan")])
+@pytest.mark.parametrize("name", ["min_failure_duration", "min_location_failed", "monitor_priority"])
+def test_an_option_of_another_kind_is_a_mistake_and_not_passed_over(name: str, value: object) -> None:
+    assert mistakes({"options": {name: value}}) == [f"options.{name}: must be a number"]
+
+
+def test_every_mistake_is_told_with_its_place() -> None:
+    monitor = {"renotify_interval": "1", "notify_no_data": "yes", "escalation_message": 7}
+    assert mistakes({"options": {"monitor_options": monitor}}) == [
+        "options.monitor_options.renotify_interval: must be a number",
+        "options.monitor_options.notify_no_data: must be true or false",
+        "options.monitor_options.escalation_message: must be a text",
+    ]
+
+
+def test_words_of_a_definition() -> None:
+    definition = {
+        "options": {
+            "monitor_name": "Shop down",
+            "monitor_priority": 2,
+            "monitor_options": {"escalation_message": "@boss"},
+        }
+    }
+    assert (title(definition, "shop"), priority(definition), escalation(definition)) == ("Shop down", 2, "@boss")
+    assert (title({}, "shop"), priority({}), escalation({})) == ("shop", None, "")
+    assert [priority({"options": {"monitor_priority": value}}) for value in (0, 6, None)] == [None, None, None]
