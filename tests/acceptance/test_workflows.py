@@ -31,6 +31,8 @@ pytestmark = pytest.mark.acceptance
 GUIDE = (ROOT / "docs/workflows.md").read_text()
 SLACK = "8f742231b10e8888abcd99yyyzzz85a5"
 PLACE = "/srv/restarts"
+SEVERAL = 4 * PATIENCE
+"""Seconds for several programs to start and work, one after another, on a machine that is busy."""
 ENDED = {"succeeded", "failed", "cancelled", "unknown", "lost", "expired"}
 
 
@@ -90,7 +92,7 @@ class Town:
             runs = self.runs(workflow)
             return runs if runs and {one["state"] for one in runs} <= ENDED else None
 
-        return eventually(found, f"runs of {workflow} to end", lambda: str(self.runs(workflow)))
+        return eventually(found, f"runs of {workflow} to end", lambda: str(self.runs(workflow)), seconds=SEVERAL)
 
     def type(self, heading: str) -> str:
         """Type the block of shell below *heading*, and return what it says."""
@@ -114,7 +116,7 @@ class Town:
             env=env,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=SEVERAL,
             check=False,
         )
         assert done.returncode == 0, done.stdout + done.stderr
