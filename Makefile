@@ -18,6 +18,7 @@ PYTEST_ARGS ?= $(WORKERS) -m 'not deploy and not long'
 
 help:
 	@echo "make run    a control plane, a worker, a runner and a target on this machine; results as they come"
+	@echo "make run DEMO=--remediation  the same, and a failing test that has its service restarted"
 	@echo "make test   all tests but those of the images, with real processes and signals"
 	@echo "make long   the same with the whole of every attack, twenty times the examples and sixty rounds of faults, in about an hour"
 	@echo "make long-tests, make long-faults ROUNDS=$(ROUNDS)  its two parts"
@@ -33,7 +34,7 @@ help:
 	@echo "make lock   the images' dependencies, resolved and pinned again"
 
 run: $(READY)  # Python itself would answer Ctrl-C with a traceback until the demo handles it.
-	@trap '' INT; exec $(BIN)/python -m examples.demo
+	@trap '' INT; exec $(BIN)/python -m examples.demo $(DEMO)
 
 test: $(READY)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)

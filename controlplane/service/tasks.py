@@ -278,6 +278,7 @@ async def _keep(
         result_id=item.result,
         code=None if outcome.error is None else outcome.error.code[:40],
         reason=None,
+        effect=outcome.effect or task.effect.value,
     )
     disposition = "superseded" if moved is None else "accepted"
     return KeptOutcome(result=item.result, disposition=disposition, run=task.run, ended=moved in ENDED)

@@ -127,6 +127,20 @@ def page(demo: Demo) -> str:
     return text
 
 
+@pytest.mark.long
+@pytest.mark.usefixtures("usual_ports_taken")
+def test_the_demo_shows_a_failing_test_that_has_its_service_restarted(tmp_path: Path) -> None:
+    with running(tmp_path, "--remediation") as demo:
+        for sign in ("location create", "workflow push", "fails, and starts", "verify"):
+            demo.wait_for(sign)
+        demo.wait_for("failed  Fragile service")
+        demo.press_ctrl_c()
+        assert demo.process.wait(ENDING) == 0, demo.output
+        is_over(demo)
+    assert re.search(r"  restart: script\.runPredefinedScript: succeeded\n", demo.output)
+    assert re.search(r"  verify.*: checks\.run: succeeded\n", demo.output)
+
+
 @pytest.mark.usefixtures("usual_ports_taken")
 def test_the_demo_shows_every_kind_of_result_on_any_ports_and_ends_clean(tmp_path: Path) -> None:
     with running(tmp_path) as demo:
