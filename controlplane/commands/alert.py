@@ -81,6 +81,8 @@ async def _history(client: PlaneClient, limit: int, test: str | None) -> tuple[t
 
 
 def _state(one: OngoingAlert) -> str:
+    if not one.test:
+        return "notice"
     if one.location is not None:
         return f"no data from {one.location}"
     if not one.told:

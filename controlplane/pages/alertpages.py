@@ -39,6 +39,8 @@ def _holds(until: int) -> str:
 
 def state(one: OngoingAlert) -> str:
     """A word or two on an alert that goes on."""
+    if not one.test:
+        return "notice"
     if one.location is not None:
         return "no data"
     if not one.told:

@@ -10,7 +10,7 @@ from controlplane.alerts.transitions import Transition
 from controlplane.errors import NotFoundError, UnusableError
 from controlplane.service import audit
 from controlplane.service.principal import KeyScope, Principal
-from controlplane.store import monitors, notifications, tests, transitions
+from controlplane.store import monitors, notices, notifications, tests, transitions
 from controlplane.store.database import Database
 from controlplane.store.monitors import OngoingAlert
 from controlplane.store.notifications import NotificationState
@@ -45,10 +45,19 @@ class AlertRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 async def list_ongoing(database: Database, by: Principal) -> tuple[OngoingAlert, ...]:
-    """List the alerts that go on, and the locations whose blindness was told, the oldest first."""
+    """List the alerts that go on, the locations whose blindness was told, and the control plane's own notices that hold."""
     by.require(KeyScope.READ)
     async with database.read() as connection:
-        return tuple(await monitors.ongoing(connection, limit=MOST_ALERTS))
+        return (*await monitors.ongoing(connection, limit=MOST_ALERTS), *await _notices(connection))
+
+
+async def _notices(connection: AsyncConnection) -> list[OngoingAlert]:
+    found = []
+    for notice in (await notices.known(connection)).values():
+        told = await transitions.of_alert(connection, notice.alert, limit=1)
+        name = told[0].name if told else notice.subject
+        found.append(OngoingAlert(alert=notice.alert, test="", name=name, since=notice.since))
+    return found
 
 
 async def ongoing_of(database: Database, by: Principal, test: str) -> tuple[OngoingAlert, ...]:

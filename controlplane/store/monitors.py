@@ -244,6 +244,8 @@ def _portions(ids: Collection[str]) -> list[list[str]]:
 class OngoingAlert:
     """An alert that goes on of the test with the public id *test*, or of its location that is blind (*location*).
 
+    A notice of the control plane itself has no test: *test* is empty.
+
     *told* is false where a silence keeps it from being told, by *muted_by*. *acknowledged_by* is None until somebody did.
     """
 

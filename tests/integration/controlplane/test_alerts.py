@@ -8,13 +8,18 @@ from typing import Any
 import aiohttp
 import pytest
 
+from controlplane.alerts.notices import OpenNotice
+from controlplane.alerts.transitions import TransitionKind
 from controlplane.errors import ForbiddenError, NotFoundError, UnusableError
 from controlplane.service import alerts, definitions, silences, tests
 from controlplane.service.principal import KeyScope, Principal, operator
+from controlplane.store import notices
 from controlplane.store.alerttables import notifications, transitions
 from controlplane.store.tables import audit as audit_table
+from controlplane.store.transitions import put
 from tests.integration.controlplane.plane import Plane
 from tests.integration.controlplane.typed import Run
+from tests.support.alerts import transition
 from tests.support.definitions import http_test
 from tests.support.protocol import ProtocolWorker, item
 
@@ -71,6 +76,17 @@ async def test_an_alert_is_listed_shown_and_acknowledged(
     assert await alerts.history(plane.database, READER, limit=10, before=newest.seq) == (first,)
     (entries,) = await plane.rows(audit_table)
     assert ("alert.acknowledge", ID) in {(entry.action, entry.subject) for entry in entries}
+
+
+async def test_a_notice_that_holds_is_listed_among_alerts(plane: Plane) -> None:
+    decided = transition(7, kind=TransitionKind.NOTICE, alert="n")
+    async with plane.database.write() as connection:
+        await notices.add(connection, OpenNotice(subject="disk", alert="n", since=5))
+        await put(connection, decided, ["ops"], now=5)
+    (ongoing,) = await alerts.list_ongoing(plane.database, READER)
+    assert (ongoing.alert, ongoing.test, ongoing.name, ongoing.since) == ("n", "", decided.name, 5)
+    record = await alerts.show(plane.database, READER, "n")
+    assert [one.transition for one in record.transitions] == [decided]
 
 
 async def test_what_is_not_there_cannot_be_shown_or_acknowledged(plane: Plane, worker: ProtocolWorker) -> None:

@@ -136,6 +136,7 @@ async def test_sighup_ends_nothing_without_tls(tmp_path: Path) -> None:
             "synthetics_controlplane_clock_step_seconds": 0,
             "synthetics_controlplane_clock_steps_total": 0,
             "synthetics_controlplane_tests_without_series": 0,
+            "synthetics_controlplane_waiting_notifications": 0,
         }
 
 
