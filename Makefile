@@ -11,14 +11,17 @@ VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' worker/__init__.py)
 
 # Every core of this machine; building images takes longer than all the rest and wants root, so .ci/run does it by itself.
 WORKERS := -n logical --dist worksteal -q
+ROUNDS ?= 60
 PYTEST_ARGS ?= $(WORKERS) -m 'not deploy and not long'
 
-.PHONY: run test long unit test-one check bench image push lock help generate fix screenshots
+.PHONY: run test long long-tests long-faults unit test-one check bench image push lock help generate fix screenshots
 
 help:
 	@echo "make run    a control plane, a worker, a runner and a target on this machine; results as they come"
+	@echo "make run DEMO=--remediation  the same, and a failing test that has its service restarted"
 	@echo "make test   all tests but those of the images, with real processes and signals"
 	@echo "make long   the same with the whole of every attack, twenty times the examples and sixty rounds of faults, in about an hour"
+	@echo "make long-tests, make long-faults ROUNDS=$(ROUNDS)  its two parts"
 	@echo "make unit   the tests without servers and processes, in less than a minute"
 	@echo "make test-one K=NAME  the tests whose names contain NAME"
 	@echo "make check  style, types, layers"
@@ -31,14 +34,18 @@ help:
 	@echo "make lock   the images' dependencies, resolved and pinned again"
 
 run: $(READY)  # Python itself would answer Ctrl-C with a traceback until the demo handles it.
-	@trap '' INT; exec $(BIN)/python -m examples.demo
+	@trap '' INT; exec $(BIN)/python -m examples.demo $(DEMO)
 
 test: $(READY)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-long: $(READY)  # What a change of a bound, a parser or the policy deserves; .ci/run takes a part of each.
+long: long-tests long-faults  # What a change of a bound, a parser or the policy deserves; .ci/run takes a part of each.
+
+long-tests: $(READY)
 	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest $(WORKERS) -m 'not deploy'
-	$(BIN)/python -m tests.faults --rounds 60 --jobs 3 --minutes 40
+
+long-faults: $(READY)  # A round is a minute; its seed, which it prints, runs it again.
+	$(BIN)/python -m tests.faults --rounds $(ROUNDS) --jobs 3 --minutes 40
 
 unit: $(READY)
 	$(BIN)/python -m pytest $(WORKERS) -m 'not long' tests/unit

@@ -66,6 +66,7 @@ ALL = (
         "private actions: a run's way to its stored result, and a runner's CPU and memory",
         ("--runs=20", "--polled-runs=2", "--seconds=1", "--rate=20", "--rest=2"),
     ),
+    Benchmark("push", "a page's request to a runner, and many slow actions at once", ("--requests=50", "--slow=50")),
     Benchmark("idle_runners", "a control plane with 1,000 idle runners", ("--runners=20", "--seconds=2")),
     Benchmark("writes", "long writes beside pulls, and a start with everything overdue", ("--tests=2000",)),
 )

@@ -28,7 +28,7 @@ import aiohttp
 
 from benchmarks.processes import cpu_seconds, end
 from tests.support.definitions import http_test
-from tests.support.protocol import ProtocolWorker, item
+from tests.support.protocol import PULL, ProtocolWorker, item
 from worker.clock import SystemClock
 
 WORKERS = 4
@@ -41,7 +41,9 @@ PERIOD = 30
 class Outcome:
     jobs: int = 0
     pulls: list[float] = field(default_factory=list)
-    """Milliseconds."""
+    """Milliseconds, from before the client signs until it has opened the jobs."""
+    answers: list[float] = field(default_factory=list)
+    """The same without the opening."""
 
 
 @contextmanager
@@ -81,11 +83,14 @@ async def _work(worker: ProtocolWorker, outcome: Outcome, *, after: float, until
     async with aiohttp.ClientSession() as session:
         while time.perf_counter() < until:
             began = time.perf_counter()
-            jobs = (await worker.pull(session, concurrency=SLOTS, free_slots=SLOTS)).jobs
+            reply = await worker.post(
+                session, PULL, worker.pull_body(concurrency=SLOTS, free_slots=SLOTS), "application/json"
+            )
+            outcome.answers.append((time.perf_counter() - began) * 1000)
+            jobs = worker.read_jobs(reply).jobs
             outcome.pulls.append((time.perf_counter() - began) * 1000)
             if jobs:
-                reply = await worker.push(session, *[item(job) for job in jobs])
-                outcome.jobs += len(reply.accepted)
+                outcome.jobs += len((await worker.push(session, *[item(job) for job in jobs])).accepted)
             elif not every:
                 return
             await SystemClock().sleep(max(0.0, every - (time.perf_counter() - began)))
@@ -129,11 +134,16 @@ def steady(tree: Path, rate: int, seconds: float) -> str:
             before = cpu_seconds(pid)
             outcome = asyncio.run(_run(url, folder / "worker.json", seconds=seconds, every=0.25))
             spent = cpu_seconds(pid) - before
-    p99 = statistics.quantiles(outcome.pulls, n=100, method="inclusive")[98]
     return (
-        f"pulls p50 {statistics.median(outcome.pulls):.1f} ms, p99 {p99:.1f}, at {outcome.jobs / seconds:.0f} jobs a second; "
+        f"pulls {_spread(outcome.pulls)}, without opening the jobs {_spread(outcome.answers)}, "
+        f"at {outcome.jobs / seconds:.0f} jobs a second; "
         f"{spent / max(outcome.jobs, 1) * 1000:.3f} ms of CPU a job"
     )
+
+
+def _spread(milliseconds: list[float]) -> str:
+    p99 = statistics.quantiles(milliseconds, n=100, method="inclusive")[98]
+    return f"p50 {statistics.median(milliseconds):.1f} ms and p99 {p99:.1f}"
 
 
 def reference(count: int) -> str:

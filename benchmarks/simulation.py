@@ -1,9 +1,10 @@
 """Locations over two hours of a virtual clock, on the real schedule, leases and store: lateness, fairness, and what is missed.
 
-`python -m benchmarks.simulation [--locations N]`. Each location has 1,000 tests that want to run every 300 s and ten workers that
-pull each second, two slots each; a run takes four seconds on average, a minute at most. After the first hour a third of each
-location's workers falls silent with what it holds. In virtual time locations share nothing, so that one of them tells what a
-hundred would (`--locations 100`), with more noise; each takes four minutes of CPU.
+`python -m benchmarks.simulation [--locations N] [--each K] [--jobs J]`. Each location has 1,000 tests that want to run every
+300 s and ten workers that pull each second, two slots each; a run takes four seconds on average, a minute at most. After the
+first hour a third of each location's workers falls silent with what it holds. Locations share a control plane in groups of K,
+each group on a database and from a seed of its own, J groups at a time: in virtual time no location waits for another, so that
+groups tell what one control plane for all of them would, and a hundred locations need not wait for one core.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
@@ -42,6 +44,8 @@ class Size:
     """The size of a simulation. Times in seconds."""
 
     locations: int = 1
+    first: int = 0
+    """The number of the first one, among those of all groups."""
     tests: int = 1000
     period: int = 300
     workers: int = 10
@@ -58,6 +62,12 @@ class Half:
     late: list[float] = field(default_factory=list)
     runs: Counter[tuple[str, str]] = field(default_factory=Counter)
     missed: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Half) -> None:
+        """Count what happened in another group, whose locations are others."""
+        self.late += other.late
+        self.runs.update(other.runs)
+        self.missed.update(other.missed)
 
     def __str__(self) -> str:
         p99 = statistics.quantiles(self.late, n=100, method="inclusive")[98]
@@ -113,7 +123,7 @@ class Simulation:
 
     async def _prepare(self) -> None:
         size, plane = self._size, self._plane
-        for number in range(size.locations):
+        for number in range(size.first, size.first + size.locations):
             known = await plane.add_location(f"location-{number}")
             key = known.credentials.access_key
             access = await pulls.access(plane.database, plane.clock, access_key=key, location=known.location)
@@ -186,22 +196,45 @@ class Simulation:
                 half.runs[worker.access.location.id, lease.test] += 1
 
 
-async def main(size: Size) -> None:
+async def _group(size: Size) -> tuple[Half, Half]:
     with tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else None) as folder:  # noqa: ASYNC240 - nobody waits
         async with opened(Path(folder)) as plane:
-            began, cpu = time.perf_counter(), time.process_time()
-            first, second = await Simulation(plane, size).run()
-            took, spent = time.perf_counter() - began, time.process_time() - cpu
+            return await Simulation(plane, size).run()
+
+
+def run_group(size: Size) -> tuple[Half, Half, float]:
+    """Both halves of one group, and the CPU seconds that it took; in a process of its own."""
+    before = time.process_time()
+    first, second = asyncio.run(_group(size))
+    return first, second, time.process_time() - before
+
+
+def main(size: Size, *, each: int, jobs: int) -> None:
+    """Simulate `size.locations` in groups of *each*, *jobs* at a time, and print what all of them tell."""
+    groups = [
+        replace(size, locations=min(each, size.locations - start), first=start, seed=size.seed + start)
+        for start in range(0, size.locations, each)
+    ]
+    first, second, spent, began = Half(), Half(), 0.0, time.perf_counter()
+    with ProcessPoolExecutor(jobs) as pool:
+        for number, (one, other, cpu) in enumerate(pool.map(run_group, groups), 1):
+            first.add(one)
+            second.add(other)
+            spent += cpu
+            if len(groups) > 1:
+                print(f"group {number} of {len(groups)}: {cpu:.0f} s of CPU", flush=True)
     busy = size.tests / size.period * size.run_seconds / (size.workers * size.slots)
     print(f"{size.locations} locations, {size.tests} tests, {size.workers} workers each; {busy:.0%} of the slots busy")
     print(f"all workers: {first}")
     print(f"without a third of them: {second}")
-    print(f"{size.seconds} virtual seconds took {took:.0f} s, {spent:.0f} s of CPU")
+    print(f"{size.seconds} virtual seconds took {time.perf_counter() - began:.0f} s, {spent:.0f} s of CPU")
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--locations", type=int, default=Size().locations)
+    parser.add_argument("--each", type=int, default=2, help="locations of one control plane")
+    parser.add_argument("--jobs", type=int, default=1, help="control planes at the same time")
     parser.add_argument("--seconds", type=int, default=Size().seconds)
     arguments = parser.parse_args()
-    asyncio.run(main(Size(locations=arguments.locations, seconds=arguments.seconds)))
+    main(Size(locations=arguments.locations, seconds=arguments.seconds), each=arguments.each, jobs=arguments.jobs)

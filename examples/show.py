@@ -1,7 +1,8 @@
 """The demo itself, which `examples.demo` starts: a target on loopback, a control plane on a SQLite file, a location, a worker,
-and a runner that carries out one private action.
+a runner that carries out one private action, and a receiver of alerts.
 
-Results are printed as they come, the action's among them. Nothing leaves loopback, so it needs no internet. The first Ctrl-C
+Results are printed as they come, the action's and alerts among them. `--remediation` adds a service that is out of order: its
+test starts a workflow, which restarts it and tests it again. Nothing leaves loopback, so it needs no internet. The first Ctrl-C
 drains worker and runner and stops everything, the second one stops it at once; so does the end of whoever started this. Every
 file is in a temporary folder that goes with it.
 """
@@ -23,7 +24,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-from examples import action
+from examples import action, alert, remedy
 from examples.processes import HERE, EndedError, Processes, output_of, shown
 from examples.target import DNS, INTAKE
 
@@ -31,6 +32,8 @@ WRITTEN_BASE = 18080
 """The base port that the definitions in this folder are written for."""
 LOOPBACK = "127.0.0.1"
 BIN = Path(sysconfig.get_path("scripts"))
+REMEDIATION_LOOKS = 120
+"""Looks for the end of the workflow, each as long as a command takes: a minute or more."""
 INTERRUPTED = 130
 """The exit code of what Ctrl-C cut short."""
 
@@ -63,7 +66,10 @@ def start_target(processes: Processes, folder: Path, ports: Sequence[int]) -> li
 
 def start_control_plane(processes: Processes, folder: Path, database: Sequence[str], ports: Sequence[int]) -> list[int]:
     """The port that the control plane listens on: the one of *ports*, where 0 takes a free one. Raises EndedError."""
-    serve = [str(BIN / "synthetics-controlplane"), "serve", *database, "--listen", f"{LOOPBACK}:{ports[0]}"]
+    serve = [
+        *(str(BIN / "synthetics-controlplane"), "serve", *database),
+        *("--listen", f"{LOOPBACK}:{ports[0]}", "--alert-allow-range", LOOPBACK),
+    ]
     say(shown(serve) + " &")
     line = processes.start_until(f"http://{LOOPBACK}:", serve, log=folder / "controlplane.log")
     return [int(line.rpartition(":")[2])]
@@ -88,22 +94,25 @@ def start_servers(processes: Processes, folder: Path, database: Sequence[str], b
     return [*target, *on_ports(partial(start_control_plane, processes, folder, database), wanted[INTAKE:])]
 
 
-def demo(base_port: int | None, folder: Path, processes: Processes) -> None:
-    """Start everything and print results until a signal. Raises EndedError."""
+def demo(base_port: int | None, folder: Path, processes: Processes, receiver: str, *, remediation: bool) -> None:
+    """Start everything and print results until a signal; alerts go to the *receiver* at a URL. Raises EndedError."""
     controlplane, worker = str(BIN / "synthetics-controlplane"), str(BIN / "synthetics-worker")
     database = ["--database", str(folder / "controlplane.db")]
     config = str(folder / "worker-config.json")
     ports = start_servers(processes, folder, database, base_port)
     url = f"http://{LOOPBACK}:{ports[INTAKE]}"
     show_page(processes, folder, database, url)
-    start_runner(processes, folder, database, ports)
+    start_runner(processes, folder, database, ports, remediation=remediation)
     for command in (
+        [controlplane, *alert.add(receiver), *database],
         [controlplane, "location", "create", "demo", *database, "--intake-url", url, "--output", config],
         [controlplane, "test", "push", *definitions(folder, ports), "--location", "demo", *database],
     ):
         say(shown(command))
         processes.run(command, log=folder / "command.log")
     show_action(processes, folder, database)
+    if remediation:
+        break_service(processes, folder, database)
     agent = [
         worker,
         f"--config={config}",
@@ -117,6 +126,8 @@ def demo(base_port: int | None, folder: Path, processes: Processes) -> None:
         "  (loopback is denied like every special-purpose range; --whitelistedRange.4 is the rule that this demo needs)"
     )
     processes.start(agent, log=folder / "worker.telemetry.log")
+    if remediation:
+        show_remediation(processes, folder, database)
     follow = [controlplane, "results", "--follow", *database]
     say(shown(follow) + "\n")
     processes.start(follow, log=folder / "results.log").wait()
@@ -131,9 +142,13 @@ def show_page(processes: Processes, folder: Path, database: Sequence[str], url: 
     say(f"  in a browser, within ten minutes: {link}")
 
 
-def start_runner(processes: Processes, folder: Path, database: Sequence[str], ports: Sequence[int]) -> None:
+def start_runner(
+    processes: Processes, folder: Path, database: Sequence[str], ports: Sequence[int], *, remediation: bool
+) -> None:
     """Make a runner and start it by its one token. Raises EndedError."""
     action.write_folder(folder / "runner", ports)
+    if remediation:
+        remedy.extend_folder(folder / "runner", request_file(folder))
     url = f"http://{LOOPBACK}:{ports[INTAKE]}"
     create = [
         str(BIN / "synthetics-controlplane"),
@@ -163,13 +178,48 @@ def show_action(processes: Processes, folder: Path, database: Sequence[str]) -> 
     say(action.line(printed))
 
 
-def run(base_port: int | None, folder: Path) -> int:
+def request_file(folder: Path) -> Path:
+    """The file by which a restart is asked for, in a folder of its own: a script may write there and nowhere else."""
+    requests = folder / "requests"
+    requests.mkdir(exist_ok=True)
+    return requests / "restart"
+
+
+def break_service(processes: Processes, folder: Path, database: Sequence[str]) -> None:
+    """Start a service that is out of order, and push its test and the workflow that the test starts. Raises EndedError."""
+    supervise = [sys.executable, "-m", "examples.fragile", "--supervise", str(request_file(folder))]
+    say(shown(supervise) + " &")
+    port = int(processes.start_until("ready", supervise, log=folder / "fragile.log").split()[1])
+    test, workflow = remedy.write_files(folder, port)
+    for words in (["test", "push", str(test), "--location", "demo"], ["workflow", "push", str(workflow)]):
+        command = [str(BIN / "synthetics-controlplane"), *words, *database]
+        say(shown(command))
+        processes.run(command, log=folder / "command.log")
+
+
+def show_remediation(processes: Processes, folder: Path, database: Sequence[str]) -> None:
+    """Wait until the test has started its workflow, and that has ended; print its steps. Raises EndedError."""
+    listing = [str(BIN / "synthetics-controlplane"), "run", "list", "--json", *database]
+    say(f"  ({remedy.TEST!r} fails, and starts the workflow {remedy.NAME!r})")
+    for _ in range(REMEDIATION_LOOKS):
+        found = remedy.has_ended(processes.run(listing, log=folder / "command.log"))
+        if found is not None:
+            show = [str(BIN / "synthetics-controlplane"), "run", "show", found, *database]
+            say(shown(show))
+            say(
+                output_of(processes.start(show, output=subprocess.PIPE, log=folder / "command.log")).partition("\n{")[0]
+            )
+            return
+    raise EndedError(f"the workflow {remedy.NAME!r} has not ended: see {folder / 'controlplane.log'}")
+
+
+def run(base_port: int | None, folder: Path, *, remediation: bool) -> int:
     """The exit code of a demo in *folder*."""
     processes = Processes()
     try:
-        with processes:
+        with alert.receiving(say) as receiver, processes:
             try:
-                demo(base_port, folder, processes)
+                demo(base_port, folder, processes, receiver, remediation=remediation)
             except KeyboardInterrupt:
                 say("\ndraining the worker and the runner, then stopping everything (again Ctrl-C: at once)")
     except KeyboardInterrupt:  # so early that nothing runs
@@ -201,11 +251,16 @@ def main() -> None:
         type=int,
         help=f"first of five ports (default: {WRITTEN_BASE}, or any free ports where one of the five is taken)",
     )
+    parser.add_argument(
+        "--remediation",
+        action="store_true",
+        help="a service is out of order; its test has it restarted and tests again",
+    )
     arguments = parser.parse_args()
     stop_with_the_starter()
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
     with tempfile.TemporaryDirectory(prefix="synthetics-demo-") as folder:
-        sys.exit(run(arguments.base_port, Path(folder)))
+        sys.exit(run(arguments.base_port, Path(folder), remediation=arguments.remediation))
 
 
 if __name__ == "__main__":

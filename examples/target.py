@@ -24,14 +24,25 @@ from aiohttp import web
 NAMES = ("shop.demo.internal", "127.0.0.1")
 LOOPBACK = "127.0.0.1"
 HTTP, HTTPS, TCP, DNS, INTAKE = range(5)
+FAILURES = 2
+"""Requests that the checkout fails: runs half a minute apart."""
 
 
 async def health(_: web.Request) -> web.Response:
     return web.json_response({"status": "ok", "orders": {"open": 17}, "regions": ["north", "south"]})
 
 
-async def checkout(_: web.Request) -> web.Response:
-    return web.json_response({"error": "payment provider unreachable"}, status=503)
+class Checkout:
+    """Fails the first *FAILURES* requests and works from then on, so that an alert has an end."""
+
+    def __init__(self) -> None:
+        self._left = FAILURES
+
+    async def answer(self, _: web.Request) -> web.Response:
+        if not self._left:
+            return web.json_response({"payment": "taken"})
+        self._left -= 1
+        return web.json_response({"error": "payment provider unreachable"}, status=503)
 
 
 async def front_page(_: web.Request) -> web.Response:
@@ -68,7 +79,9 @@ async def serve(ports: Sequence[int], ca_file: Path) -> None:
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     ca.issue_cert(*NAMES).configure_cert(tls)
     application = web.Application()
-    application.add_routes([web.get("/", front_page), web.get("/health", health), web.get("/checkout", checkout)])
+    application.add_routes(
+        [web.get("/", front_page), web.get("/health", health), web.get("/checkout", Checkout().answer)]
+    )
     runner = web.AppRunner(application)
     await runner.setup()
     await web.TCPSite(runner, LOOPBACK, ports[HTTP]).start()

@@ -49,7 +49,7 @@ class OwnState(Struct, frozen=True, kw_only=True):
     certificate_ends: datetime | None = None
 
 
-class Condition(Struct, frozen=True, kw_only=True):
+class NoticeCondition(Struct, frozen=True, kw_only=True):
     """Something that holds *since* a moment, as far as is known. *subject* tells it from others."""
 
     subject: str
@@ -67,47 +67,49 @@ class OpenNotice(Struct, frozen=True, kw_only=True):
 
 
 def absent(
-    places: Sequence[PlaceSight], known: Mapping[str, OpenNotice], *, serving_since: int, now: int
-) -> list[Condition]:
-    """The locations that nobody pulls for. While nobody served, nobody could be seen. One whose workers are forgotten stays."""
+    places: Sequence[PlaceSight], known: Mapping[str, OpenNotice], *, served_ms: int, now: int
+) -> list[NoticeCondition]:
+    """The locations that nobody pulls for, as far as *served_ms* milliseconds of serving can tell: before, nobody could be seen.
+
+    One whose workers were forgotten meanwhile stays.
+    """
     found = []
     for place in places:
         subject = f"location/{place.id}"
         if place.last_seen is None:
             if subject in known:
                 found.append(_absent(place, subject, known[subject].since))
-        elif now - max(place.last_seen, serving_since) >= ABSENT_MS:
+        elif min(now - place.last_seen, served_ms) >= ABSENT_MS:
             found.append(_absent(place, subject, place.last_seen))
     return found
 
 
-def _absent(place: PlaceSight, subject: str, since: int) -> Condition:
+def _absent(place: PlaceSight, subject: str, since: int) -> NoticeCondition:
     summary = (
         f"No worker of the location {place.name} was seen since {_moment(since)}: its tests do not run. "
         "Is the worker running, and does it reach the control plane? `location list` shows its workers."
     )
-    return Condition(subject=subject, name=f"Location {place.name} is not seen", summary=summary, since=since)
+    return NoticeCondition(subject=subject, name=f"Location {place.name} is not seen", summary=summary, since=since)
 
 
 class Patience:
-    """The time for which workers have been in trouble, as this process has seen it."""
+    """The time for which workers have been in trouble, as this process has seen it: no step of a clock makes any."""
 
     def __init__(self) -> None:
-        self._since: dict[str, int] = {}
+        self._began: dict[str, int] = {}
 
-    def lasting(self, places: Sequence[PlaceSight], *, now: int) -> list[Condition]:
-        """The locations whose workers have been in trouble for long."""
+    def lasting(self, places: Sequence[PlaceSight], *, served_ms: int, now: int) -> list[NoticeCondition]:
+        """The locations whose workers have been in trouble for long, after *served_ms* milliseconds of serving."""
         troubled = [place for place in places if place.troubles]
-        self._since = {place.id: self._since.get(place.id, now) for place in troubled}
-        return [
-            _troubled(place, self._since[place.id]) for place in troubled if now - self._since[place.id] >= TROUBLED_MS
-        ]
+        self._began = {place.id: self._began.get(place.id, served_ms) for place in troubled}
+        lasted = [(place, served_ms - self._began[place.id]) for place in troubled]
+        return [_troubled(place, now - passed) for place, passed in lasted if passed >= TROUBLED_MS]
 
 
-def _troubled(place: PlaceSight, since: int) -> Condition:
+def _troubled(place: PlaceSight, since: int) -> NoticeCondition:
     told = "; ".join(f"{host or 'a worker'}: {_TROUBLES.get(word, word)}" for host, word in place.troubles[:5])
     more = len(place.troubles) - 5
-    return Condition(
+    return NoticeCondition(
         subject=f"workers/{place.id}",
         name=f"Workers of {place.name} are in trouble",
         summary=cut(told + (f"; and {counted(more, 'more worker')}" if more > 0 else ""), 1000),
@@ -115,8 +117,8 @@ def _troubled(place: PlaceSight, since: int) -> Condition:
     )
 
 
-def own(state: OwnState, known: Mapping[str, OpenNotice], *, now: int) -> list[Condition]:
-    """What is wrong with the control plane itself."""
+def own(state: OwnState, known: Mapping[str, OpenNotice], *, now: int) -> list[NoticeCondition]:
+    """The troubles of the control plane itself."""
     found = []
     limit = ENOUGH_SPACE if "disk" in known else LOW_SPACE
     if state.size and state.free < limit * state.size:
@@ -124,7 +126,9 @@ def own(state: OwnState, known: Mapping[str, OpenNotice], *, now: int) -> list[C
             f"{state.free / 2**30:.1f} GiB of {state.size / 2**30:.1f} GiB are free on the database's disk. "
             "`serve --retention-days` and `--keep-results-per-test` bound what is kept."
         )
-        found.append(Condition(subject="disk", name="The control plane's disk fills up", summary=summary, since=now))
+        found.append(
+            NoticeCondition(subject="disk", name="The control plane's disk fills up", summary=summary, since=now)
+        )
     if state.certificate_ends is not None:
         verb = "ended" if epoch_ms(state.certificate_ends) <= now else "ends"
         summary = (
@@ -132,7 +136,9 @@ def own(state: OwnState, known: Mapping[str, OpenNotice], *, now: int) -> list[C
             "then on. A new one is read as soon as its file is there."
         )
         found.append(
-            Condition(subject="certificate", name="The control plane's certificate ends", summary=summary, since=now)
+            NoticeCondition(
+                subject="certificate", name="The control plane's certificate ends", summary=summary, since=now
+            )
         )
     return found
 
@@ -141,7 +147,7 @@ def epoch_ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1000)
 
 
-def begun(condition: Condition, *, now: int) -> Transition:
+def begun(condition: NoticeCondition, *, now: int) -> Transition:
     """The transition that tells *condition*."""
     alert = str(uuid.uuid4())
     return _transition(TransitionKind.NOTICE, condition, alert, identity=alert, now=now)
@@ -149,11 +155,11 @@ def begun(condition: Condition, *, now: int) -> Transition:
 
 def over(notice: OpenNotice, name: str, *, now: int) -> Transition:
     """The transition that tells the end of *notice*, of the thing called *name*."""
-    ended = Condition(subject=notice.subject, name=name, summary="That is over.", since=notice.since)
+    ended = NoticeCondition(subject=notice.subject, name=name, summary="That is over.", since=notice.since)
     return _transition(TransitionKind.NOTICE_OVER, ended, notice.alert, identity=str(uuid.uuid4()), now=now)
 
 
-def _transition(kind: TransitionKind, told: Condition, alert: str, *, identity: str, now: int) -> Transition:
+def _transition(kind: TransitionKind, told: NoticeCondition, alert: str, *, identity: str, now: int) -> Transition:
     return Transition(
         id=identity,
         kind=kind,

@@ -49,9 +49,9 @@ def words(transition: Transition, outcome: Mapping[str, Any] | None, *, link: st
     )
 
 
-def handles(transition: Transition) -> tuple[str, ...]:
-    """The handles, without their @, that the message of *transition* names on the branches that its kind takes."""
-    return render(_authored(transition), template_context(transition, None)).handles
+def handles(transition: Transition, outcome: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The handles, without their @, that the message of *transition* names on the branches that its kind and *outcome* take."""
+    return render(_authored(transition), template_context(transition, outcome)).handles
 
 
 def _authored(transition: Transition) -> str:

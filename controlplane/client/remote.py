@@ -14,12 +14,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import aiohttp
 import msgspec
 
-from controlplane import causes
+from controlplane import baseurl, causes
 from controlplane.errors import RemoteError, UnusableError
 from controlplane.operations.operation import Operation, R, S, decode, encode
 from worker import __version__
@@ -54,18 +53,15 @@ def address(
     url: str, *, api_key: Secret[str] | None, app_key: Secret[str] | None, ca_file: Path | None = None
 ) -> RemoteAddress:
     """Check what is known before anything is sent. Raises UnusableError."""
-    parts = urlsplit(url)
     try:
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        usable = False
-    if not usable or parts.query or parts.fragment or parts.username is not None:
-        raise UnusableError(f"--url {url[:200]!r} is not a valid URL: expected http(s)://host[:port][/path]")
+        base = baseurl.read(url)
+    except UnusableError as error:
+        raise UnusableError(f"--url {error}") from error
     if not is_private_way(url):
         raise UnusableError(f"--url {url[:200]!r}: keys are sent over https, or to this machine alone")
     if not app_key:
         raise UnusableError(f"--url {url[:200]}: there is no application key: {NO_KEYS}")
-    return RemoteAddress(url=url.rstrip("/"), api_key=api_key, app_key=app_key, ca_file=ca_file)
+    return RemoteAddress(url=base, api_key=api_key, app_key=app_key, ca_file=ca_file)
 
 
 @asynccontextmanager

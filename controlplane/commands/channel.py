@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import click
-import orjson
 
+from controlplane.alerts.channels import settings
 from controlplane.alerts.channels.table import KINDS
 from controlplane.commands.durations import ago
 from controlplane.commands.reach import Reach, with_reach
@@ -35,9 +35,6 @@ WAIT_SECONDS = 30.0
 """For the state of a try: longer than one attempt takes."""
 LOOK_SECONDS = 0.5
 MAX_FILE_BYTES = 64 * 1024
-_LISTS = frozenset({"to", "domains"})
-_NUMBERS = frozenset({"port"})
-_JSON = frozenset({"payload"})
 
 
 @click.group()
@@ -48,16 +45,16 @@ def channel() -> None:
 @channel.command()
 @click.argument("name")
 @click.argument("kind", type=click.Choice(KINDS))
-@click.argument("settings", nargs=-1, metavar="MEMBER=VALUE…")
+@click.argument("written", nargs=-1, metavar="MEMBER=VALUE…")
 @with_reach
-def add(reach: Reach, name: str, kind: str, settings: tuple[str, ...]) -> None:
+def add(reach: Reach, name: str, kind: str, written: tuple[str, ...]) -> None:
     """Make the channel NAME. Alerts reach it by @NAME in a test's message.
 
     A value that begins with env: names a variable of the environment, one with @ a file, - is standard input: a secret on a
     command line is seen by everybody on the machine. Several values have commas between them: to=a@example.com,b@example.com.
     A member of a member has a dot before it: headers.X-Token=env:TOKEN.
     """
-    sent = {"type": kind, **read_settings(settings, os.environ)}  # noqa: TID251 - a command's edge
+    sent = {"type": kind, **read_settings(written, os.environ)}  # noqa: TID251 - a command's edge
     made = reach.ask(channels.CREATE, CreateChannel(name=name, settings=sent))
     click.echo(f"channel {made.name!r} is there; `alert test {made.name}` tries it")
 
@@ -111,17 +108,8 @@ def attempt(reach: Reach, name: str) -> None:
 
 def read_settings(written: tuple[str, ...], environment: Mapping[str, str]) -> dict[str, Any]:
     """The settings that MEMBER=VALUE texts say. Raises UnusableError."""
-    found: dict[str, Any] = {}
-    for text in written:
-        member, equals, value = text.partition("=")
-        if not equals or not member:
-            raise UnusableError(f"{text[:20]!r} is not a valid setting: expected MEMBER=VALUE")
-        outer, dot, inner = member.partition(".")
-        into = found.setdefault(outer, {}) if dot else found
-        if not isinstance(into, dict):
-            raise UnusableError(f"{member}: {outer} has a value of its own already")
-        into[inner if dot else member] = _typed(member, _value(member, value, environment))
-    return found
+    pairs = [settings.pair(text) for text in written]
+    return settings.structured((member, _value(member, text, environment)) for member, text in pairs)
 
 
 def _value(member: str, text: str, environment: Mapping[str, str]) -> str:
@@ -143,19 +131,6 @@ def _content(member: str, path: Path) -> str:
         raise UnusableError(f"{member}: {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise UnusableError(f"{member}: {path}: is not valid text in UTF-8") from error
-
-
-def _typed(member: str, value: str) -> Any:
-    if member in _LISTS:
-        return [each.strip() for each in value.split(",") if each.strip()]
-    if member in _NUMBERS:
-        return int(value) if value.isascii() and value.isdecimal() and len(value) < 6 else value
-    if member not in _JSON:
-        return value
-    try:
-        return orjson.loads(value)
-    except orjson.JSONDecodeError as error:
-        raise UnusableError(f"{member}: is not valid JSON: {error}") from error
 
 
 async def _list(client: PlaneClient) -> tuple[tuple[ShownChannel, ...], int]:

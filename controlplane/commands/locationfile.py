@@ -9,8 +9,9 @@ from pathlib import Path
 
 import click
 
+from controlplane import baseurl
 from controlplane.errors import UnusableError
-from controlplane.service import locations, startcommands
+from controlplane.service import startcommands
 from controlplane.service.startcommands import ConfigPath
 from worker.secret import Secret
 
@@ -23,7 +24,7 @@ STREAM = Path("-")
 def check_intake_url(url: str) -> str:
     """Give the URL as it goes into the file. Raises UnusableError naming the option."""
     try:
-        return locations.check_intake_url(url)
+        return baseurl.read(url)
     except UnusableError as error:
         raise UnusableError(f"--intake-url {error}") from error
 

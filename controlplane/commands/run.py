@@ -124,5 +124,10 @@ def _tell(view: RunView, *, as_lines: bool) -> None:
         click.echo(json_line(as_json(view)))
         return
     click.echo(printable(f"run {view.run.id}: {headline(view)}"))
+    for step in view.steps:
+        attempt, task = step.attempt, step.task
+        again = f" (attempt {attempt.attempt})" if attempt.attempt > 1 else ""
+        cause = task.code or task.reason or ""
+        click.echo(printable(f"  {attempt.name}{again}: {attempt.action}: {task.state.value} {cause}".rstrip()))
     if view.outcome is not None and view.outcome.get("outputs") is not None:
         click.echo(json.dumps(view.outcome["outputs"], indent=2, ensure_ascii=False))

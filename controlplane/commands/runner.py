@@ -6,14 +6,13 @@ import asyncio
 import sys
 
 import click
-import msgspec
 
 from controlplane import epoch
 from controlplane.commands import runnerdetails, runnerstart
 from controlplane.commands.durations import ago, milliseconds, period
 from controlplane.commands.reach import DEFAULT_INTAKE_URL
 from controlplane.commands.session import Session, with_session
-from controlplane.service import runners, signingkeys
+from controlplane.service import runners, runnershapes, signingkeys
 from controlplane.service.runners import IssuedToken, RunnerHealth, WantedRunner
 from controlplane.store.database import Opening
 from controlplane.store.runners import RunnerState
@@ -122,7 +121,7 @@ def list_(session: Session, *, as_json: bool) -> None:
     found = asyncio.run(_list(session))
     if as_json:
         for one in found:
-            click.echo(json_line(_as_json(one)))
+            click.echo(json_line(runnershapes.as_json(one)))
         return
     rows = [
         (
@@ -153,7 +152,7 @@ def show(session: Session, name: str, *, as_json: bool) -> None:
     """Show one runner: its instances, and what it told of its connections. A runner with `report: none` tells nothing."""
     one = asyncio.run(_one(session, name))
     if as_json:
-        click.echo(json_line(_as_json(one)))
+        click.echo(json_line(runnershapes.as_json(one)))
         return
     found = one.runner
     click.echo(f"{found.name}: {one.state}, modes {','.join(found.modes)}, epoch {found.epoch}")
@@ -166,41 +165,6 @@ def show(session: Session, name: str, *, as_json: bool) -> None:
 async def _one(session: Session, name: str) -> RunnerHealth:
     async with session.open() as database:
         return await runners.show(database, session.clock, session.principal(), name)
-
-
-def _as_json(one: RunnerHealth) -> dict[str, object]:
-    found = one.runner
-    return {
-        "id": found.id,
-        "name": found.name,
-        "state": one.state,
-        "modes": list(found.modes),
-        "host": found.host,
-        "instances": found.instances,
-        "epoch": found.epoch,
-        "instance": found.instance,
-        "contested": found.contested,
-        "kid": None if found.identity is None else found.identity.kid,
-        "rotating": found.rotate,
-        "last_seen": one.last_seen,
-        "alive": [
-            {
-                "instance": each.id,
-                "epoch": each.epoch,
-                "host": each.host,
-                "address": each.address,
-                "agent": each.agent,
-                "concurrency": each.concurrency,
-                "free_slots": each.free_slots,
-                "running": each.running,
-                "draining": each.draining,
-                "degraded": each.degraded,
-                "keyset": each.keyset,
-            }
-            for each in one.alive
-        ],
-        "details": None if one.details is None else msgspec.to_builtins(one.details),
-    }
 
 
 @runner.command()

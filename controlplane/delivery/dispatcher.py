@@ -95,6 +95,7 @@ class NotificationDispatcher:
             waiting = await notifications.waiting(connection)
             known = await channels.kinds(connection) if waiting else {}
         self._counters.waiting_notifications = sum(one.waiting for one in waiting)
+        self._forget(known)
         now = epoch.milliseconds(self._clock)
         for name, found in _by_channel(waiting, known).items():
             if any(one.waiting > MOST_WAITING for one in found):
@@ -103,6 +104,11 @@ class NotificationDispatcher:
                 await self._refuse(found)
             elif min(one.due_at for one in found) <= now:
                 self._start(name, [one.address for one in found])
+
+    def _forget(self, known: Collection[str]) -> None:
+        """Drop what is remembered of channels that nothing waits for or that are gone."""
+        for name in [name for name, line in self._lines.items() if name not in known and not line.busy]:
+            del self._lines[name]
 
     def _start(self, name: str, addresses: Sequence[str]) -> None:
         line = self._lines[name]
@@ -131,8 +137,11 @@ class NotificationDispatcher:
 
     async def _tell_next(self, name: str, addresses: Collection[str], line: _Line) -> bool:
         """Send the oldest notification that is due; tell if there may be another one at once."""
-        now = epoch.milliseconds(self._clock)
+        async with self._database.read() as connection:  # what waits behind an older one is no reason to write
+            if not await notifications.is_due(connection, addresses, now=epoch.milliseconds(self._clock)):
+                return False
         async with self._database.write() as connection:
+            now = epoch.milliseconds(self._clock)  # after the wait for the lock, as that of whom was waited for
             try:
                 channel = await channels.get(connection, self._database.sealer, name)
             except NotFoundError:  # deleted meanwhile: the next look says so of each that waits
@@ -146,12 +155,14 @@ class NotificationDispatcher:
 
     async def _note(self, claimed: ClaimedNotification, name: str, reply: TakenReply, line: _Line) -> None:
         """Write down what became of an attempt."""
-        now, key = epoch.milliseconds(self._clock), claimed.key
+        key = claimed.key
         line.failures = line.failures + 1 if reply.reception is Reception.RETRY else 0
         wait = attempts.pause(line.failures, line.chances.random())
         line.alone_until_ns = self._clock.monotonic_ns() + round(wait * 1e9)
-        due_at = now + round(1000 * attempts.next_wait(claimed.attempts, reply.wait, line.chances.random()))
+        later = round(1000 * attempts.next_wait(claimed.attempts, reply.wait, line.chances.random()))
         async with self._database.write() as connection:
+            now = epoch.milliseconds(self._clock)
+            due_at = now + later
             if reply.reception is Reception.TAKEN:
                 outcome = "delivered"
                 await notifications.delivered(connection, key, reply.reason, now=now)

@@ -1,4 +1,4 @@
-"""What passes between a provider and us: its metadata, the address that a visitor is sent to, its keys, and tokens. No IO.
+"""Messages between a provider and us: its metadata, the address that a visitor is sent to, its keys, and tokens. No IO.
 
 OpenID Connect Core 1.0, Discovery 1.0, RFC 7636 (PKCE). Every text of a provider is bounded before it is parsed, and a token
 counts once its signature is checked. Errors name what is wrong and repeat no token.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from controlplane import epoch
 from controlplane.errors import UnusableError
 from controlplane.pages.forms import new_password
 from controlplane.pages.page import PageReply, Rendered, SeeOther, Visit, sent, shown
@@ -44,7 +45,8 @@ async def change_password(visit: Visit) -> PageReply:
 async def _page(visit: Visit, *, mistake: str = "", status: int = 200) -> Rendered:
     found = await sessions.list_own(visit.context.database, visit.context.clock, visit.user)
     user = await sessions.read_own(visit.context.database, visit.user)
-    values = {"sessions": found, "user": user, "mistake": mistake}
+    change = sessions.password_change(visit.user, user, now=epoch.milliseconds(visit.context.clock))
+    values = {"sessions": found, "user": user, "mistake": mistake, "change": change.value}
     return Rendered(template="account.html", values=values, status=status)
 
 

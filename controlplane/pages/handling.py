@@ -38,11 +38,12 @@ def handle(route: PageRoute, prefix: str) -> Callable[[web.Request], Awaitable[w
             if holder is not None:
                 visit = replace(visit, by=holder.by, holder=holder)
             reply = await _reply(route, visit, request)
+            response = rendering.response(reply, visit, request)
         except asyncio.CancelledError:
             raise
         except Exception as error:  # noqa: BLE001 - the top of a request: it is logged there, and answered
             reply = errorpages.of(error)
-        response = rendering.response(reply, visit, request)
+            response = rendering.response(reply, visit, request)
         if fresh is not None and isinstance(reply, Rendered):
             cookies.put(response, request, fresh)
         return response
@@ -102,7 +103,7 @@ async def _form(request: web.Request, visit: Visit, max_bytes: int) -> MultiDict
     context = visit.context
     if csrf.is_foreign(request.headers, request.host, context.public_urls):
         raise RefusedError(403, "foreign_form", "this form was sent from another site")
-    payer = f"page:{visit.by.name or request.remote}"
+    payer = f"page:{visit.by.name}"  # all of nobody's forms together have one share: none of a worker's results waits for them
     async with body_of(request, context.bodies, location=payer, max_bytes=max_bytes) as (body, unread):
         if unread is not None:
             raise unread

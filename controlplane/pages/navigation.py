@@ -19,6 +19,7 @@ ENTRIES: tuple[NavigationEntry, ...] = (
     NavigationEntry(path="/alerts", label="Alerts"),
     NavigationEntry(path="/locations", label="Locations"),
     NavigationEntry(path="/runners", label="Runners"),
+    NavigationEntry(path="/channels", label="Channels"),
     NavigationEntry(path="/apps", label="Apps"),
     NavigationEntry(path="/users", label="Users", scope=KeyScope.ADMIN),
 )

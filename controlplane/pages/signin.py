@@ -22,6 +22,8 @@ async def ask(visit: Visit) -> PageReply:
     """Show the form of name and password."""
     if visit.holder is not None:
         return SeeOther(to=own_path(visit.query.get("next", "")))
+    if visit.context.provider is None and await links.awaits_first(visit.context.database):
+        return Rendered(template="signin/nobody.html")
     return _form(visit, name="", wanted=visit.query.get("next", ""))
 
 

@@ -25,7 +25,7 @@ DEFAULT_TIMEOUT_S: Final = 30.0
 REFERENCE_PREFIX: Final = "com.datadoghq."
 
 Words = Annotated[str, msgspec.Meta(max_length=4000)]
-CallerGlob = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"\A(user|key)/[^\x00-\x20]+\Z")]
+CallerGlob = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"\Auser/[^\x00-\x20]+\Z")]
 
 
 class AppQuery(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -1,7 +1,7 @@
 """Attempts: how often sign-ins failed, by account and by address. After too many, no password is even compared for a while.
 
-An address that signed in to an account before keeps its way to it, so that nobody is kept out by strangers who guess. Bounded in
-memory, and forgotten by a new process.
+An address that signed in to an account before keeps its way to it, with a count of its own: nobody is kept out by strangers who
+guess, also behind one proxy. Bounded in memory, and forgotten by a new process.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ MOST_KNOWN = 1_000
 _NETWORK_BITS = 64
 """One customer has a /64 of IPv6 at least (RFC 6177): its addresses are one."""
 
+_Key = tuple[str, ...]
+
 
 @dataclass(slots=True)
 class _Failures:
@@ -36,22 +38,23 @@ class SignInAttempts:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._failures: OrderedDict[tuple[str, str], _Failures] = OrderedDict()
+        self._failures: OrderedDict[_Key, _Failures] = OrderedDict()
         self._known: OrderedDict[tuple[str, str], None] = OrderedDict()
 
     def check(self, account: str, address: str) -> None:
         """Raise AttemptsError where another attempt must wait."""
         source = network_of(address)
-        waits = [self._left(("address", source), MOST_PER_ADDRESS)]
-        if (account, source) not in self._known:
-            waits.append(self._left(("account", account), MOST_PER_ACCOUNT))
-        if longest := max(waits):
+        limits: dict[_Key, int] = {("account", account): MOST_PER_ACCOUNT, ("address", source): MOST_PER_ADDRESS}
+        if (account, source) in self._known:
+            limits = {("both", account, source): MOST_PER_ACCOUNT}
+        if longest := max(self._left(key, most) for key, most in limits.items()):
             raise AttemptsError(-(-longest // 1_000_000_000))
 
     def failed(self, account: str, address: str) -> None:
         """Count a failure, before its outcome is known: attempts at one time are as many as one after another."""
         now = self._clock.monotonic_ns()
-        for key in (("account", account), ("address", network_of(address))):
+        source = network_of(address)
+        for key in (("account", account), ("address", source), ("both", account, source)):
             found = self._failures.pop(key, None)
             if found is None or now - found.since >= WINDOW_NS:
                 found = _Failures(now, 0)
@@ -63,7 +66,8 @@ class SignInAttempts:
     def succeeded(self, account: str, address: str) -> None:
         """Forget an account's failures, take back the one that was counted for the address, and know the two together."""
         source = network_of(address)
-        self._failures.pop(("account", account), None)
+        for key in (("account", account), ("both", account, source)):
+            self._failures.pop(key, None)
         counted = self._failures.get(("address", source))
         if counted is not None:
             counted.number -= 1
@@ -72,7 +76,7 @@ class SignInAttempts:
         if len(self._known) > MOST_KNOWN:
             self._known.popitem(last=False)
 
-    def _left(self, key: tuple[str, str], most: int) -> int:
+    def _left(self, key: _Key, most: int) -> int:
         found = self._failures.get(key)
         if found is None or found.number < most:
             return 0

@@ -76,7 +76,7 @@ async def receive(database: Database, clock: Clock, request: HookRequest) -> Hoo
             return replace(taken, result="greeted")
         start = workflowruns.triggered(stored, stored.workflow.triggers[number], event, number=number, client="hook")
         if not hooks.is_signed(hook.verify):
-            start = replace(start, idempotency_key=_key(request))
+            start = replace(start, idempotency_key=_key(request), request_sha256=hashlib.sha256(request.body).digest())
         async with database.write() as connection:
             return await _take(connection, database, clock, request, start, taken)
     except UnusableError as error:
@@ -119,7 +119,7 @@ async def _earlier(
     taken: HookTaken,
     now: int,
 ) -> str | None:
-    """The run that the same request made before. Raises HookRefusedError for a replay."""
+    """The run that the same request made before. Raises HookRefusedError for a replay, and a key that has another body."""
     if hooks.is_signed(taken.verify):
         known = await workflows.taken(connection, request.hook, digest)
         if known is not None and abs(now - known[1]) > SAME_MS:
@@ -128,7 +128,15 @@ async def _earlier(
     if start.idempotency_key is None:
         return None
     run = await actionruns.by_key(connection, by_kind="hook", by_id=taken.workflow, key=start.idempotency_key)
-    return None if run is None else run.id
+    if run is None:
+        return None
+    if now - run.created_at > runs.KEY_MS:
+        await actionruns.forget_key(connection, run.id)
+        return None
+    if run.request_sha256 != start.request_sha256:
+        reason = "the idempotency key stands for another body"
+        raise HookRefusedError(409, "conflict", reason, workflow=taken.workflow)
+    return run.id
 
 
 async def _still_there(

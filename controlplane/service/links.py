@@ -48,12 +48,17 @@ async def create(database: Database, clock: Clock, by: Principal, name: str) -> 
     return NewLink(user=user.name, path=_path(LINK_PAGE, token), expires_at=expires)
 
 
+async def awaits_first(database: Database) -> bool:
+    """Tell if nobody can sign in yet."""
+    async with database.read() as connection:
+        return not await stored.any_at_all(connection)
+
+
 async def create_first(database: Database, clock: Clock) -> NewLink | None:
     """Make the link for the first administrator, None where there are users."""
     token, expires = Secret(secrets.token_urlsafe(TOKEN_BYTES)), epoch.milliseconds(clock) + FIRST_MS
-    async with database.read() as connection:
-        if await stored.any_at_all(connection):
-            return None
+    if not await awaits_first(database):
+        return None
     async with database.write() as connection:
         await sessions.add_link(connection, token_hash(token), user=None, expires_at=expires, created_by="serve")
     return NewLink(user="", path=_path(FIRST_PAGE, token), expires_at=expires)

@@ -7,13 +7,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controlplane import epoch
+from controlplane import baseurl, epoch
 from controlplane.errors import InUseError, UnusableError
-from controlplane.service import audit, locationfile
+from controlplane.service import audit, locationfile, restrictedroles
 from controlplane.service.locationfile import KeyKind, NewFile
 from controlplane.service.principal import KeyScope, Principal
 from controlplane.store import locations, monitors, tests, workers
@@ -40,10 +39,11 @@ TAG_CHARACTERS = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Description:
-    """Words for people about a location, beside its name."""
+    """Words for people about a location, beside its name, and the roles that it is kept with."""
 
     text: str = ""
     tags: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
 
 
 PLAIN = Description()
@@ -80,25 +80,13 @@ def check_name(name: str) -> str:
     return name
 
 
-def check_description(text: str, tags: Sequence[str]) -> Description:
-    """The words for people about a location. Raises UnusableError."""
+def check_description(text: str, tags: Sequence[str], metadata: object = None) -> Description:
+    """The words for people about a location; *metadata* may have roles in it. Raises UnusableError."""
     if len(text) > TEXT_CHARACTERS:
         raise UnusableError(f"description: is longer than {TEXT_CHARACTERS} characters")
     if len(tags) > MOST_TAGS or any(len(tag) > TAG_CHARACTERS for tag in tags):
         raise UnusableError(f"tags: expected at most {MOST_TAGS} of at most {TAG_CHARACTERS} characters")
-    return Description(text=text, tags=tuple(tags))
-
-
-def check_intake_url(url: str) -> str:
-    """Give the URL as it goes into a config file. Raises UnusableError."""
-    parts = urlsplit(url)
-    try:
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        usable = False
-    if not usable or parts.query or parts.fragment or parts.username is not None:
-        raise UnusableError(f"{url}: expected http(s)://host[:port][/path]")
-    return url.rstrip("/")
+    return Description(text=text, tags=tuple(tags), roles=restrictedroles.read("metadata", metadata))
 
 
 async def create(
@@ -117,12 +105,13 @@ async def create(
         id=locationfile.location_id(check_name(name)),
         name=name,
         enabled=True,
-        intake_url=check_intake_url(intake_url),
+        intake_url=baseurl.read(intake_url),
         created_at=epoch.milliseconds(clock),
         modified_at=epoch.milliseconds(clock),
         created_by=by.name,
         description=description.text,
         tags=description.tags,
+        restricted_roles=description.roles,
     )
     new = await _new_file(location, key_kind)
     async with database.write() as connection:
@@ -154,7 +143,7 @@ async def rotate(
     now = epoch.milliseconds(clock)
     async with database.read() as connection:
         found = await locations.find(connection, name)
-    location = found if intake_url is None else replace(found, intake_url=check_intake_url(intake_url))
+    location = found if intake_url is None else replace(found, intake_url=baseurl.read(intake_url))
     new = await _new_file(location, key_kind)
     async with database.write() as connection:
         await locations.retire_credentials(connection, location.id, expires_at=now + overlap_ms)
@@ -283,7 +272,8 @@ async def update(
     async with database.write() as connection:
         found = await locations.find(connection, place)
         now = epoch.milliseconds(clock)
-        location = replace(found, name=name, description=description.text, tags=description.tags, modified_at=now)
+        words = replace(found, description=description.text, tags=description.tags, restricted_roles=description.roles)
+        location = replace(words, name=name, modified_at=now)
         await locations.describe(connection, location)
         before, after = _state(found), _state(location)
         await audit.record(connection, by, "location.update", location.id, before=before, after=after, now=now)
@@ -298,6 +288,7 @@ def _state(location: Location) -> dict[str, object]:
         "intake_url": location.intake_url,
         "description": location.description,
         "tags": list(location.tags),
+        "restricted_roles": list(location.restricted_roles),
     }
 
 

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane import epoch
 from controlplane.alerts import notices as decide
 from controlplane.alerts import routing
-from controlplane.alerts.notices import Condition, OpenNotice, OwnState, Patience, PlaceSight
+from controlplane.alerts.notices import NoticeCondition, OpenNotice, OwnState, Patience, PlaceSight
 from controlplane.errors import StatementError
 from controlplane.service.locations import HEALTHY
 from controlplane.store import notices, silences, transitions
@@ -33,7 +33,7 @@ class NoticeWatch:
         self._clock = clock
         self._own = own
         self._patience = Patience()
-        self._serving_since = epoch.milliseconds(clock)
+        self._began_ns = clock.monotonic_ns()
 
     async def run(self) -> None:
         """Look until cancelled. A database that fails for a while is logged and tried again."""
@@ -63,15 +63,16 @@ class NoticeWatch:
 
     def _conditions(
         self, places: Sequence[PlaceSight], own: OwnState, known: dict[str, OpenNotice], now: int
-    ) -> list[Condition]:
+    ) -> list[NoticeCondition]:
+        served_ms = (self._clock.monotonic_ns() - self._began_ns) // 1_000_000
         return [
-            *decide.absent(places, known, serving_since=self._serving_since, now=now),
-            *self._patience.lasting(places, now=now),
+            *decide.absent(places, known, served_ms=served_ms, now=now),
+            *self._patience.lasting(places, served_ms=served_ms, now=now),
             *decide.own(own, known, now=now),
         ]
 
 
-async def _begin(connection: AsyncConnection, condition: Condition, *, now: int) -> None:
+async def _begin(connection: AsyncConnection, condition: NoticeCondition, *, now: int) -> None:
     told = decide.begun(condition, now=now)
     to = routing.addresses((), (), await silences.list_routes(connection))
     await transitions.put(connection, told, to, now=now)

@@ -9,11 +9,10 @@ from dataclasses import dataclass, replace
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controlplane import epoch
+from controlplane import baseurl, epoch
 from controlplane.errors import UnusableError
 from controlplane.service import audit, runnerkeys, runnerreports
 from controlplane.service.attendance import ALIVE_MS
-from controlplane.service.locations import check_intake_url
 from controlplane.service.principal import KeyScope, Principal
 from controlplane.store import runners, runnertokens
 from controlplane.store.database import Database
@@ -220,8 +219,8 @@ def _checked(wanted: WantedRunner, by: Principal, now: int) -> StoredRunner:
         id=str(uuid.uuid4()),
         name=wanted.name,
         modes=wanted.modes,
-        host=None if wanted.host is None else check_intake_url(wanted.host),
-        base_url=check_intake_url(wanted.base_url),
+        host=None if wanted.host is None else baseurl.read(wanted.host),
+        base_url=baseurl.read(wanted.base_url),
         instances=wanted.instances,
         state="created",
         created_at=now,

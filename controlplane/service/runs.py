@@ -116,7 +116,7 @@ async def show(database: Database, by: Principal, run: str) -> RunView:
     async with database.read() as connection:
         found = await _found(connection, by, run)
         known = tuple(await tasks.tasks_of(connection, found.id))
-        name = await _runner_name(connection, database, found.runner)
+        name = await runners.name_of(connection, found.runner) or found.runner
         state = known[-1].state
         made: tuple[StepView, ...] = ()
         if found.action.startswith(WORKFLOW):
@@ -298,13 +298,6 @@ async def _found(connection: AsyncConnection, by: Principal, run: str) -> Action
     if found is None or not by.may_see(found.action):
         raise NotFoundError("run", run)
     return found
-
-
-async def _runner_name(connection: AsyncConnection, database: Database, runner: str) -> str:
-    try:
-        return (await runners.find(connection, database.sealer, runner)).name
-    except NotFoundError:
-        return runner
 
 
 async def record(

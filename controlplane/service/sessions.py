@@ -10,6 +10,7 @@ import hashlib
 import logging
 import secrets
 from dataclasses import dataclass, replace
+from enum import Enum
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -41,6 +42,19 @@ USE_MS = 60_000
 """Milliseconds between two notes that a session was used: each is a write."""
 MOST_SESSIONS = 20
 """Of one user; the oldest end first."""
+
+
+FORGOTTEN_MS = 10 * 60_000
+"""For a password to be set without the old one, by who came by a link."""
+
+
+class PasswordChange(Enum):
+    """The ways in which somebody may set a password of their own."""
+
+    WITH_OLD = "with_old"
+    FREE = "free"
+    NONE = "none"
+    """A provider or a proxy signs them in: a password here would outlive what they are there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,6 +241,15 @@ async def end_all_of(database: Database, clock: Clock, by: Principal, name: str)
     return ended
 
 
+def password_change(holder: SessionHolder, user: StoredUser, *, now: int) -> PasswordChange:
+    """The way in which who asks may set a password of their own. A link that was just used stands for the old one."""
+    session = holder.session
+    if session is None or user.has_identity:
+        return PasswordChange.NONE
+    by_link = session.by == "link" and now - session.created_at < FORGOTTEN_MS
+    return PasswordChange.WITH_OLD if user.has_password and not by_link else PasswordChange.FREE
+
+
 async def change_own_password(
     database: Database,
     clock: Clock,
@@ -238,14 +261,17 @@ async def change_own_password(
     hasher: Passwords,
     attempts: SignInAttempts,
 ) -> None:
-    """Set a password of one's own, and end all other sessions. Who has one says it again. Raises UnusableError, AttemptsError."""
+    """Set a password of one's own, and end all other sessions. Raises UnusableError, AttemptsError."""
     passwords.check(new)
     login = login_of(holder.by.name)
     attempts.check(login, visitor.address)
     attempts.failed(login, visitor.address)
     async with database.read() as connection:
-        found = await users.password_of(connection, login)
-    if found is not None and found[1] is not None and not await hasher.fits(found[1], old):
+        user, stored = await users.password_of(connection, login) or (None, None)
+    change = PasswordChange.NONE if user is None else password_change(holder, user, now=epoch.milliseconds(clock))
+    if change is PasswordChange.NONE:
+        raise UnusableError("whoever signs you in keeps your password: there is none here to change")
+    if change is PasswordChange.WITH_OLD and not await hasher.fits(stored, old):
         raise UnusableError("the old password is not the right one")
     attempts.succeeded(login, visitor.address)
     hashed = await hasher.hash(new)

@@ -91,8 +91,7 @@ async def pull(
             now = epoch.milliseconds(clock)
             grace.expiry(now)
             attended = await attendance.attend(connection, caller, message, now=now)
-            ended = await _take_in(connection, caller, message, now)
-            held = await tasks.held_by(connection, runner=caller.runner.id, instance=caller.proof.instance)
+            ended, held = await _take_in(connection, caller, message, now)
             cancel = tuple(one.lease for one in held if one.state is TaskState.CANCELLING)
             wanted = _wanted(message) if attended.refusal is None and present() else 0
             given, more, refused = await _give(connection, database.sealer, caller, wanted, now)
@@ -132,8 +131,10 @@ def _wanted(message: RunnerPull) -> int:
     return min(message.free_slots, MOST_TASKS)
 
 
-async def _take_in(connection: AsyncConnection, caller: RunnerCaller, message: RunnerPull, now: int) -> tuple[str, ...]:
-    """Move tasks by what a pull says of them; returns the runs that this ended."""
+async def _take_in(
+    connection: AsyncConnection, caller: RunnerCaller, message: RunnerPull, now: int
+) -> tuple[tuple[str, ...], Sequence[ActionTask]]:
+    """Move tasks by what a pull says of them; returns the runs that this ended, and the tasks that the instance has now."""
     runner, instance = caller.runner.id, caller.proof.instance
     moves: list[tuple[ActionTask, TaskEvent]] = []
     for predecessor in message.previous:
@@ -151,7 +152,10 @@ async def _take_in(connection: AsyncConnection, caller: RunnerCaller, message: R
             await tasks.note_began(connection, one.id, None if said is None else TaskEffect(said))
     if renewed:
         await tasks.renew(connection, renewed, now=now)
-    return await _moved(connection, moves, now)
+    if not moves:
+        return (), mine
+    ended = await _moved(connection, moves, now)
+    return ended, await tasks.held_by(connection, runner=runner, instance=instance)
 
 
 async def _told_of(
@@ -246,7 +250,8 @@ async def push(database: Database, clock: Clock, caller: RunnerCaller, results: 
                 kept.append(KeptOutcome(result=item.result, disposition="rejected", reason="no lease of this runner's"))
                 continue
             kept.append(await _keep(connection, database.sealer, task, item, now))
-            known |= await tasks.by_ids(connection, [task.id])
+            if len(results) > len(known):  # another one may be of the same task
+                known |= await tasks.by_ids(connection, [task.id])
         ended = {one.run for one in kept if one.ended}
         woken = await steps.advance(connection, database, ended, now=now)
         return KeptOutcomes(tuple(kept), woken)
@@ -273,6 +278,7 @@ async def _keep(
         result_id=item.result,
         code=None if outcome.error is None else outcome.error.code[:40],
         reason=None,
+        effect=outcome.effect or task.effect.value,
     )
     disposition = "superseded" if moved is None else "accepted"
     return KeptOutcome(result=item.result, disposition=disposition, run=task.run, ended=moved in ENDED)

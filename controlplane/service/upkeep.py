@@ -24,6 +24,7 @@ from controlplane.store import (
     audit,
     locations,
     marks,
+    notifications,
     pruning,
     results,
     sessions,
@@ -42,6 +43,8 @@ from worker.clock import Clock
 
 log = logging.getLogger(__name__)
 
+_KEPT_TIMES = (action_tasks.shift, workflowruns.shift, starts.shift, sessions.shift, notifications.shift)
+"""Times beside those of the sweep that move with a step of the clock."""
 PRUNE_BATCH = 500
 AGE_TURNS = 60
 """Turns between looks at what is too old: minutes."""
@@ -173,7 +176,7 @@ async def come_back(database: Database, clock: SteadyClock) -> bool:
             return False
         by = _shift(-round(ahead / 1000))
         await sweep.shift(connection, by=by)
-        for shift in (action_tasks.shift, workflowruns.shift, starts.shift, sessions.shift):
+        for shift in _KEPT_TIMES:
             await shift(connection, by=by)
         await marks.put_clock(connection, now)
         await marks.put_anchor(connection, clock.anchor())
@@ -191,7 +194,7 @@ async def follow(database: Database, clock: SteadyClock) -> bool:
             return False
         by = _shift(round(held.total_seconds()))
         await sweep.shift(connection, by=by)
-        for shift in (action_tasks.shift, workflowruns.shift, starts.shift, sessions.shift):
+        for shift in _KEPT_TIMES:
             await shift(connection, by=by)
         await marks.put_clock(connection, epoch.milliseconds(clock) + by)
         await marks.put_anchor(connection, clock.anchor().moved(held.total_seconds()))

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch
 from controlplane.errors import UnusableError
-from controlplane.service import audit, documents
+from controlplane.service import audit, documents, restrictedroles
 from controlplane.service.principal import KeyScope, Principal
 from controlplane.store import variables
 from controlplane.store.database import Database
@@ -216,7 +216,9 @@ def _document(sent: Mapping[str, Any]) -> str:
     for name in ("is_totp", "is_fido"):
         if not said.get(name):
             said.pop(name, None)
-    said.pop("attributes", None)  # restricted roles: taken and never shown
+    roles = restrictedroles.shown(restrictedroles.read("attributes", said.pop("attributes", None)))
+    if roles is not None:
+        said["attributes"] = roles
     if not isinstance(said.setdefault("description", ""), str):
         raise UnusableError("description: is not a valid text")
     tags = said.setdefault("tags", [])

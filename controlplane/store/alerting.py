@@ -210,7 +210,9 @@ async def _addresses(connection: AsyncConnection, decided: Transition, readings:
 
     if readings.routes is None:
         readings.routes = await silences.list_routes(connection)
-    return routing.addresses(wording.handles(decided), decided.tags, readings.routes)
+    outcome = await transitions.outcome_of(connection, decided)
+    handles = wording.handles(decided, None if outcome is None else json.loads(outcome))
+    return routing.addresses(handles, decided.tags, readings.routes)
 
 
 async def _probes(connection: AsyncConnection, location: str) -> tuple[SeenProbe, ...]:

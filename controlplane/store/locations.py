@@ -27,6 +27,7 @@ class Location:
     created_by: str = ""
     description: str = ""
     tags: tuple[str, ...] = ()
+    restricted_roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +79,7 @@ async def add(connection: AsyncConnection, location: Location) -> None:
                 created_by=location.created_by,
                 description=location.description,
                 tags=json.dumps(location.tags),
+                restricted_roles=json.dumps(location.restricted_roles),
             )
         )
     except IntegrityError as error:
@@ -209,12 +211,13 @@ async def set_intake_url(connection: AsyncConnection, location: str, url: str) -
 
 
 async def describe(connection: AsyncConnection, location: Location) -> None:
-    """Store a location's name, description and tags anew. Raises ConflictError where its name is taken."""
+    """Store a location's name, description, tags and roles anew. Raises ConflictError where its name is taken."""
     changed = update(locations).where(locations.c.id == location.id)
     values = {
         "name": location.name,
         "description": location.description,
         "tags": json.dumps(location.tags),
+        "restricted_roles": json.dumps(location.restricted_roles),
         "modified_at": location.modified_at,
     }
     try:
@@ -257,6 +260,7 @@ def _location(row: Row[tuple[object, ...]]) -> Location:
         created_by=row.created_by,
         description=row.description,
         tags=tuple(json.loads(row.tags)),
+        restricted_roles=tuple(json.loads(row.restricted_roles)),
     )
 
 

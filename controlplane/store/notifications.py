@@ -14,8 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.alerts.transitions import Transition
 from controlplane.store.alerttables import notifications, transitions
-from controlplane.store.tables import results
-from controlplane.store.transitions import from_row
+from controlplane.store.transitions import from_row, outcome_of
 
 QUEUED, DELIVERED, FAILED = "queued", "delivered", "failed"
 """The states of a notification; `failed` is given up."""
@@ -73,6 +72,11 @@ async def waiting(connection: AsyncConnection) -> Sequence[WaitingAddress]:
     return [WaitingAddress(address=row.address, waiting=row.waiting, due_at=row.due_at) for row in rows]
 
 
+async def is_due(connection: AsyncConnection, addresses: Collection[str], *, now: int) -> bool:
+    """Tell if there is something to `claim`: a look that nobody has to wait for."""
+    return (await connection.execute(_next(addresses, now))).first() is not None
+
+
 async def claim(
     connection: AsyncConnection, addresses: Collection[str], *, now: int, until: int
 ) -> ClaimedNotification | None:
@@ -89,7 +93,7 @@ async def claim(
         attempts=row.attempts + 1,
         created_at=row.created_at,
         transition=found,
-        outcome=await _outcome(connection, found),
+        outcome=await outcome_of(connection, found),
     )
 
 
@@ -120,6 +124,12 @@ async def shed(connection: AsyncConnection, address: str, reason: str, *, kept: 
     newest = select(notifications.c.key).where(*mine).order_by(notifications.c.created_at.desc()).limit(kept)
     given = update(notifications).where(*mine, notifications.c.key.not_in(newest))
     return (await connection.execute(given.values(state=FAILED, reason=reason, ended_at=now))).rowcount
+
+
+async def shift(connection: AsyncConnection, *, by: int) -> None:
+    """Move by *by* milliseconds what is compared with the clock of notifications that wait."""
+    moved = {name: notifications.c[name] + by for name in ("due_at", "claimed_until", "created_at")}
+    await connection.execute(update(notifications).where(notifications.c.state == QUEUED).values(moved))
 
 
 async def state(connection: AsyncConnection, key: str) -> NotificationState | None:
@@ -167,14 +177,6 @@ def _next(addresses: Collection[str], now: int) -> Any:
 
 def _unclaimed(now: int) -> ColumnElement[bool]:
     return or_(notifications.c.claimed_until.is_(None), notifications.c.claimed_until <= now)
-
-
-async def _outcome(connection: AsyncConnection, transition: Transition) -> str | None:
-    if not transition.detail.failing:
-        return None
-    query = select(results.c.outcome).where(results.c.id == transition.detail.failing[0].result)
-    found: str | None = await connection.scalar(query)
-    return found
 
 
 async def _end(connection: AsyncConnection, key: str, *, state: str, reason: str, now: int) -> None:

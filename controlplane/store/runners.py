@@ -120,6 +120,12 @@ async def find(connection: AsyncConnection, sealer: Sealer, name: str) -> Stored
     return _runner(row, sealer)
 
 
+async def name_of(connection: AsyncConnection, runner: str) -> str | None:
+    """The name of a runner by its id. Its identity is not opened for it."""
+    name: str | None = await connection.scalar(select(runners.c.name).where(runners.c.id == runner))
+    return name
+
+
 async def by_kid(connection: AsyncConnection, sealer: Sealer, kid: str) -> StoredRunner | None:
     """The runner whose key, or whose next key, has this name."""
     row = (await connection.execute(_BY_KID, {"kid_": kid})).one_or_none()

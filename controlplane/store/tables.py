@@ -22,7 +22,7 @@ from sqlalchemy import (
     true,
 )
 
-REVISION = "0016"
+REVISION = "0017"
 """The migration that these tables are the outcome of."""
 
 metadata = MetaData()
@@ -48,8 +48,9 @@ locations = Table(
     Column("created_by", String(200), nullable=False, server_default=text("''")),
     Column("description", Text, nullable=False, server_default=text("''")),
     Column("tags", Text, nullable=False, server_default=text("'[]'")),
+    Column("restricted_roles", Text, nullable=False, server_default=text("'[]'")),
 )
-"""*tags* is a JSON list. *intake_url* is what its newest config file says; a rotation says it again."""
+"""*tags* and *restricted_roles* are JSON lists. *intake_url* is what its newest config file says; a rotation says it again."""
 
 credentials = Table(
     "credentials",

@@ -6,10 +6,10 @@ Orders and outcomes are sealed and bound to their row: who can only write the da
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import Integer, bindparam, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.actions.states import DOUBT_MS, ENDED, HELD, TaskEffect, TaskEvent, TaskState, following
@@ -61,6 +61,21 @@ TASK_COLUMNS = [
 """Those of an `ActionTask`."""
 
 
+_HELD_BY = select(*TASK_COLUMNS).where(
+    action_tasks.c.state.in_((*_HELD, TaskState.DOUBTFUL.value)),
+    action_tasks.c.runner_id == bindparam("runner"),
+    action_tasks.c.instance == bindparam("holder"),
+)
+_QUEUED = (
+    select(*TASK_COLUMNS)
+    .where(action_tasks.c.state == TaskState.QUEUED.value, action_tasks.c.runner_id == bindparam("runner"))
+    .where(action_tasks.c.expires_at > bindparam("now"))
+    .order_by(action_tasks.c.created_at, action_tasks.c.id)
+    .limit(bindparam("most", type_=Integer))
+)
+# Those that each pull asks, made once: SQLAlchemy takes as long to build a statement as SQLite to run it.
+
+
 async def add_task(connection: AsyncConnection, sealer: Sealer, task: ActionTask, order: str) -> None:
     """Store a new task with its signed *order*."""
     row = {
@@ -99,24 +114,13 @@ async def by_ids(connection: AsyncConnection, tasks: Collection[str]) -> dict[st
 
 async def held_by(connection: AsyncConnection, *, runner: str, instance: str) -> Sequence[ActionTask]:
     """The open tasks whose newest lease this instance has, doubtful ones too."""
-    query = select(*TASK_COLUMNS).where(
-        action_tasks.c.state.in_((*_HELD, TaskState.DOUBTFUL.value)),
-        action_tasks.c.runner_id == runner,
-        action_tasks.c.instance == instance,
-    )
-    return [task_of(row) for row in await connection.execute(query)]
+    return [task_of(row) for row in await connection.execute(_HELD_BY, {"runner": runner, "holder": instance})]
 
 
 async def queued(connection: AsyncConnection, *, runner: str, now: int, limit: int) -> Sequence[ActionTask]:
     """The tasks that may be given to *runner* now, the oldest first."""
-    query = (
-        select(*TASK_COLUMNS)
-        .where(action_tasks.c.state == TaskState.QUEUED.value, action_tasks.c.runner_id == runner)
-        .where(action_tasks.c.expires_at > now)
-        .order_by(action_tasks.c.created_at, action_tasks.c.id)
-        .limit(limit)
-    )
-    return [task_of(row) for row in await connection.execute(query)]
+    values = {"runner": runner, "now": now, "most": limit}
+    return [task_of(row) for row in await connection.execute(_QUEUED, values)]
 
 
 async def stirring(connection: AsyncConnection, runners: Collection[str]) -> set[str]:
@@ -128,20 +132,21 @@ async def stirring(connection: AsyncConnection, runners: Collection[str]) -> set
 
 async def give(connection: AsyncConnection, task: ActionTask, *, instance: str, now: int) -> ActionTask | None:
     """Lease a queued task to *instance*; None where somebody was faster."""
-    given = {
-        "state": TaskState.LEASED.value,
-        "instance": instance,
-        "delivery": task.delivery + 1,
-        "given_at": now,
-        "renewed_at": now,
-        "began": False,
-        "doubtful_at": None,
-    }
+    given = replace(
+        task,
+        state=TaskState.LEASED,
+        instance=instance,
+        delivery=task.delivery + 1,
+        given_at=now,
+        renewed_at=now,
+        began=False,
+        doubtful_at=None,
+    )
+    changed = ("instance", "delivery", "given_at", "renewed_at", "began", "doubtful_at")
+    values = {"state": given.state.value} | {name: getattr(given, name) for name in changed}
     still = (action_tasks.c.id == task.id) & (action_tasks.c.state == TaskState.QUEUED.value)
-    moved = await connection.execute(update(action_tasks).where(still).values(given))
-    if moved.rowcount != 1:
-        return None
-    return (await by_ids(connection, [task.id]))[task.id]
+    moved = await connection.execute(update(action_tasks).where(still).values(values))
+    return given if moved.rowcount == 1 else None
 
 
 async def renew(connection: AsyncConnection, tasks: Collection[str], *, now: int) -> None:

@@ -12,7 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.alerts.transitions import Transition, TransitionDetail, TransitionKind, notification_key
 from controlplane.store.alerttables import notifications, transitions
+from controlplane.store.tables import results
 
+_ENDED_BY_A_RUN: Final = frozenset({TransitionKind.RECOVERY, TransitionKind.NO_DATA_RECOVERY})
 MAX_ADDRESS: Final = 320
 """Characters of an address: those of the longest e-mail address there is."""
 
@@ -72,6 +74,25 @@ async def of_alert(connection: AsyncConnection, alert: str, *, limit: int) -> Se
     """The newest *limit* transitions of one alert, the oldest of them first."""
     newest = select(transitions).where(transitions.c.alert_id == alert).order_by(transitions.c.seq.desc()).limit(limit)
     return [from_row(row) for row in reversed((await connection.execute(newest)).all())]
+
+
+async def outcome_of(connection: AsyncConnection, decided: Transition) -> str | None:
+    """The outcome, as JSON, of the run that a transition tells of: that of its first failure, or the one that ended it.
+
+    None where there is none, or none any more.
+    """
+    query = select(results.c.outcome)
+    if decided.detail.failing:
+        query = query.where(results.c.id == decided.detail.failing[0].result)
+    elif decided.kind in _ENDED_BY_A_RUN:
+        query = query.where(results.c.test_id == decided.test, results.c.stored_at <= decided.at)
+        if decided.location is not None:
+            query = query.where(results.c.location_id == decided.location)
+        query = query.order_by(results.c.stored_at.desc(), results.c.seq.desc()).limit(1)
+    else:
+        return None
+    found: str | None = await connection.scalar(query)
+    return found
 
 
 async def prune(connection: AsyncConnection, *, before: int, limit: int) -> int:

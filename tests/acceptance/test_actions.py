@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.programs import ControlPlane
-from tests.support.runnerprograms import RunnerProgram
+from tests.support.programs import ControlPlane, run
+from tests.support.runnerprograms import RUNNER, RunnerProgram
 from tests.support.servers.target import Target
 
 pytestmark = pytest.mark.acceptance
@@ -18,15 +18,28 @@ pytestmark = pytest.mark.acceptance
 
 @pytest.fixture
 def runner(control_plane: ControlPlane, tmp_path: Path) -> Iterator[RunnerProgram]:
-    program = RunnerProgram(control_plane, tmp_path / "runner")
+    program = RunnerProgram(control_plane, tmp_path / "runner", auditLog=str(tmp_path / "audit.log"))
     try:
         yield program
     finally:
         program.kill()
 
 
+def ordered(plane: ControlPlane) -> dict[str, str]:
+    """The digests of what the control plane signed, by task, as its audit log has them."""
+    entries = [json.loads(line) for line in plane.command("audit", "--limit", "1000", "--json").splitlines()]
+    made = [entry["after"] for entry in entries if entry["action"] == "run.create"]
+    return {one["task"]: one["order_sha256"] for one in made}
+
+
+def obeyed(path: Path) -> dict[str, str]:
+    """The same of what the runner decided on, as its own log has them (check 28)."""
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    return {one["task"]: one["order_sha256"] for one in lines if one["event"] == "decided"}
+
+
 def test_an_internal_service_is_called_through_a_runner_that_enrolled_with_one_token(
-    runner: RunnerProgram, target: Target
+    control_plane: ControlPlane, runner: RunnerProgram, target: Target, tmp_path: Path
 ) -> None:
     connection = {"crm": {"type": "http", "base_url": target.url}}
     rule = {"name": "crm", "allow": "http.request", "connections": ["crm"], "when": {"url": {"paths": ["/v1/**"]}}}
@@ -47,3 +60,6 @@ def test_an_internal_service_is_called_through_a_runner_that_enrolled_with_one_t
 
     program.signal(signal.SIGTERM)
     assert program.wait() == 0
+    assert ordered(control_plane) == obeyed(tmp_path / "audit.log"), "what only one side knows is a finding"
+    verified = run(RUNNER, "audit", "verify", str(tmp_path / "audit.log"))
+    assert verified.returncode == 0, verified.stderr

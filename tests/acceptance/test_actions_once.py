@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import random
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +137,61 @@ def test_a_hundred_deaths_start_nothing_twice(
     control_plane: ControlPlane, runner: RunnerProgram, tmp_path: Path, victims: str
 ) -> None:
     kill_rounds(control_plane, runner, tmp_path / "paid", 100, victims, random.SystemRandom().randrange(2**32))
+
+
+def wish(orders: Orders, number: int) -> str:
+    """Make the run of that number, however often it takes: a death may come between the run and the answer."""
+    body = {"action": "data.jq", "runner": "berlin", "input": {"program": ".n", "value": {"n": number}}}
+    request = urllib.request.Request(
+        f"{orders.plane.url}/v1/runs",
+        method="POST",
+        data=json.dumps(body).encode(),
+        headers={
+            "Authorization": f"Bearer {orders.key}",
+            "Content-Type": "application/json",
+            "Idempotency-Key": f"order-{number}",
+        },
+    )
+
+    def answer() -> dict[str, Any] | None:
+        try:
+            with urllib.request.urlopen(request, timeout=30) as reply:
+                found: dict[str, Any] = json.load(reply)
+                return found
+        except (OSError, http.client.HTTPException, ValueError):
+            return None
+
+    run: str = eventually(answer, f"run of order {number}")["id"]
+    return run
+
+
+def deaths_lose_nothing(plane: ControlPlane, runner: RunnerProgram, rounds: int, each: int, seed: int) -> None:
+    """Check 12: runs are made while the control plane dies at a moment of each round."""
+    chance, orders = random.Random(seed), Orders(plane)
+    runner.allow([{"name": "all", "allow": "**"}])
+    runner.start()
+    runs: list[str] = []
+    for turn in range(rounds):
+        assert plane.program is not None
+        death = threading.Timer(chance.uniform(0.0, 1.0), plane.program.kill)
+        death.start()
+        first = turn * each
+        with ThreadPoolExecutor(4) as makers:
+            made = makers.map(lambda number: wish(orders, number), range(first, first + each))
+            death.join()
+            plane.start()
+            runs += made
+    assert len(set(runs)) == rounds * each, seed
+    for number, run in enumerate(runs):
+        shown = orders.ended(run)
+        assert (shown["state"], shown["outputs"]) == ("succeeded", {"value": number}), (seed, shown)
+    stored = json.loads("[" + ",".join(plane.command("run", "list", "--limit", "1000", "--json").splitlines()) + "]")
+    assert len(stored) == min(1000, rounds * each), "none twice"
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+def test_a_thousand_runs_over_ten_deaths_of_the_control_plane_are_each_stored_once(
+    control_plane: ControlPlane, runner: RunnerProgram
+) -> None:
+    deaths_lose_nothing(control_plane, runner, 10, 100, random.SystemRandom().randrange(2**32))

@@ -12,6 +12,7 @@ import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from urllib.request import Request, urlopen
 
 import pytest
 from _pytest.mark import ParameterSet
@@ -117,11 +118,36 @@ def is_over(demo: Demo) -> None:
     assert "Traceback" not in demo.output
 
 
+def page(demo: Demo) -> str:
+    """The page behind the link that the demo prints."""
+    link = re.search(r"in a browser, within ten minutes: (\S+)", demo.output)
+    assert link is not None, demo.output
+    with urlopen(Request(link[1], headers={"Accept": "text/html"}), timeout=60) as answer:
+        text: str = answer.read().decode()
+    return text
+
+
+@pytest.mark.long
+@pytest.mark.usefixtures("usual_ports_taken")
+def test_the_demo_shows_a_failing_test_that_has_its_service_restarted(tmp_path: Path) -> None:
+    with running(tmp_path, "--remediation") as demo:
+        for sign in ("location create", "workflow push", "fails, and starts", "verify"):
+            demo.wait_for(sign)
+        demo.wait_for("failed  Fragile service")
+        demo.press_ctrl_c()
+        assert demo.process.wait(ENDING) == 0, demo.output
+        is_over(demo)
+    assert re.search(r"  restart: script\.runPredefinedScript: succeeded\n", demo.output)
+    assert re.search(r"  verify.*: checks\.run: succeeded\n", demo.output)
+
+
 @pytest.mark.usefixtures("usual_ports_taken")
 def test_the_demo_shows_every_kind_of_result_on_any_ports_and_ends_clean(tmp_path: Path) -> None:
     with running(tmp_path) as demo:
         demo.wait_for(" ms", times=6)
         demo.wait_for("succeeded")
+        assert "<h1>Sign in as demo</h1>" in page(demo)
+        demo.wait_for("  alert: ")
         demo.press_ctrl_c()
         assert demo.process.wait(ENDING) == 0, demo.output
         is_over(demo)
@@ -129,6 +155,7 @@ def test_the_demo_shows_every_kind_of_result_on_any_ports_and_ends_clean(tmp_pat
     assert re.search(r"passed +Shop API is healthy .*dns [\d.]+ · tcp [\d.]+ · firstByte [\d.]+", text)
     assert re.search(r"passed +Shop front page over HTTPS .*ssl", text)
     assert re.search(r"failed +Checkout answers .*INCORRECT_ASSERTION: .*503", text)
+    assert re.search(r"  alert: \[Triggered\] Checkout answers: .* Nobody can pay\.", text)
     assert re.search(r"passed +Mail server accepts connections", text)
     assert re.search(r"passed +Internal DNS knows the shop", text)
     assert re.search(r"failed +Cloud metadata stays out of reach .*DENIED", text)
@@ -179,6 +206,14 @@ def test_an_early_ctrl_c_ends_it_without_a_traceback(moment: str, tmp_path: Path
         demo.press_ctrl_c()
         demo.process.wait(ENDING)
         is_over(demo)
+
+
+@pytest.mark.long
+def test_the_alert_of_the_test_that_fails_ends_when_the_shop_is_mended(tmp_path: Path) -> None:
+    with running(tmp_path) as demo:
+        eventually(lambda: "[Recovered]" in demo.output, "recovery", lambda: demo.output, seconds=150)
+        assert demo.output.count("[Triggered] Checkout answers") == 1
+        assert re.search(r"alert: \[Recovered\] Checkout answers: .* People pay again\.", demo.output)
 
 
 @pytest.mark.long

@@ -26,7 +26,8 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=1, help="rounds at the same time")
     parser.add_argument("--minutes", type=float, default=60.0, help="no round begins after this")
     arguments = parser.parse_args()
-    deadline = time.monotonic() + arguments.minutes * 60
+    began = time.monotonic()
+    deadline = began + arguments.minutes * 60
     print(f"seed {arguments.seed}, {arguments.rounds} rounds", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         library = shim.build(Path(folder), peer("cc"))
@@ -40,7 +41,9 @@ def main() -> None:
 
         with ThreadPoolExecutor(arguments.jobs) as pool:
             reports = list(pool.map(one, range(arguments.rounds)))
-    sys.exit(_conclude(reports))
+    code = _conclude(reports)
+    print(f"{(time.monotonic() - began) / 60:.1f} minutes")
+    sys.exit(code)
 
 
 def _conclude(reports: list[Report | None]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -95,9 +96,11 @@ class PageRequest:
         lines = [f"{self.method} {self.path} HTTP/1.1", *(f"{name}: {value}" for name, value in self.headers)]
         return "\r\n".join([*lines, f"Content-Length: {len(body)}", "Connection: close", "", ""]).encode() + body
 
-    async def send(self, port: int) -> PageAnswer:
+    async def send(self, port: int, *, tls: ssl.SSLContext | None = None) -> PageAnswer:
+        """Send it, over TLS where there is a context for it."""
+        name = None if tls is None else HOST
         async with asyncio.timeout(PATIENCE):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls, server_hostname=name)
             try:
                 writer.write(self.bytes())
                 head = await reader.readuntil(b"\r\n\r\n")

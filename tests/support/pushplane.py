@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from controlplane.service import apps
@@ -42,6 +44,13 @@ class _Healthy:
     alive = ready = True
 
 
+@dataclass(slots=True)
+class Skew:
+    """The time by which the runner believes itself later than it is."""
+
+    by: timedelta = timedelta()
+
+
 @dataclass(slots=True, kw_only=True)
 class PushRunner:
     """One instance with its port; *counted* are the status and the code of each answer."""
@@ -51,6 +60,7 @@ class PushRunner:
     slots: SharedSlots
     port: int
     counted: list[tuple[int, str]]
+    skew: Skew
 
 
 @asynccontextmanager
@@ -65,14 +75,16 @@ async def push_runner(
     instance: str | None = None,
     host_url: str = HOST_URL,
     at: int = 0,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[PushRunner]:
     """An instance with both modes, until the block is left. It listens at port *at*, any without one."""
     pool, clock = SharedSlots(slots, reserved), SystemClock()
     async with played_runner(plane, identity, actions, pool=pool, instance=instance) as runner:
         keys = keys_of(identity)
+        skew = Skew()
         names = InstanceIdentity(urn=keys.urn, org=keys.org, instance=runner.instance, version="t")
         runs = PushRuns(
-            PushAdmission(names, keys, lambda: channel_now(runner.channel, clock), several=several),
+            PushAdmission(names, keys, lambda: channel_now(runner.channel, clock) + skew.by, several=several),
             runner.actions,
             pool,
             key=lambda: keys.signing,
@@ -86,9 +98,9 @@ async def push_runner(
         listener = PushListener(
             access, runs, away=lambda: None, count=lambda status, code: counted.append((status, code))
         )
-        async with push_port(listener, _Healthy(), host="127.0.0.1", port=at) as port:
+        async with push_port(listener, _Healthy(), host="127.0.0.1", port=at, tls=tls) as port:
             try:
-                yield PushRunner(runner=runner, runs=runs, slots=pool, port=port, counted=counted)
+                yield PushRunner(runner=runner, runs=runs, slots=pool, port=port, counted=counted, skew=skew)
             finally:
                 await runs.cut_short()
 

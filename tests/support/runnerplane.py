@@ -23,9 +23,9 @@ from controlplane.service.principal import Principal, operator
 from controlplane.service.runners import WantedRunner
 from controlplane.service.runs import RunView, WantedRun
 from controlplane.store import runners as stored_runners
-from controlplane.store.database import Database, Keyring, Opening, open_database
-from controlplane.store.engines import sqlite
+from controlplane.store.database import Database
 from controlplane.store.tables import action_tasks
+from tests.support.databases import new_database
 from tests.support.waiting import PATIENCE
 from worker.actionrunner import enrolling
 from worker.actionrunner.channel import RunnerChannel
@@ -206,8 +206,7 @@ class RunnerPlane:
 @asynccontextmanager
 async def runner_plane(folder: Path) -> AsyncIterator[RunnerPlane]:
     clock = SystemClock()
-    keyring = Keyring(path=folder / "controlplane.db.key")
-    database = await open_database(sqlite.engine(folder / "controlplane.db"), keyring, Opening(create=True))
+    database = await new_database(folder)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         health = WriteHealth(database, clock)

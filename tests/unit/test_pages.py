@@ -17,7 +17,7 @@ from worker.config.sources import read_command_line
 PAGES = ("README.md", "docs/guide.md", "docs/troubleshooting.md", "docs/rest-api.md")
 SHOWN = [command for page in PAGES for block in shell_blocks((ROOT / page).read_text()) for command in block]
 COMMANDS = sorted({command for command in SHOWN if command.startswith("synthetics-")})
-FILES = ("wiki.json", "tests.json", "authority.pem", "cert.pem", "key.pem", "test.json")
+FILES = ("wiki.json", "tests.json", "authority.pem", "cert.pem", "key.pem", "test.json", "oidc-secret")
 """What readers have made before."""
 
 

@@ -30,7 +30,7 @@ from worker.wire import enrolment, envelope, messages, proof, runner_messages
 from worker.wire.enrolment import KEYSET_PATH, ROTATE_PATH, NewKeys
 from worker.wire.keys import PrivateKey
 from worker.wire.messages import Job, Jobs, Pull, ResultItem, Results, ResultsReply
-from worker.wire.proof import ProofReason, RunnerEndpoint
+from worker.wire.proof import ProofReason, Provable, RunnerEndpoint
 from worker.wire.runner_messages import MAX_WAIT_MS, Predecessor, RunnerPull, RunnerRefusal, RunnerWork, TokenClaim
 from worker.wire.signingkey import SigningKey
 
@@ -168,17 +168,15 @@ class RunnerChannel:
         """Tell the control plane the keys that are to follow those in use. Raises IntakeError."""
         pem = opening.public.pem
         path = self._transport.prefix + ROTATE_PATH
-        introduction = proof.prove_new(
-            signing,
+        request = Provable(
             ins=self._instance,
             aud=self._keyring.audience,
-            method="POST",
             path=path,
             body=pem.encode(),
             number=self._number[RunnerEndpoint.ROTATE] + 1,
             endpoint=RunnerEndpoint.ROTATE,
-            now=self._clock.now() + self.clock_offset,
         )
+        introduction = proof.prove_new(request, signing, now=self._clock.now() + self.clock_offset)
         body = enrolment.encode_rotation(NewKeys(version=1, proof=introduction, opening_key=pem))
         await self._exchange(RunnerEndpoint.ROTATE, ROTATE_PATH, body, within=TIMEOUT)
 
@@ -260,18 +258,16 @@ class RunnerChannel:
     async def _proven_post(self, endpoint: RunnerEndpoint, path: str, body: bytes, *, within: float) -> IntakeReply:
         self._number[endpoint] += 1
         sent_to = self._transport.prefix + path
-        token = proof.prove(
-            self._keyring.signing,
-            iss=self._keyring.urn,
+        request = Provable(
             ins=self._instance,
             aud=self._keyring.audience,
-            method="POST",
             path=sent_to,
             body=body,
             number=self._number[endpoint],
             endpoint=endpoint,
-            now=self._clock.now() + self.clock_offset,
         )
+        now = self._clock.now() + self.clock_offset
+        token = proof.prove(request, self._keyring.signing, iss=self._keyring.urn, now=now)
         headers = {"Authorization": proof.SCHEME + token, "Content-Type": "application/jose"}
         reply = await self._transport.send("POST", sent_to, body, headers, within=within)
         await self._check(reply, token)

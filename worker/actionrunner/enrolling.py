@@ -22,7 +22,7 @@ from worker.intake.replies import Reaction
 from worker.intake.transport import IntakeError, IntakeReply, Transport
 from worker.wire import enrolment, proof
 from worker.wire.enrolment import ENROLL_PATH, MAC_HEADER, Enrol, EnrolmentToken, EnrolRefusal, Mode
-from worker.wire.proof import RunnerEndpoint
+from worker.wire.proof import Provable, RunnerEndpoint
 
 log = logging.getLogger(__name__)
 
@@ -144,17 +144,15 @@ class _Asking:
         """Send one request; the enrolled identity, or the root's refusal. Raises IntakeError."""
         self._number += 1
         path = self._transport.prefix + ENROLL_PATH
-        proven = proof.prove_new(
-            self._pending.keys.signing,
+        request = Provable(
             ins=self._instance,
             aud=self._token.base_url,
-            method="POST",
             path=path,
             body=self._body,
             number=self._number,
             endpoint=RunnerEndpoint.ENROLL,
-            now=self._clock.now() + self._offset,
         )
+        proven = proof.prove_new(request, self._pending.keys.signing, now=self._clock.now() + self._offset)
         headers = {
             "Authorization": proof.SCHEME + proven,
             MAC_HEADER: enrolment.mac(self._token.secret, proven),

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+import msgspec
+
 from worker.actionrunner.execution import BeforeActing, NotStarted
 from worker.actionrunner.leasebook import LeaseBook
 from worker.actionrunner.seen import SeenTasks
@@ -125,10 +127,12 @@ class TaskExecutor:
                 _order(signed), before_acting=lambda effect: self._before_acting(key, signed, effect, acting)
             )
         except BaseException:
-            if not acting.begun:  # given back: it may be delivered again
+            if acting.effect is None:  # given back: it may be delivered again
                 self._seen.forget(signed.task.task)
             raise
-        return self._outcome(outcome, signed.sha256, started_at, duration_ns=self._clock.monotonic_ns() - began_ns)
+        took_ns = self._clock.monotonic_ns() - began_ns
+        told = self._outcome(outcome, signed.sha256, started_at, duration_ns=took_ns)
+        return told if acting.effect is None else msgspec.structs.replace(told, effect=acting.effect.value)
 
     def _admit(self, token: str, start_by_ns: int) -> SignedTask:
         """Checks 2 to 8. Raises TaskRefusedError."""
@@ -156,7 +160,7 @@ class TaskExecutor:
         """Check 16. Raises NotStarted."""
         if effect is Effect.ONCE:
             await self._begin_once(key, signed)
-        acting.begun = True
+        acting.effect = effect
         self._book.begin(key, effect)
 
     async def _begin_once(self, key: str, signed: SignedTask) -> None:
@@ -193,7 +197,8 @@ class TaskExecutor:
 
 @dataclass(slots=True)
 class _Acting:
-    begun: bool = False
+    effect: Effect | None = None
+    """None until it has begun."""
 
 
 def _order(signed: SignedTask) -> Order:

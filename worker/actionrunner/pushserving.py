@@ -97,7 +97,7 @@ def push_mode(
         access=_access(config, enrolment, keys.audience),
         host=config.push_host or config.host,
         port=config.port,
-        tls=_tls(config.tls_cert, config.tls_key),
+        tls=certificate_context(config.tls_cert, config.tls_key),
         drain_timeout=config.drain_timeout,
     )
 
@@ -144,8 +144,8 @@ async def push_port(
         yield bound
 
 
-def _tls(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
-    """Raises ConfigError."""
+def certificate_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
+    """TLS under the operator's certificate; None without one. Raises ConfigError."""
     if certificate is None and key is None:
         return None
     if certificate is None or key is None:

@@ -19,6 +19,13 @@ from worker.secret import Secret
 LEAST: Final = 6
 """Characters from which on a secret is taken out."""
 
+LEAST_PART: Final = 4
+"""Characters of a secret's beginning that are taken out where a text was cut within it: fewer tell nothing."""
+LEAST_LINE: Final = 16
+"""Characters from which on a line of a secret is one by itself."""
+CUT: Final = "…"
+"""The mark of a text that was cut (`text.cut`)."""
+
 
 class SecretRemover:
     """Takes *secrets*, by their labels, out of JSON values. `count` is the number of places so far."""
@@ -28,7 +35,8 @@ class SecretRemover:
         self._labels: dict[str, str] = {}
         for label, secret in secrets.items():
             if len(secret.reveal()) >= LEAST:
-                self._labels |= dict.fromkeys(_spellings(secret.reveal()), f"‹{label}›")
+                for part in _parts(secret.reveal()):
+                    self._labels |= dict.fromkeys(_spellings(part), f"‹{label}›")
         longest_first = sorted(self._labels, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
 
@@ -37,7 +45,19 @@ class SecretRemover:
             return text
         cleaned, count = self._pattern.subn(lambda match: self._labels[match[0]], text)
         self.count += count
-        return cleaned
+        return self._without_beginning(cleaned) if cleaned.endswith(CUT) else cleaned
+
+    def _without_beginning(self, text: str) -> str:
+        """*text*, which was cut, without the beginning of a secret that its cut went through."""
+        end = len(text) - len(CUT)
+        for spelled, label in self._labels.items():
+            start = text.find(spelled[:LEAST_PART], max(0, end - len(spelled) + 1))
+            while 0 <= start <= end - LEAST_PART:
+                if spelled.startswith(text[start:end]):
+                    self.count += 1
+                    return f"{text[:start]}{label}{CUT}"
+                start = text.find(spelled[:LEAST_PART], start + 1)
+        return text
 
     def value(self, value: Any) -> Any:
         """*value* with its texts, names of members and numbers cleaned."""
@@ -62,6 +82,13 @@ class SecretRemover:
 def too_short(secrets: Mapping[str, Secret[str]]) -> list[str]:
     """The labels of those that are left alone."""
     return [label for label, secret in secrets.items() if len(secret.reveal()) < LEAST]
+
+
+def _parts(secret: str) -> Iterator[str]:
+    """A secret, and the lines of one that has several (a private key), whatever they are joined by."""
+    yield secret
+    if "\n" in secret:
+        yield from (line for line in secret.splitlines() if len(line) >= LEAST_LINE and not line.startswith("-----"))
 
 
 def _spellings(secret: str) -> Iterator[str]:

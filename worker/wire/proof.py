@@ -123,38 +123,26 @@ class _ReplyClaims(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     bsh: Annotated[str, msgspec.Meta(min_length=43, max_length=43)]
 
 
-def prove(
-    key: SigningKey,
-    *,
-    iss: str,
-    ins: str,
-    aud: str,
-    method: str,
-    path: str,
-    body: bytes,
-    number: int,
-    endpoint: RunnerEndpoint,
-    now: datetime,
-) -> str:
-    """The token of one request. *aud* is the control plane's base URL as the identity has it, *path* as it is sent."""
-    return jws.sign(_payload(iss, ins, aud, method, path, body, number, endpoint, now), key, typ=REQUEST_TYPE)
+class Provable(msgspec.Struct, frozen=True, kw_only=True):
+    """A request as a runner sends it: *aud* is the control plane's base URL as the identity has it, *path* as it is sent."""
+
+    ins: str
+    aud: str
+    method: str = "POST"
+    path: str
+    body: bytes
+    number: int
+    endpoint: RunnerEndpoint
 
 
-def prove_new(
-    key: SigningKey,
-    *,
-    ins: str,
-    aud: str,
-    method: str,
-    path: str,
-    body: bytes,
-    number: int,
-    endpoint: RunnerEndpoint,
-    now: datetime,
-) -> str:
+def prove(request: Provable, key: SigningKey, *, iss: str, now: datetime) -> str:
+    """The token of one request."""
+    return jws.sign(_payload(request, iss, now), key, typ=REQUEST_TYPE)
+
+
+def prove_new(request: Provable, key: SigningKey, *, now: datetime) -> str:
     """The token of a request under a key that nobody knows yet: it brings the key, and its issuer is the thumbprint."""
-    payload = _payload(key.kid, ins, aud, method, path, body, number, endpoint, now)
-    return jws.introduce(payload, key, typ=REQUEST_TYPE)
+    return jws.introduce(_payload(request, key.kid, now), key, typ=REQUEST_TYPE)
 
 
 def read(authorization: str | None) -> jws.Unverified:
@@ -243,26 +231,16 @@ def check_reply(header: str | None, token: str, keyset: Keyset, *, status: int, 
     return ProvenReply(at=at, retry_after=claims.retry_after)
 
 
-def _payload(
-    iss: str,
-    ins: str,
-    aud: str,
-    method: str,
-    path: str,
-    body: bytes,
-    number: int,
-    endpoint: RunnerEndpoint,
-    now: datetime,
-) -> bytes:
+def _payload(request: Provable, iss: str, now: datetime) -> bytes:
     claims = _Claims(
         iss=iss,
-        ins=ins,
-        aud=aud,
-        htm=method,
-        htu=path,
+        ins=request.ins,
+        aud=request.aud,
+        htm=request.method,
+        htu=request.path,
         iat=int(now.timestamp()),
-        jti=f"{ins}.{endpoint}.{number}",
-        bsh=compact.digest(body),
+        jti=f"{request.ins}.{request.endpoint}.{request.number}",
+        bsh=compact.digest(request.body),
     )
     return msgspec.json.encode(claims)
 

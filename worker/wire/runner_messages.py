@@ -126,11 +126,15 @@ class OutcomeError(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TaskOutcome(msgspec.Struct, frozen=True, kw_only=True):
-    """The outcome of a task as a result carries it. `outputs` is any JSON; `order_sha256` names the payload that was obeyed."""
+    """The outcome of a task as a result carries it. `outputs` is any JSON; `order_sha256` names the payload that was obeyed.
+
+    `effect` is that of the action, where it began: what says if it may be done again.
+    """
 
     status: OutcomeStatus
     outputs: Any = None
     error: OutcomeError | None = None
+    effect: EffectWord | None = None
     started_at: EpochMilliseconds | None = None
     finished_at: EpochMilliseconds
     duration_ms: Milliseconds = 0

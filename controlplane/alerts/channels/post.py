@@ -70,7 +70,8 @@ def read_reply(status: int, body: bytes, retry_after: str | None, now: datetime)
         return TakenReply(reception=Reception.REFUSED, reason=reason)
     if 300 <= status < 400:
         reason = f"HTTP {status}: redirects are not followed; name the address that it leads to"
-    return TakenReply(reception=Reception.RETRY, reason=reason, wait=_wait(retry_after, now))
+    wait = _wait(retry_after, now)
+    return TakenReply(reception=Reception.RETRY, reason=reason, wait=_wait_in(body) if wait is None else wait)
 
 
 def _wait(text: str | None, now: datetime) -> float | None:
@@ -86,6 +87,16 @@ def _wait(text: str | None, now: datetime) -> float | None:
     except (TypeError, ValueError, OverflowError):
         return None
     return min(max(seconds, 0.0), MAX_RETRY_AFTER)
+
+
+def _wait_in(body: bytes) -> float | None:
+    """The seconds that Telegram names in the body alone (`ResponseParameters.retry_after`); None where it does not."""
+    try:
+        said = orjson.loads(body)
+        seconds = said["parameters"]["retry_after"]
+    except (orjson.JSONDecodeError, LookupError, TypeError):
+        return None
+    return min(float(seconds), MAX_RETRY_AFTER) if isinstance(seconds, int) and seconds > 0 else None
 
 
 def checked_url(url: Secret[str], member: str = "url") -> None:

@@ -9,7 +9,7 @@ import msgspec
 
 from controlplane.rest.public import schemas
 from controlplane.rest.public.route import APIReply, Call, Route
-from controlplane.service import documents, locations
+from controlplane.service import documents, locations, restrictedroles
 from controlplane.service.locations import Description
 from controlplane.service.principal import KeyScope
 from controlplane.store.locations import Location
@@ -19,7 +19,7 @@ LOCATIONS = "/api/v1/synthetics/private-locations"
 
 
 class SentLocation(msgspec.Struct, frozen=True):
-    """A location as it is created or changed. `restricted_roles` in its *metadata* restrict nothing here."""
+    """A location as it is created or changed. Of *metadata* the `restricted_roles` are kept; they restrict nothing here."""
 
     name: str
     description: str = ""
@@ -28,7 +28,7 @@ class SentLocation(msgspec.Struct, frozen=True):
 
     def described(self) -> Description:
         """The words for people in it. Raises UnusableError."""
-        return locations.check_description(self.description, self.tags)
+        return locations.check_description(self.description, self.tags, self.metadata)
 
 
 async def list_all(call: Call) -> APIReply:
@@ -89,7 +89,7 @@ def _shown(location: Location) -> dict[str, Any]:
         "name": location.name,
         "description": location.description,
         "tags": list(location.tags),
-        "metadata": None,
+        "metadata": restrictedroles.shown(location.restricted_roles),
         "createdAt": documents.date(location.created_at),
         "modifiedAt": documents.date(location.modified_at or location.created_at),
         "createdBy": location.created_by,

@@ -7,7 +7,18 @@ from functools import cache
 
 from aiohttp import web
 
-from controlplane.rest.public import actionruns, commands, keyring, locations, results, runs, settings, tests, variables
+from controlplane.rest.public import (
+    actionruns,
+    commands,
+    keyring,
+    locations,
+    results,
+    runners,
+    runs,
+    settings,
+    tests,
+    variables,
+)
 from controlplane.rest.public.handling import handle, unknown
 from controlplane.rest.public.openapi import document
 from controlplane.rest.public.route import JSON_TYPE, Route
@@ -22,6 +33,7 @@ ROUTES: tuple[Route, ...] = (
     *tests.ROUTES,
     *commands.ROUTES,
     *actionruns.ROUTES,
+    *runners.ROUTES,
 )
 DESCRIPTION = "/api/openapi.json"
 """The path of the description: anybody may read it, as it is the same everywhere."""

@@ -188,3 +188,23 @@ async def test_who_waits_for_a_run_is_answered_when_the_control_plane_ends(plane
 async def forever(_order: Order) -> ActionOutcome:
     await asyncio.Event().wait()
     raise AssertionError("nobody sets it")
+
+
+async def test_runners_are_read_by_keys_that_read_and_by_no_others(plane: RunnerPlane, caller: Caller) -> None:
+    identity, _ = await plane.enrol()
+    async with played_runner(plane, identity) as runner:
+        await until(lambda: runner.channel.last_signed_reply_ns)
+        assert (await read(plane, caller, caller.key, ""))[0] == 403, "a key of actions alone"
+        key = await plane.add_key("read", name="reader")
+        status, listed = await read(plane, caller, key, "")
+        assert (status, [one["name"] for one in listed["runners"]]) == (200, ["berlin"])
+        status, one = await read(plane, caller, key, "/berlin")
+        assert (status, one["state"], one["alive"][0]["instance"]) == (200, "healthy", runner.instance)
+        assert (await read(plane, caller, key, "/paris"))[0] == 404
+        assert identity.keys.opening.public.pem not in str(one)
+
+
+async def read(plane: RunnerPlane, caller: Caller, key: str, path: str) -> tuple[int, Any]:
+    headers = {"Authorization": f"Bearer {key}"}
+    async with caller.session.get(f"{plane.url}/v1/runners{path}", headers=headers) as reply:
+        return reply.status, await reply.json()

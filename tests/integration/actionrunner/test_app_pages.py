@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +17,7 @@ from controlplane.service.principal import Role
 from tests.support.browser import NARROW, Browser, is_wider_than_its_window, serious_findings
 from tests.support.pushplane import PushRunner, push_runner
 from tests.support.runnerplane import BOSS, PlayedActions, RunnerPlane, runner_plane
+from tests.support.servers.tcp import closed_port
 from tests.support.waiting import until
 from worker.actions.action import ActionOutcome, Order, succeeded
 
@@ -78,8 +79,7 @@ async def plane(tmp_path: Path) -> AsyncIterator[RunnerPlane]:
 @asynccontextmanager
 async def desk(plane: RunnerPlane) -> AsyncIterator[PushRunner]:
     """The app and its runner, at an address that a browser can reach."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
+    port = closed_port()
     host = f"http://127.0.0.1:{port}"
     identity, _ = await plane.enrol(modes=("pull", "push"), host=host)
     await apps.push(plane.database, plane.clock, BOSS, DESK)
@@ -181,8 +181,15 @@ async def test_what_goes_wrong_is_told_and_what_must_not_happen_twice_is_asked_f
                 kept = {name: value for name, value in reply.headers.items() if name != "x-runner-proof"}
                 route.fulfill(response=reply, headers=kept)
 
+            def delay(route: Any) -> None:
+                """Let the first token end on its way."""
+                there.skew.by = timedelta(seconds=0 if late else 61)
+                late.append(True)
+                route.fulfill(response=route.fetch())
+
             found: dict[str, str] = {}
-            for name, handler in (("altered", alter), ("unsigned", strip)):
+            late: list[bool] = []
+            for name, handler in (("altered", alter), ("unsigned", strip), ("ended", delay)):
                 page.route(at, handler)
                 found[name] = asked(page, "Ann")
                 page.unroute(at)
@@ -201,9 +208,25 @@ async def test_what_goes_wrong_is_told_and_what_must_not_happen_twice_is_asked_f
             page.locator("[data-answer=restart]").get_by_text("Done in").wait_for()
             return found
 
+        def public(page: Any) -> dict[str, str]:
+            """The page as one of the internet, whose browser lets no page into a private network before a person has."""
+
+            def tell(route: Any) -> None:
+                reply = route.fetch()
+                policy = reply.headers["content-security-policy"] + "; treat-as-public-address"
+                route.fulfill(response=reply, headers={**reply.headers, "content-security-policy": policy})
+
+            page.route("**/apps/desk", tell)
+            page.goto(f"{plane.url}/apps/desk")
+            found = {"blocked": asked(page, "Ann")}
+            page.context.grant_permissions(["local-network-access"])
+            found["granted"] = asked(page, "Ann")
+            page.unroute("**/apps/desk")
+            return found
+
         def steps(page: Any) -> dict[str, Any]:
             opened(page, link)
-            found: dict[str, Any] = {**altered(page), "findings": sure(page)}
+            found: dict[str, Any] = {**altered(page), "findings": sure(page), **public(page)}
             page.route(at, lambda route: route.abort())
             found["unreached"] = asked(page, "Ann")
             page.unroute(at)
@@ -214,9 +237,14 @@ async def test_what_goes_wrong_is_told_and_what_must_not_happen_twice_is_asked_f
         seen = await browser.walk(steps, dark=True)
     assert "was altered on its way, and is not shown" in seen["altered"]
     assert "does not bear the runner's signature" in seen["unsigned"]
+    assert "Done in" in seen["ended"], "the page asked for another token by itself"
+    assert [code for _, code in there.counted].count("expired") == 1
     assert "Eve" not in seen["altered"] + seen["unsigned"]
     assert (seen["again"], seen["other"]) == ("409", "403")
     assert seen["findings"] == []
+    assert "allow “local network” in the settings of this site" in seen["blocked"]
+    assert "Done in" in seen["granted"]
     assert "The runner was not reached" in seen["unreached"]
     assert "You are signed out" in seen["signed out"]
-    assert [order.action for order in there.runner.actions.acted][2:] == ["script.runPredefinedScript"]
+    scripts = [order for order in there.runner.actions.acted if order.action == "script.runPredefinedScript"]
+    assert len(scripts) == 1

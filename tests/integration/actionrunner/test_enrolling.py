@@ -36,7 +36,7 @@ from worker.intake.transport import IntakeReply, Peer, Transport
 from worker.secret import Secret
 from worker.wire import compact, enrolment, keys, keyset, proof, signingkey
 from worker.wire.enrolment import EnrolmentToken
-from worker.wire.proof import RunnerEndpoint
+from worker.wire.proof import Provable, RunnerEndpoint
 
 WISHES = EnrolmentWishes(name=None, modes=None, host=None, hostname="h", agent="tests", platform="linux")
 ROUNDS = 50
@@ -422,17 +422,15 @@ async def test_a_key_that_was_swapped_on_the_way_does_not_enrol(
     thief = signingkey.generate("ES256")
 
     def swap(headers: dict[str, str], body: bytes) -> bytes:
-        headers["Authorization"] = proof.SCHEME + proof.prove_new(
-            thief,
+        request = Provable(
             ins=str(uuid.uuid4()),
             aud=middle.url,
-            method="POST",
             path=enrolment.ENROLL_PATH,
             body=body,
             number=1,
             endpoint=RunnerEndpoint.ENROLL,
-            now=datetime.now(UTC),
         )
+        headers["Authorization"] = proof.SCHEME + proof.prove_new(request, thief, now=datetime.now(UTC))
         return body
 
     middle.up = swap

@@ -19,6 +19,7 @@ import pytest
 from controlplane import epoch
 from controlplane.service import runs, workflows
 from controlplane.service.runs import RunView
+from controlplane.store.tables import action_runs
 from controlplane.store.workflowtables import hook_bodies, workflow_hooks
 from tests.support.runnerplane import BOSS, RunnerPlane, played_runner, runner_plane
 from worker.secret import Secret
@@ -171,9 +172,12 @@ async def test_a_greeting_is_answered_and_starts_nothing(sender: Sender) -> None
 async def test_a_bearer_may_name_its_request(sender: Sender) -> None:
     first = await sender.bearer(b'{"what": "x"}', **{"Idempotency-Key": "a"})
     assert await sender.bearer(b'{"what": "x"}', **{"Idempotency-Key": "a"}) == first
+    assert (await sender.bearer(b'{"what": "y"}', **{"Idempotency-Key": "a"}))[0] == 409
     await sender.bearer(b'{"what": "x"}')
     await sender.bearer(b'{"what": "x"}')
     assert len(await sender.made()) == 3
+    await sender.plane.write(action_runs, {"created_at": 1})
+    assert (await sender.bearer(b'{"what": "y"}', **{"Idempotency-Key": "a"}))[0] == 202
 
 
 async def test_a_hook_keeps_its_address_and_its_secret_when_the_file_is_pushed_again(sender: Sender) -> None:

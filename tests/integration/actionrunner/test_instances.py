@@ -7,12 +7,13 @@ import uuid
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from controlplane.service import audit, runners
-from tests.support.runnerplane import BOSS, RunnerPlane, keys_of, runner_plane
+from tests.support.runnerplane import BOSS, RunnerPlane, keys_of, played_runner, runner_plane
 from tests.support.waiting import until
 from worker.actionrunner.chain import InstanceChain
 from worker.actionrunner.channel import RunnerChannel
@@ -242,6 +243,35 @@ async def test_a_rotation_that_was_killed_goes_on_at_the_next_start(plane: Runne
         [found] = await runners.list_all(plane.database, plane.clock, BOSS)
         assert found.runner.identity is not None
         assert found.runner.identity.kid == again.keys.signing.kid
+
+
+def has(runs: list[str], due: int) -> bool:
+    return len(runs) >= due
+
+
+async def test_no_task_is_lost_while_the_keys_change_under_load(plane: RunnerPlane) -> None:
+    """Check 5: orders come all the while; the old key opens nothing afterwards."""
+    identity, store = await plane.enrol()
+    stolen = copied(store, "stolen.json")
+    runs: list[str] = []
+    async with played_runner(plane, identity) as runner:
+
+        async def load() -> None:
+            while len(runs) < 40:
+                made = await plane.order()
+                runs.append(made.run.id)
+
+        loading = asyncio.create_task(load())
+        for due in (10, 20, 30):
+            await until(partial(has, runs, due))
+            await KeyRotation(store, runner.channel._keyring, runner.channel, SystemClock()).rotate()
+        await loading
+        for run in runs:
+            assert (await plane.ended(run)).state == "succeeded"
+        assert len(runner.actions.acted) == len(runs)
+        assert runner.channel._keyring.signing.kid != identity.keys.signing.kid
+    async with started(plane, stolen) as thief:
+        assert await thief.pull() == "unsigned"
 
 
 async def test_only_the_current_instance_changes_the_keys(plane: RunnerPlane) -> None:

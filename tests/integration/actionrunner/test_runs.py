@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import base64
 import shutil
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from controlplane.errors import UnusableError
+from controlplane.service.runs import RunView
 from controlplane.store.tables import action_tasks
 from tests.support.recording import recording
-from tests.support.runnerplane import PlayedActions, RunnerPlane, played_runner, runner_plane
-from tests.support.waiting import until
+from tests.support.runnerplane import PlayedActions, PlayedRunner, RunnerPlane, played_runner, runner_plane
+from tests.support.waiting import PATIENCE, until
 from worker.actions.action import ActionError, ActionOutcome, ActionStatus, Effect, Order, succeeded
 
 SCRIPT = "script.runPredefinedScript"
@@ -201,6 +204,52 @@ async def test_an_order_that_was_obeyed_before_a_restart_is_not_obeyed_again(
         assert view.outcome is not None
         assert view.outcome["error"]["code"] == "REPLAYED"
         assert second.actions.acted == []
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk of the test's own."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=80m", "tmpfs", str(place)]
+    if subprocess.run(command, capture_output=True).returncode:
+        pytest.skip("mounting a tmpfs needs root")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=False)
+
+
+async def test_a_full_disk_lets_nothing_begin_that_must_not_run_twice(plane: RunnerPlane, disk: Path) -> None:
+    """Check 11: the start cannot be written, so the action does not start."""
+    identity, _ = await plane.enrol()
+    actions = PlayedActions(effects={SCRIPT: Effect.ONCE})
+    async with played_runner(plane, identity, actions, state=disk / "state") as runner:
+        before = await plane.ended((await plane.order(SCRIPT)).run.id)
+        await until(lambda: not runner.serving.outbox.waiting)
+        with suppress(OSError), (disk / "filler").open("wb", buffering=0) as file:
+            while file.write(bytes(1 << 20)):
+                pass
+        begun = [before.run.id]
+        for _ in range(50):  # some fit into the last page of the segment
+            run = (await plane.order(SCRIPT)).run.id
+            view = await refused_or_done(plane, runner, run)
+            if view.state != "succeeded":
+                break
+            begun.append(run)
+    assert before.state == "succeeded"
+    # The first write that fails may be that of a start, or of a result: then the runner takes nothing more.
+    assert (view.state, view.task.code) in (("failed", "JOURNAL"), ("queued", None))
+    assert [order.run for order in actions.acted] == begun
+
+
+async def refused_or_done(plane: RunnerPlane, runner: PlayedRunner, run: str) -> RunView:
+    """The run once it has ended, or its runner says that its disk takes nothing."""
+    assert runner.starts is not None
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            view = await plane.show(run)
+            if view.has_ended or (view.state == "queued" and runner.starts.trouble is not None):
+                return view
+            await asyncio.sleep(0.01)  # a disk is what is waited for
 
 
 async def test_a_result_is_stored_once_however_often_it_comes(plane: RunnerPlane) -> None:

@@ -127,6 +127,16 @@ async def test_a_step_is_tried_again_where_that_is_safe(plane: RunnerPlane) -> N
         assert (view.state, len(view.steps)) == ("failed", 2)
 
 
+async def test_a_script_is_tried_again_where_its_entry_says_that_it_may(plane: RunnerPlane) -> None:
+    """Only the runner knows, and says so with the outcome."""
+    identity, _ = await plane.enrol()
+    actions = PlayedActions({SCRIPT: failing(1)}, {SCRIPT: Effect.REPEAT})
+    await push(plane, FIND, ACT | {"retry": {"times": 1}})
+    async with played_runner(plane, identity, actions):
+        view = await plane.ended((await start(plane)).run.id)
+    assert (view.state, len(view.steps)) == ("succeeded", 3)
+
+
 async def test_a_wait_before_the_next_attempt_is_kept_in_the_database(plane: RunnerPlane) -> None:
     identity, _ = await plane.enrol()
     actions = PlayedActions({"data.jq": failing(1)})

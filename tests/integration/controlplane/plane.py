@@ -25,12 +25,12 @@ from controlplane.service.principal import Role, operator
 from controlplane.service.sessions import Visitor
 from controlplane.steady import SteadyClock
 from controlplane.store import alerting, locations, sweep, tests
-from controlplane.store.database import Database, Keyring, Opening, open_database
-from controlplane.store.engines import sqlite
+from controlplane.store.database import Database
 from controlplane.store.locations import Location
 from controlplane.store.tests import StoredTest
 from controlplane.store.users import StoredUser
 from tests.support.clock import FakeClock
+from tests.support.databases import new_database
 from tests.support.definitions import http_test
 from tests.support.protocol import ProtocolWorker
 from worker.clock import SystemClock
@@ -163,29 +163,11 @@ class Plane:
             return [(await connection.execute(select(table))).all() for table in tables]
 
 
-_NEW: dict[str, bytes] = {}
-"""Files of a database with nothing in it, kept from the first one: to migrate takes longer than most tests."""
-
-
-async def _new_database(folder: Path) -> Database:
-    """That of *folder*, new unless there is one."""
-    path = folder / "controlplane.db"
-    engine, keyring = sqlite.engine(path), Keyring(path=folder / "controlplane.db.key")
-    if not _NEW:
-        await (await open_database(engine, keyring, Opening(create=True))).close()
-        _NEW.update({made.name: made.read_bytes() for made in (path, keyring.path)})
-    elif not path.exists():
-        for name, content in _NEW.items():
-            (folder / name).touch(mode=0o600)
-            (folder / name).write_bytes(content)
-    return await open_database(engine, keyring, Opening(create=True))
-
-
 @asynccontextmanager
 async def opened(folder: Path) -> AsyncIterator[Plane]:
     """Without a web server: for what is called directly."""
     clock = FakeClock()
-    database = await _new_database(folder)
+    database = await new_database(folder)
     health = WriteHealth(database, clock)
     grace = Grace(epoch.milliseconds(clock))
     steady = SteadyClock(clock, LINE)

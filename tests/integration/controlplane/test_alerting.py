@@ -28,6 +28,7 @@ ID = "abc-def-ghi"
 PERIOD = 60
 BY = operator("somebody")
 FAILED: dict[str, Any] = {"status": "failed", "failure": {"code": "CONNECT", "message": "connection refused"}}
+MESSAGE = "@slack-ops broke {{#is_alert}}@oncall@example.com{{/is_alert}}{{#is_recovery}}@boss{{/is_recovery}}"
 TURN = 4
 """Seconds between two turns of the upkeep: less than would be an absence."""
 
@@ -41,8 +42,7 @@ class Watch:
     worker: ProtocolWorker
     upkeep: Upkeep
 
-    async def push(self, *places: str, **options: Any) -> None:
-        message = "@slack-ops broke {{#is_alert}}@oncall@example.com{{/is_alert}}{{#is_recovery}}@boss{{/is_recovery}}"
+    async def push(self, *places: str, message: str = MESSAGE, **options: Any) -> None:
         content = http_test(
             "shop", public_id=ID, options={"tick_every": PERIOD} | options, message=message, tags=["env:prod"]
         )
@@ -340,3 +340,14 @@ async def test_a_transition_is_written_whole_or_not_at_all(watch: Watch) -> None
     await keep(cut_short=False)
     await keep(cut_short=False)
     assert (await watch.told(), len(await watch.addresses())) == (["alert"], 2)
+
+
+async def test_a_message_names_people_by_what_the_run_saw(watch: Watch) -> None:
+    """The example of the reference's page on conditional alerting, and the run that ended the alert."""
+    await watch.push(
+        message='{{#is_exact_match "synthetics.attributes.result.response.statusCode" "500"}}@slack-backend{{else}}'
+        "@slack-frontend{{/is_exact_match}}"
+    )
+    await watch.run(**FAILED, response={"status_code": 500})
+    await watch.run(status="passed", response={"status_code": 200})
+    assert await watch.addresses() == [("alert", "slack-backend"), ("recovery", "slack-frontend")]

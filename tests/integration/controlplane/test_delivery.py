@@ -278,6 +278,19 @@ async def test_however_often_it_is_killed_everything_is_told_in_order_under_its_
         assert told.index(recovery) > told.index(alert)
 
 
+async def test_a_step_of_the_clock_that_is_followed_delays_nothing(outbound: Outbound, plane: Plane) -> None:
+    server, _ = failing(reply(status="500 No"))
+    async with server:
+        await outbound.add("ops", type="slack", url=server.url())
+        (key,) = await outbound.queue(transition(), "ops")
+        await outbound.send()
+    before = await outbound.state(key)
+    async with plane.database.write() as connection:
+        await notifications.shift(connection, by=-3_600_000)
+    after = await outbound.state(key)
+    assert (before.due_at - after.due_at, before.created_at - after.created_at) == (3_600_000, 3_600_000)
+
+
 async def test_an_address_without_a_channel_is_given_up_and_says_so(outbound: Outbound) -> None:
     (key,) = await outbound.queue(transition(), "slack-nobody")
     await outbound.send()

@@ -14,6 +14,7 @@ from controlplane.service.principal import Role, operator
 from controlplane.store.alerttables import transitions
 from tests.integration.controlplane.plane import Plane
 from tests.support import protocol
+from tests.support.alerts import Outbound
 from tests.support.browser import NARROW, WIDE, Browser, is_wider_than_its_window, serious_findings
 from tests.support.outcomes import incorrect, outcome
 
@@ -52,6 +53,7 @@ async def test_a_page_is_accessible_and_fits_its_window(
     plane: Plane, session: aiohttp.ClientSession, browser: Browser, width: int, dark: bool
 ) -> None:
     names = await _filled(plane, session)
+    await Outbound(plane.database, plane.clock).add("a" * 100, type="slack", url=f"https://{LONG[:60]}.example/")
     await plane.add_user("Ada", Role.ADMIN)
     cookie = {"name": "session", "value": await plane.session_of("Ada"), "url": plane.url}
     paths = ["/", "/nothing/here"]
@@ -62,7 +64,7 @@ async def test_a_page_is_accessible_and_fits_its_window(
         if (
             route.method == "GET"
             and "{" not in path
-            and path.startswith(("/tests", "/locations", "/runners", "/alerts"))
+            and path.startswith(("/tests", "/locations", "/runners", "/alerts", "/channels"))
         ):
             paths.append(path)
     assert len(paths) > 14

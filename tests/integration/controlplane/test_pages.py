@@ -9,7 +9,12 @@ from typing import Any
 
 import aiohttp
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import make_mocked_request
 
+from controlplane.pages.handling import handle
+from controlplane.pages.page import Entry, PageReply, Rendered, Visit, shown
+from controlplane.rest.context import CONTEXT
 from controlplane.service.principal import Role
 from tests.integration.controlplane.plane import Plane, served
 from tests.support.browser import NARROW, Browser, is_wider_than_its_window, serious_findings
@@ -111,6 +116,22 @@ async def test_links_stay_below_the_path_of_the_public_url(tmp_path: Path) -> No
             assert all(link.startswith("/plane/") for link in links)
         assert (await PageVisitor(plane.url).get("/users")).to == "/plane/sign-in?next=%2Fusers"
         assert (await ann.get("/nothing")).status == 404
+
+
+async def test_a_page_that_fails_says_so_and_tells_nothing_but_the_log(
+    plane: Plane, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(_visit: Visit) -> PageReply:
+        return Rendered(template="error.html", values={"heading": "without its lines"})
+
+    site = web.Application()
+    site[CONTEXT] = plane.context
+    request = make_mocked_request("GET", "/broken", app=site)
+    answer = await handle(shown("/broken", broken, Entry.ANYBODY), "")(request)
+    assert answer.status == 500
+    assert b"<h1>The control plane failed</h1>" in bytes(answer.body or b"")  # type: ignore[arg-type]
+    assert b"lines" not in bytes(answer.body or b"")  # type: ignore[arg-type]
+    assert "'lines' is undefined" in caplog.text
 
 
 async def test_pages_are_accessible_and_fit_a_telephone_dark_and_light(plane: Plane, browser: Browser) -> None:

@@ -23,7 +23,7 @@ async def test_the_file_of_a_new_location_is_in_its_reply_alone(
     private, config = made["private_location"], made["config"]
     assert private["id"].startswith("pl:head-office-")
     assert (private["name"], private["description"], private["tags"]) == ("Head Office", "d", ["b", "a"])
-    assert (private["createdBy"], private["metadata"]) == ("ci", None)
+    assert (private["createdBy"], private["metadata"]) == ("ci", SENT["metadata"])
     assert private["secrets"]["authentication"] == {"id": config["accessKey"], "key": config["secretAccessKey"]}
     assert private["secrets"]["config_decryption"]["key"] == config["privateKey"]
     assert made["result_encryption"] == {"id": config["publicKey"]["fingerprint"], "key": config["publicKey"]["pem"]}

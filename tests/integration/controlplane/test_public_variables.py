@@ -99,6 +99,15 @@ async def test_what_was_said_of_a_variable_comes_back_and_nothing_else(api: Publ
     )
 
 
+async def test_roles_that_a_variable_is_restricted_to_come_back_where_there_are_any(api: PublicAPI) -> None:
+    roles = {"restricted_roles": ["role-1", "role-2"]}
+    made = await api.post(VARIABLES, sent("A_KEY", value="x", secure=False) | {"attributes": roles})
+    assert made["attributes"] == roles
+    assert (await api.get(f"{VARIABLES}/{made['id']}"))["attributes"] == roles
+    refused = await api.call("POST", VARIABLES, sent("OTHER") | {"attributes": {"restricted_roles": [1]}})
+    assert (refused.status, refused.errors) == (400, ["attributes.restricted_roles: is not a valid list of texts"])
+
+
 @pytest.mark.parametrize(
     "body",
     [

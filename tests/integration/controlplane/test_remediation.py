@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import aiohttp
@@ -11,6 +12,7 @@ from controlplane.service import remediation, runners, runs, workflows
 from controlplane.service.principal import operator
 from controlplane.service.runners import WantedRunner
 from controlplane.service.runs import RunView
+from controlplane.store import starts
 from controlplane.store.workflowtables import workflow_starts, workflow_triggers
 from tests.integration.controlplane.plane import Plane
 from tests.support.protocol import ProtocolWorker, item
@@ -119,6 +121,30 @@ async def test_a_kill_between_the_result_and_the_run_loses_nothing(
     assert len(await started(plane)) == 1
     (rows,) = await plane.rows(workflow_starts)
     assert [(row.pending, row.run_id) for row in rows] == [(False, view.run.id)]
+
+
+async def test_of_two_processes_one_carries_a_start_out(
+    plane: Plane, worker: ProtocolWorker, session: aiohttp.ClientSession
+) -> None:
+    await push(plane)
+    await run(plane, worker, session, "failed")
+    await asyncio.gather(*(remediation.carry_out(plane.database, plane.clock) for _ in range(4)))
+    assert len(await started(plane)) == 1
+
+
+async def test_starts_of_long_ago_are_forgotten_and_kept_times_move_with_the_clock(
+    plane: Plane, worker: ProtocolWorker, session: aiohttp.ClientSession
+) -> None:
+    await push(plane)
+    await run(plane, worker, session, "failed")
+    async with plane.database.write() as connection:
+        [before] = await starts.pending(connection)
+        await starts.shift(connection, by=-5_000)
+        [after] = await starts.pending(connection)
+        assert before.at - after.at == 5_000
+        assert await starts.prune(connection, before=after.at, limit=10) == 0
+        assert await starts.prune(connection, before=after.at + 1, limit=10) == 1
+        assert await starts.pending(connection) == []
 
 
 async def test_the_input_says_which_test_failed_and_where(

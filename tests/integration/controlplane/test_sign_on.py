@@ -58,6 +58,7 @@ async def test_a_visitor_signs_in_by_a_provider_and_has_the_role_of_their_group(
         heading, account = await browser.walk(sign_in("ann"), javascript=False)
         assert heading == "ann"
         assert "admin" in account
+        assert "none here to change" in account
         heading, _ = await browser.walk(sign_in("eve"))
         assert heading == "Not allowed"
         (ann,) = await list_all(plane.database, operator("tests"))

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.actions import RunnerOfOrders
-from worker.actionrunner import isolation
+from worker.actionrunner import app, isolation
 from worker.actionrunner.connections import connections_of
+from worker.actionrunner.options import load
 from worker.actionrunner.yamlfile import read_operators_file
 from worker.errors import ConfigError
 
@@ -44,3 +45,18 @@ def test_a_script_connection_is_unusable_where_the_operator_requires_isolation(t
     assert set(connections_of(file, tmp_path, {}).usable) == {"ops"}
     required = connections_of(file, tmp_path, {}, isolation_required=True)
     assert "there is no such user" in required.unusable["ops"]
+
+
+async def test_a_start_names_what_does_not_hold_and_is_refused_where_that_is_required(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Check 22, on a kernel without Landlock. Neither start has a token: the second one ends for that."""
+    monkeypatch.setattr(isolation, "version", lambda: 0)
+    (tmp_path / "config.yaml").write_text('{"requireIsolation": true}')
+    with pytest.raises(ConfigError, match="this kernel has no Landlock"):
+        await app.run(load({}, str(tmp_path)).config, {})
+    (tmp_path / "config.yaml").write_text("{}")
+    with pytest.raises(ConfigError, match="enrollmentToken"):
+        await app.run(load({}, str(tmp_path)).config, {})
+    assert "scripts can read what the runner can: this kernel has no Landlock" in caplog.text
+    assert not (tmp_path / "identity.json").exists()

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from worker.actionrunner.cli import execute
-from worker.actionrunner.options import OPTIONS, load, runner_variable
+from worker.actionrunner.options import load, runner_variable
+from worker.actionrunner.optiontable import OPTIONS
 from worker.errors import ConfigErrors
 from worker.secret import Secret
 

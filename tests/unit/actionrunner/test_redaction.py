@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from worker.actionrunner.redaction import SecretRemover, too_short
 from worker.secret import Secret
+from worker.text import cut
 
 SECRET = 'p@ss "w/örd\\+1'
 
@@ -70,3 +71,28 @@ def test_a_short_secret_is_left_alone_and_named() -> None:
     secrets = {"a.b": Secret("12345")}
     assert SecretRemover(secrets).text("12345") == "12345"
     assert too_short(secrets) == ["a.b"]
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_no_cut_leaves_the_beginning_of_a_secret(name: str) -> None:
+    """A body is cut before secrets are taken out of it: at whatever place, three characters of one may be left."""
+    spelled = SPELLINGS[name]
+    whole = f"the answer has the status 500: <{spelled}> and more"
+    for limit in range(whole.index("<") + 2, len(whole)):
+        cleaned = remover().text(cut(whole, limit))
+        assert cleaned.endswith("…")
+        shown = cleaned.removesuffix("…").partition("<")[2].partition("‹")[0]
+        assert len(shown.encode()) <= 8, (limit, cleaned)  # three, or what base64 has of the octets before
+
+
+def test_what_only_looks_like_a_beginning_stays() -> None:
+    assert remover().text("a p@s…") == "a p@s…"
+    assert remover().text("p@ss is no secret…") == "p@ss is no secret…"
+    assert remover().text("cut within p@ss…") == "cut within ‹crm.token›…"
+    assert remover().text("not cut within p@ss") == "not cut within p@ss"
+
+
+def test_a_line_of_a_private_key_is_a_secret_by_itself() -> None:
+    key = "-----BEGIN PRIVATE KEY-----\nMIGHAgEAMBMGByqGSM49AgEG\nshort\n-----END PRIVATE KEY-----\n"
+    assert remover(key).text("<MIGHAgEAMBMGByqGSM49AgEG>") == "<‹crm.token›>"
+    assert remover(key).text("-----BEGIN PRIVATE KEY----- short") == "-----BEGIN PRIVATE KEY----- short"

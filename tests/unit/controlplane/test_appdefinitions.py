@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
 import pytest
 
+from controlplane.commands import yamltext
 from controlplane.errors import UnusableError
 from controlplane.service.appdefinitions import read_app, stored_app
 from controlplane.service.mintrates import MintRates
+from tests.support.checkout import ROOT
 from tests.support.clock import FakeClock
 from tests.support.pushplane import DESK
 
@@ -97,3 +100,10 @@ async def test_one_person_gets_ten_tokens_a_second() -> None:
     assert [rates.take("alice") for _ in range(2)] == [True, False]
     await clock.advance(60)
     assert [rates.take("alice") for _ in range(11)] == [True] * 10 + [False]
+
+
+def test_the_guide_s_app_is_one() -> None:
+    guide = (ROOT / "docs" / "actions.md").read_text()
+    [block] = re.findall(r"```yaml\n(name: customer-desk\n.*?)```", guide, re.DOTALL)
+    [document] = yamltext.read(block.encode())
+    assert read_app(document.value).queries["customer"].show == "table"

@@ -50,6 +50,26 @@ def test_who_signed_in_from_an_address_is_not_kept_out_by_strangers_elsewhere() 
         counted.check("ann", OTHER)
 
 
+def test_who_signed_in_before_is_not_kept_out_by_strangers_behind_the_same_proxy() -> None:
+    counted = SignInAttempts(FakeClock())
+    counted.failed("ann", MINE)
+    counted.succeeded("ann", MINE)
+    for number in range(MOST_PER_ADDRESS):
+        fail(counted, 1, f"user {number}", MINE)
+    counted.check("ann", MINE)
+    with pytest.raises(AttemptsError):
+        counted.check("bob", MINE)
+
+
+def test_guesses_from_an_address_that_an_account_knows_end_as_well() -> None:
+    counted = SignInAttempts(FakeClock())
+    counted.failed("ann", MINE)
+    counted.succeeded("ann", MINE)
+    fail(counted, MOST_PER_ACCOUNT, "ann", MINE)
+    with pytest.raises(AttemptsError):
+        counted.check("ann", MINE)
+
+
 def test_a_success_takes_back_what_was_counted_before_its_outcome_was_known() -> None:
     counted = SignInAttempts(FakeClock())
     for number in range(2 * MOST_PER_ADDRESS):
@@ -59,13 +79,13 @@ def test_a_success_takes_back_what_was_counted_before_its_outcome_was_known() ->
 
 
 def test_memory_is_bounded_and_the_longest_untouched_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempts, "MOST_COUNTS", 4)
+    monkeypatch.setattr(attempts, "MOST_COUNTS", 6)
     counted = SignInAttempts(FakeClock())
     fail(counted, MOST_PER_ACCOUNT, "ann", MINE)
-    for number in range(2):
+    for number in range(3):
         fail(counted, 1, f"user {number}", OTHER)
     counted.check("ann", OTHER)
-    assert len(counted._failures) == 4
+    assert len(counted._failures) == 6
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,6 @@ The outcome is always a value. The caller bounds the time and closes the stream.
 
 from __future__ import annotations
 
-import asyncio
-
 from worker.clock import Clock
 from worker.net.failure import of_broken_connection
 from worker.net.http.fields import Fields
@@ -26,7 +24,7 @@ class Exchange:
         self._stream = stream
         self._clock = clock
         self._recorder = recorder
-        self._reader = ResponseReader(method, limits, asyncio.get_running_loop())
+        self._reader = ResponseReader(method, limits)
 
     @property
     def stage(self) -> str:

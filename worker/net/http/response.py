@@ -1,20 +1,17 @@
 """One HTTP/1.1 response from bytes, or the reason why they are none (RFC 9112). No socket, no time: bytes in, outcome out.
 
-aiohttp's parser reads heads and chunks. Kept here is what it leaves open: where a head ends, how long a body is, and when it is
-enough. The peer is taken to be hostile: nothing is decompressed, nothing is buffered beyond its bound, and one call does a small,
-bounded amount of work. Bytes behind the end of the response are ignored, as a connection serves one exchange only.
+llhttp, Node's parser, reads heads and chunks. Kept here is what it leaves open: where a head ends, how long a body is, and when
+it is enough. The peer is taken to be hostile: nothing is decompressed, nothing is buffered beyond its bound, and one call does a
+small, bounded amount of work. Bytes behind the end of the response are ignored, as a connection serves one exchange only.
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Sequence
-from typing import TypeAlias, cast
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
-from aiohttp.base_protocol import BaseProtocol
-from aiohttp.http import HttpProcessingError, HttpResponseParser, RawResponseMessage
-from aiohttp.streams import StreamReader
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 from msgspec import Struct
 
 from worker.net.http.body import Body
@@ -31,17 +28,17 @@ _BEFORE_HEAD_END = 2
 _LENGTH_FIELD = re.compile(rb"^content-length[ \t]*:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 _CODING_FIELD = re.compile(rb"^transfer-encoding[ \t]*:", re.IGNORECASE | re.MULTILINE)
 
+_LENGTH, _TRANSFER, _CONTENT = b"content-length", b"transfer-encoding", b"content-encoding"
+_OF_BODY = (_LENGTH, _TRANSFER, _CONTENT)
+
 _NAME = b"HTTP/"
 _TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
-_VERSIONS = {(1, 0): "1.0", (1, 1): "1.1"}
+_VERSIONS = frozenset({"1.0", "1.1"})
 _SWITCHING_PROTOCOLS = 101
 _FIRST_FINAL = 200
 _WITHOUT_BODY = frozenset({_SWITCHING_PROTOCOLS, 204, 304})
 _CODINGS = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
 """Transfer codings that may be left over under `chunked` (RFC 9112 §7.2). We ask for none, so others are refused."""
-
-_NEVER_PAUSE = 1 << 30
-"""The parser's buffer is emptied after every slice, so that its own flow control never steps in."""
 
 _FRAMING_PER_TURN = 512
 """Bytes of framing, about a hundred chunks, after which a chunked body waits for its next turn: a tenth of a millisecond."""
@@ -87,43 +84,71 @@ class Response(Struct, frozen=True, kw_only=True):
 Outcome: TypeAlias = Response | Failure
 
 
-class _NoFlowControl:
-    """The part of a protocol that aiohttp's stream calls. `_NEVER_PAUSE` makes it ask for nothing."""
+class _Sink:
+    """The parser's listener, for one message after the other. It knows no reader: the two would keep each other alive."""
 
-    def pause_reading(self) -> None:
-        raise AssertionError("the buffer is emptied after every slice")
+    __slots__ = ("fields", "has_head", "is_whole", "payload")
 
-    def resume_reading(self, *, resume_parser: bool = True) -> None:
-        """Nothing was paused."""
+    def __init__(self) -> None:
+        self.payload: list[bytes] = []
+        self.begin()
+
+    def begin(self) -> None:
+        """Listen to another message."""
+        self.fields: list[tuple[bytes, bytes]] = []
+        self.has_head = self.is_whole = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header field; a trailer is read and forgotten. White space behind a value is no part of it (RFC 9110 §5.5)."""
+        if not self.has_head:
+            self.fields.append((name, value.rstrip(b" \t")))
+
+    def on_headers_complete(self) -> None:
+        self.has_head = True
+
+    def on_body(self, data: bytes) -> None:
+        if not self.is_whole:
+            self.payload.append(data)
+
+    def on_message_complete(self) -> None:
+        self.is_whole = True
 
 
-_UNPACED = cast("BaseProtocol", _NoFlowControl())
+class _Head(Struct, frozen=True):
+    """A head as the parser had it; *fields* in their order."""
+
+    code: int
+    version: str
+    fields: Sequence[tuple[bytes, bytes]]
+
+    def of_body(self) -> dict[bytes, list[str]]:
+        """The values of the fields that say how the body is read, by their names in lower case."""
+        found: dict[bytes, list[str]] = {name: [] for name in _OF_BODY}
+        for key, value in self.fields:
+            if (name := key.lower()) in found:
+                found[name].append(value.decode("utf-8", "surrogateescape"))
+        return found
 
 
 class ResponseReader:
     """One response to one request with *method*. Feed it until it returns an outcome; feed it no more then."""
 
-    def __init__(self, method: str, limits: HTTPLimits, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, method: str, limits: HTTPLimits) -> None:
         self._limits = limits
         self._without_body = method == "HEAD"
-        self._parser = HttpResponseParser(
-            _UNPACED,
-            loop,
-            _NEVER_PAUSE,
-            max_line_size=limits.max_head_bytes,
-            max_field_size=limits.max_head_bytes,
-            max_headers=limits.max_header_fields,
-            response_with_body=not self._without_body,
-            read_until_eof=True,
-            auto_decompress=False,
+        self._sink = _Sink()
+        self._parser = HttpResponseParser(self._sink)
+        # As every client must (RFC 9112 §2.2), and as servers make it needed: what a field may hold, line ends, blanks at sizes.
+        self._parser.set_dangerous_leniencies(
+            lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
         )
         self._head = b""
         self._interim = 0
-        self._message: RawResponseMessage | None = None
+        self._message: _Head | None = None
         self._body = Body()
         self._length: int | None = None
         """Of the body, where the head says it; None for chunked bodies and those that end with the connection."""
-        self._chunks: StreamReader | None = None
+        self._chunked = False
         self._pending = memoryview(b"")
         """Chunked bytes that wait for their turn."""
         self._slice = _LEAST_SLICE
@@ -146,7 +171,7 @@ class ResponseReader:
     @property
     def ends_with_connection(self) -> bool:
         """True if the body is whole when the peer ends the connection in order (RFC 9112 §6.3, rule 8)."""
-        return self._message is not None and self._length is None and self._chunks is None
+        return self._message is not None and self._length is None and not self._chunked
 
     def feed(self, data: bytes) -> Outcome | None:
         """Take *data*; None means that more is needed, or, with a backlog, another turn."""
@@ -169,11 +194,11 @@ class ResponseReader:
         searched = max(0, len(self._head) - _BEFORE_HEAD_END)
         head = self._head + data
         while (end := _HEAD_END.search(head, searched)) is not None:
-            message, stream = self._parse_head(head[: end.end()])
+            message = self._parse_head(head[: end.end()])
             head = head[end.end() :]
             if message.code >= _FIRST_FINAL or message.code == _SWITCHING_PROTOCOLS:
                 self._message = message
-                return self._begin_body(message, stream, head)
+                return self._begin_body(message, head)
             self._interim += 1
             if self._interim > self._limits.max_interim:
                 raise malformed(f"the server sent more than {self._limits.max_interim} interim (1xx) responses")
@@ -191,42 +216,48 @@ class ResponseReader:
         if len(head) > self._limits.max_head_bytes:
             raise head_too_large(self._limits)
 
-    def _parse_head(self, head: bytes) -> tuple[RawResponseMessage, StreamReader]:
+    def _parse_head(self, head: bytes) -> _Head:
         if not head.startswith(_NAME):
             self._refuse_if_hopeless(head)
         if len(head) > self._limits.max_head_bytes or head.count(b"\n") - 2 > self._limits.max_header_fields:
             raise head_too_large(self._limits)
+        self._sink.begin()
         try:
-            messages, _, _ = self._parser.feed_data(head)
-        except HttpProcessingError as error:
-            raise _refused_head(head, error) from None
-        if len(messages) != 1:
+            self._parser.feed_data(head)
+        except HttpParserUpgrade:
+            pass  # 101: what follows is of another protocol
+        except HttpParserError as error:
+            if not self._sink.is_whole:
+                raise _refused_head(head, error) from None
+        if not self._sink.has_head:
             raise malformed("the header fields do not end where they should")
-        message, stream = messages[0]
-        if message.version not in _VERSIONS:
-            major, minor = message.version
-            raise malformed(f"the server answered in HTTP/{major}.{minor} to a request in HTTP/1.1")
-        if message.code < 100:
-            raise malformed(f"{message.code:03d} is not a valid status code")
-        return message, stream
+        if b"\0" in head and any(b"\0" in value for _, value in self._sink.fields):
+            raise malformed("the head of the response is malformed: a field holds a NUL")  # RFC 9110 §5.5
+        parsed = _Head(self._parser.get_status_code(), self._parser.get_http_version(), tuple(self._sink.fields))
+        if parsed.version not in _VERSIONS:
+            raise malformed(f"the server answered in HTTP/{parsed.version} to a request in HTTP/1.1")
+        if parsed.code < 100:
+            raise malformed(f"{parsed.code:03d} is not a valid status code")
+        return parsed
 
-    def _begin_body(self, message: RawResponseMessage, stream: StreamReader, rest: bytes) -> Outcome | None:
+    def _begin_body(self, message: _Head, rest: bytes) -> Outcome | None:
         """Decide how the body ends (RFC 9112 §6.3) and take *rest*, which came with the head."""
         if self._without_body or message.code in _WITHOUT_BODY:
             return self._complete()
-        self._encodings = _encodings(message)
-        length = message.headers.get("Content-Length")
-        if message.chunked:
-            self._chunks = stream
-        elif length is not None:
-            self._length = int(length)
+        values = message.of_body()
+        transfer = codings(values[_TRANSFER])
+        self._encodings = (*codings(values[_CONTENT]), *_left_over(transfer))
+        if values[_TRANSFER] and _is_chunked(values[_TRANSFER][-1]):
+            self._chunked = True
+        elif values[_LENGTH]:
+            self._length = int(values[_LENGTH][0])
             if self._length > self._limits.max_body_bytes:
-                raise body_too_large(f"announces a body of {length} bytes", self._limits)
+                raise body_too_large(f"announces a body of {self._length} bytes", self._limits)
         return self._take_body(rest)
 
     def _take_body(self, data: bytes) -> Outcome | None:
-        if self._chunks is not None:
-            return self._take_chunks(self._chunks, data)
+        if self._chunked:
+            return self._take_chunks(data)
         if self._length is not None:
             self._body.add(data[: self._length - self._body.size])
             return self._complete() if self._body.size == self._length else None
@@ -235,18 +266,19 @@ class ResponseReader:
             raise body_too_large("sent more body than it may", self._limits)
         return None
 
-    def _take_chunks(self, stream: StreamReader, data: bytes) -> Outcome | None:
+    def _take_chunks(self, data: bytes) -> Outcome | None:
         """One turn: parse slice by slice until the bytes or the turn's share of framing are used up."""
         pending = memoryview(bytes(self._pending) + data) if self._pending else memoryview(data)
         framing_before = self._framing
         while pending and self._framing - framing_before <= _FRAMING_PER_TURN:
-            piece, pending = bytes(pending[: self._slice]), pending[self._slice :]
+            piece, pending = pending[: self._slice], pending[self._slice :]
             try:
                 self._parser.feed_data(piece)
-            except HttpProcessingError as error:
-                if not stream.is_eof():
+            except HttpParserError as error:
+                if not self._sink.is_whole:
                     raise malformed(f"the chunked body is malformed: {_first_words(error)}") from None
-            payload = stream.read_nowait()
+            payload = b"".join(self._sink.payload)
+            self._sink.payload.clear()
             self._body.add(payload)
             framing = len(piece) - len(payload)
             self._framing += framing
@@ -254,7 +286,7 @@ class ResponseReader:
             self._slice = min(_LARGEST_SLICE, max(_LEAST_SLICE, likely))
             if self._body.size > self._limits.max_body_bytes:
                 raise body_too_large("sent more body than it may", self._limits)
-            if stream.is_eof():
+            if self._sink.is_whole:
                 return self._complete()
             if self._framing > self._limits.max_framing_bytes + self._body.size // 8:
                 reason = f"{self._framing} bytes of chunk framing for {self._body.size} bytes of body"
@@ -268,7 +300,7 @@ class ResponseReader:
         try:
             if self._head:
                 self._parser.feed_data(self._head)
-        except HttpProcessingError as error:
+        except HttpParserError as error:
             return _refused_head(self._head, error).failure
         return self._closed_early()
 
@@ -280,24 +312,25 @@ class ResponseReader:
         assert message is not None
         return Response(
             status=message.code,
-            http_version=_VERSIONS[message.version],
-            headers=readable(message.raw_headers),
+            http_version=message.version,
+            headers=readable(message.fields),
             body=self._body.whole(),
             content_encodings=self._encodings if self._body.size else (),
-            raw_headers=message.raw_headers,
+            raw_headers=message.fields,
         )
 
 
-def _encodings(message: RawResponseMessage) -> tuple[str, ...]:
-    """Content codings, then what a server put under `chunked` without being asked; innermost first. Raises HTTPError."""
-    headers = message.headers
-    if "Content-Encoding" not in headers and "Transfer-Encoding" not in headers:
-        return ()
-    content = codings(headers.getall("Content-Encoding", ()))
-    transfer = [coding for coding in codings(headers.getall("Transfer-Encoding", ())) if coding != "chunked"]
-    if unknown := next((coding for coding in transfer if coding not in _CODINGS), None):
+def _is_chunked(transfer: str) -> bool:
+    """The parser's own word on the last field of that name, which it tells nobody."""
+    return transfer.rpartition(",")[2].strip(OWS).lower() == "chunked"
+
+
+def _left_over(transfer: Iterable[str]) -> tuple[str, ...]:
+    """The codings that a server put under `chunked` without being asked, as content codings. Raises HTTPError."""
+    below = [coding for coding in transfer if coding != "chunked"]
+    if unknown := next((coding for coding in below if coding not in _CODINGS), None):
         raise malformed(f"the server used a transfer coding that nobody asked for: {unknown[:40]!r}")
-    return (*content, *(_CODINGS[coding] for coding in transfer))
+    return tuple(_CODINGS[coding] for coding in below)
 
 
 def codings(values: list[str] | tuple[str, ...]) -> list[str]:
@@ -307,7 +340,7 @@ def codings(values: list[str] | tuple[str, ...]) -> list[str]:
     return [token for token in tokens if token not in {"", "identity"}]
 
 
-def _refused_head(head: bytes, error: HttpProcessingError) -> HTTPError:
+def _refused_head(head: bytes, error: HttpParserError) -> HTTPError:
     """The failure for a head that the parser refused: contradictory lengths have one of their own."""
     lengths = _LENGTH_FIELD.findall(head)
     if len(lengths) > 1 or (lengths and (b"," in lengths[0] or _CODING_FIELD.search(head))):
@@ -316,10 +349,8 @@ def _refused_head(head: bytes, error: HttpProcessingError) -> HTTPError:
     return malformed(f"the head of the response is malformed: {_first_words(error)}")
 
 
-def _first_words(error: HttpProcessingError) -> str:
-    """The parser's reason without its drawing of the place."""
-    lines = (line.strip(" :") for line in error.message.splitlines())
-    return ": ".join(line for line in lines if line and not line.startswith(("b'", 'b"', "^")))[:200]
+def _first_words(error: HttpParserError) -> str:
+    return str(error).strip()[:200]
 
 
 def head_too_large(limits: HTTPLimits) -> HTTPError:

@@ -74,6 +74,20 @@ def test_retry_after_is_seconds_or_a_date(written: str | None, seconds: float | 
     assert read_reply(503, b"", written, NOW).wait == seconds
 
 
+@pytest.mark.parametrize(
+    ("body", "seconds"),
+    [
+        (b'{"ok":false,"error_code":429,"description":"Too Many Requests","parameters":{"retry_after":35}}', 35),
+        *((b'{"parameters":{"retry_after":%s}}' % odd, None) for odd in (b"-1", b'"5"', b"null", b"[]")),
+        *((odd, None) for odd in (b"", b"[]", b"5", b"{", b'{"parameters":7}')),
+    ],
+)
+def test_telegram_says_in_the_body_how_long_to_wait(body: bytes, seconds: float | None) -> None:
+    """ResponseParameters, "Making requests" (core.telegram.org/bots/api)."""
+    assert read_reply(429, body, None, NOW).wait == seconds
+    assert read_reply(429, body, "7", NOW).wait == 7
+
+
 def test_a_reason_repeats_a_little_of_the_reply_on_one_line() -> None:
     assert read_reply(500, b"\x1b[2Jbad\nthing" + b"x" * 1000, None, NOW).reason.startswith(
         r"HTTP 500: \x1b[2Jbad\nthing"

@@ -33,25 +33,25 @@ def known(*subjects: str) -> dict[str, OpenNotice]:
 
 
 @pytest.mark.parametrize(
-    ("last_seen", "serving_since", "told", "subjects"),
+    ("last_seen", "served_ms", "told", "subjects"),
     [
-        (NOW - ABSENT_MS, 0, (), ["location/pl:lab"]),
-        (NOW - ABSENT_MS + 1, 0, (), []),
-        (NOW - 10 * ABSENT_MS, NOW - ABSENT_MS + 1, (), []),  # nobody served meanwhile, so that nobody could be seen
-        (None, 0, (), []),  # nobody has started a worker yet
+        (NOW - ABSENT_MS, ABSENT_MS, (), ["location/pl:lab"]),
+        (NOW - ABSENT_MS + 1, NOW, (), []),
+        (NOW - 10 * ABSENT_MS, ABSENT_MS - 1, (), []),  # nobody served meanwhile, so that nobody could be seen
+        (None, NOW, (), []),  # nobody has started a worker yet
         (None, 0, ("location/pl:lab",), ["location/pl:lab"]),  # its workers were forgotten after a day
-        (NOW, 0, ("location/pl:lab",), []),
+        (NOW, NOW, ("location/pl:lab",), []),
     ],
 )
 def test_a_location_is_told_of_that_nobody_pulls_for(
-    last_seen: int | None, serving_since: int, told: tuple[str, ...], subjects: list[str]
+    last_seen: int | None, served_ms: int, told: tuple[str, ...], subjects: list[str]
 ) -> None:
-    found = absent([place(last_seen)], known(*told), serving_since=serving_since, now=NOW)
+    found = absent([place(last_seen)], known(*told), served_ms=served_ms, now=NOW)
     assert [one.subject for one in found] == subjects
 
 
 def test_an_absence_names_the_location_and_since_when() -> None:
-    (found,) = absent([place(NOW - ABSENT_MS)], {}, serving_since=0, now=NOW)
+    (found,) = absent([place(NOW - ABSENT_MS)], {}, served_ms=NOW, now=NOW)
     assert found.name == "Location Lab is not seen"
     assert "2026-01-02 02:59:05 UTC" in found.summary
 
@@ -59,12 +59,12 @@ def test_an_absence_names_the_location_and_since_when() -> None:
 def test_a_workers_trouble_is_told_of_when_it_lasts() -> None:
     patience = Patience()
     full = [place(NOW, ("host-1", "outbox"), ("host-2", "clock"))]
-    assert patience.lasting(full, now=NOW) == []
-    assert patience.lasting([place()], now=NOW + 1) == []
-    assert patience.lasting(full, now=NOW + 2) == []
-    assert patience.lasting(full, now=NOW + 1 + TROUBLED_MS) == []
-    (found,) = patience.lasting(full, now=NOW + 2 + TROUBLED_MS)
-    assert (found.subject, found.since) == ("workers/pl:lab", NOW + 2)
+    assert patience.lasting(full, served_ms=0, now=NOW) == []
+    assert patience.lasting([place()], served_ms=1, now=NOW) == []
+    assert patience.lasting(full, served_ms=2, now=NOW) == []
+    assert patience.lasting(full, served_ms=1 + TROUBLED_MS, now=NOW - 3_600_000) == []
+    (found,) = patience.lasting(full, served_ms=2 + TROUBLED_MS, now=NOW)
+    assert (found.subject, found.since) == ("workers/pl:lab", NOW - TROUBLED_MS)
     assert found.summary == "host-1: its outbox is full: results do not get through; host-2: clock"
 
 
@@ -89,7 +89,7 @@ def test_a_certificates_end_is_told_of(year: int, verb: str) -> None:
 
 
 def test_a_notice_and_its_end_are_one_incident() -> None:
-    (condition,) = absent([place(NOW - ABSENT_MS)], {}, serving_since=0, now=NOW)
+    (condition,) = absent([place(NOW - ABSENT_MS)], {}, served_ms=NOW, now=NOW)
     first = begun(condition, now=NOW)
     last = over(OpenNotice(subject=first.subject, alert=first.alert, since=NOW), first.name, now=NOW + 1)
     assert (first.kind, last.kind) == (TransitionKind.NOTICE, TransitionKind.NOTICE_OVER)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 
 from worker.net.http.response import HTTPLimits, Outcome, Response, ResponseReader
@@ -13,7 +12,6 @@ SMALL = HTTPLimits(max_body_bytes=100, max_head_bytes=200, max_header_fields=4, 
 
 
 def read(
-    loop: asyncio.AbstractEventLoop,
     pieces: Sequence[bytes],
     *,
     method: str = "GET",
@@ -21,7 +19,7 @@ def read(
     eof: bool = False,
 ) -> Outcome | None:
     """The outcome of *pieces*; with *eof* the connection ends in order behind them."""
-    reader = ResponseReader(method, limits, loop)
+    reader = ResponseReader(method, limits)
     for piece in pieces:
         outcome = reader.feed(piece)
         while outcome is None and reader.backlog:

@@ -43,29 +43,29 @@ COMPLETE = {
 
 
 @pytest.mark.parametrize("name", COMPLETE)
-def test_a_complete_response_needs_no_end_of_the_connection(loop: asyncio.AbstractEventLoop, name: str) -> None:
+def test_a_complete_response_needs_no_end_of_the_connection(name: str) -> None:
     data, body = COMPLETE[name]
-    assert received(read(loop, [data])).body == body
+    assert received(read([data])).body == body
 
 
 @pytest.mark.parametrize("name", COMPLETE)
-def test_it_is_the_same_response_byte_by_byte(loop: asyncio.AbstractEventLoop, name: str) -> None:
+def test_it_is_the_same_response_byte_by_byte(name: str) -> None:
     data, _ = COMPLETE[name]
-    assert read(loop, in_single_bytes(data)) == read(loop, [data])
-    assert read(loop, in_single_bytes(data[:-1])) is None
+    assert read(in_single_bytes(data)) == read([data])
+    assert read(in_single_bytes(data[:-1])) is None
 
 
 @pytest.mark.parametrize("name", COMPLETE)
 @pytest.mark.parametrize("extra", [b"x", b"\x00" * 9000, b"HTTP/1.1 500 Injected\r\nContent-Length: 4\r\n\r\nevil"])
-def test_bytes_behind_the_end_change_nothing(loop: asyncio.AbstractEventLoop, name: str, extra: bytes) -> None:
+def test_bytes_behind_the_end_change_nothing(name: str, extra: bytes) -> None:
     data, _ = COMPLETE[name]
-    assert read(loop, [data + extra]) == read(loop, [data])
+    assert read([data + extra]) == read([data])
 
 
 @pytest.mark.parametrize("name", COMPLETE)
-def test_a_response_that_stops_early_is_a_reset_connection(loop: asyncio.AbstractEventLoop, name: str) -> None:
+def test_a_response_that_stops_early_is_a_reset_connection(name: str) -> None:
     data, _ = COMPLETE[name]
-    assert code(read(loop, [data[:-1]], eof=True)) is FailureCode.CONNRESET
+    assert code(read([data[:-1]], eof=True)) is FailureCode.CONNRESET
 
 
 @pytest.mark.parametrize(
@@ -77,24 +77,24 @@ def test_a_response_that_stops_early_is_a_reset_connection(loop: asyncio.Abstrac
         b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: identity\r\n\r\n",
     ],
 )
-def test_without_a_length_the_body_ends_with_the_connection(loop: asyncio.AbstractEventLoop, head: bytes) -> None:
-    assert read(loop, [head, b"a\r\n\r\n", b"b"]) is None
-    assert received(read(loop, [head, b"a\r\n\r\n", b"b"], eof=True)).body == b"a\r\n\r\nb"
-    assert received(read(loop, [head], eof=True)).body == b""
+def test_without_a_length_the_body_ends_with_the_connection(head: bytes) -> None:
+    assert read([head, b"a\r\n\r\n", b"b"]) is None
+    assert received(read([head, b"a\r\n\r\n", b"b"], eof=True)).body == b"a\r\n\r\nb"
+    assert received(read([head], eof=True)).body == b""
 
 
 @pytest.mark.parametrize(
     "fields", [b"Content-Length: 5\r\n", b"Transfer-Encoding: chunked\r\n", b"", b"Content-Encoding: br\r\n"]
 )
-def test_the_answer_to_head_has_no_body_whatever_it_says(loop: asyncio.AbstractEventLoop, fields: bytes) -> None:
-    got = received(read(loop, [HEAD + fields + b"\r\n"], method="HEAD"))
+def test_the_answer_to_head_has_no_body_whatever_it_says(fields: bytes) -> None:
+    got = received(read([HEAD + fields + b"\r\n"], method="HEAD"))
     assert (got.body, got.content_encodings) == (b"", ())
 
 
-def test_fields_keep_their_order_and_case_and_any_bytes(loop: asyncio.AbstractEventLoop) -> None:
+def test_fields_keep_their_order_and_case_and_any_bytes() -> None:
     fields = b"cONTENT-lENGTH: 0\r\nX-A:  1 \t\r\nx-a: two\r\nX-Utf8: \xc3\xa9\r\nX-Latin: \xe9\r\n"
     fields += b"X-Empty:\r\nX-Fold: a\r\n  b\r\n"
-    got = received(read(loop, [HEAD + fields + b"\r\n"]))
+    got = received(read([HEAD + fields + b"\r\n"]))
     assert got.headers == (
         ("cONTENT-lENGTH", "0"),
         ("X-A", "1"),
@@ -122,16 +122,14 @@ def test_fields_keep_their_order_and_case_and_any_bytes(loop: asyncio.AbstractEv
         (b"Content-Encoding: \xff\r\n", ("\\udcff",)),
     ],
 )
-def test_content_codings_are_told_and_not_undone(
-    loop: asyncio.AbstractEventLoop, fields: bytes, encodings: tuple[str, ...]
-) -> None:
-    got = received(read(loop, [HEAD + fields + b"Content-Length: 2\r\n\r\n\x1f\x8b"]))
+def test_content_codings_are_told_and_not_undone(fields: bytes, encodings: tuple[str, ...]) -> None:
+    got = received(read([HEAD + fields + b"Content-Length: 2\r\n\r\n\x1f\x8b"]))
     assert (got.content_encodings, got.body) == (encodings, b"\x1f\x8b")
 
 
-def test_a_transfer_coding_under_chunked_is_the_outermost(loop: asyncio.AbstractEventLoop) -> None:
+def test_a_transfer_coding_under_chunked_is_the_outermost() -> None:
     head = HEAD + b"Content-Encoding: br\r\nTransfer-Encoding: x-gzip, chunked\r\n\r\n"
-    assert received(read(loop, [head + b"1\r\nx\r\n0\r\n\r\n"])).content_encodings == ("br", "gzip")
+    assert received(read([head + b"1\r\nx\r\n0\r\n\r\n"])).content_encodings == ("br", "gzip")
 
 
 MALFORMED = [
@@ -178,9 +176,9 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("data", MALFORMED)
-def test_what_is_no_http_response_is_malformed_at_once(loop: asyncio.AbstractEventLoop, data: bytes) -> None:
-    assert code(read(loop, [data])) is FailureCode.MALFORMED_RESPONSE
-    assert code(read(loop, in_single_bytes(data))) is FailureCode.MALFORMED_RESPONSE
+def test_what_is_no_http_response_is_malformed_at_once(data: bytes) -> None:
+    assert code(read([data])) is FailureCode.MALFORMED_RESPONSE
+    assert code(read(in_single_bytes(data))) is FailureCode.MALFORMED_RESPONSE
 
 
 @pytest.mark.parametrize(
@@ -194,25 +192,23 @@ def test_what_is_no_http_response_is_malformed_at_once(loop: asyncio.AbstractEve
         b"transfer-encoding: chunked\r\ncontent-length: 0\r\n",
     ],
 )
-def test_lengths_that_contradict_each_other_have_a_code_of_their_own(
-    loop: asyncio.AbstractEventLoop, fields: bytes
-) -> None:
-    outcome = read(loop, [HEAD + fields + b"\r\nhello"])
+def test_lengths_that_contradict_each_other_have_a_code_of_their_own(fields: bytes) -> None:
+    outcome = read([HEAD + fields + b"\r\nhello"])
     assert code(outcome) is FailureCode.HEADERS_INCOMPATIBLE_CONTENT_LENGTH
 
 
-def test_a_partial_head_that_was_no_head_is_malformed_when_the_connection_ends(loop: asyncio.AbstractEventLoop) -> None:
-    assert code(read(loop, [HEAD + b"no colon\r\n"], eof=True)) is FailureCode.MALFORMED_RESPONSE
-    assert code(read(loop, [HEAD + b"A: b\r\n"], eof=True)) is FailureCode.CONNRESET
+def test_a_partial_head_that_was_no_head_is_malformed_when_the_connection_ends() -> None:
+    assert code(read([HEAD + b"no colon\r\n"], eof=True)) is FailureCode.MALFORMED_RESPONSE
+    assert code(read([HEAD + b"A: b\r\n"], eof=True)) is FailureCode.CONNRESET
 
 
-def test_silence_then_the_end_is_a_reset_connection(loop: asyncio.AbstractEventLoop) -> None:
-    assert code(read(loop, [], eof=True)) is FailureCode.CONNRESET
-    assert code(read(loop, [b"HTTP/1.1 100 Continue\r\n\r\n"], eof=True)) is FailureCode.CONNRESET
+def test_silence_then_the_end_is_a_reset_connection() -> None:
+    assert code(read([], eof=True)) is FailureCode.CONNRESET
+    assert code(read([b"HTTP/1.1 100 Continue\r\n\r\n"], eof=True)) is FailureCode.CONNRESET
 
 
-def test_tls_on_a_plain_port_is_called_so(loop: asyncio.AbstractEventLoop) -> None:
-    outcome = read(loop, [b"\x15\x03\x01\x00\x02\x02\x46"])
+def test_tls_on_a_plain_port_is_called_so() -> None:
+    outcome = read([b"\x15\x03\x01\x00\x02\x02\x46"])
     assert isinstance(outcome, Failure)
     assert "https" in outcome.message
 
@@ -249,11 +245,9 @@ class _Canned:
 
 
 @given(data=responses(), cuts=st.lists(st.integers(0, 600), max_size=6))
-def test_any_response_is_what_the_standard_library_reads_however_it_is_cut(
-    loop: asyncio.AbstractEventLoop, data: bytes, cuts: list[int]
-) -> None:
+def test_any_response_is_what_the_standard_library_reads_however_it_is_cut(data: bytes, cuts: list[int]) -> None:
     edges = [0, *sorted(cut for cut in cuts if cut < len(data)), len(data)]
-    got = received(read(loop, [data[a:b] for a, b in pairwise(edges)]))
+    got = received(read([data[a:b] for a, b in pairwise(edges)]))
     reference = http.client.HTTPResponse(_Canned(data))  # type: ignore[arg-type]
     reference.begin()
     assert (got.status, got.body) == (reference.status, reference.read())
@@ -273,12 +267,10 @@ def test_any_response_is_what_the_standard_library_reads_however_it_is_cut(
     ),
     method=st.sampled_from(["GET", "HEAD"]),
 )
-def test_any_bytes_come_to_an_outcome_and_the_same_byte_by_byte(
-    loop: asyncio.AbstractEventLoop, data: bytes, method: str
-) -> None:
-    whole = read(loop, [data], method=method, limits=SMALL, eof=True)
+def test_any_bytes_come_to_an_outcome_and_the_same_byte_by_byte(data: bytes, method: str) -> None:
+    whole = read([data], method=method, limits=SMALL, eof=True)
     assert whole is not None
-    single = read(loop, in_single_bytes(data), method=method, limits=SMALL, eof=True)
+    single = read(in_single_bytes(data), method=method, limits=SMALL, eof=True)
     if isinstance(whole, Response):
         assert single == whole
         told = [*whole.content_encodings, *(text for pair in whole.headers for text in pair)]
@@ -297,5 +289,5 @@ def test_only_spaces_and_tabs_surround_what_frames_a_response(
     field: bytes, blank: bytes, loop: asyncio.AbstractEventLoop
 ) -> None:
     head = b"HTTP/1.1 200 OK\r\n" + field % blank + b"\r\n\r\n"
-    outcome = read(loop, [head + b"5\r\nhello\r\n0\r\n\r\n"])
+    outcome = read([head + b"5\r\nhello\r\n0\r\n\r\n"])
     assert code(outcome) is FailureCode.MALFORMED_RESPONSE
