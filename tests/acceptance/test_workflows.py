@@ -113,6 +113,7 @@ def town(control_plane: ControlPlane, start_worker: StartWorker, tmp_path: Path)
         made.stop()
 
 
+@pytest.mark.long
 def test_the_stories_of_the_guide(town: Town) -> None:
     town.open_names()
     town.runner.start()
