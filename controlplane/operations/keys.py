@@ -1,4 +1,4 @@
-"""Operations on keys of the API. Nobody can make a key that may do more than its own."""
+"""Operations on keys of the API. Nobody can make, or end, a key that may do more than its own."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ LIST: Operation[ListKeys, tuple[StoredKey, ...]] = Operation(
 )
 REVOKE: Operation[RevokeKey, StoredKey] = Operation(
     name="keys/revoke",
-    about="End a pair of keys at once.",
+    about="End a pair of keys at once, whose scopes the caller's own key has.",
     sent=RevokeKey,
     reply=StoredKey,
     run=_revoke,

@@ -51,6 +51,7 @@ async def show(visit: Visit) -> PageReply:
             "run": picture(found.outcome),
             "kind": found.run.value,
             "version": found.version,
+            "readable": found.readable,
             "times": _times(found.outcome),
             "worker": _worker(found.outcome),
         },

@@ -1,16 +1,21 @@
-"""Workflows of private actions as pages: each with its steps, what starts it, and its newest runs for those who may start it."""
+"""Workflows of private actions as pages: each with its steps, what starts it, and its newest runs and a form
+that starts it for those who may."""
 
 from __future__ import annotations
+
+import secrets
 
 from msgspec import Struct, to_builtins
 
 from controlplane.actions.workflows import WorkflowTrigger
-from controlplane.errors import ForbiddenError
+from controlplane.errors import ForbiddenError, UnusableError
 from controlplane.pages.locationpages import may_write
 from controlplane.pages.page import PageReply, PageRoute, Rendered, SeeOther, Visit, sent, shown
 from controlplane.pages.testforms import written
-from controlplane.service import runs, runshapes, workflows
+from controlplane.pages.workflowforms import asked_params, read_params, start_key
+from controlplane.service import runs, runshapes, workflowruns, workflows
 from controlplane.service.runs import RunView
+from controlplane.service.workflowruns import WantedWorkflow
 from controlplane.store.workflows import StoredWorkflow
 
 LIVE_SECONDS = 5
@@ -50,6 +55,7 @@ async def show(visit: Visit) -> PageReply:
             "runs": newest,
             "headlines": [runshapes.headline(run) for run in newest or ()],
             "may_write": may_write(visit),
+            "may_start": visit.by.may_start(stored.name) and not stored.paused,
         },
         live_seconds=LIVE_SECONDS,
     )
@@ -77,6 +83,35 @@ def _trigger(visit: Visit, stored: StoredWorkflow, number: int, trigger: Workflo
     return TriggerRow(f"A request to {base}/hooks/{hook}, proven by {verify}")
 
 
+async def ask_start(visit: Visit) -> PageReply:
+    """Show the form of a workflow's parameters."""
+    stored = await workflows.show(visit.context.database, visit.by, visit.path["workflow"])
+    visit.by.require_workflow(stored.name)
+    return _start_form(visit, stored, [])
+
+
+async def start(visit: Visit) -> PageReply:
+    """Start a workflow, and go to its run."""
+    context = visit.context
+    stored = await workflows.show(context.database, visit.by, visit.path["workflow"])
+    visit.by.require_workflow(stored.name)
+    try:
+        params = read_params(stored.workflow.params, visit.form)
+        key = start_key(visit.form.get("once", ""), params)
+        wanted = WantedWorkflow(name=stored.name, params=params, idempotency_key=key)
+        view = await workflowruns.create(context.database, context.clock, visit.by, wanted, client="api")
+    except UnusableError as error:
+        return _start_form(visit, stored, [str(error)])
+    context.wakeups.ring(view.task.runner)
+    return SeeOther(to=f"/runners/runs/{view.run.id}", notice=f"Workflow {stored.name} is started.")
+
+
+def _start_form(visit: Visit, stored: StoredWorkflow, mistakes: list[str]) -> Rendered:
+    asked = asked_params(stored.workflow.params, visit.form)
+    values = {"stored": stored, "asked": asked, "once": secrets.token_hex(16), "mistakes": mistakes}
+    return Rendered(template="workflowstart.html", values=values, status=400 if mistakes else 200)
+
+
 async def pause(visit: Visit) -> PageReply:
     """Let a workflow start nothing more."""
     return await _paused(visit, paused=True)
@@ -97,6 +132,8 @@ async def _paused(visit: Visit, *, paused: bool) -> PageReply:
 ROUTES: tuple[PageRoute, ...] = (
     shown("/workflows", list_all),
     shown("/workflows/{workflow}", show),
+    shown("/workflows/{workflow}/start", ask_start),
+    sent("/workflows/{workflow}/start", start),
     sent("/workflows/{workflow}/pause", pause),
     sent("/workflows/{workflow}/resume", resume),
 )

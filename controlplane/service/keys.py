@@ -77,10 +77,15 @@ async def list_all(database: Database, by: Principal) -> tuple[StoredKey, ...]:
 
 
 async def revoke(database: Database, clock: Clock, by: Principal, name: str) -> StoredKey:
-    """End a pair of keys, by its name or id: its next request is refused."""
+    """End a pair of keys, by its name or id: its next request is refused.
+
+    Nobody ends what they could not make: raises ForbiddenError for a key with a scope that *by* lacks.
+    """
     by.require(KeyScope.WRITE)
     async with database.write() as connection:
         key = await keys.find(connection, name)
+        for scope in key.scopes:
+            by.require_grant(scope)
         await keys.remove(connection, key.id)
         now = epoch.milliseconds(clock)
         await audit.record(connection, by, "key.revoke", key.id, before=_state(key), now=now)

@@ -30,12 +30,16 @@ MOST_POLLED = 2000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadResult:
-    """A result and the *definition* that was run, as clients are shown it: a document without secrets."""
+    """A result and the *definition* that was run, as clients are shown it: a document without secrets.
+
+    *outcome* has the status alone where the stored one is not *readable*.
+    """
 
     result: PublicResult
     outcome: dict[str, Any]
     definition: dict[str, Any]
     version: int
+    readable: bool = True
 
     @property
     def run(self) -> RunType:
@@ -104,7 +108,7 @@ async def poll(database: Database, by: Principal, numbers: Sequence[str]) -> tup
     return tuple(
         PolledResult(
             followed=one,
-            outcome=None if one.outcome is None else orjson.loads(one.outcome),
+            outcome=None if one.outcome is None else _object(one.outcome) or {"status": one.status},
             definition=documents.withheld(json.loads(one.run.definition)),
         )
         for number in wanted
@@ -127,8 +131,24 @@ async def _shown(connection: AsyncConnection, known: StoredTest | None) -> dict[
 
 
 def _read(found: PublicResult, shown: dict[str, Any], known: StoredTest | None) -> ReadResult:
-    outcome = orjson.loads(found.outcome)
+    stored_outcome = _object(found.outcome)
+    outcome: dict[str, Any] = {"status": found.status} if stored_outcome is None else stored_outcome
     brought = None if found.definition is None else documents.withheld(json.loads(found.definition))
     ran = outcome.get("test", {}).get("version") if isinstance(outcome.get("test"), dict) else None
     version = ran if isinstance(ran, int) and ran > 0 else 1 if known is None else known.version
-    return ReadResult(result=found, outcome=outcome, definition=shown if brought is None else brought, version=version)
+    return ReadResult(
+        result=found,
+        outcome=outcome,
+        definition=shown if brought is None else brought,
+        version=version,
+        readable=stored_outcome is not None,
+    )
+
+
+def _object(text: str) -> dict[str, Any] | None:
+    """A stored outcome, None where it cannot be read: another version may have written it, and one row costs itself alone."""
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    return found if isinstance(found, dict) else None

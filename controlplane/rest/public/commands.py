@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from controlplane.operations.operation import Operation, schema
+from controlplane.operations.operation import Operation
 from controlplane.operations.table import OPERATIONS
 from controlplane.rest.public.route import APIReply, Call, Route
 
@@ -26,7 +26,7 @@ ROUTES = tuple(
         handler=_handler(operation),
         scopes=operation.scopes,
         body=operation.sent,
-        reply=schema(operation.reply),
+        answer=operation.reply,
         refusals=(400, 404, 409),
         tells_cause=True,
         tags=("commands",),

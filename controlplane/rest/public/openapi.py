@@ -94,10 +94,14 @@ def _body(route: Route) -> Mapping[str, Any]:
     return schema(route.body)
 
 
+def _reply(route: Route) -> Mapping[str, Any] | None:
+    return route.reply if route.answer is None else schema(route.answer)
+
+
 def _responses(route: Route) -> dict[str, Any]:
     success: dict[str, Any] = {"description": "Done."}
-    if route.reply is not None:
-        success["content"] = {JSON_TYPE: {"schema": route.reply}}
+    if (reply := _reply(route)) is not None:
+        success["content"] = {JSON_TYPE: {"schema": reply}}
     errors = {JSON_TYPE: {"schema": {"$ref": "#/components/schemas/Errors"}}}
     refusals = {
         str(status): {"description": _REASONS[status], "content": errors}

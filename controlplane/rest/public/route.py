@@ -76,7 +76,7 @@ class Route:
     """*path* has aiohttp's form, `{name}` for a segment. *body* is a msgspec type, or `dict` for a document that stays as it is.
 
     *described* is the JSON Schema of such a document, *reply* that of a success with *status*, or one of *also*, None where it
-    has no body.
+    has no body. *answer* stands for *reply* where that is an operation's type: the description makes its schema, and nobody else.
     *names_scopes* are the forms of scopes that the use case asks for by the name of a thing: `action/GLOB`.
     *tells_cause*: a refusal says in fields what its texts say, for our own commands.
     """
@@ -92,6 +92,7 @@ class Route:
     body: Any = None
     described: Mapping[str, Any] | None = None
     reply: Mapping[str, Any] | None = None
+    answer: Any = None
     status: int = 200
     also: tuple[int, ...] = ()
     refusals: tuple[int, ...] = ()

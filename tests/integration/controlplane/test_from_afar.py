@@ -212,6 +212,16 @@ def test_a_key_gives_away_nothing_that_it_has_not(afar: Side) -> None:
     assert mine.say("key", "create", "same", "--scopes", "write").exit_code == 0
 
 
+def test_a_key_ends_no_key_that_may_do_more(afar: Side) -> None:
+    own = json.loads(afar.say("key", "create", "ender", "--scopes", "write", "--json").output)
+    mine = Side(afar.folder, afar.flags, {"DD_APP_KEY": own["app_key"]})
+    assert afar.say("key", "create", "more", "--scopes", "write,trigger").exit_code == 0
+    refused = mine.say("key", "revoke", "more")
+    assert (refused.exit_code, "lacks the scope 'trigger'" in refused.output) == (2, True)
+    assert mine.say("key", "revoke", "ender").exit_code == 0, "its own"
+    assert afar.say("key", "revoke", "more").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("url", "env", "said"),
     [

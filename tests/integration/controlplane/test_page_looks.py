@@ -9,8 +9,9 @@ import aiohttp
 import pytest
 
 from controlplane.pages.table import PAGES
-from controlplane.service import silences
+from controlplane.service import runners, silences, workflows
 from controlplane.service.principal import Role, operator
+from controlplane.service.runners import WantedRunner
 from controlplane.store.alerttables import transitions
 from tests.integration.controlplane.plane import Plane
 from tests.support import protocol
@@ -19,6 +20,7 @@ from tests.support.browser import NARROW, WIDE, Browser, is_wider_than_its_windo
 from tests.support.outcomes import incorrect, outcome
 
 TEST = "abc-def-ghi"
+SHOWN = ("/tests", "/locations", "/runners", "/alerts", "/channels", "/workflows", "/apps", "/users", "/account")
 LONG = "a-name-without-a-space-" * 8
 
 
@@ -44,7 +46,19 @@ async def _filled(plane: Plane, session: aiohttp.ClientSession) -> dict[str, str
         plane.database, plane.clock, operator(LONG), name=LONG, tags=[LONG], minutes=5, rule="FREQ=DAILY"
     )
     ((alert,),) = await plane.rows(transitions)
-    return {"{location}": worker.location, "{test}": TEST, "{result}": "1", "{alert}": alert.alert_id}
+    names = {"{location}": worker.location, "{test}": TEST, "{result}": "1", "{alert}": alert.alert_id}
+    return names | {"{workflow}": await _workflow(plane)}
+
+
+async def _workflow(plane: Plane) -> str:
+    """The name of a workflow with a parameter of each kind of field."""
+    wanted = WantedRunner(name="berlin", base_url=plane.url, modes=("pull",), host=None)
+    await runners.create(plane.database, plane.clock, operator(LONG), wanted, ttl_ms=3_600_000)
+    kinds: dict[str, Any] = {LONG: {"type": "string", "default": LONG}, "one": {"enum": [LONG]}, "any": {}}
+    params = {"type": "object", "properties": {name: kind | {"description": LONG} for name, kind in kinds.items()}}
+    steps = [{"name": "look", "action": "data.jq", "input": {"value": LONG}}]
+    definition = {"name": "w" * 60, "runner": "berlin", "description": LONG, "params": params, "steps": steps}
+    return (await workflows.push(plane.database, plane.clock, operator(LONG), definition, {})).stored.name
 
 
 @pytest.mark.long
@@ -61,13 +75,9 @@ async def test_a_page_is_accessible_and_fits_its_window(
         path = route.path
         for name, value in names.items():
             path = path.replace(name, value)
-        if (
-            route.method == "GET"
-            and "{" not in path
-            and path.startswith(("/tests", "/locations", "/runners", "/alerts", "/channels"))
-        ):
+        if route.method == "GET" and "{" not in path and path.startswith(SHOWN):
             paths.append(path)
-    assert len(paths) > 14
+    assert len(paths) > 20
 
     def look(page: Any) -> list[str]:
         page.context.add_cookies([cookie])

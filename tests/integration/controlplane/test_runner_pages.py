@@ -143,7 +143,47 @@ async def test_a_workflow_is_shown_with_its_steps_and_each_of_its_runs(plane: Ru
     assert (await viewer.get(f"/runners/runs/{run.id}")).status == 404
 
     assert (await viewer.send("/workflows/mend/pause", {})).status == 403
+    assert "/workflows/mend/start" not in page.text
     await admin.get("/workflows/mend")
     await admin.send("/workflows/mend/pause", {})
     assert "It starts nothing until it is resumed" in text_of(await viewer.get("/workflows/mend"))
     assert (await viewer.get("/workflows/nothing")).status == 404
+
+
+async def test_a_workflow_is_started_from_its_page_by_who_may(plane: RunnerPlane) -> None:
+    admin, editor = await signed_in(plane, "Ada", Role.ADMIN), await signed_in(plane, "Ed", Role.EDITOR)
+    await plane.enrol()
+    times = {"type": "integer", "maximum": 3, "description": "So often <b>"}
+    params = {"type": "object", "properties": {"of": {"type": "string"}, "times": times}, "required": ["of"]}
+    definition = WORKFLOW | {"params": params, "triggers": []}
+    await workflows.push(plane.database, plane.clock, BOSS, definition, {})
+    here = "/workflows/mend/start"
+    assert f'href="{here}"' in (await admin.get("/workflows/mend")).text
+    assert f'href="{here}"' not in (await editor.get("/workflows/mend")).text
+    assert (await editor.get(here)).status == 403
+    form = await admin.get(here)
+    assert "So often <b>" in text_of(form)
+    assert "<b>" not in form.text
+    (once,) = re.findall(r'name="once" value="(\w+)"', form.text)
+    for given, told in (
+        ({"param.of": "x", "param.times": "4"}, "params"),
+        ({"param.of": "x", "param.times": "?"}, "params.times: '?' is not a valid JSON value"),
+        ({"param.of": ""}, "params"),
+    ):
+        refused = await admin.send(here, {"once": once, **given})
+        assert (refused.status, told in text_of(refused)) == (400, True), given
+        assert f'value="{given["param.of"]}"' in refused.text
+    good = {"once": once, "param.of": CANARY, "param.times": "2"}
+    assert (await editor.send(here, good)).status == 403
+    started = [await admin.send(here, good) for _ in range(2)]
+    assert started[0].to == started[1].to
+    run = await plane.show(started[0].to.rpartition("/")[2])
+    assert (run.workflow, run.run.by_kind, run.run.by_id) == ("mend", "user", "Ada")
+    shown = await admin.follow(started[0])
+    assert "Workflow mend is started." in text_of(shown)
+    assert CANARY in text_of(shown)
+    other = await admin.send(here, good | {"param.times": "3"})
+    assert other.to != started[0].to
+    await workflows.set_paused(plane.database, plane.clock, BOSS, "mend", paused=True)
+    assert f'href="{here}"' not in (await admin.get("/workflows/mend")).text
+    assert "is paused" in text_of(await admin.send(here, good | {"param.times": "1"}))

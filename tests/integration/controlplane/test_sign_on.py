@@ -1,4 +1,4 @@
-"""Signing in by a provider of identities of others, in a browser without JavaScript; and answers that nobody asked for."""
+"""Signing in by a provider of identities of others, with JavaScript and without; and answers that nobody asked for."""
 
 from __future__ import annotations
 
@@ -55,10 +55,11 @@ async def test_a_visitor_signs_in_by_a_provider_and_has_the_role_of_their_group(
 
             return steps
 
-        heading, account = await browser.walk(sign_in("ann"), javascript=False)
-        assert heading == "ann"
-        assert "admin" in account
-        assert "none here to change" in account
+        for javascript in (False, True):
+            heading, account = await browser.walk(sign_in("ann"), javascript=javascript)
+            assert heading == "ann"
+            assert "admin" in account
+            assert "none here to change" in account
         heading, _ = await browser.walk(sign_in("eve"))
         assert heading == "Not allowed"
         (ann,) = await list_all(plane.database, operator("tests"))

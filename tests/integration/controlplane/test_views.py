@@ -378,6 +378,26 @@ async def test_the_heaviest_pages_stay_small(plane: Plane, viewer: PageVisitor) 
         assert len(gzip.compress(page.text.encode(), 5)) < MAX_PAGE_BYTES, path
 
 
+async def test_what_another_version_stored_still_renders(plane: Plane, viewer: PageVisitor) -> None:
+    place = (await plane.add_location()).location
+    await plane.add_test(place)
+    texts = ["{}", "[]", "7", "not JSON", "", '{"timings": {"total": 1e400}}', '{"failure": "\\ud800"}']
+    texts += ['{"status": "failed", "timings": {"dns": "x"}, "assertions": {"a": 1}, "failure": "text"}']
+    texts += ['{"response": [], "steps": "x", "location": 1, "started_at": "now", "members": "of a later version"}']
+    async with plane.database.write() as connection:
+        await connection.execute(insert(results), [_result(number, place, text) for number, text in enumerate(texts)])
+    page = await viewer.get(f"/tests/{TEST}")
+    assert page.status == 200
+    shown = re.findall(rf'href="(/tests/{TEST}/results/\d+)"', page.text)
+    assert len(set(shown)) == len(texts)
+    unreadable = 0
+    for path in shown:
+        run = await viewer.get(path)
+        assert run.status == 200, path
+        unreadable += "cannot be read" in text_of(run)
+    assert unreadable == 6, "no objects, a number without an end, half a surrogate pair"
+
+
 def _result(number: int, place: str, text: str) -> dict[str, Any]:
     return {
         "id": f"result-{number}",

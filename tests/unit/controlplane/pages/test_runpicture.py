@@ -41,6 +41,7 @@ def rendered(value: dict[str, Any]) -> str:
         "holder": None,
     }
     values = {"result": result, "run": picture(value), "kind": "scheduled", "version": 1, "times": [], "worker": ""}
+    values["readable"] = True
     return environment().get_template("result.html").render(around, csrf_field="", **values)
 
 
