@@ -9,8 +9,9 @@ IMAGE ?= open-private-location
 RUNNER_IMAGE ?= open-private-action-runner
 VERSION := $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' worker/__init__.py)
 
-# Every core of this machine; building images takes longer than all the rest and wants root, so .ci/run does it by itself.
-WORKERS := -n logical --dist worksteal -q
+# One more than this machine has cores, as some tests wait: for a lease, a time-out, a child's end.
+# Building images takes longer than all the rest and wants root, so .ci/run does it by itself.
+WORKERS := -n $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1))) --dist worksteal -q
 ROUNDS ?= 60
 PYTEST_ARGS ?= $(WORKERS) -m 'not deploy and not long'
 

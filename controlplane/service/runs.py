@@ -104,11 +104,8 @@ async def create(database: Database, clock: Clock, by: Principal, wanted: Wanted
         now = epoch.milliseconds(clock)
         earlier = await earlier_run(connection, by, wanted.idempotency_key, digest, now=now)
         if earlier is None:
-            earlier = await _make(connection, database, by, wanted, digest, client, now)
-            is_new = True
-        else:
-            is_new = False
-    return replace(await show(database, by, earlier), is_new=is_new)
+            return await _make(connection, database, by, wanted, digest, client, now)
+    return await show(database, by, earlier)
 
 
 async def show(database: Database, by: Principal, run: str) -> RunView:
@@ -258,7 +255,8 @@ async def _make(
     digest: bytes,
     client: Client,
     now: int,
-) -> str:
+) -> RunView:
+    """The new run as `show` would read it: whoever waits for its task hears of it so much the sooner."""
     runner = await orders.runner(connection, database, wanted.runner)
     run = str(uuid.uuid4())
     wish = OrderWish(
@@ -290,7 +288,9 @@ async def _make(
     await actionruns.add(connection, made)
     await orders.queue(connection, database, signed)
     await record(connection, by, "run.create", made, signed.task, now)
-    return run
+    return RunView(
+        run=made, runner_name=runner.name, state=signed.task.state, tasks=(signed.task,), outcome=None, is_new=True
+    )
 
 
 async def _found(connection: AsyncConnection, by: Principal, run: str) -> ActionRun:

@@ -88,6 +88,7 @@ def names_of(ended: Ended) -> set[str]:
     return {case.attrib["name"].partition(" - ")[0] for case in ended.cases()}
 
 
+@pytest.mark.long
 def test_by_id_a_failure_fails_the_pipeline_and_is_told(run_tests: Callable[[str], Ended]) -> None:
     run = run_tests("ids")
     assert run.code == 1, run.output

@@ -57,9 +57,9 @@ def turned(page: Any, text: str, *, javascript: bool) -> None:
         assert page.evaluate(f"window.{KEPT} === true"), "the page was loaded again"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
-    "javascript",
-    [pytest.param(True, id="with JavaScript"), pytest.param(False, id="without JavaScript", marks=pytest.mark.long)],
+    "javascript", [pytest.param(True, id="with JavaScript"), pytest.param(False, id="without JavaScript")]
 )
 async def test_from_nothing_to_a_green_run_and_a_failure_to_its_cause(
     control_plane: ControlPlane,

@@ -92,6 +92,7 @@ def test_a_second_kill_amid_the_delivery_loses_nothing(
     assert Counter(result["test"]["name"] for result in results) == {f"test {n}": 1 for n in range(RUNS)}
 
 
+@pytest.mark.long
 def test_without_a_spool_the_same_kill_costs_the_results_and_the_runs_are_done_again(
     control_plane: ControlPlane, target: Target, start_worker: StartWorker
 ) -> None:

@@ -55,6 +55,7 @@ def test_a_rotated_location_moves_to_its_new_file_without_a_gap(
     assert [result["status"] for result in control_plane.wait_for_results(2)] == ["passed", "passed"]
 
 
+@pytest.mark.long
 def test_a_stolen_file_ends_at_once_and_its_runs_are_run_again(
     control_plane: ControlPlane, target: Target, start_worker: StartWorker, tmp_path: Path
 ) -> None:

@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -47,6 +48,13 @@ async def doubtful(_order: Order) -> ActionOutcome:
 async def plane(tmp_path: Path) -> AsyncIterator[RunnerPlane]:
     async with runner_plane(tmp_path) as running:
         yield running
+
+
+async def test_a_run_is_shown_as_it_was_made(plane: RunnerPlane) -> None:
+    await plane.enrol()
+    made = await plane.order(arguments={"program": ".", "value": 7})
+    assert made.is_new
+    assert replace(made, is_new=False) == await plane.show(made.run.id)
 
 
 async def test_an_order_is_carried_out_and_its_outcome_is_stored(plane: RunnerPlane) -> None:
