@@ -12,6 +12,9 @@ from collections.abc import Iterable, Iterator
 LATENESS_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0)
 """Upper bounds of the buckets: from the second between two pulls to periods that tests commonly have."""
 
+NOTIFICATION_OUTCOMES = ("delivered", "retried", "given_up")
+"""Of an attempt to tell somebody of something."""
+
 
 class Lateness:
     """A histogram of the time from a run's due moment to its lease."""
@@ -43,8 +46,8 @@ class Counters:
         """Runs, by location and reason."""
         self.pushed: Counter[str] = Counter()
         """Results by what was said of them."""
-        self.notifications: Counter[str] = Counter()
-        """Attempts to tell somebody of something, by what became of them: `delivered`, `retried`, `given_up`."""
+        self.notifications: Counter[str] = Counter(dict.fromkeys(NOTIFICATION_OUTCOMES, 0))
+        """Attempts to tell somebody of something, by what became of them, all from 0: `increase` sees no first value."""
         self.waiting_notifications = 0
         """Notifications in the queue at the last look at it."""
         self.hooks: Counter[tuple[str, str]] = Counter()

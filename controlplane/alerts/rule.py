@@ -5,8 +5,9 @@ What has not the right kind is a mistake for whoever checks a definition; a numb
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final, TypeGuard
 
 import msgspec
@@ -67,6 +68,30 @@ def mistakes(definition: Mapping[str, Any]) -> list[str]:
     if not isinstance(monitor.get("escalation_message") or "", str):
         found.append("options.monitor_options.escalation_message: must be a text")
     return found
+
+
+_KNOWN: Final = frozenset({*_MONITOR_NUMBERS, "notify_no_data", "escalation_message"})
+_USUAL: Final[Mapping[str, Collection[str]]] = {
+    "on_missing_data": ("default", "show_no_data", "show_and_notify_no_data"),
+    "notification_preset_name": ("show_all",),
+}
+"""Values of monitor options that ask for what is done anyway, or is honoured."""
+MOST_IGNORED: Final = 20
+"""Options that are told by name: the reference system's own are fewer."""
+
+
+def ignored(definition: Mapping[str, Any]) -> tuple[str, ...]:
+    """A sentence on each option of alerts that has no effect here; what is false, empty or 0 asks for nothing."""
+    options = _object(definition.get("options"))
+    monitor = _object(options.get("monitor_options"))
+    found = ["options.downtime_ids: downtimes are not followed"] if options.get("downtime_ids") else []
+    unknown = [name for name, value in monitor.items() if name not in _KNOWN and value]
+    found += [
+        f"options.monitor_options.{name[:60]}: {json.dumps(monitor[name])[:60]} has no effect"
+        for name in unknown
+        if not (isinstance(monitor[name], str) and monitor[name] in _USUAL.get(name, ()))
+    ]
+    return tuple(found[:MOST_IGNORED])
 
 
 def _is_number(value: Any) -> TypeGuard[int | float]:

@@ -22,6 +22,7 @@ from controlplane.pages import (
     runnerpages,
     signin,
     signon,
+    silencepages,
     testpages,
     workflowpages,
 )
@@ -34,6 +35,7 @@ PAGES: tuple[PageRoute, ...] = (
     *editpages.ROUTES,
     *testpages.ROUTES,
     *resultpages.ROUTES,
+    *silencepages.ROUTES,
     *alertpages.ROUTES,
     *runnerpages.ROUTES,
     *channelpages.ROUTES,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from controlplane.alerts import rule
@@ -47,7 +47,8 @@ def check(place: str, content: object) -> CheckedDefinition:
     mistakes += rule.mistakes(content)
     if mistakes:
         raise TestError(mistakes)
-    return CheckedDefinition(place=place, content=content, parsed=parsed)
+    ignored = (*parsed.ignored, *rule.ignored(content))
+    return CheckedDefinition(place=place, content=content, parsed=replace(parsed, ignored=ignored))
 
 
 def conflicts(definitions: Sequence[CheckedDefinition]) -> list[str]:

@@ -209,7 +209,8 @@ async def _with_subtests(connection: AsyncConnection, pushed: Pushed) -> Pushed:
         parsed = parse(await subtests.whole(connection, json.loads(pushed.test.definition)))
     except TestError as error:
         return replace(pushed, requires_update=error.errors)
-    return replace(pushed, requires_update=parsed.requires_update, ignored=parsed.ignored)
+    ignored = tuple(dict.fromkeys((*pushed.ignored, *parsed.ignored)))
+    return replace(pushed, requires_update=parsed.requires_update, ignored=ignored)
 
 
 @dataclass(frozen=True, slots=True)

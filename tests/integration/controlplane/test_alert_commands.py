@@ -13,6 +13,8 @@ from tests.integration.controlplane.typed import Run
 from tests.support.servers.receiver import receiving
 from tests.support.waiting import eventually
 
+pytestmark = pytest.mark.long
+
 RANGE = "--alert-allow-range=127.0.0.1"
 
 
@@ -44,7 +46,6 @@ def test_a_channel_is_made_listed_tried_and_deleted(run: Run, tmp_path: Path, mo
     assert "s3cret" not in (tmp_path / "serve.log").read_text()
 
 
-@pytest.mark.long
 def test_what_serve_was_sending_when_it_was_killed_is_sent_again_under_its_key(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""The pages of alerts: what goes on, how it was told, and what a person may do about it."""
+"""The pages of alerts: what goes on, how it was told, what a person may do about it, and who is told when."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 from controlplane.service import definitions, tests
 from controlplane.service.principal import Role, operator
-from controlplane.store.alerttables import monitors, silences
+from controlplane.store.alerttables import monitors, routes, silences
 from tests.integration.controlplane.plane import Plane
 from tests.support.definitions import http_test
 from tests.support.protocol import ProtocolWorker, item
@@ -83,3 +83,56 @@ async def test_a_mistake_in_the_form_is_told_and_changes_nothing(plane: Plane, h
     assert refused.status == 400
     assert "is not a valid number from 1 to" in text_of(refused)
     assert await plane.rows(silences) == [[]]
+
+
+async def test_maintenance_is_planned_and_a_mistake_comes_back_as_it_was_typed(plane: Plane) -> None:
+    editor, viewer = await signed_in(plane, "Ed", Role.EDITOR), await signed_in(plane, "Vi", Role.VIEWER)
+    assert (await viewer.get("/alerts/maintenance/new")).status == 403
+    typed = {"name": "night <i>", "start": "2026-11-28T22:00", "zone": "Europe/Berlin", "hours": "2"}
+    typed["tags"] = "env:prod"
+    await editor.get("/alerts/maintenance/new")
+    for mistake, said in (
+        ({"rule": "FREQ=SECONDLY"}, "rule 'FREQ=SECONDLY' is not a valid one here"),
+        ({"zone": "Mars"}, "zone 'Mars' is not a valid time zone"),
+        ({"start": "tomorrow"}, "start 'tomorrow' is not a valid local time"),
+        ({"hours": ""}, "needs a start and a length in hours"),
+        ({"test": "nothing"}, "nothing"),
+    ):
+        refused = await editor.send("/alerts/maintenance/new", typed | mistake)
+        assert (refused.status, said in text_of(refused)) == (400, True), text_of(refused)
+        assert 'value="night &lt;i&gt;"' in refused.text
+    assert await plane.rows(silences) == [[]]
+    made = await editor.follow(await editor.send("/alerts/maintenance/new", typed | {"rule": "FREQ=DAILY"}))
+    assert "The maintenance “night <i>” is planned." in text_of(made)
+    assert "night <i> env:prod 2026-11-28 22:00 Europe/Berlin" in text_of(made)
+    ((stored,),) = await plane.rows(silences)
+    assert (stored.starts, stored.zone, stored.minutes, stored.rule) == (
+        "2026-11-28T22:00",
+        "Europe/Berlin",
+        120,
+        "FREQ=DAILY",
+    )
+    await editor.follow(await editor.send(f"/alerts/silences/{stored.id}/end", {}))
+    assert await plane.rows(silences) == [[]]
+
+
+async def test_a_route_is_made_replaced_and_taken_away(plane: Plane) -> None:
+    editor, viewer = await signed_in(plane, "Ed", Role.EDITOR), await signed_in(plane, "Vi", Role.VIEWER)
+    await editor.get("/alerts/routes/new")
+    refused = await editor.send("/alerts/routes/new", {"name": "prod", "tags": "env:prod", "handles": "<b>"})
+    assert refused.status == 400
+    assert "handle '<b>' is not a valid one" in text_of(refused)
+    assert 'value="&lt;b&gt;"' in refused.text
+    for handles in ("ops", "@ops, archive@example.com"):
+        typed = {"name": "prod", "tags": "env:prod, team:shop", "handles": handles}
+        await editor.follow(await editor.send("/alerts/routes/new", typed))
+    ((stored,),) = await plane.rows(routes)
+    assert (stored.tags, stored.handles) == ('["env:prod", "team:shop"]', '["ops", "archive@example.com"]')
+    listed = await viewer.get("/alerts")
+    assert "prod env:prod, team:shop @ops, @archive@example.com" in text_of(listed)
+    assert "Delete prod" not in text_of(listed)
+    assert (await viewer.send("/alerts/routes/prod/delete", {})).status == 403
+    await editor.get("/alerts")
+    gone = await editor.follow(await editor.send("/alerts/routes/prod/delete", {}))
+    assert "The route prod is gone." in text_of(gone)
+    assert await plane.rows(routes) == [[]]

@@ -266,7 +266,11 @@ def test_what_cannot_run_yet_is_said_at_once(run: Run, location: str) -> None:
 def test_what_a_test_is_run_without_is_said_at_once(run: Run, location: str) -> None:
     exported = http_test()
     exported["config"]["request"]["certificate"] = {"cert": {"filename": "c.pem"}}
-    assert "note: config.request.certificate: without its contents" in push(run, location, exported).output
+    exported["options"]["monitor_options"] = {"renotify_interval": 10, "on_missing_data": "resolve"}
+    said = push(run, location, exported).output
+    assert "note: config.request.certificate: without its contents" in said
+    assert 'note: options.monitor_options.on_missing_data: "resolve" has no effect' in said
+    assert "renotify_interval" not in said
 
 
 def test_a_paused_test_is_due_nowhere_until_it_is_resumed(run: Run, location: str) -> None:

@@ -72,7 +72,7 @@ async def test_a_broken_receiver_is_told_again_under_the_same_key(outbound: Outb
             await outbound.send()
     assert keys() == [key] * 3
     assert (await outbound.state(key)).state == "delivered"
-    assert outbound.counters.notifications == {"retried": 2, "delivered": 1}
+    assert outbound.counters.notifications == {"retried": 2, "delivered": 1, "given_up": 0}
 
 
 async def test_a_receiver_says_how_long_to_wait(outbound: Outbound, plane: Plane) -> None:

@@ -6,7 +6,18 @@ from typing import Any
 
 import pytest
 
-from controlplane.alerts.rule import DEFAULT, AlertRule, escalation, mistakes, of, priority, read, title, written
+from controlplane.alerts.rule import (
+    DEFAULT,
+    AlertRule,
+    escalation,
+    ignored,
+    mistakes,
+    of,
+    priority,
+    read,
+    title,
+    written,
+)
 
 PERIOD = 60_000
 RECORDED = {"include_tags": True, "new_host_delay": 300, "notify_audit": False, "on_missing_data": "show_no_data"}
@@ -56,6 +67,27 @@ def test_every_mistake_is_told_with_its_place() -> None:
         "options.monitor_options.notify_no_data: must be true or false",
         "options.monitor_options.escalation_message: must be a text",
     ]
+
+
+def test_what_an_export_asks_for_and_nobody_does_is_told_and_what_is_done_anyway_is_not() -> None:
+    done = {"renotify_interval": 120, "notify_no_data": True, "escalation_message": "@boss", "no_data_timeframe": 10}
+    nothing = {"locked": False, "notification_preset_name": "show_all", "on_missing_data": "show_no_data", "x": None}
+    assert ignored({"options": {"monitor_options": done | nothing | {"renotify_occurrences": 3}}}) == ()
+    assert ignored({"options": {"monitor_options": RECORDED}}) == (
+        "options.monitor_options.include_tags: true has no effect",
+        "options.monitor_options.new_host_delay: 300 has no effect",
+    )
+    others = {"on_missing_data": "resolve", "notification_preset_name": "hide_all", "renotify_intervall": 5, "y": [1]}
+    assert ignored({"options": {"monitor_options": others, "downtime_ids": [7]}}) == (
+        "options.downtime_ids: downtimes are not followed",
+        'options.monitor_options.on_missing_data: "resolve" has no effect',
+        'options.monitor_options.notification_preset_name: "hide_all" has no effect',
+        "options.monitor_options.renotify_intervall: 5 has no effect",
+        "options.monitor_options.y: [1] has no effect",
+    )
+    many = {f"o{number}": "v" * 10_000 for number in range(1000)}
+    assert sum(map(len, ignored({"options": {"monitor_options": many}}))) < 5000
+    assert ignored({}) == ignored({"options": {"monitor_options": "text", "downtime_ids": []}}) == ()
 
 
 def test_words_of_a_definition() -> None:
