@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from controlplane import epoch, site, tls
+from controlplane import epoch, site
 from controlplane.alerts.notices import OwnState
 from controlplane.alerts.transitions import Transition
 from controlplane.boot import monotonic_line
@@ -37,10 +37,10 @@ from controlplane.service.upkeep import Retention, Upkeep, take_up_time
 from controlplane.store.database import Database, Keyring, Opening, open_database
 from controlplane.store.engines.engine import Engine
 from controlplane.store.tables import REVISION
-from controlplane.tls import ServedCertificate
 from worker.clock import Clock
 from worker.secret import Secret
 from worker.web.address import EVERYWHERE, listen
+from worker.web.certificate import CertificateError, CertificateFiles, ServedCertificate
 from worker.web.connections import ClientLimits, serving
 from worker.wire import signing
 
@@ -66,7 +66,7 @@ class ServeSettings:
     host: str
     port: int
     public_urls: Sequence[str] = ()
-    tls: tls.Files | None = None
+    tls: CertificateFiles | None = None
     retention: Retention
     series: SeriesChoice = ALL_TESTS
     header_trust: HeaderTrust | None = None
@@ -84,7 +84,7 @@ class Announcements:
 
 async def serve(settings: ServeSettings, clock: Clock, announce: Announcements) -> None:
     """Run until SIGTERM or SIGINT. Raises ControlPlaneError."""
-    certificate = None if settings.tls is None else ServedCertificate(settings.tls, clock)
+    certificate = _certificate(settings.tls, clock)
     stop = _on_signals(certificate)
     async with AsyncExitStack() as stack:
         listener = stack.enter_context(_listen(settings.host, settings.port))
@@ -173,6 +173,14 @@ async def _open(settings: ServeSettings, clock: Clock, stop: asyncio.Event) -> D
                 extra={"action": "database_locked"},
             )
     return None
+
+
+def _certificate(files: CertificateFiles | None, clock: Clock) -> ServedCertificate | None:
+    """Raises UnusableError."""
+    try:
+        return None if files is None else ServedCertificate(files, clock)
+    except CertificateError as error:
+        raise UnusableError(str(error)) from error
 
 
 def _on_signals(certificate: ServedCertificate | None) -> asyncio.Event:

@@ -33,6 +33,7 @@
     ├── JqError            (actions.jq) a jq program that is not valid or needs too much; becomes a SELECT or ACTION result
     ├── BusyError          (actionrunner.rates) an order that has to wait for others; becomes a BUSY result
     ├── PushRefusedError   (actionrunner.pushorder) a page's request that is not carried out; becomes its answer
+    ├── CertificateError   (web.certificate) a file of a certificate that cannot be shown; what was shown before stays
     ├── AuditError         (actionrunner.audit) an audit log that cannot be written; orders are not carried out
     ├── NotStarted         (actionrunner.execution) an order that may not act; becomes its result
     ├── HTTPError          (net.http.error) a request or response that ends an HTTP exchange; becomes the failure of the run

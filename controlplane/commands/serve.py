@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 from aiohttp.http_exceptions import HttpProcessingError
 
-from controlplane import app, tls
+from controlplane import app
 from controlplane.commands.provideroptions import provider_options
 from controlplane.commands.session import Session, with_session
 from controlplane.delivery.egress import AlertEgress
@@ -26,6 +26,7 @@ from worker.errors import PolicyError
 from worker.program.hardening import protect_memory
 from worker.secret import Secret
 from worker.telemetry import log
+from worker.web.certificate import CertificateFiles
 from worker.wire import signing
 
 INFO, DEBUG = 3, 4
@@ -203,7 +204,7 @@ def serve(
         host=host,
         port=port,
         public_urls=public,
-        tls=None if tls_cert is None else tls.Files(cert=tls_cert, key=tls_key),
+        tls=None if tls_cert is None else _certificate_files(tls_cert, tls_key),
         retention=Retention(age_ms=round(retention_days * DAY_MS), per_test=keep_results_per_test),
         series=SeriesChoice(metric_tags, metric_tests),
         provider=provider,
@@ -212,6 +213,10 @@ def serve(
     )
     announcements = app.Announcements(listening=_announce, first_link=_invite)
     asyncio.run(app.serve(settings, session.clock, announcements))
+
+
+def _certificate_files(cert: Path, key: Path | None) -> CertificateFiles:
+    return CertificateFiles(cert=cert, key=key, cert_option="--tls-cert", key_option="--tls-key")
 
 
 def _announce(url: str) -> None:

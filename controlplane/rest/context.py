@@ -24,8 +24,8 @@ from controlplane.service.runnerkeys import RunnerKeyring
 from controlplane.service.wakeups import Wakeups
 from controlplane.steady import SteadyClock
 from controlplane.store.database import Database
-from controlplane.tls import ServedCertificate
 from worker.clock import Clock
+from worker.web.certificate import ServedCertificate
 
 if TYPE_CHECKING:
     from controlplane.identity.provider import IdentityProvider  # imported where a provider is named

@@ -25,8 +25,8 @@ from controlplane.steady import SteadyClock
 from controlplane.store.database import Database
 from controlplane.store.gauges import LocationGauges
 from controlplane.store.rungauges import RunGauges
-from controlplane.tls import ServedCertificate
 from worker.clock import Clock
+from worker.web.certificate import ServedCertificate
 
 log = logging.getLogger(__name__)
 

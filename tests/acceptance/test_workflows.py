@@ -5,11 +5,8 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import os
 import random
 import re
-import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,20 +16,16 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.support.checkout import ROOT
 from tests.support.definitions import http_test
-from tests.support.programs import ControlPlane, Program, StartWorker, environment
+from tests.support.programs import ControlPlane, Program, StartWorker
 from tests.support.runnerprograms import RunnerProgram
 from tests.support.supervised import SupervisedService
 from tests.support.waiting import PATIENCE, eventually
+from tests.support.workflow_guide import SEVERAL, guide_files, type_guide
 
 pytestmark = pytest.mark.acceptance
 
-GUIDE = (ROOT / "docs/workflows.md").read_text()
 SLACK = "8f742231b10e8888abcd99yyyzzz85a5"
-PLACE = "/srv/restarts"
-SEVERAL = 4 * PATIENCE
-"""Seconds for several programs to start and work, one after another, on a machine that is busy."""
 ENDED = {"succeeded", "failed", "cancelled", "unknown", "lost", "expired"}
 
 
@@ -47,16 +40,12 @@ class Town:
         self._start_worker = start_worker
         self.config = plane.create_location()
         self.runner = RunnerProgram(plane, folder / "runner")
-        for name, text in self.files():
+        self.files = guide_files(self.requests)
+        for name, text in self.files.items():
             (folder / name).write_text(text)
         self.worker: Program | None = None
         self.services: list[SupervisedService] = []
         self.key = re.findall(r"DD_APP_KEY=(\w+)", plane.command("key", "create", "eye", "--scopes", "workflow/*"))[0]
-
-    def files(self) -> Iterator[tuple[str, str]]:
-        """The guide's files by their names, for a place of this test's own."""
-        for text in re.findall(r"^```yaml\n(# \S+\n.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL):
-            yield text.split()[1], text.replace(PLACE, str(self.requests))
 
     def service(self, name: str) -> SupervisedService:
         made = SupervisedService(self.folder, self.requests, name)
@@ -95,32 +84,7 @@ class Town:
         return eventually(found, f"runs of {workflow} to end", lambda: str(self.runs(workflow)), seconds=SEVERAL)
 
     def type(self, heading: str) -> str:
-        """Type the block of shell below *heading*, and return what it says."""
-        section = GUIDE.partition(f"### {heading}\n")[2].partition("\n### ")[0]
-        block = re.findall(r"^```sh\n(.*?)^```$", section, re.MULTILINE | re.DOTALL)[0]
-        scripts = self.folder / "bin"
-        scripts.mkdir(exist_ok=True)
-        program = scripts / "synthetics-controlplane"
-        program.write_text(f'#!/bin/sh\nexec {sys.executable} -m controlplane "$@"\n')
-        program.chmod(0o755)
-        env = environment(
-            {
-                "PATH": os.pathsep.join((str(scripts), os.environ["PATH"])),
-                "CONTROLPLANE_DATABASE": str(self.plane.database),
-                "CP": self.plane.url,
-            }
-        )
-        done = subprocess.run(
-            ["bash", "-euo", "pipefail", "-c", block],
-            cwd=self.folder,
-            env=env,
-            capture_output=True,
-            text=True,
-            timeout=SEVERAL,
-            check=False,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return type_guide(heading, self.plane, self.folder)
 
     def slack(self, path: str, text: str) -> dict[str, Any]:
         """A slash command, as Slack sends it."""
@@ -193,7 +157,7 @@ class Patient:
         self.service.break_()
         test = http_test(name, f"http://127.0.0.1:{self.service.port}/", tick_every=tick_every, status="paused")
         town.plane.push([test])
-        text = re.sub(r"  - hook:.*\n    params:.*\n", "", dict(town.files())["restart-checkout.yaml"])
+        text = re.sub(r"  - hook:.*\n    params:.*\n", "", town.files["restart-checkout.yaml"])
         words = {
             "restart-checkout": name,
             "Checkout API": name,

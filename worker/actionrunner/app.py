@@ -193,7 +193,7 @@ async def _serve(
                 port = (
                     bare_probes(readiness, host=config.host, port=config.port)
                     if push is None
-                    else push.serving(signals, readiness, metrics.count_request)
+                    else push.serving(signals, readiness, metrics)
                 )
                 async with port, probes(readiness, metrics, host=config.host, port=config.probes_port):
                     code = await serving.worker.serve(signals)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import Protocol
 from aiohttp import web
 
 from worker.actionrunner.executor import Executing, InstanceIdentity
+from worker.actionrunner.figures import RunnerMetrics
 from worker.actionrunner.identity import Enrolment
 from worker.actionrunner.keyring import ChannelKeys
 from worker.actionrunner.listener import LIMITS, PageAccess, PushListener, origin_of
@@ -27,6 +29,7 @@ from worker.clock import Clock
 from worker.errors import ConfigError
 from worker.telemetry.status import Probed
 from worker.web.address import listen
+from worker.web.certificate import CertificateError, CertificateFiles, ServedCertificate
 from worker.web.connections import serving
 
 log = logging.getLogger(__name__)
@@ -50,20 +53,23 @@ class PushMode:
     access: PageAccess
     host: str
     port: int
-    tls: ssl.SSLContext | None
+    certificate: ServedCertificate | None
     drain_timeout: float
 
     @asynccontextmanager
-    async def serving(
-        self, signals: Signals, probed: AwayProbed, count: Callable[[int, str], None]
-    ) -> AsyncIterator[int]:
+    async def serving(self, signals: Signals, probed: AwayProbed, metrics: RunnerMetrics) -> AsyncIterator[int]:
         """Take requests until a signal; then let those that run end, or end them. Yields the port. Raises ConfigError."""
-        listener = PushListener(self.access, self.runs, away=lambda: probed.away, count=count)
-        async with push_port(listener, probed, host=self.host, port=self.port, tls=self.tls) as bound:
+        listener = PushListener(self.access, self.runs, away=lambda: probed.away, count=metrics.count_request)
+        tls = None
+        if self.certificate is not None:
+            tls = self.certificate.context
+            _show(metrics, self.certificate)
+        async with push_port(listener, probed, host=self.host, port=self.port, tls=tls) as bound:
             finishing = asyncio.create_task(_finish(self.runs, signals, self.drain_timeout), name="push drain")
             try:
-                yield bound
-                await asyncio.wait({finishing})
+                with _followed(self.certificate):
+                    yield bound
+                    await asyncio.wait({finishing})
             finally:
                 finishing.cancel()
                 await self.runs.cut_short()
@@ -97,7 +103,7 @@ def push_mode(
         access=_access(config, enrolment, keys.audience),
         host=config.push_host or config.host,
         port=config.port,
-        tls=certificate_context(config.tls_cert, config.tls_key),
+        certificate=served_certificate(config.tls_cert, config.tls_key, clock),
         drain_timeout=config.drain_timeout,
     )
 
@@ -144,24 +150,41 @@ async def push_port(
         yield bound
 
 
-def certificate_context(certificate: Path | None, key: Path | None) -> ssl.SSLContext | None:
-    """TLS under the operator's certificate; None without one. Raises ConfigError."""
-    if certificate is None and key is None:
+def served_certificate(cert: Path | None, key: Path | None, clock: Clock) -> ServedCertificate | None:
+    """The operator's certificate; None without one. Raises ConfigError."""
+    if cert is None:
+        if key is not None:
+            raise ConfigError("is missing: tlsKey is nothing without it", option="tlsCert")
         return None
-    if certificate is None or key is None:
-        missing, other = ("tlsCert", "tlsKey") if certificate is None else ("tlsKey", "tlsCert")
-        raise ConfigError(f"is missing: {other} is nothing without it", option=missing)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    files = CertificateFiles(cert=cert, key=key, cert_option="tlsCert", key_option="tlsKey")
     try:
-        context.load_cert_chain(certificate, key, password=_no_password)
-    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
-        raise ConfigError(
-            f"{certificate} and {key} are not a usable certificate and its key", option="tlsCert"
-        ) from error
-    return context
+        return ServedCertificate(files, clock)
+    except CertificateError as error:
+        raise ConfigError(f"{error.path}: {error.reason}", option=error.option) from error
 
 
-def _no_password() -> str:
-    """Refuse a key with a password, for which OpenSSL would ask at the terminal."""
-    raise ValueError("the key has a password")
+def _show(metrics: RunnerMetrics, certificate: ServedCertificate) -> None:
+    metrics.watch(
+        "tls_certificate_not_after_timestamp_seconds",
+        "End of the certificate that is shown.",
+        lambda: certificate.not_after.timestamp(),  # noqa: PLW0108  # a renewed one has another end
+    )
+    metrics.watch(
+        "tls_certificate_current", "0 while the certificate's files cannot be used.", lambda: certificate.current
+    )
+
+
+@contextmanager
+def _followed(certificate: ServedCertificate | None) -> Iterator[None]:
+    """Look at the files of a certificate again and again, and on SIGHUP, for as long as the context lasts."""
+    if certificate is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    following = loop.create_task(certificate.follow(), name="certificate")
+    loop.add_signal_handler(signal.SIGHUP, certificate.look)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+        following.cancel()

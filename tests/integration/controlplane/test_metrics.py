@@ -26,12 +26,12 @@ from controlplane.steady import SteadyClock
 from controlplane.store import gauges, locations, rungauges
 from controlplane.store.sweep import MissedReason
 from controlplane.store.tables import action_tasks, assignments, results
-from controlplane.tls import Files, ServedCertificate
 from tests.integration.controlplane.plane import Plane
 from tests.integration.controlplane.process import issue
 from tests.support.checkout import ROOT
 from tests.support.peers import peer
 from tests.support.protocol import ProtocolWorker, item
+from worker.web.certificate import CertificateFiles, ServedCertificate
 
 BOSS = operator("tests")
 PREFIX = "synthetics_controlplane_"
@@ -275,7 +275,8 @@ async def test_alerts_and_dashboard_ask_for_figures_that_exist_and_the_guide_exp
     plane: Plane, worker: ProtocolWorker, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
     flags = issue(trustme.CA(), tmp_path)
-    certificate = ServedCertificate(Files(cert=Path(flags[1]), key=Path(flags[3])), plane.clock)
+    files = CertificateFiles(cert=Path(flags[1]), key=Path(flags[3]), cert_option=flags[0], key_option=flags[2])
+    certificate = ServedCertificate(files, plane.clock)
     plane.context = replace(plane.context, certificate=certificate)
     await plane.add_test(worker.location, period=30)
     await add_runner(plane)

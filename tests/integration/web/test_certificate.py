@@ -1,4 +1,4 @@
-"""The certificate of `serve`: mistakes in its files, as OpenSSL makes them, and its renewal while connections are made."""
+"""The certificate of a listener: mistakes in its files, as OpenSSL makes them, and its renewal while connections are made."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from pathlib import Path
 import pytest
 import trustme
 
-from controlplane.errors import UnusableError
-from controlplane.tls import LOOK_SECONDS, Files, ServedCertificate, read
 from tests.support.clock import FakeClock
 from tests.support.peers import peer
+from worker.web.certificate import LOOK_SECONDS, CertificateError, CertificateFiles, ServedCertificate, read
+
+
+def files_of(cert: Path, key: Path | None = None) -> CertificateFiles:
+    return CertificateFiles(cert=cert, key=key, cert_option="--tls-cert", key_option="--tls-key")
 
 
 class Authority:
-    """Issues certificates into the files that `serve` reads; each has a serial number of its own."""
+    """Issues certificates into the files of a listener; each has a serial number of its own."""
 
     def __init__(self, folder: Path, clock: FakeClock) -> None:
         self.ca = trustme.CA()
-        self.files = Files(cert=folder / "cert.pem", key=folder / "key.pem")
+        self.files = files_of(folder / "cert.pem", folder / "key.pem")
         self._clock = clock
 
     def issue(self, *, valid: timedelta = timedelta(days=90)) -> None:
@@ -86,8 +89,8 @@ def openssl(*arguments: str) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def mistake(files: Files) -> str:
-    with pytest.raises(UnusableError) as caught:
+def mistake(files: CertificateFiles) -> str:
+    with pytest.raises(CertificateError) as caught:
         read(files)
     return str(caught.value)
 
@@ -196,7 +199,7 @@ def test_the_end_is_told_again_every_day_until_the_certificate_is_renewed(
 def test_a_key_with_a_passphrase_is_named_and_asks_nobody(authority: Authority, tmp_path: Path) -> None:
     sealed = tmp_path / "sealed.pem"
     openssl("pkey", "-in", str(authority.files.key), "-aes256", "-passout", "pass:x", "-out", str(sealed))
-    assert mistake(Files(cert=authority.files.cert, key=sealed)) == (
+    assert mistake(files_of(authority.files.cert, sealed)) == (
         f"--tls-key {sealed}: the key has a passphrase, which nobody could type when the service starts:"
         f" openssl pkey -in {sealed} -out key.pem"
     )
@@ -206,26 +209,26 @@ def test_der_is_named_with_the_command_that_converts_it(authority: Authority, tm
     cert, key = tmp_path / "cert.der", tmp_path / "key.der"
     openssl("x509", "-in", str(authority.files.cert), "-outform", "der", "-out", str(cert))
     openssl("pkey", "-in", str(authority.files.key), "-outform", "der", "-out", str(key))
-    assert mistake(Files(cert=cert, key=authority.files.key)) == (
+    assert mistake(files_of(cert, authority.files.key)) == (
         f"--tls-cert {cert}: is DER, not PEM: openssl x509 -inform der -in {cert} -out cert.pem"
     )
-    assert mistake(Files(cert=authority.files.cert, key=key)) == (
+    assert mistake(files_of(authority.files.cert, key)) == (
         f"--tls-key {key}: is DER, not PEM: openssl pkey -inform der -in {key} -out key.pem"
     )
 
 
 def test_a_missing_file_is_the_one_that_is_named(authority: Authority, tmp_path: Path) -> None:
     none = tmp_path / "none.pem"
-    assert mistake(Files(cert=none, key=none)) == f"--tls-cert {none}: No such file or directory"
-    assert mistake(Files(cert=authority.files.cert, key=none)) == f"--tls-key {none}: No such file or directory"
+    assert mistake(files_of(none, none)) == f"--tls-cert {none}: No such file or directory"
+    assert mistake(files_of(authority.files.cert, none)) == f"--tls-key {none}: No such file or directory"
 
 
 def test_files_without_what_they_should_hold_are_named(authority: Authority) -> None:
     cert, key = authority.files.cert, authority.files.key
     assert key is not None
-    assert mistake(Files(cert=key, key=key)) == f"--tls-cert {key}: holds no certificate in PEM"
-    assert mistake(Files(cert=cert, key=cert)) == f"--tls-key {cert}: holds no private key in PEM"
-    assert mistake(Files(cert=cert)) == (
+    assert mistake(files_of(key, key)) == f"--tls-cert {key}: holds no certificate in PEM"
+    assert mistake(files_of(cert, cert)) == f"--tls-key {cert}: holds no private key in PEM"
+    assert mistake(files_of(cert)) == (
         f"--tls-cert {cert}: holds no private key in PEM; name the file that does with --tls-key"
     )
 
@@ -236,7 +239,7 @@ def test_one_file_may_hold_both(authority: Authority, clock: FakeClock, tmp_path
     assert authority.files.key is not None
     parts = [authority.files.cert.read_text(), authority.files.key.read_text()]
     both.write_text("".join(reversed(parts) if key_first else parts))
-    served = ServedCertificate(Files(cert=both), clock)
+    served = ServedCertificate(files_of(both), clock)
     assert shown(served, authority) == authority.on_disk
 
 
@@ -248,4 +251,4 @@ def test_the_older_forms_of_a_key_are_read(tmp_path: Path, form: str) -> None:
     openssl("req", "-x509", "-nodes", *new, "-subj", "/CN=plane.test", "-keyout", str(key), "-out", str(cert))
     openssl("pkey", "-in", str(key), "-traditional", "-out", str(old))
     assert f"BEGIN {form} PRIVATE KEY" in old.read_text()
-    assert read(Files(cert=cert, key=old)).content[1] == old.read_bytes()
+    assert read(files_of(cert, old)).content[1] == old.read_bytes()

@@ -1,4 +1,4 @@
-"""The certificate that `serve` shows: read with one line for each mistake, and read again when its files change.
+"""The certificate that a listener shows: read with one line for each mistake, and read again when its files change.
 
 A connection is given the newest certificate at its handshake, so a renewal closes none. Files that cannot be used never replace
 those that can: the old certificate stays, and the log and a metric say so. Asks for no passphrase.
@@ -17,8 +17,8 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 
-from controlplane.errors import UnusableError
 from worker.clock import Clock
+from worker.errors import SyntheticsError
 
 log = logging.getLogger(__name__)
 
@@ -38,15 +38,27 @@ _DER = b"\x30"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Files:
-    """A certificate chain in PEM, and its key where that has a file of its own."""
+class CertificateFiles:
+    """A certificate chain in PEM, and its key where that has a file of its own; and the options that name them."""
 
     cert: Path
     key: Path | None = None
+    cert_option: str
+    key_option: str
+
+
+class CertificateError(SyntheticsError):
+    """A file of a certificate that cannot be used as it is: *option* names it."""
+
+    def __init__(self, option: str, path: Path, reason: str) -> None:
+        self.option = option
+        self.path = path
+        self.reason = reason
+        super().__init__(f"{option} {path}: {reason}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Certificate:
+class ReadCertificate:
     """The content of the files. *content* are their bytes, to compare with."""
 
     context: ssl.SSLContext
@@ -58,25 +70,25 @@ class Certificate:
         return self.not_after - now < min(WARN_BEFORE, (self.not_after - self.not_before) / WARN_PART)
 
 
-def read(files: Files) -> Certificate:
-    """Read and check both files. Raises UnusableError that names the file at fault and the cure."""
+def read(files: CertificateFiles) -> ReadCertificate:
+    """Read and check both files. Raises CertificateError, which names the file at fault and the cure."""
     cert, key = content = _content(files)
-    leaf = _leaf(files.cert, cert)
+    leaf = _leaf(files, cert)
     if _public_key(files, key) != leaf.public_key():
-        raise UnusableError(f"{_key_place(files)}: is not the key of the first certificate in {files.cert}")
+        raise _unusable_key(files, f"is not the key of the first certificate in {files.cert}")
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     try:
         context.load_cert_chain(files.cert, files.key, password=lambda: "")  # OpenSSL asks the terminal otherwise
     except OSError as error:  # ssl.SSLError is one
-        raise UnusableError(f"--tls-cert {files.cert}: {error.strerror or error}") from error
-    return Certificate(
+        raise CertificateError(files.cert_option, files.cert, error.strerror or str(error)) from error
+    return ReadCertificate(
         context=context, content=content, not_before=leaf.not_valid_before_utc, not_after=leaf.not_valid_after_utc
     )
 
 
-def _content(files: Files) -> tuple[bytes, bytes]:
-    cert = _bytes("--tls-cert", files.cert)
-    return cert, cert if files.key is None else _bytes("--tls-key", files.key)
+def _content(files: CertificateFiles) -> tuple[bytes, bytes]:
+    cert = _bytes(files.cert_option, files.cert)
+    return cert, cert if files.key is None else _bytes(files.key_option, files.key)
 
 
 def _bytes(option: str, path: Path) -> bytes:
@@ -84,46 +96,45 @@ def _bytes(option: str, path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(MAX_FILE_BYTES)
     except OSError as error:
-        raise UnusableError(f"{option} {path}: {error.strerror}") from error
+        raise CertificateError(option, path, error.strerror or str(error)) from error
 
 
-def _leaf(path: Path, data: bytes) -> x509.Certificate:
+def _leaf(files: CertificateFiles, data: bytes) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificates(data)[0]
     except ValueError as error:
         reason = "holds no certificate in PEM"
         if data.startswith(_DER):
-            reason = f"is DER, not PEM: openssl x509 -inform der -in {path} -out cert.pem"
-        raise UnusableError(f"--tls-cert {path}: {reason}") from error
+            reason = f"is DER, not PEM: openssl x509 -inform der -in {files.cert} -out cert.pem"
+        raise CertificateError(files.cert_option, files.cert, reason) from error
 
 
-def _public_key(files: Files, data: bytes) -> PublicKeyTypes:
-    place = _key_place(files)
+def _public_key(files: CertificateFiles, data: bytes) -> PublicKeyTypes:
     try:
         return serialization.load_pem_private_key(data, None).public_key()
     except TypeError as error:
-        raise UnusableError(
-            f"{place}: the key has a passphrase, which nobody could type when the service starts:"
-            f" openssl pkey -in {files.key or files.cert} -out key.pem"
-        ) from error
+        reason = "the key has a passphrase, which nobody could type when the service starts:"
+        raise _unusable_key(files, f"{reason} openssl pkey -in {files.key or files.cert} -out key.pem") from error
     except (ValueError, UnsupportedAlgorithm) as error:
         reason = "holds no private key in PEM"
         if files.key is None:
-            reason += "; name the file that does with --tls-key"
+            reason += f"; name the file that does with {files.key_option}"
         elif data.startswith(_DER):
             reason = f"is DER, not PEM: openssl pkey -inform der -in {files.key} -out key.pem"
-        raise UnusableError(f"{place}: {reason}") from error
+        raise _unusable_key(files, reason) from error
 
 
-def _key_place(files: Files) -> str:
-    return f"--tls-cert {files.cert}" if files.key is None else f"--tls-key {files.key}"
+def _unusable_key(files: CertificateFiles, reason: str) -> CertificateError:
+    if files.key is None:
+        return CertificateError(files.cert_option, files.cert, reason)
+    return CertificateError(files.key_option, files.key, reason)
 
 
 class ServedCertificate:
     """The certificate of the moment. *context* is for the listener, for as long as that lives."""
 
-    def __init__(self, files: Files, clock: Clock) -> None:
-        """Read the files. Raises UnusableError."""
+    def __init__(self, files: CertificateFiles, clock: Clock) -> None:
+        """Read the files. Raises CertificateError."""
         self._files = files
         self._clock = clock
         self._newest = read(files)
@@ -163,7 +174,7 @@ class ServedCertificate:
             elif self._mistake:
                 self._mistake = ""
                 log.info("the certificate's files are as they were", extra={"action": "certificate_reloaded"})
-        except UnusableError as error:
+        except CertificateError as error:
             self._complain(str(error))
         self.remind()
 
@@ -190,7 +201,7 @@ class ServedCertificate:
         level, verb = (logging.ERROR, "expired") if self.not_after <= now else (logging.WARNING, "expires")
         log.log(
             level,
-            "the certificate in %s %s at %s UTC; workers refuse it from then on",
+            "the certificate in %s %s at %s UTC; clients refuse it from then on",
             self._files.cert,
             verb,
             f"{self.not_after:%Y-%m-%d %H:%M}",
