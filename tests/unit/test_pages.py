@@ -1,4 +1,4 @@
-"""Commands in the pages' blocks of shell: each program has what they call it with."""
+"""Pages: the programs have the commands that they show, links lead somewhere, and lines are short enough to review."""
 
 from __future__ import annotations
 
@@ -72,3 +72,31 @@ def test_every_link_leads_to_a_file_and_a_heading_that_are_there(document: str) 
         assert led.exists(), f"{document}: {target}"
         if anchor and led.suffix == ".md":
             assert anchor in anchors(led), f"{document}: {target}#{anchor}"
+
+
+WRAPPED = [
+    page for page in DOCUMENTS if page.startswith("docs/") or page in {"README.md", "SECURITY.md", "CONTRIBUTING.md"}
+]
+FENCE = re.compile(r"^ *```.*?^ *```$", re.MULTILINE | re.DOTALL)
+LONGEST_LINE = 120
+"""Characters of a line of a paragraph or a list; tables and blocks of code are as long as they must be."""
+
+
+def long_lines(page: str) -> list[str]:
+    """The lines of *page* that are too long. A single word, as a link is one, cannot be broken and may be."""
+    lines = FENCE.sub("", page).splitlines()
+    return [
+        line
+        for line in lines
+        if len(line) > LONGEST_LINE and not line.startswith("|") and len(LINK.sub("", line).split()) > 1
+    ]
+
+
+@pytest.mark.parametrize("document", WRAPPED)
+def test_lines_of_paragraphs_are_at_most_120_characters(document: str) -> None:
+    assert long_lines((ROOT / document).read_text()) == []
+
+
+def test_a_long_line_is_noticed_outside_of_tables_and_code() -> None:
+    long = "word " * 30
+    assert long_lines(f"{long}\n\n- {long}\n\n| {long} |\n\n```sh\n{long}\n```\n") == [long, f"- {long}"]
