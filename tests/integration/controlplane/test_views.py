@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import gzip
 import html
 import json
 import re
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
-from sqlalchemy import insert
 
 from controlplane.pages.table import PAGES
 from controlplane.service import overview, startcommands
@@ -28,7 +25,6 @@ from tests.support.protocol import ProtocolWorker
 from tests.support.visitors import PageVisitor, ShownPage
 
 TEST = "abc-def-ghi"
-MAX_PAGE_BYTES = 150_000
 HOSTILE_NAME = '<b onclick="x">&amp;\'\u202e{{ 7*7 }}'
 """Of a test: a location's name has printable characters alone."""
 
@@ -362,58 +358,6 @@ async def test_hostile_names_are_text_on_every_page(plane: Plane, session: aioht
         assert "&lt;b onclick" in page.text or path in NAMES_NOTHING, path
         seen += 1
     assert seen >= 14
-
-
-async def test_the_heaviest_pages_stay_small(plane: Plane, viewer: PageVisitor) -> None:
-    place = (await plane.add_location()).location
-    await plane.add_test(place)
-    phases = {f"phase {number}": 1.5 for number in range(24)}
-    body = "".join(chr(33 + number * 7919 % 90) for number in range(200_000))
-    whole = incorrect(message="m" * 5000) | {
-        "timings": phases,
-        "response": {"body": body, "headers": {f"h{n}": f"{n * 7919}" * 50 for n in range(300)}},
-    }
-    rows = [_result(number, place, json.dumps(whole)) for number in range(overview.RUNS)]
-    async with plane.database.write() as connection:
-        await connection.execute(insert(results), rows)
-    for path in (f"/tests/{TEST}", f"/tests/{TEST}/results/1"):
-        page = await viewer.get(path)
-        assert page.status == 200
-        assert len(gzip.compress(page.text.encode(), 5)) < MAX_PAGE_BYTES, path
-
-
-async def test_what_another_version_stored_still_renders(plane: Plane, viewer: PageVisitor) -> None:
-    place = (await plane.add_location()).location
-    await plane.add_test(place)
-    texts = ["{}", "[]", "7", "not JSON", "", '{"timings": {"total": 1e400}}', '{"failure": "\\ud800"}']
-    texts += ['{"status": "failed", "timings": {"dns": "x"}, "assertions": {"a": 1}, "failure": "text"}']
-    texts += ['{"response": [], "steps": "x", "location": 1, "started_at": "now", "members": "of a later version"}']
-    async with plane.database.write() as connection:
-        await connection.execute(insert(results), [_result(number, place, text) for number, text in enumerate(texts)])
-    page = await viewer.get(f"/tests/{TEST}")
-    assert page.status == 200
-    shown = re.findall(rf'href="(/tests/{TEST}/results/\d+)"', page.text)
-    assert len(set(shown)) == len(texts)
-    unreadable = 0
-    for path in shown:
-        run = await viewer.get(path)
-        assert run.status == 200, path
-        unreadable += "cannot be read" in text_of(run)
-    assert unreadable == 6, "no objects, a number without an end, half a surrogate pair"
-
-
-def _result(number: int, place: str, text: str) -> dict[str, Any]:
-    return {
-        "id": f"result-{number}",
-        "origin": "worker",
-        "test_id": TEST,
-        "test_name": "shop",
-        "location_id": place,
-        "status": "failed",
-        "runs": 1,
-        "stored_at": 1000 + number,
-        "outcome": text,
-    }
 
 
 async def test_the_first_page_leads_to_the_first_green_run(
