@@ -13,6 +13,7 @@ import msgspec
 import orjson
 
 from worker.apitest.bounds import verdict_alone
+from worker.apitest.summary import reason
 
 MAX_OUTCOME_BYTES = 1024 * 1024
 """One result; workers cut theirs to a quarter of it."""
@@ -40,8 +41,8 @@ class _Verdict(msgspec.Struct, frozen=True):
 class Outcome:
     """*text* is JSON that any reader takes: numbers are finite, levels at most 254. *cut* says that only the verdict is left.
 
-    *duration_ms* is the sum of the run's phases, None where it tells none. *code* and *message* are the failure's, *unhealthy*
-    the worker's own trouble; each is cut, and empty where there is none.
+    *duration_ms* is the sum of the run's phases, None where it tells none. *code* and *message* are the failure's, in
+    words, *unhealthy* the worker's own trouble; each is cut, and empty where there is none.
     """
 
     status: str
@@ -60,7 +61,7 @@ def read(data: bytes) -> Outcome | str:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         return f"not an outcome: {str(error)[:200]}"
     failure = verdict.failure
-    code, message = ("", "") if failure is None else (_told(failure.code), _told(failure.message))
+    code, message = ("", "") if failure is None else (_told(failure.code), _told(reason(failure.code, failure.message)))
     rewritten = _rewritten(data) if len(data) <= MAX_OUTCOME_BYTES else None
     if rewritten is not None:
         text, timings, unhealthy = rewritten

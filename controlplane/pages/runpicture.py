@@ -16,6 +16,7 @@ from msgspec import Struct
 from controlplane.pages import charts
 from worker.apitest.details import condition
 from worker.apitest.findings import Fact, facts
+from worker.apitest.summary import reason
 from worker.text import cut
 
 MOST_ROWS = 200
@@ -82,6 +83,7 @@ class RunPicture(Struct, frozen=True, kw_only=True):
 def picture(outcome: Mapping[str, Any], *, depth: int = DEEPEST) -> RunPicture:
     """Everything of *outcome* that a person looks for, or of a step."""
     response, failure = _object(outcome.get("response")), _object(outcome.get("failure"))
+    code = _said(failure.get("code"))
     phases = charts.durations(outcome.get("timings"))
     taken = sum(length for _, length in phases)
     steps = [picture(step, depth=depth - 1) for step in _objects(outcome.get("steps"))] if depth > 1 else []
@@ -89,8 +91,8 @@ def picture(outcome: Mapping[str, Any], *, depth: int = DEEPEST) -> RunPicture:
     return RunPicture(
         name=_said(outcome.get("name") or _object(outcome.get("test")).get("name")),
         status=_said(outcome.get("status", "unknown")),
-        code=_said(failure.get("code")),
-        message=_said(failure.get("message")),
+        code=code,
+        message=reason(code, _said(failure.get("message"))),
         unhealthy=_said(outcome.get("unhealthy")),
         milliseconds=taken,
         total=charts.milliseconds(taken) if phases else "",

@@ -79,9 +79,13 @@ def failure(value: object) -> str:
     if not isinstance(value, Mapping):
         return ""
     code, message = str(value.get("code", "")), str(value.get("message", ""))
+    return f"{printable(code, 60)}: {printable(reason(code, message), MAX_REASON)}"
+
+
+def reason(code: str, message: str) -> str:
+    """A failure's *message* for people: the failed assertions in words, where it is their JSON."""
     assertions = _assertions(message) if code == "INCORRECT_ASSERTION" else []
-    said = "; ".join(_in_words(assertion) for assertion in assertions) or message
-    return f"{printable(code, 60)}: {printable(said, MAX_REASON)}"
+    return "; ".join(_in_words(assertion) for assertion in assertions) or message
 
 
 def _assertions(message: str) -> Sequence[Mapping[str, Any]]:

@@ -87,3 +87,13 @@ def test_an_outcome_tells_its_failure_and_the_trouble_of_its_worker() -> None:
     assert stored(b'{"status":"passed","unhealthy":7}').unhealthy == ""
     long = stored(b'{"status":"failed","failure":{"code":"X","message":"%s"}}' % (b"y" * 9000))
     assert long.message == "y" * MAX_TOLD
+
+
+def test_failed_assertions_are_told_in_words_and_kept_as_they_came() -> None:
+    message = orjson.dumps(
+        [{"type": "statusCode", "operator": "is", "target": 200, "errorMessage": "the status is 503, not 200"}]
+    )
+    failure = {"code": "INCORRECT_ASSERTION", "message": message.decode()}
+    outcome = stored(orjson.dumps({"status": "failed", "failure": failure}))
+    assert (outcome.code, outcome.message) == ("INCORRECT_ASSERTION", "the status is 503, not 200")
+    assert orjson.loads(outcome.text)["failure"] == failure

@@ -136,3 +136,9 @@ def test_dates_of_a_certificate_are_dates() -> None:
         "valid.to": "2027-01-15 08:00:00 UTC",
         "serial": "0a",
     }
+
+
+def test_failed_assertions_are_told_in_words() -> None:
+    message = '[{"type": "statusCode", "operator": "is", "target": 200, "actual": 503}]'
+    made = picture({"status": "failed", "failure": {"code": "INCORRECT_ASSERTION", "message": message}})
+    assert made.message == "statusCode is 200: got 503"
