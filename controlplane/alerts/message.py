@@ -33,7 +33,8 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     """*incident* is the same from the first alert to its recovery; *at* and *since*, when that began, are milliseconds.
 
     *text* is our own line and the author's message, rendered. *link* is a URL, empty without one. *priority* is 1 to 5.
-    *failure_code* and *failure* are those of the run that decided, empty where there is none.
+    *failure_code* and *failure* are those of the run that decided, empty where there is none. *incident_tags* are the tags with
+    which the incident began, None where they are *tags*: receivers may know it by them.
     """
 
     event: MessageEvent
@@ -45,6 +46,7 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     renotify: bool = False
     priority: int | None = None
     tags: tuple[str, ...] = ()
+    incident_tags: tuple[str, ...] | None = None
     test_id: str = ""
     test_name: str = ""
     locations: tuple[str, ...] = ()
