@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from controlplane.alerts.message import AlertMessage, MessageEvent, title
+from controlplane.alerts.message import AlertMessage, MessageEvent, harmless, title
 from controlplane.alerts.template import mentioned, render
 from controlplane.alerts.templatecontext import locations, template_context
 from controlplane.alerts.transitions import Transition, TransitionKind
@@ -36,18 +36,18 @@ def words(transition: Transition, outcome: Mapping[str, Any] | None, *, link: st
         event=event,
         renotify=renotify,
         incident=transition.alert,
-        title=title(event, transition.name, renotify=renotify, priority=rendered.priority),
-        text="\n\n".join(filter(None, (transition.summary, rendered.without_handles))),
+        title=title(event, harmless(transition.name), renotify=renotify, priority=rendered.priority),
+        text=harmless("\n\n".join(filter(None, (transition.summary, rendered.without_handles)))),
         at=transition.at,
         since=detail.since,
         priority=rendered.priority,
-        tags=transition.tags,
-        incident_tags=detail.began_with,
+        tags=tuple(map(harmless, transition.tags)),
+        incident_tags=None if detail.began_with is None else tuple(map(harmless, detail.began_with)),
         test_id=transition.test or "",
-        test_name=transition.name,
-        locations=locations(transition),
-        failure_code="" if failing is None else failing.code,
-        failure="" if failing is None else failing.message,
+        test_name=harmless(transition.name),
+        locations=tuple(map(harmless, locations(transition))),
+        failure_code="" if failing is None else harmless(failing.code),
+        failure="" if failing is None else harmless(failing.message),
         link=link,
     )
 
