@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from controlplane.rest.forwarding import ForwardTrust
 from controlplane.rest.headertrust import HeaderTrust
 from controlplane.service import attempts, links, sessions, users
 from controlplane.service.principal import Role, operator
@@ -307,3 +308,15 @@ async def test_a_proxys_header_names_a_user_from_its_networks_alone(tmp_path: Pa
 
 async def test_a_header_that_nobody_trusts_names_nobody(ann: PageVisitor) -> None:
     assert (await ann.get("/account", **{"X-User": "ann", "X-Forwarded-User": "ann"})).status == 303
+
+
+async def test_a_stranger_behind_the_proxy_that_we_trust_keeps_nobody_else_out(tmp_path: Path) -> None:
+    async with served(tmp_path, forward_trust=ForwardTrust((ip_network("127.0.0.0/8"),))) as plane:
+        await plane.add_user("Ann", Role.EDITOR, PASSWORD)
+        stranger = PageVisitor(plane.url, {"X-Forwarded-For": "203.0.113.9, 198.51.100.7"})
+        for number in range(attempts.MOST_PER_ADDRESS):
+            assert (await sign_in(stranger, f"user {number}", WRONG)).status == 403
+        assert (await sign_in(stranger)).status == 429
+        ann = PageVisitor(plane.url, {"X-Forwarded-For": "198.51.100.8"})
+        assert (await sign_in(ann)).status == 303
+        assert "198.51.100.8" in (await ann.get("/account")).text
