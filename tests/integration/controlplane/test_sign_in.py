@@ -15,6 +15,7 @@ from controlplane.store.usertables import sign_in_links, user_sessions
 from controlplane.store.usertables import users as user_table
 from tests.integration.controlplane.plane import Plane, served
 from tests.support.visitors import PageVisitor, ShownPage
+from worker.secret import Secret
 
 PASSWORD = "correct horse battery"
 WRONG = "wrong horse battery"
@@ -190,6 +191,16 @@ async def test_a_newer_link_ends_the_one_before(ann: PageVisitor, plane: Plane) 
     assert (await ann.get(older.path.reveal())).status == 410
     ((only,),) = await plane.rows(sign_in_links)
     assert older.path.reveal().rpartition("=")[2].encode() not in only.token_hash
+
+
+async def test_a_new_password_and_the_end_of_all_sessions_end_a_link_as_well(ann: PageVisitor, plane: Plane) -> None:
+    boss, clock, hasher = operator("tests"), plane.context.clock, plane.context.passwords
+    made = await links.create(plane.database, clock, boss, "ann")
+    await users.set_password(plane.database, clock, boss, "ann", Secret("a new one entirely"), hasher=hasher)
+    assert (await ann.get(made.path.reveal())).status == 410
+    made = await links.create(plane.database, clock, boss, "ann")
+    await sessions.end_all_of(plane.database, clock, boss, "ann")
+    assert (await ann.get(made.path.reveal())).status == 410
 
 
 async def test_the_first_administrator_is_made_by_a_link_and_only_the_first(plane: Plane) -> None:
