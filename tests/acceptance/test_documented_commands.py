@@ -69,7 +69,7 @@ server.serve_forever()
 """
 
 SAID = {
-    "synthetics-controlplane runner create berlin --url http://127.0.0.1:8080": "pl1e.",
+    "synthetics-controlplane runner create berlin --base-url http://127.0.0.1:8080": "pl1e.",
     "synthetics-controlplane action run http.request --runner berlin --connection crm"
     """ --input '{"verb":"GET","url":"/v1/customers/7"}' --wait 30""": '"customer"',
     PUSHED: "pl1e.",

@@ -64,7 +64,7 @@ def test_the_line_of_private_actions_starts_a_runner(
     (tmp_path / "runner").mkdir()
     (tmp_path / "runner/config.yaml").write_text("{port: 0, probesPort: 0}")
     (tmp_path / "runner/policy.yaml").write_text("rules: [{name: jq, allow: data.jq}]")
-    created = control_plane.command("runner", "create", "berlin", "--url", control_plane.url, "--json")
+    created = control_plane.command("runner", "create", "berlin", "--base-url", control_plane.url, "--json")
     typed(line, RUNNER_ENROLLMENT_TOKEN=json.loads(created)["token"])
     given = json.dumps({"program": ".a + 1", "value": {"a": 41}})
     flags = ("action", "run", "data.jq", "--runner", "berlin", "--input", given, *control_plane.database_flag)
