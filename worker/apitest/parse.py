@@ -117,9 +117,7 @@ def _of_protocol(test: APITest, name: Node, config: Node, options: Node, *, fewe
     """*test* with the request and the assertions, *fewest* at least, that *config* holds."""
     protocol = PROTOCOLS.get(test.subtype)
     if protocol is None:
-        name.requires(
-            f"{quote(test.subtype)} tests are not there yet{perhaps(test.subtype, _SUBTYPES)}"
-        )
+        name.requires(f"{quote(test.subtype)} tests are not there yet{perhaps(test.subtype, _SUBTYPES)}")
         return test
     variables = read_variables(config["configVariables"])
     assertions = _assertions(protocol, config, fewest)
