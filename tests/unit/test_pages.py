@@ -74,6 +74,22 @@ def test_every_link_leads_to_a_file_and_a_heading_that_are_there(document: str) 
             assert anchor in anchors(led), f"{document}: {target}#{anchor}"
 
 
+TEST = re.compile(r"`([\w/]*?\btest_\w+\.py)`")
+
+
+def test_what_the_security_page_says_holds_is_shown_by_tests_that_are_there() -> None:
+    page = (ROOT / "SECURITY.md").read_text()
+    holds = page.partition("## What holds")[2].partition("\n## ")[0]
+    statements = holds.split("\n- ")[1:]
+    assert len(statements) > 10
+    for statement in statements:
+        named = TEST.findall(statement)
+        assert named, statement
+        assert [name for name in named if not (ROOT / "tests" / name).is_file()] == []
+    folders = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+    assert {name.rpartition("/")[2] for name in TEST.findall(page)} <= folders
+
+
 WRAPPED = [
     page for page in DOCUMENTS if page.startswith("docs/") or page in {"README.md", "SECURITY.md", "CONTRIBUTING.md"}
 ]
