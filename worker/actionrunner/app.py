@@ -48,6 +48,7 @@ from worker.agent.signals import Signals, caught
 from worker.clock import Clock, SystemClock
 from worker.errors import ConfigError, ExitCode
 from worker.net.dns.resolver import Resolver
+from worker.program.heap import keep_heap_small
 from worker.wire.enrolment import Mode
 
 if TYPE_CHECKING:  # a runner without the mode does not load it
@@ -61,6 +62,7 @@ _WRITER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="identity")
 
 async def run(config: RunnerConfig, environment: Mapping[str, str], warnings: Sequence[str] = ()) -> ExitCode:
     """Serve until a signal. Raises ConfigError for what only a start can show."""
+    keep_heap_small()
     missing = missing_isolation()
     if config.require_isolation:
         require_isolation(missing)
