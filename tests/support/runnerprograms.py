@@ -43,12 +43,12 @@ class RunnerProgram:
     def log(self) -> Path:
         return self.folder.parent / f"{self.name}.log"
 
-    def start(self, **environment: str) -> Program:
-        """Start it, and wait until it is the runner."""
+    def start(self, program: str = RUNNER, *arguments: str, **environment: str) -> Program:
+        """Start it, and wait until it is the runner. Another *program* is one that runs it."""
         environment |= {"RUNNER_ENROLLMENT_TOKEN": self.token, "DD_PRIVATE_RUNNER_CONFIG_DIR": str(self.folder)}
         self.starts += 1
         log = self.log.with_suffix(f".{self.starts}.log")
-        self.program = Program(log, RUNNER, env=environment)
+        self.program = Program(log, program, *arguments, env=environment)
         self.program.wait_for("this instance is the runner")
         return self.program
 
