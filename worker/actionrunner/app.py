@@ -10,7 +10,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -123,7 +123,12 @@ class RunningInstance:
 
 def _in_a_thread(work: Callable[[], None]) -> None:
     """Have *work*, which may block for seconds, done after all that was handed over before."""
-    _WRITER.submit(work)
+    _WRITER.submit(work).add_done_callback(_tell_failure)
+
+
+def _tell_failure(done: Future[None]) -> None:
+    if error := done.exception():
+        log.error("a change of the identity failed", exc_info=error, extra={"action": "identity_unwritten"})
 
 
 async def _serve(
