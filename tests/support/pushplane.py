@@ -35,7 +35,13 @@ DESK: dict[str, Any] = {
             "action": "data.jq",
             "input": {"program": ".", "value": {"id": {"$param": "id"}}},
             "params": {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]},
-        }
+        },
+        "health": {
+            "action": "http.request",
+            "connection": "plane",
+            "input": {"verb": "GET", "url": "/healthz"},
+            "params": {"type": "object", "properties": {"id": {"type": "integer"}}},
+        },
     },
 }
 
