@@ -23,7 +23,9 @@ class RunnerProgram:
         self.folder = folder
         self.name = name
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.token = json.loads(plane.command("runner", "create", name, "--url", plane.url, *create, "--json"))["token"]
+        self.token = json.loads(plane.command("runner", "create", name, "--base-url", plane.url, *create, "--json"))[
+            "token"
+        ]
         usual = {"whitelistedRange.4": ["127.0.0.1/32"], "stateDirectory": str(folder / "state")}
         self.configure({**usual, "port": 0, "probesPort": 0, **options})
         self.program: Program | None = None
