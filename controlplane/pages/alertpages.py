@@ -26,9 +26,11 @@ async def list_all(visit: Visit) -> PageReply:
 async def overview(visit: Visit, typed: Mapping[str, str], mistakes: FormMistakes) -> Rendered:
     """The page of all alerts, with the form of a silence as it was *typed*. It turns by itself while there is nothing to mend."""
     database, clock = visit.context.database, visit.context.clock
+    decided = [one.transition for one in await alerts.history(database, visit.by, limit=MOST_DECIDED)]
     values = {
         "ongoing": await alerts.list_ongoing(database, visit.by),
-        "decided": [one.transition for one in await alerts.history(database, visit.by, limit=MOST_DECIDED)],
+        "decided": decided,
+        "told": {one.alert: one.summary for one in reversed(decided)},
         "silences": [(one, _holds(until)) for one, until in await silences.list_all(database, clock, visit.by)],
         "routes": await silences.list_routes(database, visit.by),
         "state": state,

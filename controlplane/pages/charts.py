@@ -117,8 +117,12 @@ def _grid(top: float) -> Iterator[Markup]:
         y = _y(part * top, top)
         yield Markup('<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(_LEFT, WIDTH, y, y)
         yield Markup('<text class="axis" x="{}" y="{:.1f}" text-anchor="end">{}</text>').format(
-            _LEFT - 6, y + 4, milliseconds(part * top)
+            _LEFT - 6, y + 4, _axis(part * top)
         )
+
+
+def _axis(value: float) -> str:
+    return f"{value:g} ms" if value < 1000 else f"{value / 1000:g} s"
 
 
 def _y(value: float, top: float) -> float:
