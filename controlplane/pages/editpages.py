@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from controlplane.alerts import rule
 from controlplane.errors import ConflictError, NotFoundError, UnusableError
 from controlplane.pages import testforms
 from controlplane.pages.mistakes import NO_MISTAKES, WHOLE, FormMistakes, mistake_of, mistakes_by_path
@@ -101,7 +102,9 @@ async def _checked(visit: Visit, fields: TestFields, document: dict[str, Any]) -
     visit.by.require(KeyScope.WRITE)
     parsed = definitions.check("test", document).parsed
     remarks = [f"It will end as REQUIRES_UPDATE: {lack}" for lack in parsed.requires_update]
-    remarks += [*parsed.ignored, *misspelt(document)]
+    places = document["locations"]
+    few = rule.too_few(document, len(places)) if isinstance(places, list) else ()
+    remarks += [*parsed.ignored, *few, *misspelt(document)]
     told = "The test is valid. It is not saved." if not parsed.requires_update else ""
     return await _form(visit, fields, remarks=remarks, told=told)
 

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane.alerts import rule
 from controlplane.alerts.monitor import Monitor, WatchedPlace
 from controlplane.alerts.rule import AlertRule
-from controlplane.store.alerttables import monitor_locations, monitors, notifications
+from controlplane.store.alerttables import monitor_locations, monitors
 from controlplane.store.tables import assignments, locations, tests
 
 MOST_NAMED = 500
@@ -231,8 +231,6 @@ async def shift(connection: AsyncConnection, *, by: int) -> None:
         (assignments, ("seen_at",)),
     ):
         await connection.execute(update(table).values({name: table.c[name] + by for name in names}))
-    moved = {name: notifications.c[name] + by for name in ("due_at", "claimed_until")}
-    await connection.execute(update(notifications).where(notifications.c.ended_at.is_(None)).values(moved))
 
 
 def _portions(ids: Collection[str]) -> list[list[str]]:
