@@ -19,7 +19,9 @@ def read(url: str) -> str:
     except ValueError:
         usable = False
     if not usable:
-        raise UnusableError(f"{url[:200]!r} is not a valid URL: expected http(s)://host[:port][/path]")
+        raise UnusableError(
+            f"{url[:200]!r} is not a valid URL: expected http(s)://host[:port][/path]", field="intake_url"
+        )
     return url.rstrip("/")
 
 
