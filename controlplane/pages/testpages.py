@@ -233,8 +233,13 @@ def followed(results: list[int]) -> str:
 
 async def show_json(visit: Visit) -> PageReply:
     """Show the document of a test."""
-    one = await testdocuments.get(visit.context.database, visit.by, visit.path["test"])
-    values = {"name": one.test.name, "public_id": one.test.public_id, "text": testforms.written(one.document)}
+    one = await testdocuments.look(visit.context.database, visit.by, visit.path["test"])
+    values = {
+        "name": one.test.name,
+        "public_id": one.test.public_id,
+        "text": testforms.written(one.document),
+        "may_write": may_write(visit),
+    }
     return Rendered(template="testjson.html", values=values)
 
 

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch
 from controlplane.errors import NotFoundError, UnusableError
-from controlplane.service import definitions, documents, jsonpatch, query, tests
+from controlplane.service import definitions, documents, jsonpatch, query, tests, withholding
 from controlplane.service.principal import KeyScope, Principal
 from controlplane.store import locations, testsearch
 from controlplane.store import tests as stored
@@ -88,6 +88,14 @@ async def get(database: Database, by: Principal, test: str) -> ShownTest:
     by.require(KeyScope.READ)
     async with database.read() as connection:
         return (await _shown(connection, [await _known(connection, test)]))[0]
+
+
+async def look(database: Database, by: Principal, test: str) -> ShownTest:
+    """Read a test as a person sees it: without its credentials, but for who may change it. Raises NotFoundError."""
+    found = await get(database, by, test)
+    if KeyScope.WRITE in by.scopes:
+        return found
+    return ShownTest(test=found.test, document=withholding.without_credentials(found.document))
 
 
 async def page(database: Database, by: Principal, *, number: int = 0, size: int = MOST_LISTED) -> PageOfTests:

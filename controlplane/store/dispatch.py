@@ -15,6 +15,7 @@ from controlplane import leases
 from controlplane.leases import JobState
 from controlplane.schedule import following, start_before
 from controlplane.store import runs, triggered
+from controlplane.store.rowstatement import RowStatement
 from controlplane.store.tables import assignments, jobs, results, tests, workers
 from controlplane.turns import Waiting, in_turn
 from worker.wire.messages import Pull
@@ -185,9 +186,7 @@ async def give_out(
         offered = await _in_turn(connection, taker.location, offered, {lease.test for lease in again}, now)
     given = _fitting(await _with_definitions(connection, offered[: taker.jobs]), taker)
     await _give_again(connection, taker, [lease for lease in given if lease.job not in fresh], now)
-    started = [lease for lease in given if lease.job in fresh]
-    if started:
-        await _start(connection, taker, started, fresh, now)
+    await _start(connection, taker, [lease for lease in given if lease.job in fresh], fresh, now)
     return tuple(given), len(given) < len(offered)
 
 
@@ -300,13 +299,18 @@ _DUE = (
     .limit(bindparam("most", type_=Integer))
     .with_for_update(of=assignments, skip_locked=True)
 )
-_GIVE_AGAIN = (
+_GIVE_AGAIN = RowStatement(
     update(jobs)
     .where(jobs.c.id == bindparam("job"))
-    .values(worker=bindparam("taker"), delivery=bindparam("number"), leased_at=bindparam("now"))
+    .values(worker=bindparam("taker"), delivery=bindparam("number"), leased_at=bindparam("now")),
+    *("job", "taker", "number", "now"),
 )
-_NEW_JOBS = jobs.insert()
-_MOVE_ON = (
+_NEW_JOBS = RowStatement(
+    jobs.insert(),
+    *("id", "test_id", "location_id", "scheduled_at", "until", "delivery", "released", "leased_at", "worker"),
+    *("not_before", "attempt"),
+)
+_MOVE_ON = RowStatement(
     update(assignments)
     .where(assignments.c.test_id == bindparam("test"), _here)
     .values(
@@ -314,7 +318,8 @@ _MOVE_ON = (
         due_at=bindparam("next_due"),
         until=bindparam("next_until"),
         waiting_since=bindparam("next_due"),
-    )
+    ),
+    *("test", "here", "job", "next_due", "next_until"),
 )
 
 
@@ -323,17 +328,16 @@ async def _due(connection: AsyncConnection, location: str, now: int, *, limit: i
 
 
 async def _give_again(connection: AsyncConnection, taker: Taker, leases: Sequence[Lease], now: int) -> None:
-    if leases:
-        again = [{"job": lease.job, "number": lease.delivery, "taker": taker.worker, "now": now} for lease in leases]
-        await connection.execute(_GIVE_AGAIN, again)
+    again = [{"job": lease.job, "number": lease.delivery, "taker": taker.worker, "now": now} for lease in leases]
+    await _GIVE_AGAIN.execute(connection, again)
 
 
 async def _start(
     connection: AsyncConnection, taker: Taker, started: Sequence[Lease], due: Mapping[str, Any], now: int
 ) -> None:
     """Make a job of each of *started*, and let what is *due* move on to its next run."""
-    await connection.execute(
-        _NEW_JOBS,
+    await _NEW_JOBS.execute(
+        connection,
         [
             {
                 "id": lease.job,
@@ -342,8 +346,11 @@ async def _start(
                 "scheduled_at": lease.scheduled_at,
                 "until": lease.until,
                 "delivery": lease.delivery,
+                "released": 0,
                 "leased_at": now,
                 "worker": taker.worker,
+                "not_before": 0,
+                "attempt": 1,
             }
             for lease in started
         ],
@@ -352,7 +359,7 @@ async def _start(
         {"test": due[lease.job].test_id, "here": taker.location, "job": lease.job, **_next(due[lease.job])}
         for lease in started
     ]
-    await connection.execute(_MOVE_ON, moved)
+    await _MOVE_ON.execute(connection, moved)
 
 
 def _next(row: Any) -> dict[str, int | None]:

@@ -14,6 +14,7 @@ from controlplane import leases, outcomes
 from controlplane.outcomes import Outcome
 from controlplane.store import ends, retries
 from controlplane.store.retries import Further
+from controlplane.store.rowstatement import RowStatement
 from controlplane.store.states import RunEnd
 from controlplane.store.tables import assignments, jobs, locations, results, tests
 from worker.wire.messages import ResultItem
@@ -157,7 +158,11 @@ _KNOWN_JOBS = (
 )
 _STORED = select(results.c.id, results.c.job_id).where(results.c.id.in_(bindparam("some", expanding=True)))
 _FORGET_NOTES = delete(results).where(results.c.job_id.in_(bindparam("some", expanding=True)))
-_NEW = results.insert()
+_NEW = RowStatement(
+    results.insert(),
+    *("id", "job_id", "lease", "origin", "test_id", "test_name", "location_id", "worker", "status", "runs"),
+    *("scheduled_at", "stored_at", "outcome", "attempt", "initial_id", "is_last"),
+)
 _CLOSE = (
     update(jobs)
     .where(jobs.c.id.in_(bindparam("some", expanding=True)))
@@ -230,7 +235,7 @@ async def _accept(
     ids = {row["job_id"] for row in rows}
     for some in _portions(ids):
         await connection.execute(_FORGET_NOTES, {"some": some})  # notes that they were lost
-    await connection.execute(_NEW, rows)
+    await _NEW.execute(connection, rows)
     await _close(connection, ids, "result", now=now)
     await ends.put(connection, decided, now=now)
     await _let_go_on(connection, ids - {end.job for end in decided})

@@ -6,6 +6,7 @@ Who can write to the database can make a test fail by its definition as well, so
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -59,10 +60,11 @@ async def note(connection: AsyncConnection, ended: Sequence[RunEnd]) -> None:
     starts = await _earlier(connection, triggers, told[0].at)
     changed: dict[_Place, Streak] = {}
     new: list[dict[str, Any]] = []
+    concerned = defaultdict(list)
+    for row in triggers:
+        concerned[row.test_id].append(row)
     for end in told:
-        for row in triggers:
-            if row.test_id != end.test:
-                continue
+        for row in concerned[end.test]:
             place = (row.workflow_id, row.number, end.location)
             known = starts.setdefault(place[:2], [])
             before = changed.get(place, streaks.get(place, Streak()))

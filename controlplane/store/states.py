@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, case, func, null, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from controlplane.store.rowstatement import RowStatement
 from controlplane.store.tables import assignments
 
-_SET = (
+_SET = RowStatement(
     update(assignments)
     .where(assignments.c.test_id == bindparam("test"), assignments.c.location_id == bindparam("location"))
     .values(
@@ -25,7 +26,8 @@ _SET = (
             else_=assignments.c.seen_at,
         ),
         job_id=case((assignments.c.job_id == bindparam("job"), null()), else_=assignments.c.job_id),
-    )
+    ),
+    *("test", "location", "status", "at", "duration", "seen", "job"),
 )
 
 
@@ -75,5 +77,4 @@ async def put(connection: AsyncConnection, ended: Iterable[RunEnd]) -> None:
         }
         for one in ended
     ]
-    if rows:
-        await connection.execute(_SET, rows)
+    await _SET.execute(connection, rows)

@@ -185,7 +185,7 @@ def test_podman_plays_the_pod(
     """As a kubelet would, but for these: the network is the host's, because the control plane of this test is on loopback;
     Secrets and claim are folders of this test, which the image's user may write; and podman asks no probe itself.
     """
-    token = json.loads(control_plane.command("runner", "create", "berlin", "--url", control_plane.url, "--json"))[
+    token = json.loads(control_plane.command("runner", "create", "berlin", "--base-url", control_plane.url, "--json"))[
         "token"
     ]
     folders = {name: tmp_path / name for name in ("state", "token", "credentials")}
