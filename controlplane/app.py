@@ -6,14 +6,12 @@ import asyncio
 import logging
 import os
 import resource
-import shutil
 import signal
 import socket
 from collections.abc import Callable, Collection, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
@@ -33,7 +31,7 @@ from controlplane.rest.headertrust import HeaderTrust
 from controlplane.rest.series import ALL_TESTS, SeriesChoice
 from controlplane.service import links
 from controlplane.service.health import WriteHealth
-from controlplane.service.notices import NoticeWatch
+from controlplane.service.notices import NoticeWatch, own_state
 from controlplane.service.upkeep import Retention, Upkeep, take_up_time
 from controlplane.store.database import Database, Keyring, Opening, open_database
 from controlplane.store.engines.engine import Engine
@@ -256,13 +254,9 @@ async def _keep_up(clock: Clock, upkeep: Upkeep) -> None:
 
 
 def _own_state(context: Context, place: str) -> OwnState:
-    """The disk of the database at *place*, as far as that is a path, and the end of a certificate where it is near."""
-    served, size, free = context.certificate, 0, 0
-    with suppress(OSError):
-        disk = shutil.disk_usage(Path(place).parent)
-        size, free = disk.total, disk.free
+    served = context.certificate
     soon = served is not None and served.ends_soon(context.clock.now())
-    return OwnState(free=free, size=size, certificate_ends=served.not_after if served is not None and soon else None)
+    return own_state(place, served.not_after if served is not None and soon else None)
 
 
 def _links(public_urls: Collection[str]) -> Callable[[Transition], str]:

@@ -79,14 +79,14 @@ async def test_an_alert_is_listed_shown_and_acknowledged(
 
 
 async def test_a_notice_that_holds_is_listed_among_alerts(plane: Plane) -> None:
-    decided = transition(7, kind=TransitionKind.NOTICE, alert="n")
+    decided = transition(7, kind=TransitionKind.NOTICE, alert="n", test=None)
     async with plane.database.write() as connection:
         await notices.add(connection, OpenNotice(subject="disk", alert="n", since=5))
         await put(connection, decided, ["ops"], now=5)
     (ongoing,) = await alerts.list_ongoing(plane.database, READER)
     assert (ongoing.alert, ongoing.test, ongoing.name, ongoing.since) == ("n", "", decided.name, 5)
     record = await alerts.show(plane.database, READER, "n")
-    assert [one.transition for one in record.transitions] == [decided]
+    assert ([one.transition for one in record.transitions], record.ongoing) == ([decided], ongoing)
 
 
 async def test_what_is_not_there_cannot_be_shown_or_acknowledged(plane: Plane, worker: ProtocolWorker) -> None:
