@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
-    """The text for one kind of database. *order* is that of its parameters, None where they go by name; *fixed* are the others."""
+    """The text for one kind of database. *order* is that of its parameters, None where they go by name; *fixed* are others."""
 
     text: str
     order: tuple[str, ...] | None

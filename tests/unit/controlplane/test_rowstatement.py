@@ -33,18 +33,18 @@ def stored(*executed: tuple[RowStatement, list[dict[str, Any]]]) -> list[Any]:
 
 
 def test_each_row_is_inserted_whatever_the_order_of_its_members() -> None:
-    rows = [{"name": "apple", "count": 1}, {"count": None, "name": "plum"}]
+    rows: list[dict[str, Any]] = [{"name": "apple", "count": 1}, {"count": None, "name": "plum"}]
     assert stored((ADD, rows)) == [("apple", 1), ("plum", None)]
 
 
 def test_values_of_the_statement_itself_stand_between_those_of_its_rows() -> None:
-    rows = [{"name": "apple", "count": 1}, {"name": "plum", "count": None}]
-    more = [{"which": "plum", "more": 2}, {"more": 3, "which": "apple"}]
+    rows: list[dict[str, Any]] = [{"name": "apple", "count": 1}, {"name": "plum", "count": None}]
+    more: list[dict[str, Any]] = [{"which": "plum", "more": 2}, {"more": 3, "which": "apple"}]
     assert stored((ADD, rows), (ADD_SOME, more)) == [("apple", 4), ("plum", 9)]
 
 
 def test_a_driver_that_wants_names_gets_the_row_and_what_is_fixed() -> None:
-    compiled = ADD_SOME.compiled(PGDialect_psycopg())
+    compiled = ADD_SOME.compiled(PGDialect_psycopg())  # type: ignore[no-untyped-call]
     (bound,) = parameters(compiled.order, compiled.fixed, [{"which": "plum", "more": 2}])
     assert bound == {"which": "plum", "more": 2, "coalesce_1": 7}
     assert compiled.text.count("%(") == len(bound)
