@@ -156,7 +156,7 @@ def start_runner(
         "create",
         action.RUNNER,
         *database,
-        "--url",
+        "--base-url",
         url,
         "--json",
     ]
