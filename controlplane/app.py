@@ -6,12 +6,15 @@ import asyncio
 import logging
 import os
 import resource
+import shutil
 import signal
 import socket
 from collections.abc import Callable, Collection, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
@@ -31,7 +34,7 @@ from controlplane.rest.headertrust import HeaderTrust
 from controlplane.rest.series import ALL_TESTS, SeriesChoice
 from controlplane.service import links
 from controlplane.service.health import WriteHealth
-from controlplane.service.notices import NoticeWatch, own_state
+from controlplane.service.notices import NoticeWatch
 from controlplane.service.upkeep import Retention, Upkeep, take_up_time
 from controlplane.store.database import Database, Keyring, Opening, open_database
 from controlplane.store.engines.engine import Engine
@@ -257,6 +260,15 @@ def _own_state(context: Context, place: str) -> OwnState:
     served = context.certificate
     soon = served is not None and served.ends_soon(context.clock.now())
     return own_state(place, served.not_after if served is not None and soon else None)
+
+
+def own_state(place: str, certificate_ends: datetime | None) -> OwnState:
+    """The disk of the database at *place*, as far as that is a path, and the end of a certificate where it is near."""
+    try:
+        disk = shutil.disk_usage(Path(place).parent)
+    except OSError:
+        return OwnState(certificate_ends=certificate_ends)
+    return OwnState(free=disk.free, size=disk.total, certificate_ends=certificate_ends)
 
 
 def _links(public_urls: Collection[str]) -> Callable[[Transition], str]:

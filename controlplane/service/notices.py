@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Callable, Sequence
-from datetime import datetime
-from pathlib import Path
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -26,15 +23,6 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 60.0
 """Between looks: what is told of has lasted for minutes."""
-
-
-def own_state(place: str, certificate_ends: datetime | None) -> OwnState:
-    """The disk of the database at *place*, as far as that is a path, and the end of a certificate where it is near."""
-    try:
-        disk = shutil.disk_usage(Path(place).parent)
-    except OSError:
-        return OwnState(certificate_ends=certificate_ends)
-    return OwnState(free=disk.free, size=disk.total, certificate_ends=certificate_ends)
 
 
 class NoticeWatch:

@@ -12,7 +12,8 @@ import pytest
 
 from controlplane import epoch
 from controlplane.alerts.notices import ABSENT_MS, TROUBLED_MS, OwnState
-from controlplane.service.notices import NoticeWatch, own_state
+from controlplane.app import own_state
+from controlplane.service.notices import NoticeWatch
 from controlplane.store.alerttables import routes, transitions
 from controlplane.store.channeltables import notices
 from tests.integration.controlplane.plane import Plane
