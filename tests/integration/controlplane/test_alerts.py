@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -201,6 +202,14 @@ async def test_a_mistaken_silence_is_refused_by_name(plane: Plane, members: dict
     with pytest.raises(UnusableError, match=reason):
         await silences.add(plane.database, plane.clock, BY, **members)
     assert await silences.list_all(plane.database, plane.clock, READER) == ()
+
+
+async def test_a_silence_that_begins_in_the_second_of_two_hours_holds_from_now_on(plane: Plane) -> None:
+    second_half_past_two = datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
+    plane.clock.stall((second_half_past_two - plane.clock.now()).total_seconds())
+    await silences.add(plane.database, plane.clock, BY, zone="Europe/Berlin", minutes=30)
+    ((_, until),) = await silences.list_all(plane.database, plane.clock, READER)
+    assert until == plane.now() + 30 * 60_000
 
 
 async def test_a_silence_that_is_long_over_is_forgotten(plane: Plane) -> None:
