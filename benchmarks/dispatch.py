@@ -90,7 +90,8 @@ async def _work(worker: ProtocolWorker, outcome: Outcome, *, after: float, until
             jobs = worker.read_jobs(reply).jobs
             outcome.pulls.append((time.perf_counter() - began) * 1000)
             if jobs:
-                outcome.jobs += len((await worker.push(session, *[item(job) for job in jobs])).accepted)
+                accepted = (await worker.push(session, *[item(job) for job in jobs])).accepted
+                outcome.jobs += len(accepted)  # in one step: `+=` around an await forgets what others count meanwhile
             elif not every:
                 return
             await SystemClock().sleep(max(0.0, every - (time.perf_counter() - began)))

@@ -28,6 +28,7 @@ from controlplane.errors import DatabaseTrouble, StatementError, UnusableError
 from controlplane.identity.settings import ProviderSettings
 from controlplane.leases import Grace
 from controlplane.rest.context import Context
+from controlplane.rest.forwarding import NO_PROXY, ForwardTrust
 from controlplane.rest.headertrust import HeaderTrust
 from controlplane.rest.series import ALL_TESTS, SeriesChoice
 from controlplane.service import links
@@ -69,6 +70,7 @@ class ServeSettings:
     tls: CertificateFiles | None = None
     retention: Retention
     series: SeriesChoice = ALL_TESTS
+    forward_trust: ForwardTrust = NO_PROXY
     header_trust: HeaderTrust | None = None
     provider: ProviderSettings | None = None
     alerts: AlertEgress = PUBLIC
@@ -105,6 +107,7 @@ async def serve(settings: ServeSettings, clock: Clock, announce: Announcements) 
             health=health,
             certificate=certificate,
             series=settings.series,
+            forward_trust=settings.forward_trust,
             header_trust=settings.header_trust,
             provider=_provider(settings.provider, steady),
             intake_url=settings.public_urls[0].rstrip("/") if settings.public_urls else url,

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
 from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final, Literal
 from urllib.parse import parse_qsl
+
+import msgspec
 
 from controlplane.errors import UnusableError
 
@@ -96,9 +97,8 @@ def fields(verify: Verification, headers: Mapping[str, str], body: bytes) -> dic
             return {name: value for name, value in sent if name != _OLD_TOKEN}
         if form:
             text = dict(parse_qsl(text, max_num_fields=MOST_FIELDS)).get("payload", "")
-        found = json.loads(text) if text.strip() else {}
-    except (ValueError, RecursionError) as error:
+        return msgspec.json.decode(text, type=dict[str, Any]) if text.strip() else {}
+    except msgspec.ValidationError as error:
+        raise UnusableError("the body is not a valid JSON object") from error
+    except (ValueError, msgspec.DecodeError, RecursionError) as error:
         raise UnusableError(f"the body is not valid {'form data' if verify == 'slack' else 'JSON'}") from error
-    if not isinstance(found, dict):
-        raise UnusableError("the body is not a valid JSON object")
-    return found

@@ -24,10 +24,12 @@ REFERENCE_PREFIX: Final = "com.datadoghq."
 UNTEMPLATED: Final = {"postgresql.select": ("sql",), "data.jq": ("program",)}
 """Inputs that are programs: what a caller sends must never become a part of one."""
 URL_INPUTS: Final = {"http.request": frozenset({"url"})}
-"""Inputs that are URLs: values stand in them percent-encoded, and never alone."""
+"""Inputs that are URLs: values stand in their paths and queries, percent-encoded."""
 _UNITS: Final = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 _TIME: Final = re.compile(r"([0-9]{1,9})(s|m|min|h|d)")
 _RATE: Final = re.compile(r"([1-9][0-9]{0,3})/(m|min|h|d)")
+_PATH_BEGINS: Final = re.compile(r"(?:https?://[^/?#{}\\@]+)?/(?![/\\])")
+"""A URL up to the slash of its path, as in the templates of apps."""
 _PLACE: Final = re.compile(r"(.*) - at `\$\.?(.*)`", re.DOTALL)
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"\A[A-Za-z0-9][A-Za-z0-9_-]*\Z")]
@@ -173,9 +175,16 @@ def _check_step(step: WorkflowStep, place: str, earlier: Sequence[str], params: 
             raise UnusableError(f"{place}.input.{name}: a program takes no templates: give values as its parameters")
     for found in references(step.input, f"{place}.input"):
         _check_reference(found, earlier, params)
-        name = found.place.removeprefix(f"{place}.input.")
-        if name in URL_INPUTS.get(step.action, ()) and found.whole:
-            raise UnusableError(f"{found.place}: a URL that is a template alone: write its beginning")
+    for name in URL_INPUTS.get(step.action, ()):
+        _check_url(step.input.get(name), f"{place}.input.{name}")
+
+
+def _check_url(url: Any, place: str) -> None:
+    """Raises UnusableError for a URL whose host, or the beginning of whose path, a caller would choose."""
+    if isinstance(url, str) and any(True for _ in references(url, place)) and not _PATH_BEGINS.match(url):
+        raise UnusableError(
+            f"{place}: templates may stand in the path and the query of a URL alone: write its beginning"
+        )
 
 
 def _check_reference(found: Reference, earlier: Sequence[str], params: dict[str, Any]) -> None:

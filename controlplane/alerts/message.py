@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import UTC, datetime
 from enum import Enum
 
@@ -12,6 +13,10 @@ from worker.text import cut
 
 TITLE_CHARACTERS = 250
 """Of a title: a line in every client, and a quarter of the smallest of the receivers' limits."""
+FACT_CHARACTERS = 1000
+"""Of each fact below a message: a target may have sent any number of them."""
+_HOSTILE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Controls, separators of lines, and what turns the direction of the text that follows (UAX #9, 2)."""
 
 
 class MessageEvent(Enum):
@@ -33,7 +38,8 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     """*incident* is the same from the first alert to its recovery; *at* and *since*, when that began, are milliseconds.
 
     *text* is our own line and the author's message, rendered. *link* is a URL, empty without one. *priority* is 1 to 5.
-    *failure_code* and *failure* are those of the run that decided, empty where there is none.
+    *failure_code* and *failure* are those of the run that decided, empty where there is none. *incident_tags* are the tags with
+    which the incident began, None where they are *tags*: receivers may know it by them.
     """
 
     event: MessageEvent
@@ -45,6 +51,7 @@ class AlertMessage(msgspec.Struct, frozen=True, kw_only=True):
     renotify: bool = False
     priority: int | None = None
     tags: tuple[str, ...] = ()
+    incident_tags: tuple[str, ...] | None = None
     test_id: str = ""
     test_name: str = ""
     locations: tuple[str, ...] = ()
@@ -77,6 +84,11 @@ def iso(milliseconds: int) -> str:
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def harmless(text: str) -> str:
+    """*text* with what hides other text or turns its direction written as an escape; lines and tabs stay."""
+    return _HOSTILE.sub(lambda found: found[0].encode("unicode_escape").decode(), text.replace("\r\n", "\n"))
+
+
 def short_key(key: str, most: int) -> str:
     """*key*, or where it is longer than *most* characters, a digest that stands for it."""
     return key if len(key) <= most else hashlib.sha256(key.encode()).hexdigest()[:most]
@@ -92,7 +104,7 @@ def details(message: AlertMessage) -> dict[str, str]:
         "Since": f"{datetime.fromtimestamp(message.since / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC",
         "Tags": ", ".join(message.tags),
     }
-    return {name: value for name, value in found.items() if value}
+    return {name: cut(value, FACT_CHARACTERS) for name, value in found.items() if value}
 
 
 def body_text(message: AlertMessage) -> str:

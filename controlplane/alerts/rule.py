@@ -1,6 +1,7 @@
 """The rule of a test's alerts, as its definition's options state it, and as the database keeps it. It decides nothing.
 
-What has not the right kind is a mistake for whoever checks a definition; a number beyond what an option takes counts as absent.
+What has not the right kind, or is a number that the reference system's schema forbids, is a mistake for whoever checks a
+definition. Any other number below what an option takes counts as absent, one above as the largest: `ignored` says so of each.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any, Final, TypeGuard
 
 import msgspec
@@ -38,31 +40,79 @@ class AlertRule(msgspec.Struct, frozen=True, omit_defaults=True):
 DEFAULT: Final = AlertRule()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _NumberOption:
+    """A number among `options`, at *path* in them: from *least* to *most*, in the option's own unit.
+
+    *forbidden*: the reference system's schema takes no others either, so that one outside of the bounds is a mistake.
+    """
+
+    path: str
+    least: int = 0
+    most: int = MOST
+    whole: bool = True
+    forbidden: bool = False
+
+    def said(self, options: Mapping[str, Any]) -> Any:
+        """The value as it stands in a definition, None without one."""
+        outer, dot, inner = self.path.partition(".")
+        return _object(options.get(outer)).get(inner) if dot else options.get(outer)
+
+    def read(self, options: Mapping[str, Any]) -> float | None:
+        """The number that is gone by, None where the option counts as absent."""
+        value = self.said(options)
+        if not _is_number(value) or value < self.least or (self.forbidden and value > self.most):
+            return None
+        bounded = min(value, self.most)
+        return int(bounded) if self.whole else bounded
+
+    def mistake(self, options: Mapping[str, Any]) -> str | None:
+        value = self.said(options)
+        if value is None:
+            return None
+        if not _is_number(value):
+            return f"options.{self.path}: must be a number"
+        if self.forbidden and not self.least <= value <= self.most:
+            return f"options.{self.path}: {_shown(value)} is not a valid number from {self.least} to {self.most}"
+        return None
+
+    def remark(self, options: Mapping[str, Any]) -> str | None:
+        """A sentence where a number is not what is gone by; 0 asks for nothing."""
+        value, read = self.said(options), self.read(options)
+        if not _is_number(value) or not value or read == value:
+            return None
+        return f"options.{self.path}: {_shown(value)} counts as {'absent' if read is None else read}"
+
+
+_FAILURE_SECONDS: Final = _NumberOption(path="min_failure_duration", most=LONGEST // 1000, whole=False)
+_LOCATIONS: Final = _NumberOption(path="min_location_failed", least=1)
+_PRIORITY: Final = _NumberOption(path="monitor_priority", least=1, most=5, forbidden=True)
+_RENOTIFY_MINUTES: Final = _NumberOption(
+    path="monitor_options.renotify_interval", most=LONGEST // _MINUTE, whole=False, forbidden=True
+)
+_RENOTIFY_MOST: Final = _NumberOption(path="monitor_options.renotify_occurrences")
+_NO_DATA_MINUTES: Final = _NumberOption(path="monitor_options.no_data_timeframe", most=LONGEST // _MINUTE, whole=False)
+_NUMBERS: Final = (_FAILURE_SECONDS, _LOCATIONS, _PRIORITY, _RENOTIFY_MINUTES, _RENOTIFY_MOST, _NO_DATA_MINUTES)
+
+
 def read(definition: Mapping[str, Any], *, period_ms: int) -> AlertRule:
     """The rule of a definition; *period_ms* is its `tick_every`."""
     options = _object(definition.get("options"))
-    monitor = _object(options.get("monitor_options"))
-    most = monitor.get("renotify_occurrences")
+    most = _RENOTIFY_MOST.read(options)
     return AlertRule(
-        failure_ms=_milliseconds(options.get("min_failure_duration"), 1000),
-        locations=max(1, _whole(options.get("min_location_failed"), MOST) or 1),
-        renotify_ms=_milliseconds(monitor.get("renotify_interval"), _MINUTE),
-        renotify_most=_whole(most, MOST),
-        no_data_ms=_no_data(monitor, period_ms) if _notifies_no_data(monitor) else 0,
+        failure_ms=_milliseconds(_FAILURE_SECONDS, options, 1000),
+        locations=_locations(options),
+        renotify_ms=_milliseconds(_RENOTIFY_MINUTES, options, _MINUTE),
+        renotify_most=None if most is None else int(most),
+        no_data_ms=_no_data(options, period_ms),
     )
 
 
-_NUMBERS: Final = ("min_failure_duration", "min_location_failed", "monitor_priority")
-_MONITOR_NUMBERS: Final = ("renotify_interval", "renotify_occurrences", "no_data_timeframe")
-
-
 def mistakes(definition: Mapping[str, Any]) -> list[str]:
-    """A sentence on each option of alerts that has not the right kind: one that was passed over would wake people wrongly."""
+    """A sentence on each option of alerts that is of the wrong kind or forbidden: passed over, it would wake people wrongly."""
     options = _object(definition.get("options"))
     monitor = _object(options.get("monitor_options"))
-    numbers = [(f"options.{name}", options.get(name)) for name in _NUMBERS]
-    numbers += [(f"options.monitor_options.{name}", monitor.get(name)) for name in _MONITOR_NUMBERS]
-    found = [f"{path}: must be a number" for path, value in numbers if value is not None and not _is_number(value)]
+    found = [mistake for option in _NUMBERS if (mistake := option.mistake(options)) is not None]
     if monitor.get("notify_no_data") not in (None, True, False):
         found.append("options.monitor_options.notify_no_data: must be true or false")
     if not isinstance(monitor.get("escalation_message") or "", str):
@@ -70,7 +120,9 @@ def mistakes(definition: Mapping[str, Any]) -> list[str]:
     return found
 
 
-_KNOWN: Final = frozenset({*_MONITOR_NUMBERS, "notify_no_data", "escalation_message"})
+_KNOWN: Final = frozenset(
+    {"renotify_interval", "renotify_occurrences", "no_data_timeframe", "notify_no_data", "escalation_message"}
+)
 _USUAL: Final[Mapping[str, Collection[str]]] = {
     "on_missing_data": ("default", "show_no_data", "show_and_notify_no_data"),
     "notification_preset_name": ("show_all",),
@@ -81,10 +133,11 @@ MOST_IGNORED: Final = 20
 
 
 def ignored(definition: Mapping[str, Any]) -> tuple[str, ...]:
-    """A sentence on each option of alerts that has no effect here; what is false, empty or 0 asks for nothing."""
+    """A sentence on each option of alerts that has not the effect that it asks for; false, empty and 0 ask for nothing."""
     options = _object(definition.get("options"))
     monitor = _object(options.get("monitor_options"))
-    found = ["options.downtime_ids: downtimes are not followed"] if options.get("downtime_ids") else []
+    found = [remark for option in _NUMBERS if (remark := option.remark(options)) is not None]
+    found += ["options.downtime_ids: downtimes are not followed"] if options.get("downtime_ids") else []
     unknown = [name for name, value in monitor.items() if name not in _KNOWN and value]
     found += [
         f"options.monitor_options.{name[:60]}: {json.dumps(monitor[name])[:60]} has no effect"
@@ -92,6 +145,18 @@ def ignored(definition: Mapping[str, Any]) -> tuple[str, ...]:
         if not (isinstance(monitor[name], str) and monitor[name] in _USUAL.get(name, ()))
     ]
     return tuple(found[:MOST_IGNORED])
+
+
+def too_few(definition: Mapping[str, Any], places: int) -> tuple[str, ...]:
+    """A sentence where more locations are to fail than the *places* that run the test; nothing where none does yet."""
+    wanted = _locations(_object(definition.get("options")))
+    if not 0 < places < wanted:
+        return ()
+    return (f"options.min_location_failed: {wanted} counts as {places}: no more locations run the test",)
+
+
+def _shown(value: float) -> str:
+    return json.dumps(value)[:40]
 
 
 def _is_number(value: Any) -> TypeGuard[int | float]:
@@ -110,8 +175,8 @@ def of(text: str | None) -> AlertRule:
 
 def priority(definition: Mapping[str, Any]) -> int | None:
     """`options.monitor_priority`, from 1, the most urgent one, to 5; None without it."""
-    found = _whole(_object(definition.get("options")).get("monitor_priority"), 5)
-    return found or None
+    found = _PRIORITY.read(_object(definition.get("options")))
+    return None if found is None else int(found)
 
 
 def escalation(definition: Mapping[str, Any]) -> str:
@@ -126,22 +191,20 @@ def title(definition: Mapping[str, Any], name: str) -> str:
     return text if isinstance(text, str) and text.strip() else name
 
 
-def _notifies_no_data(monitor: Mapping[str, Any]) -> bool:
-    return monitor.get("notify_no_data") is True or monitor.get("on_missing_data") == "show_and_notify_no_data"
+def _locations(options: Mapping[str, Any]) -> int:
+    return int(_LOCATIONS.read(options) or 1)
 
 
-def _no_data(monitor: Mapping[str, Any], period_ms: int) -> int:
-    return _milliseconds(monitor.get("no_data_timeframe"), _MINUTE) or min(NO_DATA_PERIODS * period_ms, LONGEST)
-
-
-def _milliseconds(value: Any, unit: int) -> int:
-    if not _is_number(value) or value <= 0:
+def _no_data(options: Mapping[str, Any], period_ms: int) -> int:
+    monitor = _object(options.get("monitor_options"))
+    told = monitor.get("notify_no_data") is True or monitor.get("on_missing_data") == "show_and_notify_no_data"
+    if not told:
         return 0
-    return min(round(value * unit), LONGEST)
+    return _milliseconds(_NO_DATA_MINUTES, options, _MINUTE) or min(NO_DATA_PERIODS * period_ms, LONGEST)
 
 
-def _whole(value: Any, most: int) -> int | None:
-    return int(value) if _is_number(value) and 0 <= value <= most else None
+def _milliseconds(option: _NumberOption, options: Mapping[str, Any], unit: int) -> int:
+    return round((option.read(options) or 0) * unit)
 
 
 def _object(value: Any) -> Mapping[str, Any]:

@@ -51,15 +51,20 @@ def transition(
     now: int,
     muted_by: str = "",
     reason: str = "",
+    began: Transition | None = None,
 ) -> Transition:
-    """The transition of *decision*. *probes* are the workers of its blind location, *reason* says why it was closed."""
+    """The transition of *decision*. *probes* are the workers of its blind location, *reason* says why it was closed.
+
+    *began* is the transition with which the same alert began, None where this is the one, or where it is gone.
+    """
     detail = TransitionDetail(
-        since=decision.since,
+        since=_since(decision, began),
         watched=len(places),
         failing=tuple(_failing(place, told) for place in places if place.failing_since is not None)[:MOST_PLACES],
         blind=() if decision.place is None else (_blind(decision.place, told, probes),),
         renotified=decision.renotified,
         reason=reason,
+        began_with=began.tags if began is not None and began.tags != told.tags else None,
     )
     title = rule.title(told.definition, told.name)
     message = told.definition.get("message")
@@ -83,6 +88,12 @@ def transition(
     )
 
 
+def _since(decision: AlertDecision, began: Transition | None) -> int:
+    """The moment at which it began; of a blindness that is over only its beginning knows that still."""
+    over = decision.kind is TransitionKind.NO_DATA_RECOVERY
+    return began.detail.since if over and began is not None else decision.since
+
+
 def summary(kind: TransitionKind, name: str, detail: TransitionDetail, *, now: int) -> str:
     """One line on a transition of the test *name*."""
     match kind:
@@ -97,7 +108,8 @@ def summary(kind: TransitionKind, name: str, detail: TransitionDetail, *, now: i
         case TransitionKind.NO_DATA:
             return f"{name} has no data: {_blindness(detail)}"
         case TransitionKind.NO_DATA_RECOVERY:
-            return f"{name} has data again from {', '.join(place.name for place in detail.blind)}"
+            names = ", ".join(place.name for place in detail.blind)
+            return f"{name} has data again from {names} after {duration(now - detail.since)}"
         case TransitionKind.NOTICE | TransitionKind.NOTICE_OVER | TransitionKind.TEST:
             return name
 

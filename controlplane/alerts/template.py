@@ -76,6 +76,11 @@ def render(template: str, context: TemplateContext) -> RenderedText:
     )
 
 
+def mentioned(template: str) -> frozenset[str]:
+    """The handles, without their @, that *template* names on any of its branches."""
+    return frozenset(_HANDLE.findall(template))
+
+
 def _runs(pieces: list[tuple[str, bool]]) -> Iterator[tuple[str, bool]]:
     """*pieces* with neighbours of one origin joined: a handle may stand on both sides of a tag that shows nothing."""
     texts: list[str] = []

@@ -66,6 +66,7 @@ class TransitionDetail(msgspec.Struct, frozen=True, kw_only=True):
     """The places of a transition: those that fail of *watched* ones, those that are blind.
 
     *since* is the moment at which what it tells of began; *renotified* counts the repetitions so far, this one included.
+    *began_with* are the tags that the test bore then, None where they are those of now: receivers know the incident by them.
     """
 
     since: int
@@ -74,6 +75,7 @@ class TransitionDetail(msgspec.Struct, frozen=True, kw_only=True):
     blind: tuple[BlindPlace, ...] = ()
     renotified: int = 0
     reason: str = ""
+    began_with: tuple[str, ...] | None = None
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):

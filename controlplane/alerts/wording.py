@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from controlplane.alerts.message import AlertMessage, MessageEvent, title
-from controlplane.alerts.template import render
+import msgspec
+
+from controlplane.alerts.message import AlertMessage, MessageEvent, harmless, title
+from controlplane.alerts.template import mentioned, render
 from controlplane.alerts.templatecontext import locations, template_context
 from controlplane.alerts.transitions import Transition, TransitionKind
 
@@ -34,17 +36,18 @@ def words(transition: Transition, outcome: Mapping[str, Any] | None, *, link: st
         event=event,
         renotify=renotify,
         incident=transition.alert,
-        title=title(event, transition.name, renotify=renotify, priority=rendered.priority),
-        text="\n\n".join(filter(None, (transition.summary, rendered.without_handles))),
+        title=title(event, harmless(transition.name), renotify=renotify, priority=rendered.priority),
+        text=harmless("\n\n".join(filter(None, (transition.summary, rendered.without_handles)))),
         at=transition.at,
         since=detail.since,
         priority=rendered.priority,
-        tags=transition.tags,
+        tags=tuple(map(harmless, transition.tags)),
+        incident_tags=None if detail.began_with is None else tuple(map(harmless, detail.began_with)),
         test_id=transition.test or "",
-        test_name=transition.name,
-        locations=locations(transition),
-        failure_code="" if failing is None else failing.code,
-        failure="" if failing is None else failing.message,
+        test_name=harmless(transition.name),
+        locations=tuple(map(harmless, locations(transition))),
+        failure_code="" if failing is None else harmless(failing.code),
+        failure="" if failing is None else harmless(failing.message),
         link=link,
     )
 
@@ -52,6 +55,19 @@ def words(transition: Transition, outcome: Mapping[str, Any] | None, *, link: st
 def handles(transition: Transition, outcome: Mapping[str, Any] | None) -> tuple[str, ...]:
     """The handles, without their @, that the message of *transition* names on the branches that its kind and *outcome* take."""
     return render(_authored(transition), template_context(transition, outcome)).handles
+
+
+def still_waiting(
+    told: Collection[str], began: Transition, ended: Transition, outcome: Mapping[str, Any] | None
+) -> tuple[str, ...]:
+    """Those of the addresses *told* of an alert that its end *ended* is told, too, whatever was edited since it *began*.
+
+    They are all but those whom the message, as it was then, names on other branches only.
+    """
+    then = msgspec.structs.replace(ended, message=began.message)
+    named = handles(then, outcome)
+    left_out = mentioned(began.message).difference(named)
+    return tuple(address for address in told if address not in left_out)
 
 
 def _authored(transition: Transition) -> str:

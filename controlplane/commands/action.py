@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from pathlib import Path
@@ -11,15 +10,20 @@ from typing import Any
 import click
 
 from controlplane.commands.durations import milliseconds
-from controlplane.commands.session import Session, UnusableInput, with_session
-from controlplane.service import runs
-from controlplane.service.runs import DEFAULT_WITHIN_MS, RunView, WantedRun
+from controlplane.commands.reach import Reach, with_reach
+from controlplane.commands.session import UnusableInput
+from controlplane.operations import runs
+from controlplane.operations.operation import PlaneClient
+from controlplane.operations.runs import OrderAction, RunCalled
+from controlplane.service.runs import DEFAULT_TIMEOUT_MS, DEFAULT_WITHIN_MS, RunView
 from controlplane.service.runshapes import as_json, exit_code, headline
-from controlplane.store.database import Database
+from worker.clock import Clock
 from worker.text import json_line, printable
 
-LOOK_SECONDS = 0.25
-"""Between looks for the end of a run: `serve` is another process."""
+LOOK_SECONDS, LOOKS_AGAIN = 0.25, 2.0
+"""Between looks for the end of a run, at first and of one that takes long: `serve` is another process."""
+_SLOWER = 1.1
+"""By which each look comes later than the one before: of a run of a minute the end is seen within two seconds."""
 WAIT_MS = 3600_000
 """As long as any action may take."""
 
@@ -58,9 +62,9 @@ def duration(_context: click.Context, _parameter: click.Parameter, value: str | 
 @click.option("--wait", callback=duration, metavar="TIME", help="Wait for its end for this long.  [default: 1h]")
 @click.option("--no-wait", is_flag=True, help="Print the run's id and end.")
 @click.option("--json", "as_lines", is_flag=True, help="Print the whole run as one JSON object.")
-@with_session
+@with_reach
 def run(
-    session: Session,
+    reach: Reach,
     *,
     name: str,
     runner: str,
@@ -78,18 +82,22 @@ def run(
 
     Exit codes: 0 succeeded; 1 failed, cancelled or expired; 2 not ordered; 3 its end is not known.
     """
-    wanted = WantedRun(
+    wanted = OrderAction(
         action=name,
         runner=runner,
         connection=connection,
-        arguments=_arguments(given),
+        input=_arguments(given),
         select=select,
         within_ms=DEFAULT_WITHIN_MS if within is None else within,
-        timeout_ms=runs.DEFAULT_TIMEOUT_MS if limit is None else limit,
+        timeout_ms=DEFAULT_TIMEOUT_MS if limit is None else limit,
         idempotency_key=key,
     )
     wait_ms = 0 if no_wait else WAIT_MS if wait is None else wait
-    view = asyncio.run(_run(session, wanted, wait_ms))
+
+    async def work(client: PlaneClient) -> RunView:
+        return await followed(client, reach.session.clock, await client.ask(runs.ORDER, wanted), wait_ms)
+
+    view = reach.run(work)
     if no_wait:
         click.echo(view.run.id)
         return
@@ -116,27 +124,22 @@ def _text(given: str) -> str:
     return Path(given[1:]).read_text() if given.startswith("@") else given
 
 
-async def _run(session: Session, wanted: WantedRun, wait_ms: int) -> RunView:
-    async with session.open() as database:
-        view = await runs.create(database, session.clock, session.principal(), wanted, client="cli")
-        if wait_ms:
-            view = await followed(session, database, view, wait_ms)
-        return view
-
-
-async def followed(session: Session, database: Database, view: RunView, wait_ms: int) -> RunView:
-    """Wait until the run has ended, *wait_ms* at most; tell each change on standard error."""
-    deadline_ns = session.clock.monotonic_ns() + wait_ms * 1_000_000
-    told = None
-    while True:
+async def followed(client: PlaneClient, clock: Clock, view: RunView, wait_ms: int) -> RunView:
+    """Wait until the run has ended, *wait_ms* at most; tell each change on standard error. Without a wait, nothing is told."""
+    deadline_ns = clock.monotonic_ns() + wait_ms * 1_000_000
+    told, pause = None, LOOK_SECONDS
+    while wait_ms:
         line = headline(view)
         if line != told:
             click.echo(printable(f"run {view.run.id}: {line}"), err=True)
             told = line
-        if view.has_ended or session.clock.monotonic_ns() >= deadline_ns:
-            return view
-        await session.clock.sleep(LOOK_SECONDS)
-        view = await runs.show(database, session.principal(), view.run.id)
+        left = (deadline_ns - clock.monotonic_ns()) / 1e9
+        if view.has_ended or left <= 0:
+            break
+        await clock.sleep(min(pause, left))
+        pause = min(pause * _SLOWER, LOOKS_AGAIN)
+        view = await client.ask(runs.SHOW, RunCalled(view.run.id))
+    return view
 
 
 def show_run(view: RunView, *, as_lines: bool) -> None:

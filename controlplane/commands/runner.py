@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
+from typing import Literal
 
 import click
 
-from controlplane import epoch
 from controlplane.commands import runnerdetails, runnerstart
 from controlplane.commands.durations import ago, milliseconds, period
-from controlplane.commands.reach import DEFAULT_INTAKE_URL
-from controlplane.commands.session import Session, with_session
-from controlplane.service import runners, runnershapes, signingkeys
-from controlplane.service.runners import IssuedToken, RunnerHealth, WantedRunner
+from controlplane.commands.reach import DEFAULT_INTAKE_URL, Reach, with_reach
+from controlplane.operations import runners as operations
+from controlplane.operations.runners import (
+    AcceptInstance,
+    ChangeKeys,
+    CreateRunner,
+    IssueToken,
+    ListRunners,
+    NewToken,
+    RunnerCalled,
+    SwitchRunner,
+)
+from controlplane.service import runners, runnershapes
 from controlplane.store.database import Opening
-from controlplane.store.runners import RunnerState
 from worker.program.terminal import columns
 from worker.text import json_line, table
 
@@ -38,7 +45,9 @@ json_option = click.option(
 @click.option("--modes", default="pull", show_default=True, metavar="pull[,push]", help="What it may be asked by.")
 @click.option("--host", metavar="URL", help="Where apps reach a runner with push among its modes.")
 @click.option(
-    "--url", default=DEFAULT_INTAKE_URL, show_default=True, metavar="URL", help="Where the runner finds `serve`."
+    "--base-url",
+    metavar="URL",
+    help=f"Where the runner finds `serve`.  [default: {DEFAULT_INTAKE_URL}, or what --url says]",
 )
 @click.option(
     "--instances",
@@ -49,27 +58,28 @@ json_option = click.option(
 )
 @ttl_option
 @json_option
-@with_session
+@with_reach
 def create(
-    session: Session,
+    reach: Reach,
     name: str,
     *,
     modes: str,
     host: str | None,
-    url: str,
+    base_url: str | None,
     instances: int,
     ttl: str,
     as_json: bool,
 ) -> None:
     """Make a runner, and the token by which it enrols. The token is shown now and never again."""
-    wanted = WantedRunner(name=name, modes=runners.read_modes(modes), host=host, base_url=url, instances=instances)
-    issued = asyncio.run(_create(session, wanted, _milliseconds(ttl)))
-    _show(session, issued, as_json=as_json)
-
-
-async def _create(session: Session, wanted: WantedRunner, ttl_ms: int) -> IssuedToken:
-    async with session.open(Opening(create=True)) as database:
-        return await runners.create(database, session.clock, session.principal(), wanted, ttl_ms=ttl_ms)
+    wanted = CreateRunner(
+        name=name,
+        modes=runners.read_modes(modes),
+        host=host,
+        base_url=base_url or reach.intake_url,
+        instances=instances,
+        ttl_ms=_milliseconds(ttl),
+    )
+    _show(reach.ask(operations.CREATE, wanted, Opening(create=True)), as_json=as_json)
 
 
 @runner.command()
@@ -83,15 +93,11 @@ async def _create(session: Session, wanted: WantedRunner, ttl_ms: int) -> Issued
     help="How often it enrols: more than once for a runner that keeps no identity and enrols at each start.",
 )
 @json_option
-@with_session
-def token(session: Session, name: str, *, ttl: str, uses: int, as_json: bool) -> None:
+@with_reach
+def token(reach: Reach, name: str, *, ttl: str, uses: int, as_json: bool) -> None:
     """Make another token: who enrols with it takes the runner's place. Older ones end."""
-    _show(session, asyncio.run(_token(session, name, _milliseconds(ttl), uses)), as_json=as_json)
-
-
-async def _token(session: Session, name: str, ttl_ms: int, uses: int) -> IssuedToken:
-    async with session.open() as database:
-        return await runners.token(database, session.clock, session.principal(), name, ttl_ms=ttl_ms, uses=uses)
+    wanted = IssueToken(runner=name, ttl_ms=_milliseconds(ttl), uses=uses)
+    _show(reach.ask(operations.TOKEN, wanted), as_json=as_json)
 
 
 def _milliseconds(text: str) -> int:
@@ -101,24 +107,23 @@ def _milliseconds(text: str) -> int:
         raise click.UsageError(f"--ttl: {text!r} is not a valid time: expected 90s, 30min, 2h or 7d") from None
 
 
-def _show(session: Session, issued: IssuedToken, *, as_json: bool) -> None:
-    text = issued.text.reveal()
+def _show(issued: NewToken, *, as_json: bool) -> None:
+    text = issued.token.reveal()
     if as_json:
-        click.echo(json_line({"runner": issued.runner.name, "token": text, "expires_at": issued.expires_at}))
+        click.echo(json_line({"runner": issued.runner, "token": text, "expires_at": issued.expires_at}))
         return
-    minutes = round((issued.expires_at - epoch.milliseconds(session.clock)) / 60_000)
     uses = "one use" if issued.uses == 1 else f"{issued.uses} uses"
-    click.echo(f"runner {issued.runner.name!r}; its token is good for {uses} within {period(minutes * 60_000)}:\n")
+    click.echo(f"runner {issued.runner!r}; its token is good for {uses} within {period(issued.ttl_ms)}:\n")
     click.echo(f"export RUNNER_ENROLLMENT_TOKEN={text}\n")
-    click.echo(runnerstart.how_to_start(issued.runner.name, issued.runner.base_url))
+    click.echo(runnerstart.how_to_start(issued.runner, issued.base_url))
 
 
 @runner.command("list")
 @click.option("--json", "as_json", is_flag=True, help="One object a line.")
-@with_session
-def list_(session: Session, *, as_json: bool) -> None:
+@with_reach
+def list_(reach: Reach, *, as_json: bool) -> None:
     """Show every runner: its state, its instances, and when it asked last."""
-    found = asyncio.run(_list(session))
+    found = reach.ask(operations.LIST, ListRunners())
     if as_json:
         for one in found:
             click.echo(json_line(runnershapes.as_json(one)))
@@ -139,18 +144,13 @@ def list_(session: Session, *, as_json: bool) -> None:
     click.echo(table(heads, rows, width=columns(sys.stdout)))
 
 
-async def _list(session: Session) -> tuple[RunnerHealth, ...]:
-    async with session.open() as database:
-        return await runners.list_all(database, session.clock, session.principal())
-
-
 @runner.command()
 @click.argument("name")
 @click.option("--json", "as_json", is_flag=True, help="One object.")
-@with_session
-def show(session: Session, name: str, *, as_json: bool) -> None:
+@with_reach
+def show(reach: Reach, name: str, *, as_json: bool) -> None:
     """Show one runner: its instances, and what it told of its connections. A runner with `report: none` tells nothing."""
-    one = asyncio.run(_one(session, name))
+    one = reach.ask(operations.SHOW, RunnerCalled(name))
     if as_json:
         click.echo(json_line(runnershapes.as_json(one)))
         return
@@ -162,97 +162,64 @@ def show(session: Session, name: str, *, as_json: bool) -> None:
     click.echo(runnerdetails.for_people(one.details))
 
 
-async def _one(session: Session, name: str) -> RunnerHealth:
-    async with session.open() as database:
-        return await runners.show(database, session.clock, session.principal(), name)
-
-
 @runner.command()
 @click.argument("name")
-@with_session
-def disable(session: Session, name: str) -> None:
+@with_reach
+def disable(reach: Reach, name: str) -> None:
     """Refuse the runner until `enable`. It keeps its keys, takes no task, and ends what it runs."""
-    _switch(session, name, "disabled")
-    click.echo(f"runner {name!r} is disabled")
+    click.echo(f"runner {_switch(reach, name, 'disabled')!r} is disabled")
 
 
 @runner.command()
 @click.argument("name")
-@with_session
-def enable(session: Session, name: str) -> None:
+@with_reach
+def enable(reach: Reach, name: str) -> None:
     """Hear a disabled runner again. A revoked one then waits for a new token."""
-    _switch(session, name, "enrolled")
-    click.echo(f"runner {name!r} is enabled")
+    click.echo(f"runner {_switch(reach, name, 'enrolled')!r} is enabled")
 
 
 @runner.command()
 @click.argument("name")
-@with_session
-def revoke(session: Session, name: str) -> None:
+@with_reach
+def revoke(reach: Reach, name: str) -> None:
     """End the runner's keys for good. `enable` and `token` enrol it anew."""
-    _switch(session, name, "revoked")
-    click.echo(f"the keys of runner {name!r} are revoked")
+    click.echo(f"the keys of runner {_switch(reach, name, 'revoked')!r} are revoked")
 
 
-def _switch(session: Session, name: str, state: RunnerState) -> None:
-    asyncio.run(_set_state(session, name, state))
-
-
-async def _set_state(session: Session, name: str, state: RunnerState) -> None:
-    async with session.open() as database:
-        await runners.set_state(database, session.clock, session.principal(), name, state)
+def _switch(reach: Reach, name: str, state: Literal["enrolled", "disabled", "revoked"]) -> str:
+    return reach.ask(operations.SWITCH, SwitchRunner(runner=name, state=state))
 
 
 @runner.command()
 @click.argument("name")
-@with_session
-def rotate(session: Session, name: str) -> None:
+@with_reach
+def rotate(reach: Reach, name: str) -> None:
     """Ask the runner for new keys with its next pull; the old ones end at the first request of the new."""
-    asyncio.run(_rotate(session, name))
-    click.echo(f"runner {name!r} makes new keys with its next pull")
-
-
-async def _rotate(session: Session, name: str) -> None:
-    async with session.open() as database:
-        await runners.rotate(database, session.clock, session.principal(), name)
+    asked = reach.ask(operations.ROTATE, RunnerCalled(name))
+    click.echo(f"runner {asked!r} makes new keys with its next pull")
 
 
 @runner.command()
 @click.argument("name")
 @click.option("--instance", required=True, metavar="ID", help="The true one; `runner list --json` shows who is alive.")
-@with_session
-def accept(session: Session, name: str, *, instance: str) -> None:
+@with_reach
+def accept(reach: Reach, name: str, *, instance: str) -> None:
     """Settle a contested runner: say which of its instances is true. `rotate` then ends the copy."""
-    asyncio.run(_accept(session, name, instance))
-    click.echo(f"instance {instance} is runner {name!r}; `runner rotate {name}` ends copies of its identity")
-
-
-async def _accept(session: Session, name: str, instance: str) -> None:
-    async with session.open() as database:
-        await runners.accept(database, session.clock, session.principal(), name, instance)
+    settled = reach.ask(operations.ACCEPT, AcceptInstance(runner=name, instance=instance))
+    click.echo(f"instance {instance} is runner {settled!r}; `runner rotate {settled}` ends copies of its identity")
 
 
 @runner.command("renew-keys")
-@with_session
-def renew_keys(session: Session) -> None:
+@with_reach
+def renew_keys(reach: Reach) -> None:
     """Make the next key by which this control plane signs towards runners. It does so by itself long before one ends."""
-    seq = asyncio.run(_renew_keys(session))
+    seq = reach.ask(operations.RENEW_KEYS, ChangeKeys())
     click.echo(f"keyset {seq} tells a new key; it signs once every living runner has it, or after a day")
 
 
-async def _renew_keys(session: Session) -> int:
-    async with session.open() as database:
-        return await signingkeys.renew(database, session.clock, session.principal())
-
-
 @runner.command("replace-keys")
-@with_session
-def replace_keys(session: Session) -> None:
+@with_reach
+def replace_keys(reach: Reach) -> None:
     """Put a new key in the place of one that was stolen, at once. Orders that wait are refused and have to be made anew."""
-    seq = asyncio.run(_replace_keys(session))
+    seq = reach.ask(operations.REPLACE_KEYS, ChangeKeys())
     click.echo(f"keyset {seq} has a new key alone: what older ones signed is refused")
-
-
-async def _replace_keys(session: Session) -> int:
-    async with session.open() as database:
-        return await signingkeys.replace(database, session.clock, session.principal())

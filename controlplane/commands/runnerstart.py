@@ -32,7 +32,7 @@ def how_to_start(name: str, base_url: str) -> str:
         "Dashboard and alerts for them: k8s/monitoring/dashboard-runner.json and alerts.yaml.",
     ]
     if loopback:
-        lines.append(f"A runner on another machine does not reach {base_url}: name another with --url.")
+        lines.append(f"A runner on another machine does not reach {base_url}: name another with --base-url.")
     elif parts.scheme == "http":
         lines.append("Runners refuse plain HTTP to another machine unless they are given insecureControlPlane.")
     return "\n".join(lines)

@@ -17,6 +17,7 @@ from controlplane.commands.provideroptions import provider_options
 from controlplane.commands.session import Session, with_session
 from controlplane.delivery.egress import AlertEgress
 from controlplane.identity.settings import ProviderSettings
+from controlplane.rest.forwarding import ForwardTrust
 from controlplane.rest.headertrust import HeaderTrust
 from controlplane.rest.series import ALL_TESTS, SeriesChoice, is_label
 from controlplane.service.upkeep import DAY_MS, Retention
@@ -150,6 +151,14 @@ def networks(
     help="The proxies whose word that header is, once for each network. From all others it is nothing.",
 )
 @click.option(
+    "--trust-forwarded-for",
+    "forwarders",
+    multiple=True,
+    metavar="CIDR",
+    callback=networks,
+    help="Proxies in front, once for each network: visitors are told apart by the X-Forwarded-For that these send.",
+)
+@click.option(
     "--alert-allow-range",
     "alert_ranges",
     multiple=True,
@@ -180,6 +189,7 @@ def serve(
     metric_tests: int,
     user_header: str | None,
     proxies: tuple[IPv4Network | IPv6Network, ...],
+    forwarders: tuple[IPv4Network | IPv6Network, ...],
     alert_ranges: tuple[Network, ...],
     alert_ca_files: tuple[Path, ...],
     provider: ProviderSettings | None,
@@ -209,6 +219,7 @@ def serve(
         series=SeriesChoice(metric_tags, metric_tests),
         provider=provider,
         header_trust=None if user_header is None else HeaderTrust(name=user_header, proxies=proxies),
+        forward_trust=ForwardTrust(forwarders),
         alerts=AlertEgress(allow=alert_ranges, ca_files=alert_ca_files),
     )
     announcements = app.Announcements(listening=_announce, first_link=_invite)

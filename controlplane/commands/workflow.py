@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from pathlib import Path
@@ -15,11 +14,12 @@ from controlplane.commands import yamltext
 from controlplane.commands.action import WAIT_MS, duration, followed, show_run
 from controlplane.commands.durations import ago
 from controlplane.commands.reach import Reach, with_reach
-from controlplane.commands.session import Session, UnusableInput, with_session
+from controlplane.commands.session import UnusableInput
 from controlplane.errors import ControlPlaneError, NotYAMLError
-from controlplane.operations import clock, workflows
+from controlplane.operations import clock, runs, workflows
 from controlplane.operations.clock import ReadClock
 from controlplane.operations.operation import PlaneClient
+from controlplane.operations.runs import StartNamed
 from controlplane.operations.workflows import (
     DeleteWorkflow,
     ListWorkflows,
@@ -28,10 +28,8 @@ from controlplane.operations.workflows import (
     ShownWorkflow,
     ShowWorkflow,
 )
-from controlplane.service import workflowruns
 from controlplane.service.runs import RunView
 from controlplane.service.runshapes import exit_code
-from controlplane.service.workflowruns import WantedWorkflow
 from worker.program.terminal import columns
 from worker.secret import Secret
 from worker.text import json_line, printable, table
@@ -169,9 +167,9 @@ def delete(reach: Reach, name: str) -> None:
 @click.option("--wait", callback=duration, metavar="TIME", help="Wait for its end for this long.  [default: 1h]")
 @click.option("--no-wait", is_flag=True, help="Print the run's id and end.")
 @click.option("--json", "as_lines", is_flag=True, help="Print the whole run as one JSON object.")
-@with_session
+@with_reach
 def run(
-    session: Session,
+    reach: Reach,
     *,
     name: str,
     given: tuple[str, ...],
@@ -184,8 +182,13 @@ def run(
 
     Exit codes: 0 succeeded; 1 failed, cancelled or expired; 2 not started; 3 its end is not known.
     """
-    wanted = WantedWorkflow(name=name, params=dict(map(_param, given)), idempotency_key=key)
-    view = asyncio.run(_run(session, wanted, 0 if no_wait else WAIT_MS if wait is None else wait))
+    wanted = StartNamed(workflow=name, params=dict(map(_param, given)), idempotency_key=key)
+    wait_ms = 0 if no_wait else WAIT_MS if wait is None else wait
+
+    async def work(client: PlaneClient) -> RunView:
+        return await followed(client, reach.session.clock, await client.ask(runs.START, wanted), wait_ms)
+
+    view = reach.run(work)
     if no_wait:
         click.echo(view.run.id)
         return
@@ -201,9 +204,3 @@ def _param(given: str) -> tuple[str, Any]:
         return name, json.loads(text)
     except (ValueError, RecursionError):
         return name, text
-
-
-async def _run(session: Session, wanted: WantedWorkflow, wait_ms: int) -> RunView:
-    async with session.open() as database:
-        view = await workflowruns.create(database, session.clock, session.principal(), wanted, client="cli")
-        return await followed(session, database, view, wait_ms) if wait_ms else view

@@ -149,9 +149,19 @@ class NotificationDispatcher:
             claimed = await notifications.claim(connection, addresses, now=now, until=now + MOST_CLAIMED_MS)
         if claimed is None:
             return False
-        reply = await self._deliver(claimed, channel)
+        reply = await self._delivered(claimed, channel)
         await self._note(claimed, channel.name, reply, line)
         return reply.reception is not Reception.RETRY
+
+    async def _delivered(self, claimed: ClaimedNotification, channel: channels.StoredChannel) -> TakenReply:
+        """Deliver; a mistake of ours about one notification is a failed attempt, so that no other waits behind it for ever."""
+        try:
+            return await self._deliver(claimed, channel)
+        except Exception:
+            log.exception("cannot deliver to %s", channel.name, extra={"action": "notification", "key": claimed.key})
+            return TakenReply(
+                reception=Reception.RETRY, reason="a mistake of the control plane's own; its log says more"
+            )
 
     async def _note(self, claimed: ClaimedNotification, name: str, reply: TakenReply, line: _Line) -> None:
         """Write down what became of an attempt."""

@@ -27,14 +27,18 @@ Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation(Generic[S, R]):
-    """*sent* is the type of the question, *reply* that of the answer. *scopes* are those that *run* asks for."""
+    """*sent* is the type of the question, *reply* that of the answer. *scopes* are those that *run* asks for, *names_scopes* the
+    forms of those that go by the name of a thing. *wakes* are the runners and runs that somebody may wait for.
+    """
 
     name: str
     about: str
     sent: type[S]
     reply: Any
     run: Callable[[Database, Clock, Principal, S], Awaitable[R]]
-    scopes: tuple[KeyScope, ...]
+    scopes: tuple[KeyScope, ...] = ()
+    names_scopes: tuple[str, ...] = ()
+    wakes: Callable[[R], tuple[str, ...]] = lambda _found: ()
 
     @property
     def path(self) -> str:

@@ -14,6 +14,8 @@ from controlplane.operations import (
     locations,
     plans,
     results,
+    runners,
+    runs,
     tests,
     users,
     workflows,
@@ -31,6 +33,8 @@ OPERATIONS: tuple[Operation[Any, Any], ...] = (
     *tests.OPERATIONS,
     *plans.OPERATIONS,
     *apps.OPERATIONS,
+    *runners.OPERATIONS,
+    *runs.OPERATIONS,
     *users.OPERATIONS,
     *workflows.OPERATIONS,
 )

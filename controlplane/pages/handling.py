@@ -18,7 +18,7 @@ from controlplane.pages.forms import read_form
 from controlplane.pages.page import Entry, PageReply, PageRoute, Rendered, SeeOther, Visit
 from controlplane.pages.recognition import recognised
 from controlplane.rest.bodies import body_of
-from controlplane.rest.context import CONTEXT
+from controlplane.rest.context import CONTEXT, visitor_address
 from controlplane.service.principal import Principal
 from controlplane.service.sessions import Visitor
 from worker.secret import Secret
@@ -65,7 +65,7 @@ def arrived(request: web.Request, prefix: str) -> tuple[Visit, PageCookie | None
         url=request.path.removeprefix(prefix),
         path=request.match_info,
         query=request.query,
-        visitor=Visitor(address=request.remote or "", agent=request.headers.get("User-Agent", "")),
+        visitor=Visitor(address=visitor_address(request), agent=request.headers.get("User-Agent", "")),
         session=None if session is None else Secret(session),
         sign_on=None if sign_on is None else Secret(sign_on),
         csrf=csrf.token(secret),

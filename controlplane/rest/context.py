@@ -13,6 +13,7 @@ from controlplane.leases import Grace
 from controlplane.rest.bodies import BodyBudget
 from controlplane.rest.callers import KnownCallers
 from controlplane.rest.failures import KeyFailures
+from controlplane.rest.forwarding import HEADER, NO_PROXY, ForwardTrust
 from controlplane.rest.headertrust import HeaderTrust
 from controlplane.rest.metrics import Scrapes, Sources
 from controlplane.rest.series import ALL_TESTS, SeriesChoice
@@ -39,8 +40,8 @@ class Context:
     *callers* are those that were heard lately, for refusals while the database does not answer.
     *public_urls* are those that a runner's requests may be meant for, without a slash at the end.
     *intake_url* is what the config files of new locations say. *bodies* bounds what is read, *failures* how often somebody may
-    show keys that open nothing. *counters* and *series* are for metrics. *passwords*, *sign_ins*, *header_trust* and
-    *provider* are for users of the pages.
+    show keys that open nothing. *counters* and *series* are for metrics. *forward_trust* tells visitors behind a proxy apart.
+    *passwords*, *sign_ins*, *header_trust* and *provider* are for users of the pages.
     """
 
     database: Database
@@ -57,6 +58,7 @@ class Context:
     counters: Counters = field(default_factory=Counters)
     series: SeriesChoice = ALL_TESTS
     passwords: Passwords = field(default_factory=Passwords)
+    forward_trust: ForwardTrust = NO_PROXY
     header_trust: HeaderTrust | None = None
     provider: IdentityProvider | None = None
     failures: KeyFailures = field(init=False)
@@ -85,3 +87,9 @@ class Context:
 
 
 CONTEXT = web.AppKey("context", Context)
+
+
+def visitor_address(request: web.Request) -> str:
+    """The address by which failures are counted, which is shown and logged: that of who asks, also behind a trusted proxy."""
+    trust = request.app[CONTEXT].forward_trust
+    return trust.visitor(request.remote or "", request.headers.getall(HEADER, ()))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
+
+from controlplane.rest.forwarding import read_address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,10 +17,5 @@ class HeaderTrust:
 
     def covers(self, address: str) -> bool:
         """Tell if the word of the peer at *address* is taken. An IPv4 address within IPv6 is the IPv4 address."""
-        try:
-            peer = ip_address(address.partition("%")[0])
-        except ValueError:
-            return False
-        if isinstance(peer, IPv6Address) and peer.ipv4_mapped is not None:
-            peer = peer.ipv4_mapped
-        return any(peer in network for network in self.proxies)
+        peer = read_address(address)
+        return peer is not None and any(peer in network for network in self.proxies)

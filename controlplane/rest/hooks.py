@@ -12,7 +12,7 @@ from aiohttp import web
 from controlplane.actions.hooks import HEADERS
 from controlplane.errors import DatabaseError, HookRefusedError
 from controlplane.rest.bodies import body_of
-from controlplane.rest.context import CONTEXT, Context
+from controlplane.rest.context import CONTEXT, Context, visitor_address
 from controlplane.service import hooks
 from controlplane.service.hooks import HookRequest, HookTaken
 
@@ -32,7 +32,7 @@ def routes(prefix: str = "") -> list[web.RouteDef]:
 async def receive(request: web.Request) -> web.Response:
     """Answer a hook."""
     context = request.app[CONTEXT]
-    address = request.remote or ""
+    address = visitor_address(request)
     hook = request.match_info["hook"][:_LONGEST_ID]
     wait = context.failures.wait(address, hook.encode("utf-8", "surrogatepass"))
     if wait:

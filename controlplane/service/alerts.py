@@ -98,8 +98,9 @@ async def show(database: Database, by: Principal, name: str) -> AlertRecord:
 
 async def _ongoing(connection: AsyncConnection, of: Transition) -> OngoingAlert | None:
     if of.test is None:
-        return None
-    found = await monitors.ongoing(connection, limit=MOST_ALERTS, test=of.test)
+        found = await _notices(connection)
+    else:
+        found = list(await monitors.ongoing(connection, limit=MOST_ALERTS, test=of.test))
     return next((one for one in found if one.alert == of.alert), None)
 
 

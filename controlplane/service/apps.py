@@ -72,6 +72,7 @@ async def push(database: Database, clock: Clock, by: Principal, written: object)
     definition = read_app(written)
     for query in definition.queries.values():
         by.require_action(query.action)
+    _check_patterns(definition)
     async with database.write() as connection:
         runner = await runners.find(connection, database.sealer, definition.runner)
         if "push" not in runner.modes or runner.host is None:
@@ -173,6 +174,16 @@ async def _earlier(connection: AsyncConnection, database: Database, name: str) -
         return await apps.find(connection, database.sealer, name)
     except NotFoundError:
         return None
+
+
+def _check_patterns(definition: AppDefinition) -> None:
+    """Raises UnusableError for a pattern that is no regular expression: the runner would answer nobody."""
+    from worker.actions.schema import fault  # noqa: PLC0415 - the validator is costly, and few processes need it
+
+    for name, query in definition.queries.items():
+        found = fault(query.params)
+        if found is not None:
+            raise UnusableError(f"is not a valid app: queries.{name}.params: {found}")
 
 
 async def _check_room(connection: AsyncConnection, database: Database) -> None:

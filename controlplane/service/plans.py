@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch
+from controlplane.alerts import rule
 from controlplane.errors import NotFoundError, UnusableError
 from controlplane.service import definitions, documents, references, testdocuments, tests
 from controlplane.service.differences import Difference, differences
@@ -204,7 +205,7 @@ def _prepare(
         id="" if known is None else known.public_id,
         name=test.name,
         differences=changes,
-        notes=(*lacks, *checked.parsed.ignored),
+        notes=(*lacks, *checked.parsed.ignored, *rule.too_few(document, len(places))),
     )
     return _Prepared(planned=planned, test=test, known=known, places=places)
 

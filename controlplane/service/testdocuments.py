@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch
 from controlplane.errors import NotFoundError, UnusableError
-from controlplane.service import definitions, documents, jsonpatch, query, tests
+from controlplane.service import definitions, documents, jsonpatch, query, tests, withholding
 from controlplane.service.principal import KeyScope, Principal
 from controlplane.store import locations, testsearch
 from controlplane.store import tests as stored
@@ -90,6 +90,14 @@ async def get(database: Database, by: Principal, test: str) -> ShownTest:
         return (await _shown(connection, [await _known(connection, test)]))[0]
 
 
+async def look(database: Database, by: Principal, test: str) -> ShownTest:
+    """Read a test as a person sees it: without its credentials, but for who may change it. Raises NotFoundError."""
+    found = await get(database, by, test)
+    if KeyScope.WRITE in by.scopes:
+        return found
+    return ShownTest(test=found.test, document=withholding.without_credentials(found.document))
+
+
 async def page(database: Database, by: Principal, *, number: int = 0, size: int = MOST_LISTED) -> PageOfTests:
     """Page *number*, from 0, of all tests by name."""
     return await _page(database, by, EVERYTHING, offset=number * size, limit=size)
@@ -165,7 +173,7 @@ async def named_places(connection: AsyncConnection, document: Mapping[str, Any])
     try:
         found = [await locations.find(connection, name) for name in said]
     except NotFoundError as error:
-        raise UnusableError(f"locations: {error}") from error
+        raise UnusableError(f"locations: {error}", field="locations") from error
     return list({place.id: place for place in found}.values())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -74,7 +75,7 @@ async def push(
             found = [await locations.find(connection, place) for place in places]
             done += await _put(connection, by, portion, found, now=epoch.milliseconds(clock))
     async with database.read() as connection:  # a subtest may have been pushed after the test that plays it
-        return tuple([await _with_subtests(connection, one) for one in done])
+        return await _with_places(connection, [await _with_subtests(connection, one) for one in done])
 
 
 async def check_push(
@@ -211,6 +212,18 @@ async def _with_subtests(connection: AsyncConnection, pushed: Pushed) -> Pushed:
         return replace(pushed, requires_update=error.errors)
     ignored = tuple(dict.fromkeys((*pushed.ignored, *parsed.ignored)))
     return replace(pushed, requires_update=parsed.requires_update, ignored=ignored)
+
+
+async def _with_places(connection: AsyncConnection, done: Sequence[Pushed]) -> tuple[Pushed, ...]:
+    """*done*, with what their authors should know of the number of locations."""
+    asking = [one.test.public_id for one in done if rule.of(one.test.alerting).locations > 1]
+    places = Counter(assignment.test for assignment in await tests.list_assignments(connection, asking))
+    return tuple(
+        replace(one, ignored=(*one.ignored, *rule.too_few(json.loads(one.test.definition), places[one.test.public_id])))
+        if one.test.public_id in places
+        else one
+        for one in done
+    )
 
 
 @dataclass(frozen=True, slots=True)

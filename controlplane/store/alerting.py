@@ -188,6 +188,7 @@ async def _put(
     reason: str,
 ) -> None:
     probes = () if decision.place is None else await _probes(connection, decision.place.location)
+    began = await transitions.first_of(connection, decision.alert)
     decided = telling.transition(
         decision,
         told,
@@ -197,21 +198,34 @@ async def _put(
         now=now,
         muted_by=muted_by,
         reason=reason if decision.kind is TransitionKind.CLOSED else "",
+        began=began,
     )
-    addresses = await _addresses(connection, decided, readings) if decision.told else ()
+    addresses = await _addresses(connection, decided, began, readings) if decision.told else ()
     await transitions.put(connection, decided, addresses, now=now)
 
 
-async def _addresses(connection: AsyncConnection, decided: Transition, readings: _Readings) -> Collection[str]:
-    """The addresses that the message and the routes name. The end of what nobody watches goes to whoever was told of it."""
+_ENDS = frozenset({TransitionKind.RECOVERY, TransitionKind.NO_DATA_RECOVERY})
+
+
+async def _addresses(
+    connection: AsyncConnection, decided: Transition, began: Transition | None, readings: _Readings
+) -> Collection[str]:
+    """The addresses that the message and the routes name, and at its end those that were told of it by what was edited since.
+
+    The end of what nobody watches goes to whoever was told of it.
+    """
     if decided.kind is TransitionKind.CLOSED:
         return await transitions.addresses_of(connection, decided.alert)
     from controlplane.alerts import wording  # noqa: PLC0415 - templates are for transitions alone, which are rare
 
     if readings.routes is None:
         readings.routes = await silences.list_routes(connection)
-    outcome = await transitions.outcome_of(connection, decided)
-    handles = wording.handles(decided, None if outcome is None else json.loads(outcome))
+    found = await transitions.outcome_of(connection, decided)
+    outcome = None if found is None else json.loads(found)
+    handles = wording.handles(decided, outcome)
+    if began is not None and decided.kind in _ENDS:
+        told = await transitions.addresses_of(connection, decided.alert)
+        handles = (*handles, *wording.still_waiting(told, began, decided, outcome))
     return routing.addresses(handles, decided.tags, readings.routes)
 
 

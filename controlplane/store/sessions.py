@@ -82,7 +82,8 @@ async def end_by_token(connection: AsyncConnection, token_hash: bytes) -> None:
 
 
 async def end_all(connection: AsyncConnection, user: str, *, but: str = "") -> int:
-    """Delete the sessions of *user*, all *but* one; how many there were."""
+    """Delete the sessions of *user*, all *but* one, and a link that would begin another; how many sessions there were."""
+    await connection.execute(delete(sign_in_links).where(sign_in_links.c.user_id == user))
     gone = delete(user_sessions).where(user_sessions.c.user_id == user, user_sessions.c.id != but)
     return (await connection.execute(gone)).rowcount
 

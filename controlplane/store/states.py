@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, case, func, null, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from controlplane.store.prepared import Prepared
 from controlplane.store.tables import assignments
 
-_SET = (
+_SET = Prepared(
     update(assignments)
     .where(assignments.c.test_id == bindparam("test"), assignments.c.location_id == bindparam("location"))
     .values(
@@ -25,7 +26,7 @@ _SET = (
             else_=assignments.c.seen_at,
         ),
         job_id=case((assignments.c.job_id == bindparam("job"), null()), else_=assignments.c.job_id),
-    )
+    ),
 )
 
 
@@ -75,5 +76,4 @@ async def put(connection: AsyncConnection, ended: Iterable[RunEnd]) -> None:
         }
         for one in ended
     ]
-    if rows:
-        await connection.execute(_SET, rows)
+    await _SET.each(connection, rows)

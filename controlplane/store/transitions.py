@@ -7,11 +7,12 @@ from collections.abc import Collection, Sequence
 from typing import Any, Final
 
 import msgspec
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.alerts.transitions import Transition, TransitionDetail, TransitionKind, notification_key
-from controlplane.store.alerttables import notifications, transitions
+from controlplane.store.alerttables import monitor_locations, monitors, notifications, transitions
+from controlplane.store.channeltables import notices
 from controlplane.store.tables import results
 
 _ENDED_BY_A_RUN: Final = frozenset({TransitionKind.RECOVERY, TransitionKind.NO_DATA_RECOVERY})
@@ -50,6 +51,13 @@ async def addresses_of(connection: AsyncConnection, alert: str) -> Sequence[str]
     mine = select(notifications.c.address).join(transitions, transitions.c.id == notifications.c.transition_id)
     query = mine.where(transitions.c.alert_id == alert).distinct().order_by(notifications.c.address)
     return (await connection.scalars(query)).all()
+
+
+async def first_of(connection: AsyncConnection, alert: str) -> Transition | None:
+    """The transition with which an alert began, None where there is none, or none any more."""
+    mine = select(transitions).where(transitions.c.alert_id == alert).order_by(transitions.c.seq).limit(1)
+    row = (await connection.execute(mine)).one_or_none()
+    return None if row is None else from_row(row)
 
 
 async def newest(
@@ -96,8 +104,17 @@ async def outcome_of(connection: AsyncConnection, decided: Transition) -> str | 
 
 
 async def prune(connection: AsyncConnection, *, before: int, limit: int) -> int:
-    """Delete at most *limit* transitions decided before *before*, with their notifications; how many there were."""
-    old = select(transitions.c.seq).where(transitions.c.at < before).order_by(transitions.c.at).limit(limit)
+    """Delete at most *limit* transitions decided before *before*, with their notifications; how many there were.
+
+    Those of alerts that go on stay: their ends are told to whoever was told of them.
+    """
+    ongoing = union_all(
+        select(monitors.c.alert_id).where(monitors.c.alert_id.is_not(None)),
+        select(monitor_locations.c.no_data_id).where(monitor_locations.c.no_data_id.is_not(None)),
+        select(notices.c.alert_id),
+    )
+    over = transitions.c.at < before, transitions.c.alert_id.not_in(ongoing)
+    old = select(transitions.c.seq).where(*over).order_by(transitions.c.at).limit(limit)
     return (await connection.execute(delete(transitions).where(transitions.c.seq.in_(old)))).rowcount
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.error import HTTPError
@@ -80,6 +81,12 @@ def test_a_runner_is_ready_until_it_is_revoked(runner: RunnerProgram, control_pl
 
     assert told_connections(control_plane) == ["crm"]
     assert "crm         http" in control_plane.command("runner", "show", "berlin")
+
+    runner.allow([{"name": "all", "allow": "**"}])
+    program.signal(signal.SIGHUP)
+    program.wait_for("SIGHUP: looking at the operator's files")
+    program.wait_for("the connections and the policy were read again")
+    assert get(bare, "/readiness")[0] == 200, "it ends nothing"
 
     given = identity_values(runner)
     runner.kill()

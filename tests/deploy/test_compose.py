@@ -65,7 +65,8 @@ def composition(engine: Engine, tmp_path: Path) -> Iterator[Composition]:
 def test_the_file_says_how_to_use_it() -> None:
     assert [command.split()[0] for command in COMMANDS] == ["exec", "exec", "exec"]
     assert set(yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["worker"]["volumes"]) == {
-        "config:/etc/datadog:ro"
+        "config:/etc/datadog:ro",
+        "spool:/var/spool/synthetics",
     }, "the worker sees nothing of the control plane's"
 
 
@@ -76,6 +77,8 @@ def test_a_composition_runs_a_test_and_an_action(composition: Composition) -> No
     composition.types(push.replace("exec ", "exec -T ", 1) if " -T " not in push else push)
     results = follow.replace("exec ", "exec -T ", 1).removesuffix(" --follow")
     told = eventually(lambda: composition.types(results).strip(), "a result")
+    spooled = "exec -T worker synthetics-worker spool list /var/spool/synthetics"
+    assert "in use" in composition.types(spooled), "the worker keeps a journal on its volume"
     assert "Shop API is healthy" in told
     assert "ENOTFOUND" in told, "there is no shop beside this composition, and its resolver said so"
 

@@ -33,7 +33,7 @@ def mounts(tmp_path: Path) -> tuple[str, ...]:
 
 
 def token(plane: ControlPlane, name: str) -> str:
-    text = plane.command("runner", "create", name, "--url", plane.url, "--json")
+    text = plane.command("runner", "create", name, "--base-url", plane.url, "--json")
     return str(json.loads(text)["token"])
 
 

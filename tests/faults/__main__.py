@@ -1,6 +1,6 @@
 """A campaign of rounds: `python -m tests.faults --rounds 60 --seed 1 --jobs 2`. Exits with 1 where one found something.
 
-The seed of a round is the one given plus its number; a round is run again by its own seed.
+The seed of a round is the one given plus its number; a round is run again by its own seed. All of it runs in namespaces.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tests.faults import shim
+from tests.faults import namespaces, shim
 from tests.faults.rounds import Report, run_round
 from tests.support.peers import peer
 
@@ -55,8 +55,9 @@ def _conclude(reports: list[Report | None]) -> int:
     print(f"{len(ran)} rounds: {', '.join(f'{count} {name}' for name, count in total.items())}")
     print(f"dark at most {max((report.dark for report in ran), default=0) / 1000:.1f} s")
     print("found: " + (", ".join(f"{count} × {kind}" for kind, count in found.items()) or "nothing"))
-    return 1 if found or len(ran) < len(reports) else 0
+    return 1 if found or len(ran) < len(reports) or not total["results"] else 0
 
 
 if __name__ == "__main__":
+    namespaces.enter("tests.faults")
     main()

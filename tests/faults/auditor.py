@@ -196,7 +196,7 @@ def _overlap(start: int, end: int, other: tuple[int, int]) -> int:
 def _ended(record: Record) -> Iterator[str]:
     for end in record.ends:
         if not end.killed:
-            yield f"{end.worker} at {end.at}"
+            yield f"{end.worker} at {end.at}{': ' * bool(end.how)}{end.how}"
 
 
 def _from_workers(record: Record) -> Iterator[Row]:

@@ -77,11 +77,12 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """The process *worker* ended; *killed* says that the round ended it."""
+    """The process *worker* ended; *killed* says that the round ended it, and *how* tells of one that ended by itself."""
 
     at: int
     worker: str
     killed: bool
+    how: str = ""
 
 
 @dataclass(frozen=True, slots=True)

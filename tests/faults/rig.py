@@ -35,8 +35,8 @@ PERIOD = 30_000
 TESTS = 24
 SLOWEST = 2_000
 """Milliseconds that the slowest target takes, so that some run is always under way."""
-
-
+LAST_LINES = 20
+"""Lines of a worker's output that are told when it has ended by itself."""
 LARGE = 4_000_000
 """Bytes of the body of every sixth test: a worker short of memory has no room for it."""
 
@@ -80,9 +80,14 @@ class Worker:
             "--concurrency=6",
             "--drainTimeout=10",
             *([f"--spoolDirectory={self.spool}"] if self.spools else []),
-            env=self.shim.environment,
+            env=self.shim.environment | {"PYTHONFAULTHANDLER": "1"},
         )
         self.id = json.loads(self.program.wait_for('"started"'))["worker"]
+
+    def last_words(self) -> str:
+        """The exit code of a process that has ended, and the end of what it said, a traceback of its crash included."""
+        lines = self.running.output.splitlines()[-LAST_LINES:]
+        return "\n        ".join([f"exit code {self.running.wait()}", *lines])
 
 
 class Rig:
@@ -129,7 +134,7 @@ class Rig:
             if self.locks[worker.name].acquire(blocking=False):
                 try:
                     if worker.running.process.poll() is not None:
-                        self.ends.append(End(now(), worker.id, killed=False))
+                        self.ends.append(End(now(), worker.id, killed=False, how=worker.last_words()))
                         worker.start()
                 finally:
                     self.locks[worker.name].release()

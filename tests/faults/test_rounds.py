@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import secrets
+import subprocess
+import sys
 from collections import Counter
-from pathlib import Path
 
 import pytest
 
-from tests.faults import shim
 from tests.faults.faults import PROCESSES, WIRE
-from tests.faults.rounds import FAULTS, LONGEST, WINDOW, plan, run_round
+from tests.faults.rounds import FAULTS, LONGEST, WINDOW, plan
+from tests.support.checkout import ROOT
 from tests.support.peers import peer
 
 
@@ -37,8 +37,8 @@ def test_faults_have_names_of_their_own() -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(150)
-def test_one_round_of_faults_keeps_the_promise(tmp_path: Path) -> None:
-    seed = secrets.randbelow(1_000_000)
-    report = run_round(seed, shim.build(tmp_path, peer("cc")))
-    assert report.counts["results"] > 0
-    assert not report.violations, f"{report}\nagain: python -m tests.faults --seed {seed}"
+def test_one_round_of_faults_keeps_the_promise() -> None:
+    """Of a new seed, which it prints."""
+    peer("cc")
+    done = subprocess.run([sys.executable, "-m", "tests.faults", "--rounds", "1"], cwd=ROOT, timeout=140, check=False)
+    assert done.returncode == 0

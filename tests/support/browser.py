@@ -19,7 +19,12 @@ from tests.support.peers import peer
 
 T = TypeVar("T")
 
-FLAGS = ("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking")
+REBOUND = "rebound.example"
+"""A stranger's name that leads to loopback, as a name server of theirs would have it."""
+FLAGS = (
+    *("--no-sandbox", "--disable-dev-shm-usage", "--disable-gpu", "--disable-background-networking"),
+    f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1",
+)
 """Containers in which tests run as root have neither the kernel's sandbox nor much shared memory."""
 PATIENCE_MS = 60_000
 """For one wait of a page on a loaded machine: longer than any page takes."""

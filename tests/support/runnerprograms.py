@@ -23,9 +23,12 @@ class RunnerProgram:
         self.folder = folder
         self.name = name
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.token = json.loads(plane.command("runner", "create", name, "--url", plane.url, *create, "--json"))["token"]
+        self.token = json.loads(plane.command("runner", "create", name, "--base-url", plane.url, *create, "--json"))[
+            "token"
+        ]
         usual = {"whitelistedRange.4": ["127.0.0.1/32"], "stateDirectory": str(folder / "state")}
-        self.configure({**usual, "port": 0, "probesPort": 0, **options})
+        asked = {**usual, "port": 0, "probesPort": 0, **options}
+        self.configure({name: value for name, value in asked.items() if value is not None})
         self.program: Program | None = None
         self.starts = 0
 
@@ -41,12 +44,12 @@ class RunnerProgram:
     def log(self) -> Path:
         return self.folder.parent / f"{self.name}.log"
 
-    def start(self, **environment: str) -> Program:
-        """Start it, and wait until it is the runner."""
+    def start(self, program: str = RUNNER, *arguments: str, **environment: str) -> Program:
+        """Start it, and wait until it is the runner. Another *program* is one that runs it."""
         environment |= {"RUNNER_ENROLLMENT_TOKEN": self.token, "DD_PRIVATE_RUNNER_CONFIG_DIR": str(self.folder)}
         self.starts += 1
         log = self.log.with_suffix(f".{self.starts}.log")
-        self.program = Program(log, RUNNER, env=environment)
+        self.program = Program(log, program, *arguments, env=environment)
         self.program.wait_for("this instance is the runner")
         return self.program
 

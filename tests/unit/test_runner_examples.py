@@ -7,7 +7,8 @@ from typing import Any
 import yaml
 
 from tests.support.checkout import ROOT
-from worker.actionrunner.listener import MAX_BODY_BYTES, PageAccess
+from worker.actionrunner.listener import PageAccess
+from worker.actionrunner.pagebodies import MAX_BODY_BYTES
 
 EXAMPLES = ROOT / "k8s" / "runner" / "examples"
 

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,6 +24,7 @@ from worker.actionrunner.doors import ActionDoors, EgressRules
 from worker.actionrunner.execution import ActionExecution
 from worker.actionrunner.executor import InstanceIdentity
 from worker.actionrunner.figures import RunnerMetrics
+from worker.actionrunner.hangup import Hangup, hangups
 from worker.actionrunner.identification import AGENT, ca_files, enrolled, peer_of, store_of
 from worker.actionrunner.identity import Enrolment, IdentityStore, KeptIdentity
 from worker.actionrunner.isolation import isolation_level, kills_at_once, missing_isolation, require_isolation
@@ -47,6 +48,7 @@ from worker.agent.signals import Signals, caught
 from worker.clock import Clock, SystemClock
 from worker.errors import ConfigError, ExitCode
 from worker.net.dns.resolver import Resolver
+from worker.program.heap import keep_heap_small
 from worker.wire.enrolment import Mode
 
 if TYPE_CHECKING:  # a runner without the mode does not load it
@@ -60,6 +62,7 @@ _WRITER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="identity")
 
 async def run(config: RunnerConfig, environment: Mapping[str, str], warnings: Sequence[str] = ()) -> ExitCode:
     """Serve until a signal. Raises ConfigError for what only a start can show."""
+    keep_heap_small()
     missing = missing_isolation()
     if config.require_isolation:
         require_isolation(missing)
@@ -71,14 +74,13 @@ async def run(config: RunnerConfig, environment: Mapping[str, str], warnings: Se
     if not kills_at_once():
         text = "no control group of version 2 can be made here: processes of a script are killed one by one"
         log.info(text, extra={"action": "isolation_weaker"})
-    with caught() as signals:
+    with caught() as signals, hangups() as hangup:
         store = store_of(config, environment)
         found = await enrolled(config, store, clock, signals, instance)
         if found is None:
             return ExitCode.DONE
-        return await _serve(
-            config, environment, clock, signals, RunningInstance.of(config, store, found, clock, instance)
-        )
+        running = RunningInstance.of(config, store, found, clock, instance)
+        return await _serve(config, environment, clock, signals, hangup, running)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,11 +123,21 @@ class RunningInstance:
 
 def _in_a_thread(work: Callable[[], None]) -> None:
     """Have *work*, which may block for seconds, done after all that was handed over before."""
-    _WRITER.submit(work)
+    _WRITER.submit(work).add_done_callback(_tell_failure)
+
+
+def _tell_failure(done: Future[None]) -> None:
+    if error := done.exception():
+        log.error("a change of the identity failed", exc_info=error, extra={"action": "identity_unwritten"})
 
 
 async def _serve(
-    config: RunnerConfig, environment: Mapping[str, str], clock: Clock, signals: Signals, running: RunningInstance
+    config: RunnerConfig,
+    environment: Mapping[str, str],
+    clock: Clock,
+    signals: Signals,
+    hangup: Hangup,
+    running: RunningInstance,
 ) -> ExitCode:
     files, time, seen = LocalFiles(places_of(config, environment), clock), _ChannelTime(clock), SeenTasks()
     slots = SharedSlots(config.concurrency, config.push_reserved if len(running.modes) > 1 else 0)
@@ -139,6 +151,7 @@ async def _serve(
     )
     metrics = RunnerMetrics(__version__, runner=running.enrolment.name, actions=CATALOGUE, isolation=isolation_level())
     async with AsyncExitStack() as stack:
+        stack.enter_context(hangup.following(files.hurry))
         audit = _audit_of(config, clock)
         stack.callback(audit.close)
         starts = _starts(config, running, clock, time, seen, metrics)
@@ -193,7 +206,7 @@ async def _serve(
                 port = (
                     bare_probes(readiness, host=config.host, port=config.port)
                     if push is None
-                    else push.serving(signals, readiness, metrics)
+                    else push.serving(signals, hangup, readiness, metrics)
                 )
                 async with port, probes(readiness, metrics, host=config.host, port=config.probes_port):
                     code = await serving.worker.serve(signals)

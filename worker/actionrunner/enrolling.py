@@ -34,7 +34,7 @@ _CURES = {
     "name": "remove RUNNER_NAME, or ask for a token of that runner",
     "modes": "ask for fewer modes (RUNNER_MODES)",
     "skew": "set the clock of one of the two machines",
-    "audience": "ask for a token with the URL by which this machine reaches the control plane (`runner create --url`)",
+    "audience": "ask for a token with the URL by which this machine reaches the control plane (`runner create --base-url`)",
 }
 
 

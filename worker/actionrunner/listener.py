@@ -7,7 +7,6 @@ Origin is known has no headers for other pages. Bare probes of an orchestrator a
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
@@ -17,26 +16,24 @@ from urllib.parse import urlsplit
 import orjson
 from aiohttp import web
 
+from worker.actionrunner.pagebodies import MAX_BODY_BYTES, PageBodies, too_large
 from worker.actionrunner.pushing import PushAnswer, PushRuns
+from worker.actionrunner.pushorder import PushRefusedError
 from worker.telemetry.status import Probed, probe_application
 from worker.web.connections import ClientLimits
 from worker.wire.answerproof import PROOF_HEADER
 
 MOST_CONNECTIONS: Final = 200
 """Far more than the slots of a runner; an ingress keeps some tens. Those that ask nothing are cut first."""
-BODY_SECONDS: Final = 10.0
-"""For a whole body to arrive."""
-MAX_BODY_BYTES: Final = 512 * 1024
-MOST_BODIES: Final = 8 * 1024 * 1024
-"""Bytes of all bodies that are being read: 200 senders of slow bodies must not fill the memory."""
-LIMITS: Final = ClientLimits(connections=MOST_CONNECTIONS)
+UNANSWERED_BYTES: Final = 2 * 1024 * 1024
+"""Of all heads that are not whole: a page's is a kilobyte."""
+LIMITS: Final = ClientLimits(connections=MOST_CONNECTIONS, unanswered_bytes=UNANSWERED_BYTES)
 AWAY_SECONDS: Final = 5
 """Retry-After while the runner takes no requests."""
 PREFLIGHT_SECONDS: Final = 600
 """For which a browser may remember the answer to a preflight."""
 _PATH: Final = re.compile(r"/v1/actions/([A-Za-z][A-Za-z0-9_.]{0,199})")
 _PORTS: Final = {"http": 80, "https": 443}
-_CHUNK: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +99,7 @@ class PushListener:
         self._runs = runs
         self._away = away
         self._count = count
-        self._bodies = 0
+        self._bodies = PageBodies()
 
     def application(self, probed: Probed) -> web.Application:
         """Pages' requests, and an orchestrator's probes."""
@@ -124,7 +121,7 @@ class PushListener:
     def _of_stranger(self, request: web.Request) -> PushAnswer | None:
         """The refusal of what no page of ours would send, by its head alone; other pages may not read it."""
         if (request.content_length or 0) > MAX_BODY_BYTES:
-            return refused(413, "too_large", f"the body is larger than {MAX_BODY_BYTES} bytes")
+            return refused(413, "too_large", str(too_large()))
         hosts = request.headers.getall("Host", [])
         if len(hosts) != 1 or hosts[0].lower() not in self._access.hosts:
             return refused(421, "host", "this is not a host that this runner answers for")
@@ -140,36 +137,16 @@ class PushListener:
     async def _asked(self, request: web.Request, origin: str) -> PushAnswer:
         if not _is_plain_json(request):
             return refused(415, "type", "expected application/json, as it is")
-        body = await self._body(request)
-        if isinstance(body, PushAnswer):
-            return body
+        try:
+            body = await self._bodies.read(request)
+        except PushRefusedError as error:
+            return refused(error.status, error.code, str(error))
         away = self._away()
         if away is not None:
             return refused(503, "away", away, retry_after=AWAY_SECONDS)
         action = self._access.action(request.raw_path)
         assert action is not None, "its head was judged"
         return await self._runs.answer(body, origin=origin, action=action)
-
-    async def _body(self, request: web.Request) -> bytes | PushAnswer:
-        held = 0
-        chunks: list[bytes] = []
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                async for chunk in request.content.iter_chunked(_CHUNK):
-                    if held + len(chunk) > MAX_BODY_BYTES:
-                        return refused(413, "too_large", f"the body is larger than {MAX_BODY_BYTES} bytes")
-                    if self._bodies + len(chunk) > MOST_BODIES:
-                        return refused(503, "busy", "too many bodies are being read", retry_after=AWAY_SECONDS)
-                    self._bodies += len(chunk)
-                    held += len(chunk)
-                    chunks.append(chunk)
-        except TimeoutError:
-            return refused(408, "slow", f"the body did not arrive in {BODY_SECONDS:.0f} s")
-        except (ConnectionError, web.RequestPayloadError):  # nobody may be there to read the answer
-            return refused(400, "body", "the body ended early, or its framing is broken")
-        finally:
-            self._bodies -= held
-        return b"".join(chunks)
 
 
 def refused(status: int, code: str, message: str, *, retry_after: int | None = None) -> PushAnswer:

@@ -17,6 +17,7 @@ from worker.actionrunner.connections import NO_CONNECTIONS, LocalConnections, co
 from worker.actionrunner.localpolicy import LocalPolicy
 from worker.actionrunner.policyfile import allow_list, policy_of, warnings_of
 from worker.actionrunner.yamlfile import read_operators_file
+from worker.agent.first import first_of
 from worker.clock import Clock
 from worker.errors import ConfigError
 
@@ -24,6 +25,8 @@ log = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 2.0
 BROKEN_SECONDS: Final = 5.0
+_READINGS: Final = 3
+"""Readings until the files that a reading names are those that were looked at before it: a change in between is seen later."""
 NOTHING: Final = LocalPolicy(())
 _Stamp: TypeAlias = tuple[tuple[str, int, int, int], ...]
 
@@ -80,18 +83,22 @@ class LocalFiles:
         """Raises ConfigError."""
         self._places = places
         self._clock = clock
-        self._seen = _stamp(self._watched(NO_CONNECTIONS))
-        self.state = places.read()
+        self._hurry = asyncio.Event()
+        self.state, self._seen = self._read(NO_CONNECTIONS)
         self.read_at_ns = clock.monotonic_ns()
-        self._seen = _stamp(self._watched(self.state.connections))
         self._broken_since_ns: int | None = None
         self._told = ""
         self._tell(self.state)
 
     async def run(self) -> None:
         while True:
-            await self._clock.sleep(LOOK_SECONDS)
+            await first_of(self._clock.sleep(LOOK_SECONDS), self._hurry.wait())
+            self._hurry.clear()
             await self.look()
+
+    def hurry(self) -> None:
+        """Have `run` look now."""
+        self._hurry.set()
 
     async def look(self) -> None:
         """Read the files again where one of them has changed, or could not be read."""
@@ -99,15 +106,24 @@ class LocalFiles:
         if stamp == self._seen and self._broken_since_ns is None:
             return
         try:
-            state = await asyncio.to_thread(self._places.read)
+            state, self._seen = await asyncio.to_thread(self._read, self.state.connections)
         except ConfigError as error:
             self._broke(error)
             return
-        self._seen = _stamp(self._watched(state.connections))
         self._broken_since_ns = None
         self.state, self.read_at_ns = state, self._clock.monotonic_ns()
         log.info("the connections and the policy were read again", extra={"action": "policy_read"})
         self._tell(state)
+
+    def _read(self, known: LocalConnections) -> tuple[LocalState, _Stamp]:
+        """The files as they stand, and their stamps from before they were read. Raises ConfigError."""
+        for _ in range(_READINGS):
+            watched = self._watched(known)
+            stamp, state = _stamp(watched), self._places.read()
+            known = state.connections
+            if self._watched(known) == watched:
+                break
+        return state, stamp
 
     def _broke(self, error: ConfigError) -> None:
         now = self._clock.monotonic_ns()

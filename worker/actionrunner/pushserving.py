@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import ssl
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -17,6 +16,7 @@ from aiohttp import web
 
 from worker.actionrunner.executor import Executing, InstanceIdentity
 from worker.actionrunner.figures import RunnerMetrics
+from worker.actionrunner.hangup import Hangup
 from worker.actionrunner.identity import Enrolment
 from worker.actionrunner.keyring import ChannelKeys
 from worker.actionrunner.listener import LIMITS, PageAccess, PushListener, origin_of
@@ -57,7 +57,9 @@ class PushMode:
     drain_timeout: float
 
     @asynccontextmanager
-    async def serving(self, signals: Signals, probed: AwayProbed, metrics: RunnerMetrics) -> AsyncIterator[int]:
+    async def serving(
+        self, signals: Signals, hangup: Hangup, probed: AwayProbed, metrics: RunnerMetrics
+    ) -> AsyncIterator[int]:
         """Take requests until a signal; then let those that run end, or end them. Yields the port. Raises ConfigError."""
         listener = PushListener(self.access, self.runs, away=lambda: probed.away, count=metrics.count_request)
         tls = None
@@ -67,7 +69,7 @@ class PushMode:
         async with push_port(listener, probed, host=self.host, port=self.port, tls=tls) as bound:
             finishing = asyncio.create_task(_finish(self.runs, signals, self.drain_timeout), name="push drain")
             try:
-                with _followed(self.certificate):
+                with _followed(self.certificate, hangup):
                     yield bound
                     await asyncio.wait({finishing})
             finally:
@@ -175,16 +177,14 @@ def _show(metrics: RunnerMetrics, certificate: ServedCertificate) -> None:
 
 
 @contextmanager
-def _followed(certificate: ServedCertificate | None) -> Iterator[None]:
+def _followed(certificate: ServedCertificate | None, hangup: Hangup) -> Iterator[None]:
     """Look at the files of a certificate again and again, and on SIGHUP, for as long as the context lasts."""
     if certificate is None:
         yield
         return
-    loop = asyncio.get_running_loop()
-    following = loop.create_task(certificate.follow(), name="certificate")
-    loop.add_signal_handler(signal.SIGHUP, certificate.look)
+    following = asyncio.get_running_loop().create_task(certificate.follow(), name="certificate")
     try:
-        yield
+        with hangup.following(certificate.look):
+            yield
     finally:
-        loop.remove_signal_handler(signal.SIGHUP)
         following.cancel()

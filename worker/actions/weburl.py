@@ -1,7 +1,8 @@
 """The URL of a task: merged with its connection's, taken apart once, and normalised, so that what is judged is what is sent.
 
 A URL below a connection must stay below it: dot segments, encoded slashes and backslashes are refused there, in every spelling
-that some server might read as one. Nothing is repaired.
+that some server might read as one. Nothing is repaired. A refusal repeats what the task wrote and never the connection's own URL,
+so that whoever is refused learns no address.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from worker.net.http.url import Target, parse
 
 MAX_URL: Final = 16 * 1024
 """Characters: what servers take at the most, and more than any form sends."""
+_SHOWN: Final = 200
+"""Characters of a URL that a refusal repeats."""
 _UNQUOTED: Final = 3
 """Rounds of percent-decoding that are looked through: a server behind a proxy may decode what was decoded already."""
 
@@ -28,7 +31,7 @@ def absolute(url: str) -> Target:
     except HTTPError as error:
         raise ActionFailure("REQUEST", str(error)) from None
     if target.login is not None:
-        raise ActionFailure("REQUEST", "the url holds a login; credentials belong into a connection")
+        raise ActionFailure("REQUEST", "the url holds a login; credentials belong in a connection")
     return target
 
 
@@ -37,21 +40,25 @@ def below(base: Target, url: str) -> Target:
     if url.startswith(("http:", "https:", "HTTP:", "HTTPS:")) or "://" in url.partition("/")[0]:
         target = absolute(url)
     else:
-        joined = base.path.rstrip("/") + url if url[:1] in ("/", "?", "") else f"{base.path.rstrip('/')}/{url}"
-        target = absolute(f"{base.scheme}://{base.authority}{joined}")
-    path = plain_path(target)
-    if target.origin != base.origin or not _is_below(path, base.path.partition("?")[0]):
-        raise ActionFailure("REQUEST", f"the url {target} does not lie below the connection's base_url {base}")
+        target = _joined(base, url)
+    if target.origin != base.origin or not _is_below(plain_path(target), base.path.partition("?")[0]):
+        raise ActionFailure("REQUEST", f"the url {url[:_SHOWN]!r} does not lie below the connection's base_url")
     return target
+
+
+def _joined(base: Target, url: str) -> Target:
+    joined = base.path.rstrip("/") + url if url[:1] in ("/", "?", "") else f"{base.path.rstrip('/')}/{url}"
+    try:
+        return absolute(f"{base.scheme}://{base.authority}{joined}")
+    except ActionFailure:
+        raise ActionFailure("REQUEST", f"{url[:_SHOWN]!r} is not a valid url below the connection's base_url") from None
 
 
 def plain_path(target: Target) -> str:
     """The path of *target* without its query, decoded. Raises ActionFailure for one that two servers could read differently."""
     path = target.path.partition("?")[0]
     if is_ambiguous(path):
-        raise ActionFailure(
-            "REQUEST", f"the path of {target} has dot segments or encoded separators, which are refused"
-        )
+        raise ActionFailure("REQUEST", "the path has dot segments or encoded separators, which are refused")
     return unquote(path)
 
 

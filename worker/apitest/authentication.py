@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from msgspec import Struct
 
-from worker.apitest.reading import Node, quote
+from worker.apitest.reading import Node, perhaps, quote
 from worker.secret import Secret
 
 TOKEN_REQUESTS = ("header", "body")
@@ -65,13 +65,16 @@ def read_authentication(node: Node) -> Authentication | None:
         return None
     kind = node["type"].label() or "web"
     if kind not in _READERS:
-        node.requires(f"the authentication {quote(kind)} is not there yet")
+        node.requires(f"the authentication {quote(kind)} is not there yet{perhaps(kind, _READERS)}")
         return None
     return _READERS[kind](node)
 
 
-def _web(node: Node) -> BasicAuth:
+def _web(node: Node) -> BasicAuth | None:
+    """None where both are empty: forms write it so where nobody filled them in."""
     username, password = node["username"].text(), node["password"].text()
+    if not username and not password:
+        return None
     return BasicAuth(username=username or "", password=Secret(password or ""))
 
 
@@ -120,7 +123,7 @@ def _token_request(node: Node) -> str:
     if not where:
         node.mistake("is empty" if node.present else "is missing")
     elif where not in TOKEN_REQUESTS:
-        node.mistake(f"must be one of {', '.join(TOKEN_REQUESTS)}, not {quote(where)}")
+        node.mistake(f"must be one of {', '.join(TOKEN_REQUESTS)}, not {quote(where)}{perhaps(where, TOKEN_REQUESTS)}")
     return where
 
 
@@ -133,7 +136,7 @@ def _secret(node: Node) -> Secret[str] | None:
     return Secret(text) if text else None
 
 
-_READERS: Mapping[str, Callable[[Node], Authentication]] = MappingProxyType(
+_READERS: Mapping[str, Callable[[Node], Authentication | None]] = MappingProxyType(
     {
         "web": _web,
         "digest": _digest,

@@ -34,6 +34,10 @@ TICK_EVERY = (30, 604_800)
 DEFAULT_SUBTYPE = "http"
 MULTISTEP = "multi"
 """The subtype of a test whose steps are tests of the table's protocols."""
+_SUBTYPES = (*PROTOCOLS, MULTISTEP, "playSubTest")
+"""Subtypes that a misspelt one may be."""
+_OTHER_KINDS = ("browser", "mobile", "network")
+"""Values of `type` in the reference system's lists whose other members are of other languages: nothing is said of those."""
 
 
 def parse(definition: object) -> APITest:
@@ -79,6 +83,8 @@ def _test(root: Node, parents: tuple[str, ...] = ()) -> APITest:
     kind = root["type"].label()
     if kind != "api" and not findings.mistakes:
         root["type"].mistake("is missing" if kind is None else f"must be 'api', not {quote(kind)}")
+        if kind in _OTHER_KINDS:
+            return APITest(name="", subtype="")
     subtype = root["subtype"].label() or DEFAULT_SUBTYPE
     config, options = root["config"].object(required=True), root["options"].object()
     _people(root)
@@ -91,10 +97,10 @@ def _test(root: Node, parents: tuple[str, ...] = ()) -> APITest:
         retry=None if parents else read_retry(options["retry"]),
         scheduling=None if parents else read_scheduling(options["scheduling"]),
     )
-    if parents and subtype != MULTISTEP:
-        root["subtype"].mistake(f"must be '{MULTISTEP}' in a subtest, not {quote(subtype)}")
-    elif subtype == MULTISTEP:
+    if subtype == MULTISTEP:
         test = _multistep(test, config, options, parents or (test.public_id,))
+    elif parents:
+        test = _of_one_step(test, root["subtype"], config, options)
     else:
         test = _of_protocol(test, root["subtype"], config, options)
     return replace(
@@ -111,7 +117,7 @@ def _of_protocol(test: APITest, name: Node, config: Node, options: Node, *, fewe
     """*test* with the request and the assertions, *fewest* at least, that *config* holds."""
     protocol = PROTOCOLS.get(test.subtype)
     if protocol is None:
-        name.requires(f"{quote(test.subtype)} tests are not there yet{perhaps(test.subtype, (*PROTOCOLS, MULTISTEP))}")
+        name.requires(f"{quote(test.subtype)} tests are not there yet{perhaps(test.subtype, _SUBTYPES)}")
         return test
     variables = read_variables(config["configVariables"])
     assertions = _assertions(protocol, config, fewest)
@@ -145,6 +151,13 @@ def _multistep(test: APITest, config: Node, options: Node, parents: tuple[str, .
     variables = read_variables(config["configVariables"])
     script = read_script(config["variablesFromScript"])
     return replace(test, variables=variables, variables_script=script, steps=read_steps(config, options, readers))
+
+
+def _of_one_step(test: APITest, subtype: Node, config: Node, options: Node) -> APITest:
+    """A test of one request that another test plays."""
+    from worker.apitest.parse_steps import in_one_step  # noqa: PLC0415  # as above
+
+    return in_one_step(config, options, partial(_of_protocol, test, subtype, config))
 
 
 def _read_step_test(whole: APITest, step: Node, options: Node, subtype: str) -> APITest:

@@ -43,6 +43,7 @@ _KNOWN_TYPES = frozenset(
     }
 )
 """Everything that the language has anywhere: only what is not in here may belong to a newer version of it."""
+_SCOPES = ("all", "withoutDNS")
 
 
 def read_assertion(protocol: Protocol, node: Node) -> Assertion | None:
@@ -72,8 +73,8 @@ def _comparison(kind: AssertionType, name: str, operator: str | None, node: Node
     if kind.missing is not None:
         node["type"].requires(kind.missing)
     scope = node["timingsScope"].label()
-    if scope not in (None, "", "all", "withoutDNS"):
-        node["timingsScope"].requires(f"the timings scope {quote(scope)} is not known")
+    if scope and scope not in _SCOPES:
+        node["timingsScope"].requires(f"the timings scope {quote(scope)} is not known{perhaps(scope, _SCOPES)}")
     return Comparison(
         subject=Subject(name), operator=chosen, target=target, property=asked, without_dns=scope == "withoutDNS"
     )

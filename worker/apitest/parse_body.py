@@ -22,9 +22,10 @@ from worker.apitest.assertion import (
     XPathAssertion,
 )
 from worker.apitest.parse_target import read_operator, read_target
-from worker.apitest.reading import Node, quote
+from worker.apitest.reading import Node, perhaps, quote
 
 _INNER_OPERATORS = (*CONTENT_OPERATORS, *ORDER_OPERATORS, Operator.IS_UNDEFINED)
+_ELEMENTS = tuple(each.value for each in Elements)
 _META_SCHEMAS = {
     "draft-06": "draft-06",
     "draft-07": "draft-07",
@@ -39,8 +40,10 @@ def _json_path(node: Node) -> Assertion | None:
     target = node.object(required=True)
     path = target["jsonPath"].text(required=target.present)
     elements = target["elementsOperator"].label() or Elements.FIRST.value
-    if elements not in {each.value for each in Elements}:
-        target["elementsOperator"].requires(f"the elements operator {quote(elements)} is not known")
+    if elements not in _ELEMENTS:
+        target["elementsOperator"].requires(
+            f"the elements operator {quote(elements)} is not known{perhaps(elements, _ELEMENTS)}"
+        )
         elements = Elements.FIRST.value
     chosen, value = _inner(target)
     if not isinstance(chosen, Operator):
@@ -72,7 +75,7 @@ def _json_schema(node: Node) -> JSONSchemaAssertion | None:
     schema = target["jsonSchema"].text(required=target.present)
     dialect = target["metaSchema"].label() or "draft-07"
     if dialect not in _META_SCHEMAS:
-        target["metaSchema"].requires(f"the meta-schema {quote(dialect)} is not known")
+        target["metaSchema"].requires(f"the meta-schema {quote(dialect)} is not known{perhaps(dialect, _META_SCHEMAS)}")
     if not schema:
         return None
     if not target.holds_template(schema):

@@ -49,15 +49,45 @@ def read_steps(config: Node, options: Node, readers: StepReaders) -> tuple[APISt
     return tuple(step for step in found if step is not None)
 
 
+def in_one_step(config: Node, options: Node, read_request: Callable[[Node], APITest]) -> APITest:
+    """Read a test of one request as a test of one step: its *config* has the members of a step.
+
+    *read_request* reads it by the options that hold for it.
+    """
+    findings = config.findings
+    before, findings.templated = findings.templated, False
+    test = read_request(_options_of(options, config["request"]))
+    step = APIStep(
+        name=test.name,
+        subtype=test.subtype,
+        action=test,
+        persist_cookies=_persists_cookies(config),
+        source=_source(config, options),
+    )
+    findings.templated = findings.templated or before
+    return replace(test, request=None, url_substitution=None, assertions=(), steps=(step,))
+
+
 def _with_source(node: Node, options: Node, readers: StepReaders) -> APIStep | None:
     """The step, and its JSON where a text in it that would be executed holds a template."""
     findings = node.findings
     before, findings.templated = findings.templated, False
     step = read_step(node, options, readers)
-    if step is not None and step.subtype != SUBTEST and findings.templated and isinstance(node.value, Mapping):
-        step = replace(step, source=StepSource(step=node.value, options=options.value, path=node.path))
+    if step is not None and step.subtype != SUBTEST:
+        step = replace(step, source=_source(node, options))
     findings.templated = findings.templated or before
     return step
+
+
+def _source(node: Node, options: Node) -> StepSource | None:
+    """The JSON of the step that was just read, where it has templates."""
+    if not node.findings.templated or not isinstance(node.value, Mapping):
+        return None
+    return StepSource(step=node.value, options=options.value, path=node.path)
+
+
+def _persists_cookies(step: Node) -> bool:
+    return bool(step["request"].present and step["request"]["persistCookies"].flag())
 
 
 def read_step(node: Node, options: Node, readers: StepReaders) -> APIStep | None:
@@ -78,7 +108,7 @@ def read_step(node: Node, options: Node, readers: StepReaders) -> APIStep | None
         is_critical=bool(step["isCritical"].flag()),
         exit_if_succeed=bool(step["exitIfSucceed"].flag()),
         always_execute=bool(step["alwaysExecute"].flag()),
-        persist_cookies=bool(step["request"].present and step["request"]["persistCookies"].flag()),
+        persist_cookies=_persists_cookies(step),
         values_script=read_script(step["extractedValuesFromScript"]),
         retry=read_retry(step["retry"]),
     )

@@ -16,7 +16,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from worker.apitest.reading import Node, quote
+from worker.apitest.reading import Node, perhaps, quote
 
 MULTIPART: Final = "multipart/form-data"
 OCTETS: Final = "application/octet-stream"
@@ -110,7 +110,7 @@ def _content(node: Node) -> bytes | None:
 def _decoded(node: Node, content: str) -> bytes:
     encoding = node["encoding"].label()
     if encoding not in (None, "", "base64"):
-        node["encoding"].requires(f"the encoding {quote(encoding)} is not known")
+        node["encoding"].requires(f"the encoding {quote(encoding)} is not known{perhaps(encoding, ('base64',))}")
     if encoding != "base64":
         return content.encode()
     try:

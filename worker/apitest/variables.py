@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from worker.apitest.reading import Node, quote
+from worker.apitest.reading import Node, perhaps, quote
 from worker.apitest.template import BuiltIn, Namespace, is_name, render
 from worker.errors import TemplateError
 from worker.secret import Secret
@@ -30,6 +30,9 @@ class VariableKind(Enum):
     TEXT = "text"
     GLOBAL = "global"
     EMAIL = "email"
+
+
+_KINDS: Final = tuple(kind.value for kind in VariableKind)
 
 
 class Variable(Struct, frozen=True, kw_only=True):
@@ -120,9 +123,9 @@ def _kind(node: Node) -> VariableKind | None:
         if kind.value == name:
             return kind
     if name:
-        node.requires(f"variables of type {quote(name)} are not known")
+        node.requires(f"variables of type {quote(name)} are not known{perhaps(name, _KINDS)}")
     elif not node.present or name == "":
-        node.mistake(f"is missing, must be one of {', '.join(kind.value for kind in VariableKind)}")
+        node.mistake(f"is missing, must be one of {', '.join(_KINDS)}")
     return None
 
 

@@ -1,8 +1,8 @@
 """Forms of JSONPath that its readers in JavaScript take and no standard has, rewritten to what the readers here take.
 
-`===`, `!==`, `%` and `.length` in filters, `[(@.length-1)]`, and dotted indices. What stands in quotation marks is left alone. It
-refuses nothing: what it does not know, the readers judge. Where a form has a meaning in RFC 9535 too, that one holds: a member
-named `length` is that member.
+`===`, `!==`, `%` and `.length` in filters, `[(@.length-1)]`, dotted indices, and dotted names as `.$oid`. What stands in
+quotation marks is left alone. It refuses nothing: what it does not know, the readers judge. Where a form has a meaning in RFC
+9535 too, that one holds: a member named `length` is that member.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ _QUOTED = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|=~\s*/(?:[^/\\]|\\.
 _KEPT = re.compile("\x00([0-9]+)\x00")
 _FROM_THE_END = re.compile(r"\[\s*\(\s*@\.length\s*-\s*([1-9][0-9]{0,8})\s*\)\s*\]")
 _DOTTED_INDICES = re.compile(r"([^\W\d]\w*|[\]*$])((?:\.(?:0|[1-9][0-9]{0,8}))+)(?![\w-])")
+_DOTTED_DOLLAR = re.compile(r"(\.?)\.(\$[\w$]+)")
 _STRICT = re.compile(r"(=|!)==(?!=)")
 _DOTTED_INDEX = re.compile(r"\.([0-9]+)(?![\w-])")
 _PATH = r"@(?:\.[^\W\d]\w*|\[[^\[\]?()]+\])*"
@@ -40,6 +41,7 @@ def rewritten(expression: str) -> str:
     if "\x00" in expression:
         return expression
     text = _QUOTED.sub(keep, expression)
+    text = _DOTTED_DOLLAR.sub(lambda found: f"{'..' if found.group(1) else ''}['{found.group(2)}']", text)
     text = _FROM_THE_END.sub(r"[-\1]", text)
     text = _STRICT.sub(r"\1=", text)
     text = _FILTER_INDICES.sub(lambda found: _bracketed(found.group()), text)

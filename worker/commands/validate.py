@@ -1,21 +1,27 @@
-"""`validate FILE…`: say of each definition whether it is an API test, and whether this version can run it. Runs nothing."""
+"""`validate FILE…`: say of each definition whether it is an API test, and whether this version can run it. Runs nothing.
+
+All that there is to say of a definition is said at once, mistakes and what this version lacks alike.
+"""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from worker.apitest.files import Definition, Unusable
-from worker.apitest.parse import parse
+from worker.apitest.parse import read
+from worker.apitest.reading import Findings
 from worker.apitest.spelling import misspelt
-from worker.errors import ExitCode, TestError
-from worker.text import json_line, listed, printable
+from worker.errors import ExitCode
+from worker.text import counted, json_line, listed, printable
 
 NAME_CHARACTERS = 60
-LINE_CHARACTERS = 2000
-LINE_SENTENCES = 10
-"""Sentences of one definition in its line; `--json` has all."""
+_MARKS: Final = {"valid": "✓", "doubtful": "!", "invalid": "✗"}
+MAX_SENTENCE = 500
+MAX_SENTENCES = 10
+"""Sentences of one sort that are shown of a definition; `--json` has all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +38,10 @@ class Judgement:
         """It is a test, and not the one that was meant, or not for this version."""
         return not self.errors and bool(self.requires_update or self.misspelt)
 
+    @property
+    def word(self) -> str:
+        return "invalid" if self.errors else "doubtful" if self.doubtful else "valid"
+
 
 def validate(
     found: Iterable[Definition | Unusable],
@@ -41,32 +51,36 @@ def validate(
     show: Callable[[str], None],
     complain: Callable[[str], None],
 ) -> int:
-    """Judge each definition, one line each; the exit code. Input that is not a definition at all goes to *complain* instead.
+    """Judge each definition, one block each; the exit code. Input that is not a definition at all goes to *complain* instead.
 
     *allow_update*: what only a newer version may know is not a failure.
     """
     worst = ExitCode.DONE
+    counts = Counter[str]()
     for one in found:
         if isinstance(one, Unusable):
             complain(printable(str(one)))
             worst = ExitCode.UNUSABLE
             continue
         judged = judge(one)
-        show(json_line(as_object(one, judged)) if as_json else as_line(one, judged))
+        counts[judged.word] += 1
+        show(json_line(as_object(one, judged)) if as_json else as_block(one, judged))
         if judged.errors or (judged.doubtful and not allow_update):
             worst = max(worst, ExitCode.FAILED)
+    if not as_json and counts.total() > 1:
+        show(summary(counts))
     return worst
 
 
 def judge(definition: Definition) -> Judgement:
     """Read one definition."""
-    suspects = misspelt(definition.value)
-    try:
-        test = parse(definition.value)
-    except TestError as error:
-        return Judgement(errors=error.errors, misspelt=suspects)
+    findings = Findings()
+    read(definition.value, findings)
     return Judgement(
-        requires_update=test.requires_update, misspelt=suspects, ignored=(*definition.remarks, *test.ignored)
+        errors=findings.mistakes.told(),
+        requires_update=findings.missing.told(),
+        misspelt=misspelt(definition.value),
+        ignored=(*definition.remarks, *findings.ignored.told()),
     )
 
 
@@ -86,22 +100,28 @@ def as_object(definition: Definition, judged: Judgement) -> dict[str, Any]:
     }
 
 
-def as_line(definition: Definition, judged: Judgement) -> str:
-    """A mark, the place, the name, and every sentence."""
-    mark = "✗ invalid " if judged.errors else "! doubtful" if judged.doubtful else "✓ valid   "
-    text = f"{mark}  {printable(definition.place)}  {printable(_name(definition), NAME_CHARACTERS)}"
-    parts = [
-        *_part("", (*judged.errors, *judged.misspelt)),
-        *_part("it will end as REQUIRES_UPDATE: ", judged.requires_update),
-        *_part("", judged.ignored),
+def as_block(definition: Definition, judged: Judgement) -> str:
+    """A line with a mark, the place and the name, and below it one for each sentence."""
+    head = f"{_MARKS[judged.word]} {judged.word:<8}  {printable(definition.place)}"
+    name = printable(_name(definition), NAME_CHARACTERS)
+    sorts = {
+        "error": judged.errors,
+        "needs update": judged.requires_update,
+        "misspelt": judged.misspelt,
+        "ignored": judged.ignored,
+    }
+    below = [
+        f"    {sort:<12}  {printable(sentence, MAX_SENTENCE)}"
+        for sort, sentences in sorts.items()
+        for sentence in listed(sentences, MAX_SENTENCES)
     ]
-    return f"{text}: {'; '.join(parts)}" if parts else text
+    return "\n".join([f"{head}  {name}".rstrip(), *below])
 
 
-def _part(before: str, sentences: tuple[str, ...]) -> list[str]:
-    if not sentences:
-        return []
-    return [before + printable("; ".join(listed(sentences, LINE_SENTENCES)), LINE_CHARACTERS)]
+def summary(counts: Counter[str]) -> str:
+    """`3 definitions: 2 valid, 1 invalid`."""
+    words = ", ".join(f"{counts[word]} {word}" for word in _MARKS if counts[word])
+    return f"{counted(counts.total(), 'definition')}: {words}"
 
 
 def _name(definition: Definition) -> str:

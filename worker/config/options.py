@@ -112,7 +112,8 @@ OPTIONS: tuple[Option, ...] = (
         name="redirectHeaders", kind=ValueKind.CHOICE, group=Group.WORK, field="redirect_headers", default="sameHost",
         choices=("sameHost", "all"),
         help="Where a redirect takes the headers that a test sets. sameHost drops them at another host, and from https to"
-        " http, because any of them may be a key; all keeps all but Authorization, Cookie and Host, as earlier versions did.",
+        " http, because any of them may be a key, but for Accept and its like; all keeps all but Authorization, Cookie and"
+        " Host, as earlier versions did.",
     ),
     Option(
         name="userAgent", kind=ValueKind.HEADER_VALUE, group=Group.WORK, field="user_agent",

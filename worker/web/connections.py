@@ -13,6 +13,7 @@ import asyncio
 import logging
 import socket
 import ssl
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
@@ -31,10 +32,17 @@ IDLE_SECONDS = 75.0
 """Between requests, and for a reply to be read: longer than the minute for which load balancers keep a connection."""
 
 
+HEAD_BYTES = 16 * 1024
+"""Of a head that is let in whatever others hold: far more than a browser's, a worker's or an ingress's."""
+UNANSWERED_BYTES = 64 * 1024 * 1024
+"""Of what all waiting connections sent together, where nobody says less."""
+
+
 class ClientLimits(Struct, frozen=True, kw_only=True):
-    """*connections* at one time, busy ones included."""
+    """*connections* at one time, busy ones included. *unanswered_bytes* are held at most of what connections sent that wait."""
 
     connections: int
+    unanswered_bytes: int = UNANSWERED_BYTES
     head_seconds: float = HEAD_SECONDS
     idle_seconds: float = IDLE_SECONDS
 
@@ -77,6 +85,7 @@ class _Connections:
         self._waiting: dict[_Connection, None] = {}
         self._told = False
         self._short_at = 0
+        self._unanswered = 0
 
     def enter(self, accepted: socket.socket) -> None:
         """Count an accepted connection and begin with it, or close it where there is no room and none can be made."""
@@ -121,15 +130,29 @@ class _Connections:
             beginning.cancel()
         elif transport is not None:
             self._connected.pop(transport, None)
-        self._waiting.pop(connection, None)
+        self.work(connection)
         if len(self._accepted) < self.limits.connections // 2:
             self._told = False
 
     def wait(self, connection: _Connection) -> None:
         self._waiting[connection] = None
+        self._unanswered += connection.unanswered
 
     def work(self, connection: _Connection) -> None:
-        self._waiting.pop(connection, None)
+        """Forget that a connection waits, if it does."""
+        if connection in self._waiting:
+            del self._waiting[connection]
+            self._unanswered -= connection.unanswered
+
+    def is_waiting(self, connection: _Connection) -> bool:
+        return connection in self._waiting
+
+    def take(self, connection: _Connection, size: int) -> bool:
+        """Count *size* bytes that a waiting connection sent; False where they are too many: the parser would keep them all."""
+        if connection.unanswered + size > HEAD_BYTES and self._unanswered + size > self.limits.unanswered_bytes:
+            return False
+        self._unanswered += size
+        return True
 
     def make_room(self) -> None:
         """Close half of what waits, the longest first: there are no files left."""
@@ -171,7 +194,7 @@ class _Connections:
         try:
             return await handler(request)
         finally:
-            connection.wait()
+            connection.wait(request)
 
 
 class _Connection(asyncio.Protocol):
@@ -183,6 +206,8 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._idle = False
+        self.unanswered = 0
+        """Bytes that it sent beside those of requests which were answered."""
 
     @property
     def is_open(self) -> bool:
@@ -204,6 +229,10 @@ class _Connection(asyncio.Protocol):
         if self._idle:
             self._idle = False
             self._limit(self._connections.limits.head_seconds)
+        if self._connections.is_waiting(self) and not self._connections.take(self, len(data)):
+            self.cut_off()
+            return
+        self.unanswered += len(data)
         self._served.data_received(data)
 
     def eof_received(self) -> bool | None:
@@ -225,9 +254,10 @@ class _Connection(asyncio.Protocol):
         self._stop_the_clock()
         self._connections.work(self)
 
-    def wait(self) -> None:
-        """Begin to wait: the handler has answered."""
+    def wait(self, answered: web.Request) -> None:
+        """Begin to wait: the handler has *answered*. What came behind that request is of another one."""
         if self._transport is not None:
+            self.unanswered = max(0, self.unanswered - _size(answered))
             self._idle = True
             self._connections.wait(self)
             self._limit(self._connections.limits.idle_seconds)
@@ -260,3 +290,12 @@ class _Connection(asyncio.Protocol):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
+
+def _size(request: web.Request) -> int:
+    """The bytes of a request, as every usual client writes it; of one that did not announce its body's size, any number."""
+    if request.body_exists and request.content_length is None:
+        return sys.maxsize
+    line = len(f"{request.method} {request.raw_path} HTTP/1.1\r\n")
+    fields = sum(len(name) + len(": ") + len(value) + len("\r\n") for name, value in request.raw_headers)
+    return line + fields + len("\r\n") + (request.content_length or 0)

@@ -111,8 +111,6 @@ class RunnerWork(msgspec.Struct, frozen=True, kw_only=True):
     keyset: str | None = None
     rotate: bool = False
     send_details: bool = False
-    hosts: tuple[Label, ...] = ()
-    origins: tuple[Label, ...] = ()
 
 
 class OutcomeError(msgspec.Struct, frozen=True, kw_only=True):

@@ -29,6 +29,7 @@ from worker.outcome import underway
 from worker.outcome.failure import Failure, FailureCode
 from worker.outcome.phases import Timings
 from worker.secret import Secret
+from worker.work.asked import asked
 from worker.work.execution import Execute, Execution
 from worker.work.preparation import MAX_SECURE, length_of, too_much
 from worker.work.retries import is_settled, with_retries
@@ -150,7 +151,7 @@ class _Run:
         self.trouble = self.trouble or execution.trouble
         script = await self._script(step, test, execution)
         found = (*_variables_in(test, execution.extracted), *script.variables)
-        if not self._hide(variable.value for variable in found if variable.secure):
+        if not self._hide(_secrets_in(found)):
             # Nothing of the response: it holds what could not be taken out again.
             return _row(step, StepStatus.FAILED, failure=_TOO_MUCH, timings=execution.observation.timings)
         extracted = self._keep(found, settled)
@@ -173,25 +174,36 @@ class _Run:
         # What the tests around it know is given to the subtest, and wins over what it declares.
         before = self._variables.secrets()
         self._variables = resolve(test.variables, self._variables.known, self._built_in)
-        if not self._hide(secret for secret in self._variables.secrets() if secret not in before):
+        opening = await self._script_without_response(test, test.variables_script, "config.variablesFromScript")
+        new = (*self._variables.secrets(), *_secrets_in(opening.variables))
+        if not self._hide(secret for secret in new if secret not in before):
             return _row(step, StepStatus.FAILED, failure=_TOO_MUCH, public_id=test.public_id)
+        self._keep(opening.variables, outside)
+        if opening.failure is not None:
+            return _row(step, StepStatus.FAILED, failure=opening.failure, public_id=test.public_id)
+        return await self._play_subtest(step, test, outside, settled)
+
+    async def _play_subtest(
+        self, step: APIStep, test: APITest, outside: Collection[str], settled: Collection[str]
+    ) -> StepResult:
+        """Play the steps of *test*, whose variables are set, and run the script of *step* behind them."""
         played = await self.play(test.steps, outside)
-        script = await self._script_behind(step, test)
+        script = await self._script_without_response(test, step.values_script, "extractedValuesFromScript")
         shown = {"timings": phases_of(played.rows), "public_id": test.public_id, "steps": played.rows}
-        if not self._hide(variable.value for variable in script.variables if variable.secure):
+        if not self._hide(_secrets_in(script.variables)):
             return _row(step, StepStatus.FAILED, failure=_TOO_MUCH, **shown)
         extracted = self._keep(script.variables, settled)
         failure = played.failure or script.failure
         status = StepStatus.PASSED if failure is None else StepStatus.FAILED
         return _row(step, status, failure=failure, extracted=extracted, **shown)
 
-    async def _script_behind(self, step: APIStep, test: APITest) -> SetVariables:
-        """The variables that the script of a subtest takes from what was known at its end; it has no response of its own."""
-        if not step.values_script or self._left <= 0:
+    async def _script_without_response(self, test: APITest, code: str, place: str) -> SetVariables:
+        """The variables that a script before or behind a subtest takes from what is known; it has no response of its own."""
+        if not code or self._left <= 0:
             return NO_SCRIPT
-        script = await self._run_script(test, step.values_script, self._variables.known, _NOTHING)
+        script = await self._run_script(test, code, self._variables.known, _NOTHING)
         self.trouble = self.trouble or script.trouble
-        return script.at("extractedValuesFromScript")
+        return script.at(place)
 
     def _ready(self, step: APIStep, test: APITest) -> APITest:
         """*test* with the values of this moment in the places of its templates. Raises TestError."""
@@ -244,6 +256,10 @@ def _variables_in(test: APITest, results: Sequence[AssertionResult]) -> list[Var
     ]
 
 
+def _secrets_in(variables: Iterable[Variable]) -> tuple[Secret[str], ...]:
+    return tuple(variable.value for variable in variables if variable.secure)
+
+
 def _is_final(row: StepResult) -> bool:
     return row.failure is _OUT_OF_TIME or is_settled(row.failure)
 
@@ -269,6 +285,7 @@ def _executed(
         assertions=verdict.assertions,
         resolution=observation.resolution_as_json(),
         response=response_as_json(test, observation, verdict),
+        request=asked(test.request, observation),
         extracted=extracted,
     )
 

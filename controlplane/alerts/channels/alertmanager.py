@@ -16,6 +16,7 @@ from controlplane.alerts.channels.post import OutgoingPost, json_post
 from controlplane.alerts.message import AlertMessage, iso, transition_word
 from controlplane.errors import UnusableError
 from worker.secret import Secret
+from worker.text import cut
 
 OPEN_MS = 30 * 24 * 3600 * 1000
 """Milliseconds until an alert that nobody ended is over."""
@@ -82,7 +83,8 @@ def post(channel: AlertmanagerChannel, message: AlertMessage) -> OutgoingPost:
 
 def _labels(channel: AlertmanagerChannel, message: AlertMessage) -> dict[str, str]:
     """Tags as labels, those of the channel, and on top of both the ones that tell alerts apart."""
-    tags = (tag.partition(":") for tag in message.tags[:MOST_TAGS])
+    borne = message.tags if message.incident_tags is None else message.incident_tags
+    tags = (cut(tag, MAX_LABEL).partition(":") for tag in borne[:MOST_TAGS])
     found = {_LABEL.sub("_", f"_{key}" if key[:1].isdigit() else key): value or "true" for key, _, value in tags if key}
     own = {"alertname": "SyntheticTest" if message.test_id else "ControlPlane", "incident": message.incident}
     return found | channel.labels | own | ({"test_id": message.test_id} if message.test_id else {})

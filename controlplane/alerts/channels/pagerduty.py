@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from controlplane.alerts.channels.post import OutgoingPost, json_post
-from controlplane.alerts.message import AlertMessage, MessageEvent, details, iso, short_key
+from controlplane.alerts.message import FACT_CHARACTERS, AlertMessage, MessageEvent, details, iso, short_key
 from worker.secret import Secret
 from worker.text import cut
 
@@ -38,10 +38,10 @@ def payload(channel: PagerDutyChannel, message: AlertMessage) -> dict[str, Any]:
     event["payload"] = {
         "summary": cut(message.title, SUMMARY),
         "timestamp": iso(message.at),
-        "source": ", ".join(message.locations) or "control plane",
+        "source": cut(", ".join(message.locations), FACT_CHARACTERS) or "control plane",
         "severity": _severity(message),
-        "component": message.test_name,
-        "class": message.failure_code or message.event.value,
+        "component": cut(message.test_name, FACT_CHARACTERS),
+        "class": cut(message.failure_code, FACT_CHARACTERS) or message.event.value,
         "custom_details": {"message": message.text, **details(message)},
     }
     if message.link:

@@ -5,6 +5,7 @@ A redirect is no success: a signed message and the secrets in its URL go where a
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -16,7 +17,7 @@ import orjson
 
 from controlplane.errors import UnusableError
 from worker.secret import Secret
-from worker.text import printable
+from worker.text import cut, printable
 
 MAX_RETRY_AFTER = 3600
 """Seconds that a receiver may ask for: an alert is for now."""
@@ -58,6 +59,21 @@ _FOR_GOOD = frozenset({400, 410, 413, 414, 415, 422, 431})
 def json_post(url: str, value: Any, *headers: tuple[str, Secret[str]]) -> OutgoingPost:
     """A request with the JSON of *value*."""
     return OutgoingPost(url=Secret(url), body=orjson.dumps(value), headers=headers)
+
+
+def fitted(payload_of: Callable[[str], Any], text: str, most: int) -> Any:
+    """The JSON value that *payload_of* makes of as much of *text* as keeps it within *most* octets, escapes included."""
+    whole = payload_of(text)
+    if len(orjson.dumps(whole)) <= most:
+        return whole
+    fits, over = 1, len(text)
+    while over - fits > 1:
+        middle = (fits + over) // 2
+        if len(orjson.dumps(payload_of(cut(text, middle)))) <= most:
+            fits = middle
+        else:
+            over = middle
+    return payload_of(cut(text, fits))
 
 
 def read_reply(status: int, body: bytes, retry_after: str | None, now: datetime) -> TakenReply:

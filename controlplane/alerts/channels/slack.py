@@ -1,4 +1,7 @@
-"""Slack's incoming webhooks: one text, in which `&`, `<` and `>` are written as entities, so that no value mentions or links."""
+"""Slack's incoming webhooks: one text, in which `&`, `<` and `>` are written as entities, so that no value mentions anybody.
+
+Slack looks at no URL in it: a target that sends one would be shown, and would learn that it was.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ def payload(message: AlertMessage) -> dict[str, Any]:
     lines = [f"*{_escaped(message.title)}*", cut(_escaped(body_text(rest)), MAX_TEXT)]
     if message.link:
         lines.append(f"<{_escaped(message.link)}|Open in the control plane>")
-    return {"text": "\n".join(filter(None, lines))}
+    return {"text": "\n".join(filter(None, lines)), "unfurl_links": False, "unfurl_media": False}
 
 
 def post(channel: SlackChannel, message: AlertMessage) -> OutgoingPost:

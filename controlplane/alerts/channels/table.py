@@ -105,6 +105,7 @@ _CHECKS: Final[Mapping[str, Callable[[Any], None]]] = {
     "alertmanager": alertmanager.check,
     "telegram": telegram.check,
     "email": mail.check,
+    "ntfy": ntfy.check,
 }
 
 

@@ -1,4 +1,7 @@
-"""Telegram's Bot API: `sendMessage` in plain text, without a parse mode, so that no value is read as markup."""
+"""Telegram's Bot API: `sendMessage` in plain text, without a parse mode, so that no value is read as markup.
+
+Clients read @name in plain text, too: after such an @ stands a word joiner, which nobody sees, so that no value mentions anybody.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from worker.secret import Secret
 
 MAX_TEXT = 4096
 """Characters of a message, counted as UTF-16 does."""
+_MENTION = re.compile(r"(?<!\w)@(?=\w)")
 _TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{1,100}")
 
 
@@ -35,8 +39,10 @@ def check(channel: TelegramChannel) -> None:
 
 def payload(channel: TelegramChannel, message: AlertMessage) -> dict[str, Any]:
     """The JSON of *message*."""
-    text = f"{message.title}\n\n{body_text(message)}"
-    return {"chat_id": channel.chat, "text": _cut_utf16(text), "link_preview_options": {"is_disabled": True}}
+    rest = msgspec.structs.replace(message, link="")
+    text = _MENTION.sub("@\u2060", f"{message.title}\n\n{body_text(rest)}")
+    text = "\n\n".join(filter(None, (_cut_utf16(text, MAX_TEXT - len(message.link) - 2), message.link)))
+    return {"chat_id": channel.chat, "text": text, "link_preview_options": {"is_disabled": True}}
 
 
 def post(channel: TelegramChannel, message: AlertMessage) -> OutgoingPost:
@@ -45,8 +51,8 @@ def post(channel: TelegramChannel, message: AlertMessage) -> OutgoingPost:
     return json_post(url, payload(channel, message))
 
 
-def _cut_utf16(text: str) -> str:
+def _cut_utf16(text: str, most: int) -> str:
     octets = text.encode("utf-16-le", "replace")
-    if len(octets) <= 2 * MAX_TEXT:
+    if len(octets) <= 2 * most:
         return text
-    return octets[: 2 * (MAX_TEXT - 1)].decode("utf-16-le", "ignore") + "…"
+    return octets[: 2 * (most - 1)].decode("utf-16-le", "ignore") + "…"

@@ -179,16 +179,16 @@
     return made;
   };
 
-  // Columns and rows of an output that is a table: of a database, or a list of objects.
+  // Columns and rows of an output that is a table: of a database, or a list of objects. Everything else is shown as JSON.
+  const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
   const tabular = (outputs) => {
-    if (Array.isArray(outputs?.columns) && Array.isArray(outputs?.rows)) {
-      const columns = outputs.columns.map((column) => (typeof column === "object" ? column.name : String(column)));
+    if (Array.isArray(outputs?.columns) && Array.isArray(outputs?.rows) && outputs.rows.every(Array.isArray)) {
+      const columns = outputs.columns.map((column) => String(isObject(column) ? column.name : column));
       return { columns, rows: outputs.rows, truncated: outputs.truncated === true };
     }
-    const list = Array.isArray(outputs) ? outputs : null;
-    if (list === null || !list.every((row) => row !== null && typeof row === "object" && !Array.isArray(row))) return null;
-    const columns = [...new Set(list.flatMap((row) => Object.keys(row)))];
-    return { columns, rows: list.map((row) => columns.map((column) => row[column])), truncated: false };
+    if (!Array.isArray(outputs) || !outputs.every(isObject)) return null;
+    const columns = [...new Set(outputs.flatMap((row) => Object.keys(row)))];
+    return { columns, rows: outputs.map((row) => columns.map((column) => row[column])), truncated: false };
   };
 
   const cellText = (value) => (typeof value === "string" ? value : value === undefined ? "" : jsonOf(value));

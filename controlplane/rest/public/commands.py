@@ -13,6 +13,8 @@ from controlplane.rest.public.route import APIReply, Call, Route
 def _handler(operation: Operation[Any, Any]) -> Callable[[Call], Awaitable[APIReply]]:
     async def handled(call: Call) -> APIReply:
         found = await operation.run(call.context.database, call.context.clock, call.by, call.body)
+        for name in operation.wakes(found):
+            call.context.wakeups.ring(name)
         return APIReply(body=found, typed=True)
 
     return handled
@@ -25,6 +27,7 @@ ROUTES = tuple(
         about=operation.about,
         handler=_handler(operation),
         scopes=operation.scopes,
+        names_scopes=operation.names_scopes,
         body=operation.sent,
         answer=operation.reply,
         refusals=(400, 404, 409),

@@ -17,7 +17,7 @@ from aiohttp import web
 from controlplane.errors import UnusableError
 from controlplane.operations.operation import decoder, encode
 from controlplane.rest.bodies import body_of
-from controlplane.rest.context import CONTEXT, Context
+from controlplane.rest.context import CONTEXT, Context, visitor_address
 from controlplane.rest.public import refusals
 from controlplane.rest.public.route import JSON_TYPE, APIReply, Call, Keys, Route
 from controlplane.service import keys
@@ -80,7 +80,7 @@ async def _caller(context: Context, request: web.Request, wanted: Keys) -> Princ
         return refusals.errors(403 if wanted is Keys.API else 401, "API key required")
     if wanted is Keys.BOTH and not app_key:
         return refusals.errors(401, "Unauthorized: an application key is required")
-    address, shown = request.remote or "", keys.fingerprint(api_key, app_key)
+    address, shown = visitor_address(request), keys.fingerprint(api_key, app_key)
     if wait := context.failures.wait(address, shown):
         reset = {"X-Ratelimit-Reset": str(wait), "Retry-After": str(wait)}
         return refusals.errors(429, "Too many requests with keys that open nothing", headers=reset)

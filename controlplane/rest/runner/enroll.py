@@ -11,7 +11,7 @@ from controlplane import epoch
 from controlplane.errors import DatabaseError, RefusedError
 from controlplane.rest import replies
 from controlplane.rest.bodies import body_of
-from controlplane.rest.context import CONTEXT, Context
+from controlplane.rest.context import CONTEXT, Context, visitor_address
 from controlplane.service import enrolments
 from controlplane.service.enrolments import Enrolling
 from controlplane.service.runnerkeys import RunnerKeys
@@ -40,8 +40,9 @@ async def enroll(request: web.Request) -> web.Response:
         keys = await _keys_to_answer(context)
         proven, key, problem = _prove(context, request)
     except SignatureError as error:
-        extra = {"action": "request_refused", "code": "stranger", "remote": request.remote}
-        log.warning("refused an enrolment from %s: %s", request.remote, error, extra=extra)
+        address = visitor_address(request)
+        extra = {"action": "request_refused", "code": "stranger", "remote": address}
+        log.warning("refused an enrolment from %s: %s", address, error, extra=extra)
         return web.Response(status=401, text="the proof does not hold\n")
     except DatabaseError as error:
         return _failed(error)

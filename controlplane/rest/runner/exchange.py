@@ -16,7 +16,7 @@ from aiohttp import web
 from controlplane.errors import DatabaseError, RefusedError
 from controlplane.rest import replies
 from controlplane.rest.bodies import body_of
-from controlplane.rest.context import CONTEXT, Context
+from controlplane.rest.context import CONTEXT, Context, visitor_address
 from controlplane.rest.replies import Asker, HandlerReply, answered
 from controlplane.service import enrolments
 from controlplane.service.attendance import RunnerCaller
@@ -93,7 +93,7 @@ async def _handle(
     runner = known.runner
     if runner.next_identity is not None and known.identity.kid == runner.next_identity.kid:
         runner = await enrolments.complete_rotation(context.database, context.clock, runner)
-    caller = RunnerCaller(runner=runner, proof=proven, keys=known.keys, address=(request.remote or "")[:64])
+    caller = RunnerCaller(runner=runner, proof=proven, keys=known.keys, address=visitor_address(request)[:64])
     asked = RunnerAsked(
         caller=caller,
         path=request.raw_path,
@@ -196,10 +196,7 @@ def _signed(context: Context, known: _Known, proven: Proof, answer: HandlerReply
 
 
 def _stranger(request: web.Request, reason: str) -> web.Response:
-    log.warning(
-        "refused a request of %s: %s",
-        request.remote,
-        reason,
-        extra={"action": "request_refused", "code": "stranger", "remote": request.remote},
-    )
+    address = visitor_address(request)
+    extra = {"action": "request_refused", "code": "stranger", "remote": address}
+    log.warning("refused a request of %s: %s", address, reason, extra=extra)
     return web.Response(status=401, text="the proof does not hold\n")

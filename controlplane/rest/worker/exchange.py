@@ -15,7 +15,7 @@ from aiohttp import web
 from controlplane.errors import DatabaseError, RefusedError, UnknownCallerError
 from controlplane.rest import replies
 from controlplane.rest.bodies import body_of
-from controlplane.rest.context import CONTEXT, Context
+from controlplane.rest.context import CONTEXT, Context, visitor_address
 from controlplane.rest.replies import RETRY_SECONDS, Asker, HandlerReply, answered
 from controlplane.service import pulls
 from controlplane.service.pulls import Caller, Present
@@ -73,7 +73,7 @@ def exchange(
             problem = unread or _disproof(verified, body)
             if problem is not None:
                 return _refuse(context, access.location, verified, problem)
-            origin = Origin(address=(request.remote or "")[:64], access_key=claim.access_key)
+            origin = Origin(address=visitor_address(request)[:64], access_key=claim.access_key)
             asked = Asked(
                 caller=Caller(access=access, origin=origin, worker=verified.worker, seq=verified.seq),
                 body=body,
@@ -102,12 +102,9 @@ async def _access(context: Context, claim: Claim) -> tuple[Access, DatabaseError
 
 
 def _log_stranger(request: web.Request, reason: str) -> None:
-    log.warning(
-        "refused a request of %s: %s",
-        request.remote,
-        reason,
-        extra={"action": "request_refused", "code": "stranger", "remote": request.remote},
-    )
+    address = visitor_address(request)
+    extra = {"action": "request_refused", "code": "stranger", "remote": address}
+    log.warning("refused a request of %s: %s", address, reason, extra=extra)
 
 
 def _of_secret(reason: str, access: Access | None) -> str:

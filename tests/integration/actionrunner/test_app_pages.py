@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,9 +13,10 @@ from urllib.parse import quote
 
 import pytest
 
-from controlplane.service import apps, links, users
+from controlplane.service import apps, links, runners, users
 from controlplane.service.principal import Role
-from tests.support.browser import NARROW, Browser, is_wider_than_its_window, serious_findings
+from controlplane.store.runners import RunnerState
+from tests.support.browser import NARROW, REBOUND, Browser, is_wider_than_its_window, serious_findings
 from tests.support.pushplane import PushRunner, push_runner
 from tests.support.runnerplane import BOSS, PlayedActions, RunnerPlane, runner_plane
 from tests.support.servers.tcp import closed_port
@@ -90,6 +92,16 @@ async def desk(plane: RunnerPlane) -> AsyncIterator[PushRunner]:
         yield there
 
 
+@asynccontextmanager
+async def another(plane: RunnerPlane) -> AsyncIterator[PushRunner]:
+    """A runner beside the app's, for pages of the same control plane."""
+    port = closed_port()
+    host = f"http://127.0.0.1:{port}"
+    identity, _ = await plane.enrol("rome", modes=("pull", "push"), host=host)
+    async with push_runner(plane, identity, host_url=host, at=port) as there:
+        yield there
+
+
 async def link_of(plane: RunnerPlane) -> str:
     """The address that `app link` prints."""
     made = await links.create(plane.database, plane.clock, BOSS, ALICE)
@@ -134,19 +146,23 @@ async def test_a_person_is_answered_and_nobody_between_learns_of_what(
             return found
 
         def foreign(page: Any) -> list[str]:
-            """A page of another origin, and a page of ours at another name of the runner."""
+            """A page of another origin; one of ours at another name of the runner; one whose own name leads to the runner."""
+            runner = f"http://127.0.0.1:{there.port}/v1/actions/data.jq"
             page.goto(plane.url.replace("127.0.0.1", "localhost") + "/healthz")
-            found = [str(page.evaluate(POST, [f"http://127.0.0.1:{there.port}/v1/actions/data.jq", "{}"]))]
+            found = [str(page.evaluate(POST, [runner, "{}"]))]
             page.goto(plane.url + "/healthz")
-            return [*found, str(page.evaluate(POST, [f"http://localhost:{there.port}/v1/actions/data.jq", "{}"]))]
+            found.append(str(page.evaluate(POST, [runner.replace("127.0.0.1", "localhost"), "{}"])))
+            page.goto(f"http://{REBOUND}:{there.port}/liveness")
+            found.append(str(page.evaluate(POST, ["/v1/actions/data.jq", "{}"])))
+            return found
 
         seen = await browser.walk(steps, width=NARROW)
         assert browser.errors == []
         assert there.counted == [(204, "preflight"), (200, "succeeded")]
-        assert await browser.walk(foreign) == ["TypeError", "TypeError"]
-        assert set(there.counted[2:]) == {(403, "origin"), (421, "host")}, (
-            "no preflight was let through: no POST was sent"
-        )
+        assert await browser.walk(foreign) == ["TypeError", "TypeError", "421"]
+        *preflights, rebound = there.counted[2:]
+        assert set(preflights) == {(403, "origin"), (421, "host")}, "no preflight was let through: no POST was sent"
+        assert rebound == (421, "host")
     assert seen["cells"] == [f"<b>{CANARY}</b>", "9007199254740993"], "text, never markup; digits, never rounded"
     assert "the runner's signature holds" in seen["answer"]
     assert seen["findings"] == seen["answered findings"] == []
@@ -163,7 +179,7 @@ async def test_a_person_is_answered_and_nobody_between_learns_of_what(
 async def test_what_goes_wrong_is_told_and_what_must_not_happen_twice_is_asked_first(
     plane: RunnerPlane, browser: Browser
 ) -> None:
-    async with desk(plane) as there:
+    async with desk(plane) as there, another(plane) as rome:
         link = await link_of(plane)
         at = f"http://127.0.0.1:{there.port}/**"
 
@@ -197,6 +213,9 @@ async def test_what_goes_wrong_is_told_and_what_must_not_happen_twice_is_asked_f
             found["again"] = str(page.evaluate(POST, [url, bodies[0]]))
             other = json.loads(bodies[0]) | {"input": json.loads(bodies[0])["input"].replace("Ann", "Eve")}
             found["other"] = str(page.evaluate(POST, [url, json.dumps(other)]))
+            page.goto(f"{plane.url}/healthz")  # a page of ours that may ask any runner
+            found["elsewhere"] = str(page.evaluate(POST, [url.replace(str(there.port), str(rome.port)), bodies[0]]))
+            page.goto(f"{plane.url}/apps/desk")
             return found
 
         def sure(page: Any) -> list[str]:
@@ -224,9 +243,22 @@ async def test_what_goes_wrong_is_told_and_what_must_not_happen_twice_is_asked_f
             page.unroute("**/apps/desk")
             return found
 
+        loop = asyncio.get_running_loop()
+
+        def switch(state: RunnerState) -> None:
+            change = runners.set_state(plane.database, plane.clock, BOSS, "berlin", state)
+            asyncio.run_coroutine_threadsafe(change, loop).result()
+
+        def away(page: Any) -> str:
+            """The page while the runner is disabled."""
+            switch("disabled")
+            said = asked(page, "Ann")
+            switch("enrolled")
+            return said
+
         def steps(page: Any) -> dict[str, Any]:
             opened(page, link)
-            found: dict[str, Any] = {**altered(page), "findings": sure(page), **public(page)}
+            found: dict[str, Any] = {**altered(page), "findings": sure(page), **public(page), "away": away(page)}
             page.route(at, lambda route: route.abort())
             found["unreached"] = asked(page, "Ann")
             page.unroute(at)
@@ -240,10 +272,12 @@ async def test_what_goes_wrong_is_told_and_what_must_not_happen_twice_is_asked_f
     assert "Done in" in seen["ended"], "the page asked for another token by itself"
     assert [code for _, code in there.counted].count("expired") == 1
     assert "Eve" not in seen["altered"] + seen["unsigned"]
-    assert (seen["again"], seen["other"]) == ("409", "403")
+    assert (seen["again"], seen["other"], seen["elsewhere"]) == ("409", "403", "401")
+    assert rome.counted == [(204, "preflight"), (401, "token")]
     assert seen["findings"] == []
     assert "allow “local network” in the settings of this site" in seen["blocked"]
     assert "Done in" in seen["granted"]
+    assert "the runner berlin is disabled. Nothing was done." in seen["away"]
     assert "The runner was not reached" in seen["unreached"]
     assert "You are signed out" in seen["signed out"]
     scripts = [order for order in there.runner.actions.acted if order.action == "script.runPredefinedScript"]

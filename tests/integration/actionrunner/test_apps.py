@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,8 @@ from worker.actions.action import ActionOutcome, Order, succeeded
 from worker.wire.signingkey import VerifyingKey
 
 CANARY = 8_675_309_024_601
+SATURATED_SECONDS = 1.0
+"""For an answer on one channel while the other has all the slots that it may take."""
 
 
 @pytest.fixture
@@ -89,21 +92,6 @@ async def test_several_instances_spend_each_token_once_among_them(plane: RunnerP
         assert len((await connection.execute(select(app_claims.c.jti))).all()) == 5
 
 
-@pytest.mark.long
-async def test_200_racing_pairs_over_three_replicas(plane: RunnerPlane) -> None:
-    identity = await enrolled(plane, instances=3)
-    actions = PlayedActions()
-    async with AsyncExitStack() as stack:
-        there = [await stack.enter_async_context(push_runner(plane, identity, actions, several=True)) for _ in range(3)]
-        await there_is_an_instance(plane)
-        for number in range(200):
-            page, _ = await page_request(plane, {"id": number})
-            first, second = there[number % 3], there[(number + 1) % 3]
-            answers = await asyncio.gather(page.send(first.port), page.send(second.port))
-            assert sorted(answer.status for answer in answers) == [200, 409]
-    assert sorted(order.input["value"]["id"] for order in actions.acted) == list(range(200))
-
-
 async def test_without_the_control_plane_a_token_of_several_is_not_carried_out(plane: RunnerPlane) -> None:
     identity = await enrolled(plane, instances=2)
     async with AsyncExitStack() as stack:
@@ -129,13 +117,34 @@ async def test_a_token_dies_with_its_instance_and_the_page_asks_anew(plane: Runn
         assert (await page.send(after.port)).status == 200
 
 
-async def test_saturated_by_pulls_a_page_is_answered_and_the_other_way_round(plane: RunnerPlane) -> None:
+async def quickest(work: Callable[[], Awaitable[None]]) -> float:
+    """Seconds of the fastest of three: a machine that is busy with other things delays one, and not all."""
+    took = []
+    for _ in range(3):
+        began = time.monotonic()
+        await work()
+        took.append(time.monotonic() - began)
+    return min(took)
+
+
+async def test_saturated_by_pulls_a_page_is_answered_within_a_second_and_the_other_way_round(
+    plane: RunnerPlane,
+) -> None:
+    """What is held ends only after the answer: nothing that is answered has waited for a slot."""
     identity = await enrolled(plane)
     held = asyncio.Event()
 
     async def slow(order: Order) -> ActionOutcome:
         await held.wait()
         return succeeded(order.input)
+
+    async def ask() -> None:
+        page, _ = await page_request(plane, {"id": 1})
+        assert (await page.send(there.port)).status == 200
+
+    async def order() -> None:
+        made = await plane.order("http.request", arguments={"verb": "GET"})
+        assert (await plane.ended(made.run.id)).state.value == "succeeded"
 
     actions = PlayedActions({"checks.run": slow})
     async with push_runner(plane, identity, actions, slots=4, reserved=1) as there:
@@ -144,21 +153,21 @@ async def test_saturated_by_pulls_a_page_is_answered_and_the_other_way_round(pla
             await plane.order("checks.run", arguments={"test": {}})
         await until(lambda: len(actions.acted) == 3)
         assert there.slots.free == 0
-        page, _ = await page_request(plane, {"id": 1})
-        async with asyncio.timeout(5):
-            assert (await page.send(there.port)).status == 200
+        assert await quickest(ask) < SATURATED_SECONDS
         held.set()
-        await until(lambda: len(actions.acted) == 7)
+        await until(lambda: len(actions.acted) == 9)
         held.clear()
         actions.plays["data.jq"] = slow
         pages = [(await page_request(plane, {"id": number}))[0] for number in range(4)]
         asked = [asyncio.create_task(page.send(there.port)) for page in pages]
         await until(lambda: there.runs.running == 3)
-        order = await plane.order("http.request", arguments={"verb": "GET"})
-        async with asyncio.timeout(5):
-            assert (await plane.ended(order.run.id)).state.value == "succeeded"
+        assert await quickest(order) < SATURATED_SECONDS
         held.set()
         assert sorted([(await each).status for each in asked]) == [200, 200, 200, 429]
+
+
+def desk_with(**changes: Any) -> dict[str, Any]:
+    return {**DESK, "queries": {"customer": {**DESK["queries"]["customer"], **changes}}}
 
 
 async def test_versions_follow_each_other_and_nobody_publishes_what_they_may_not_order(plane: RunnerPlane) -> None:
@@ -168,6 +177,9 @@ async def test_versions_follow_each_other_and_nobody_publishes_what_they_may_not
     assert (made.app.version, same.app.version, same.is_changed) == (1, 1, False)
     changed = await apps.push(plane.database, plane.clock, BOSS, {**DESK, "title": "Customer desk"})
     assert (changed.app.id, changed.app.version) == (made.app.id, 2)
+    broken = {"type": "object", "properties": {"id": {"type": "string", "pattern": "("}}}
+    with pytest.raises(UnusableError, match=r"queries\.customer\.params"):
+        await apps.push(plane.database, plane.clock, BOSS, desk_with(params=broken))
     author = Principal(name="ci", via="api", scopes=frozenset({KeyScope.WRITE}), key="k", actions=("http.*",))
     with pytest.raises(ForbiddenError, match=r"data\.jq"):
         await apps.push(plane.database, plane.clock, author, DESK)

@@ -23,6 +23,7 @@ from tests.support.servers.nginx import nginx
 from tests.support.waiting import PATIENCE, until
 from worker.actionrunner.executor import InstanceIdentity
 from worker.actionrunner.figures import RunnerMetrics
+from worker.actionrunner.hangup import Hangup
 from worker.actionrunner.options import load
 from worker.actionrunner.pushserving import PushMode, push_mode, served_certificate
 from worker.actionrunner.sharedslots import SharedSlots
@@ -154,7 +155,7 @@ async def test_a_renewed_certificate_is_shown_and_files_that_cannot_be_used_repl
     options = {"PUBLIC_HOSTS": HOST, "TLS_CERT": "runner.pem", "TLS_KEY": "runner.key", "PORT": "0"}
     clock, signals = FakeClock(), Signals()
     metrics = RunnerMetrics("t", runner="berlin", actions=(), isolation="none")
-    async with made(tmp_path, options, clock).serving(signals, Present(), metrics) as port:
+    async with made(tmp_path, options, clock).serving(signals, Hangup(), Present(), metrics) as port:
         first = await certificate_at(port, believing)
         write_certificate(authority, *files)
         assert await certificate_at(port, believing) == first

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from tests.support.clock import FakeClock
 from tests.support.servers.http import reply, serving
 from worker.actionrunner.execution import NotStarted
 from worker.actionrunner.judging import judge
+from worker.actionrunner.localstate import LocalFiles, LocalPlaces, LocalState
 from worker.actions.action import ActionOutcome, Effect
 
 GET = {"verb": "GET", "url": "/"}
@@ -91,6 +93,25 @@ async def test_credentials_are_read_for_every_order(tmp_path: Path) -> None:
         readable = await made.run("http.request", GET, connection="crm")
     assert [seen.header("authorization") for seen in server.seen] == ["Bearer s3cret-of-the-crm", "Bearer the-next-one"]
     assert [code(missing), code(readable)] == ["CREDENTIALS", "CREDENTIALS"]
+
+
+class RewrittenPlaces(LocalPlaces):
+    """The policy is written while it is being read: what was read of it is what it said before."""
+
+    def read(self) -> LocalState:
+        state = LocalPlaces.read(self)
+        if not state.policy.rules:
+            self.policy.write_text(json.dumps({"rules": allow_all("data.jq")}))
+        return state
+
+
+async def test_a_change_while_a_file_is_read_is_seen_with_the_next_look(tmp_path: Path) -> None:
+    (tmp_path / "policy.yaml").write_text('{"rules": []}')
+    places = RewrittenPlaces(directory=tmp_path, connections=tmp_path / "c.yaml", policy=tmp_path / "policy.yaml")
+    files = LocalFiles(places, FakeClock())
+    assert files.state.policy.rules == ()
+    await files.look()
+    assert len(files.state.policy.rules) == 1
 
 
 async def test_a_broken_policy_denies_all_and_mended_it_works(tmp_path: Path) -> None:

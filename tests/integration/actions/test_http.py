@@ -81,6 +81,28 @@ async def test_an_operator_can_say_that_a_service_knows_repeated_requests(tmp_pa
     assert server.seen[0].header("idempotency-key") == "5f0c5e0e-0b0e-4b4e-8d0c-0d9a3f1d2c3b"
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "/../secret",
+        "/v1/%2e%2e/secret",
+        "https://elsewhere.test/x",
+        "//elsewhere.test/x",
+        "/a b\r\nX: y",
+        "/" + "a" * 20_000,
+    ],
+)
+async def test_whoever_is_refused_a_url_does_not_learn_the_address_of_the_service(tmp_path: Path, url: str) -> None:
+    connections = {"crm": {"type": "http", "base_url": "https://crm.internal:8443/tenant-7"}}
+    rule = {"name": "v1", "allow": "http.request", "when": {"url": {"paths": ["/tenant-7/v1/**"]}}}
+    runner = RunnerOfOrders(tmp_path, connections=connections, rules=[rule])
+    outcome = await runner.run("http.request", {"verb": "GET", "url": url}, connection="crm")
+    assert code(outcome)[0] in ("INVALID_INPUT", "DENIED")
+    assert outcome.error is not None
+    for part in ("crm.internal", "8443", "tenant-7"):
+        assert part not in outcome.error.message
+
+
 async def test_an_error_status_is_a_failure_with_the_answer(tmp_path: Path) -> None:
     async with serving(lambda seen: reply(b"no such customer", status="404 Not Found")) as server:
         runner = RunnerOfOrders(tmp_path, connections=crm(tmp_path, server), rules=allow_all("http.*"))

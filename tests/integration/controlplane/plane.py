@@ -17,6 +17,7 @@ from controlplane.identity.provider import IdentityProvider
 from controlplane.identity.settings import ProviderSettings
 from controlplane.leases import Grace
 from controlplane.rest.context import Context
+from controlplane.rest.forwarding import NO_PROXY, ForwardTrust
 from controlplane.rest.headertrust import HeaderTrust
 from controlplane.service import keys, links, locationfile, users
 from controlplane.service.health import WriteHealth
@@ -194,6 +195,7 @@ async def served(
     prefix: str = "",
     host: str | None = None,
     header_trust: HeaderTrust | None = None,
+    forward_trust: ForwardTrust = NO_PROXY,
     provider: ProviderSettings | None = None,
 ) -> AsyncIterator[Plane]:
     """On a real socket. *host* stands for what an ingress calls us, *prefix* for the path of the public URL."""
@@ -207,6 +209,7 @@ async def served(
                 intake_url=plane.url,
                 public_urls=(plane.url,),
                 header_trust=header_trust,
+                forward_trust=forward_trust,
                 provider=None if provider is None else IdentityProvider(provider, SystemClock()),
             )
             runner = site.runner(site.build(plane.context, public_urls=[plane.url]))

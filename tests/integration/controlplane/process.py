@@ -92,5 +92,7 @@ def issue(authority: trustme.CA, folder: Path, *, days: int = 90) -> tuple[str, 
 def keys_of(folder: Path) -> dict[str, str]:
     """All-powerful ones, under the name of whoever is at this shell."""
     flags = ("--database", str(folder / "c.db"))
-    made = CliRunner().invoke(main, ["key", "create", ME, "--scopes", "read,write,trigger", "--json", *flags])
+    made = CliRunner().invoke(
+        main, ["key", "create", ME, "--scopes", "read,write,trigger,action/**,workflow/**", "--json", *flags]
+    )
     return {"DD_API_KEY": (both := json.loads(made.output))["api_key"], "DD_APP_KEY": both["app_key"]}

@@ -2,110 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
-
 import aiohttp
 import pytest
 from sqlalchemy import event
 
 from controlplane.alerts.telling import duration
-from controlplane.counters import Counters
-from controlplane.leases import LEASE_TTL
-from controlplane.service import definitions, locations, tests
-from controlplane.service.principal import operator
-from controlplane.service.upkeep import Retention, Upkeep
-from controlplane.steady import HELD_SECONDS, SteadyClock
+from controlplane.steady import HELD_SECONDS
 from controlplane.store import results
-from controlplane.store.alerttables import monitor_locations, monitors, notifications, transitions
+from controlplane.store.alerttables import notifications, transitions
 from controlplane.store.tables import workers
 from tests.integration.controlplane.plane import Plane
-from tests.support.definitions import http_test
-from tests.support.protocol import ProtocolWorker, item
-
-ID = "abc-def-ghi"
-PERIOD = 60
-BY = operator("somebody")
-FAILED: dict[str, Any] = {"status": "failed", "failure": {"code": "CONNECT", "message": "connection refused"}}
-MESSAGE = "@slack-ops broke {{#is_alert}}@oncall@example.com{{/is_alert}}{{#is_recovery}}@boss{{/is_recovery}}"
-TURN = 4
-"""Seconds between two turns of the upkeep: less than would be an absence."""
-
-
-@dataclass
-class Watch:
-    """A test that is watched at one location, *worker*'s, whose runs end as the test here says."""
-
-    plane: Plane
-    session: aiohttp.ClientSession
-    worker: ProtocolWorker
-    upkeep: Upkeep
-
-    async def push(self, *places: str, message: str = MESSAGE, **options: Any) -> None:
-        content = http_test(
-            "shop", public_id=ID, options={"tick_every": PERIOD} | options, message=message, tags=["env:prod"]
-        )
-        checked = definitions.check("test", content)
-        await tests.push(self.plane.database, self.plane.clock, BY, [checked], places=places or ["office"])
-
-    async def run(self, worker: ProtocolWorker | None = None, **outcome: Any) -> None:
-        """Run what is due, as soon as it is, and say how it went."""
-        worker = worker or self.worker
-        for _ in range(200):
-            given = (await worker.pull(self.session)).jobs
-            if given:
-                assert (await worker.push(self.session, *(item(job, **outcome) for job in given))).accepted
-                return
-            await self.let_pass(TURN)
-        raise AssertionError("nothing was due")
-
-    async def let_pass(self, seconds: int) -> None:
-        """Time in which nothing is run and no worker is seen."""
-        for _ in range(seconds // TURN):
-            self.plane.clock.stall(TURN)
-            await self.upkeep.turn()
-
-    async def told(self) -> list[str]:
-        """The kinds of transitions that somebody is told of, in their order."""
-        (rows,) = await self.plane.rows(transitions)
-        return [row.kind for row in rows if not row.muted_by]
-
-    async def addresses(self) -> list[tuple[str, str]]:
-        """Each notification: the kind of its transition, and its address."""
-        decided, queued = await self.plane.rows(transitions, notifications)
-        kinds = {row.id: row.kind for row in decided}
-        assert len({row.key for row in queued}) == len(queued)
-        return sorted((kinds[row.transition_id], row.address) for row in queued)
-
-    async def summaries(self) -> list[str]:
-        (rows,) = await self.plane.rows(transitions)
-        return [row.summary for row in rows]
-
-    async def rests(self) -> bool:
-        """Tell if nothing is remembered of any test."""
-        left = await self.plane.rows(monitors, monitor_locations)
-        return not any(left)
-
-
-def kept_up(plane: Plane) -> Upkeep:
-    assert isinstance(plane.context.clock, SteadyClock)
-    return Upkeep(
-        plane.database,
-        plane.context.clock,
-        plane.context.grace,
-        retention=Retention(age_ms=30 * 86_400_000),
-        counters=Counters(),
-    )
+from tests.integration.controlplane.watch import FAILED, PERIOD, TURN, Watch, kept_up, watching
+from tests.support.protocol import item
 
 
 @pytest.fixture
 async def watch(plane: Plane, session: aiohttp.ClientSession) -> Watch:
-    worker = await plane.add_location()
-    worker.clock = plane.context.clock
-    watch = Watch(plane, session, worker, kept_up(plane))
-    await watch.let_pass(LEASE_TTL // 1000)
-    return watch
+    return await watching(plane, session)
 
 
 async def test_a_failure_is_queued_for_whom_the_message_names_and_so_is_its_end(watch: Watch) -> None:
@@ -233,60 +146,6 @@ async def test_results_that_come_late_do_not_bring_back_what_is_over(watch: Watc
     assert (await watch.told(), await watch.rests()) == ([], True)
 
 
-CHANGES: dict[str, tuple[Callable[[Watch], Awaitable[object]], str]] = {
-    "paused": (
-        lambda watch: tests.set_paused(watch.plane.database, watch.plane.clock, BY, ID, paused=True),
-        "shop is no longer watched: it is paused",
-    ),
-    "deleted": (
-        lambda watch: tests.delete(watch.plane.database, watch.plane.clock, BY, ID),
-        "shop is no longer watched: it was deleted",
-    ),
-    "unassigned": (
-        lambda watch: tests.unassign(watch.plane.database, watch.plane.clock, BY, ID, places=["office"]),
-        "shop is no longer watched: no location where it failed runs it",
-    ),
-    "location disabled": (
-        lambda watch: locations.set_enabled(watch.plane.database, watch.plane.clock, BY, "office", enabled=False),
-        "shop is no longer watched: no location where it failed runs it",
-    ),
-    "location deleted": (
-        lambda watch: locations.delete(watch.plane.database, watch.plane.clock, BY, "office", force=True),
-        "shop is no longer watched: no location where it failed runs it",
-    ),
-}
-
-
-@pytest.mark.parametrize(("change", "line"), CHANGES.values(), ids=CHANGES)
-async def test_an_alert_of_what_is_watched_no_more_is_closed_for_whoever_was_told(
-    watch: Watch, change: Callable[[Watch], Awaitable[object]], line: str
-) -> None:
-    await watch.push(monitor_options={"renotify_interval": 1})
-    await watch.run(**FAILED)
-    await change(watch)
-    await watch.let_pass(3 * PERIOD)
-    assert await watch.told() == ["alert", "closed"]
-    assert (await watch.summaries())[1] == line
-    assert (await watch.addresses())[2:] == [("closed", "oncall@example.com"), ("closed", "slack-ops")]
-    assert await watch.rests()
-
-
-async def test_a_paused_test_is_not_judged_by_what_still_ran(watch: Watch) -> None:
-    await watch.push()
-    (job,) = (await watch.worker.pull(watch.session)).jobs
-    await tests.set_paused(watch.plane.database, watch.plane.clock, BY, ID, paused=True)
-    assert (await watch.worker.push(watch.session, item(job, **FAILED))).accepted
-    assert (await watch.told(), await watch.rests()) == ([], True)
-
-
-async def test_an_edited_rule_holds_at_once(watch: Watch) -> None:
-    await watch.push(min_failure_duration=3600)
-    await watch.run(**FAILED)
-    await watch.push(min_failure_duration=0)
-    await watch.let_pass(TURN)
-    assert await watch.told() == ["alert"]
-
-
 @pytest.mark.parametrize("seconds", [86_400, -86_400], ids=["ahead", "back"])
 async def test_a_step_of_the_clock_fires_nothing_and_holds_nothing_back(watch: Watch, seconds: int) -> None:
     await watch.push(tick_every=480, min_failure_duration=420)
@@ -298,6 +157,18 @@ async def test_a_step_of_the_clock_fires_nothing_and_holds_nothing_back(watch: W
     assert await watch.told() == ["alert"]
     await watch.run(status="passed")
     assert await watch.told() == ["alert", "recovery"], "what comes after a step is not taken for old"
+
+
+async def test_what_waits_for_its_receiver_goes_along_with_a_step_of_the_clock(watch: Watch) -> None:
+    """Moved twice, an alert would wait for another hour, or be given up as too old."""
+    await watch.push()
+    await watch.run(**FAILED)
+    before = {(row.key, row.due_at, row.created_at) for row in (await watch.plane.rows(notifications))[0]}
+    watch.plane.clock.step_wall(3600)
+    await watch.let_pass(round(HELD_SECONDS) + 60)
+    by = 3_600_001  # whole seconds and one, as everything else
+    after = {(row.key, row.due_at - by, row.created_at - by) for row in (await watch.plane.rows(notifications))[0]}
+    assert after == before
 
 
 async def test_a_passed_run_of_a_test_that_is_well_costs_one_look_at_an_index(watch: Watch) -> None:

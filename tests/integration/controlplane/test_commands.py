@@ -266,10 +266,12 @@ def test_what_cannot_run_yet_is_said_at_once(run: Run, location: str) -> None:
 def test_what_a_test_is_run_without_is_said_at_once(run: Run, location: str) -> None:
     exported = http_test()
     exported["config"]["request"]["certificate"] = {"cert": {"filename": "c.pem"}}
-    exported["options"]["monitor_options"] = {"renotify_interval": 10, "on_missing_data": "resolve"}
+    exported["options"] |= {"monitor_options": {"renotify_interval": 10, "on_missing_data": "resolve"}}
+    exported["options"] |= {"min_location_failed": 2}
     said = push(run, location, exported).output
     assert "note: config.request.certificate: without its contents" in said
     assert 'note: options.monitor_options.on_missing_data: "resolve" has no effect' in said
+    assert "note: options.min_location_failed: 2 counts as 1: no more locations run the test" in said
     assert "renotify_interval" not in said
 
 

@@ -315,6 +315,30 @@ async def test_the_queue_of_an_address_is_bounded(outbound: Outbound, plane: Pla
     assert (await outbound.state((await outbound.queue(transition(9999), "ops"))[0])).state == "queued"
 
 
+async def test_a_notification_that_makes_us_fail_stops_no_other_of_its_channel(
+    outbound: Outbound, plane: Plane
+) -> None:
+    async def failing(claimed: ClaimedNotification, stored: StoredChannel) -> TakenReply:
+        if claimed.transition.id == "transition-1":
+            raise TypeError("str is not valid UTF-8")
+        return await outbound.deliver(claimed, stored)
+
+    ours = Outbound(plane.database, plane.clock, deliver=failing)
+    async with serving(reply(b"ok")) as server:
+        await outbound.add("ops", type="slack", url=server.url())
+        first, second = (*await outbound.queue(transition(1), "ops"), *await outbound.queue(transition(2), "ops"))
+        await ours.send()
+        plane.clock.stall(2)  # the channel is left alone for as long after a failure
+        await ours.send()
+        found = await outbound.state(first)
+        assert (found.state, found.attempts) == ("queued", 1)
+        assert found.reason == "a mistake of the control plane's own; its log says more"
+        assert (await outbound.state(second)).state == "delivered"
+        plane.clock.stall(attempts.GIVE_UP_MS / 1000)
+        await ours.send()
+    assert (await outbound.state(first)).state == "failed"
+
+
 async def test_a_channel_whose_settings_no_key_opens_stops_no_other(outbound: Outbound, plane: Plane) -> None:
     async with serving(reply(b"ok")) as server:
         await outbound.add("bad", type="slack", url=server.url())

@@ -20,6 +20,8 @@ from controlplane.cli import main
 from tests.integration.controlplane.process import issue, keys_of, serving
 from tests.integration.controlplane.typed import Run
 from tests.support.definitions import http_test
+from worker.secret import Secret
+from worker.wire.enrolment import EnrolmentToken
 
 SHOP = http_test("shop", public_id="aaa-aaa-aaa")
 HOME = http_test("home", public_id="bbb-bbb-bbb", tick_every=300, status="paused")
@@ -104,6 +106,28 @@ SAID_BOTH_WAYS: tuple[tuple[str, ...], ...] = (
     ("alert", "route", "remove", "none"),
     ("maintenance", "add", "night", "--start", "2026-01-01T22:00", "--for", "1h", "--rrule", "FREQ=SECONDLY"),
     ("maintenance", "list"),
+    ("runner", "list"),
+    ("runner", "create", "berlin", "--base-url", "https://plane.example", "--instances", "2"),
+    ("runner", "create", "berlin", "--base-url", "https://plane.example"),
+    ("runner", "create", "paris", "--base-url", "https://plane.example", "--modes", "push"),
+    ("runner", "create", "paris", "--base-url", "nowhere"),
+    ("runner", "token", "berlin", "--uses", "50", "--ttl", "30d", "--json"),
+    ("runner", "list"),
+    ("runner", "list", "--json"),
+    ("runner", "disable", "berlin"),
+    ("runner", "token", "berlin"),
+    ("runner", "show", "berlin"),
+    ("runner", "enable", "berlin"),
+    ("runner", "rotate", "berlin"),
+    ("runner", "accept", "berlin", "--instance", "none"),
+    ("runner", "revoke", "berlin"),
+    ("runner", "revoke", "paris"),
+    ("runner", "renew-keys"),
+    ("runner", "renew-keys"),
+    ("runner", "replace-keys"),
+    ("workflow", "run", "none", "--no-wait"),
+    ("action", "run", "data.jq", "--runner", "paris", "--no-wait"),
+    ("run", "list", "--runner", "berlin"),
     ("audit", "--limit", "200"),
     ("audit", "--json", "--limit", "7"),
     ("audit", "--subject", "aaa-aaa-aaa"),
@@ -155,6 +179,8 @@ def beside(tmp_path: Path) -> Side:
 def plain(output: str) -> str:
     """Without what differs between any two control planes: chance, time, and the way that the audit log tells."""
     for pattern, word in (
+        (r"(?<![\w-])[\w-]{43}(?![\w-])", "KID"),
+        (r"pl1e\.[A-Za-z0-9_-]+", "TOKEN"),
         (r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", "HEX"),
         (r"(-|sha256)?\b[0-9a-f]{16,64}\b", "HEX"),
         (r"\b[0-9]{13}\b", "MOMENT"),
@@ -199,6 +225,11 @@ def test_a_location_made_from_afar_is_served_where_it_was_made(
     assert afar.say("location", "create", "far", "--output", "far.json").exit_code == 0
     assert json.loads(Path("far.json").read_text())["intakeUrl"] == afar.flags[1]
     assert afar.say("location", "delete", "far").exit_code == 0
+
+
+def test_a_runner_made_from_afar_enrols_where_it_was_made(afar: Side) -> None:
+    token = json.loads(afar.say("runner", "create", "far", "--json").output)["token"]
+    assert EnrolmentToken.parse(Secret(token)).base_url == afar.flags[1]
 
 
 def test_a_key_gives_away_nothing_that_it_has_not(afar: Side) -> None:

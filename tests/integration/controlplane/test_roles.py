@@ -34,7 +34,7 @@ VIEWER = {
     "results": ("choose", "newest", "since"),
     "runners": ("list_all", "show"),
     "silences": ("list_all", "list_routes"),
-    "testdocuments": ("get", "has_version", "page", "search"),
+    "testdocuments": ("get", "has_version", "look", "page", "search"),
     "tests": ("list_page",),
     "triggers": ("cap", "follow"),
     "uptimes": ("read",),

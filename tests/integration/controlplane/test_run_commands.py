@@ -47,6 +47,13 @@ async def said(plane: RunnerPlane, *arguments: str) -> Result:
     return await asyncio.to_thread(CliRunner().invoke, main, words, catch_exceptions=False)
 
 
+async def said_from_afar(plane: RunnerPlane, key: str, *arguments: str) -> Result:
+    """The end of a command that has a key and no database."""
+    keys = dict.fromkeys(("SYNTHETICS_APP_KEY", "DATADOG_APP_KEY", "DD_API_KEY")) | {"DD_APP_KEY": key}
+    words = [*arguments, "--url", plane.url]
+    return await asyncio.to_thread(CliRunner(env=keys).invoke, main, words, catch_exceptions=False)
+
+
 async def ordered(plane: RunnerPlane, action: str = JQ, *flags: str) -> Result:
     return await said(plane, "action", "run", action, "--runner", "berlin", *flags)
 
@@ -176,3 +183,31 @@ async def test_an_idempotency_key_is_one_run_and_another_wish_is_refused(plane: 
     assert one.stdout == two.stdout
     other = await ordered(plane, "http.request", *flags)
     assert (other.exit_code, "job-7" in other.stderr) == (2, True)
+
+
+async def test_a_key_orders_follows_and_ends_runs_from_afar(plane: RunnerPlane) -> None:
+    """The runner's policy is told `api`: that a command was typed is the caller's word alone."""
+    identity, _ = await plane.enrol()
+    key = await plane.add_key(f"action/{JQ}")
+    order = ("action", "run", JQ, "--runner", "berlin")
+    async with played_runner(plane, identity) as runner:
+        done = await said_from_afar(plane, key, *order, "--input", '{"value": "ö"}')
+        assert (done.exit_code, json.loads(done.stdout)) == (0, {"value": "ö"})
+        assert "succeeded" in done.stderr.splitlines()[-1]
+        assert [one.client for one in runner.actions.acted] == ["api"]
+        refused = await said_from_afar(plane, key, "action", "run", SCRIPT, "--runner", "berlin")
+        assert (refused.exit_code, f"lacks the scope 'action/{SCRIPT}'" in refused.stderr) == (2, True)
+    waits = ("--idempotency-key", "job-7", "--no-wait")
+    made = (await said_from_afar(plane, key, *order, *waits)).stdout.strip()
+    assert (await said_from_afar(plane, key, *order, *waits)).stdout.strip() == made
+    assert (await said_from_afar(plane, key, "run", "show", made)).exit_code == 3
+    assert "cancelled" in (await said_from_afar(plane, key, "run", "cancel", made)).stdout
+    assert (await said_from_afar(plane, key, "run", "show", made)).exit_code == 1
+    for verb in ("retry", "cancel"):
+        assert (await said_from_afar(plane, key, "run", verb, made)).exit_code == 0
+    assert (await said_from_afar(plane, key, "run", "resolve", made, "--as", "failed")).exit_code == 2
+    hidden = (await ordered(plane, SCRIPT, "--no-wait")).stdout.strip()
+    listed = (await said_from_afar(plane, key, "run", "list", "--state", "cancelled", "--json")).stdout
+    assert [json.loads(line)["id"] for line in listed.splitlines()] == [made]
+    assert hidden not in (await said_from_afar(plane, key, "run", "list")).stdout
+    assert (await said_from_afar(plane, key, "run", "show", hidden)).exit_code == 2

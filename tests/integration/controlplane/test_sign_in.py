@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from controlplane.rest.forwarding import ForwardTrust
 from controlplane.rest.headertrust import HeaderTrust
 from controlplane.service import attempts, links, sessions, users
 from controlplane.service.principal import Role, operator
@@ -14,6 +15,7 @@ from controlplane.store.usertables import sign_in_links, user_sessions
 from controlplane.store.usertables import users as user_table
 from tests.integration.controlplane.plane import Plane, served
 from tests.support.visitors import PageVisitor, ShownPage
+from worker.secret import Secret
 
 PASSWORD = "correct horse battery"
 WRONG = "wrong horse battery"
@@ -191,6 +193,16 @@ async def test_a_newer_link_ends_the_one_before(ann: PageVisitor, plane: Plane) 
     assert older.path.reveal().rpartition("=")[2].encode() not in only.token_hash
 
 
+async def test_a_new_password_and_the_end_of_all_sessions_end_a_link_as_well(ann: PageVisitor, plane: Plane) -> None:
+    boss, clock, hasher = operator("tests"), plane.context.clock, plane.context.passwords
+    made = await links.create(plane.database, clock, boss, "ann")
+    await users.set_password(plane.database, clock, boss, "ann", Secret("a new one entirely"), hasher=hasher)
+    assert (await ann.get(made.path.reveal())).status == 410
+    made = await links.create(plane.database, clock, boss, "ann")
+    await sessions.end_all_of(plane.database, clock, boss, "ann")
+    assert (await ann.get(made.path.reveal())).status == 410
+
+
 async def test_the_first_administrator_is_made_by_a_link_and_only_the_first(plane: Plane) -> None:
     link = await links.create_first(plane.database, plane.context.clock)
     assert link is not None
@@ -307,3 +319,15 @@ async def test_a_proxys_header_names_a_user_from_its_networks_alone(tmp_path: Pa
 
 async def test_a_header_that_nobody_trusts_names_nobody(ann: PageVisitor) -> None:
     assert (await ann.get("/account", **{"X-User": "ann", "X-Forwarded-User": "ann"})).status == 303
+
+
+async def test_a_stranger_behind_the_proxy_that_we_trust_keeps_nobody_else_out(tmp_path: Path) -> None:
+    async with served(tmp_path, forward_trust=ForwardTrust((ip_network("127.0.0.0/8"),))) as plane:
+        await plane.add_user("Ann", Role.EDITOR, PASSWORD)
+        stranger = PageVisitor(plane.url, {"X-Forwarded-For": "203.0.113.9, 198.51.100.7"})
+        for number in range(attempts.MOST_PER_ADDRESS):
+            assert (await sign_in(stranger, f"user {number}", WRONG)).status == 403
+        assert (await sign_in(stranger)).status == 429
+        ann = PageVisitor(plane.url, {"X-Forwarded-For": "198.51.100.8"})
+        assert (await sign_in(ann)).status == 303
+        assert "198.51.100.8" in (await ann.get("/account")).text

@@ -303,6 +303,20 @@ async def test_a_viewer_is_offered_no_change_and_makes_none(plane: Plane, viewer
     assert (await viewer.get(f"/tests/{TEST}")).status == 200
 
 
+async def test_credentials_of_a_test_are_read_by_who_may_change_it(
+    plane: Plane, editor: PageVisitor, viewer: PageVisitor
+) -> None:
+    config = {"request": {"method": "GET", "url": "https://shop.test/", "basicAuth": {"password": "s3cret"}}}
+    document = json.dumps({"type": "api", "subtype": "http", "config": config | {"assertions": [STATUS]}})
+    await editor.get("/tests/new")
+    made = await editor.send("/tests/new", filled_form(document=document))
+    assert "s3cret" in (await editor.get(f"{made.to}/json")).text
+    for path in (made.to, f"{made.to}/json"):
+        page = await viewer.get(path)
+        assert (page.status, "s3cret" in page.text) == (200, False)
+    assert "<withheld>" in html.unescape(page.text)
+
+
 async def test_every_link_and_form_stays_below_the_path_of_the_public_url(
     tmp_path: Path, session: aiohttp.ClientSession
 ) -> None:

@@ -24,7 +24,7 @@ steps:
 
 @pytest.fixture
 def pushed(run: Run, tmp_path: Path) -> str:
-    run("runner", "create", "berlin", "--url", "http://127.0.0.1:1")
+    run("runner", "create", "berlin", "--base-url", "http://127.0.0.1:1")
     (tmp_path / "mend.yaml").write_text(FILE)
     (tmp_path / "ci").write_text("correct horse battery\n")
     return run("workflow", "push", "mend.yaml", "--secret", "CI=@ci").output

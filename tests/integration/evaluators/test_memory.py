@@ -1,17 +1,15 @@
-"""Hostile evaluators beside a container's limit of memory: a real control group, and a worker in it."""
+"""The share of an evaluator in a container's limit of memory: enough for bodies at their bound, told in a real control group."""
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.support.control_group import ControlGroup, limited_memory
+from tests.support.control_group import limited_memory
 from tests.support.observed import LIMITS
 from worker.apitest.assertion import Assertion, JSONPathAssertion, Operator, XPathAssertion
 from worker.apitest.observation import Observation
@@ -24,30 +22,6 @@ from worker.outcome.phases import Timings
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="control groups are Linux's")
 
 MIB = 1024 * 1024
-TESTS = 6
-TOO_MUCH = "needs more memory than an assertion may use"
-ENDED = "its evaluator was killed from outside, perhaps for its memory"
-
-
-@dataclass
-class Report:
-    memory: int
-    reasons: list[list[str | None]]
-
-
-def served(group: ControlGroup, share: str) -> Report:
-    root = Path(__file__).parents[3]
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.integration.evaluators.crowded_worker", str(group.procs), share, str(TESTS)],
-        cwd=root,
-        stdout=subprocess.PIPE,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0  # -9: the kernel has ended the worker
-    report: dict[str, Any] = json.loads(done.stdout)
-    return Report(**report)
 
 
 @pytest.mark.parametrize(
@@ -82,29 +56,6 @@ async def test_bodies_at_their_bound_fit_into_the_share_of_a_container_of_one_gi
     async with Evaluators(1, limits, SystemClock(), memory_bytes=memory) as pool:
         evaluation = await pool.evaluate("a", (assertion,), Observation(timings=Timings(), response=response))
     assert [result.error_message for result in evaluation.results] == [None]
-
-
-def test_evaluators_that_follow_the_limit_fail_to_allocate_and_nobody_is_killed() -> None:
-    with limited_memory(512 * MIB) as group:
-        report = served(group, "followed")
-        assert group.oom_kills == 0
-    assert report.memory < 512 * MIB / 3
-    assert len(report.reasons) == TESTS
-    for bomb, honest in report.reasons:
-        assert bomb is not None
-        assert TOO_MUCH in bomb
-        assert honest is None
-
-
-def test_where_memory_runs_out_an_evaluator_goes_first_and_its_assertion_says_so() -> None:
-    """Evaluators that may take more than there is, as where a neighbour in the group takes the rest."""
-    with limited_memory(400 * MIB) as group:
-        report = served(group, "ignored")
-        assert group.oom_kills > 0
-    assert len(report.reasons) == TESTS
-    for bomb, honest in report.reasons:
-        assert bomb == ENDED
-        assert honest is None
 
 
 def test_a_start_tells_evaluators_what_they_may_take_in_its_group_and_says_where_it_is_too_little() -> None:

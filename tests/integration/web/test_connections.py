@@ -17,7 +17,7 @@ from aiohttp import web
 
 from tests.integration.web.short_of_files import FILES
 from tests.support.checkout import ROOT
-from worker.web.connections import ClientLimits, serving
+from worker.web.connections import HEAD_BYTES, ClientLimits, serving
 
 LONG = 60.0
 """A limit that no test reaches."""
@@ -92,9 +92,14 @@ class Client:
 
 @asynccontextmanager
 async def served(
-    *, head: float = LONG, idle: float = LONG, connections: int = 100, tls: ssl.SSLContext | None = None
+    *,
+    head: float = LONG,
+    idle: float = LONG,
+    connections: int = 100,
+    unanswered: int = LARGE,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Server]:
-    limits = ClientLimits(connections=connections, head_seconds=head, idle_seconds=idle)
+    limits = ClientLimits(connections=connections, unanswered_bytes=unanswered, head_seconds=head, idle_seconds=idle)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         server = Server(listener.getsockname()[1])
         async with serving(web.AppRunner(server.application()), listener, limits, tls=tls):
@@ -306,4 +311,43 @@ async def test_a_stop_leaves_no_connection() -> None:
         assert await clients[0].ask() == b"hello"
     assert [await client.rest() for client in clients] == [b""] * 3
     for client in clients:
+        await client.close()
+
+
+LINE = b"X-Padding: " + b"x" * 1000 + b"\r\n"
+UNFINISHED = b"GET / HTTP/1.1\r\nHost: plane\r\n" + LINE * 60
+
+
+async def test_heads_without_an_end_are_held_up_to_a_bound_together_and_who_asks_is_served() -> None:
+    async with served(unanswered=3 * len(UNFINISHED)) as server:
+        clients = [await server.connect() for _ in range(5)]
+        for client in clients:
+            client.writer.write(UNFINISHED)
+            await client.writer.drain()
+        cut = [asyncio.create_task(client.rest()) for client in clients]
+        done, _ = await asyncio.wait(cut, timeout=10, return_when=asyncio.FIRST_COMPLETED)
+        assert [each.result() for each in done] == [b""] * len(done)
+        honest = await server.connect()
+        assert await honest.ask() == b"hello"
+        for each in cut:
+            each.cancel()
+        for client in (*clients, honest):
+            await client.close()
+
+
+async def test_what_was_answered_is_held_no_more_however_often_a_client_asks() -> None:
+    async with served(unanswered=0) as server:
+        client = await server.connect()
+        for _ in range(2 * HEAD_BYTES // len(GET)):
+            assert await client.ask() == b"hello"
+        await client.close()
+
+
+async def test_what_comes_behind_a_request_counts_as_the_head_of_the_next() -> None:
+    half = LINE * (HEAD_BYTES // len(LINE) // 2 + 1)
+    async with served(unanswered=0) as server:
+        client = await server.connect()
+        assert await client.ask(GET + b"GET / HTTP/1.1\r\nHost: plane\r\n" + half[: HEAD_BYTES - 100]) == b"hello"
+        client.writer.write(half)
+        assert await client.rest() == b""
         await client.close()

@@ -18,6 +18,7 @@ from tests.support.waiting import until
 from worker.actionrunner.executor import InstanceIdentity
 from worker.actionrunner.keyring import ChannelKeys
 from worker.actionrunner.listener import PageAccess, PushListener, origin_of
+from worker.actionrunner.pagebodies import MAX_BODY_BYTES, MOST_BODIES
 from worker.actionrunner.pushing import PushRuns
 from worker.actionrunner.pushorder import PushAdmission
 from worker.actionrunner.pushserving import push_port
@@ -391,18 +392,36 @@ async def test_probes_ask_for_no_host(bench: Bench) -> None:
         assert (await probe.send(bench.port)).status == 200
 
 
+HEAD = f"POST /v1/actions/data.jq HTTP/1.1\r\nHost: {HOST}\r\nOrigin: {ORIGIN}\r\nContent-Type: application/json\r\n"
+
+
 async def test_a_body_in_pieces_is_counted_as_it_comes(bench: Bench) -> None:
-    head = (
-        f"POST /v1/actions/data.jq HTTP/1.1\r\nHost: {HOST}\r\nOrigin: {ORIGIN}\r\nContent-Type: application/json\r\n"
-    )
     reader, writer = await asyncio.open_connection("127.0.0.1", bench.port)
-    writer.write(f"{head}Transfer-Encoding: chunked\r\n\r\n".encode())
+    writer.write(f"{HEAD}Transfer-Encoding: chunked\r\n\r\n".encode())
     piece = b"10000\r\n" + bytes(65536) + b"\r\n"
     for _ in range(9):
         writer.write(piece)
     answer = PageAnswer.of(await reader.readuntil(b"\r\n\r\n"))
     writer.close()
     assert answer.status == 413
+
+
+async def test_beside_too_many_slow_bodies_a_page_is_answered_and_the_slowest_go(bench: Bench) -> None:
+    """Each sends all of the largest body but one byte, twice as much together as is held."""
+    slow = []
+    for _ in range(2 * MOST_BODIES // MAX_BODY_BYTES):
+        reader, writer = await asyncio.open_connection("127.0.0.1", bench.port)
+        writer.write(f"{HEAD}Content-Length: {MAX_BODY_BYTES}\r\n\r\n".encode() + bytes(MAX_BODY_BYTES - 1))
+        slow.append((reader, writer))
+        await writer.drain()
+    refused = PageAnswer.of(await slow[0][0].readuntil(b"\r\n\r\n"))
+    assert refused.status == 408
+    assert (await bench.ask()).status == 200
+    slow[-1][1].write(b"x")
+    last = PageAnswer.of(await slow[-1][0].readuntil(b"\r\n\r\n"))
+    assert last.status == 400, "it was read to its end, and is no page's"
+    for _, writer in slow:
+        writer.close()
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,9 @@ def parsed(auth: Mapping[str, Any]) -> APITest:
 @pytest.mark.parametrize(
     ("auth", "expected"),
     [
+        ({"type": "web"}, None),
+        ({"type": "web", "username": "", "password": ""}, None),
+        ({"username": "", "password": "pw"}, BasicAuth(username="", password=Secret("pw"))),
         ({"username": "ann", "password": "pw"}, BasicAuth(username="ann", password=Secret("pw"))),
         (DIGEST, DigestAuth(username="ann", password=Secret("pw"))),
         (SIGV4, SigV4Auth(access_key=Secret("AK"), secret_key=Secret("SK"))),

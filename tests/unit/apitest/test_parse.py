@@ -296,7 +296,10 @@ METHODS = "GET, POST, PATCH, PUT, HEAD, DELETE, OPTIONS"
         (definition(url=5), "config.request.url: must be text, not a number"),
         (definition(method=None), "config.request.method: is missing"),
         (definition(method="GTE"), f"config.request.method: must be one of {METHODS}, not 'GTE'"),
-        (definition(method="get"), f"config.request.method: must be one of {METHODS}, not 'get'"),
+        (
+            definition(method="get"),
+            f"config.request.method: must be one of {METHODS}, not 'get': did you mean 'GET'?",
+        ),
         (definition(headers=["a"]), "config.request.headers: must be an object, not a list"),
         (definition(headers={"a": {}}), "config.request.headers.a: must be text, not an object"),
         (definition(query={"a": [{}]}), "config.request.query.a[0]: must be text, not an object"),
@@ -500,9 +503,8 @@ def test_mistakes_have_an_end_and_repeat_no_more_of_a_value_than_helps() -> None
         (definition(httpVersion="h3"), "config.request.httpVersion: the HTTP version 'h3' is not known"),
         (
             definition() | {"options": {"httpVersion": "http3"}},
-            "options.httpVersion: the HTTP version 'http3' is not known",
+            "options.httpVersion: the HTTP version 'http3' is not known: did you mean 'http2'?",
         ),
-        (definition("tcp", shouldTrackHops=True), "config.request.shouldTrackHops: network hops are not there yet"),
         (
             with_assertion({"type": "networkHop", "operator": "lessThan", "target": 5}, "tcp"),
             "config.assertions[0].type: network hops are not there yet",
@@ -768,3 +770,11 @@ def test_what_a_run_goes_without_is_named_and_the_test_is_run(
     test = parse(definition() | {"options": {"tick_every": 60} | options})
     assert tuple(each.split(":")[0] for each in test.ignored) == ignored
     assert test.request is not None
+
+
+def test_a_connection_is_tried_without_the_hops_on_its_way() -> None:
+    test = parse(definition("tcp", shouldTrackHops=True))
+    assert test.ignored == (
+        "config.request.shouldTrackHops: network hops are not there yet: the connection is tried without them",
+    )
+    assert test.request == TCPRequest(host="shop.test", port=443)

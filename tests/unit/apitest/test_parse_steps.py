@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.definitions import STATUS, extracted, multistep, step, subtest, wait
+from tests.support.definitions import STATUS, extracted, http_test, multistep, step, subtest, wait
 from worker.apitest.definition import APIStep, APITest, StepSource, Wait
 from worker.apitest.extraction import Extraction, ExtractionSource, Parser
 from worker.apitest.parse import parse
@@ -252,10 +252,29 @@ def test_a_subtest_within_itself_is_a_mistake() -> None:
     assert outer == (f"{place}: the test 'out-out-out' plays itself",)
 
 
-def test_a_test_of_one_request_is_no_subtest() -> None:
-    inner = step() | {"type": "api", "config": {"request": {}, "assertions": [STATUS]}}
-    assert mistakes(subtest("abc-def-ghi", subtest=inner)) == (
-        "config.steps[0].subtest.subtype: must be 'multi' in a subtest, not 'http'",
+def test_a_test_of_one_request_is_played_as_a_test_of_one_step() -> None:
+    inner = http_test("inner", "https://shop.test/{{ ORDER }}", options={"follow_redirects": True}) | {"public_id": "i"}
+    inner["config"]["configVariables"] = [{"name": "ORDER", "type": "text", "pattern": "1"}]
+    inner["config"]["request"]["persistCookies"] = True
+    (read,) = steps_of(subtest("inn-inn-inn", subtest=inner))
+    assert isinstance(read.action, APITest)
+    assert (read.action.request, read.action.assertions, read.action.public_id) == (None, (), "i")
+    assert [variable.name for variable in read.action.variables] == ["ORDER"]
+    (only,) = read.action.steps
+    assert (only.name, only.subtype, only.persist_cookies) == ("inner", "http", True)
+    assert request_of(only).follow_redirects
+    assert only.source == StepSource(
+        step=inner["config"], options=inner["options"], path="config.steps[0].subtest.config"
+    )
+
+
+def test_mistakes_of_a_subtest_of_one_request_stand_where_its_author_wrote_them() -> None:
+    inner = http_test("inner", subtype="icmp", assertions=[{"type": "statusCode", "operator": "is"}])
+    test = parse(multistep(subtest("inn-inn-inn", subtest=inner)))
+    assert test.requires_update == ("config.steps[0].subtest.subtype: 'icmp' tests are not there yet",)
+    inner["subtype"] = "http"
+    assert mistakes(subtest("inn-inn-inn", subtest=inner)) == (
+        "config.steps[0].subtest.config.assertions[1].target: is missing",
     )
 
 

@@ -14,11 +14,12 @@ from worker.checks.jsonpath import find
 
 DOCUMENT: dict[str, Any] = {
     "book": [
-        {"id": 1, "title": "abc", "price": 5, "tags": ["x"], "dims": {"length": 9}},
+        {"id": 1, "$k": 1, "title": "abc", "price": 5, "tags": ["x"], "dims": {"length": 9}},
         {"id": 2, "title": "a\U0001f600bc", "price": 8.5, "tags": [], "dims": {}},
         {"id": -3, "title": "a === b % c.0", "price": 12},
     ],
     "byName": {"0": "zero", "length": 7},
+    "order": {"$oid": "5f", "$ref": {"$oid": "6a"}},
 }
 
 
@@ -36,6 +37,10 @@ DOCUMENT: dict[str, Any] = {
         ("$.book.*.tags.0", ["x"]),
         ("$.book.9.id", []),
         ("$.byName.0", ["zero"]),
+        ("$.order.$oid", ["5f"]),
+        ("order.$ref.$oid", ["6a"]),
+        ("$..$oid", ["5f", "6a"]),
+        ("$.book[?(@.$k == 1)].id", [1]),
         ("$.book[?(@.tags.0 == 'x')].id", [1]),
         ("$.book[?(@.id === 2)].id", [2]),
         ("$.book[?(@.id!==2)].id", [1, -3]),
@@ -92,3 +97,27 @@ def test_an_element_that_is_there_is_not_undefined() -> None:
     page = http(orjson.dumps(DOCUMENT))
     assert not judged(page, json_path("$.book.0.id", "isUndefined")).valid
     assert not judged(page, json_path("$.book[?(@.title.length > 4)]", "isUndefined")).valid
+
+
+@pytest.mark.parametrize(
+    ("expression", "found"),
+    [
+        ("$[?(@.flag)].id", [1, 2, 3]),
+        ("$[?(!@.flag)].id", [4]),
+        ("$[?(@.flag == null)].id", [3]),
+        ("$[?(@.flag != null)].id", [1, 2, 4]),
+        ("$[?(@.text == 9)].id", []),
+        ("$[?(@.text < 10)].id", []),
+        ("$[-1].id", [4]),
+        ("$[?(@.id == 4)].missing", []),
+    ],
+)
+def test_where_readers_in_javascript_and_the_rfc_differ_the_rfc_holds(expression: str, found: list[object]) -> None:
+    """The table of docs/test-language.md: RFC 9535 §2.3.3.2 and §2.3.5.2."""
+    document = [
+        {"id": 1, "flag": True, "text": "9"},
+        {"id": 2, "flag": False},
+        {"id": 3, "flag": None},
+        {"id": 4},
+    ]
+    assert find(expression, document) == found  # type: ignore[arg-type]

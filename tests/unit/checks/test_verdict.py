@@ -161,7 +161,7 @@ def test_a_test_that_needs_a_newer_version_ends_so_and_names_what_is_missing() -
     assert failure == Failure(
         FailureCode.REQUIRES_UPDATE,
         "config.assertions[1].operator: the operator 'resembles' is not known; "
-        "config.request.httpVersion: the HTTP version 'http3' is not known",
+        "config.request.httpVersion: the HTTP version 'http3' is not known: did you mean 'http2'?",
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from tests.support.clock import FakeClock
-from tests.support.definitions import extracted, multistep, step, subtest, wait
+from tests.support.definitions import extracted, http_test, multistep, step, subtest, wait
 from worker.apitest.built_ins import BuiltIns
 from worker.apitest.definition import APITest
 from worker.apitest.observation import Observation
@@ -438,6 +438,44 @@ async def test_a_script_behind_a_subtest_sets_variables_for_the_steps_behind_it(
     assert rows(found)["s"] == ("failed" if failing else "passed")
     assert [(value.name, value.value) for value in found.rows[0].extracted] == [("ID", "42")]
     assert target.requests[-1].url == "http://b.test/42"
+
+
+async def test_a_subtest_may_be_a_test_of_one_request() -> None:
+    inner = http_test("b", "http://b.test/{{ ORDER }}/{{ OWN }}")
+    inner["config"]["configVariables"] = [{"name": "OWN", "type": "text", "pattern": "own"}]
+    target = Target(FakeClock())
+    target.values = {"ORDER": "42"}
+    found, _ = await played(
+        step("a", extractedValues=[extracted("ORDER")]), subtest("inn-inn-inn", "s", subtest=inner), target=target
+    )
+    assert rows(found) == {"a": "passed", "s": "passed"}
+    assert [(row.name, row.status.value) for row in found.rows[1].steps] == [("b", "passed")]
+    assert target.requests[1].url == "http://b.test/42/own"
+
+
+def with_script(script: str) -> dict[str, Any]:
+    inner = multistep(step("b", "http://b.test/{{ ID }}"), public_id="inn-inn-inn")
+    inner["config"]["variablesFromScript"] = script
+    return inner
+
+
+@pytest.mark.parametrize(("outside", "expected"), [({}, "42"), ({"ID": "outer"}, "outer")])
+async def test_the_script_of_a_subtest_runs_before_its_steps_and_what_is_set_outside_wins(
+    outside: dict[str, str], expected: str
+) -> None:
+    target = Target(FakeClock())
+    steps = (subtest("inn-inn-inn", "s", subtest=with_script("ID=42")), step("c", "http://c.test/{{ ID }}"))
+    task = asyncio.create_task(begun(target, *steps, given=outside))
+    await target.clock.advance(10)
+    assert (await task).failure is None
+    assert [request.url for request in target.requests] == [f"http://b.test/{expected}", f"http://c.test/{expected}"]
+
+
+async def test_the_script_of_a_subtest_that_fails_fails_it_and_nothing_is_asked() -> None:
+    found, target = await played(subtest("inn-inn-inn", "s", subtest=with_script("broken")), step("c"))
+    assert rows(found) == {"s": "failed", "c": "skipped"}
+    assert (found.rows[0].steps, target.asked) == ((), [])
+    assert found.failure == Failure(FailureCode.INVALID_TEST, "config.variablesFromScript: broken")
 
 
 async def test_a_script_behind_a_subtest_that_fails_fails_the_subtest() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from worker.apitest.assertion import Assertion, Comparison, Operator, Subject
 from worker.apitest.parse_request import read_port, read_timeout
 from worker.apitest.protocols.protocol import RESPONSE_TIME, AssertionType, Protocol
-from worker.apitest.reading import Node, quote
+from worker.apitest.reading import Node, perhaps, quote
 from worker.apitest.request import ProbeRequest
 from worker.apitest.responses.dns import DNSAnswers
 
@@ -54,7 +54,7 @@ def _record_types(assertions: Sequence[Assertion]) -> tuple[str, ...]:
 def _record_type(node: Node) -> str | None:
     record = node.text(required=True)
     if record and not node.holds_template(record) and record.upper() not in RECORD_TYPES:
-        node.requires(f"records of type {quote(record)} are not there yet")
+        node.requires(f"records of type {quote(record)} are not there yet{perhaps(record, RECORD_TYPES)}")
     return record.upper() if record else None
 
 

@@ -21,7 +21,7 @@ from worker.apitest.parse_request import read_client_certificate, read_pairs, re
 from worker.apitest.parse_script import read_script
 from worker.apitest.parse_target import read_scalar
 from worker.apitest.protocols.protocol import RESPONSE_TIME, AssertionType, Protocol
-from worker.apitest.reading import Node, quote
+from worker.apitest.reading import Node, perhaps, quote
 from worker.apitest.request import ClientCertificate, ProbeRequest
 from worker.apitest.responses.http import HTTPResponse
 from worker.apitest.upload import MULTIPART, OCTETS, is_multipart, multipart, read_files
@@ -109,7 +109,7 @@ def _version(node: Node) -> HTTPVersion | None:
     if not name:
         return None
     if name not in _VERSIONS:
-        node.requires(f"the HTTP version {quote(name)} is not known")
+        node.requires(f"the HTTP version {quote(name)} is not known{perhaps(name, _VERSIONS)}")
     return _VERSIONS.get(name)
 
 
@@ -124,7 +124,7 @@ def _proxy(node: Node) -> ProxyServer | None:
 def _method(node: Node, *, required: bool) -> str | None:
     method = node.text(required=required)
     if method and method not in METHODS and not node.holds_template(method):
-        node.mistake(f"must be one of {', '.join(METHODS)}, not {quote(method)}")
+        node.mistake(f"must be one of {', '.join(METHODS)}, not {quote(method)}{perhaps(method, METHODS)}")
         return None
     return method
 
@@ -161,7 +161,7 @@ def _content_type(node: Node) -> str | None:
     if not name:
         return None
     if name not in _CONTENT_TYPES:
-        node.requires(f"the body type {quote(name)} is not there yet")
+        node.requires(f"the body type {quote(name)} is not there yet{perhaps(name, _CONTENT_TYPES)}")
     return _CONTENT_TYPES.get(name)
 
 

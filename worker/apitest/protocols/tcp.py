@@ -9,7 +9,7 @@ from worker.apitest.assertion import ORDER_OPERATORS, Assertion, Operator, Scala
 from worker.apitest.parse_request import read_port, read_timeout
 from worker.apitest.parse_target import read_scalar, read_target
 from worker.apitest.protocols.protocol import RESPONSE_TIME, AssertionType, Protocol
-from worker.apitest.reading import Node, quote
+from worker.apitest.reading import Node, perhaps, quote
 from worker.apitest.request import ProbeRequest
 from worker.apitest.responses.tcp import OUTCOMES, TCPConnection
 
@@ -28,7 +28,7 @@ class TCPRequest(ProbeRequest):
 def read_request(request: Node, _options: Node, _assertions: Sequence[Assertion]) -> TCPRequest | None:
     host = request["host"].text(required=request.present)
     if request["shouldTrackHops"].flag():
-        request["shouldTrackHops"].requires(_NO_HOPS)
+        request["shouldTrackHops"].ignores(f"{_NO_HOPS}: the connection is tried without them")
     port = read_port(request["port"], DEFAULT_PORT)
     timeout = read_timeout(request["timeout"])
     return TCPRequest(host=host, port=port, timeout=timeout) if host else None
@@ -37,7 +37,7 @@ def read_request(request: Node, _options: Node, _assertions: Sequence[Assertion]
 def _outcome(node: Node, operator: Operator) -> Scalar:
     target = read_target(node, operator)
     if isinstance(target, str) and target and target not in OUTCOMES and not node.holds_template(target):
-        node.mistake(f"must be one of {', '.join(OUTCOMES)}, not {quote(target)}")
+        node.mistake(f"must be one of {', '.join(OUTCOMES)}, not {quote(target)}{perhaps(target, OUTCOMES)}")
     return target
 
 

@@ -1,8 +1,9 @@
 """The request of the next hop of a redirect chain (RFC 9110 §15.4). Sends nothing itself.
 
 A hop to another origin (scheme, host or port) loses the author's credentials, Authorization, Cookie and Host. A hop to another
-host, or from https to http, loses every field that the author set by name: any of them may be a key (X-Api-Key). A later hop back
-does not regain them: who controls one hop controls all that come after it.
+host, or from https to http, loses every field that the author set by name: any of them may be a key (X-Api-Key). Only those stay
+that say which representation is wanted (RFC 9110 §12.5), as another one would be judged else. A later hop back does not regain
+the others: who controls one hop controls all that come after it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ MAX_REDIRECTS = 10
 
 _FOLLOWED = frozenset({301, 302, 303, 307, 308})
 _SECRETS = frozenset({"authorization", "proxy-authorization", "cookie", "host"})
+_WANTED = frozenset({"accept", "accept-charset", "accept-encoding", "accept-language"})
 _OF_THE_BODY = frozenset(
     {
         "content-type",
@@ -49,7 +51,7 @@ def next_hop(sent: Outgoing, status: int, target: Target, *, headers_to_all_host
     method = method_after(status, sent.method)
     headers = sent.headers
     if not headers_to_all_hosts and _leaves_the_host(sent.target, target):
-        headers = tuple(field for field in headers if field[0].lower() in _OF_THE_BODY)
+        headers = tuple(field for field in headers if field[0].lower() in _OF_THE_BODY | _WANTED)
     if sent.target.origin != target.origin:
         headers = tuple(field for field in headers if field[0].lower() not in _SECRETS)
         sent = replace(sent, credentials=None)

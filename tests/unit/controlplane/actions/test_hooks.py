@@ -105,7 +105,9 @@ def test_the_fields_of_others_are_their_json(headers: dict[str, str], body: byte
     assert hooks.fields("hmac-sha256", headers, body) == fields
 
 
-@pytest.mark.parametrize("body", [b"[]", b"1", b"{", b"\xff", b"[" * 100_000, b"NaN"])
+@pytest.mark.parametrize(
+    "body", [b"[]", b"1", b"{", b"\xff", b"[" * 100_000, b"NaN", b'{"a": "\\ud800"}', b'{"a": NaN}']
+)
 def test_what_is_not_an_object_is_refused(body: bytes) -> None:
     with pytest.raises(UnusableError):
         hooks.fields("bearer", {}, body)

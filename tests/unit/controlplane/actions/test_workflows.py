@@ -66,6 +66,12 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 
 STEP = {"name": "x", "action": "data.jq"}
+ELSEWHERE = "templates may stand in the path and the query of a URL alone"
+
+
+@pytest.mark.parametrize("url", ["/x?y={{ params.service }}", "https://a:8443/{{ params.service }}/x", "no template"])
+def test_a_value_may_stand_in_the_path_and_the_query_of_a_url(url: str) -> None:
+    assert workflows.read(changed("steps.2.input.url", url)).steps[2].input["url"] == url
 
 
 @pytest.mark.parametrize(
@@ -98,7 +104,14 @@ STEP = {"name": "x", "action": "data.jq"}
         ),
         ("steps.2.input.body", "{{ steps.verify.error }}", "steps[2].input.body: 'steps.verify.error'"),
         ("steps.0.input.scriptName", "{{ env.X }}", "steps[0].input.scriptName: 'env.X' is not a valid template"),
-        ("steps.2.input.url", "{{ params.service }}", "steps[2].input.url: a URL that is a template alone"),
+        ("steps.2.input.url", "{{ params.service }}", f"steps[2].input.url: {ELSEWHERE}"),
+        ("steps.2.input.url", "https://{{ params.service }}/x", f"steps[2].input.url: {ELSEWHERE}"),
+        ("steps.2.input.url", "https://a.{{ params.service }}", f"steps[2].input.url: {ELSEWHERE}"),
+        ("steps.2.input.url", "https://a:{{ params.service }}/", f"steps[2].input.url: {ELSEWHERE}"),
+        ("steps.2.input.url", "https://{{ params.service }}@a/", f"steps[2].input.url: {ELSEWHERE}"),
+        ("steps.2.input.url", "//{{ params.service }}/x", f"steps[2].input.url: {ELSEWHERE}"),
+        ("steps.2.input.url", "/\\{{ params.service }}", f"steps[2].input.url: {ELSEWHERE}"),
+        ("steps.2.input.url", "v1/{{ params.service }}", f"steps[2].input.url: {ELSEWHERE}"),
         (
             "steps.0",
             STEP | {"input": {"program": "{{ params.service }}"}},

@@ -22,7 +22,7 @@ from msgspec.structs import replace
 from controlplane.alerts.channels import table, webhook
 from controlplane.alerts.channels.mail import EmailChannel, compose
 from controlplane.alerts.channels.table import PostChannel
-from controlplane.alerts.message import AlertMessage, MessageEvent
+from controlplane.alerts.message import AlertMessage, MessageEvent, title
 from controlplane.errors import UnusableError
 from worker.secret import Secret
 
@@ -125,6 +125,7 @@ def test_pagerduty_takes_no_key_and_no_summary_that_is_too_long() -> None:
 def test_slack_reads_no_mention_and_no_link_in_a_value() -> None:
     url, _, body = sent(made("slack"))
     assert url == SETTINGS["slack"]["url"]
+    assert (body.pop("unfurl_links"), body.pop("unfurl_media")) == (False, False)
     assert list(body) == ["text"]
     assert body["text"].startswith("*[P2] [Triggered] Checkout*\nFails at Lab: &lt;!channel&gt; &amp; ")
     assert re.findall("<[^>]*>", body["text"]) == [f"<{MESSAGE.link}|Open in the control plane>"]
@@ -141,12 +142,6 @@ def test_teams_gets_an_adaptive_card_without_markdown() -> None:
     assert card["$schema"] == "http://adaptivecards.io/schemas/adaptive-card.json"
     assert {block["type"] for block in card["body"]} == {"RichTextBlock"}
     assert card["actions"] == [{"type": "Action.OpenUrl", "title": "Open in the control plane", "url": MESSAGE.link}]
-
-
-def test_a_card_for_teams_is_never_larger_than_teams_takes() -> None:
-    long = "\N{PILE OF POO}" * 16_000
-    large = replace(MESSAGE, text=long, failure=long, tags=("t" * 10_000,), locations=("l" * 9000,))
-    assert len(table.post(made("teams"), large, "k", 0).body) <= 28 * 1024
 
 
 def test_telegram_is_sent_plain_text_that_it_takes() -> None:
@@ -192,6 +187,45 @@ def test_alertmanager_knows_an_alert_and_its_end_by_the_same_labels() -> None:
     assert alert["generatorURL"] == MESSAGE.link
 
 
+LIMITS: dict[str, Any] = {
+    "teams": lambda body, octets: octets <= 28 * 1024 and body["attachments"][0]["content"]["actions"],
+    "ntfy": lambda body, octets: octets <= 2 * 4096 and len(body["message"].encode()) <= 4096,
+    "telegram": lambda body, _octets: (
+        len(body["text"].encode("utf-16-le")) <= 2 * 4096 and MESSAGE.link in body["text"]
+    ),
+    "slack": lambda body, _octets: len(body["text"]) <= 40_000 and MESSAGE.link in body["text"],
+    "pagerduty": lambda _body, octets: octets <= 512 * 1024,
+    "alertmanager": lambda body, _octets: all(len(value) <= 1000 for value in body[0]["labels"].values()),
+}
+"""Conditions on a request's JSON and its size: "Message size limit" (Teams), `MessageSizeLimit` and twice that of a JSON body
+(ntfy's server), `text` (Telegram), "Truncating content" (Slack), 512 KB (PagerDuty)."""
+
+
+@pytest.mark.parametrize("letter", ["x", '"', "\\", "\n", "<", "@", "\N{PILE OF POO}"], ids=ascii)
+@pytest.mark.parametrize("kind", LIMITS)
+def test_nothing_that_a_target_sends_makes_a_request_larger_than_its_vendor_takes(kind: str, letter: str) -> None:
+    """A request that is refused for its size is given up: nobody would hear of the failure."""
+    long, tags = letter * 16_384, (f"env:{letter * 20_000}",) * 60
+    large = replace(MESSAGE, text=long, failure=long, test_name=long, tags=tags, locations=(letter * 9000,) * 20)
+    large = replace(large, title=title(MessageEvent.ALERT, long, priority=2))
+    post = table.post(made(kind), large, "k", 0)
+    assert LIMITS[kind](json.loads(post.body), len(post.body))
+
+
+MENTIONS = "<!channel> <@U024BE7LH> @here @everyone @bob <at>bob</at> [x](https://evil.example) me@b.example"
+
+
+def test_no_value_mentions_anybody_in_a_chat() -> None:
+    told = replace(MESSAGE, title=MENTIONS, text=MENTIONS, failure=MENTIONS, test_name=MENTIONS, tags=(MENTIONS,))
+    slack, teams, telegram = (sent(made(kind), told)[2] for kind in ("slack", "teams", "telegram"))
+    assert re.findall("<[^>]*>", slack["text"]) == [f"<{MESSAGE.link}|Open in the control plane>"]
+    card = teams["attachments"][0]["content"]
+    assert "msteams" not in card, "a mention in a card is one of its entities"
+    assert {block["type"] for block in card["body"]} == {"RichTextBlock"}, "a TextBlock would read Markdown"
+    assert re.findall(r"(?<!\w)@\w", telegram["text"]) == []
+    assert "me@b.example" in telegram["text"]
+
+
 def test_a_webhooks_signature_is_that_of_the_specification() -> None:
     secret = Secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     signed = webhook.signature(secret, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
@@ -233,8 +267,8 @@ def test_a_mail_is_one_message_however_often_it_is_sent() -> None:
 
 @given(st.text(max_size=60), st.text(max_size=300))
 @settings(max_examples=60, deadline=None)
-def test_no_text_of_a_target_makes_a_channel_fail(title: str, text: str) -> None:
-    told = replace(MESSAGE, title=title, text=text, failure=text, test_name=title, locations=(title,), tags=(title,))
+def test_no_text_of_a_target_makes_a_channel_fail(name: str, text: str) -> None:
+    told = replace(MESSAGE, title=name, text=text, failure=text, test_name=name, locations=(name,), tags=(name,))
     for kind in table.KINDS:
         channel = made(kind)
         if isinstance(channel, EmailChannel):
@@ -274,6 +308,8 @@ def nested(levels: int) -> Any:
         ({"type": "slack", "url": "https://x.example/", "channel": "c"}, "unknown field `channel`"),
         ({"type": "telegram", "token": "../x", "chat": "1"}, "token: is not a valid token"),
         ({"type": "ntfy", "topic": ""}, "topic: is empty"),
+        ({"type": "ntfy", "topic": "a/b"}, "topic: is not a valid topic"),
+        ({"type": "ntfy", "topic": "t" * 65}, "topic: is not a valid topic"),
         ({"type": "webhook", "url": "https://x.example", "signing_secret": "whsec_AAAA"}, "signing_secret: is not a valid"),
         ({"type": "webhook", "url": "https://x.example", "signing_secret": "Zm9v"}, "signing_secret: is not a valid"),
         ({"type": "webhook", "url": "https://x.example", "headers": {"Host": "h"}}, "headers: 'Host' is not a valid name"),

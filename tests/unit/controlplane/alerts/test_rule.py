@@ -16,6 +16,7 @@ from controlplane.alerts.rule import (
     priority,
     read,
     title,
+    too_few,
     written,
 )
 
@@ -40,7 +41,16 @@ RULES: dict[str, tuple[dict[str, Any], AlertRule]] = {
         AlertRule(no_data_ms=600_000),
     ),
     "a time frame that nobody asked to be told of": ({"monitor_options": {"no_data_timeframe": 10}}, DEFAULT),
-    "too much": ({"min_location_failed": 10**9, "min_failure_duration": -5}, DEFAULT),
+    "more locations than there can be": ({"min_location_failed": 10**9}, AlertRule(locations=100_000)),
+    "less than nothing": (
+        {
+            "min_location_failed": -1,
+            "min_failure_duration": -5,
+            "monitor_options": {"renotify_interval": 5, "renotify_occurrences": -1, "notify_no_data": True}
+            | {"no_data_timeframe": -1},
+        },
+        AlertRule(renotify_ms=300_000, no_data_ms=120_000),
+    ),
     "for ever": ({"min_failure_duration": 1e300}, AlertRule(failure_ms=604_800_000)),
 }
 
@@ -58,6 +68,58 @@ def test_options_are_read_written_and_read_again(options: dict[str, Any], rule: 
 @pytest.mark.parametrize("name", ["min_failure_duration", "min_location_failed", "monitor_priority"])
 def test_an_option_of_another_kind_is_a_mistake_and_not_passed_over(name: str, value: object) -> None:
     assert mistakes({"options": {name: value}}) == [f"options.{name}: must be a number"]
+
+
+FORBIDDEN: list[tuple[dict[str, Any], str]] = [
+    ({"monitor_priority": 0}, "options.monitor_priority: 0 is not a valid number from 1 to 5"),
+    ({"monitor_priority": 6}, "options.monitor_priority: 6 is not a valid number from 1 to 5"),
+    (
+        {"monitor_options": {"renotify_interval": -10}},
+        "options.monitor_options.renotify_interval: -10 is not a valid number from 0 to 10080",
+    ),
+    (
+        {"monitor_options": {"renotify_interval": 10_081}},
+        "options.monitor_options.renotify_interval: 10081 is not a valid number from 0 to 10080",
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "mistake"), FORBIDDEN)
+def test_a_number_that_the_reference_systems_schema_forbids_is_a_mistake(options: dict[str, Any], mistake: str) -> None:
+    assert mistakes({"options": options}) == [mistake]
+    assert read({"options": options}, period_ms=PERIOD) == DEFAULT, "what was stored before is passed over"
+
+
+REMARKS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
+    ({"min_failure_duration": -5}, ("options.min_failure_duration: -5 counts as absent",)),
+    ({"min_failure_duration": 604_801}, ("options.min_failure_duration: 604801 counts as 604800",)),
+    ({"min_failure_duration": 1.5}, ()),
+    ({"min_location_failed": -1}, ("options.min_location_failed: -1 counts as absent",)),
+    ({"min_location_failed": 2.5}, ("options.min_location_failed: 2.5 counts as 2",)),
+    ({"min_location_failed": 2.0}, ()),
+    ({"min_location_failed": 10**9}, ("options.min_location_failed: 1000000000 counts as 100000",)),
+    ({"min_location_failed": 0, "monitor_options": {"no_data_timeframe": 0, "renotify_occurrences": 0}}, ()),
+    (
+        {"monitor_options": {"renotify_occurrences": -1, "no_data_timeframe": 20_000}},
+        (
+            "options.monitor_options.renotify_occurrences: -1 counts as absent",
+            "options.monitor_options.no_data_timeframe: 20000 counts as 10080",
+        ),
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "told"), REMARKS)
+def test_a_number_that_is_not_gone_by_is_told_with_its_place(options: dict[str, Any], told: tuple[str, ...]) -> None:
+    assert mistakes({"options": options}) == []
+    assert ignored({"options": options}) == told
+
+
+def test_more_locations_than_run_the_test_are_told() -> None:
+    three = {"options": {"min_location_failed": 3}}
+    assert too_few(three, 2) == ("options.min_location_failed: 3 counts as 2: no more locations run the test",)
+    assert [too_few(three, places) for places in (0, 3, 4)] == [(), (), ()]
+    assert too_few({}, 1) == too_few({"options": {"min_location_failed": "3"}}, 1) == ()
 
 
 def test_every_mistake_is_told_with_its_place() -> None:

@@ -45,6 +45,24 @@ def test_an_alert_says_what_fails_in_our_words_and_the_authors() -> None:
     assert (message.failure_code, message.failure, message.priority) == ("TIMEOUT", "no answer", 2)
 
 
+HOSTILE = "\u202eevil\u2066 \x1b[2J\x00 \x85 \u2029 \u05d0\u200f \U0001f469\u200d\U0001f52c"
+HARMLESS = r"\u202eevil\u2066 \x1b[2J\x00 \x85 \u2029 " + "\u05d0\u200f \U0001f469\u200d\U0001f52c"
+
+
+def test_nothing_that_a_target_sends_turns_or_hides_what_people_read() -> None:
+    """Hebrew, marks of its direction and joined emoji stay as they are; overrides, isolates and controls are shown as escapes."""
+    failing = replace(FAILING, name=HOSTILE, code=HOSTILE, message=HOSTILE)
+    detail = replace(TRANSITION.detail, failing=(failing,), began_with=(HOSTILE,))
+    hostile = replace(
+        TRANSITION, name=HOSTILE, summary=HOSTILE, tags=(HOSTILE,), detail=detail, message="a\r\n{{tags}}"
+    )
+    message = words(hostile, None)
+    assert message.text == f"{HARMLESS}\n\na\n{HARMLESS}"
+    assert message.title == f"[P2] [Triggered] {HARMLESS}"
+    assert (message.test_name, message.failure_code, message.failure) == (HARMLESS,) * 3
+    assert message.locations == message.tags == message.incident_tags == (HARMLESS,)
+
+
 @pytest.mark.parametrize(
     ("kind", "event", "word"),
     [

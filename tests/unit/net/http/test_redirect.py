@@ -118,6 +118,12 @@ def test_a_name_that_the_author_gave_the_client_goes_with_the_rest() -> None:
     assert b"\r\nUser-Agent: ours\r\n" in wire
 
 
+def test_the_representation_that_the_author_wants_is_asked_for_everywhere() -> None:
+    wanted = (("Accept", "application/json"), ("Accept-Language", "nl"), ("accept-encoding", "identity"))
+    start = prepare(Request(url="https://a/1", headers=(("X-Api-Key", "k"), *wanted)))
+    assert next_hop(start, 302, parse("http://b/2")).headers == wanted
+
+
 def test_a_get_in_place_of_a_post_says_nothing_of_the_body() -> None:
     hop = next_hop(sent(), 303, parse("http://a/2"))
     assert (hop.method, hop.body, hop.content_type) == ("GET", None, None)
