@@ -207,6 +207,7 @@ class _Chain:
     def _complete_hop(self, outgoing: Outgoing, response: Response) -> None:
         """Write down a hop: what was sent last in it, and its answer."""
         assert self._recorder is not None
+        self._resolution, self._handshake = self._recorder.resolution(), self._recorder.handshake
         self._hops.append(
             Hop(
                 url=outgoing.target.url,
@@ -254,7 +255,6 @@ class _Chain:
         endpoint = Endpoint(host=target.host, port=target.port, tls=tls, proxy=self._proxy)
         stream = await client.door.open(endpoint, recorder)
         try:
-            self._resolution, self._handshake = recorder.resolution(), recorder.handshake
             kind: ExchangeKind = Exchange
             if tls is not None and tls.offer != alpn.HTTP1:
                 kind = agreed_exchange(stream, tls.offer)
