@@ -154,7 +154,7 @@ def start_runner(
         remedy.extend_folder(folder / "runner", request_file(folder))
     url = f"http://{LOOPBACK}:{ports[INTAKE]}"
     controlplane = str(BIN / "synthetics-controlplane")
-    create = [controlplane, *action.create(pages_port), *database, "--url", url, "--json"]
+    create = [controlplane, *action.create(pages_port), *database, "--base-url", url, "--json"]
     say(shown(create))
     token = json.loads(processes.run(create, log=folder / "command.log"))["token"]
     runner = [str(BIN / "private-action-runner"), f"--config-dir={folder / 'runner'}"]
