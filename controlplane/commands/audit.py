@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 
 import click
 
+from controlplane.commands.listing import echo_table
 from controlplane.commands.reach import Reach, with_reach
 from controlplane.operations import auditing
 from controlplane.operations.auditing import ReadAudit
 from controlplane.operations.operation import PlaneClient
 from controlplane.service import audit as log
 from controlplane.store.audit import AuditEntry
-from worker.program.terminal import columns
-from worker.text import json_line, table
+from worker.text import json_line
 
 
 @click.command()
@@ -32,7 +31,7 @@ def audit(reach: Reach, *, subject: str | None, limit: int, as_json: bool) -> No
             click.echo(json_line(log.as_object(entry)))
         return
     rows = [(_moment(entry.at), entry.actor, entry.via, entry.action, entry.subject) for entry in reversed(found)]
-    click.echo(table(("AT", "WHO", "VIA", "WHAT", "OF"), rows, width=columns(sys.stdout)))
+    echo_table(("AT", "WHO", "VIA", "WHAT", "OF"), rows)
 
 
 async def _read(client: PlaneClient, subject: str | None, limit: int) -> list[AuditEntry]:
