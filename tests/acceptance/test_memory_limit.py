@@ -95,7 +95,9 @@ def test_where_the_limit_is_lowered_an_evaluator_goes_first_and_its_assertion_sa
     with limited_memory(AS_MUCH_AS_THERE_IS * MIB) as group:
         worker = worker_in(group, config, tmp_path, "--evaluators=1")
         try:
-            control_plane.push([http_test("before", bombs[0]["config"]["request"]["url"], assertions=[HONEST])])
+            control_plane.push(
+                [http_test("before", bombs[0]["config"]["request"]["url"], assertions=[HONEST], tick_every=600)]
+            )
             control_plane.wait_for_results(1)
             group.limit(300 * MIB)
             control_plane.push(bombs)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.waiting import PATIENCE
+
 ROOT = Path("/sys/fs/cgroup")
 
 
@@ -58,7 +60,7 @@ def limited_memory(bytes_: int) -> Iterator[ControlGroup]:
 
 def _remove(folder: Path) -> None:
     """The kernel counts a process that has ended for a moment longer."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while True:
         try:
             folder.rmdir()

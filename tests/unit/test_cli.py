@@ -71,7 +71,8 @@ def test_validate_reads_no_config_but_its_flags_must_be_right(
     assert cli.execute(["validate", str(path), "--config=/nonexistent.json"]) == 1
     assert cli.execute(["validate", str(path), "--cofnig=/nonexistent.json"]) == 2
     output = capsys.readouterr()
-    assert len(output.out.splitlines()) == len(output.err.splitlines()) == 1
+    assert output.out.splitlines()[0] == f"✗ invalid   {path}"
+    assert len(output.err.splitlines()) == 1
 
 
 def test_a_dash_reads_definitions_from_standard_input(

@@ -14,10 +14,19 @@ from tests.support.checkout import ROOT
 from tests.support.pages import shell_blocks
 from worker.config.sources import read_command_line
 
-PAGES = ("README.md", "docs/guide.md", "docs/troubleshooting.md", "docs/rest-api.md")
+PAGES = ("README.md", "docs/guide.md", "docs/troubleshooting.md", "docs/rest-api.md", "docs/actions.md")
 SHOWN = [command for page in PAGES for block in shell_blocks((ROOT / page).read_text()) for command in block]
 COMMANDS = sorted({command for command in SHOWN if command.startswith("synthetics-")})
-FILES = ("wiki.json", "tests.json", "authority.pem", "cert.pem", "key.pem", "test.json", "oidc-secret")
+FILES = (
+    "wiki.json",
+    "tests.json",
+    "authority.pem",
+    "cert.pem",
+    "key.pem",
+    "test.json",
+    "oidc-secret",
+    "customer-desk.yaml",
+)
 """What readers have made before."""
 
 
@@ -116,3 +125,10 @@ def test_lines_of_paragraphs_are_at_most_120_characters(document: str) -> None:
 def test_a_long_line_is_noticed_outside_of_tables_and_code() -> None:
     long = "word " * 30
     assert long_lines(f"{long}\n\n- {long}\n\n| {long} |\n\n```sh\n{long}\n```\n") == [long, f"- {long}"]
+
+
+def test_the_tests_that_the_page_on_security_names_are_there() -> None:
+    named = set(re.findall(r"`((?:tests/[a-z_/]*)?test_[a-z_]+\.py)`", (ROOT / "SECURITY.md").read_text()))
+    there = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")}
+    assert len(named) > 20
+    assert named - there - {path.rpartition("/")[2] for path in there} == set()

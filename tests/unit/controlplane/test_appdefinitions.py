@@ -104,6 +104,6 @@ async def test_one_person_gets_ten_tokens_a_second() -> None:
 
 def test_the_guide_s_app_is_one() -> None:
     guide = (ROOT / "docs" / "actions.md").read_text()
-    [block] = re.findall(r"```yaml\n(name: customer-desk\n.*?)```", guide, re.DOTALL)
+    [block] = re.findall(r"```yaml\n# customer-desk.yaml\n(.*?)```", guide, re.DOTALL)
     [document] = yamltext.read(block.encode())
     assert read_app(document.value).queries["customer"].show == "table"
