@@ -56,6 +56,7 @@ ALL = (
         "outage", "an outage for results, and the death of the worker that kept them", ("--minutes=0.5", "--rate=5")
     ),
     Benchmark("pages", "pages of a filled control plane", ("--tests=100", "--results=5000", "--rounds=5")),
+    Benchmark("turning", "from a first pull to the page that says so, in a browser", ("--rounds=3",)),
     Benchmark("search", "searches over 100,000 tests, beside a scan", ("--tests=5000", "--rounds=3")),
     Benchmark("dispatch", "CPU of the control plane per job, and its pulls", ("--tests=1000", "--seconds=5")),
     Benchmark("receivers", "pulls beside ten dead receivers of alerts", ("--pulls=40",)),

@@ -94,7 +94,11 @@ class StatementError(DatabaseError):
 
 
 class UnusableError(ControlPlaneError):
-    """An argument, a file or a definition that cannot be used as it is."""
+    """An argument, a file or a definition that cannot be used as it is. *field* is the argument's name, where it is one's."""
+
+    def __init__(self, text: str, *, field: str = "") -> None:
+        self.field = field
+        super().__init__(text)
 
 
 class NotYAMLError(UnusableError):
@@ -123,7 +127,7 @@ class NotFoundError(UnusableError):
         self.name = name
         self.known = tuple(known)
         shown = f"; there are: {', '.join(known)}" if known else ""
-        super().__init__(f"no {kind} {name!r}{shown}")
+        super().__init__(f"no {kind} {name!r}{shown}", field=kind)
 
 
 class ConflictError(UnusableError):
@@ -135,7 +139,7 @@ class ConflictError(UnusableError):
         self.ids = tuple(ids)
         self.place = place
         conflict = f"{len(ids)} {kind}s are named {name!r}" if ids else f"a {kind} named {name!r} exists"
-        super().__init__(f"{place}: {conflict}" if place else conflict)
+        super().__init__(f"{place}: {conflict}" if place else conflict, field="name")
 
 
 class ForbiddenError(ControlPlaneError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from controlplane import epoch
 from controlplane.errors import UnusableError
 from controlplane.pages.forms import new_password
+from controlplane.pages.mistakes import NO_MISTAKES, FormMistakes, mistake_of
 from controlplane.pages.page import PageReply, Rendered, SeeOther, Visit, sent, shown
 from controlplane.service import sessions
 from worker.secret import Secret
@@ -38,16 +39,16 @@ async def change_password(visit: Visit) -> PageReply:
             attempts=context.sign_ins,
         )
     except UnusableError as error:
-        return await _page(visit, mistake=str(error), status=400)
+        return await _page(visit, mistake_of(error))
     return SeeOther(to=ACCOUNT, notice="The password is changed, and all your other sessions have ended.")
 
 
-async def _page(visit: Visit, *, mistake: str = "", status: int = 200) -> Rendered:
+async def _page(visit: Visit, mistakes: FormMistakes = NO_MISTAKES) -> Rendered:
     found = await sessions.list_own(visit.context.database, visit.context.clock, visit.user)
     user = await sessions.read_own(visit.context.database, visit.user)
     change = sessions.password_change(visit.user, user, now=epoch.milliseconds(visit.context.clock))
-    values = {"sessions": found, "user": user, "mistake": mistake, "change": change.value}
-    return Rendered(template="account.html", values=values, status=status)
+    values = {"sessions": found, "user": user, "mistakes": mistakes, "change": change.value}
+    return Rendered(template="account.html", values=values, status=400 if mistakes else 200)
 
 
 ROUTES = (

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from controlplane import epoch
 from controlplane.alerts.channels import settings, table
 from controlplane.errors import UnusableError
 from controlplane.pages.locationpages import may_write
+from controlplane.pages.mistakes import NO_MISTAKES, FormMistakes, mistake_of
 from controlplane.pages.page import PageReply, PageRoute, Rendered, SeeOther, Visit, sent, shown
 from controlplane.service import channels
 from controlplane.service.channels import ShownChannel
@@ -27,6 +30,10 @@ MEMBERS = {
 """The settings of each kind, for the form."""
 
 
+PLAIN_MEMBERS = frozenset({"chat", "host", "sender", "to", "security", "port", "username", "domains", "payload"})
+"""Settings that hold no secret: a URL may be one, and a header."""
+
+
 async def list_all(visit: Visit) -> PageReply:
     """Show every channel, without its secrets."""
     found = await channels.list_all(visit.context.database, visit.by)
@@ -41,20 +48,20 @@ async def list_all(visit: Visit) -> PageReply:
 async def new(visit: Visit) -> PageReply:
     """Show the form of a new channel."""
     visit.by.require(KeyScope.WRITE)
-    return _form("", "", [])
+    return _form("", "", "", NO_MISTAKES)
 
 
 async def create(visit: Visit) -> PageReply:
     """Make a channel."""
     name, kind = visit.form.get("name", ""), visit.form.get("kind", "")
+    lines = [line for line in visit.form.get("settings", "").split("\n") if line.strip()]
     try:
-        lines = [line for line in visit.form.get("settings", "").split("\n") if line.strip()]
         said = settings.structured(settings.pair(line) for line in lines)
         made = await channels.create(
             visit.context.database, visit.context.clock, visit.by, name, {**said, "type": kind}
         )
     except UnusableError as error:
-        return _form(name, kind, [str(error)])
+        return _form(name, kind, _without_secrets(lines), mistake_of(error, default="settings"))
     return SeeOther(
         to="/channels", notice=f"The channel {made.name} is there: @{made.name} in a test's message names it."
     )
@@ -81,8 +88,17 @@ async def delete(visit: Visit) -> PageReply:
     return SeeOther(to="/channels", notice=f"The channel {gone.name} is deleted.")
 
 
-def _form(name: str, kind: str, mistakes: list[str]) -> Rendered:
-    values = {"name": name, "kind": kind, "kinds": table.KINDS, "members": MEMBERS, "mistakes": mistakes}
+def _without_secrets(lines: Sequence[str]) -> str:
+    """Lines of settings as they come back: of one that may hold a secret, the name alone."""
+    pairs = (line.partition("=") for line in lines)
+    return "\n".join(
+        f"{name}={value if name.strip() in PLAIN_MEMBERS else ''}" for name, equals, value in pairs if equals
+    )
+
+
+def _form(name: str, kind: str, written: str, mistakes: FormMistakes) -> Rendered:
+    values = {"name": name, "kind": kind, "kinds": table.KINDS, "members": MEMBERS}
+    values |= {"settings": written, "mistakes": mistakes}
     return Rendered(template="channelform.html", values=values, status=400 if mistakes else 200)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice, pairwise
+from typing import TypeGuard
 
 from markupsafe import Markup
 from msgspec import Struct
@@ -20,7 +21,7 @@ PHASES = ("dns", "proxy", "tcp", "ssl", "firstByte", "download")
 WIDTH = 1000
 """Units of every chart: the style sheet stretches them."""
 HEIGHT = 220
-_LEFT, _TOP, _BASE = 64, 12, 190
+_LEFT, _TOP, _BASE = 72, 12, 190
 _WIDEST = 40
 """Units of a column and the space beside it, where there are few."""
 MOST_RUNS = 120
@@ -60,11 +61,12 @@ def durations(timings: object) -> tuple[tuple[str, float], ...]:
     if not isinstance(timings, Mapping):
         return ()
     known = ((str(name), value) for name, value in timings.items() if name != "total")
-    found = ((name, float(value)) for name, value in known if _is_duration(value))
+    found = ((name, float(value)) for name, value in known if is_duration(value))
     return tuple(islice(found, MOST_PHASES))
 
 
-def _is_duration(value: object) -> bool:
+def is_duration(value: object) -> TypeGuard[float]:
+    """Tell if a JSON value is a number of milliseconds that a chart can show."""
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < MOST_MILLISECONDS
 
 
@@ -115,8 +117,12 @@ def _grid(top: float) -> Iterator[Markup]:
         y = _y(part * top, top)
         yield Markup('<line class="grid" x1="{}" x2="{}" y1="{:.1f}" y2="{:.1f}"/>').format(_LEFT, WIDTH, y, y)
         yield Markup('<text class="axis" x="{}" y="{:.1f}" text-anchor="end">{}</text>').format(
-            _LEFT - 6, y + 4, milliseconds(part * top)
+            _LEFT - 6, y + 4, _axis(part * top)
         )
+
+
+def _axis(value: float) -> str:
+    return f"{value:g} ms" if value < 1000 else f"{value / 1000:g} s"
 
 
 def _y(value: float, top: float) -> float:

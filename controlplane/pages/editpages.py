@@ -8,6 +8,7 @@ from typing import Any
 from controlplane.alerts import rule
 from controlplane.errors import ConflictError, NotFoundError, UnusableError
 from controlplane.pages import testforms
+from controlplane.pages.mistakes import NO_MISTAKES, WHOLE, FormMistakes, mistake_of, mistakes_by_path
 from controlplane.pages.page import PageReply, PageRoute, Rendered, SeeOther, Visit, sent, shown
 from controlplane.pages.testforms import TestFields
 from controlplane.pages.testpages import followed
@@ -25,6 +26,8 @@ MAX_FORM_BYTES = 3 * 4 * 1024 * 1024
 """Of a form with definitions of 4 MiB: each byte takes up to three in the coding of forms."""
 AT_ONCE = 25
 """Definitions that are checked in one turn of the loop: some milliseconds."""
+_FIELDS = {"name": "name", "tags": "tags", "options.tick_every": "period", "locations": "location"}
+"""Fields of the form by the members of a document that they stand for."""
 MISTAKES_SHOWN = 50
 """More than a person mends at once."""
 
@@ -64,12 +67,15 @@ async def _sent(visit: Visit, test: str | None) -> PageReply:
             case "run":
                 return await _ran(visit, fields, document)
         return await _saved(visit, test, fields, document)
-    except NotFoundError:
-        raise
+    except NotFoundError as error:
+        if error.kind == "test":  # it was deleted meanwhile
+            raise
+        return await _form(visit, fields, mistakes=mistake_of(error))
     except TestError as error:
-        return await _form(visit, fields, mistakes=error.errors)
+        mistakes = mistakes_by_path(listed(list(error.errors), MISTAKES_SHOWN), _FIELDS, rest="document")
+        return await _form(visit, fields, mistakes=mistakes)
     except UnusableError as error:
-        return await _form(visit, fields, mistakes=[str(error)])
+        return await _form(visit, fields, mistakes=mistake_of(error, called={"locations": "location"}))
 
 
 async def _saved(visit: Visit, test: str | None, fields: TestFields, document: dict[str, Any]) -> PageReply:
@@ -82,7 +88,7 @@ async def _saved(visit: Visit, test: str | None, fields: TestFields, document: d
             by = f" by {current.modified_by}" if current.modified_by else ""
             told = f"the test was changed{by} since this form was shown: send it again to save it over that change"
             shown_again = TestFields(**{**_members(fields), "version": str(current.version)})
-            return await _form(visit, shown_again, mistakes=[told], status=409)
+            return await _form(visit, shown_again, mistakes={WHOLE: (told,)}, status=409)
         stored = await testdocuments.replace(context.database, context.clock, visit.by, test, document)
     return SeeOther(to=f"/tests/{stored.test.public_id}", notice=f"Test {stored.test.name} is saved.")
 
@@ -115,7 +121,7 @@ async def _form(
     visit: Visit,
     fields: TestFields,
     *,
-    mistakes: Sequence[str] = (),
+    mistakes: FormMistakes = NO_MISTAKES,
     remarks: Sequence[str] = (),
     told: str = "",
     runs: str = "",
@@ -128,7 +134,7 @@ async def _form(
         values={
             "fields": fields,
             "places": places,
-            "mistakes": listed(list(mistakes), MISTAKES_SHOWN),
+            "mistakes": mistakes,
             "remarks": remarks,
             "told": told,
             "runs": runs,
@@ -144,23 +150,24 @@ async def _form(
 async def ask_import(visit: Visit) -> PageReply:
     """Show the form for exports."""
     visit.by.require(KeyScope.WRITE)
-    return await _import_form(visit, "", [], [])
+    return await _import_form(visit, "", [], NO_MISTAKES)
 
 
 async def import_all(visit: Visit) -> PageReply:
     """Add or update every test of an export, or none."""
     text, chosen = visit.form.get("definitions", ""), visit.form.getall("location", [])
     found, mistakes = await read_definitions(visit.context.clock, text)
-    if not mistakes:
-        try:
-            pushed = await tests.push(visit.context.database, visit.context.clock, visit.by, found, places=chosen)
-        except (NotFoundError, ConflictError) as error:
-            mistakes = [str(error)]
-        else:
-            numbers = {change: sum(one.change is change for one in pushed) for change in Change}
-            told = ", ".join(f"{number} {change.value}" for change, number in numbers.items() if number)
-            return SeeOther(to="/tests", notice=f"Imported {counted(len(pushed), 'test')}: {told}.")
-    return await _import_form(visit, text, chosen, mistakes)
+    if mistakes:
+        return await _import_form(visit, text, chosen, {"definitions": listed(mistakes, MISTAKES_SHOWN)})
+    try:
+        pushed = await tests.push(visit.context.database, visit.context.clock, visit.by, found, places=chosen)
+    except NotFoundError as error:
+        return await _import_form(visit, text, chosen, mistake_of(error))
+    except ConflictError as error:
+        return await _import_form(visit, text, chosen, {"definitions": (str(error),)})
+    numbers = {change: sum(one.change is change for one in pushed) for change in Change}
+    told = ", ".join(f"{number} {change.value}" for change, number in numbers.items() if number)
+    return SeeOther(to="/tests", notice=f"Imported {counted(len(pushed), 'test')}: {told}.")
 
 
 async def read_definitions(clock: Clock, text: str) -> tuple[list[CheckedDefinition], list[str]]:
@@ -180,13 +187,13 @@ async def read_definitions(clock: Clock, text: str) -> tuple[list[CheckedDefinit
     return found, mistakes + definitions.conflicts(found)
 
 
-async def _import_form(visit: Visit, text: str, chosen: Sequence[str], mistakes: Sequence[str]) -> Rendered:
+async def _import_form(visit: Visit, text: str, chosen: Sequence[str], mistakes: FormMistakes) -> Rendered:
     places = await locations.list_all(visit.context.database, visit.context.clock, visit.by)
     values = {
         "text": text,
         "chosen": chosen,
         "places": places,
-        "mistakes": listed(list(mistakes), MISTAKES_SHOWN),
+        "mistakes": mistakes,
     }
     return Rendered(template="testimport.html", values=values, status=400 if mistakes else 200)
 

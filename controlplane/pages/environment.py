@@ -35,5 +35,6 @@ def environment() -> Environment:
         "machine_moment": formats.machine_moment,
         "span": formats.span,
         "ago": formats.ago,
+        "due": formats.due,
     }
     return made

@@ -57,4 +57,12 @@ def ago(milliseconds: int | None, now: int) -> str:
     if milliseconds is None:
         return _NEVER
     age = now - milliseconds
-    return "just now" if age < 1_000 else f"{span(age)} ago"
+    return "just now" if age < 1_000 else f"{span(age // 1_000 * 1_000)} ago"
+
+
+def due(milliseconds: int | None, now: int) -> str:
+    """The time until a moment, in whole seconds: `in 5 s`, `due` from that moment on."""
+    if milliseconds is None:
+        return "–"
+    left = milliseconds - now
+    return "due" if left <= 0 else f"in {span(max(1, left // 1_000) * 1_000)}"

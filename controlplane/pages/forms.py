@@ -15,10 +15,10 @@ MAX_FIELDS = 2_000
 
 
 def new_password(form: MultiMapping[str]) -> Secret[str]:
-    """The password of the fields of `newpassword.html`. Raises UnusableError where they differ."""
+    """The password of the fields `password` and `repeated`. Raises UnusableError where they differ."""
     password = form.get("password", "")
     if password != form.get("repeated", ""):
-        raise UnusableError("the two passwords are not the same")
+        raise UnusableError("the two passwords are not the same", field="repeated")
     return Secret(password)
 
 

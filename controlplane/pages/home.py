@@ -9,7 +9,7 @@ from aiohttp import web
 from controlplane.pages.handling import handle
 from controlplane.pages.locationpages import LIVE_SECONDS, may_write, starting
 from controlplane.pages.page import PageReply, Rendered, Visit, shown
-from controlplane.service import firstvisit
+from controlplane.service import alerts, firstvisit
 from controlplane.service.principal import KeyScope
 
 GREETING = "synthetics control plane: workers pull from here\n"
@@ -25,10 +25,11 @@ async def home(visit: Visit) -> PageReply:
     if KeyScope.READ not in visit.by.scopes:
         return Rendered(template="outside.html")
     found = await firstvisit.look(visit.context.database, visit.context.clock, visit.by)
+    ongoing = await alerts.list_ongoing(visit.context.database, visit.by)
     intake_url = found.places[0].location.intake_url if found.places else visit.context.intake_url
     return Rendered(
         template="home.html",
-        values={"visit": found, "may_write": may_write(visit), **starting(intake_url)},
+        values={"visit": found, "ongoing": ongoing, "may_write": may_write(visit), **starting(intake_url)},
         live_seconds=LIVE_SECONDS,
     )
 

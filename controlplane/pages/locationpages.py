@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from controlplane.errors import ConflictError, InUseError, NotFoundError, UnusableError
+from controlplane.errors import InUseError, NotFoundError, UnusableError
+from controlplane.pages.mistakes import NO_MISTAKES, FormMistakes, mistake_of
 from controlplane.pages.names import listed_names
 from controlplane.pages.page import Download, PageReply, PageRoute, Rendered, SeeOther, Visit, sent, shown
 from controlplane.service import locations, startcommands
@@ -36,24 +37,30 @@ async def list_all(visit: Visit) -> PageReply:
 
 async def show(visit: Visit) -> PageReply:
     """Show one location with its workers."""
+    return await _page(visit, "24", NO_MISTAKES)
+
+
+async def _page(visit: Visit, overlap_hours: str, mistakes: FormMistakes) -> Rendered:
+    """The page of a location. It turns by itself while there is nothing to mend in its form."""
     one = await _health(visit)
-    return Rendered(
-        template="location.html",
-        values={
-            "one": one,
-            "workers": (*one.alive, *one.silent),
-            "may_write": may_write(visit),
-            **starting(one.location.intake_url),
-        },
-        live_seconds=LIVE_SECONDS,
-    )
+    values = {
+        "one": one,
+        "workers": (*one.alive, *one.silent),
+        "may_write": may_write(visit),
+        "overlap_hours": overlap_hours,
+        "mistakes": mistakes,
+        **starting(one.location.intake_url),
+    }
+    if mistakes:
+        return Rendered(template="location.html", values=values, status=400)
+    return Rendered(template="location.html", values=values, live_seconds=LIVE_SECONDS)
 
 
 async def new(visit: Visit) -> PageReply:
     """Show the form of a new location."""
     visit.by.require(KeyScope.WRITE)
     fields = {"name": "", "description": "", "tags": "", "key_kind": "", "intake_url": visit.context.intake_url}
-    return _form(fields, [], None)
+    return _form(fields, NO_MISTAKES, None)
 
 
 async def create(visit: Visit) -> PageReply:
@@ -69,13 +76,18 @@ async def create(visit: Visit) -> PageReply:
             intake_url=fields["intake_url"],
             description=described(fields),
         )
-    except (UnusableError, ConflictError) as error:
-        return _form(fields, [str(error)], None)
+    except UnusableError as error:
+        return _form(fields, mistake_of(error), None)
     return _file(visit, location, text)
 
 
 async def rotate(visit: Visit) -> PageReply:
     """Make a new config file; it is in this answer alone."""
+    hours = visit.form.get("overlap_hours", "").strip()
+    if not _is_overlap(hours):
+        expected = f"expected hours from 0 to {LONGEST_OVERLAP}"
+        told = f"overlap_hours: {hours[:40]!r} is not a valid number: {expected}"
+        return await _page(visit, hours, {"overlap_hours": (told,)})
     location, text = await locations.rotate(
         visit.context.database,
         visit.context.clock,
@@ -83,7 +95,7 @@ async def rotate(visit: Visit) -> PageReply:
         visit.path["location"],
         key_kind="x25519",
         intake_url=None,
-        overlap_ms=round(_hours(visit.form.get("overlap_hours", "")) * 3_600_000),
+        overlap_ms=round(float(hours) * 3_600_000),
     )
     return _file(visit, location, text)
 
@@ -93,7 +105,7 @@ async def edit(visit: Visit) -> PageReply:
     visit.by.require(KeyScope.WRITE)
     location = await locations.get(visit.context.database, visit.by, visit.path["location"])
     fields = {"name": location.name, "description": location.description, "tags": ", ".join(location.tags)}
-    return _form(fields, [], location.id)
+    return _form(fields, NO_MISTAKES, location.id)
 
 
 async def update(visit: Visit) -> PageReply:
@@ -109,7 +121,7 @@ async def update(visit: Visit) -> PageReply:
     except NotFoundError:
         raise
     except UnusableError as error:
-        return _form(fields, [str(error)], place)
+        return _form(fields, mistake_of(error), place)
     return SeeOther(to=f"/locations/{changed.id}", notice=f"Location {changed.name} is changed.")
 
 
@@ -186,7 +198,7 @@ def starting(intake_url: str) -> dict[str, Any]:
     return {"commands": commands, "warnings": startcommands.warnings(intake_url), "file_name": FILE_NAME}
 
 
-def _form(fields: Mapping[str, str], mistakes: list[str], place: str | None) -> Rendered:
+def _form(fields: Mapping[str, str], mistakes: FormMistakes, place: str | None) -> Rendered:
     return Rendered(
         template="locationform.html",
         values={
@@ -213,15 +225,12 @@ def _key_kind(text: str) -> KeyKind:
     return "x25519"
 
 
-def _hours(text: str) -> float:
-    """Raises UnusableError."""
+def _is_overlap(text: str) -> bool:
+    """Tell if a text is a number of hours; NaN is none."""
     try:
-        hours = float(text)
+        return 0 <= float(text) <= LONGEST_OVERLAP
     except ValueError:
-        hours = -1.0
-    if not 0 <= hours <= LONGEST_OVERLAP:
-        raise UnusableError(f"overlap_hours: {text[:40]!r} is not a valid number of hours from 0 to {LONGEST_OVERLAP}")
-    return hours
+        return False
 
 
 def described(fields: Mapping[str, str]) -> Description:

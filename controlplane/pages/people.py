@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from controlplane.errors import ConflictError, UnusableError
+from controlplane.errors import NotFoundError, UnusableError
+from controlplane.pages.mistakes import NO_MISTAKES, FormMistakes, mistake_of
 from controlplane.pages.page import PageReply, Rendered, SeeOther, Visit, sent, shown
 from controlplane.service import links, sessions, users
 from controlplane.service.principal import Role, read_role
@@ -31,8 +32,8 @@ async def create(visit: Visit) -> PageReply:
             password=Secret(password) if password else None,
             hasher=context.passwords,
         )
-    except (UnusableError, ConflictError) as error:
-        return await _list(visit, name=name, role=role, mistake=str(error), status=400)
+    except UnusableError as error:
+        return await _list(visit, name=name, role=role, mistakes=mistake_of(error))
     return SeeOther(to=f"{USERS}/{user.id}", notice=f"User {user.name} was added.")
 
 
@@ -43,6 +44,16 @@ async def show(visit: Visit) -> PageReply:
 
 async def change(visit: Visit) -> PageReply:
     """Change a role, keep somebody out or let them in again, end their sessions, delete them: one button each."""
+    try:
+        return await _changed(visit)
+    except NotFoundError:
+        raise
+    except UnusableError as error:
+        return await _one(visit, mistakes=mistake_of(error))
+
+
+async def _changed(visit: Visit) -> SeeOther:
+    """Raises NotFoundError, UnusableError."""
     context, by, user = visit.context, visit.by, visit.path["user"]
     database, clock = context.database, context.clock
     match visit.path["what"]:
@@ -70,21 +81,20 @@ async def make_link(visit: Visit) -> PageReply:
 
 
 async def _list(
-    visit: Visit, *, name: str = "", role: str = "viewer", mistake: str = "", status: int = 200
+    visit: Visit, *, name: str = "", role: str = "viewer", mistakes: FormMistakes = NO_MISTAKES
 ) -> Rendered:
     found = await users.list_all(visit.context.database, visit.by)
-    values = {"users": found, "roles": [each.value for each in Role], "name": name, "role": role, "mistake": mistake}
-    return Rendered(template="users/list.html", values=values, status=status)
+    values = {"users": found, "roles": [each.value for each in Role], "name": name, "role": role, "mistakes": mistakes}
+    return Rendered(template="users/list.html", values=values, status=400 if mistakes else 200)
 
 
-async def _one(visit: Visit, *, link: str = "") -> Rendered:
+async def _one(visit: Visit, *, link: str = "", mistakes: FormMistakes = NO_MISTAKES) -> Rendered:
     context = visit.context
     user = await users.read(context.database, visit.by, visit.path["user"])
     found = await sessions.list_of(context.database, context.clock, visit.by, user.id)
     roles = [each.value for each in Role]
-    return Rendered(
-        template="users/user.html", values={"user": user, "sessions": found, "roles": roles, "sign_in_link": link}
-    )
+    values = {"user": user, "sessions": found, "roles": roles, "sign_in_link": link, "mistakes": mistakes}
+    return Rendered(template="users/user.html", values=values, status=400 if mistakes else 200)
 
 
 ROUTES = (

@@ -12,7 +12,7 @@ from controlplane.errors import UnusableError
 from controlplane.pages.page import PageReply, PageRoute, Rendered, Visit, shown
 from controlplane.pages.runpicture import picture
 from controlplane.pages.testpages import MOST_AWAITED
-from controlplane.service import publicresults, triggers
+from controlplane.service import locations, publicresults, triggers
 from controlplane.service.publicresults import PolledResult
 from controlplane.service.triggers import RunStatus
 
@@ -33,6 +33,7 @@ class AwaitedRun(Struct, frozen=True, kw_only=True):
     test: str
     name: str
     location: str
+    location_name: str
     status: str
     told: str
 
@@ -77,12 +78,13 @@ async def follow(visit: Visit) -> PageReply:
         raise UnusableError(f"id: expected 1 to {MOST_AWAITED} ids of results")
     found = await publicresults.poll(visit.context.database, visit.by, wanted)
     now = epoch.milliseconds(visit.context.clock)
-    runs = [_awaited(one, now) for one in found]
+    names = {place.id: place.name for place in await locations.list_names(visit.context.database, visit.by)}
+    runs = [_awaited(one, names, now) for one in found]
     waits = any(not run.has_ended for run in runs)
     return Rendered(template="ondemand.html", values={"runs": runs}, live_seconds=LIVE_SECONDS if waits else None)
 
 
-def _awaited(polled: PolledResult, now: int) -> AwaitedRun:
+def _awaited(polled: PolledResult, names: Mapping[str, str], now: int) -> AwaitedRun:
     followed = polled.followed
     stands = triggers.stands(followed, now)
     waits = stands.status is RunStatus.IN_PROGRESS
@@ -94,6 +96,7 @@ def _awaited(polled: PolledResult, now: int) -> AwaitedRun:
         test=followed.run.test_id,
         name=followed.run.test_name,
         location=followed.run.location,
+        location_name=names.get(followed.run.location, followed.run.location),
         status="waiting" if waits else stands.status.value,
         told=told,
     )

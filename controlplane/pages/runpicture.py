@@ -77,6 +77,8 @@ class RunPicture(Struct, frozen=True, kw_only=True):
     steps: list[RunPicture]
     order: list[charts.WaterfallRow]
     """The steps one after the other."""
+    failed_step: int | None
+    """The number of the one that made it fail."""
     cut: list[str]
 
 
@@ -97,21 +99,35 @@ def picture(outcome: Mapping[str, Any], *, depth: int = DEEPEST) -> RunPicture:
         milliseconds=taken,
         total=charts.milliseconds(taken) if phases else "",
         optional=outcome.get("allow_failure") is True,
-        waterfall=charts.waterfall(phases),
+        waterfall=[] if steps else charts.waterfall(phases),
         facts=facts(outcome),
         assertions=[_assertion(row) for row in _objects(outcome.get("assertions"))],
         headers=_headers(response.get("headers")),
         body=_body(response),
         certificate=list(_flat(response.get("certificate"))),
-        attempts=[list(_flat(one)) for one in _objects(_object(outcome.get("dns_resolution")).get("attempts"))],
+        attempts=[_attempt(one) for one in _objects(_object(outcome.get("dns_resolution")).get("attempts"))],
         redirects=[list(_flat(one)) for one in _objects(response.get("redirects"))],
         variables=list(_flat(outcome.get("variables"))),
         request=list(_flat(outcome.get("request"))),
         more=list(_flat(rest)),
         steps=steps,
         order=charts.waterfall([(step.name, step.milliseconds) for step in steps]),
+        failed_step=_culprit(steps),
         cut=[_said(part) for part in _list(outcome.get("cut"))],
     )
+
+
+def _attempt(tried: Mapping[str, Any]) -> list[Fact]:
+    """An attempt to dial, with its unit: `elapsed` is milliseconds."""
+    elapsed = tried.get("elapsed")
+    told = {"elapsed": charts.milliseconds(elapsed)} if charts.is_duration(elapsed) else {}
+    return list(_flat({**tried, **told}))
+
+
+def _culprit(steps: list[RunPicture]) -> int | None:
+    """The number of the step that made a run fail: the last one that failed and might not."""
+    failed = (number for number, step in enumerate(steps, start=1) if step.status == "failed" and not step.optional)
+    return max(failed, default=None)
 
 
 def _assertion(row: Mapping[str, Any]) -> JudgedAssertion:

@@ -9,6 +9,7 @@ from controlplane.pages import cookies
 from controlplane.pages.cookies import PageCookie
 from controlplane.pages.forms import new_password
 from controlplane.pages.handling import SIGN_IN
+from controlplane.pages.mistakes import NO_MISTAKES, FormMistakes, mistake_of
 from controlplane.pages.page import Entry, PageReply, Rendered, SeeOther, Visit, sent, shown
 from controlplane.service import links, sessions
 from controlplane.service.links import FIRST_PAGE, LINK_PAGE
@@ -104,7 +105,7 @@ async def enter_first(visit: Visit) -> PageReply:
             hasher=context.passwords,
         )
     except UnusableError as error:
-        return _first(token=token, name=name, mistake=str(error), status=400)
+        return _first(token=token, name=name, mistakes=mistake_of(error))
     return await entered(visit, new, "")
 
 
@@ -127,10 +128,9 @@ def _form(
     return Rendered(template="signin/password.html", values=values, status=status, retry_after=retry_after)
 
 
-def _first(*, token: str, name: str = "", mistake: str = "", status: int = 200) -> Rendered:
-    return Rendered(
-        template="signin/first.html", values={"token": token, "name": name, "mistake": mistake}, status=status
-    )
+def _first(*, token: str, name: str = "", mistakes: FormMistakes = NO_MISTAKES) -> Rendered:
+    values = {"token": token, "name": name, "mistakes": mistakes}
+    return Rendered(template="signin/first.html", values=values, status=400 if mistakes else 200)
 
 
 def _ended() -> Rendered:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from controlplane.errors import NotFoundError, UnusableError
+from controlplane.errors import UnusableError
+from controlplane.pages.alertpages import SILENCE_FIELDS, overview
+from controlplane.pages.mistakes import NO_MISTAKES, FormMistakes, mistake_of
 from controlplane.pages.page import PageReply, PageRoute, Rendered, SeeOther, Visit, sent, shown
 from controlplane.service import silences
 from controlplane.service.principal import KeyScope
@@ -11,19 +13,25 @@ MOST_HOURS = 24 * 90
 """Of a silence that is begun, or a window that is planned, here."""
 _PLAN = ("name", "start", "zone", "hours", "rule", "test", "tags")
 _ROUTE = ("name", "tags", "handles")
+_MISSING = {"start": "maintenance needs a start", "hours": "maintenance needs a length in hours"}
+_CALLED = {"minutes": "hours"}
 
 
 async def silence(visit: Visit) -> PageReply:
     """Keep alerts from being told from now on: of a test, of tests with tags, or of all."""
-    made = await silences.add(
-        visit.context.database,
-        visit.context.clock,
-        visit.by,
-        name=_text(visit, "name"),
-        test=_text(visit, "test") or None,
-        tags=_several(visit, "tags"),
-        minutes=_minutes(_text(visit, "hours")),
-    )
+    typed = {name: _text(visit, name) for name in SILENCE_FIELDS}
+    try:
+        made = await silences.add(
+            visit.context.database,
+            visit.context.clock,
+            visit.by,
+            name=typed["name"],
+            test=typed["test"] or None,
+            tags=_several(visit, "tags"),
+            minutes=_minutes(typed["hours"]),
+        )
+    except UnusableError as error:
+        return await overview(visit, typed, mistake_of(error, called=_CALLED))
     return SeeOther(to="/alerts", notice=f"The silence “{made.name}” holds.")
 
 
@@ -42,8 +50,8 @@ async def new_plan(visit: Visit) -> PageReply:
 async def plan(visit: Visit) -> PageReply:
     """Plan maintenance, once or again and again."""
     typed = {name: _text(visit, name) for name in _PLAN}
-    if not typed["start"] or not typed["hours"]:
-        return _form("maintenanceform.html", typed, ["maintenance needs a start and a length in hours"])
+    if missing := {name: (_MISSING[name],) for name in _MISSING if not typed[name]}:
+        return _form("maintenanceform.html", typed, missing)
     try:
         made = await silences.add(
             visit.context.database,
@@ -57,8 +65,8 @@ async def plan(visit: Visit) -> PageReply:
             minutes=_minutes(typed["hours"]),
             rule=typed["rule"],
         )
-    except (UnusableError, NotFoundError) as error:
-        return _form("maintenanceform.html", typed, [str(error)])
+    except UnusableError as error:
+        return _form("maintenanceform.html", typed, mistake_of(error, called=_CALLED))
     return SeeOther(to="/alerts", notice=f"The maintenance “{made.name}” is planned.")
 
 
@@ -81,7 +89,7 @@ async def put_route(visit: Visit) -> PageReply:
             handles=_several(visit, "handles"),
         )
     except UnusableError as error:
-        return _form("routeform.html", typed, [str(error)])
+        return _form("routeform.html", typed, mistake_of(error))
     return SeeOther(to="/alerts", notice=f"The route {made.name} holds.")
 
 
@@ -92,8 +100,8 @@ async def delete_route(visit: Visit) -> PageReply:
     return SeeOther(to="/alerts", notice=f"The route {name} is gone.")
 
 
-def _form(template: str, typed: dict[str, str], mistakes: list[str] | None = None) -> Rendered:
-    values = {"typed": typed, "mistakes": mistakes or []}
+def _form(template: str, typed: dict[str, str], mistakes: FormMistakes = NO_MISTAKES) -> Rendered:
+    values = {"typed": typed, "mistakes": mistakes}
     return Rendered(template=template, values=values, status=400 if mistakes else 200)
 
 
@@ -110,7 +118,7 @@ def _minutes(hours: str) -> int | None:
     if not hours:
         return None
     if not hours.isascii() or not hours.isdecimal() or len(hours) > 6 or not 1 <= int(hours) <= MOST_HOURS:
-        raise UnusableError(f"hours: {hours[:40]!r} is not a valid number from 1 to {MOST_HOURS}")
+        raise UnusableError(f"hours: {hours[:40]!r} is not a valid number from 1 to {MOST_HOURS}", field="hours")
     return int(hours) * 60
 
 

@@ -32,6 +32,29 @@ EXAMPLES: Mapping[str, Mapping[str, Any]] = {
         "request": {"host": "intranet.example", "port": 443},
         "assertions": [{"type": "certificate", "operator": "isInMoreThan", "target": 14}],
     },
+    "multi": {
+        "steps": [
+            {
+                "name": "Sign in",
+                "subtype": "http",
+                "request": {"method": "POST", "url": "https://intranet.example/sign-in", "body": "name=probe"},
+                "assertions": [_STATUS],
+                "extractedValues": [
+                    {"name": "TOKEN", "type": "http_body", "parser": {"type": "json_path", "value": "$.token"}}
+                ],
+            },
+            {
+                "name": "Look",
+                "subtype": "http",
+                "request": {
+                    "method": "GET",
+                    "url": "https://intranet.example/",
+                    "headers": {"Authorization": "Bearer {{ TOKEN }}"},
+                },
+                "assertions": [_STATUS],
+            },
+        ]
+    },
 }
 """Configurations from which somebody who has none begins."""
 

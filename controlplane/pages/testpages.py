@@ -17,6 +17,7 @@ from controlplane.service.overview import DAY, PAGE, RunGlance, TestReport
 from controlplane.service.principal import KeyScope
 from controlplane.store.recentruns import Place
 from controlplane.store.testsearch import NewestState, SearchTerms
+from worker.apitest.summary import reason
 from worker.text import cut
 
 LIVE_SECONDS, AWAITED_SECONDS = 10, 2
@@ -150,7 +151,8 @@ def _before(visit: Visit) -> Place | None:
 def _row(glance: RunGlance) -> RunRow:
     run = glance.run
     phases = charts.durations(glance.timings)
-    told = " ".join(part for part in (glance.code, glance.message) if part) or glance.unhealthy or ""
+    code = glance.code or ""
+    told = " ".join(part for part in (code, reason(code, glance.message or "")) if part) or glance.unhealthy or ""
     if run.runs > 1:
         told = f"{run.runs} runs in a row. {told}"
     return RunRow(

@@ -53,7 +53,7 @@ def read_params(schema: Mapping[str, Any], form: MultiMapping[str]) -> dict[str,
     text = form.get(OTHERS, "")
     others = _parsed(OTHERS, text) if text.strip() else {}
     if not isinstance(others, dict):
-        raise UnusableError(f"{OTHERS}: {text[:40]!r} is not a valid JSON object")
+        raise UnusableError(f"{OTHERS}: {text[:40]!r} is not a valid JSON object", field=OTHERS)
     said: dict[str, Any] = {}
     for name, each in _properties(schema).items():
         if (text := form.get(FIELD + name, "")).strip():
@@ -99,4 +99,4 @@ def _parsed(where: str, text: str) -> Any:
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise UnusableError(f"{where}: {text[:40]!r} is not a valid JSON value") from error
+        raise UnusableError(f"{where}: {text[:40]!r} is not a valid JSON value", field=where) from error

@@ -10,9 +10,10 @@ from msgspec import Struct, to_builtins
 from controlplane.actions.workflows import WorkflowTrigger
 from controlplane.errors import ForbiddenError, UnusableError
 from controlplane.pages.locationpages import may_write
+from controlplane.pages.mistakes import NO_MISTAKES, FormMistakes, mistake_of
 from controlplane.pages.page import PageReply, PageRoute, Rendered, SeeOther, Visit, sent, shown
 from controlplane.pages.testforms import written
-from controlplane.pages.workflowforms import asked_params, read_params, start_key
+from controlplane.pages.workflowforms import FIELD, OTHERS, asked_params, read_params, start_key
 from controlplane.service import runs, runshapes, workflowruns, workflows
 from controlplane.service.runs import RunView
 from controlplane.service.workflowruns import WantedWorkflow
@@ -87,7 +88,7 @@ async def ask_start(visit: Visit) -> PageReply:
     """Show the form of a workflow's parameters."""
     stored = await workflows.show(visit.context.database, visit.by, visit.path["workflow"])
     visit.by.require_workflow(stored.name)
-    return _start_form(visit, stored, [])
+    return _start_form(visit, stored, NO_MISTAKES)
 
 
 async def start(visit: Visit) -> PageReply:
@@ -101,12 +102,14 @@ async def start(visit: Visit) -> PageReply:
         wanted = WantedWorkflow(name=stored.name, params=params, idempotency_key=key)
         view = await workflowruns.create(context.database, context.clock, visit.by, wanted, client="api")
     except UnusableError as error:
-        return _start_form(visit, stored, [str(error)])
+        fields = (one.field for one in asked_params(stored.workflow.params, visit.form))
+        called = {f"params.{field.removeprefix(FIELD)}": field for field in fields if field != OTHERS}
+        return _start_form(visit, stored, mistake_of(error, called=called))
     context.wakeups.ring(view.task.runner)
     return SeeOther(to=f"/runners/runs/{view.run.id}", notice=f"Workflow {stored.name} is started.")
 
 
-def _start_form(visit: Visit, stored: StoredWorkflow, mistakes: list[str]) -> Rendered:
+def _start_form(visit: Visit, stored: StoredWorkflow, mistakes: FormMistakes) -> Rendered:
     asked = asked_params(stored.workflow.params, visit.form)
     values = {"stored": stored, "asked": asked, "once": secrets.token_hex(16), "mistakes": mistakes}
     return Rendered(template="workflowstart.html", values=values, status=400 if mistakes else 200)

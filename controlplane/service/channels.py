@@ -42,7 +42,9 @@ async def create(
     """Store a new channel. Raises UnusableError for its mistakes, ConflictError where its name is taken."""
     by.require(KeyScope.WRITE)
     if not _NAME.fullmatch(name):
-        raise UnusableError(f"channel {name[:40]!r}: is not a valid name: expected letters, digits, '.', '_' and '-'")
+        raise UnusableError(
+            f"channel {name[:40]!r}: is not a valid name: expected letters, digits, '.', '_' and '-'", field="name"
+        )
     channel = table.read(settings)
     now = epoch.milliseconds(clock)
     new = StoredChannel(name=name, channel=channel, created_at=now, created_by=by.name)

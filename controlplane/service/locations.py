@@ -76,16 +76,16 @@ class LocationHealth:
 def check_name(name: str) -> str:
     """Raise UnusableError for a name that cannot be shown on one line."""
     if not name.strip() or len(name) > NAME_CHARACTERS or not name.isprintable():
-        raise UnusableError(f"location {name!r}: a name has 1 to 200 printable characters")
+        raise UnusableError(f"location {name!r}: a name has 1 to 200 printable characters", field="name")
     return name
 
 
 def check_description(text: str, tags: Sequence[str], metadata: object = None) -> Description:
     """The words for people about a location; *metadata* may have roles in it. Raises UnusableError."""
     if len(text) > TEXT_CHARACTERS:
-        raise UnusableError(f"description: is longer than {TEXT_CHARACTERS} characters")
+        raise UnusableError(f"description: is longer than {TEXT_CHARACTERS} characters", field="description")
     if len(tags) > MOST_TAGS or any(len(tag) > TAG_CHARACTERS for tag in tags):
-        raise UnusableError(f"tags: expected at most {MOST_TAGS} of at most {TAG_CHARACTERS} characters")
+        raise UnusableError(f"tags: expected at most {MOST_TAGS} of at most {TAG_CHARACTERS} characters", field="tags")
     return Description(text=text, tags=tuple(tags), roles=restrictedroles.read("metadata", metadata))
 
 

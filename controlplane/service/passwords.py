@@ -46,9 +46,9 @@ def check(password: Secret[str]) -> None:
     """Raise UnusableError for a password that must not be set."""
     text = password.reveal()
     if not MIN_CHARACTERS <= len(text) <= MAX_CHARACTERS:
-        raise UnusableError(f"a password has {MIN_CHARACTERS} to {MAX_CHARACTERS} characters")
+        raise UnusableError(f"a password has {MIN_CHARACTERS} to {MAX_CHARACTERS} characters", field="password")
     if len(set(text)) < 4:
-        raise UnusableError("a password has at least 4 different characters")
+        raise UnusableError("a password has at least 4 different characters", field="password")
 
 
 class Passwords:

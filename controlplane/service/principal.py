@@ -149,7 +149,8 @@ def read_role(written: str) -> Role:
     """The role of this name. Raises UnusableError with those that there are."""
     found = {role.value: role for role in Role}.get(written)
     if found is None:
-        raise UnusableError(f"{written[:40]!r} is not a valid role: expected one of {', '.join(r.value for r in Role)}")
+        expected = ", ".join(role.value for role in Role)
+        raise UnusableError(f"{written[:40]!r} is not a valid role: expected one of {expected}", field="role")
     return found
 
 

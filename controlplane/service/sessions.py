@@ -272,7 +272,7 @@ async def change_own_password(
     if change is PasswordChange.NONE:
         raise UnusableError("whoever signs you in keeps your password: there is none here to change")
     if change is PasswordChange.WITH_OLD and not await hasher.fits(stored, old):
-        raise UnusableError("the old password is not the right one")
+        raise UnusableError("the old password is not the right one", field="old")
     attempts.succeeded(login, visitor.address)
     hashed = await hasher.hash(new)
     async with database.write() as connection:

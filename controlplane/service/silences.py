@@ -50,13 +50,14 @@ async def add(
             raise UnusableError(f"there are {silences.MOST_SILENCES} silences already; `maintenance remove` makes room")
         found = None if test is None else await tests.get(connection, test)
         now = epoch.milliseconds(clock)
+        begins, of = (starts, zone) if starts else _begins_now(clock, zone, rule)
         new = Silence(
             id=str(uuid.uuid4()),
             name=name or (found.name if found else ", ".join(tags) or "everything"),
             test=None if found is None else found.public_id,
             tags=tuple(dict.fromkeys(tags)),
-            starts=starts or _local(clock, zone),
-            zone=zone,
+            starts=begins,
+            zone=of,
             minutes=minutes,
             rule=rule,
             created_at=now,
@@ -69,40 +70,50 @@ async def add(
     return new
 
 
-def _local(clock: Clock, zone: str) -> str:
-    """This moment as a local time; the whole second, which has begun."""
+def _begins_now(clock: Clock, zone: str, rule: str) -> tuple[str, str]:
+    """This moment as a local time, the whole second, which has begun; and its zone.
+
+    In the second of two hours of one name a silence that holds once begins in UTC: its local time would name the first.
+    """
     _check_zone(zone)
-    return clock.now().astimezone(ZoneInfo(zone)).replace(tzinfo=None, microsecond=0).isoformat()
+    local = clock.now().astimezone(ZoneInfo(zone))
+    if local.fold and not rule:
+        zone, local = "UTC", clock.now()
+    return local.replace(tzinfo=None, microsecond=0).isoformat(), zone
 
 
 def _check_zone(zone: str) -> None:
     if not windows.is_zone(zone):
-        raise UnusableError(f"zone {zone[:60]!r} is not a valid time zone: expected a name as Europe/Berlin")
+        raise UnusableError(
+            f"zone {zone[:60]!r} is not a valid time zone: expected a name as Europe/Berlin", field="zone"
+        )
 
 
 def _check(new: Silence) -> None:
     if len(new.name) > _MAX_NAME or not new.name.isprintable():
-        raise UnusableError(f"name: is not a valid one of at most {_MAX_NAME} printable characters")
+        raise UnusableError(f"name: is not a valid one of at most {_MAX_NAME} printable characters", field="name")
     if len(new.tags) > MOST_TAGS:
-        raise UnusableError(f"tags: more than {MOST_TAGS}")
+        raise UnusableError(f"tags: more than {MOST_TAGS}", field="tags")
     _check_zone(new.zone)
     try:
         windows.read_start(new.starts)
     except ValueError as error:
-        raise UnusableError(f"start {new.starts[:40]!r} is not a valid local time: {error}") from error
+        raise UnusableError(f"start {new.starts[:40]!r} is not a valid local time: {error}", field="start") from error
     if new.minutes is not None and not 1 <= new.minutes <= LONGEST_MINUTES:
-        raise UnusableError(f"a length of {new.minutes} minutes is not a valid one: from 1 to {LONGEST_MINUTES}")
+        raise UnusableError(
+            f"a length of {new.minutes} minutes is not a valid one: from 1 to {LONGEST_MINUTES}", field="minutes"
+        )
     if new.rule:
         _check_rule(new)
 
 
 def _check_rule(new: Silence) -> None:
     if new.minutes is None:
-        raise UnusableError("a silence that comes again needs a length")
+        raise UnusableError("a silence that comes again needs a length", field="minutes")
     try:
         windows.check_rule(new.rule)
     except ValueError as error:
-        raise UnusableError(f"rule {new.rule[:80]!r} is not a valid one here: {error}") from error
+        raise UnusableError(f"rule {new.rule[:80]!r} is not a valid one here: {error}", field="rule") from error
 
 
 async def list_all(database: Database, clock: Clock, by: Principal) -> tuple[tuple[Silence, int], ...]:
@@ -153,13 +164,18 @@ async def put_route(
     by.require(KeyScope.WRITE)
     route = TagRoute(name=name, tags=tuple(tags), handles=tuple(handle.removeprefix("@") for handle in handles))
     if not _ROUTE.fullmatch(name):
-        raise UnusableError(f"route {name[:40]!r}: is not a valid name: expected letters, digits, '.', '_' and '-'")
-    if not route.handles or len(route.handles) > MOST_HANDLES or len(route.tags) > MOST_TAGS:
-        raise UnusableError(f"a route needs from 1 to {MOST_HANDLES} handles, and has at most {MOST_TAGS} tags")
+        raise UnusableError(
+            f"route {name[:40]!r}: is not a valid name: expected letters, digits, '.', '_' and '-'", field="name"
+        )
+    if not 1 <= len(route.handles) <= MOST_HANDLES:
+        raise UnusableError(f"a route needs from 1 to {MOST_HANDLES} handles", field="handles")
+    if len(route.tags) > MOST_TAGS:
+        raise UnusableError(f"a route has at most {MOST_TAGS} tags", field="tags")
     for handle in route.handles:
         if not _HANDLE.fullmatch(handle):
             raise UnusableError(
-                f"handle {handle[:40]!r} is not a valid one: expected a channel's name or an e-mail address"
+                f"handle {handle[:40]!r} is not a valid one: expected a channel's name or an e-mail address",
+                field="handles",
             )
     async with database.write() as connection:
         known = {one.name: one for one in await silences.list_routes(connection)}

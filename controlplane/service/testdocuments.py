@@ -173,7 +173,7 @@ async def named_places(connection: AsyncConnection, document: Mapping[str, Any])
     try:
         found = [await locations.find(connection, name) for name in said]
     except NotFoundError as error:
-        raise UnusableError(f"locations: {error}") from error
+        raise UnusableError(f"locations: {error}", field="locations") from error
     return list({place.id: place for place in found}.values())
 
 

@@ -231,14 +231,14 @@ def _one(
 def _chosen(said: Any, named: Mapping[str, Location], test: str) -> tuple[Location, ...]:
     """The enabled ones of the locations that were named. Raises UnusableError."""
     if not isinstance(said, list) or not all(isinstance(name, str) for name in said):
-        raise UnusableError("locations: is not a valid list of location ids")
+        raise UnusableError("locations: is not a valid list of location ids", field="locations")
     for name in said:
         if name not in named:
-            raise UnusableError(f"locations: no location {name[:120]!r}")
+            raise UnusableError(f"locations: no location {name[:120]!r}", field="locations")
     places = {named[name].id: named[name] for name in said}
     enabled = tuple(place for place in places.values() if place.enabled)
     if not enabled:
-        raise UnusableError(f"test {test[:100]!r} is assigned to no enabled location")
+        raise UnusableError(f"test {test[:100]!r} is assigned to no enabled location", field="locations")
     return enabled
 
 

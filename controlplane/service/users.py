@@ -112,7 +112,8 @@ def check_name(name: str) -> None:
     """Raise UnusableError for a name that nobody could tell from another's, or type."""
     if not name.strip() or name != name.strip() or len(name) > MAX_NAME or not name.isprintable():
         raise UnusableError(
-            f"user {name[:40]!r}: a name has 1 to {MAX_NAME} printable characters and no space around them"
+            f"user {name[:40]!r}: a name has 1 to {MAX_NAME} printable characters and no space around them",
+            field="name",
         )
 
 

@@ -85,10 +85,11 @@ def triggered(
 
 
 def _check_params(start: RunStart) -> None:
-    from worker.actions.schema import violation  # noqa: PLC0415 - the validator is costly, and few processes need it
+    from worker.actions.schema import first_breach, pointer  # noqa: PLC0415 - the validator is costly, and few processes need it
 
     if len(msgspec.json.encode(start.params)) > MAX_INPUT_BYTES:
         raise UnusableError(f"params: larger than {MAX_INPUT_BYTES} bytes")
-    found = violation(start.stored.workflow.params, start.params)
+    found = first_breach(start.stored.workflow.params, start.params)
     if found is not None:
-        raise UnusableError(f"params: {found}")
+        place, told = found
+        raise UnusableError(f"params: {pointer(place)}: {told}", field=f"params.{place[0]}" if place else "")

@@ -26,7 +26,7 @@ _PATTERNS: Final = jsonschema_rs.FancyRegexOptions(backtrack_limit=50_000, size_
 def violation(schema: Mapping[str, Any], document: Any) -> str | None:
     """The first way in which *document* breaks *schema*, with its place as a JSON Pointer, or None."""
     found = first_breach(schema, document)
-    return None if found is None else f"{_pointer(found[0])}: {found[1]}"
+    return None if found is None else f"{pointer(found[0])}: {found[1]}"
 
 
 def first_breach(schema: Mapping[str, Any], document: Any) -> tuple[list[str | int], str] | None:
@@ -71,7 +71,7 @@ def _compiled(schema: bytes) -> jsonschema_rs.Validator:
     )
 
 
-def _pointer(path: list[str | int]) -> str:
+def pointer(path: list[str | int]) -> str:
     """RFC 6901; the whole document is named, as its pointer is empty."""
     steps = (str(step).replace("~", "~0").replace("/", "~1") for step in path)
     return "".join(f"/{step}" for step in steps) or "the top"

@@ -6,10 +6,18 @@
   let seconds = Number(document.body.dataset.liveSeconds);
   if (!seconds) return;
 
+  // What a reader has opened or closed stays so; what is new at the end is as the page has it.
+  const keepOpen = (element, other) => {
+    const fresh = other.querySelectorAll("details");
+    element.querySelectorAll("details").forEach((one, index) => { if (fresh[index]) fresh[index].open = one.open; });
+  };
+
   const replace = (fresh) => {
     for (const element of document.querySelectorAll("[data-live][id]")) {
       const other = fresh.getElementById(element.id);
-      if (other === null || other.isEqualNode(element)) continue;
+      if (other === null) continue;
+      keepOpen(element, other);
+      if (other.isEqualNode(element)) continue;
       const focused = element.contains(document.activeElement) ? document.activeElement.id : "";
       element.replaceWith(document.importNode(other, true));
       if (focused) document.getElementById(focused)?.focus();

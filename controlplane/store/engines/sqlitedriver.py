@@ -183,12 +183,16 @@ class SQLiteConnection(AdaptedConnection):
             raise
 
     async def _stop(self) -> None:
-        """Stop what runs, and roll back. Whoever is cancelled again waits no longer; `terminate` follows, and does the rest."""
+        """Stop what runs, and roll back. Whoever is cancelled again waits no longer; `terminate` follows, and does the rest.
+
+        So it does where the rollback fails, which is no news beside the cancellation.
+        """
         idle = self._thread.submit(_nothing)
         while not idle.done():
             self._sqlite.interrupt()  # again and again: a statement that is just beginning takes no notice of it
             await asyncio.wait([idle], timeout=INTERRUPT_SECONDS)
-        await self._thread.submit(self._sqlite.rollback)
+        with suppress(sqlite3.Error):
+            await self._thread.submit(self._sqlite.rollback)
 
     def commit(self) -> None:
         self._end(self._sqlite.commit)
@@ -340,14 +344,26 @@ class SQLiteDriver:
     def connect(self, database: str, **options: Any) -> SQLiteConnection:
         """A connection without transactions of the driver's own: `isolation_level` is None."""
         connect = partial(sqlite3.connect, database, isolation_level=None, **options)
-        return await_only(_connected(connect))
+        return await_only(connected(connect))
 
 
-async def _connected(connect: Callable[[], sqlite3.Connection]) -> SQLiteConnection:
+async def connected(connect: Callable[[], sqlite3.Connection]) -> SQLiteConnection:
+    """Make a connection in a thread of its own."""
     thread = SQLiteThread()
+    made: list[sqlite3.Connection] = []
+
+    def make() -> sqlite3.Connection:
+        made.append(connect())
+        return made[0]
+
+    def close() -> None:
+        for one in made:
+            one.close()
+
     try:
-        return SQLiteConnection(thread, await thread.submit(connect))
+        return SQLiteConnection(thread, await thread.submit(make))
     except BaseException:
+        thread.post(close)  # the caller was cancelled, and it is open all the same
         thread.end()
         raise
 

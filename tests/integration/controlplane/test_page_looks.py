@@ -9,9 +9,10 @@ import aiohttp
 import pytest
 
 from controlplane.pages.table import PAGES
-from controlplane.service import runners, silences, workflows
+from controlplane.service import channels, runners, silences, workflowruns, workflows
 from controlplane.service.principal import Role, operator
 from controlplane.service.runners import WantedRunner
+from controlplane.service.workflowruns import WantedWorkflow
 from controlplane.store.alerttables import transitions
 from tests.integration.controlplane.plane import Plane
 from tests.support import protocol
@@ -21,6 +22,16 @@ from tests.support.outcomes import incorrect, outcome
 
 TEST = "abc-def-ghi"
 SHOWN = ("/tests", "/locations", "/runners", "/alerts", "/channels", "/workflows", "/apps", "/users", "/account")
+MISTAKEN = (
+    "/locations/new",
+    "/tests/new",
+    "/tests/import",
+    "/channels/new",
+    "/alerts/routes/new",
+    "/users",
+    "/account",
+)
+"""Pages with a form that is sent as it stands, which is not valid."""
 LONG = "a-name-without-a-space-" * 8
 
 
@@ -47,18 +58,28 @@ async def _filled(plane: Plane, session: aiohttp.ClientSession) -> dict[str, str
     )
     ((alert,),) = await plane.rows(transitions)
     names = {"{location}": worker.location, "{test}": TEST, "{result}": "1", "{alert}": alert.alert_id}
-    return names | {"{workflow}": await _workflow(plane)}
+    return names | await _actions(plane) | await _people(plane)
 
 
-async def _workflow(plane: Plane) -> str:
-    """The name of a workflow with a parameter of each kind of field."""
+async def _people(plane: Plane) -> dict[str, str]:
+    """A user, and a message that is sent by way of a channel."""
+    await Outbound(plane.database, plane.clock).add("a" * 100, type="slack", url=f"https://{LONG[:60]}.example/")
+    key = await channels.attempt(plane.database, plane.clock, operator(LONG), "a" * 100)
+    return {"{key}": key, "{user}": (await plane.add_user(LONG[:100], Role.VIEWER)).id}
+
+
+async def _actions(plane: Plane) -> dict[str, str]:
+    """A runner, a workflow with a parameter of each kind of field, and a run of it."""
     wanted = WantedRunner(name="berlin", base_url=plane.url, modes=("pull",), host=None)
-    await runners.create(plane.database, plane.clock, operator(LONG), wanted, ttl_ms=3_600_000)
+    made = await runners.create(plane.database, plane.clock, operator(LONG), wanted, ttl_ms=3_600_000)
     kinds: dict[str, Any] = {LONG: {"type": "string", "default": LONG}, "one": {"enum": [LONG]}, "any": {}}
     params = {"type": "object", "properties": {name: kind | {"description": LONG} for name, kind in kinds.items()}}
     steps = [{"name": "look", "action": "data.jq", "input": {"value": LONG}}]
     definition = {"name": "w" * 60, "runner": "berlin", "description": LONG, "params": params, "steps": steps}
-    return (await workflows.push(plane.database, plane.clock, operator(LONG), definition, {})).stored.name
+    name = (await workflows.push(plane.database, plane.clock, operator(LONG), definition, {})).stored.name
+    wanted_run = WantedWorkflow(name=name, params={LONG: LONG, "one": LONG}, idempotency_key=None)
+    run = await workflowruns.create(plane.database, plane.clock, operator(LONG), wanted_run, client="api")
+    return {"{workflow}": name, "{runner}": made.runner.id, "{run}": run.run.id}
 
 
 @pytest.mark.long
@@ -67,7 +88,6 @@ async def test_a_page_is_accessible_and_fits_its_window(
     plane: Plane, session: aiohttp.ClientSession, browser: Browser, width: int, dark: bool
 ) -> None:
     names = await _filled(plane, session)
-    await Outbound(plane.database, plane.clock).add("a" * 100, type="slack", url=f"https://{LONG[:60]}.example/")
     await plane.add_user("Ada", Role.ADMIN)
     cookie = {"name": "session", "value": await plane.session_of("Ada"), "url": plane.url}
     paths = ["/", "/nothing/here"]
@@ -77,7 +97,7 @@ async def test_a_page_is_accessible_and_fits_its_window(
             path = path.replace(name, value)
         if route.method == "GET" and "{" not in path and path.startswith(SHOWN):
             paths.append(path)
-    assert len(paths) > 20
+    assert len(paths) > 30
 
     def look(page: Any) -> list[str]:
         page.context.add_cookies([cookie])
@@ -85,9 +105,38 @@ async def test_a_page_is_accessible_and_fits_its_window(
         for path in paths:
             page.goto(plane.url + path)
             page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
-            found += [f"{path}: {finding}" for finding in serious_findings(page)]
-            found += [f"{path}: is wider than its window"] if is_wider_than_its_window(page) else []
+            found += findings(page, path)
+        for path in MISTAKEN:
+            page.goto(plane.url + path)
+            page.evaluate("document.querySelector('main form[method=post]').noValidate = true")
+            page.locator("main form[method=post] button").first.click()
+            page.get_by_role("alert").wait_for()
+            found += findings(page, f"{path}, with a mistake")
         return found
 
     assert await browser.walk(look, width=width, dark=dark) == []
-    assert [error for error in browser.errors if "404" not in error] == []
+    assert [error for error in browser.errors if "404" not in error and "400" not in error] == []
+
+
+@pytest.mark.long
+async def test_the_pages_of_an_empty_control_plane_say_what_to_do_and_are_accessible(
+    plane: Plane, browser: Browser
+) -> None:
+    await plane.add_user("Ada", Role.ADMIN)
+    cookie = {"name": "session", "value": await plane.session_of("Ada"), "url": plane.url}
+
+    def look(page: Any) -> list[str]:
+        page.context.add_cookies([cookie])
+        found = []
+        for path in ("/", *SHOWN):
+            page.goto(plane.url + path)
+            found += findings(page, path)
+        return found
+
+    assert await browser.walk(look, width=NARROW) == []
+    assert browser.errors == []
+
+
+def findings(page: Any, place: str) -> list[str]:
+    found = [f"{place}: {finding}" for finding in serious_findings(page)]
+    return found + ([f"{place}: is wider than its window"] if is_wider_than_its_window(page) else [])
