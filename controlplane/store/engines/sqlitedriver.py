@@ -356,10 +356,14 @@ async def connected(connect: Callable[[], sqlite3.Connection]) -> SQLiteConnecti
         made.append(connect())
         return made[0]
 
+    def close() -> None:
+        for one in made:
+            one.close()
+
     try:
         return SQLiteConnection(thread, await thread.submit(make))
     except BaseException:
-        thread.post(lambda: [one.close() for one in made])  # the caller was cancelled, and it is open all the same
+        thread.post(close)  # the caller was cancelled, and it is open all the same
         thread.end()
         raise
 
