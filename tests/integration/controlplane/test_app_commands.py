@@ -17,7 +17,11 @@ def test_an_app_is_pushed_listed_linked_and_deleted(run: Run) -> None:
     )
     assert "is version 1 already" in run("app", "push", "-", input=json.dumps(DESK)).output
     [listed] = [json.loads(line) for line in run("app", "list", "--json").output.splitlines()]
-    assert (listed["name"], listed["runner"], listed["queries"]) == ("desk", "berlin", {"customer": "data.jq"})
+    assert (listed["name"], listed["runner"], listed["queries"]) == (
+        "desk",
+        "berlin",
+        {"customer": "data.jq", "health": "http.request"},
+    )
     assert "user/*@corp.example" in run("app", "list").output
     run("user", "add", "alice@corp.example")
     run("user", "add", "eve@evil.example")
