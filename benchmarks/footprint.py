@@ -36,9 +36,13 @@ MEBIBYTE = 1024**2
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """*evaluators* are the sizes of their processes, the spare's among them; *cpu_share* is of one core, all processes."""
+    """*evaluators* are the sizes of their processes, the spare's among them; *server* is the one that they are forked from.
+
+    *cpu_share* is of one core, all processes.
+    """
 
     worker: Size
+    server: Size
     evaluators: tuple[Size, ...]
     cpu_share: float
 
@@ -71,8 +75,8 @@ def at_rest() -> Rest:
         before = cpu_seconds(worker.pid)
         time.sleep(REST)
         cpu_share = (cpu_seconds(worker.pid) - before) / REST
-        own = sizes.pop(worker.pid)
-        return Rest(own, tuple(sizes.values()), cpu_share)
+        own, server, *evaluators = sizes.values()  # each process before those that it or its parent started later
+        return Rest(own, server, tuple(evaluators), cpu_share)
 
 
 def bytes_per_job(fast: str, slow: str) -> float:
@@ -122,7 +126,8 @@ def main() -> None:
         f"each of {len(rests[0].evaluators)} evaluators, the spare included",
         [each for rest in rests for each in rest.evaluators],
     )
-    show("sum", [sum(rest.evaluators, rest.worker) for rest in rests])
+    show("the process that they are forked from", [rest.server for rest in rests])
+    show("sum", [sum(rest.evaluators, rest.worker + rest.server) for rest in rests])
     print(f"at rest, CPU of one core: {statistics.mean(rest.cpu_share for rest in rests):.2%}")
     slow = (sys.executable, "-m", "benchmarks.target", f"--delay={HELD}")
     with process(sys.executable, "-m", "benchmarks.target") as (_, fast), process(*slow) as (_, held):

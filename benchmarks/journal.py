@@ -1,6 +1,6 @@
 """CPU that the journal costs a result: `python -m benchmarks.journal`. Kept, on the disk, acknowledged and noted as done.
 
-Results come at a steady rate, one by one, and are acknowledged a quarter of a second later in batches, as by the outbox. Four
+Results come at a steady rate and are acknowledged a quarter of a second later in batches, as by the outbox. Four
 takers in turn, in the same process: one that does nothing (the driver, taken off the others), a plain file that each result is
 appended to with one write and neither checksum, key, sync nor deletion, the same file written and synced as often as the journal
 is (what any promise of 50 ms costs), and the journal. CPU is the process's, all threads, kernel included.
@@ -37,7 +37,8 @@ AIM = 15.0
 OUTCOME_BYTES = 1500
 """An outcome of an HTTP test with three assertions."""
 TICK = 0.005
-"""Seconds between results that come together: the driver's own wake-ups are few beside what it measures."""
+"""Seconds at the least between wake-ups of the driver, which are to be few beside what it measures: results of that time come
+together."""
 
 Keep = Callable[[ResultItem], None]
 Done = Callable[[str], None]
@@ -121,7 +122,7 @@ async def drive(taker: Taker, rate: int, seconds: float) -> float:
                     for result in waiting:
                         done(result)
                     waiting.clear()
-                await asyncio.sleep(TICK)
+                await asyncio.sleep(max(TICK, 1 / rate))
             used = time.process_time() - cpu
     return used / sent * 1e6
 

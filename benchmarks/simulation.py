@@ -160,8 +160,7 @@ class Simulation:
         half, plane = Half(), self._plane
         for _ in range(self._size.seconds // 2):
             plane.clock.stall(1)
-            for worker in self._workers:
-                await self._turn(worker, half)
+            await asyncio.gather(*[self._turn(worker, half) for worker in self._workers])  # all at that second
             settled = await upkeep.settle(plane.database, plane.clock, plane.context.grace, look_ahead=False)
             for (_, reason), count in settled.items():
                 half.missed[reason.value] += count

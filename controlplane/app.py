@@ -10,8 +10,9 @@ import shutil
 import signal
 import socket
 from collections.abc import Callable, Collection, Sequence
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -256,13 +257,18 @@ async def _keep_up(clock: Clock, upkeep: Upkeep) -> None:
 
 
 def _own_state(context: Context, place: str) -> OwnState:
-    """The disk of the database at *place*, as far as that is a path, and the end of a certificate where it is near."""
-    served, size, free = context.certificate, 0, 0
-    with suppress(OSError):
-        disk = shutil.disk_usage(Path(place).parent)
-        size, free = disk.total, disk.free
+    served = context.certificate
     soon = served is not None and served.ends_soon(context.clock.now())
-    return OwnState(free=free, size=size, certificate_ends=served.not_after if served is not None and soon else None)
+    return own_state(place, served.not_after if served is not None and soon else None)
+
+
+def own_state(place: str, certificate_ends: datetime | None) -> OwnState:
+    """The disk of the database at *place*, as far as that is a path, and the end of a certificate where it is near."""
+    try:
+        disk = shutil.disk_usage(Path(place).parent)
+    except OSError:
+        return OwnState(certificate_ends=certificate_ends)
+    return OwnState(free=disk.free, size=disk.total, certificate_ends=certificate_ends)
 
 
 def _links(public_urls: Collection[str]) -> Callable[[Transition], str]:

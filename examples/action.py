@@ -1,4 +1,4 @@
-"""The private action of the demo: a runner that may send one request to the shop, and the order to send it.
+"""The private action of the demo: a runner that may ask the shop for one thing, who orders it, and an app whose page asks for it.
 
 Its folder is what an operator writes: the options, one connection, one rule. It keeps its keys there too, and they go with it.
 """
@@ -16,11 +16,12 @@ RUNNER = "demo"
 CONNECTION = "shop"
 ACTION = "http.request"
 INPUT = {"verb": "GET", "url": "/health"}
+APP = "shop"
 RULE = {"name": CONNECTION, "allow": ACTION, "connections": [CONNECTION], "when": {"verb": ["GET"]}}
 
 
-def write_folder(folder: Path, ports: Sequence[int]) -> None:
-    """Write the folder of a runner beside a target that listens on *ports*; its own ports are any free ones."""
+def write_folder(folder: Path, ports: Sequence[int], pages_port: int) -> None:
+    """Write the folder of a runner beside a target that listens on *ports*. It answers pages at *pages_port*."""
     folder.mkdir()
     config = {
         "dnsServer": [f"127.0.0.1:{ports[DNS]}"],
@@ -28,13 +29,27 @@ def write_folder(folder: Path, ports: Sequence[int]) -> None:
         "whitelistedRange.4": ["127.0.0.1/32"],
         "auditLog": str(folder / "audit.log"),
         "stateDirectory": str(folder / "state"),
-        "port": 0,
+        "port": pages_port,
         "probesPort": 0,
     }
     shop = {"type": "http", "base_url": f"http://shop.demo.internal:{ports[HTTP]}"}
     (folder / "config.yaml").write_text(json.dumps(config))
     (folder / "connections.yaml").write_text(json.dumps({CONNECTION: shop}))
     (folder / "policy.yaml").write_text(json.dumps({"rules": [RULE]}))
+
+
+def write_app(folder: Path) -> Path:
+    """The file of an app with one form, for the user of the demo."""
+    query = {"title": "Is the shop well?", "action": ACTION, "connection": CONNECTION, "input": INPUT}
+    app = {"name": APP, "title": "Shop", "runner": RUNNER, "allow": ["user/demo"], "queries": {"health": query}}
+    file = folder / "shop.json"
+    file.write_text(json.dumps(app, indent=2))
+    return file
+
+
+def create(pages_port: int) -> list[str]:
+    """The arguments of `synthetics-controlplane` that make the runner; browsers reach it at *pages_port*."""
+    return ["runner", "create", RUNNER, "--modes", "pull,push", "--host", f"http://127.0.0.1:{pages_port}"]
 
 
 def order() -> list[str]:

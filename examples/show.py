@@ -1,5 +1,5 @@
 """The demo itself, which `examples.demo` starts: a target on loopback, a control plane on a SQLite file, a location, a worker,
-a runner that carries out one private action, and a receiver of alerts.
+a runner that carries out one private action and answers an app's page, and a receiver of alerts.
 
 Results are printed as they come, the action's and alerts among them. `--remediation` adds a service that is out of order: its
 test starts a workflow, which restarts it and tests it again. Nothing leaves loopback, so it needs no internet. The first Ctrl-C
@@ -15,6 +15,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import sysconfig
@@ -111,6 +112,7 @@ def demo(base_port: int | None, folder: Path, processes: Processes, receiver: st
         say(shown(command))
         processes.run(command, log=folder / "command.log")
     show_action(processes, folder, database)
+    show_app(processes, folder, database, url)
     if remediation:
         break_service(processes, folder, database)
     agent = [
@@ -146,26 +148,34 @@ def start_runner(
     processes: Processes, folder: Path, database: Sequence[str], ports: Sequence[int], *, remediation: bool
 ) -> None:
     """Make a runner and start it by its one token. Raises EndedError."""
-    action.write_folder(folder / "runner", ports)
+    pages_port = free_port()
+    action.write_folder(folder / "runner", ports, pages_port)
     if remediation:
         remedy.extend_folder(folder / "runner", request_file(folder))
     url = f"http://{LOOPBACK}:{ports[INTAKE]}"
-    create = [
-        str(BIN / "synthetics-controlplane"),
-        "runner",
-        "create",
-        action.RUNNER,
-        *database,
-        "--url",
-        url,
-        "--json",
-    ]
+    controlplane = str(BIN / "synthetics-controlplane")
+    create = [controlplane, *action.create(pages_port), *database, "--base-url", url, "--json"]
     say(shown(create))
     token = json.loads(processes.run(create, log=folder / "command.log"))["token"]
     runner = [str(BIN / "private-action-runner"), f"--config-dir={folder / 'runner'}"]
     say(shown(runner).replace("$ ", "$ RUNNER_ENROLLMENT_TOKEN=pl1e.… ", 1) + " &")
     named = {"RUNNER_ENROLLMENT_TOKEN": token}
     processes.start(runner, output=subprocess.DEVNULL, log=folder / "runner.log", environment=named)
+
+
+def free_port() -> int:
+    """A port of loopback that nobody listened on just now."""
+    with socket.create_server((LOOPBACK, 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def show_app(processes: Processes, folder: Path, database: Sequence[str], url: str) -> None:
+    """Publish a page whose form the runner answers, and print its address. Raises EndedError."""
+    push = [str(BIN / "synthetics-controlplane"), "app", "push", str(action.write_app(folder)), *database]
+    say(shown(push))
+    processes.run(push, log=folder / "command.log")
+    say(f"  its page, whose form the runner itself answers, once you are signed in: {url}/apps/{action.APP}")
 
 
 def show_action(processes: Processes, folder: Path, database: Sequence[str]) -> None:

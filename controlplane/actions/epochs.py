@@ -28,7 +28,7 @@ class Succession(Enum):
 class Standing:
     """The runner as it stands: *instance* took *epoch* at *since*, *accepted* is one that a person chose.
 
-    *alive* are other instances that pulled lately and do not drain; *allowed* may be alive at a time.
+    *alive* are other instances that pulled lately, not before *since*, and do not drain; *allowed* may be alive at a time.
     """
 
     epoch: int
@@ -74,13 +74,15 @@ def decide(standing: Standing, claim: EpochClaim, *, now: int) -> EpochDecision:
 
 
 def _among_several(standing: Standing, claim: EpochClaim) -> EpochDecision:
-    """No chain: each of the *allowed* is as good as the others, and one more is a copy."""
+    """No chain: each of the *allowed* is as good as the others. A new one may follow one that was killed just now; that it is one
+    too many shows when all the others pull after it.
+    """
+    if not claim.epoch:
+        return EpochDecision(succession=Succession.TAKEN, epoch=standing.epoch + 1, instance=claim.instance)
     others = [one for one in standing.alive if one != claim.instance]
     if len(others) >= standing.allowed:
         return _contested(standing, f"{len(others) + 1} instances are alive, and {standing.allowed} may be")
-    if claim.epoch:
-        return EpochDecision(succession=Succession.KEPT, epoch=claim.epoch, instance=standing.instance)
-    return EpochDecision(succession=Succession.TAKEN, epoch=standing.epoch + 1, instance=claim.instance)
+    return EpochDecision(succession=Succession.KEPT, epoch=claim.epoch, instance=standing.instance)
 
 
 def _of_an_older(standing: Standing, claim: EpochClaim, now: int) -> EpochDecision:

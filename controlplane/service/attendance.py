@@ -105,15 +105,20 @@ def _wants_rotation(runner: StoredRunner, now: int) -> bool:
 
 
 def _standing(runner: StoredRunner, known: Sequence[RunnerInstance], instance: str, now: int) -> Standing:
+    since = runner.since or 0
     return Standing(
         epoch=runner.epoch,
         instance=runner.instance,
-        since=runner.since or 0,
+        since=since,
         accepted=runner.accepted,
         contested=runner.contested,
-        alive=[one.id for one in known if one.id != instance and now - one.last_seen <= ALIVE_MS and not one.draining],
+        alive=[one.id for one in known if one.id != instance and _pulls(one, since, now)],
         allowed=runner.instances,
     )
+
+
+def _pulls(instance: RunnerInstance, since: int, now: int) -> bool:
+    return now - ALIVE_MS <= instance.last_seen >= since and not instance.draining
 
 
 def _claim(message: RunnerPull, known: Sequence[RunnerInstance], instance: str) -> EpochClaim:

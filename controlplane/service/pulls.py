@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from controlplane.store.database import Database
 from controlplane.store.dispatch import Lease, Taker
 from controlplane.store.locations import Access
 from controlplane.store.variables import StoredVariable
+from controlplane.store.versions import TableMemory
 from controlplane.store.workers import Origin
 from worker.clock import Clock
 from worker.wire.messages import Pull
@@ -24,6 +25,8 @@ from worker.wire.messages import Pull
 Present = Callable[[], bool]
 """Tell if the caller still waits for its answer."""
 
+FEW_LEASES = 50
+"""Named by a pull, whose jobs are looked up in its own transaction; more of them are, before it begins."""
 MAX_JOBS = 1000
 """Jobs of one reply, whatever a worker has free."""
 MAX_DEFINITION_CHARACTERS = 10 * 1024 * 1024
@@ -83,15 +86,21 @@ async def pull(
 
     A worker that was no longer *present* when its turn came is given nothing: nobody would get it. Raises SequenceError.
     """
-    location, worker = caller.access.location.id, caller.worker
+    location = caller.access.location.id
+    named = len(message.holding) + len(message.finished) + len(message.release)
+    quiet = database.versions.memory(dispatch.QUIET)
+
+    def begin(connection: AsyncConnection) -> Coroutine[Any, Any, HandedOut]:
+        now = epoch.milliseconds(clock)  # now that it is this pull's turn: it may have waited for the lock
+        turn = _Turn(now=now, expiry=grace.expiry(now), present=present(), known=known, quiet=quiet)
+        return _pull(connection, caller, message, turn)
+
     try:
-        async with database.read() as connection:  # what grows with what the worker holds keeps nobody else waiting
-            rows = await dispatch.given(connection, location=location, worker=worker)
-            cancel = await dispatch.unwanted(connection, rows, location=location, holding=message.holding)
-        async with database.write() as connection:
-            now = epoch.milliseconds(clock)  # now that it is this pull's turn: it may have waited for the lock
-            turn = _Turn(now=now, expiry=grace.expiry(now), present=present(), given=rows, cancel=cancel)
-            given = await database.together(connection, _pull(connection, caller, message, turn))
+        known = None
+        if named > FEW_LEASES:  # what grows with what the worker holds keeps nobody else waiting
+            async with database.read() as connection:
+                known = await _known(connection, caller, message)
+        given = await database.share(begin, location=location, weight=1 + named + _wanted(message))
         if any(subtests.plays_subtests(lease.definition) for lease in given.leases):
             async with database.read() as connection:
                 whole = await subtests.complete(connection, given.leases, characters=MAX_DEFINITION_CHARACTERS)
@@ -107,14 +116,29 @@ async def pull(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """The open jobs that were *given* to a worker, and leases that it holds and nobody waits for."""
+
+    given: Sequence[Any]
+    cancel: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Turn:
-    """The moment at which a pull has the lock, and what was read before it: the open jobs that were *given* to its worker."""
+    """The moment at which a pull has the lock, and what is *known* from before it, None where that is still to be read."""
 
     now: int
     expiry: int
     present: bool
-    given: Sequence[Any]
-    cancel: tuple[str, ...]
+    known: _Known | None
+    quiet: TableMemory[str, int]
+
+
+async def _known(connection: AsyncConnection, caller: Caller, message: Pull) -> _Known:
+    location = caller.access.location.id
+    rows = await dispatch.given(connection, location=location, worker=caller.worker)
+    cancel = await dispatch.unwanted(connection, rows, location=location, holding=message.holding)
+    return _Known(given=rows, cancel=cancel)
 
 
 async def _pull(connection: AsyncConnection, caller: Caller, message: Pull, turn: _Turn) -> HandedOut:
@@ -131,17 +155,33 @@ async def _pull(connection: AsyncConnection, caller: Caller, message: Pull, turn
     )
     if last is not None:
         raise SequenceError(last)
-    back = await dispatch.take_back(connection, turn.given, location=location, worker=worker, pull=message, now=now)
+    known = turn.known or await _known(connection, caller, message)
+    back = await dispatch.take_back(connection, known.given, location=location, worker=worker, pull=message, now=now)
     taker = Taker(
         location=location,
         worker=worker,
         jobs=_wanted(message) if key is not None and turn.present else 0,
         characters=MAX_DEFINITION_CHARACTERS,
     )
-    leases, more = await dispatch.give_out(connection, taker, now=now, expiry=turn.expiry)
+    leases, more = await _given_out(connection, taker, turn, freed=bool(back.released or back.unanswered))
     return HandedOut(
-        now=now, leases=leases, more=more, cancel=turn.cancel, unanswered=back.unanswered, job_key=key, variables={}
+        now=now, leases=leases, more=more, cancel=known.cancel, unanswered=back.unanswered, job_key=key, variables={}
     )
+
+
+async def _given_out(
+    connection: AsyncConnection, taker: Taker, turn: _Turn, *, freed: bool
+) -> tuple[tuple[Lease, ...], bool]:
+    """Lease what is due, and remember until when nothing is where there was nothing."""
+    location, now = taker.location, turn.now
+    until = turn.quiet.recall(location, location)
+    if taker.jobs == 0 or (until is not None and now < until and not freed):
+        return (), False
+    stamp = turn.quiet.stamp(location)
+    leases, more = await dispatch.give_out(connection, taker, now=now, expiry=turn.expiry)
+    if not leases and not more and turn.expiry:  # in a time of grace nobody can tell whose jobs become free when
+        turn.quiet.keep(location, await dispatch.quiet_until(connection, location, now=now), stamp)
+    return leases, more
 
 
 async def _values(

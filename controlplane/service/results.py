@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -28,9 +29,11 @@ class Newest:
 
 async def push(database: Database, clock: Clock, caller: Caller, items: Sequence[ResultItem]) -> tuple[Kept, ...]:
     """Store results; they are on disk when this returns. Raises SequenceError."""
-    now = epoch.milliseconds(clock)
-    async with database.write() as connection:
-        return await database.together(connection, _push(connection, caller, items, now=now))
+
+    def begin(connection: AsyncConnection) -> Coroutine[Any, Any, tuple[Kept, ...]]:
+        return _push(connection, caller, items, now=epoch.milliseconds(clock))
+
+    return await database.share(begin, location=caller.access.location.id, weight=1 + len(items))
 
 
 async def _push(

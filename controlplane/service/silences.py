@@ -50,13 +50,14 @@ async def add(
             raise UnusableError(f"there are {silences.MOST_SILENCES} silences already; `maintenance remove` makes room")
         found = None if test is None else await tests.get(connection, test)
         now = epoch.milliseconds(clock)
+        begins, of = (starts, zone) if starts else _begins_now(clock, zone, rule)
         new = Silence(
             id=str(uuid.uuid4()),
             name=name or (found.name if found else ", ".join(tags) or "everything"),
             test=None if found is None else found.public_id,
             tags=tuple(dict.fromkeys(tags)),
-            starts=starts or _local(clock, zone),
-            zone=zone,
+            starts=begins,
+            zone=of,
             minutes=minutes,
             rule=rule,
             created_at=now,
@@ -69,10 +70,16 @@ async def add(
     return new
 
 
-def _local(clock: Clock, zone: str) -> str:
-    """This moment as a local time; the whole second, which has begun."""
+def _begins_now(clock: Clock, zone: str, rule: str) -> tuple[str, str]:
+    """This moment as a local time, the whole second, which has begun; and its zone.
+
+    In the second of two hours of one name a silence that holds once begins in UTC: its local time would name the first.
+    """
     _check_zone(zone)
-    return clock.now().astimezone(ZoneInfo(zone)).replace(tzinfo=None, microsecond=0).isoformat()
+    local = clock.now().astimezone(ZoneInfo(zone))
+    if local.fold and not rule:
+        zone, local = "UTC", clock.now()
+    return local.replace(tzinfo=None, microsecond=0).isoformat(), zone
 
 
 def _check_zone(zone: str) -> None:

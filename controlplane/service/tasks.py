@@ -107,21 +107,18 @@ async def pull(
 async def look_again(
     database: Database, clock: Clock, caller: RunnerCaller, message: RunnerPull, before: RunnerWorkGiven
 ) -> RunnerWorkGiven:
-    """Give what has been queued, and name what is to be cancelled, since *before*: the same pull, which has waited."""
-    runner, instance = caller.runner.id, caller.proof.instance
-    async with database.read() as connection:
+    """Give what has been queued, and name what is to be cancelled, since *before*: the same pull, which has waited.
+
+    Whoever was woken has something to take, as a rule: one transaction looks and gives.
+    """
+    wanted = _wanted(message)
+    async with database.write() if wanted else database.read() as connection:
         now = epoch.milliseconds(clock)
-        held = await tasks.held_by(connection, runner=runner, instance=instance)
-        queued = await tasks.queued(connection, runner=runner, now=now, limit=1) if _wanted(message) else []
+        held = await tasks.held_by(connection, runner=caller.runner.id, instance=caller.proof.instance)
+        given, more, refused = await _give(connection, database.sealer, caller, wanted, now)
+        moved = await steps.advance(connection, database, refused, now=now)
     cancel = tuple(one.lease for one in held if one.state is TaskState.CANCELLING)
-    given: tuple[GivenTask, ...] = ()
-    ended = before.ended
-    more = False
-    if queued:
-        async with database.write() as connection:
-            now = epoch.milliseconds(clock)
-            given, more, refused = await _give(connection, database.sealer, caller, _wanted(message), now)
-            ended = (*ended, *refused, *await steps.advance(connection, database, refused, now=now))
+    ended = (*before.ended, *refused, *moved)
     return RunnerWorkGiven(now=now, attendance=before.attendance, given=given, cancel=cancel, more=more, ended=ended)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import case, delete, select, update
+from sqlalchemy import bindparam, case, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -42,6 +42,11 @@ _RUN_STATE = case(
 """A run's state is its newest task's; that of a workflow may have ended otherwise, or wait to try a step again."""
 
 
+_BY_ID = select(action_runs).where(action_runs.c.id == bindparam("run"))
+_ADD = action_runs.insert()
+# Made once: SQLAlchemy takes as long to build a statement as SQLite to run it.
+
+
 async def add(connection: AsyncConnection, run: ActionRun) -> None:
     """Store a new run. Raises ConflictError where its idempotency key is taken."""
     row = {
@@ -58,13 +63,13 @@ async def add(connection: AsyncConnection, run: ActionRun) -> None:
         "request_sha256": run.request_sha256,
     }
     try:
-        await connection.execute(action_runs.insert().values(row))
+        await connection.execute(_ADD, row)
     except IntegrityError as error:
         raise ConflictError("run", run.idempotency_key or run.id) from error
 
 
 async def by_id(connection: AsyncConnection, run: str) -> ActionRun | None:
-    row = (await connection.execute(select(action_runs).where(action_runs.c.id == run))).one_or_none()
+    row = (await connection.execute(_BY_ID, {"run": run})).one_or_none()
     return None if row is None else _run(row)
 
 

@@ -6,7 +6,7 @@ Only `serve` and `migrate` change the schema of a database that is there, after 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +27,11 @@ from controlplane.errors import (
     StatementError,
 )
 from controlplane.store import sealing
-from controlplane.store.engines.engine import READ_ONLY, Engine, T
+from controlplane.store.engines.engine import READ_ONLY, Changes, Engine, T
 from controlplane.store.sealing import Sealer
+from controlplane.store.sharing import BeginShared, SharedWrites
 from controlplane.store.tables import REVISION, about
+from controlplane.store.versions import TableVersions
 from worker.secret import Secret
 
 _REVISION_QUERY = "SELECT version_num FROM alembic_version"
@@ -37,6 +39,8 @@ KEY_CHECK = "about.key_check"
 WRITE_CHECK = "write_check"
 TURN_SECONDS = 4.0
 """The wait for the other writers of this process: with that for other processes, less than a worker waits for its answer."""
+MOST_CONNECTIONS = 15
+"""Readers at a time; the others wait."""
 _KEY_CHECK_TEXT = b"synthetics-controlplane"
 
 
@@ -57,20 +61,50 @@ class Database:
         self._pool = pool
         self._reader = pool.execution_options(**{READ_ONLY: True})
         self._queue = asyncio.Lock() if engine.queue_writers else None
+        self._writer = engine.connect(1) if engine.queue_writers else pool
         self._identity = engine.identity()
+        self.versions = TableVersions()
+        self._shared = SharedWrites(self.write, engine.together, self._count)
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        """One transaction; committed, on disk, when the block is left without an exception."""
+    async def write(self, locations: Collection[str] = ()) -> AsyncIterator[AsyncConnection]:
+        """One transaction; committed, on disk, when the block is left without an exception.
+
+        *locations* are those of whose runs and jobs it changes any, read when it ends; empty means that it may be any.
+        """
         async with AsyncExitStack() as stack:
             if self._queue is not None:
                 await self._turn(self._queue)
                 stack.callback(self._queue.release)
-            connection = await stack.enter_async_context(self._begin(self._pool))
+            changing = stack.enter_context(self._counting(locations))
+            connection = await stack.enter_async_context(self._begin(self._writer))
+            changing.append(self._engine.changes(_sync(connection)))
+            self.versions.follow(changing[0].others)
             if self.before_write is not None:
                 await self.before_write(connection)
             yield connection
             self._check_identity()  # once more: an exception before the commit tells nobody that a result was stored
+
+    @contextmanager
+    def _counting(self, locations: Collection[str]) -> Iterator[list[Changes]]:
+        """Count what a connection changed: after its transaction's end, however that was, and before the next one's beginning."""
+        changing: list[Changes] = []
+        try:
+            yield changing
+        finally:
+            for changes in changing:
+                self.versions.count(changes.take_statements(), locations)
+
+    def _count(self, connection: AsyncConnection, locations: Collection[str]) -> None:
+        self.versions.count(self._engine.changes(_sync(connection)).take_statements(), locations)
+
+    async def share(self, begin: BeginShared[T], *, location: str, weight: int, patience: float = 0.0) -> T:
+        """Do *begin*'s work in a transaction with others' that wait for theirs: see `SharedWrites.run`."""
+        return await self._shared.run(begin, location=location, weight=weight, patience=patience)
+
+    def hurry(self) -> None:
+        """Let nobody's patience wait any longer."""
+        self._shared.hurry()
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -127,7 +161,14 @@ class Database:
         return self._engine.size()
 
     async def close(self) -> None:
+        await self._shared.close()
+        await self._writer.dispose()
         await self._pool.dispose()
+
+
+def _sync(connection: AsyncConnection) -> Connection:
+    assert connection.sync_connection is not None
+    return connection.sync_connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +208,7 @@ async def open_database(engine: Engine, keyring: Keyring, opening: Opening = USE
     A backup and a large change take as long as the file is large, in which the loop does nothing else.
     """
     engine.prepare(opening.create)
-    pool = engine.connect()
+    pool = engine.connect(MOST_CONNECTIONS)
     changing = opening.create or opening.upgrade
     connections = pool if changing else pool.execution_options(**{READ_ONLY: True})
     try:
@@ -184,7 +225,7 @@ async def open_database(engine: Engine, keyring: Keyring, opening: Opening = USE
 
 async def look_at(engine: Engine, keyring: Keyring) -> str:
     """The schema of a database of ours that *keyring* opens, ours or an older one; nothing is changed. Raises DatabaseError."""
-    pool = engine.connect()
+    pool = engine.connect(1)
     try:
         with _translated(engine):
             async with pool.execution_options(**{READ_ONLY: True}).begin() as connection:
@@ -216,6 +257,8 @@ def _translated(engine: Engine) -> Iterator[None]:
         yield
     except DBAPIError as error:
         raise StatementError(engine.place, str(error.orig), engine.trouble(error)) from error
+    except engine.errors as error:
+        raise StatementError(engine.place, str(error), engine.trouble(error)) from error
     except SQLAlchemyError as error:  # of the pool and of its connections, which are no errors of the driver
         raise StatementError(engine.place, str(error), DatabaseTrouble.OTHER) from error
 

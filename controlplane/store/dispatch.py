@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Integer, Select, bindparam, func, or_, select, update
+from sqlalchemy import Integer, Select, bindparam, exists, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import leases
 from controlplane.leases import JobState
-from controlplane.schedule import following, start_before
+from controlplane.schedule import FARTHEST, following, start_before
 from controlplane.store import runs, triggered
-from controlplane.store.rowstatement import RowStatement
+from controlplane.store.prepared import Prepared
 from controlplane.store.tables import assignments, jobs, results, tests, workers
+from controlplane.store.versions import UNNOTED, MemoryKind
 from controlplane.turns import Waiting, in_turn
 from worker.wire.messages import Pull
 
@@ -57,23 +58,22 @@ class Taker:
     characters: int
 
 
-# Statements are made once: making one costs as much as running it, and telling that two are the same a third of that.
-_HELD = (
+_HELD = Prepared(
     select(jobs.c.id, jobs.c.delivery, jobs.c.until, jobs.c.test_id, assignments.c.job_id.label("current"))
     .outerjoin(
         assignments, (assignments.c.test_id == jobs.c.test_id) & (assignments.c.location_id == jobs.c.location_id)
     )
     .where(jobs.c.location_id == bindparam("here"), jobs.c.worker == bindparam("holder"), jobs.c.closed.is_(None))
 )
-_FREE_LOST = (
+_freed = (
     update(jobs)
     .where(jobs.c.id == bindparam("job"), jobs.c.worker == bindparam("holder"), jobs.c.closed.is_(None))
     .values(worker=None)
 )
-_FREE_RELEASED = _FREE_LOST.values(released=jobs.c.released + 1)
+_FREE_LOST, _FREE_RELEASED = Prepared(_freed), Prepared(_freed.values(released=jobs.c.released + 1))
 _here = assignments.c.location_id == bindparam("here")
-_LET_GO_ON = update(assignments).where(assignments.c.test_id == bindparam("test"), _here).values(job_id=None)
-_ENDED = (
+_LET_GO_ON = Prepared(update(assignments).where(assignments.c.test_id == bindparam("test"), _here).values(job_id=None))
+_ENDED = Prepared(
     select(jobs.c.id, jobs.c.closed, results.c.lease)
     .outerjoin(results, results.c.job_id == jobs.c.id)
     .where(
@@ -86,7 +86,7 @@ _ENDED = (
 
 async def given(connection: AsyncConnection, *, location: str, worker: str) -> Sequence[Any]:
     """The open jobs that *worker* has. Read before a pull's transaction: a worker's own pulls come one after another."""
-    return (await connection.execute(_HELD, {"here": location, "holder": worker})).all()
+    return await _HELD.rows(connection, here=location, holder=worker)
 
 
 async def take_back(
@@ -113,15 +113,13 @@ async def take_back(
 
 async def _free(connection: AsyncConnection, worker: str, ids: Sequence[str], *, failed: bool) -> None:
     """Free jobs that *worker* still has."""
-    if ids:
-        statement = _FREE_LOST if failed else _FREE_RELEASED
-        await connection.execute(statement, [{"job": job, "holder": worker} for job in ids])
+    statement = _FREE_LOST if failed else _FREE_RELEASED
+    await statement.each(connection, [{"job": job, "holder": worker} for job in ids])
 
 
 async def _let_go_on(connection: AsyncConnection, location: str, passed: Sequence[str]) -> None:
     """Let the next runs of tests begin whose last job is over but for its result; the job stays open for that."""
-    if passed:
-        await connection.execute(_LET_GO_ON, [{"test": test, "here": location} for test in passed])
+    await _LET_GO_ON.each(connection, [{"test": test, "here": location} for test in passed])
 
 
 async def unwanted(
@@ -136,7 +134,7 @@ async def unwanted(
     unknown = dict(islice(named.items(), MOST_UNKNOWN))
     if not unknown:
         return ()
-    found = await connection.execute(_ENDED, {"here": location, "asked": sorted(set(unknown.values()))})
+    found = await _ENDED.rows(connection, here=location, asked=sorted(set(unknown.values())))
     winner = {row.id: row.lease for row in found}
     return tuple(lease for lease, job in unknown.items() if job in winner and winner[job] != lease)
 
@@ -224,7 +222,7 @@ async def _within_cap(connection: AsyncConnection, rows: Sequence[Any]) -> Seque
 UNHELD = tuple(column for column in jobs.c if column.name != "definition")
 """The columns of a job that may be given out; its definition is read once it is."""
 _definition = func.coalesce(jobs.c.definition, tests.c.definition)
-_DEFINITIONS = (
+_DEFINITIONS = Prepared(
     select(jobs.c.id, _definition.label("definition"))
     .outerjoin(tests, tests.c.public_id == jobs.c.test_id)
     .where(jobs.c.id.in_(bindparam("chosen", expanding=True)))
@@ -236,14 +234,16 @@ async def _with_definitions(connection: AsyncConnection, offered: Sequence[Lease
     there = [lease.job for lease in offered if not lease.definition]
     found: dict[str, str] = {}
     for start in range(0, len(there), MOST_UNKNOWN):
-        rows = await connection.execute(_DEFINITIONS, {"chosen": there[start : start + MOST_UNKNOWN]})
+        rows = await _DEFINITIONS.rows(connection, chosen=there[start : start + MOST_UNKNOWN])
         found |= {row.id: row.definition for row in rows}
     return [lease if lease.definition else replace(lease, definition=found[lease.job]) for lease in offered]
 
 
 async def _unheld(connection: AsyncConnection, location: str, *, now: int, expiry: int) -> Sequence[Any]:
-    values = {"here": location, "now": now, "expiry": expiry}
-    return [row for part in _OFFERED for row in (await connection.execute(part, values)).all()]
+    return [
+        *await _FREE.rows(connection, here=location, now=now),
+        *await _SILENT.rows(connection, here=location, now=now, expiry=expiry),
+    ]
 
 
 def unheld(query: Select[Any]) -> tuple[Select[Any], Select[Any]]:
@@ -262,7 +262,7 @@ def unheld(query: Select[Any]) -> tuple[Select[Any], Select[Any]]:
     return nobody, silent
 
 
-_OFFERED = unheld(
+_offered = unheld(
     select(*UNHELD, workers.c.last_seen)
     .outerjoin(tests, tests.c.public_id == jobs.c.test_id)
     .where(
@@ -271,6 +271,7 @@ _OFFERED = unheld(
         or_(jobs.c.definition.is_not(None), tests.c.public_id.is_not(None)),
     )
 )
+_FREE, _SILENT = map(Prepared, _offered)
 
 
 def open_job(row: Any) -> leases.LeasedJob:
@@ -285,7 +286,7 @@ def open_job(row: Any) -> leases.LeasedJob:
     )
 
 
-_DUE = (
+_DUE = Prepared(
     select(assignments, tests.c.definition, *runs.TIMES, tests.c.paused)
     .join(tests, tests.c.public_id == assignments.c.test_id)
     .where(
@@ -299,19 +300,21 @@ _DUE = (
     .limit(bindparam("most", type_=Integer))
     .with_for_update(of=assignments, skip_locked=True)
 )
-_GIVE_AGAIN = RowStatement(
+# What is given out makes nothing due sooner: `QUIET` goes on to hold.
+_GIVE_AGAIN = Prepared(
     update(jobs)
+    .prefix_with(UNNOTED)
     .where(jobs.c.id == bindparam("job"))
     .values(worker=bindparam("taker"), delivery=bindparam("number"), leased_at=bindparam("now")),
-    *("job", "taker", "number", "now"),
 )
-_NEW_JOBS = RowStatement(
-    jobs.insert(),
+_NEW_JOBS = Prepared(
+    jobs.insert().prefix_with(UNNOTED),
     *("id", "test_id", "location_id", "scheduled_at", "until", "delivery", "released", "leased_at", "worker"),
     *("not_before", "attempt"),
 )
-_MOVE_ON = RowStatement(
+_MOVE_ON = Prepared(
     update(assignments)
+    .prefix_with(UNNOTED)
     .where(assignments.c.test_id == bindparam("test"), _here)
     .values(
         job_id=bindparam("job"),
@@ -319,24 +322,70 @@ _MOVE_ON = RowStatement(
         until=bindparam("next_until"),
         waiting_since=bindparam("next_due"),
     ),
-    *("test", "here", "job", "next_due", "next_until"),
 )
 
 
+QUIET: MemoryKind[str, int] = MemoryKind((assignments, jobs, workers), most=10_000)
+"""Of locations at which nothing can be given out: the moment until which that is so, whatever but these tables changes."""
+_waiting = assignments.alias("waiting")
+_holders = workers.alias("holders")
+_held_here = exists().where(
+    jobs.c.closed.is_(None), jobs.c.worker == _holders.c.id, jobs.c.location_id == _holders.c.location_id
+)
+_NEXT = Prepared(
+    select(
+        select(_waiting.c.waiting_since)
+        .where(
+            _waiting.c.location_id == bindparam("here"),
+            _waiting.c.job_id.is_(None),
+            _waiting.c.waiting_since > bindparam("now"),
+        )
+        .order_by(_waiting.c.waiting_since)
+        .limit(1)
+        .scalar_subquery()
+        .label("due"),
+        select(literal(1))
+        .where(_here, assignments.c.job_id.is_(None), assignments.c.waiting_since <= bindparam("now"))
+        .exists()
+        .label("put_off"),
+        select(func.min(jobs.c.not_before))
+        .where(jobs.c.closed.is_(None), jobs.c.worker.is_(None), jobs.c.location_id == bindparam("here"))
+        .scalar_subquery()
+        .label("again"),
+        select(func.min(_holders.c.last_seen))
+        .where(_holders.c.location_id == bindparam("here"), _held_here)
+        .scalar_subquery()
+        .label("seen"),
+    )
+)
+
+
+async def quiet_until(connection: AsyncConnection, location: str, *, now: int) -> int:
+    """The moment before which nothing can be given out at a location where nothing can be now; *now* where that is not known.
+
+    A run that waits since before and is due later, or not settled yet, makes it unknown, as does a job that waits for others.
+    """
+    row = await _NEXT.row(connection, here=location, now=now)
+    if row.put_off:
+        return now
+    silent = None if row.seen is None else row.seen + leases.LEASE_TTL
+    return min((moment for moment in (row.due, row.again, silent) if moment is not None), default=now + FARTHEST)
+
+
 async def _due(connection: AsyncConnection, location: str, now: int, *, limit: int) -> Sequence[Any]:
-    return (await connection.execute(_DUE, {"here": location, "now": now, "most": limit})).all()
+    return await _DUE.rows(connection, here=location, now=now, most=limit)
 
 
 async def _give_again(connection: AsyncConnection, taker: Taker, leases: Sequence[Lease], now: int) -> None:
     again = [{"job": lease.job, "number": lease.delivery, "taker": taker.worker, "now": now} for lease in leases]
-    await _GIVE_AGAIN.execute(connection, again)
+    await _GIVE_AGAIN.each(connection, again)
 
 
 async def _start(
     connection: AsyncConnection, taker: Taker, started: Sequence[Lease], due: Mapping[str, Any], now: int
 ) -> None:
     """Make a job of each of *started*, and let what is *due* move on to its next run."""
-    await _NEW_JOBS.execute(
+    await _NEW_JOBS.each(
         connection,
         [
             {
@@ -359,7 +408,7 @@ async def _start(
         {"test": due[lease.job].test_id, "here": taker.location, "job": lease.job, **_next(due[lease.job])}
         for lease in started
     ]
-    await _MOVE_ON.execute(connection, moved)
+    await _MOVE_ON.each(connection, moved)
 
 
 def _next(row: Any) -> dict[str, int | None]:

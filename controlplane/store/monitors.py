@@ -9,13 +9,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import and_, delete, select, update
+from sqlalchemy import Integer, and_, bindparam, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.alerts import rule
 from controlplane.alerts.monitor import Monitor, WatchedPlace
 from controlplane.alerts.rule import AlertRule
 from controlplane.store.alerttables import monitor_locations, monitors
+from controlplane.store.prepared import Prepared
 from controlplane.store.tables import assignments, locations, tests
 
 MOST_NAMED = 500
@@ -43,11 +44,14 @@ class WatchedTest:
     names: dict[str, str] = field(default_factory=dict)
 
 
+_IN_TROUBLE = Prepared(select(monitors.c.test_id).where(monitors.c.test_id.in_(bindparam("some", expanding=True))))
+
+
 async def in_trouble(connection: AsyncConnection, ids: Collection[str]) -> set[str]:
     """The tests of *ids* that have a monitor's row."""
     found: set[str] = set()
     for some in _portions(ids):
-        found.update(await connection.scalars(select(monitors.c.test_id).where(monitors.c.test_id.in_(some))))
+        found.update(row.test_id for row in await _IN_TROUBLE.rows(connection, some=some))
     return found
 
 
@@ -194,16 +198,18 @@ def _place_row(test: str, place: WatchedPlace) -> dict[str, Any]:
     }
 
 
+_DUE = Prepared(
+    select(monitors.c.test_id)
+    .where(monitors.c.due_at <= bindparam("now"))
+    .order_by(monitors.c.due_at)
+    .limit(bindparam("most", type_=Integer))
+    .with_for_update(skip_locked=True)
+)
+
+
 async def due(connection: AsyncConnection, *, now: int, limit: int) -> Sequence[str]:
     """At most *limit* tests whose monitors are to be judged for the time alone, the longest due first."""
-    query = (
-        select(monitors.c.test_id)
-        .where(monitors.c.due_at <= now)
-        .order_by(monitors.c.due_at)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    )
-    return (await connection.scalars(query)).all()
+    return [row.test_id for row in await _DUE.rows(connection, now=now, most=limit)]
 
 
 async def wake(connection: AsyncConnection, ids: Collection[str], *, now: int) -> None:

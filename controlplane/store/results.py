@@ -13,8 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane import leases, outcomes
 from controlplane.outcomes import Outcome
 from controlplane.store import ends, retries
+from controlplane.store.prepared import Prepared
 from controlplane.store.retries import Further
-from controlplane.store.rowstatement import RowStatement
 from controlplane.store.states import RunEnd
 from controlplane.store.tables import assignments, jobs, locations, results, tests
 from worker.wire.messages import ResultItem
@@ -142,7 +142,7 @@ def _judge(item: ResultItem, job: dict[str, Any] | None, stored: dict[str, str |
     return decided(Disposition.REJECTED, outcome) if isinstance(outcome, str) else decided(Disposition.ACCEPTED)
 
 
-_KNOWN_JOBS = (
+_KNOWN_JOBS = Prepared(
     select(
         *[column for column in jobs.c if column.name not in ("definition", "test_name")],
         func.coalesce(jobs.c.test_name, tests.c.name).label("test_name"),
@@ -156,34 +156,35 @@ _KNOWN_JOBS = (
     .order_by(jobs.c.id)
     .with_for_update(of=jobs)
 )
-_STORED = select(results.c.id, results.c.job_id).where(results.c.id.in_(bindparam("some", expanding=True)))
-_FORGET_NOTES = delete(results).where(results.c.job_id.in_(bindparam("some", expanding=True)))
-_NEW = RowStatement(
+_STORED = Prepared(select(results.c.id, results.c.job_id).where(results.c.id.in_(bindparam("some", expanding=True))))
+_FORGET_NOTES = Prepared(delete(results).where(results.c.job_id.in_(bindparam("some", expanding=True))))
+_NEW = Prepared(
     results.insert(),
     *("id", "job_id", "lease", "origin", "test_id", "test_name", "location_id", "worker", "status", "runs"),
     *("scheduled_at", "stored_at", "outcome", "attempt", "initial_id", "is_last"),
 )
-_CLOSE = (
+_CLOSE = Prepared(
     update(jobs)
     .where(jobs.c.id.in_(bindparam("some", expanding=True)))
     .values(closed=bindparam("how"), closed_at=bindparam("now"))
 )
-_LET_GO_ON = update(assignments).where(assignments.c.job_id.in_(bindparam("some", expanding=True))).values(job_id=None)
+_LET_GO_ON = Prepared(
+    update(assignments).where(assignments.c.job_id.in_(bindparam("some", expanding=True))).values(job_id=None)
+)
 
 
 async def _known_jobs(connection: AsyncConnection, location: str, ids: set[str]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for some in _portions(ids):
-        rows = await connection.execute(_KNOWN_JOBS, {"here": location, "some": some})
-        found |= {row.id: dict(row._mapping) for row in rows}  # noqa: SLF001 - SQLAlchemy's public name
+        rows = await _KNOWN_JOBS.rows(connection, here=location, some=some)
+        found |= {row.id: row._asdict() for row in rows}
     return found
 
 
 async def _stored(connection: AsyncConnection, ids: set[str]) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for some in _portions(ids):
-        rows = await connection.execute(_STORED, {"some": some})
-        found |= {row.id: row.job_id for row in rows}
+        found |= {row.id: row.job_id for row in await _STORED.rows(connection, some=some)}
     return found
 
 
@@ -234,8 +235,8 @@ async def _accept(
 ) -> None:
     ids = {row["job_id"] for row in rows}
     for some in _portions(ids):
-        await connection.execute(_FORGET_NOTES, {"some": some})  # notes that they were lost
-    await _NEW.execute(connection, rows)
+        await _FORGET_NOTES.change(connection, some=some)  # notes that they were lost
+    await _NEW.each(connection, rows)
     await _close(connection, ids, "result", now=now)
     await ends.put(connection, decided, now=now)
     await _let_go_on(connection, ids - {end.job for end in decided})
@@ -249,12 +250,12 @@ async def close_jobs(connection: AsyncConnection, ids: Collection[str], closed: 
 
 async def _close(connection: AsyncConnection, ids: Collection[str], closed: str, *, now: int) -> None:
     for some in _portions(ids):
-        await connection.execute(_CLOSE, {"some": some, "how": closed, "now": now})
+        await _CLOSE.change(connection, some=some, how=closed, now=now)
 
 
 async def _let_go_on(connection: AsyncConnection, ids: Collection[str]) -> None:
     for some in _portions(ids):
-        await connection.execute(_LET_GO_ON, {"some": some})
+        await _LET_GO_ON.change(connection, some=some)
 
 
 async def note(connection: AsyncConnection, notes: Sequence[dict[str, Any]]) -> None:

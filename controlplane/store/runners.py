@@ -80,6 +80,12 @@ class RunnerInstance:
 
 # Statements of requests, made once: SQLAlchemy takes as long to build one as SQLite to run it.
 _BY_KID = select(runners).where(or_(runners.c.kid == bindparam("kid_"), runners.c.next_kid == bindparam("kid_")))
+_NAMED = (
+    select(runners)
+    .where(or_(runners.c.name == bindparam("called"), runners.c.id == bindparam("called")))
+    .order_by(runners.c.name != bindparam("called"))
+)
+_NAME = select(runners.c.name).where(runners.c.id == bindparam("runner"))
 _BY_ID = select(runners).where(runners.c.id == bindparam("runner"))
 _INSTANCES = (
     select(runner_instances)
@@ -112,8 +118,7 @@ async def add(connection: AsyncConnection, runner: StoredRunner) -> None:
 
 async def find(connection: AsyncConnection, sealer: Sealer, name: str) -> StoredRunner:
     """Find a runner by its name or id. Raises NotFoundError with the names that there are."""
-    named = select(runners).where(or_(runners.c.name == name, runners.c.id == name)).order_by(runners.c.name != name)
-    row = (await connection.execute(named)).first()
+    row = (await connection.execute(_NAMED, {"called": name})).first()
     if row is None:
         known = await connection.scalars(select(runners.c.name).order_by(runners.c.name).limit(11))
         raise NotFoundError("runner", name, list(known))
@@ -122,7 +127,7 @@ async def find(connection: AsyncConnection, sealer: Sealer, name: str) -> Stored
 
 async def name_of(connection: AsyncConnection, runner: str) -> str | None:
     """The name of a runner by its id. Its identity is not opened for it."""
-    name: str | None = await connection.scalar(select(runners.c.name).where(runners.c.id == runner))
+    name: str | None = await connection.scalar(_NAME, {"runner": runner})
     return name
 
 

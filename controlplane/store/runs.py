@@ -10,18 +10,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import frames
 from controlplane.schedule import Run, Timetable
-from controlplane.store.rowstatement import RowStatement
+from controlplane.store.prepared import Prepared
 from controlplane.store.tables import assignments, tests
 
 TIMES = (tests.c.period_ms, tests.c.frames)
 """The columns of a test that its timetable is made of."""
-_SET = RowStatement(
+_SET = Prepared(
     update(assignments)
     .where(assignments.c.test_id == bindparam("test"), assignments.c.location_id == bindparam("location"))
     .values(
         due_at=bindparam("next_due"), until=bindparam("next_until"), waiting_since=bindparam("since", type_=BigInteger)
     ),
-    *("test", "location", "next_due", "next_until", "since"),
 )
 
 
@@ -71,4 +70,4 @@ async def _write(connection: AsyncConnection, following: Sequence[tuple[Any, Run
         }
         for row, run, since in following
     ]
-    await _SET.execute(connection, values)
+    await _SET.each(connection, values)

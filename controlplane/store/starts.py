@@ -11,10 +11,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, delete, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.actions.remediation import Streak, TransitionRule, decide, looks_back_ms
+from controlplane.store.prepared import Prepared
 from controlplane.store.states import RunEnd
 from controlplane.store.tables import locations, results
 from controlplane.store.workflowtables import workflow_starts, workflow_streaks, workflow_triggers
@@ -79,15 +80,19 @@ async def note(connection: AsyncConnection, ended: Sequence[RunEnd]) -> None:
         await connection.execute(insert(workflow_starts), new)
 
 
+_TRIGGERS = Prepared(
+    select(workflow_triggers)
+    .where(workflow_triggers.c.test_id.in_(bindparam("some", expanding=True)))
+    .order_by(workflow_triggers.c.workflow_id, workflow_triggers.c.number)
+    .with_for_update()  # one at a time counts towards cooldown and at_most
+)
+
+
 async def _triggers(connection: AsyncConnection, tests: Collection[str]) -> list[Any]:
     found: list[Any] = []
     ids = sorted(tests)
     for start in range(0, len(ids), _PORTION):
-        these = workflow_triggers.c.test_id.in_(ids[start : start + _PORTION])
-        query = (
-            select(workflow_triggers).where(these).order_by(workflow_triggers.c.workflow_id, workflow_triggers.c.number)
-        )
-        found += await connection.execute(query.with_for_update())  # one at a time counts towards cooldown and at_most
+        found += await _TRIGGERS.rows(connection, some=ids[start : start + _PORTION])
     return found
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from sqlalchemy import bindparam, case, func, null, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controlplane.store.rowstatement import RowStatement
+from controlplane.store.prepared import Prepared
 from controlplane.store.tables import assignments
 
-_SET = RowStatement(
+_SET = Prepared(
     update(assignments)
     .where(assignments.c.test_id == bindparam("test"), assignments.c.location_id == bindparam("location"))
     .values(
@@ -27,7 +27,6 @@ _SET = RowStatement(
         ),
         job_id=case((assignments.c.job_id == bindparam("job"), null()), else_=assignments.c.job_id),
     ),
-    *("test", "location", "status", "at", "duration", "seen", "job"),
 )
 
 
@@ -77,4 +76,4 @@ async def put(connection: AsyncConnection, ended: Iterable[RunEnd]) -> None:
         }
         for one in ended
     ]
-    await _SET.execute(connection, rows)
+    await _SET.each(connection, rows)

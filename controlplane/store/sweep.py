@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import uuid
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import case, func, or_, select, update
+from sqlalchemy import ColumnElement, bindparam, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch, leases
@@ -23,6 +23,7 @@ from controlplane.schedule import FARTHEST, Missed, settle
 from controlplane.store import ends, monitors, retries, runs
 from controlplane.store import results as stored
 from controlplane.store.dispatch import open_job, unheld
+from controlplane.store.prepared import Prepared
 from controlplane.store.retries import Further
 from controlplane.store.states import RunEnd
 from controlplane.store.tables import assignments, jobs, locations, tests, workers
@@ -46,6 +47,22 @@ class MissedReason(Enum):
     DISABLED = "disabled"
 
 
+_assigned = (
+    select(assignments, *_TOLD, *runs.TIMES, tests.c.paused, locations.c.enabled)
+    .join(tests, tests.c.public_id == assignments.c.test_id)
+    .join(locations, locations.c.id == assignments.c.location_id)
+    .limit(BATCH)
+    .with_for_update(of=assignments, skip_locked=True)
+)
+_overdue = _assigned.where(assignments.c.until <= bindparam("now"))
+_OVERDUE = Prepared(_overdue)
+_OVERDUE_OF = Prepared(_overdue.where(assignments.c.test_id.in_(bindparam("only", expanding=True))))
+_farthest: ColumnElement[int] = (
+    bindparam("now") + 2 * tests.c.period_ms + case((tests.c.frames.is_not(None), FARTHEST), else_=0)
+)
+_TOO_FAR = Prepared(_assigned.where(assignments.c.due_at > _farthest))
+
+
 @dataclass(frozen=True, slots=True)
 class Settled:
     """The outcome of one step: *rows* that it found, at most `BATCH`, and how many runs were *missed*, by location and reason."""
@@ -61,8 +78,8 @@ async def settle_runs(connection: AsyncConnection, *, now: int, only: Collection
 
     At a disabled location nothing is due, and nothing is missed: what is found there was left by a switch that was cut short.
     """
-    overdue = assignments.c.until <= now
-    found = await _assignments(connection, overdue & assignments.c.test_id.in_(only) if only else overdue)
+    some = {"only": sorted(only)} if only else {}
+    found = await (_OVERDUE_OF if only else _OVERDUE).rows(connection, now=now, **some)
     last_seen = await _last_seen(connection) if found else {}
     following, notes, ended = [], [], []
     counted: Counter[tuple[str, MissedReason]] = Counter()
@@ -102,41 +119,30 @@ async def shift(connection: AsyncConnection, *, by: int) -> None:
 
 async def mend_runs(connection: AsyncConnection, *, now: int) -> int:
     """Bring back runs that lie ahead further than any timetable puts them: the clock was set back."""
-    farthest = now + 2 * tests.c.period_ms + case((tests.c.frames.is_not(None), FARTHEST), else_=0)
-    found = await _assignments(connection, assignments.c.due_at > farthest)
+    found = await _TOO_FAR.rows(connection, now=now)
     await runs.put(connection, [(row, settle(runs.run(row), runs.timetable(row), now)[0]) for row in found])
     return len(found)
 
 
-async def _assignments(connection: AsyncConnection, condition: Any) -> Sequence[Any]:
-    rows = await connection.execute(
-        select(assignments, *_TOLD, *runs.TIMES, tests.c.paused, locations.c.enabled)
-        .join(tests, tests.c.public_id == assignments.c.test_id)
-        .join(locations, locations.c.id == assignments.c.location_id)
-        .where(condition)
-        .limit(BATCH)
-        .with_for_update(of=assignments, skip_locked=True)
+_over = unheld(
+    select(jobs, workers.c.last_seen, *_TOLD, locations.c.enabled)
+    .outerjoin(tests, tests.c.public_id == jobs.c.test_id)
+    .join(locations, locations.c.id == jobs.c.location_id)
+    .where(
+        or_(
+            jobs.c.until <= bindparam("now"),
+            jobs.c.delivery - jobs.c.released >= leases.MAX_FAILED,
+            jobs.c.delivery >= leases.MAX_DELIVERIES,
+        ),
     )
-    return rows.all()
+    .limit(BATCH)
+)
+_FREE, _SILENT = map(Prepared, _over)
 
 
 async def settle_jobs(connection: AsyncConnection, *, now: int, expiry: int) -> Settled:
     """Close jobs that nobody holds and nobody can start any more."""
-    query = (
-        select(jobs, workers.c.last_seen, *_TOLD, locations.c.enabled)
-        .outerjoin(tests, tests.c.public_id == jobs.c.test_id)
-        .join(locations, locations.c.id == jobs.c.location_id)
-        .where(
-            or_(
-                jobs.c.until <= now,
-                jobs.c.delivery - jobs.c.released >= leases.MAX_FAILED,
-                jobs.c.delivery >= leases.MAX_DELIVERIES,
-            ),
-        )
-        .limit(BATCH)
-    )
-    parts = unheld(query)
-    rows = [row for part in parts for row in (await connection.execute(part, {"expiry": expiry})).all()]
+    rows = [*await _FREE.rows(connection, now=now), *await _SILENT.rows(connection, now=now, expiry=expiry)]
     notes = []
     reasons, whys = {}, {}
     for row in rows:

@@ -23,6 +23,8 @@ BATCH = 200
 OPEN = tuple(state.value for state in TaskState if state not in ENDED)
 """States in which somebody works on a task, or will."""
 _HELD = tuple(state.value for state in HELD)
+_GIVEN = ("instance", "delivery", "given_at", "renewed_at", "began", "doubtful_at")
+"""Columns that a lease sets, beside the state."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +75,30 @@ _QUEUED = (
     .order_by(action_tasks.c.created_at, action_tasks.c.id)
     .limit(bindparam("most", type_=Integer))
 )
-# Those that each pull asks, made once: SQLAlchemy takes as long to build a statement as SQLite to run it.
+_ONE = action_tasks.c.id == bindparam("task_")
+_OF_RUN = select(*TASK_COLUMNS).where(action_tasks.c.run_id == bindparam("run")).order_by(action_tasks.c.number)
+_ORDER, _OUTCOME, _RESULT = (
+    select(column).where(_ONE)
+    for column in (action_tasks.c.order_sealed, action_tasks.c.outcome_sealed, action_tasks.c.result_id)
+)
+_GIVE = (
+    update(action_tasks)
+    .where(_ONE, action_tasks.c.state == TaskState.QUEUED.value)
+    .values({name: bindparam(name) for name in _GIVEN} | {"state": TaskState.LEASED.value})
+)
+_STIRRING = (
+    select(action_tasks.c.runner_id)
+    .where(action_tasks.c.state.in_((TaskState.QUEUED.value, TaskState.CANCELLING.value)))
+    .distinct()
+)
+_OPEN_OF = (
+    select(func.count())
+    .select_from(action_tasks)
+    .where(action_tasks.c.runner_id == bindparam("runner"), action_tasks.c.state.in_(OPEN))
+)
+_ADD = action_tasks.insert()
+_NEWEST = update(action_runs).where(action_runs.c.id == bindparam("run")).values(task_id=bindparam("newest"))
+# Those of each order and pull, made once: SQLAlchemy takes as long to build a statement as SQLite to run it.
 
 
 async def add_task(connection: AsyncConnection, sealer: Sealer, task: ActionTask, order: str) -> None:
@@ -93,14 +118,13 @@ async def add_task(connection: AsyncConnection, sealer: Sealer, task: ActionTask
         "silent": 0,
         "began": False,
     }
-    await connection.execute(action_tasks.insert().values(row))
-    await connection.execute(update(action_runs).where(action_runs.c.id == task.run).values(task_id=task.id))
+    await connection.execute(_ADD, row)
+    await connection.execute(_NEWEST, {"run": task.run, "newest": task.id})
 
 
 async def tasks_of(connection: AsyncConnection, run: str) -> Sequence[ActionTask]:
     """Every task of a run, the oldest first."""
-    query = select(*TASK_COLUMNS).where(action_tasks.c.run_id == run).order_by(action_tasks.c.number)
-    return [task_of(row) for row in await connection.execute(query)]
+    return [task_of(row) for row in await connection.execute(_OF_RUN, {"run": run})]
 
 
 async def by_ids(connection: AsyncConnection, tasks: Collection[str]) -> dict[str, ActionTask]:
@@ -125,9 +149,7 @@ async def queued(connection: AsyncConnection, *, runner: str, now: int, limit: i
 
 async def stirring(connection: AsyncConnection, runners: Collection[str]) -> set[str]:
     """Those of *runners* for whom something is queued, or to be cancelled."""
-    wanted = (TaskState.QUEUED.value, TaskState.CANCELLING.value)
-    query = select(action_tasks.c.runner_id).where(action_tasks.c.state.in_(wanted)).distinct()
-    return set(runners) & {row.runner_id for row in await connection.execute(query)}
+    return set(runners) & {row.runner_id for row in await connection.execute(_STIRRING)}
 
 
 async def give(connection: AsyncConnection, task: ActionTask, *, instance: str, now: int) -> ActionTask | None:
@@ -142,10 +164,7 @@ async def give(connection: AsyncConnection, task: ActionTask, *, instance: str, 
         began=False,
         doubtful_at=None,
     )
-    changed = ("instance", "delivery", "given_at", "renewed_at", "began", "doubtful_at")
-    values = {"state": given.state.value} | {name: getattr(given, name) for name in changed}
-    still = (action_tasks.c.id == task.id) & (action_tasks.c.state == TaskState.QUEUED.value)
-    moved = await connection.execute(update(action_tasks).where(still).values(values))
+    moved = await connection.execute(_GIVE, {"task_": task.id} | {name: getattr(given, name) for name in _GIVEN})
     return given if moved.rowcount == 1 else None
 
 
@@ -218,13 +237,13 @@ async def add_refused(connection: AsyncConnection, task: ActionTask) -> None:
         "code": task.code,
         "reason": task.reason,
     }
-    await connection.execute(action_tasks.insert().values(row))
-    await connection.execute(update(action_runs).where(action_runs.c.id == task.run).values(task_id=task.id))
+    await connection.execute(_ADD, row)
+    await connection.execute(_NEWEST, {"run": task.run, "newest": task.id})
 
 
 async def order_of(connection: AsyncConnection, sealer: Sealer, task: str) -> str | None:
     """The signed order of a task; None where what is stored does not open: it was not stored by us, or not for this row."""
-    sealed = await connection.scalar(select(action_tasks.c.order_sealed).where(action_tasks.c.id == task))
+    sealed = await connection.scalar(_ORDER, {"task_": task})
     if sealed is None:
         return None
     try:
@@ -239,13 +258,13 @@ def sealed_outcome(sealer: Sealer, task: str, outcome: bytes) -> bytes:
 
 async def outcome_of(connection: AsyncConnection, sealer: Sealer, task: str) -> bytes | None:
     """The result of a task as it came, None where there is none. Raises DatabaseError where it does not open."""
-    sealed = await connection.scalar(select(action_tasks.c.outcome_sealed).where(action_tasks.c.id == task))
+    sealed = await connection.scalar(_OUTCOME, {"task_": task})
     return None if sealed is None else sealer.open(sealed, _outcome_context(task)).reveal()
 
 
 async def result_of(connection: AsyncConnection, task: str) -> str | None:
     """The id of the result that is stored for a task."""
-    found: str | None = await connection.scalar(select(action_tasks.c.result_id).where(action_tasks.c.id == task))
+    found: str | None = await connection.scalar(_RESULT, {"task_": task})
     return found
 
 
@@ -274,9 +293,7 @@ async def shift(connection: AsyncConnection, *, by: int) -> None:
 
 
 async def count_open(connection: AsyncConnection, runner: str) -> int:
-    query = select(func.count()).select_from(action_tasks)
-    mine = query.where(action_tasks.c.runner_id == runner, action_tasks.c.state.in_(OPEN))
-    return await connection.scalar(mine) or 0
+    return await connection.scalar(_OPEN_OF, {"runner": runner}) or 0
 
 
 def _order_context(task: str) -> str:

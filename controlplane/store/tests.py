@@ -14,7 +14,7 @@ from controlplane.errors import ConflictError, NotFoundError
 from controlplane.retries import NEVER, LongRetry
 from controlplane.schedule import Run, Timetable, at_once, in_phase
 from controlplane.store import alerting, monitors, retries, runs
-from controlplane.store.rowstatement import RowStatement
+from controlplane.store.prepared import Prepared
 from controlplane.store.tables import assignments, jobs, locations, tests
 
 MOST_NAMED = 500
@@ -133,12 +133,12 @@ async def _assignments_of(connection: AsyncConnection, ids: Sequence[str]) -> Se
     ]
 
 
-_NEW_TESTS = RowStatement(
+_NEW_TESTS = Prepared(
     tests.insert(),
     *("public_id", "name", "subtype", "version", "paused", "period_ms", "definition", "created_at", "modified_at"),
     *("frames", "retries", "retry_interval_ms", "created_by", "modified_by", "tags", "alerting"),
 )
-_NEW_ASSIGNMENTS = RowStatement(assignments.insert(), "test_id", "location_id", "due_at", "until", "waiting_since")
+_NEW_ASSIGNMENTS = Prepared(assignments.insert(), "test_id", "location_id", "due_at", "until", "waiting_since")
 
 
 async def add(connection: AsyncConnection, new: Sequence[StoredTest], *, now: int) -> None:
@@ -148,7 +148,7 @@ async def add(connection: AsyncConnection, new: Sequence[StoredTest], *, now: in
         | _content(test)
         for test in new
     ]
-    await _NEW_TESTS.execute(connection, rows)
+    await _NEW_TESTS.each(connection, rows)
 
 
 async def replace(connection: AsyncConnection, changed: Sequence[StoredTest], *, now: int) -> None:
@@ -196,7 +196,7 @@ async def assign(
         for test in new
     ]
     if rows:
-        await _NEW_ASSIGNMENTS.execute(connection, rows)
+        await _NEW_ASSIGNMENTS.each(connection, rows)
         await monitors.wake(connection, [test.public_id for test in new], now=now)
 
 

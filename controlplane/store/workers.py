@@ -10,7 +10,9 @@ from sqlalchemy import Column, bindparam, delete, exists, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.errors import RefusedError
+from controlplane.store.prepared import Prepared
 from controlplane.store.tables import jobs, workers
+from controlplane.store.versions import UNNOTED
 from worker.wire.messages import Pull
 
 MOST_WORKERS = 1000
@@ -25,16 +27,26 @@ _awaited = exists().where(
 
 
 class _Numbers:
-    """The statements of one of a process's two sequences of numbers: to *advance* it, and to read its *last* one."""
+    """The statements of one of a process's two sequences of numbers: to *advance* it, and to read its *last* one.
 
-    def __init__(self, column: Column[int]) -> None:
+    *said* are the columns that are told with a number.
+    """
+
+    def __init__(self, column: Column[int], *said: str) -> None:
         mine = (workers.c.location_id == bindparam("here")) & (workers.c.id == bindparam("process"))
         self.column = column.name
-        self.advance = update(workers).where(mine, column < bindparam("number"))
-        self.last = select(column).where(mine)
+        told = {column: bindparam("number")} | {workers.c[name]: bindparam(name) for name in said}
+        newer = update(workers).prefix_with(UNNOTED).where(mine, column < bindparam("number"))
+        self.advance = Prepared(newer.values(told))
+        self.last = Prepared(select(column.label("number")).where(mine))
 
 
-_PULLS, _PUSHES = _Numbers(workers.c.pull_seq), _Numbers(workers.c.push_seq)
+_PULLS = _Numbers(
+    workers.c.pull_seq,
+    *("last_seen", "agent", "concurrency", "free_slots", "running", "draining", "degraded", "host", "address"),
+    "access_key",
+)
+_PUSHES = _Numbers(workers.c.push_seq)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,12 +117,11 @@ async def _advance(
     *,
     first: dict[str, Any],
 ) -> int | None:
-    mine = {"here": location, "process": worker}
     number = values[numbers.column]
-    moved = await connection.execute(numbers.advance, {**mine, "number": number, **values})
-    if moved.rowcount == 1:
+    if await numbers.advance.change(connection, here=location, process=worker, number=number, **values) == 1:
         return None
-    last: int | None = await connection.scalar(numbers.last, mine)
+    known = await numbers.last.row(connection, here=location, process=worker)
+    last: int | None = None if known is None else known.number
     if last is None:
         await _make_room(connection, location, now=first["first_seen"])
         await connection.execute(workers.insert().values(location_id=location, id=worker, **first, **values))

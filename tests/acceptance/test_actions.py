@@ -1,4 +1,6 @@
-"""Story 1 of private actions as a user lives it: make a runner, start it with one token, call an internal service through it."""
+"""Stories 1 and 6 of private actions as users live them: make a runner, start it with one token, call an internal service; and,
+on call, look from inside, clean up, stop what hangs.
+"""
 
 from __future__ import annotations
 
@@ -8,10 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner, Result
 
+from controlplane.cli import main
+from tests.support.definitions import http_test
 from tests.support.programs import ControlPlane, run
 from tests.support.runnerprograms import RUNNER, RunnerProgram
 from tests.support.servers.target import Target
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.acceptance
 
@@ -23,6 +29,11 @@ def runner(control_plane: ControlPlane, tmp_path: Path) -> Iterator[RunnerProgra
         yield program
     finally:
         program.kill()
+
+
+def said(plane: ControlPlane, *words: str) -> Result:
+    """A command, in this process: its start would take longer than all that is looked at here."""
+    return CliRunner().invoke(main, [*words, *plane.database_flag], catch_exceptions=False)
 
 
 def ordered(plane: ControlPlane) -> dict[str, str]:
@@ -53,8 +64,9 @@ def test_an_internal_service_is_called_through_a_runner_that_enrolled_with_one_t
     assert "succeeded" in done.stderr
     assert target.hits["/v1/customers/7"] == 1
 
-    denied = runner.order("http.request", {"verb": "GET", "url": "/secret"}, "--connection", "crm")
-    assert denied.returncode == 1
+    secret = ("--runner", "berlin", "--connection", "crm", "--input", '{"verb":"GET","url":"/secret"}')
+    denied = said(control_plane, "action", "run", "http.request", *secret)
+    assert denied.exit_code == 1
     assert "DENIED" in denied.stderr
     assert target.hits["/secret"] == 0
 
@@ -63,3 +75,47 @@ def test_an_internal_service_is_called_through_a_runner_that_enrolled_with_one_t
     assert ordered(control_plane) == obeyed(tmp_path / "audit.log"), "what only one side knows is a finding"
     verified = run(RUNNER, "audit", "verify", str(tmp_path / "audit.log"))
     assert verified.returncode == 0, verified.stderr
+
+
+SCRIPTS = """
+schemaId: script-credentials-v1
+runPredefinedScript:
+  disk:
+    command: [/bin/df, -P, "{{ parameters.path }}"]
+    parameterSchema: {properties: {path: {enum: [/, /tmp]}}, required: [path]}
+    effect: read
+  hang: {command: [/bin/sh, -c, "setsid sleep 1029 & sleep 1029"]}
+"""
+
+
+def hanging() -> int:
+    return sum(b"sleep\x001029" in process for process in map(command_line, Path("/proc").glob("[0-9]*/cmdline")))
+
+
+def command_line(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_on_call_one_looks_from_inside_cleans_up_and_stops_what_hangs(
+    control_plane: ControlPlane, runner: RunnerProgram, target: Target, tmp_path: Path
+) -> None:
+    (runner.folder / "scripts.yaml").write_text(SCRIPTS)
+    runner.allow([{"name": "all", "allow": "**"}], {"ops": {"type": "script", "file": "scripts.yaml"}})
+    runner.start()
+    (tmp_path / "test.json").write_text(json.dumps({"test": http_test(url=target.url + "/v1/health")}))
+    look = ("action", "run", "checks.run", "--runner", "berlin", "--input", f"@{tmp_path}/test.json")
+    assert (seen := said(control_plane, *look)).exit_code == 0, seen.output
+    assert json.loads(seen.stdout)["status"] == "passed"
+    assert target.hits["/v1/health"] == 1
+    script = ("action", "run", "script.runPredefinedScript", "--runner", "berlin", "--connection", "ops")
+    disk = said(control_plane, *script, "--input", '{"scriptName":"disk","parameters":{"path":"/tmp"}}')
+    assert (disk.exit_code, "Filesystem" in json.loads(disk.stdout)["stdout"]) == (0, True)
+    made = said(control_plane, *script, "--input", '{"scriptName":"hang"}', "--no-wait").stdout.strip()
+    eventually(lambda: hanging() == 2, "both processes of the script")
+    assert said(control_plane, "run", "cancel", made).exit_code == 0
+    eventually(lambda: said(control_plane, "run", "show", made).exit_code == 1, "its end")
+    assert "cancelled: CANCELLED" in said(control_plane, "run", "show", made).stdout
+    assert hanging() == 0

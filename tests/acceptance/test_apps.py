@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import psycopg
 import pytest
 import trustme
 
 from tests.support.actions import token_file
-from tests.support.apptokens import HOST, PageRequest, digest, page_input
+from tests.support.apppages import app_request
+from tests.support.apptokens import HOST, PageRequest
 from tests.support.programs import ControlPlane, Program
 from tests.support.runnerprograms import RunnerProgram
 from tests.support.servers.postgresql import PASSWORD, PostgresServer, running_postgresql
@@ -84,24 +84,9 @@ class Desk:
 
     async def request(self) -> tuple[PageRequest, dict[str, Any]]:
         """What the page sends to ask for NUMBER, with a token that the control plane minted for it."""
-        text = page_input({"id": NUMBER})
-        token = await self._minted(text)
+        request, token = await app_request(self.visitor, "customer-desk", "customer", {"id": NUMBER})
         assert token["url"] == f"https://{HOST}{PATH}"
-        request = PageRequest(token=token["token"], text=text, path=PATH)
-        request.set("Origin", self.plane.url)
         return request, token
-
-    async def _minted(self, text: str) -> dict[str, Any]:
-        headers = {"Origin": self.plane.url, "X-App-Page": "1"}
-        url = f"{self.plane.url}/v1/apps/customer-desk/queries/customer/token"
-        jar = aiohttp.CookieJar(unsafe=True)
-        async with (
-            aiohttp.ClientSession(cookies=self.visitor.cookies, cookie_jar=jar) as session,
-            session.post(url, json={"digest": digest(text)}, headers=headers) as answer,
-        ):
-            assert answer.status == 200, await answer.text()
-            found: dict[str, Any] = await answer.json()
-            return found
 
 
 def port_of(program: Program) -> int:

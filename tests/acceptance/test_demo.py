@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -12,13 +13,16 @@ import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
 from _pytest.mark import ParameterSet
 
+from tests.support.apppages import app_request
 from tests.support.peers import REQUIRED
 from tests.support.programs import environment
+from tests.support.visitors import PageVisitor
 from tests.support.waiting import eventually
 
 PROGRAMS = ("synthetics-controlplane", "synthetics-worker", "private-action-runner")
@@ -127,6 +131,21 @@ def page(demo: Demo) -> str:
     return text
 
 
+async def app_of(demo: Demo) -> dict[str, Any]:
+    """The answer of the runner to a form of the app's page, read by who followed the link that the demo prints."""
+    link = re.search(r"within ten minutes: (http://[^/]*)(\S*token=([^&\s]*)\S*)", demo.output)
+    page = re.search(r"once you are signed in: http://[^/]*(\S*)", demo.output)
+    assert link is not None, demo.output
+    assert page is not None, demo.output
+    visitor = PageVisitor(link[1])
+    await visitor.get(link[2])
+    entered = await visitor.send("/sign-in/link", {"token": link[3], "next": page[1]})
+    assert (await visitor.follow(entered)).heading == "Shop"
+    request, token = await app_request(visitor, "shop", "health", {})
+    answer = await request.send(int(token["url"].split("/")[2].partition(":")[2]))
+    return answer.said
+
+
 @pytest.mark.long
 @pytest.mark.usefixtures("usual_ports_taken")
 def test_the_demo_shows_a_failing_test_that_has_its_service_restarted(tmp_path: Path) -> None:
@@ -134,6 +153,8 @@ def test_the_demo_shows_a_failing_test_that_has_its_service_restarted(tmp_path: 
         for sign in ("location create", "workflow push", "fails, and starts", "verify"):
             demo.wait_for(sign)
         demo.wait_for("failed  Fragile service")
+        said = asyncio.run(app_of(demo))
+        assert (said["outcome"], said["outputs"]["status"]) == ("succeeded", 200)
         demo.press_ctrl_c()
         assert demo.process.wait(ENDING) == 0, demo.output
         is_over(demo)

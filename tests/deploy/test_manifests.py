@@ -26,6 +26,7 @@ from tests.support.programs import ControlPlane, run
 from tests.support.waiting import eventually
 from worker import __version__
 from worker.agent import worker
+from worker.agent.journal import journal
 from worker.config import options
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1500)]
@@ -156,8 +157,10 @@ def test_the_grace_period_is_enough_for_the_drain_and_the_last_word(kustomized: 
     (deployment,) = objects(kustomized, "Deployment")
     drain = options.NAMES["drainTimeout"].option.default
     assert isinstance(drain, int | float)
+    compose = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["worker"]
+    assert compose["stop_grace_period"] == f"{deployment['spec']['template']['spec']['terminationGracePeriodSeconds']}s"
     for pod in (deployment["spec"]["template"], yaml.safe_load(POD.read_text())):
-        assert pod["spec"]["terminationGracePeriodSeconds"] >= drain + worker.FLUSH + 5
+        assert pod["spec"]["terminationGracePeriodSeconds"] > drain + worker.FLUSH + worker.LAST_PULL + journal.CLOSE
 
 
 def test_the_images_are_those_of_this_version(kustomized: Path) -> None:

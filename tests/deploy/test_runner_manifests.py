@@ -26,6 +26,7 @@ from tests.support.runnerprograms import RUNNER as PROGRAM
 from worker import __version__
 from worker.actionrunner import options
 from worker.agent import worker
+from worker.agent.journal import journal
 
 pytestmark = [pytest.mark.deploy, pytest.mark.timeout(1500)]
 
@@ -109,7 +110,7 @@ def test_only_scrapes_come_in(sent: list[dict[str, Any]]) -> None:
 
 def test_the_grace_period_is_enough_for_the_drain_and_the_last_word(pod: dict[str, Any]) -> None:
     drain = options.load({}, str(CONFIG)).config.drain_timeout
-    assert pod["terminationGracePeriodSeconds"] >= drain + worker.FLUSH + 5
+    assert pod["terminationGracePeriodSeconds"] > drain + worker.FLUSH + worker.LAST_PULL + journal.CLOSE
     compose = yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]["runner"]
     assert compose["stop_grace_period"] == f"{pod['terminationGracePeriodSeconds']}s"
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import signal
 import socket
@@ -17,8 +18,9 @@ from tests.support.clock import FakeClock
 from tests.support.intake import FakeIntake
 from tests.support.jobs import job
 from tests.support.servers.controlplane import CREDENTIALS, ProtocolServer, protocol_server
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from worker import start
+from worker.agent import worker as agent
 from worker.agent.signals import Signals
 from worker.agent.work import Work
 from worker.clock import Clock
@@ -92,6 +94,29 @@ async def test_a_worker_that_is_stopped_at_once_stops_in_order(control_plane: Pr
     os.kill(os.getpid(), signal.SIGTERM)
     assert await running == 0
     assert control_plane.pulls()[-1].draining
+
+
+async def test_a_stop_in_a_black_hole_ends_in_its_bounds_and_says_what_was_not_delivered(
+    control_plane: ProtocolServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Of a control plane that takes every request and answers none. Manifests allow for the bounds that are shortened here."""
+    monkeypatch.setattr(agent, "FLUSH", 0.05)
+    monkeypatch.setattr(agent, "LAST_PULL", 0.05)
+    caplog.set_level(logging.INFO)
+    async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+        serving = Serving(config_of(control_plane, tmp_path, "--drainTimeout=0"), group)
+        serving.work.set_result(serving.late)
+        serving.intake.jobs.append(Jobs(jobs=(job("one"),)))
+        await until(lambda: serving.late.began)
+        serving.intake.gate = asyncio.Event()
+        await serving.clock.advance(1)
+        assert len(serving.intake.pushes) == 1
+        serving.signals.stop.set()
+        assert await serving.served == 0
+    assert serving.intake.pulls[-1].draining
+    assert [vars(record)["undelivered"] for record in caplog.records if getattr(record, "action", "") == "drained"] == [
+        1
+    ]
 
 
 class LateWork:

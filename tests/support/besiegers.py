@@ -25,26 +25,26 @@ AT_A_TIME = 500
 
 
 class Besieged:
-    """The parent's side: each call is one wave, and returns when it has come."""
+    """The parent's side: each call is one wave, and returns when it has come; with the number of connections that were made."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
 
-    async def silent(self, count: int) -> None:
+    async def silent(self, count: int) -> int:
         """*count* connections that begin a request and say no more."""
-        await self._wave("silent", count)
+        return await self._wave("silent", count)
 
-    async def heads(self, count: int) -> None:
+    async def heads(self, count: int) -> int:
         """*count* connections with heads that are as large as they may be, and never end."""
-        await self._wave("heads", count)
+        return await self._wave("heads", count)
 
-    async def bodies(self, count: int) -> None:
+    async def bodies(self, count: int) -> int:
         """*count* connections that send nearly all of a body, and never its end."""
-        await self._wave("bodies", count)
+        return await self._wave("bodies", count)
 
-    async def pipelines(self, count: int) -> None:
+    async def pipelines(self, count: int) -> int:
         """*count* connections that ask again and again, and read no answer."""
-        await self._wave("pipelines", count)
+        return await self._wave("pipelines", count)
 
     async def pour(self, size: int) -> int:
         """One connection with a body of *size* bytes; returns how many of them were taken."""
@@ -103,12 +103,10 @@ class _Besiegers:
         }
 
     async def _come(self, count: int, said: bytes) -> int:
-        come = 0
-        while come < count:
-            now = min(AT_A_TIME, count - come)
-            await asyncio.gather(*(self._one(said) for _ in range(now)))
-            come += now
-        return count
+        before = len(self._kept)
+        for start in range(0, count, AT_A_TIME):
+            await asyncio.gather(*(self._one(said) for _ in range(min(AT_A_TIME, count - start))))
+        return len(self._kept) - before
 
     async def _one(self, said: bytes) -> None:
         """Say all of it that is taken at once; what is cut off or refused is what the runner does about it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -35,7 +35,13 @@ DESK: dict[str, Any] = {
             "action": "data.jq",
             "input": {"program": ".", "value": {"id": {"$param": "id"}}},
             "params": {"type": "object", "properties": {"id": {"type": "integer"}}, "required": ["id"]},
-        }
+        },
+        "health": {
+            "action": "http.request",
+            "connection": "plane",
+            "input": {"verb": "GET", "url": "/healthz"},
+            "params": {"type": "object", "properties": {"id": {"type": "integer"}}},
+        },
     },
 }
 
@@ -75,9 +81,13 @@ async def push_runner(
     instance: str | None = None,
     host_url: str = HOST_URL,
     at: int = 0,
+    origins: Sequence[str] = (),
     tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[PushRunner]:
-    """An instance with both modes, until the block is left. It listens at port *at*, any without one."""
+    """An instance with both modes, until the block is left. It listens at port *at*, any without one.
+
+    Pages of *origins* may ask, without any those of the control plane.
+    """
     pool, clock = SharedSlots(slots, reserved), SystemClock()
     async with played_runner(plane, identity, actions, pool=pool, instance=instance) as runner:
         keys = keys_of(identity)
@@ -93,7 +103,7 @@ async def push_runner(
             clock=clock,
             write_seconds=30,
         )
-        access = PageAccess.of(host_url, (), [plane.url])
+        access = PageAccess.of(host_url, (), origins or [plane.url])
         counted: list[tuple[int, str]] = []
         listener = PushListener(
             access, runs, away=lambda: None, count=lambda status, code: counted.append((status, code))

@@ -27,7 +27,8 @@ class RunnerProgram:
             "token"
         ]
         usual = {"whitelistedRange.4": ["127.0.0.1/32"], "stateDirectory": str(folder / "state")}
-        self.configure({**usual, "port": 0, "probesPort": 0, **options})
+        asked = {**usual, "port": 0, "probesPort": 0, **options}
+        self.configure({name: value for name, value in asked.items() if value is not None})
         self.program: Program | None = None
         self.starts = 0
 

@@ -14,10 +14,19 @@ from tests.support.checkout import ROOT
 from tests.support.pages import shell_blocks
 from worker.config.sources import read_command_line
 
-PAGES = ("README.md", "docs/guide.md", "docs/troubleshooting.md", "docs/rest-api.md")
+PAGES = ("README.md", "docs/guide.md", "docs/troubleshooting.md", "docs/rest-api.md", "docs/actions.md")
 SHOWN = [command for page in PAGES for block in shell_blocks((ROOT / page).read_text()) for command in block]
 COMMANDS = sorted({command for command in SHOWN if command.startswith("synthetics-")})
-FILES = ("wiki.json", "tests.json", "authority.pem", "cert.pem", "key.pem", "test.json", "oidc-secret")
+FILES = (
+    "wiki.json",
+    "tests.json",
+    "authority.pem",
+    "cert.pem",
+    "key.pem",
+    "test.json",
+    "oidc-secret",
+    "customer-desk.yaml",
+)
 """What readers have made before."""
 
 
@@ -74,6 +83,22 @@ def test_every_link_leads_to_a_file_and_a_heading_that_are_there(document: str) 
             assert anchor in anchors(led), f"{document}: {target}#{anchor}"
 
 
+TEST = re.compile(r"`([\w/]*?\btest_\w+\.py)`")
+
+
+def test_what_the_security_page_says_holds_is_shown_by_tests_that_are_there() -> None:
+    page = (ROOT / "SECURITY.md").read_text()
+    holds = page.partition("## What holds")[2].partition("\n## ")[0]
+    statements = holds.split("\n- ")[1:]
+    assert len(statements) > 10
+    for statement in statements:
+        named = TEST.findall(statement)
+        assert named, statement
+        assert [name for name in named if not (ROOT / "tests" / name).is_file()] == []
+    folders = {path.name for path in (ROOT / "tests").rglob("test_*.py")}
+    assert {name.rpartition("/")[2] for name in TEST.findall(page)} <= folders
+
+
 WRAPPED = [
     page for page in DOCUMENTS if page.startswith("docs/") or page in {"README.md", "SECURITY.md", "CONTRIBUTING.md"}
 ]
@@ -100,3 +125,10 @@ def test_lines_of_paragraphs_are_at_most_120_characters(document: str) -> None:
 def test_a_long_line_is_noticed_outside_of_tables_and_code() -> None:
     long = "word " * 30
     assert long_lines(f"{long}\n\n- {long}\n\n| {long} |\n\n```sh\n{long}\n```\n") == [long, f"- {long}"]
+
+
+def test_the_tests_that_the_page_on_security_names_are_there() -> None:
+    named = set(re.findall(r"`((?:tests/[a-z_/]*)?test_[a-z_]+\.py)`", (ROOT / "SECURITY.md").read_text()))
+    there = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")}
+    assert len(named) > 20
+    assert named - there - {path.rpartition("/")[2] for path in there} == set()

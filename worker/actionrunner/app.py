@@ -10,7 +10,7 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -48,6 +48,7 @@ from worker.agent.signals import Signals, caught
 from worker.clock import Clock, SystemClock
 from worker.errors import ConfigError, ExitCode
 from worker.net.dns.resolver import Resolver
+from worker.program.heap import keep_heap_small
 from worker.wire.enrolment import Mode
 
 if TYPE_CHECKING:  # a runner without the mode does not load it
@@ -61,6 +62,7 @@ _WRITER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="identity")
 
 async def run(config: RunnerConfig, environment: Mapping[str, str], warnings: Sequence[str] = ()) -> ExitCode:
     """Serve until a signal. Raises ConfigError for what only a start can show."""
+    keep_heap_small()
     missing = missing_isolation()
     if config.require_isolation:
         require_isolation(missing)
@@ -121,7 +123,12 @@ class RunningInstance:
 
 def _in_a_thread(work: Callable[[], None]) -> None:
     """Have *work*, which may block for seconds, done after all that was handed over before."""
-    _WRITER.submit(work)
+    _WRITER.submit(work).add_done_callback(_tell_failure)
+
+
+def _tell_failure(done: Future[None]) -> None:
+    if error := done.exception():
+        log.error("a change of the identity failed", exc_info=error, extra={"action": "identity_unwritten"})
 
 
 async def _serve(

@@ -40,6 +40,8 @@ class AuditLog:
         self._path = path
         self._clock = clock
         self._prev = BEGINNING
+        self._is_torn = False
+        """The file ends amid a line, as there was no room for the rest of it."""
         self._descriptor = 2
         if path is not None:
             self._descriptor, self._prev = self._open(path)
@@ -66,17 +68,26 @@ class AuditLog:
 
     def write(self, event: str, facts: Mapping[str, Any]) -> None:
         """Append one line. Raises AuditError."""
-        if self._path is not None and not _is_at(self._descriptor, self._path):
-            os.close(self._descriptor)
-            self._descriptor, _ = self._open(self._path)
+        self._be_at_path()
         line = orjson.dumps({"time": self._clock.now().isoformat(), "event": event, **facts, "prev": self._prev})
         try:
             written = os.write(self._descriptor, line + b"\n")
         except OSError as error:
             raise AuditError(f"the audit log cannot be written: {error.strerror}") from None
         if written != len(line) + 1:
+            self._is_torn = True
             raise AuditError("the audit log cannot be written: the disk is full")
         self._prev = hashlib.sha256(line).hexdigest()
+
+    def _be_at_path(self) -> None:
+        """Begin the file anew where it was moved away, and go on after a torn line, which stays and is in the chain."""
+        if self._path is None or (_is_at(self._descriptor, self._path) and not self._is_torn):
+            return
+        descriptor, last = self._open(self._path)
+        os.close(self._descriptor)
+        self._descriptor = descriptor
+        if self._is_torn:
+            self._prev, self._is_torn = last, False
 
     def _open(self, path: Path) -> tuple[int, str]:
         try:

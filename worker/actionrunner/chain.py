@@ -79,7 +79,7 @@ class InstanceChain:
         """Take in a signed refusal. A newer *instance* that the identity knows nothing of is not our successor."""
         if code not in ("superseded", "contested", "revoked"):
             return
-        if code == "revoked" != self.trouble:
+        if code == "revoked" and self.trouble != "revoked":
             self.revoked.set()
         self.trouble = code
         if code == "superseded" and instance is not None and self._starts:

@@ -189,10 +189,17 @@ class ActionExecution:
     async def _finished(
         self, order: Order, outcome: ActionOutcome, effect: Effect, remover: SecretRemover
     ) -> ActionOutcome:
-        """Checks 18 and 19. Secrets are taken out before `select` as well, which could put them into other words."""
-        outputs, error = remover.value(outcome.outputs), outcome.error
-        changes = effect is not Effect.READ
-        if order.select is not None and outcome.status is ActionStatus.SUCCEEDED:
+        """Checks 18 and 19. Secrets are taken out before `select` as well, which could put them into other words.
+
+        What is too large to leave is not looked through: a target chooses how much that is.
+        """
+        most, changes = self._tools.max_output_bytes, effect is not Effect.READ
+        selects = order.select is not None and outcome.status is ActionStatus.SUCCEEDED
+        fault = None if selects else _size_fault(outcome.outputs, most)
+        if fault is not None:
+            return _without_outputs(outcome, fault, remover, may_have_run=changes)
+        outputs = remover.value(outcome.outputs)
+        if selects and order.select is not None:
             try:
                 results = await self._tools.jq.evaluate(order.select, outputs, SELECT_SECONDS)
             except JqError as failure:
@@ -200,11 +207,10 @@ class ActionExecution:
                     OrderFault.SELECT, remover.text(str(failure)), may_have_run=changes, target=outcome.target
                 )
             outputs = remover.value(results[0] if len(results) == 1 else results)
-        if error is not None:
-            error = replace(error, message=remover.text(error.message)[:_MESSAGE])
-        fault = _size_fault(outputs, self._tools.max_output_bytes)
+        fault = _size_fault(outputs, most)
         if fault is not None:
-            return _failed(OrderFault.OUTPUT_TOO_LARGE, fault, may_have_run=changes, target=outcome.target)
+            return _without_outputs(outcome, fault, remover, may_have_run=changes)
+        error = _cleaned(outcome.error, remover)
         return replace(outcome, outputs=outputs, error=error, redactions=remover.count)
 
     def _refused(self, order: Order, judged: Judged, code: str, reason: str) -> ActionOutcome:
@@ -278,6 +284,21 @@ def _failed(
         code=code, message=message[:_MESSAGE], retryable=retryable, may_have_run=may_have_run, rule=rule
     )
     return ActionOutcome(status=ActionStatus.FAILED, error=error, target=target)
+
+
+def _without_outputs(
+    outcome: ActionOutcome, fault: str, remover: SecretRemover, *, may_have_run: bool
+) -> ActionOutcome:
+    """An outcome whose outputs cannot leave: a success is a failure then, and what failed or is in doubt stays so."""
+    if outcome.error is None:
+        return _failed(OrderFault.OUTPUT_TOO_LARGE, fault, may_have_run=may_have_run, target=outcome.target)
+    message = f"{outcome.error.message}; without outputs: {fault}"
+    error = _cleaned(replace(outcome.error, message=message), remover)
+    return replace(outcome, outputs=None, error=error, redactions=remover.count)
+
+
+def _cleaned(error: ActionError | None, remover: SecretRemover) -> ActionError | None:
+    return None if error is None else replace(error, message=remover.text(error.message)[:_MESSAGE])
 
 
 def _size_fault(outputs: Any, most: int) -> str | None:

@@ -32,8 +32,8 @@ from worker.intake.transport import Peer
 
 INTERVAL = 1.0
 """Seconds between pulls of a runner that is full, or was answered at once with nothing."""
-GATHER = 0.002
-"""Seconds from a result to its push: somebody waits for it."""
+GATHER = 0.0
+"""Seconds from a result to its push: somebody waits for it. What ends while a push is under way goes with the next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,13 +45,15 @@ class ActionWork:
         return runner_messages.encode(outcome)
 
     def shrink(self, outcome: bytes) -> bytes | None:
-        """The outcome without its outputs, as a failure: a cut output would be a lie. None where it has none."""
+        """The outcome without its outputs, a success as a failure: a cut output would be a lie. None where it has none."""
         try:
             whole = runner_messages.decode(TaskOutcome, outcome)
         except MessageError:
             return None
         if whole.outputs is None:
             return None
+        if whole.error is not None:
+            return runner_messages.encode(msgspec.structs.replace(whole, outputs=None))
         error = OutcomeError(
             code="OUTPUT_TOO_LARGE",
             message="the control plane refused the size of the outputs; the action itself was carried out",

@@ -8,7 +8,7 @@ statements.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -78,15 +78,20 @@ class _Text(Loader):
         return bytes(data).decode(errors="replace")
 
 
-@asynccontextmanager
-async def session(login: ServerLogin) -> AsyncIterator[AsyncConnection[Any]]:
-    """A connection in autocommit, closed at the end. Raises ActionFailure (CONNECT, AUTH, TLS)."""
+async def connect(login: ServerLogin) -> AsyncConnection[Any]:
+    """A connection in autocommit. Raises ActionFailure (CONNECT, AUTH, TLS): nothing was asked of anybody then."""
     try:
         connection = await AsyncConnection.connect(**_parameters(login), autocommit=True, cursor_factory=AsyncRawCursor)
     except psycopg.Error as error:
         raise _not_connected(error) from None
     for name in _AS_TEXT:
         connection.adapters.register_loader(types[name].oid, _Text)
+    return connection
+
+
+@asynccontextmanager
+async def session(connection: AsyncConnection[Any]) -> AsyncIterator[AsyncConnection[Any]]:
+    """Close *connection* at the end. Raises ActionFailure for what becomes of its statements."""
     try:
         yield connection
     except psycopg.Error as error:
@@ -108,14 +113,20 @@ async def read(connection: AsyncConnection[Any], sql: str, parameters: Sequence[
     return found
 
 
-async def change(connection: AsyncConnection[Any], sql: str, parameters: Sequence[Any]) -> RowSet:
-    """The rows of one statement of the operator, committed. Raises psycopg.Error, and ActionFailure for a doubtful end."""
+async def change(
+    connection: AsyncConnection[Any], sql: str, parameters: Sequence[Any], *, committing: Callable[[], None]
+) -> RowSet:
+    """The rows of one statement of the operator, committed; from the call of *committing* on nobody can tell if it was.
+
+    Raises psycopg.Error, and ActionFailure for a doubtful end.
+    """
     await connection.execute("BEGIN")
     found = await _rows(connection, sql, parameters)
     if found.truncated:
         raise ActionFailure(
             "TOO_MANY_ROWS", f"the statement returns more than {MAX_ROWS} rows or {MAX_BYTES} bytes: not committed"
         )
+    committing()
     try:
         await connection.execute("COMMIT")
     except psycopg.Error as error:

@@ -20,6 +20,8 @@ from worker.net.failure import DoorError
 from worker.net.recorder import Recorder
 
 if TYPE_CHECKING:
+    from psycopg import AsyncConnection
+
     from worker.actions.pgsession import RowSet, ServerLogin
 
 SECONDS: Final = 30.0
@@ -113,11 +115,14 @@ async def _answered(
 ) -> ActionOutcome:
     assert isinstance(connection, PostgresConnection)
     place = f"{connection.render(connection.host).reveal()}:{connection.port}"
+    statement = _Statement(sql=sql, parameters=parameters, effect=effect_of_it)
     try:
         async with asyncio.timeout(order.timeout):
-            found = await _rows(order, connection, tools, sql, parameters, effect_of_it)
+            found = await _rows(order, connection, tools, statement)
     except TimeoutError:
-        raise ActionFailure("TIMEOUT", f"no answer within {order.timeout:g} s", target=place) from None
+        raise ActionFailure(
+            "TIMEOUT", f"no answer within {order.timeout:g} s", target=place, doubtful=statement.is_committing
+        ) from None
     except ActionFailure as failure:
         failure.target = place
         raise
@@ -125,25 +130,37 @@ async def _answered(
     return succeeded(outputs, target=place)
 
 
-async def _rows(
-    order: Order,
-    connection: PostgresConnection,
-    tools: Tools,
-    sql: str,
-    parameters: Sequence[Any],
-    effect_of_it: Effect,
-) -> RowSet:
+@dataclass(slots=True, kw_only=True)
+class _Statement:
+    """*is_committing*: its COMMIT has been sent, and until the answer comes nobody can tell what became of it."""
+
+    sql: str
+    parameters: Sequence[Any]
+    effect: Effect
+    is_committing: bool = False
+
+    def commit(self) -> None:
+        self.is_committing = True
+
+
+async def _rows(order: Order, connection: PostgresConnection, tools: Tools, statement: _Statement) -> RowSet:
     from worker.actions import pgsession  # noqa: PLC0415 - libpq takes 10 MiB, which only these actions need
 
-    logins = await _logins(order, connection, tools)
+    async with pgsession.session(await _connected(await _logins(order, connection, tools))) as session:
+        if statement.effect is Effect.READ:
+            return await pgsession.read(session, statement.sql, statement.parameters)
+        return await pgsession.change(session, statement.sql, statement.parameters, committing=statement.commit)
+
+
+async def _connected(logins: Sequence[ServerLogin]) -> AsyncConnection[Any]:
+    """A connection to the first address that answers. Nothing is asked of a second one once there is one."""
+    from worker.actions import pgsession  # noqa: PLC0415 - as above
+
     for login in logins:
         try:
-            async with pgsession.session(login) as session:
-                run = pgsession.read if effect_of_it is Effect.READ else pgsession.change
-                return await run(session, sql, parameters)
+            return await pgsession.connect(login)
         except ActionFailure as failure:
-            # Only an address that nobody answers at is passed over: nothing was sent there.
-            if failure.detail != "CONNECT" or login is logins[-1] or failure.doubtful or not failure.retryable:
+            if failure.detail != "CONNECT" or login is logins[-1]:
                 raise
     raise ActionFailure("CONNECT", "the host has no address that may be dialled")
 

@@ -20,9 +20,9 @@ from worker.intake.transport import IntakeError
 
 log = logging.getLogger(__name__)
 
-LAST_PULL = 4.0
+LAST_PULL = 3.0
 """Seconds for giving back what was cut short; without it the next worker waits for the lease. With `FLUSH` and the default
-`drainTimeout` well within the grace period of the manifests, also where nothing answers."""
+`drainTimeout` and the journal's `CLOSE` within the grace period of the manifests, also where nothing answers."""
 FLUSH = 8.0
 """Seconds for pushing what waits when the worker stops; an outage then loses it to the lease of the next worker."""
 

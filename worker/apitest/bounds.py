@@ -23,6 +23,7 @@ _BUDGETS: Final = {
     "dns_resolution": 8 * 1024,
     "timings": 4 * 1024,
     "test": 4 * 1024,
+    "request": 4 * 1024,
     "unhealthy": 2 * 1024,
     "location": 1024,
 }
@@ -34,7 +35,8 @@ _DEEPEST: Final = 16
 _STEPS_BYTES: Final = 200 * 1024
 """The rows of a multistep test, which has neither a response nor assertions of its own: the budgets of those, nearly."""
 _SHARES: Final = {
-    "response": 0.4,
+    "response": 0.35,
+    "request": 0.05,
     "assertions": 0.25,
     "failure": 0.2,
     "variables": 0.1,

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from worker.apitest.findings import facts
 from worker.apitest.summary import MAX_REASON, NAME_WIDTH, failure
-from worker.apitest.waterfall import waterfall
+from worker.apitest.waterfall import MAX_PHASES, waterfall
 from worker.text import counted, printable, wrapped
 
 PLAIN_WIDTH = 80
@@ -106,7 +106,7 @@ def _details(outcome: Mapping[str, Any], page: _Page) -> Iterator[str]:
     if outcome.get("unhealthy"):
         yield page.labelled("unhealthy", printable(str(outcome["unhealthy"]), MAX_REASON))
     room = min(page.width or PLAIN_WIDTH, WIDEST) - page.indent
-    for label, bar in waterfall(outcome.get("timings"), room):
+    for label, bar in waterfall(_steps_one_by_one(outcome) or outcome.get("timings"), room):
         blank = len(bar) - len(bar.lstrip())
         yield " " * page.indent + label + bar[:blank] + page.paint(bar[blank:], _BAR_COLOUR)
     for fact in facts(outcome):
@@ -114,6 +114,19 @@ def _details(outcome: Mapping[str, Any], page: _Page) -> Iterator[str]:
     yield from _assertions(outcome, page)
     yield from _variables(outcome.get("variables"), page)
     yield from _steps(outcome, page)
+
+
+def _steps_one_by_one(outcome: Mapping[str, Any]) -> dict[str, Any]:
+    """The times of steps by number and name, for as many as a waterfall shows; none for a longer test."""
+    rows = _objects(outcome.get("steps"))
+    if len(rows) > MAX_PHASES:
+        return {}
+    return {f"{number} {row.get('name') or '?'}": _duration(row) for number, row in enumerate(rows, start=1)}
+
+
+def _duration(row: Mapping[str, Any]) -> object:
+    timings = row.get("timings")
+    return timings.get("total") if isinstance(timings, Mapping) else None
 
 
 def _assertions(outcome: Mapping[str, Any], page: _Page) -> Iterator[str]:
@@ -137,10 +150,22 @@ def _log(row: Mapping[str, Any], page: _Page) -> Iterator[str]:
 
 
 def condition(row: Mapping[str, Any]) -> str:
-    """`header content-type contains json`, `body validatesJSONPath $.a is 1`."""
-    names = ("type", "property", "operator", "target_path", "target_path_operator", "expected")
-    said = (printable(str(row[name]), MAX_VALUE) for name in names if row.get(name) not in (None, ""))
+    """`header content-type contains json`, `body validatesJSONPath $.a is 1`; of a script or a schema the beginning."""
+    names = ("type", "property", "operator", "target_path", "target_path_operator")
+    said = [printable(str(row[name]), MAX_VALUE) for name in names if row.get(name) not in (None, "")]
+    expected = row.get("expected")
+    if expected not in (None, ""):
+        said.append(printable(" ".join(str(expected).split()), MAX_FOUND) if _is_program(row) else _value(expected))
     return " ".join(said)
+
+
+def _is_program(row: Mapping[str, Any]) -> bool:
+    """True for what is not compared with a value: a script, a schema. It is long, and its reason says what was wrong."""
+    return row.get("type") == "javascript" or row.get("operator") == "validatesJSONSchema"
+
+
+def _value(value: object) -> str:
+    return printable(value if isinstance(value, str) else repr(value), MAX_VALUE)
 
 
 def _found(row: Mapping[str, Any]) -> str:
@@ -154,8 +179,8 @@ def _found(row: Mapping[str, Any]) -> str:
 def _comparison(row: Mapping[str, Any], page: _Page) -> Iterator[str]:
     for label, name in (("expected", "expected"), ("actual", "actual"), ("reason", "error_message")):
         value = row.get(name)
-        if value is not None:
-            yield page.labelled(label, printable(value if isinstance(value, str) else repr(value), MAX_VALUE))
+        if value is not None and not (name == "expected" and _is_program(row)):
+            yield page.labelled(label, _value(value))
 
 
 def _variables(variables: object, page: _Page) -> Iterator[str]:

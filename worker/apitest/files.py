@@ -5,6 +5,8 @@
 | one JSON object, an array, JSON lines | the API's reply to one test, people |
 | `{"tests": [{…}]}` | the API's list |
 | `{"tests": [{"localTestDefinition": {…}, "testOverrides": {…}}]}` | the CI client; overrides are laid over each test |
+| `{"tests": [{"local_test_definition": {…}, "config": {…}}]}` | the same by its earlier versions |
+| `{"abc-def-ghi#7": {…}}` | the tool that copies from one organisation to another (datadog-sync-cli) |
 
 It opens nothing, and does not ask what a definition means: `parse` does.
 """
@@ -14,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, Final
+from typing import Any, Final, TypeGuard
 
 import orjson
 
@@ -30,8 +32,12 @@ _TERRAFORM: Final = (
     " (`datadog-ci synthetics import-tests -p PUBLIC_ID -f FILE`) or from the API (GET /api/v1/synthetics/tests/PUBLIC_ID)"
 )
 _IDENTITIES: Final = ("id", "public_id")
-_PARTS: Final = frozenset({"type", "config", "localTestDefinition"})
+_LOCAL: Final = ("localTestDefinition", "local_test_definition")
+"""Names under which the CI client writes a definition."""
+_PARTS: Final = frozenset({"type", "config", *_LOCAL})
 """Members of which a definition has at least one."""
+_CONTENTS: Final = frozenset({"request", "assertions", "steps"})
+"""Members of which the `config` of a definition has at least one; earlier versions of the CI client gave overrides that name."""
 _SHOWN: Final = 40
 
 
@@ -129,31 +135,42 @@ def _lines(file: str, data: bytes) -> Iterator[Definition | Unusable]:
 
 
 def _entries(file: str, value: object, line: int | None = None) -> Iterator[Definition | Unusable]:
-    """The members of a list of tests, or *value* itself."""
+    """The members of a list of tests, or of an object of them, or *value* itself."""
     if isinstance(value, dict) and isinstance(value.get("tests"), list) and not _PARTS & value.keys():
         for index, entry in enumerate(value["tests"]):
             yield _entry(file, entry, line, index)
+    elif _is_by_identity(value):
+        for index, entry in enumerate(value.values()):
+            yield _entry(file, entry, line, index)
     else:
         yield _entry(file, value, line)
+
+
+def _is_by_identity(value: object) -> TypeGuard[Mapping[str, Any]]:
+    """True for an object whose members are definitions, by names of their own."""
+    if not isinstance(value, dict) or not value or _PARTS & value.keys():
+        return False
+    return all(isinstance(each, dict) and {"type", "config"} <= each.keys() for each in value.values())
 
 
 def _entry(file: str, value: object, line: int | None = None, index: int | None = None) -> Definition | Unusable:
     if isinstance(value, dict):
         if reason := _no_definition(value):
             return Unusable(file=file, reason=reason, line=line, index=index)
-        if "localTestDefinition" in value and "config" not in value:
-            return _local(file, value, line, index)
+        local = next((name for name in _LOCAL if name in value), None)
+        if local is not None and not _is_definition(value):
+            return _local(file, value, local, line, index)
     return Definition(file=file, value=value, line=line, index=index)
 
 
 def _no_definition(value: Mapping[str, Any]) -> str | None:
     """The reason why an object is another thing that tools write."""
-    if _PARTS & value.keys():
+    if "type" in value or any(name in value for name in _LOCAL) or ("config" in value and _is_definition(value)):
         return None
     if "terraform_version" in value or "planned_values" in value or "resource" in value:
         return _TERRAFORM
     name = next((value[each] for each in _IDENTITIES if isinstance(value.get(each), str)), None)
-    if name is None:
+    if name is None or ("config" in value and not isinstance(value["config"], dict)):
         return None
     shown = printable(name, _SHOWN)
     return (
@@ -162,13 +179,22 @@ def _no_definition(value: Mapping[str, Any]) -> str | None:
     )
 
 
-def _local(file: str, value: Mapping[str, Any], line: int | None, index: int | None) -> Definition | Unusable:
-    """A definition that the CI client imported, with its overrides."""
-    test = value["localTestDefinition"]
+def _is_definition(value: Mapping[str, Any]) -> bool:
+    """True where `config` is that of a test, and not the overrides of one."""
+    config = value.get("config")
+    return isinstance(config, dict) and bool(_CONTENTS & config.keys())
+
+
+def _local(
+    file: str, value: Mapping[str, Any], name: str, line: int | None, index: int | None
+) -> Definition | Unusable:
+    """A definition that the CI client imported as *name*, with its overrides."""
+    test = value[name]
     if not isinstance(test, dict):
-        return Unusable(file=file, reason="localTestDefinition: must be an object", line=line, index=index)
+        return Unusable(file=file, reason=f"{name}: must be an object", line=line, index=index)
+    overrides = "testOverrides" if "testOverrides" in value else "config"
     try:
-        found = overridden(_with_config_variables(test), value.get("testOverrides"))
+        found = overridden(_with_config_variables(test), value.get(overrides), path=overrides)
     except TestError as error:
         return Unusable(file=file, reason=str(error), line=line, index=index)
     rule = (f"executionRule: {found.rule} has no effect: a failure counts",) if found.rule == RULES[1] else ()

@@ -34,6 +34,8 @@ def facts(outcome: Mapping[str, Any]) -> list[Fact]:
     """The facts of an outcome, or of a step of one."""
     response = _object(outcome.get("response"))
     return [
+        *_asked(_object(outcome.get("request"))),
+        *_again(outcome.get("retries", outcome.get("retry_count"))),
         *_way(_object(outcome.get("dns_resolution"))),
         *(Fact("redirect", text) for text in _redirects(response.get("redirects"))),
         *_handshake(_object(response.get("handshake"))),
@@ -43,11 +45,27 @@ def facts(outcome: Mapping[str, Any]) -> list[Fact]:
     ]
 
 
+def _asked(request: Mapping[str, Any]) -> Iterator[Fact]:
+    """`GET https://shop.test/`, `shop.test:443`, `shop.test at 192.0.2.53:53`."""
+    if request.get("url") is not None:
+        yield Fact("request", " ".join(_said(request[name]) for name in ("method", "url") if request.get(name)))
+    elif request.get("host") is not None:
+        server = request.get("dns_server")
+        at = "" if server is None else f" at {_place(server, request.get('dns_server_port'))}"
+        yield Fact("request", _place(request["host"], request.get("port")) + at)
+
+
+def _again(retries: object) -> Iterator[Fact]:
+    if isinstance(retries, int) and not isinstance(retries, bool) and retries > 0:
+        yield Fact("executions", f"{_said(retries + 1)}, of which the last decides")
+
+
 def _way(resolution: Mapping[str, Any]) -> Iterator[Fact]:
     """Addresses that failed, then the one that was dialled."""
     for attempt in islice(_objects(resolution.get("attempts")), MAX_LINES):
         if attempt.get("error"):
-            yield Fact("tried", f"{_place(attempt.get('ip'), attempt.get('port'))}: {_said(attempt['error'])}")
+            place = _place(attempt.get("ip"), attempt.get("port"))
+            yield Fact("tried", f"{place}: {_said(attempt['error']).removeprefix(f'{place}: ')}")
     if resolution.get("resolved_ip") is not None:
         server = resolution.get("server")
         by = "" if server is None else f", looked up by {_said(server)}"

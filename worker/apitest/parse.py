@@ -21,7 +21,6 @@ from worker.apitest.protocols.table import PROTOCOLS
 from worker.apitest.reading import Findings, Node, perhaps, quote
 from worker.apitest.retry import read_retry
 from worker.apitest.scheduling import read_scheduling
-from worker.apitest.subtests import SUBTEST
 from worker.apitest.variables import read_variables
 from worker.errors import TestError
 
@@ -35,6 +34,8 @@ TICK_EVERY = (30, 604_800)
 DEFAULT_SUBTYPE = "http"
 MULTISTEP = "multi"
 """The subtype of a test whose steps are tests of the table's protocols."""
+_SUBTYPES = (*PROTOCOLS, MULTISTEP, "playSubTest")
+"""Subtypes that a misspelt one may be."""
 _OTHER_KINDS = ("browser", "mobile", "network")
 """Values of `type` in the reference system's lists whose other members are of other languages: nothing is said of those."""
 
@@ -116,9 +117,7 @@ def _of_protocol(test: APITest, name: Node, config: Node, options: Node, *, fewe
     """*test* with the request and the assertions, *fewest* at least, that *config* holds."""
     protocol = PROTOCOLS.get(test.subtype)
     if protocol is None:
-        name.requires(
-            f"{quote(test.subtype)} tests are not there yet{perhaps(test.subtype, (*PROTOCOLS, MULTISTEP, SUBTEST))}"
-        )
+        name.requires(f"{quote(test.subtype)} tests are not there yet{perhaps(test.subtype, _SUBTYPES)}")
         return test
     variables = read_variables(config["configVariables"])
     assertions = _assertions(protocol, config, fewest)

@@ -65,8 +65,8 @@ _OWN_WORDS: Final = frozenset(
 """Members of a result whose text is never a target's or an author's."""
 _FOREIGN_NAMES: Final = frozenset({"headers", "metadata", "subject", "issuer"})
 """Members that are objects whose member names are a target's."""
-_FOREIGN_NUMBERS: Final = frozenset({"actual", "expected", "target", "value", "values"})
-"""Members whose numbers may be a target's."""
+_FOREIGN_NUMBERS: Final = frozenset({"actual", "dns_server_port", "expected", "port", "target", "value", "values"})
+"""Members whose numbers may be a target's or come from a template."""
 _MOSTLY_UNSAFE: Final = "!#$%&'()*+,/:;=?@[]~"
 """Characters that a URL may hold unescaped: a URL is sent as it is written."""
 

@@ -117,6 +117,8 @@ class Result(Struct, frozen=True, kw_only=True):
     leased_at: datetime | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
+    request: dict[str, Any] | None = None
+    """What was asked, with the values of the run; None where nothing was."""
     unhealthy: str | None = None
     worker_id: str = ""
     worker_version: str = ""
@@ -126,7 +128,7 @@ class Result(Struct, frozen=True, kw_only=True):
     retried: Retried | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The `outcome` of a result message: times as epoch milliseconds or null. Every key is present but those of
+        """The `outcome` of a result message: times as epoch milliseconds or null. Every key is present but `request` and those of
         steps and of retries, which are where there were any.
 
         It is as large as what it tells; `bounds` cuts it to what is sent, and names in `cut` what that shortened.
@@ -152,6 +154,8 @@ class Result(Struct, frozen=True, kw_only=True):
             "location": {"worker_id": self.worker_id, "version": self.worker_version},
             "cut": [],
         }
+        if self.request is not None:
+            whole["request"] = self.request
         if self.steps:
             whole |= {"steps": list(self.steps), "exited_on_step_success": self.exited_on_step_success}
         return whole if self.retried is None else whole | self.retried.as_json()

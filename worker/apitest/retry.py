@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from worker.apitest.reading import Findings, Node
 
@@ -27,6 +28,10 @@ class Retry(Struct, frozen=True, kw_only=True):
     def is_fast(self) -> bool:
         """True: the worker makes the retries itself, within the run. False: they are the control plane's."""
         return self.interval <= LONGEST_FAST
+
+    def hurried(self) -> Retry:
+        """The same with waits as a run makes them itself, for who has no control plane."""
+        return replace(self, interval=min(self.interval, LONGEST_FAST))
 
 
 def read_retry(node: Node) -> Retry | None:

@@ -46,6 +46,7 @@ class StepResult(Struct, frozen=True, kw_only=True):
     timings: Timings = Timings()
     resolution: dict[str, Any] | None = None
     response: dict[str, Any] | None = None
+    request: dict[str, Any] | None = None
     extracted: tuple[ExtractedValue, ...] = ()
     retries: int = 0
     public_id: str = ""
@@ -69,6 +70,7 @@ class StepResult(Struct, frozen=True, kw_only=True):
             "id": self.identifier,
             "dns_resolution": self.resolution,
             "response": self.response,
+            "request": self.request,
             "variables": {"extracted": [value.as_json() for value in self.extracted]} if self.extracted else None,
             "retry_count": self.retries,
             "sub_test": {"id": self.public_id} if self.public_id else None,

@@ -9,6 +9,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 
 from worker import __version__
 from worker.apitest.definition import APITest
@@ -81,7 +82,7 @@ async def _results(
 
 
 def _test(definition: Definition, report: Report) -> APITest | Result:
-    """The test; or its result, where it is not one."""
+    """The test, which makes all of its retries itself; or its result, where it is not one."""
     for sentence in misspelt(definition.value):
         report.remark(definition, sentence)
     for sentence in definition.remarks:
@@ -92,7 +93,7 @@ def _test(definition: Definition, report: Report) -> APITest | Result:
         return _invalid(definition, error)
     for sentence in test.ignored:
         report.remark(definition, sentence)
-    return test
+    return test if test.retry is None else replace(test, retry=test.retry.hurried())
 
 
 def _invalid(definition: Definition, error: TestError) -> Result:

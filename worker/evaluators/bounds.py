@@ -21,11 +21,11 @@ NICENESS: Final = 10
 MEMORY_BYTES: Final = 1024**3
 """Resident size of one evaluator where nothing limits all of them: a bomb must not take the machine's memory."""
 MIN_MEMORY_BYTES: Final = 64 * 1024**2
-"""The least that is any use: an evaluator starts with 38 MiB, most of them libraries that all share."""
+"""The least that is any use: an evaluator starts with 21 MiB, most of them shared with all others."""
 WORKER_BYTES: Final = 96 * 1024**2
-"""Resident size of the worker without bodies: twice what it starts with."""
+"""Resident size of the worker without bodies, with the process that evaluators are forked from: half more than at their start."""
 RECYCLE_BYTES: Final = 200 * 1024**2
-"""Resident size after a task at which an evaluator is replaced: six times what it starts with."""
+"""Resident size after a task at which an evaluator is replaced: nine times what it starts with."""
 
 
 def share_of_memory(limit_bytes: int | None, evaluators: int, body_bytes: int) -> int:

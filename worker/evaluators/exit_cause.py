@@ -23,6 +23,13 @@ def out_of_time(cpu_seconds: float) -> Cause:
     return Cause(reason=f"it was not judged within {cpu_seconds * 1000:.0f} ms", code=FailureCode.TIMEOUT)
 
 
+_FAULTS = frozenset(
+    -number
+    for number in (
+        *(signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGTRAP, signal.SIGABRT),
+        signal.SIGSYS,
+    )
+)
 _NAMES = {int(number): number.name for number in signal.Signals}
 
 STARVED = Cause(reason="this worker's machine was too busy to judge it", starved=True)
@@ -43,3 +50,8 @@ def cause_of_exit(exit_code: int | None, cpu_seconds: float) -> Cause:
     if exit_code is not None and exit_code < 0:
         return Cause(reason=f"its evaluator crashed ({_NAMES.get(-exit_code, f'signal {-exit_code}')})")
     return Cause(reason=f"its evaluator ended with exit code {exit_code}")
+
+
+def is_fault(exit_code: int | None) -> bool:
+    """True for an end by a bug in native code, which a hostile author may have looked for."""
+    return exit_code in _FAULTS

@@ -26,6 +26,7 @@ from worker.evaluators.protocol import EvaluatorSettings
 from worker.outcome.failure import FailureCode
 from worker.sandbox.child import ParentChannel, attach, resident_size
 from worker.sandbox.confinement import CPUGrace, Interrupted, IntervalTimers
+from worker.sandbox.forking import fork_on_request
 
 FLUSH_SECONDS: Final = 0.005
 """Results go out together, unless they took this long: it bounds what a death makes the next evaluator do again."""
@@ -47,12 +48,15 @@ def main(
 ) -> None:
     """Become an evaluator: be bound to the worker, warm up, be confined, say so, serve until the worker hangs up.
 
+    Where evaluators are forked, the process that has warmed up is the server that forks them: they share what it has loaded.
+
     *between_tasks* is called when a task has been answered, for what the next one would have to wait for; no limit is on it.
     """
-    worker = attach(argv)
-    settings = protocol.decode_settings(*worker.arguments)
+    first = attach(argv)
+    settings = protocol.decode_settings(*first.arguments)
     os.nice(NICENESS)
     warm_up(settings.limits)
+    worker = fork_on_request(first)
     size = resident_size()
     missing = worker.confine(settings.memory_bytes)
     worker.write(protocol.encode_reply(protocol.Ready(missing=missing)))

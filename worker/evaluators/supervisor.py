@@ -14,7 +14,9 @@ from typing import Final, Protocol
 import msgspec
 
 from worker.clock import Clock
+from worker.evaluators.exit_cause import is_fault
 from worker.evaluators.protocol import MAX_REPLY_BYTES, EvaluatorReply, Ready, decode_ready, decode_reply
+from worker.sandbox.forkserver import ForkServer
 from worker.sandbox.process import Command, Process
 
 log = logging.getLogger(__name__)
@@ -52,7 +54,8 @@ class _State(enum.Enum):
 class Supervisor:
     """Keeps *size* processes alive while `run` runs.
 
-    Counted since the start: `started`; `crashed`, ended without any work and without being dismissed.
+    Counted since the start: `started`; `crashed`, ended without any work and without being dismissed, the process included from
+    which they are forked.
     """
 
     def __init__(self, user: User, size: int, command: Command, clock: Clock) -> None:
@@ -60,7 +63,7 @@ class Supervisor:
         self.missing_protections: tuple[str, ...] | None = None
         self._user = user
         self._size = size
-        self._command = command
+        self._server = ForkServer(command, self._on_server_end)
         self._clock = clock
         self._states: dict[Process, _State] = {}
         self._failures = 0
@@ -93,6 +96,7 @@ class Supervisor:
             process.kill()
         try:
             async with asyncio.timeout(CLOSE_SECONDS):
+                await self._server.close()
                 while self._states:
                     self._changed.clear()
                     await self._changed.wait()
@@ -115,15 +119,22 @@ class Supervisor:
 
     def on_death(self, process: Process) -> None:
         state = self._forget(process)
+        if process.rejected or is_fault(process.exit_code):
+            self._server.renew()  # an attack that guesses addresses learns from each death, unless the next process has others
         if self._user.on_death(process) or state is _State.DISMISSED or self._closed:
             return
         self.crashed += 1
         self._failures += 1
-        log.warning(
-            "An evaluator ended by itself (%s)",
-            process.exit_code,
-            extra={"action": "evaluator_crashed", "exit_code": process.exit_code},
-        )
+        self._log_crash("An evaluator ended by itself (%s)", process.exit_code)
+
+    def _on_server_end(self, exit_code: int | None) -> None:
+        """Note that the process has ended from which evaluators are forked. They live on; the next one starts it again."""
+        self.crashed += 1
+        self._log_crash("The process that evaluators are forked from ended by itself (%s)", exit_code)
+
+    @staticmethod
+    def _log_crash(words: str, exit_code: int | None) -> None:
+        log.warning(words, exit_code, extra={"action": "evaluator_crashed", "exit_code": exit_code})
 
     def _accept(self, process: Process, missing: Sequence[str]) -> None:
         self._states[process] = _State.READY
@@ -145,7 +156,16 @@ class Supervisor:
         process = Process(self, MAX_REPLY_BYTES)
         self._states[process] = _State.STARTING
         try:
-            await process.start(self._command)
+            async with asyncio.timeout(START_SECONDS):
+                await self._start(process)
+        except TimeoutError:
+            process.kill()
+            self._server.renew()
+
+    async def _start(self, process: Process) -> None:
+        """Start it, and wait until it is ready or gone."""
+        try:
+            await process.start(self._server)
         except OSError as error:
             self._forget(process)
             self._failures += 1
@@ -155,13 +175,9 @@ class Supervisor:
             self._forget(process)
             raise
         self.started += 1
-        try:
-            async with asyncio.timeout(START_SECONDS):
-                while self._states.get(process) is _State.STARTING:
-                    self._changed.clear()
-                    await self._changed.wait()
-        except TimeoutError:
-            process.kill()
+        while self._states.get(process) is _State.STARTING:
+            self._changed.clear()
+            await self._changed.wait()
 
     def _forget(self, process: Process) -> _State | None:
         self._changed.set()

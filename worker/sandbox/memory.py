@@ -61,9 +61,14 @@ def _lines(path: Path) -> list[str]:
 
 
 def go_first() -> bool:
-    """Be the process that the kernel ends when memory runs out. False where it cannot be asked for. Opens a file."""
+    """Be the process that the kernel ends when memory runs out. False where it cannot be asked for. Opens a file.
+
+    A process inherits it, and one that is not dumpable may no longer write it.
+    """
+    adjustment = Path("/proc/self/oom_score_adj")
     try:
-        Path("/proc/self/oom_score_adj").write_text(str(FIRST_TO_GO))
+        if adjustment.read_text().strip() != str(FIRST_TO_GO):
+            adjustment.write_text(str(FIRST_TO_GO))
     except OSError:
         return False
     return True

@@ -16,6 +16,7 @@ from typing import Final, Protocol, cast
 
 from msgspec import Struct
 
+from worker.sandbox.fork_protocol import REQUEST
 from worker.sandbox.framing import frame_header, take_frame
 from worker.sandbox.position import Position, open_shared_page
 
@@ -25,11 +26,49 @@ REAP_SECONDS: Final = (0.002, 0.5)
 """Pauses between looks at a process that has closed its socket and is not gone yet; after them it is killed."""
 
 
+class Child(Protocol):
+    """A child of this process, as `subprocess.Popen` has it."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def poll(self) -> int | None: ...
+
+    def wait(self) -> int | None: ...
+
+    def kill(self) -> None: ...
+
+
+class Starter(Protocol):
+    """A way to start children."""
+
+    async def start(self, channel: socket.socket, page: int) -> Child:
+        """Start a child that has copies of *channel*, its connection, and *page*, its position. OSError if it cannot be.
+
+        Must run in the thread of the event loop: a parent-death signal follows the thread that forked, not the process.
+        """
+        ...
+
+
 class Command(Struct, frozen=True):
     """A command line, to which the sandbox adds two arguments for `child.attach`, and the whole environment."""
 
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
+
+    async def start(self, channel: socket.socket, page: int) -> subprocess.Popen[bytes]:
+        """Execute it: the `Starter` that starts each child from nothing."""
+        # A group of its own: Ctrl-C in a terminal is for the worker. But no session of its own: the kernel may share
+        # processors between sessions before it looks at niceness.
+        return subprocess.Popen(  # noqa: ASYNC220, S603 - it does not wait; the owner vouches for its command
+            [*self.arguments, str(os.getpid()), str(page)],
+            stdin=channel.fileno(),
+            stdout=subprocess.DEVNULL,
+            pass_fds=(page,),
+            env=self.environment,
+            cwd="/",
+            process_group=0,
+        )
 
 
 def python_module(name: str, *arguments: str) -> Command:
@@ -61,17 +100,18 @@ class Process(asyncio.Protocol):
         self._deaf = False
         self._buffer = bytearray()
         self._transport: asyncio.Transport | None = None
-        self._popen: subprocess.Popen[bytes] | None = None
+        self._socket: socket.socket | None = None
+        self._child: Child | None = None
         self._position: Position | None = None
 
     def __repr__(self) -> str:
-        pid = self._popen.pid if self._popen else None
+        pid = self._child.pid if self._child else None
         return f"<process {pid} {'alive' if self.exit_code is None else f'ended {self.exit_code}'}>"
 
     @property
     def pid(self) -> int:
-        assert self._popen is not None
-        return self._popen.pid
+        assert self._child is not None
+        return self._child.pid
 
     @property
     def position(self) -> int:
@@ -79,24 +119,25 @@ class Process(asyncio.Protocol):
         assert self._position is not None
         return self._position.read()
 
-    async def start(self, command: Command) -> None:
-        """Start it; the owner hears of all else. OSError if the system allows no more processes.
-
-        Must run in the thread of the event loop: a parent-death signal follows the thread that forked, not the process.
-        """
-        mine, its = socket.socketpair()
+    async def start(self, starter: Starter) -> None:
+        """Start it; the owner hears of all else. OSError if the system allows no more processes."""
+        self._socket, its = socket.socketpair()
         with its:
             try:
-                self._spawn(command, its)
-                await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=mine)
+                with open_shared_page() as page:
+                    self._position = Position(page.fileno())
+                    self._child = await starter.start(its, page.fileno())
+                await asyncio.get_running_loop().create_unix_connection(lambda: self, sock=self._socket)
             except BaseException:
                 if self._transport is not None:
                     self._transport.abort()
                 else:
-                    mine.close()
-                if self._popen is not None:
-                    self._popen.kill()
-                    self._popen.wait()
+                    self._socket.close()
+                if self._child is not None:
+                    self._child.kill()
+                    self._child.wait()
+                if self._position is not None:
+                    self._position.close()
                 raise
 
     def send(self, *payloads: bytes) -> None:
@@ -115,11 +156,16 @@ class Process(asyncio.Protocol):
         if small:
             self._write(b"".join(small))
 
+    def hand_over(self, *descriptors: int) -> None:
+        """Give it a request to fork, with copies of *descriptors* for its child. OSError if it is gone."""
+        assert self._socket is not None
+        socket.send_fds(self._socket, [REQUEST], descriptors)
+
     def kill(self) -> None:
         """End it now and hear no more from it but `on_death`, as soon as the kernel has taken back its memory."""
         self._deaf = True
-        if self._popen is not None:
-            self._popen.kill()
+        if self._child is not None:
+            self._child.kill()
 
     def reject(self) -> None:
         """Kill it for a frame that its owner cannot accept."""
@@ -148,30 +194,15 @@ class Process(asyncio.Protocol):
         if self._transport is not None and not self._transport.is_closing():
             self._transport.write(data)
 
-    def _spawn(self, command: Command, its: socket.socket) -> None:
-        with open_shared_page() as page:
-            self._position = Position(page.fileno())
-            # A group of its own: Ctrl-C in a terminal is for the worker. But no session of its own: the kernel may share
-            # processors between sessions before it looks at niceness.
-            self._popen = subprocess.Popen(  # noqa: S603 - the owner vouches for its command
-                [*command.arguments, str(os.getpid()), str(page.fileno())],
-                stdin=its.fileno(),
-                stdout=subprocess.DEVNULL,
-                pass_fds=(page.fileno(),),
-                env=command.environment,
-                cwd="/",
-                process_group=0,
-            )
-
     def _reap(self, delay: float, *delays: float) -> None:
         """Collect the exit code. A process that dies closes its socket just before; one that lives on is of no use any more."""
-        assert self._popen is not None
-        if self._popen.poll() is None:
+        assert self._child is not None
+        self.exit_code = self._child.poll()
+        if self.exit_code is None:
             if not delays:
-                self._popen.kill()
+                self._child.kill()
             asyncio.get_running_loop().call_later(delay, lambda: self._reap(*(delays or (delay,))))
             return
-        self.exit_code = self._popen.returncode
         self._owner.on_death(self)
         if self._position is not None:
             self._position.close()

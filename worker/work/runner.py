@@ -42,6 +42,7 @@ from worker.probers.limits import ProbeLimits
 from worker.probers.table import probe
 from worker.telemetry.vitals import Vitals
 from worker.wire.messages import Job
+from worker.work.asked import asked
 from worker.work.execution import Execution
 
 if TYPE_CHECKING:  # a worker whose tests have no variables loads nothing for them
@@ -281,6 +282,7 @@ class Runner:
             assertions=verdict.assertions,
             resolution=observation.resolution_as_json(),
             response=response_as_json(test, observation, verdict),
+            request=asked(test.request, observation),
             scheduled_at=occasion.scheduled_at,
             leased_at=occasion.leased_at,
             started_at=started.at if started else None,

@@ -29,6 +29,7 @@ from worker.outcome import underway
 from worker.outcome.failure import Failure, FailureCode
 from worker.outcome.phases import Timings
 from worker.secret import Secret
+from worker.work.asked import asked
 from worker.work.execution import Execute, Execution
 from worker.work.preparation import MAX_SECURE, length_of, too_much
 from worker.work.retries import is_settled, with_retries
@@ -284,6 +285,7 @@ def _executed(
         assertions=verdict.assertions,
         resolution=observation.resolution_as_json(),
         response=response_as_json(test, observation, verdict),
+        request=asked(test.request, observation),
         extracted=extracted,
     )
 

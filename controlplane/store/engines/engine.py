@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Hashable
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from controlplane.errors import DatabaseTrouble
@@ -23,21 +23,53 @@ class Together(Protocol):
     def __call__(self, connection: AsyncConnection, work: Coroutine[Any, Any, T]) -> Awaitable[T]: ...
 
 
+class DriverEnd(Protocol):
+    """The effects of a statement, and all rows that it found."""
+
+    @property
+    def rowcount(self) -> int: ...
+
+    @property
+    def rows(self) -> Sequence[Any]: ...
+
+
+class DriverConnection(Protocol):
+    """A driver's connection that executes text itself, with parameters in their order. It raises `Engine.errors`."""
+
+    async def run(self, operation: str, parameters: Sequence[Any]) -> DriverEnd: ...
+
+    async def run_each(self, operation: str, parameters: Sequence[Sequence[Any]]) -> DriverEnd: ...
+
+
+class Changes(Protocol):
+    """The changes that a connection sees. `others` differs from before, at the beginning of a transaction that writes, where any
+    other connection has committed since this one last did."""
+
+    @property
+    def others(self) -> Hashable: ...
+
+    def take_statements(self) -> Collection[str]:
+        """The texts of this connection's own statements that changed anything since they were taken last."""
+        ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
     """One database, not yet connected to.
 
     *place* names it in error lines and holds no password; *key_file* is where its key lies unless an operator says otherwise.
     *prepare* is called with `create` before the first connection: it makes what is missing, or raises DatabaseError.
-    *connect* makes the pool of connections, set up and with transactions of the right kind. *queue_writers* where writers of one
-    process should wait for each other in order instead of asking for the database's lock again and again. *rest_seconds* is the
+    *connect* makes a pool of so many connections at most, set up and with transactions of the right kind. *queue_writers* where
+    writers of one process should wait for each other in order, and share one connection, instead of asking for the database's
+    lock again and again; *changes* tells what that connection sees. *rest_seconds* is the
     time between two steps of a long write in which the writers of other processes get their turn.
     *together* runs a coroutine that waits for statements of a connection and for nothing else, with fewer exchanges than
     statements where it can, in a thread that is not the caller's.
     *copy* writes what is committed into a file, on disk when it returns. Where there is no room it raises DatabaseError, leaving
     nothing behind. *back_up* does so beside the database, under a name that nothing has, with its argument in it, and gives the
-    path. *trouble* says what an error of the driver means. *identity* tells one database from another that took its place, None
-    where there is none. *size* is that of all its data in bytes, 0 where that cannot be told.
+    path. *trouble* says what an error of the driver means, one of its *errors* or SQLAlchemy's of it. *identity* tells one
+    database from another that took its place, None where there is none. *size* is that of all its data in bytes, 0 where that
+    cannot be told.
     *stage* brings a copy that `copy` made beside the database, whole and checked, and gives its path; *install* puts what was
     staged in the database's place, and gives the path under which it keeps what was there, None where nothing was. It raises
     DatabaseError where anybody has the database open.
@@ -46,13 +78,15 @@ class Engine:
     place: str
     key_file: Path
     prepare: Callable[[bool], None]
-    connect: Callable[[], AsyncEngine]
+    connect: Callable[[int], AsyncEngine]
     queue_writers: bool
     rest_seconds: float
     together: Together
+    changes: Callable[[Connection], Changes]
     copy: Callable[[Path], None]
     back_up: Callable[[str], Path]
-    trouble: Callable[[DBAPIError], DatabaseTrouble]
+    errors: type[Exception]
+    trouble: Callable[[Exception], DatabaseTrouble]
     identity: Callable[[], Hashable]
     size: Callable[[], int]
     stage: Callable[[Path], Path]

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, event
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from controlplane.errors import DatabaseError, DatabaseTrouble
@@ -26,6 +27,8 @@ from controlplane.store.engines.engine import READ_ONLY, Engine, T
 BUSY_MILLISECONDS = 5_000
 """The wait of a writer for another process, after which it gives up. The longest transaction is a batch of some thousand rows;
 a worker waits ten seconds for its answer."""
+KEPT_CONNECTIONS = 5
+"""Of a pool, while nobody uses them; each has a thread and a cache of its own."""
 POOL_SECONDS = 4.0
 """The wait for one of the pool's connections: before a worker stops waiting, too."""
 
@@ -56,9 +59,11 @@ def engine(path: Path) -> Engine:
         queue_writers=True,
         rest_seconds=REST_SECONDS,
         together=_together,
+        changes=sqlitedriver.of,
         copy=partial(_copy, path),
         back_up=partial(_back_up, path),
-        trouble=lambda error: _trouble(error.orig),
+        errors=sqlite3.Error,
+        trouble=lambda error: _trouble(error.orig if isinstance(error, DBAPIError) else error),
         identity=partial(_identity, path),
         size=partial(_size, path),
         stage=partial(_stage, path),
@@ -198,10 +203,16 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-def _connect(path: Path) -> AsyncEngine:
+def _connect(path: Path, most: int) -> AsyncEngine:
     url = URL.create(sqlitedriver.SCHEME, database=str(path.absolute()))
-    # What is bound to a statement belongs in no log.
-    pool = create_async_engine(url, hide_parameters=True, pool_timeout=POOL_SECONDS)
+    kept = min(most, KEPT_CONNECTIONS)
+    pool = create_async_engine(
+        url,
+        hide_parameters=True,  # what is bound to a statement belongs in no log
+        pool_size=kept,
+        max_overflow=most - kept,
+        pool_timeout=POOL_SECONDS,
+    )
     event.listen(pool.sync_engine, "connect", _set_pragmas)
     event.listen(pool.sync_engine, "begin", _begin)
     return pool
@@ -234,7 +245,7 @@ def _begin(connection: Connection) -> None:
     if connection.get_execution_options().get(READ_ONLY, False):
         sqlitedriver.of(connection).begin_reading()
     else:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.exec_driver_sql(sqlitedriver.BEGIN_WRITING)
 
 
 async def _together(connection: AsyncConnection, work: Coroutine[Any, Any, T]) -> T:

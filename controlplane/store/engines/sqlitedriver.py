@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import closing, suppress
 from functools import partial
+from itertools import count
 from queue import SimpleQueue
 from threading import Thread, current_thread
 from typing import Any, NamedTuple, TypeVar, cast
@@ -27,9 +28,13 @@ SCHEME = "sqlite+threads"
 """The scheme of a URL by which SQLAlchemy finds this driver."""
 THREAD = "sqlite"
 """The name of a connection's thread."""
+BEGIN_WRITING = "BEGIN IMMEDIATE"
+"""The statement that begins a transaction with the lock in hand; with it `others` is told."""
 INTERRUPT_SECONDS = 0.01
 """Between two attempts to stop a statement: a writer that is stopped is not to keep the lock for longer."""
 T = TypeVar("T")
+_NUMBERS = count()
+"""One for each connection: what it counts says nothing of another's."""
 _Call = tuple[asyncio.Future[Any] | None, Callable[[], Any]]
 """A function to run, and who waits for what it returns."""
 
@@ -96,9 +101,14 @@ def _settle(waiting: asyncio.Future[Any], result: Any, error: BaseException | No
 
 
 class SQLiteConnection(AdaptedConnection):
-    """A connection as SQLAlchemy sees it. Its methods are called in a greenlet of `sqlalchemy.ext.asyncio`."""
+    """A connection as SQLAlchemy sees it. Its methods are called in a greenlet of `sqlalchemy.ext.asyncio`.
 
-    __slots__ = ("_open", "_reading", "_sqlite", "_thread", "_unbegun")
+    *others* is another value at the beginning of a writing transaction where another connection, of whatever process, has
+    committed since this one's last one did. *statements* are the texts of those that changed rows, or more than rows, since
+    they were taken.
+    """
+
+    __slots__ = ("_number", "_open", "_reading", "_sqlite", "_statements", "_thread", "_unbegun", "others")
 
     def __init__(self, thread: SQLiteThread, connection: sqlite3.Connection) -> None:
         self._thread = thread
@@ -106,6 +116,27 @@ class SQLiteConnection(AdaptedConnection):
         self._open = False
         self._reading = False
         self._unbegun = False
+        self._statements: set[str] = set()
+        self._number = next(_NUMBERS)
+        self.others = (self._number, 0)
+
+    def take_statements(self) -> frozenset[str]:
+        """The statements that changed anything since they were taken last, whether that was committed or not."""
+        taken = frozenset(self._statements)
+        self._statements.clear()
+        return taken
+
+    def note(self, operation: str, executed: StatementEnd) -> None:
+        """Note a statement that has changed something."""
+        if executed.rowcount > 0 or (executed.rowcount < 0 and executed.description is None):
+            self._statements.add(operation)
+
+    def begin_writing(self) -> StatementEnd:
+        """Begin a transaction that has the lock, and learn if others have committed since the last one."""
+        begun = self.execute(_begin_writing)
+        ((version,),) = begun.rows
+        self.others = (self._number, version)
+        return begun
 
     @property
     def driver_connection(self) -> sqlite3.Connection:
@@ -125,6 +156,21 @@ class SQLiteConnection(AdaptedConnection):
         self._unbegun, self._open = False, True
         return await_only(_at_once(function) if self._thread.is_current() else self._run(function))
 
+    async def run(self, operation: str, parameters: Sequence[Any]) -> StatementEnd:
+        """Run a statement of a transaction that has begun, past SQLAlchemy. Raises sqlite3.Error."""
+        return await self._run_here(operation, lambda sqlite: _execute(sqlite.cursor(), operation, parameters))
+
+    async def run_each(self, operation: str, parameters: Sequence[Sequence[Any]]) -> StatementEnd:
+        """As `run`, once for each of *parameters*."""
+        return await self._run_here(operation, lambda sqlite: _execute_many(sqlite.cursor(), operation, parameters))
+
+    async def _run_here(self, operation: str, statement: Callable[[sqlite3.Connection], StatementEnd]) -> StatementEnd:
+        function = partial(_begin_with if self._unbegun else _alone, self._sqlite, statement)
+        self._unbegun, self._open = False, True
+        executed = function() if self._thread.is_current() else await self._run(function)
+        self.note(operation, executed)
+        return executed
+
     async def together(self, work: Coroutine[Any, Any, T]) -> T:
         """Run *work* in the connection's thread. Raises RuntimeError where it waits for anything but this connection."""
         return await self._run(partial(_ended, work))
@@ -137,12 +183,16 @@ class SQLiteConnection(AdaptedConnection):
             raise
 
     async def _stop(self) -> None:
-        """Stop what runs, and roll back. Whoever is cancelled again waits no longer; `terminate` follows, and does the rest."""
+        """Stop what runs, and roll back. Whoever is cancelled again waits no longer; `terminate` follows, and does the rest.
+
+        So it does where the rollback fails, which is no news beside the cancellation.
+        """
         idle = self._thread.submit(_nothing)
         while not idle.done():
             self._sqlite.interrupt()  # again and again: a statement that is just beginning takes no notice of it
             await asyncio.wait([idle], timeout=INTERRUPT_SECONDS)
-        await self._thread.submit(self._sqlite.rollback)
+        with suppress(sqlite3.Error):
+            await self._thread.submit(self._sqlite.rollback)
 
     def commit(self) -> None:
         self._end(self._sqlite.commit)
@@ -198,10 +248,17 @@ class SQLiteCursor:
         self.lastrowid: int | None = None
 
     def execute(self, operation: str, parameters: Any = ()) -> None:
-        self._keep(self._connection.execute(lambda sqlite: _execute(sqlite.cursor(), operation, parameters)))
+        if operation == BEGIN_WRITING:
+            self._keep(self._connection.begin_writing())
+            return
+        executed = self._connection.execute(lambda sqlite: _execute(sqlite.cursor(), operation, parameters))
+        self._connection.note(operation, executed)
+        self._keep(executed)
 
     def executemany(self, operation: str, parameters: Sequence[Any]) -> None:
-        self._keep(self._connection.execute(lambda sqlite: _execute_many(sqlite.cursor(), operation, parameters)))
+        executed = self._connection.execute(lambda sqlite: _execute_many(sqlite.cursor(), operation, parameters))
+        self._connection.note(operation, executed)
+        self._keep(executed)
 
     def _keep(self, executed: StatementEnd) -> None:
         self.description, self.rowcount, self.lastrowid, rows = executed
@@ -256,6 +313,11 @@ def _begin_with(sqlite: sqlite3.Connection, statement: Callable[[sqlite3.Connect
     return statement(sqlite)
 
 
+def _begin_writing(sqlite: sqlite3.Connection) -> StatementEnd:
+    sqlite.execute(BEGIN_WRITING).close()
+    return _execute(sqlite.cursor(), "PRAGMA data_version", ())  # in the transaction: the lock keeps it as it is
+
+
 def _execute(cursor: sqlite3.Cursor, operation: str, parameters: Any) -> StatementEnd:
     with closing(cursor):  # a statement that is not at its end would keep its transaction from ending
         cursor.execute(operation, parameters)
@@ -282,14 +344,26 @@ class SQLiteDriver:
     def connect(self, database: str, **options: Any) -> SQLiteConnection:
         """A connection without transactions of the driver's own: `isolation_level` is None."""
         connect = partial(sqlite3.connect, database, isolation_level=None, **options)
-        return await_only(_connected(connect))
+        return await_only(connected(connect))
 
 
-async def _connected(connect: Callable[[], sqlite3.Connection]) -> SQLiteConnection:
+async def connected(connect: Callable[[], sqlite3.Connection]) -> SQLiteConnection:
+    """Make a connection in a thread of its own."""
     thread = SQLiteThread()
+    made: list[sqlite3.Connection] = []
+
+    def make() -> sqlite3.Connection:
+        made.append(connect())
+        return made[0]
+
+    def close() -> None:
+        for one in made:
+            one.close()
+
     try:
-        return SQLiteConnection(thread, await thread.submit(connect))
+        return SQLiteConnection(thread, await thread.submit(make))
     except BaseException:
+        thread.post(close)  # the caller was cancelled, and it is open all the same
         thread.end()
         raise
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,8 +13,9 @@ from urllib.parse import quote
 
 import pytest
 
-from controlplane.service import apps, links, users
+from controlplane.service import apps, links, runners, users
 from controlplane.service.principal import Role
+from controlplane.store.runners import RunnerState
 from tests.support.browser import NARROW, REBOUND, Browser, is_wider_than_its_window, serious_findings
 from tests.support.pushplane import PushRunner, push_runner
 from tests.support.runnerplane import BOSS, PlayedActions, RunnerPlane, runner_plane
@@ -241,9 +243,22 @@ async def test_what_goes_wrong_is_told_and_what_must_not_happen_twice_is_asked_f
             page.unroute("**/apps/desk")
             return found
 
+        loop = asyncio.get_running_loop()
+
+        def switch(state: RunnerState) -> None:
+            change = runners.set_state(plane.database, plane.clock, BOSS, "berlin", state)
+            asyncio.run_coroutine_threadsafe(change, loop).result()
+
+        def away(page: Any) -> str:
+            """The page while the runner is disabled."""
+            switch("disabled")
+            said = asked(page, "Ann")
+            switch("enrolled")
+            return said
+
         def steps(page: Any) -> dict[str, Any]:
             opened(page, link)
-            found: dict[str, Any] = {**altered(page), "findings": sure(page), **public(page)}
+            found: dict[str, Any] = {**altered(page), "findings": sure(page), **public(page), "away": away(page)}
             page.route(at, lambda route: route.abort())
             found["unreached"] = asked(page, "Ann")
             page.unroute(at)
@@ -262,6 +277,7 @@ async def test_what_goes_wrong_is_told_and_what_must_not_happen_twice_is_asked_f
     assert seen["findings"] == []
     assert "allow “local network” in the settings of this site" in seen["blocked"]
     assert "Done in" in seen["granted"]
+    assert "the runner berlin is disabled. Nothing was done." in seen["away"]
     assert "The runner was not reached" in seen["unreached"]
     assert "You are signed out" in seen["signed out"]
     scripts = [order for order in there.runner.actions.acted if order.action == "script.runPredefinedScript"]

@@ -92,21 +92,6 @@ async def test_several_instances_spend_each_token_once_among_them(plane: RunnerP
         assert len((await connection.execute(select(app_claims.c.jti))).all()) == 5
 
 
-@pytest.mark.long
-async def test_200_racing_pairs_over_three_replicas(plane: RunnerPlane) -> None:
-    identity = await enrolled(plane, instances=3)
-    actions = PlayedActions()
-    async with AsyncExitStack() as stack:
-        there = [await stack.enter_async_context(push_runner(plane, identity, actions, several=True)) for _ in range(3)]
-        await there_is_an_instance(plane)
-        for number in range(200):
-            page, _ = await page_request(plane, {"id": number})
-            first, second = there[number % 3], there[(number + 1) % 3]
-            answers = await asyncio.gather(page.send(first.port), page.send(second.port))
-            assert sorted(answer.status for answer in answers) == [200, 409]
-    assert sorted(order.input["value"]["id"] for order in actions.acted) == list(range(200))
-
-
 async def test_without_the_control_plane_a_token_of_several_is_not_carried_out(plane: RunnerPlane) -> None:
     identity = await enrolled(plane, instances=2)
     async with AsyncExitStack() as stack:

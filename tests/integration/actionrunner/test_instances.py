@@ -138,6 +138,8 @@ async def test_three_replicas_are_no_copies(plane: RunnerPlane) -> None:
         for _ in range(3):
             assert [await one.pull() for one in three] == ["", "", ""]
         fourth = await stack.enter_async_context(started(plane, store))
+        assert await fourth.pull() == "", "it may follow one that was killed just now"
+        assert [await one.pull() for one in three] == ["", "", "contested"], "all of them are alive beside it"
         assert await fourth.pull() == "contested"
 
 

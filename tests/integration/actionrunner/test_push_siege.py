@@ -6,10 +6,8 @@ Besiegers and runner are processes of their own: what the runner grows by is its
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -19,15 +17,14 @@ from tests.support.apptokens import HOST
 from tests.support.besiegers import Besieged, besiegers
 from tests.support.programs import Program
 from tests.support.pushplane import DESK, HOST_URL, page_request
+from tests.support.pushprograms import push_program
 from tests.support.runnerplane import BOSS, RunnerPlane, runner_plane
-from tests.support.runnerprograms import RUNNER
 from worker.actionrunner.listener import MOST_CONNECTIONS
 
 MiB = 1024 * 1024
 GIGABYTE = 1024 * MiB
 MOST_GROWN = 20 * MiB
 """Of the runner's resident memory (design of private actions, check 18)."""
-READY = "connected: the control plane answers"
 
 
 @pytest.fixture
@@ -64,15 +61,8 @@ class Fort:
 async def fort(plane: RunnerPlane, folder: Path) -> AsyncIterator[Fort]:
     await plane.enrol(modes=("pull", "push"), host=HOST_URL)
     await apps.push(plane.database, plane.clock, BOSS, DESK)
-    config = {"identityFile": str(plane.folder / "berlin.json"), "port": 0, "probesPort": 0}
-    (folder / "config.yaml").write_text(json.dumps(config))
-    (folder / "connections.yaml").write_text("{}")
-    (folder / "policy.yaml").write_text(json.dumps({"rules": [{"name": "jq", "allow": "data.jq"}]}))
-    program = Program(folder / "runner.log", RUNNER, env={"DD_PRIVATE_RUNNER_CONFIG_DIR": str(folder)})
+    program, port = await push_program(plane, folder / "runner")
     try:
-        line = await asyncio.to_thread(program.wait_for, "requests of pages on")
-        port = int(line.partition("port ")[2].split()[0])
-        await asyncio.to_thread(program.wait_for, READY)
         lines = ["POST /v1/actions/data.jq HTTP/1.1", f"Host: {HOST}", f"Origin: {plane.url}"]
         head = "\r\n".join([*lines, "Content-Type: application/json", ""])
         async with besiegers(port, head) as outside:
@@ -89,16 +79,17 @@ async def test_ten_thousand_connections_slow_ones_and_gigabytes_disturb_nobody(
         await there.holds()
         before = there.resident("VmRSS")
         outside, many = there.outside, MOST_CONNECTIONS // 2
-        for wave in (
-            partial(outside.silent, 10_000),
-            partial(outside.heads, many),
-            partial(outside.bodies, many),
-            partial(outside.pipelines, many),
+        for wave, count in (
+            (outside.silent, 10_000),
+            (outside.heads, many),
+            (outside.bodies, many),
+            (outside.pipelines, many),
         ):
-            await wave()
+            assert await wave(count) == count
             await there.holds()
         for pour in (outside.pour, outside.pour_chunks):
             assert await pour(GIGABYTE) < GIGABYTE, "it is refused by its size"
             await there.holds()
         grown = there.resident("VmHWM") - before
+    print(f"the runner grew by {grown / MiB:.1f} MiB")
     assert grown < MOST_GROWN, f"{grown / MiB:.1f} MiB"

@@ -25,6 +25,13 @@ def server() -> Iterator[PostgresServer]:
             connection.execute("CREATE TABLE customer (id int PRIMARY KEY, name text)")
             connection.execute("INSERT INTO customer VALUES (7, 'Ada'), (8, NULL)")
             connection.execute("CREATE TABLE log (line text)")
+            connection.execute("CREATE TABLE slow (line text)")
+            sleep = "BEGIN PERFORM pg_sleep(1000); RETURN NULL; END"
+            connection.execute(f"CREATE FUNCTION linger() RETURNS trigger LANGUAGE plpgsql AS '{sleep}'")
+            connection.execute(
+                "CREATE CONSTRAINT TRIGGER late AFTER INSERT ON slow DEFERRABLE INITIALLY DEFERRED"
+                " FOR EACH ROW EXECUTE FUNCTION linger()"
+            )
         yield made
 
 
@@ -49,6 +56,7 @@ def runner(tmp_path: Path, server: PostgresServer, *, dns: tuple[str, ...] = (),
                 "params": {"properties": {"id": {"type": "integer"}}, "required": ["id"]},
             },
             "note": {"sql": "insert into log values ($1)", "params": {"properties": {"line": {}}}, "effect": "once"},
+            "slow": {"sql": "insert into slow values ('x')", "effect": "once"},
             "sleep": {"sql": "select pg_sleep(1000)", "timeout": 3600},
         },
         **members,
@@ -190,6 +198,58 @@ async def test_a_named_query_may_write_where_its_entry_says_so(tmp_path: Path, s
     assert made.effects == [Effect.ONCE]
     with _admin(server) as connection:
         assert connection.execute("delete from log returning line").fetchall() == [("noted",)]
+
+
+async def test_a_commit_that_outlasts_its_time_is_unknown(tmp_path: Path, server: PostgresServer) -> None:
+    """What a deferred trigger takes, or a standby that is waited for: the COMMIT was sent, and may yet be done."""
+    made = runner(tmp_path, server)
+    outcome = await made.run("postgresql.namedQuery", {"query": "slow"}, connection="db", timeout=0.5)
+    assert outcome.error is not None
+    assert (outcome.status, outcome.error.code, outcome.error.may_have_run) == (ActionStatus.UNKNOWN, "TIMEOUT", True)
+
+
+class CuttingProxy:
+    """Passes a connection on until it is told to cut it."""
+
+    def __init__(self, port: int) -> None:
+        self.target = port
+        self.connections = 0
+        self.cut = asyncio.Event()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        there, back = await asyncio.open_connection("127.0.0.1", self.target)
+        passing = [asyncio.create_task(self._pass_on(reader, back)), asyncio.create_task(self._pass_on(there, writer))]
+        await self.cut.wait()
+        for task in passing:
+            task.cancel()
+        await asyncio.gather(*passing, return_exceptions=True)
+        for side in (writer, back):
+            side.transport.abort()
+
+    async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while data := await source.read(65_536):
+            sink.write(data)
+            await sink.drain()
+
+
+async def test_a_statement_whose_connection_is_lost_is_not_repeated_at_the_next_address(
+    tmp_path: Path, server: PostgresServer
+) -> None:
+    proxy = CuttingProxy(server.port)
+    first = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    port = first.sockets[0].getsockname()[1]
+    second = await asyncio.start_server(proxy.serve, "127.0.0.2", port)
+    async with first, second, DNSServer(zone({"db.test": {"A": ["127.0.0.1", "127.0.0.2"]}})) as dns:
+        made = runner(tmp_path, server, dns=(dns.address,), host="db.test", port=port)
+        asked = made.run("postgresql.namedQuery", {"query": "sleep"}, connection="db", timeout=60)
+        running = asyncio.create_task(asked)
+        with _admin(server) as connection:
+            sleeping = "select count(*) from pg_stat_activity where query like 'select pg_sleep%' and state = 'active'"
+            await until(lambda: connection.execute(sleeping).fetchone() == (1,))
+            proxy.cut.set()
+            assert detail(await running) == "CONNECT"
+    assert proxy.connections == 1
 
 
 async def test_the_name_in_the_certificate_is_the_hosts_and_the_address_the_judged_one(

@@ -212,6 +212,25 @@ async def test_a_script_that_outlasts_its_time_is_unknown(tmp_path: Path) -> Non
     assert outcome.error.may_have_run
 
 
+@pytest.mark.parametrize(
+    ("after", "status", "cause"),
+    [
+        ("kill -KILL $$", ActionStatus.UNKNOWN, ("ACTION", "KILLED")),
+        ("exit 3", ActionStatus.FAILED, ("ACTION", "EXIT")),
+        ("exit 0", ActionStatus.FAILED, ("OUTPUT_TOO_LARGE", "")),
+    ],
+)
+async def test_outputs_that_are_too_large_to_leave_hide_no_other_end(
+    tmp_path: Path, after: str, status: ActionStatus, cause: tuple[str, str]
+) -> None:
+    command = ["/bin/sh", "-c", f"head -c 1100000 /dev/zero; {after}"]
+    outcome = await run(runner(tmp_path, {"large": {"command": command}}), "large")
+    assert outcome.error is not None
+    assert (outcome.status, (outcome.error.code, outcome.error.detail)) == (status, cause)
+    assert (outcome.outputs, outcome.error.may_have_run) == (None, True)
+    assert "bytes, more than 1048576" in outcome.error.message
+
+
 async def test_a_cancelled_script_ends_at_once_with_its_grandchildren(tmp_path: Path) -> None:
     mark = f"mark-{os.getpid()}-cancel"
     started = tmp_path / "started"

@@ -7,12 +7,13 @@ import pytest
 from sqlalchemy import event
 
 from controlplane.alerts.telling import duration
+from controlplane.service import triggers
 from controlplane.steady import HELD_SECONDS
 from controlplane.store import results
 from controlplane.store.alerttables import notifications, transitions
 from controlplane.store.tables import workers
 from tests.integration.controlplane.plane import Plane
-from tests.integration.controlplane.watch import FAILED, PERIOD, TURN, Watch, kept_up, watching
+from tests.integration.controlplane.watch import BY, FAILED, ID, PERIOD, TURN, Watch, kept_up, watching
 from tests.support.protocol import item
 
 
@@ -117,6 +118,26 @@ async def test_a_run_that_is_to_be_executed_again_decides_nothing(watch: Watch) 
     await watch.let_pass(20)
     await watch.run(**FAILED)
     assert await watch.told() == ["alert"]
+
+
+async def test_the_time_of_a_failure_begins_with_its_last_execution(watch: Watch) -> None:
+    """The guide's table “Fast retries causing a delay in alerting”, with shorter times."""
+    await watch.push(tick_every=300, min_failure_duration=60, retry={"count": 2, "interval": 20_000})
+    for _ in range(3):
+        await watch.run(**FAILED)
+    await watch.let_pass(60 - TURN)
+    assert await watch.told() == [], "the first execution failed more than a minute ago"
+    await watch.let_pass(TURN)
+    assert await watch.told() == ["alert"]
+
+
+async def test_a_run_that_somebody_asked_for_alerts_nobody_and_ends_nothing(watch: Watch) -> None:
+    await watch.push()
+    for scheduled, asked, told in (({"status": "passed"}, FAILED, []), (FAILED, {"status": "passed"}, ["alert"])):
+        await watch.run(**scheduled)
+        await triggers.trigger_one(watch.plane.database, watch.plane.clock, BY, ID)
+        await watch.run(**asked)
+        assert await watch.told() == told
 
 
 async def test_a_location_of_two_is_too_few_where_two_are_asked_for(watch: Watch) -> None:

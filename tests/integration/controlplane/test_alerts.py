@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 import aiohttp
@@ -79,14 +80,14 @@ async def test_an_alert_is_listed_shown_and_acknowledged(
 
 
 async def test_a_notice_that_holds_is_listed_among_alerts(plane: Plane) -> None:
-    decided = transition(7, kind=TransitionKind.NOTICE, alert="n")
+    decided = transition(7, kind=TransitionKind.NOTICE, alert="n", test=None)
     async with plane.database.write() as connection:
         await notices.add(connection, OpenNotice(subject="disk", alert="n", since=5))
         await put(connection, decided, ["ops"], now=5)
     (ongoing,) = await alerts.list_ongoing(plane.database, READER)
     assert (ongoing.alert, ongoing.test, ongoing.name, ongoing.since) == ("n", "", decided.name, 5)
     record = await alerts.show(plane.database, READER, "n")
-    assert [one.transition for one in record.transitions] == [decided]
+    assert ([one.transition for one in record.transitions], record.ongoing) == ([decided], ongoing)
 
 
 async def test_what_is_not_there_cannot_be_shown_or_acknowledged(plane: Plane, worker: ProtocolWorker) -> None:
@@ -201,6 +202,14 @@ async def test_a_mistaken_silence_is_refused_by_name(plane: Plane, members: dict
     with pytest.raises(UnusableError, match=reason):
         await silences.add(plane.database, plane.clock, BY, **members)
     assert await silences.list_all(plane.database, plane.clock, READER) == ()
+
+
+async def test_a_silence_that_begins_in_the_second_of_two_hours_holds_from_now_on(plane: Plane) -> None:
+    second_half_past_two = datetime(2026, 10, 25, 1, 30, tzinfo=UTC)
+    plane.clock.stall((second_half_past_two - plane.clock.now()).total_seconds())
+    await silences.add(plane.database, plane.clock, BY, zone="Europe/Berlin", minutes=30)
+    ((_, until),) = await silences.list_all(plane.database, plane.clock, READER)
+    assert until == plane.now() + 30 * 60_000
 
 
 async def test_a_silence_that_is_long_over_is_forgotten(plane: Plane) -> None:

@@ -9,9 +9,12 @@ from contextlib import asynccontextmanager
 import aiohttp
 import pytest
 
+from controlplane.pages.handling import NOBODY
 from controlplane.rest.bodies import BUDGET_BYTES, SHARE, BodyBudget
+from controlplane.service.principal import Role
 from tests.integration.controlplane.plane import Plane
 from tests.support.protocol import PULL, RESULTS, ProtocolWorker
+from tests.support.visitors import PageVisitor
 from tests.support.waiting import until
 from worker.wire import signing
 from worker.wire.messages import MAX_PUSH_BYTES
@@ -101,6 +104,24 @@ async def test_bodies_of_one_location_fill_their_share_and_no_more(
         assert (await other.post(session, PULL, other.pull_body(), "application/json")).status == 204
         done.set()
     await until(lambda: bodies.taken == 0)
+
+
+async def test_forms_of_all_visitors_who_have_not_signed_in_have_one_share_and_nobody_elses(
+    plane: Plane, session: aiohttp.ClientSession
+) -> None:
+    worker, bodies = await plane.add_location(), plane.context.bodies
+    one, other = PageVisitor(plane.url), PageVisitor(plane.url)
+    for visitor in (one, other):
+        await visitor.get("/sign-in")
+    assert (await one.send("/sign-in", {"name": "Ada"})).status != 503
+    bodies.take(f"page:{NOBODY.name}", BUDGET_BYTES // SHARE)  # as forms do that are still being read
+    for visitor in (one, other):
+        assert (await visitor.send("/sign-in", {"name": "Ada"})).status == 503
+    await plane.add_user("Ada", Role.ADMIN)
+    ada = PageVisitor(plane.url, cookies={"session": await plane.session_of("Ada")})
+    await ada.get("/account")
+    assert (await ada.send("/sign-out", {})).status == 303
+    assert (await worker.post(session, PULL, worker.pull_body(), "application/json")).status == 204
 
 
 def test_the_budget_is_for_all_locations_together() -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import shutil
+from datetime import timedelta
+from pathlib import Path
 
 import aiohttp
 import pytest
 
 from controlplane import epoch
 from controlplane.alerts.notices import ABSENT_MS, TROUBLED_MS, OwnState
+from controlplane.app import own_state
 from controlplane.service.notices import NoticeWatch
 from controlplane.store.alerttables import routes, transitions
 from controlplane.store.channeltables import notices
@@ -79,28 +83,49 @@ async def test_a_full_outbox_is_told_of_when_it_lasts(
 ) -> None:
     worker = await plane.add_location("office")
     await plane.add_test(worker.location)
-    for _ in range(2):
-        await worker.pull(session, degraded="outbox", free_slots=0)
-        await watch.look()
-        plane.clock.stall(TROUBLED_MS / 1000)
-    (found,) = (await plane.rows(transitions))[0]
-    assert found.name == "Workers of office are in trouble"
-    assert "its outbox is full" in found.summary
+    outbound = Outbound(plane.database, plane.clock)
+    async with serving(reply(b"ok")) as server:
+        await outbound.add("ops", type="webhook", url=server.url())
+        await route_notices(plane, "ops")
+        for trouble in ("outbox", "outbox", None):
+            await worker.pull(session, degraded=trouble, free_slots=0)
+            await watch.look()
+            await outbound.send()
+            plane.clock.stall(TROUBLED_MS / 1000)
+    assert titles(server) == [
+        "[Triggered] Workers of office are in trouble",
+        "[Recovered] Workers of office are in trouble",
+    ]
+    assert "its outbox is full" in json.loads(server.seen[0].body)["data"]["message"]
 
 
 async def test_the_control_planes_own_troubles_are_told_of(plane: Plane, watch: NoticeWatch, machine: Machine) -> None:
-    machine.state = OwnState(free=1, size=100, certificate_ends=plane.clock.now())
-    await watch.look()
-    await watch.look()
-    machine.state = OwnState(free=50, size=100)
-    await watch.look()
-    told = [(row.kind, row.subject) for row in (await plane.rows(transitions))[0]]
-    assert sorted(told) == [
-        ("notice", "certificate"),
-        ("notice", "disk"),
-        ("notice_over", "certificate"),
-        ("notice_over", "disk"),
+    outbound = Outbound(plane.database, plane.clock)
+    ends = plane.clock.now() + timedelta(days=3)
+    async with serving(reply(b"ok")) as server:
+        await outbound.add("ops", type="webhook", url=server.url())
+        await route_notices(plane, "ops")
+        for state in (OwnState(free=2**30, size=2**40, certificate_ends=ends),) * 2 + (OwnState(free=50, size=100),):
+            machine.state = state
+            await watch.look()
+            await outbound.send()
+    assert sorted(titles(server)) == [
+        "[Recovered] The control plane's certificate ends",
+        "[Recovered] The control plane's disk fills up",
+        "[Triggered] The control plane's certificate ends",
+        "[Triggered] The control plane's disk fills up",
     ]
+    said = " ".join(json.loads(seen.body)["data"]["message"] for seen in server.seen)
+    assert f"The certificate of the control plane ends at {ends:%Y-%m-%d %H:%M} UTC" in said
+    assert "1.0 GiB of 1024.0 GiB are free on the database's disk" in said
+
+
+def test_the_disk_is_that_of_the_database(tmp_path: Path) -> None:
+    there = shutil.disk_usage(tmp_path)
+    found = own_state(str(tmp_path / "c.db"), None)
+    assert (found.size, found.certificate_ends) == (there.total, None)
+    assert 0 < found.free <= there.total
+    assert own_state("postgresql://plane.example/db", None) == OwnState()
 
 
 async def test_a_new_process_knows_what_was_told(plane: Plane, machine: Machine) -> None:

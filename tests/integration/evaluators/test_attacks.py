@@ -260,7 +260,7 @@ def test_the_canary_sings_when_it_is_touched(tmp_path: Path) -> None:
 
 def test_memory_returns(report: Report) -> None:
     """Some of the attacks fill the address space. What is left afterwards is less than one 5 MB document takes at work."""
-    assert report.processes == SIZE + 1
+    assert report.processes == SIZE + 2  # with the spare, and the server that they are forked from
     assert report.resident_mb < 400
 
 

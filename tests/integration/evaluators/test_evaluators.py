@@ -22,7 +22,6 @@ from tests.support.observed import LIMITS
 from tests.support.sandbox import MAY_BE_MISSING
 from tests.support.waiting import until
 from worker.apitest.result import BodyPreview
-from worker.clock import SystemClock
 from worker.errors import EvaluationError
 from worker.evaluators.pool import Evaluators
 from worker.evaluators.protocol import Ready, encode_reply
@@ -252,9 +251,41 @@ async def test_dead_evaluators_are_replaced_to_the_last_one(pool: Evaluators) ->
     await until(lambda: pool.idle == 2)
     for child in psutil.Process().children():
         child.kill()
-    await until(lambda: pool.crashed == 2)
+    await until(lambda: pool.crashed == 3)  # the server that forks them is counted, too
     assert (await do(pool, "say x")).results[0].actual == "x"
     await until(lambda: pool.idle == 2)
+
+
+@LINUX
+async def test_the_server_that_evaluators_are_forked_from_may_end_and_costs_no_assertion(pool: Evaluators) -> None:
+    await until(lambda: pool.idle == 2)
+    (server,) = servers()
+    server.kill()
+    await until(lambda: pool.crashed == 1)
+    evaluation = await do(pool, "say before", "grind", "say after")  # it takes another evaluator, and so another server
+    assert [result.actual for result in evaluation.results] == ["before", None, "after"]
+    await until(lambda: pool.idle == 2)
+    assert pool.crashed == 1
+    assert servers() != [server]
+
+
+@LINUX
+@pytest.mark.parametrize(("deed", "renewed"), [("crash", True), ("fork", True), ("grind", False)])
+async def test_after_a_crash_the_next_evaluator_has_another_layout_of_memory(
+    pool: Evaluators, deed: str, *, renewed: bool
+) -> None:
+    await until(lambda: pool.idle == 2)
+    before = servers()
+    evaluation = await do(pool, deed)
+    assert not evaluation.results[0].valid
+    await until(lambda: pool.idle == 2)
+    assert (servers() != before) is renewed
+    assert pool.crashed == 0
+
+
+def servers() -> list[psutil.Process]:
+    """The children that may open files, which evaluators may not."""
+    return [child for child in psutil.Process().children() if child.rlimit(psutil.RLIMIT_NOFILE) != (0, 0)]
 
 
 async def test_signals_to_the_workers_group_do_not_reach_evaluators(pool: Evaluators) -> None:
@@ -366,9 +397,14 @@ def test_the_pool_works_on_uvloop() -> None:
 
 
 async def test_evaluators_that_die_at_once_are_started_ever_more_slowly() -> None:
-    async with Evaluators(1, LIMITS, SystemClock(), program="no.such.module") as pool:
-        await until(lambda: pool.crashed == 3)
-        assert 3 <= pool.started <= 4
+    clock = FakeClock()
+    async with Evaluators(1, LIMITS, clock, program="no.such.module") as pool:
+        for crashed, delay_s in enumerate((0.1, 0.2, 0.4), start=1):
+            await until(lambda crashed=crashed: pool.crashed == crashed)  # type: ignore[misc]
+            await until(lambda: clock.sleeping == 2)  # the supervisor, and the sweep of the queue
+            await clock.advance(delay_s - 0.01)
+            assert (pool.crashed, clock.sleeping) == (crashed, 2)
+            await clock.advance(0.01)
 
 
 async def test_a_body_that_nobody_reads_does_not_outlive_its_test(tmp_path: Path) -> None:
@@ -394,7 +430,7 @@ async def test_evaluators_die_with_the_worker(number: signal.Signals) -> None:
     )
     assert worker.stdout is not None
     pids = [int(pid) for pid in (await worker.stdout.readline()).split()]
-    assert len(pids) == 3
+    assert len(pids) == 4  # with the server
     assert all(psutil.pid_exists(pid) for pid in pids)
     worker.send_signal(number)
     await worker.wait()

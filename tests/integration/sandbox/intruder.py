@@ -1,7 +1,7 @@
 """A program that does what foreign machine code in a confined process would do next: raw system calls, by name.
 
-Its first argument says how it is confined (`whole`, `landlock`, `free`). Each frame holds an attempt and its arguments in JSON;
-the answer is what it got, or the name of an errno.
+Its first argument says how it is confined (`whole`, as evaluators are, `landlock`, `free`). Each frame holds an attempt and its
+arguments in JSON; the answer is what it got, or the name of an errno.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from worker.sandbox.child import attach
-from worker.sandbox.confinement import confine
+from worker.sandbox.forking import fork_on_request
 from worker.sandbox.landlock import restrict
 
 libc = ctypes.CDLL(None, use_errno=True)
@@ -156,7 +156,8 @@ def main() -> None:
     parent = attach(sys.argv)
     match parent.arguments[0]:
         case "whole":
-            missing: tuple[str, ...] = confine(1024**3)
+            parent = fork_on_request(parent)
+            missing: tuple[str, ...] = parent.confine(1024**3)
         case "landlock":
             libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
             missing = () if restrict() else ("Landlock",)

@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 
 import psutil
 
-from worker.sandbox.process import Command, Process, python_module
+from worker.sandbox.forkserver import ForkServer
+from worker.sandbox.process import Command, Process, Starter, python_module
 
 ECHO = python_module("tests.integration.sandbox.echo", "one", "two")
 MAX_FRAME = 1_000_000
@@ -40,11 +41,34 @@ class Recorder:
             await self.dead.wait()
 
 
+class Server(ForkServer):
+    """A fork server, and the exit codes of its processes that it has told of."""
+
+    def __init__(self, command: Command) -> None:
+        super().__init__(command, self._note)
+        self.ends: list[int | None] = []
+
+    def _note(self, exit_code: int | None) -> None:
+        self.ends.append(exit_code)
+
+
 @asynccontextmanager
-async def started(command: Command = ECHO) -> AsyncIterator[tuple[Process, Recorder]]:
+async def serving(command: Command) -> AsyncIterator[Server]:
+    """A fork server, which has to leave no process."""
+    others = set(psutil.Process().children())
+    server = Server(command)
+    try:
+        yield server
+    finally:
+        await server.close()
+        assert set(psutil.Process().children()) <= others
+
+
+@asynccontextmanager
+async def started(starter: Starter = ECHO) -> AsyncIterator[tuple[Process, Recorder]]:
     owner = Recorder()
     process = Process(owner, MAX_FRAME)
-    await process.start(command)
+    await process.start(starter)
     try:
         yield process, owner
     finally:

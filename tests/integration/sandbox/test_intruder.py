@@ -1,6 +1,6 @@
 """What code execution in a confined process cannot do, each attempt with its control: the same attempt, unconfined, succeeds.
 
-`whole` is the confinement of evaluators. Its parts are tried alone where another part would hide that one fails.
+`whole` is the confinement of evaluators, which are forked. Its parts are tried alone where another would hide that one fails.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from typing import Any
 
 import pytest
 
-from tests.integration.sandbox.processes import started
+from tests.integration.sandbox.processes import serving, started
 from tests.support.sandbox import MAY_BE_MISSING
 from worker.sandbox import landlock
-from worker.sandbox.process import python_module
+from worker.sandbox.process import Starter, python_module
 
 pytestmark = pytest.mark.skipif(
     sys.platform != "linux" or platform.machine() not in {"x86_64", "aarch64"}, reason="no filter of system calls here"
@@ -69,9 +69,19 @@ def listener() -> Iterator[socket.socket]:
 
 
 @asynccontextmanager
+async def starter(confined: str) -> AsyncIterator[Starter]:
+    command = python_module("tests.integration.sandbox.intruder", confined)
+    if confined == "whole":
+        async with serving(command) as server:
+            yield server
+    else:
+        yield command
+
+
+@asynccontextmanager
 async def intruder(confined: str) -> AsyncIterator[Any]:
     """A function that makes one attempt and returns what came of it: the answer, or the process's end."""
-    async with started(python_module("tests.integration.sandbox.intruder", confined)) as (process, owner):
+    async with starter(confined) as program, started(program) as (process, owner):
         assert set(json.loads(await owner.frame())) <= MAY_BE_MISSING
 
         async def attempt(name: str, *arguments: object) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -89,3 +92,29 @@ def test_a_log_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
         AuditLog(tmp_path / "nowhere" / "audit.log", FakeClock())
     with pytest.raises(AuditError):
         AuditLog(Path("/dev/full"), FakeClock())
+
+
+@contextmanager
+def room_for(size: int) -> Iterator[None]:
+    """Let no file of this process grow beyond *size* bytes: the kernel writes what fits, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_a_line_that_a_full_disk_cut_short_is_named_and_the_chain_goes_on(tmp_path: Path) -> None:
+    path = tmp_path / "audit.log"
+    log = AuditLog(path, FakeClock())
+    with room_for(path.stat().st_size + 30), pytest.raises(AuditError, match="the disk is full"):
+        log.write("decided", {"task": "lost"})
+    log.write("decided", {"task": "next"})
+    log.close()
+    assert [json.loads(line).get("task") for line in path.read_bytes().splitlines() if line.endswith(b"}")] == [
+        None,
+        "next",
+    ]
+    [finding] = verify([path]).findings
+    assert (finding.line, "cut it short" in finding.reason) == (2, True)

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+import configparser
+import re
 import subprocess
 import sys
 
+from tests.support.checkout import ROOT
+from worker.actionrunner.optiontable import OPTIONS as RUNNER_OPTIONS
+from worker.config.options import OPTIONS
+
 COSTLY = {"psycopg", "jq", "worker.apitest", "worker.evaluators", "worker.work"}
+SHARED = {
+    *("whitelistedRange.4", "whitelistedRange.6", "blacklistedRange.4", "blacklistedRange.6"),
+    *("allowedDomainNames", "blockedDomainNames", "dnsServer", "dnsUseHost", "enableIPv6"),
+    *("caFile", "proxy", "privateKey", "drainTimeout", "logFormat"),
+}
+"""Options that both programs have: ways out, keys, a drain and a log."""
 
 
 def imported(code: str) -> set[str]:
@@ -20,6 +32,20 @@ def test_a_worker_imports_nothing_of_private_actions() -> None:
         "import worker.start as s; s.import_agent(); import worker.work.tests, worker.probers.table, worker.cli"
     )
     assert [name for name in found if name.startswith(("worker.action", "psycopg", "yaml", "jq"))] == []
+
+
+def test_a_worker_has_no_option_of_private_actions() -> None:
+    """It cannot be configured for what it does not do: an option that only a runner has is an unknown key to it."""
+    assert {option.name for option in OPTIONS} & {option.name for option in RUNNER_OPTIONS} == SHARED
+
+
+def test_the_image_of_a_worker_holds_no_package_of_private_actions() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    extra = re.findall(r"^([A-Za-z0-9]+)", setup["options.extras_require"]["actions"], re.MULTILINE)
+    assert extra
+    locked = re.findall(r"^([a-z0-9.-]+)==", (ROOT / "requirements" / "worker.txt").read_text(), re.MULTILINE)
+    assert {name.lower() for name in extra} & {name.partition("-")[0] for name in locked} == set()
 
 
 def test_a_runner_imports_costly_parts_at_their_first_use() -> None:

@@ -102,6 +102,42 @@ def test_the_lines_that_a_script_wrote_stand_below_it() -> None:
     assert [line.split() for line in lines[at + 1 :]] == [["log", "a\\x1b[31m"], ["log"], ["log", "b"]]
 
 
+def test_scripts_and_schemas_are_named_by_their_beginning_and_told_once() -> None:
+    code = "const body = JSON.parse(dd.response.body);\nconst found = body.items;\ndd.expect(found).to.have.length(2);"
+    rows = [
+        {"type": "javascript", "expected": code, "actual": None, "valid": False, "error_message": "expected 1 to be 2"},
+        {"type": "body", "operator": "validatesJSONSchema", "expected": '{"type": "object"}', "valid": False},
+    ]
+    assert block(outcome(assertions=rows, timings={}, response=None)).splitlines()[1:] == [
+        "    ✗ javascript const body = JSON.parse(dd.response.body); const found = bo…",
+        "        reason      expected 1 to be 2",
+        '    ✗ body validatesJSONSchema {"type": "object"}',
+    ]
+
+
+@pytest.mark.parametrize(
+    ("request_", "told"),
+    [
+        ({"method": "GET", "url": "http://shop.test/?a=1"}, "GET http://shop.test/?a=1"),
+        ({"host": "shop.test", "port": 443}, "shop.test:443"),
+        ({"host": "shop.test"}, "shop.test"),
+        ({"host": "a.test", "dns_server": "192.0.2.53", "dns_server_port": 53}, "a.test at 192.0.2.53:53"),
+    ],
+)
+def test_what_was_asked_is_told_and_how_often(request_: dict[str, Any], told: str) -> None:
+    shown = outcome(assertions=[], timings={}, response=None, request=request_, retries=2)
+    assert block(shown).splitlines()[1:] == [
+        f"    request     {told}",
+        "    executions  3, of which the last decides",
+    ]
+
+
+def test_the_place_of_an_attempt_is_said_once() -> None:
+    attempt = {"ip": "192.0.2.1", "port": 80, "error": "192.0.2.1:80: refused"}
+    shown = outcome(assertions=[], timings={}, response=None, dns_resolution={"attempts": [attempt]})
+    assert block(shown).splitlines()[1:] == ["    tried       192.0.2.1:80: refused"]
+
+
 def test_a_failure_of_another_kind_says_its_reason() -> None:
     failure = {"code": "DNS", "message": "no such name"}
     shown = outcome(status="failed", failure=failure, assertions=[], timings={}, response=None)
@@ -123,6 +159,8 @@ def test_steps_are_rows_and_those_that_failed_are_told_in_full() -> None:
     assert block(shown, width=70).splitlines() == [
         "✗ failed  Shop                                INCORRECT_ASSERTION: the",
         "    step Order failed",
+        "    1 Log in  34.7 ms  █████████████████████████████████████████████",
+        "    2 Order    1.0 ms                                               ██",
         "     1 ✓ passed  Log in                              34.7 ms",
         "        extracted   TOKEN = abc",
         "     2 ✗ failed  Order (may fail)                    1.0 ms",

@@ -101,6 +101,20 @@ def test_what_the_ci_client_imported_is_read_with_its_overrides() -> None:
     assert values({"localTestDefinition": TEST}) == [("t.json", TEST)]
 
 
+def test_what_earlier_ci_clients_imported_is_read_with_its_overrides() -> None:
+    new = TEST | {"config": {"request": {"url": "https://new.test/"}}}
+    overrides = {"startUrl": "https://new.test/"}
+    assert values({"tests": [{"local_test_definition": TEST}]}) == [("t.json[0]", TEST)]
+    assert values({"tests": [{"local_test_definition": TEST, "config": overrides}]}) == [("t.json[0]", new)]
+    assert values({"tests": [{"localTestDefinition": TEST, "config": overrides}]}) == [("t.json[0]", new)]
+
+
+def test_an_object_of_definitions_by_their_identities_is_read() -> None:
+    """As datadog-sync-cli keeps them."""
+    two = TEST | {"name": "two"}
+    assert values({"abc-def-ghi#7": TEST, "abc-def-ghj#8": two}) == [("t.json[0]", TEST), ("t.json[1]", two)]
+
+
 def test_a_substitution_in_the_url_becomes_a_member_of_the_request() -> None:
     entry = {"localTestDefinition": TEST, "testOverrides": {"startUrlSubstitutionRegex": "a|b"}}
     ((_, value),) = values(entry)
@@ -129,6 +143,13 @@ def test_the_rule_of_execution_is_read(rule: str, skipped: bool, remarks: int) -
     ("content", "place", "words"),
     [
         ({"tests": [{"id": "abc-def-ghi", "testOverrides": {}}]}, "t.json[0]", "import-tests -p abc-def-ghi -f FILE"),
+        ({"tests": [{"id": "abc-def-ghi", "config": {"startUrl": "x"}}]}, "t.json[0]", "-p abc-def-ghi -f FILE"),
+        ({"tests": [{"local_test_definition": 3}]}, "t.json[0]", "local_test_definition: must be an object"),
+        (
+            {"tests": [{"local_test_definition": TEST, "config": {"headers": 3}}]},
+            "t.json[0]",
+            "config.headers: must be an object, not a number",
+        ),
         ({"tests": [{"public_id": "abc-def-ghi"}]}, "t.json[0]", "names the test abc-def-ghi and does not hold it"),
         ({"resource": {"datadog_synthetics_test": {"a": {}}}}, "t.json", "Terraform's own form"),
         ({"version": 4, "terraform_version": "1.9.0", "resources": []}, "t.json", "Terraform's own form"),

@@ -13,6 +13,7 @@ from tests.unit.commands.found import BARE, INVALID, MISSPELT, UNUSABLE, VALID
 from worker.apitest.definition import APITest
 from worker.apitest.files import Definition, Unusable
 from worker.apitest.result import Result, Status
+from worker.apitest.retry import Retry
 from worker.commands.check import check
 
 
@@ -74,6 +75,20 @@ async def test_a_result_is_told_with_the_definition_that_it_is_of_whatever_order
     await check([INVALID, *found], backwards, heard)
     assert heard.places == ["a.jsonl:7", "three.json", "two.json", "one.json"]
     assert [each["test"]["name"] for each in heard.outcomes] == ["front page", "three", "two", "one"]
+
+
+@pytest.mark.parametrize(("milliseconds", "seconds"), [(300, 0.3), (5_000, 5.0), (300_000, 5.0)])
+async def test_retries_are_made_here_whatever_their_interval(milliseconds: int, seconds: float) -> None:
+    given: list[APITest] = []
+
+    async def noting(tests: Sequence[APITest]) -> AsyncGenerator[tuple[int, Result], None]:
+        given.extend(tests)
+        yield 0, result(tests[0])
+
+    options = {"retry": {"count": 2, "interval": milliseconds}}
+    await check([Definition(file="a.json", value=http_test(options=options))], noting, Heard())
+    assert given[0].retry == Retry(count=2, interval=seconds)
+    assert given[0].retry.is_fast
 
 
 async def test_a_test_that_its_file_skips_is_told_and_not_run() -> None:

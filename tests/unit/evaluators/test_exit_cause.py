@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-from worker.evaluators.exit_cause import cause_of_exit, out_of_time
+from worker.evaluators.exit_cause import cause_of_exit, is_fault, out_of_time
 from worker.outcome.failure import FailureCode
 
 
@@ -44,3 +44,15 @@ def test_every_other_end_is_named(exit_code: int, named: str) -> None:
 
 def test_a_signal_that_has_no_name_here_is_named_by_its_number() -> None:
     assert "35" in cause_of_exit(-35, 0.5).reason
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "fault"),
+    [
+        *((-number, True) for number in (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGABRT, signal.SIGSYS)),
+        *((-number, False) for number in (signal.SIGPROF, signal.SIGALRM, signal.SIGKILL, signal.SIGTERM)),
+        *((code, False) for code in (0, 1, None)),
+    ],
+)
+def test_a_fault_is_an_end_that_native_code_has_made(exit_code: int | None, *, fault: bool) -> None:
+    assert is_fault(exit_code) is fault

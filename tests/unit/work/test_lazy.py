@@ -15,6 +15,7 @@ MACHINERY = {
     "worker.apitest.parse_steps",
     "worker.apitest.step_result",
     "worker.apitest.substitution",
+    "worker.apitest.subtests",
     "worker.work.retries",
     "worker.work.steps",
     "worker.work.substitution",

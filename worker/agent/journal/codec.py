@@ -85,13 +85,15 @@ class SegmentKey:
         """The bytes that a segment under this key begins with."""
         self._aead = AESGCM(derived[:_KEY_BYTES])
 
-    def seal(self, record: Record) -> bytes:
-        """One framed record. A number must never be sealed twice."""
-        number, kind, payload = record
-        associated = _ASSOCIATED.pack(MARK, len(payload) + _SEAL_BYTES, number, kind)
-        body = self._aead.encrypt(_nonce(number), payload, associated)
-        checked = associated + _CHECKSUM.pack(crc32(body))
-        return b"".join((checked, _CHECKSUM.pack(crc32(checked)), body))
+    def seal(self, records: Iterable[tuple[int, int, bytes]]) -> bytes:
+        """Framed *records*, one behind the other, each a number, a kind and a payload. A number must never be sealed twice."""
+        parts: list[bytes] = []
+        for number, kind, payload in records:
+            associated = _ASSOCIATED.pack(MARK, len(payload) + _SEAL_BYTES, number, kind)
+            body = self._aead.encrypt(_nonce(number), payload, associated)
+            checked = associated + _CHECKSUM.pack(crc32(body))
+            parts += (checked, _CHECKSUM.pack(crc32(checked)), body)
+        return b"".join(parts)
 
     def open(self, frame: Frame) -> Record | None:
         """The record in *frame*, None where it was altered or sealed under another key."""
@@ -166,9 +168,9 @@ def read(segment: bytes, key: SegmentKey) -> Contents:
     return Contents(records=tuple(records), damaged=damaged, torn=torn)
 
 
-def done(numbers: Iterable[int]) -> bytes:
+def done(numbers: Sequence[int]) -> bytes:
     """The payload of a DONE record."""
-    return b"".join(map(_CHECKSUM.pack, numbers))
+    return struct.pack(f">{len(numbers)}I", *numbers)
 
 
 def undone(records: Sequence[Record]) -> tuple[Record, ...]:

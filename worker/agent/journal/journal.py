@@ -37,7 +37,7 @@ PACE = 0.5
 """Seconds between two segments taken over, so that new results find their turn between old ones."""
 STALLED = 5.0
 """Seconds that a write may take: beyond that the disk hangs, and no more work is taken."""
-CLOSE = 5.0
+CLOSE = 3.0
 """Seconds for the last write when the worker stops: what hangs longer is left to the kernel."""
 SAME_WORKER = 15.0
 """Seconds since its last sign of life within which a worker goes on under its old identity: a lease lasts no longer."""

@@ -12,26 +12,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from worker.agent.journal import codec
-from worker.agent.journal.codec import Contents, Record, RecordKind, SegmentKey, SegmentKeys
+from worker.agent.journal.codec import Contents, RecordKind, SegmentKey, SegmentKeys
 from worker.agent.journal.home import Home
 
 SEGMENT_BYTES = 4 * 1024 * 1024
 """A segment that has grown to this takes no more results. Disk is given back by whole segments, and one is in memory while it
 is read."""
+_RESULT, _DONE = int(RecordKind.RESULT), int(RecordKind.DONE)
 MAX_SEGMENT_BYTES = SEGMENT_BYTES + 2 * codec.MAX_RECORD_BYTES
 """The last result may be as large as one can be, and what is noted as done comes on top."""
 
 
 class Segment:
-    """The state of one file: its *size*, and *live*, the numbers of its results that still wait."""
+    """The state of one file: its *size*, and *live*, the numbers of its results that still wait.
 
-    __slots__ = ("_descriptor", "_key", "_next", "home", "live", "path", "size")
+    Numbers that wait no more are in *done* until a note of them is written, with the next records or alone.
+    """
+
+    __slots__ = ("_descriptor", "_key", "_next", "done", "home", "live", "path", "size")
 
     def __init__(self, home: Home, path: Path, *, size: int, live: set[int]) -> None:
         self.home = home
         self.path = path
         self.size = size
         self.live = live
+        self.done: list[int] = []
         self._descriptor: int | None = None
         self._key: SegmentKey | None = None
         self._next = 0
@@ -56,18 +61,27 @@ class Segment:
         """False for a segment of another process, and for one that a write to it has failed."""
         return self._descriptor is not None
 
-    def append(self, records: Sequence[tuple[RecordKind, bytes]]) -> list[int]:
-        """Write *records*, all or none; returns their numbers. After an OSError the segment takes no more."""
+    def append(self, payloads: Sequence[bytes]) -> int:
+        """Write results, and what is done before them, all or none; returns the number of the first, from which others count on.
+
+        After an OSError the segment takes no more.
+        """
         assert self._key is not None
-        numbers = list(range(self._next, self._next + len(records)))
+        first = self._next
+        records = [(number, _RESULT, payload) for number, payload in enumerate(payloads, first)]
+        if self.done:
+            records.append((first + len(payloads), _DONE, codec.done(self.done)))
         # Counted before the attempt: what a failed write has left on the disk was sealed under these numbers.
         self._next += len(records)
-        frames = [
-            self._key.seal(Record(number, kind, payload))
-            for number, (kind, payload) in zip(numbers, records, strict=True)
-        ]
-        self._write(b"".join(frames))
-        return numbers
+        self._write(self._key.seal(records))
+        self.live.update(range(first, first + len(payloads)))
+        self.done.clear()
+        return first
+
+    def forget(self, number: int) -> None:
+        """The result of this *number* waits no more. To be noted with what is written next."""
+        self.live.discard(number)
+        self.done.append(number)
 
     def sync(self) -> None:
         """Return when everything written is on the disk. Raises OSError."""

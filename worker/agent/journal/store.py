@@ -18,12 +18,14 @@ from threading import RLock
 import msgspec
 
 from worker.agent.journal import codec, home, segment
-from worker.agent.journal.codec import Record, RecordKind, SegmentKeys
+from worker.agent.journal.codec import Record, SegmentKeys
 from worker.agent.journal.home import Home
 from worker.agent.journal.segment import SEGMENT_BYTES, Left, Segment
 from worker.wire.messages import ResultItem
 
 log = logging.getLogger(__name__)
+
+_encode = msgspec.json.Encoder().encode
 
 ROOM = 2 * SEGMENT_BYTES
 """Bytes that must be free on the file system before more work is taken: what runs already will want to be written, too."""
@@ -67,6 +69,8 @@ class Store:
         self._current: Segment | None = None
         self._segments: set[Segment] = set()
         self._places: dict[str, tuple[Segment, int]] = {}
+        self._superseded: list[tuple[Segment, int]] = []
+        """Older forms of results whose newer one is not known to be on disk."""
         self._passed_over: set[Path] = set()
         self._lock = RLock()
 
@@ -89,23 +93,31 @@ class Store:
                     taken.leave()
                     continue
                 self._home, self.worker = taken, taken.worker
-                return [item for left in taken.segments for item in self._take_in(taken, left)]
+                return list(
+                    {item.result: item for left in taken.segments for item in self._take_in(taken, left)}.values()
+                )
             return []
 
     def write(self, items: Iterable[ResultItem], done: Collection[str]) -> None:
-        """Note which results are *done*, then have *items* on disk. Raises OSError; then some may be."""
+        """Note which results are *done*, and have *items* on disk. Raises OSError; then some may be."""
         with self._lock:
-            self._finish(done)
+            self._forget([self._places.pop(result) for result in done if result in self._places])
+            current = self._ensure_current()
             waiting = deque(items)
-            written: list[str] = []
-            while True:
+            if not waiting:
+                self._note_done(current)
+                return
+            written = len(waiting)
+            self._fill(current, waiting)
+            while waiting:
                 current = self._ensure_current()
-                written += self._fill(current, waiting)
-                if not waiting:
-                    break
-            if written:
-                current.sync()
-                self.counts.written += len(written)
+                self._fill(current, waiting)
+            current.sync()
+            self.counts.written += written
+            if self._superseded:
+                # Not before: until the newer form is on disk, the older one is what the disk has of a result.
+                superseded, self._superseded = self._superseded, []
+                self._forget(superseded)
 
     def tend(self) -> bool:
         """Note that this worker lives; returns whether there is room on the file system. Raises OSError."""
@@ -167,47 +179,51 @@ class Store:
         if not full.live:
             self._remove(full)
 
-    def _fill(self, current: Segment, waiting: deque[ResultItem]) -> list[str]:
-        """Move results from *waiting* into *current* until it is full; their names."""
+    def _fill(self, current: Segment, waiting: deque[ResultItem]) -> None:
+        """Move results from *waiting* into *current* until it is full."""
         batch: list[ResultItem] = []
-        records: list[tuple[RecordKind, bytes]] = []
+        payloads: list[bytes] = []
         room = SEGMENT_BYTES - current.size
         while waiting and room > 0:
             batch.append(waiting.popleft())
-            records.append((RecordKind.RESULT, msgspec.json.encode(batch[-1])))
-            room -= len(records[-1][1]) + codec.FRAME_BYTES
-        if not records:
-            return []
-        size = current.size
+            payloads.append(_encode(batch[-1]))
+            room -= len(payloads[-1]) + codec.FRAME_BYTES
+        places = self._places
+        for number, item in enumerate(batch, self._append(current, payloads)):
+            if item.result in places:
+                self._superseded.append(places[item.result])
+            places[item.result] = (current, number)
+
+    def _append(self, one: Segment, payloads: Sequence[bytes]) -> int:
+        size = one.size
         try:
-            numbers = current.append(records)
+            return one.append(payloads)
         finally:
-            self.bytes += current.size - size
-        replaced = [self._places[item.result] for item in batch if item.result in self._places]
-        for item, number in zip(batch, numbers, strict=True):
-            self._places[item.result] = (current, number)
-        current.live.update(numbers)
-        self._note_done(replaced)
-        return [item.result for item in batch]
+            self.bytes += one.size - size
 
-    def _finish(self, done: Collection[str]) -> None:
-        self._note_done([self._places.pop(result) for result in done if result in self._places])
+    def _note_done(self, one: Segment) -> None:
+        """Write down what is done in *one*, alone.
 
-    def _note_done(self, places: Sequence[tuple[Segment, int]]) -> None:
-        by_segment: dict[Segment, list[int]] = {}
+        Not worth a failure: unnoted, it is pushed once more after a restart, and is a duplicate there.
+        """
+        if one.done and one.is_writable:
+            with suppress(OSError):
+                self._append(one, ())
+
+    def _forget(self, places: Iterable[tuple[Segment, int]]) -> None:
+        """The results at *places* wait no more: a segment in which none does is deleted."""
+        others: set[Segment] = set()
         for one, number in places:
-            one.live.discard(number)
-            by_segment.setdefault(one, []).append(number)
-        for one, numbers in by_segment.items():
-            if not one.live and one is not self._current:
+            one.forget(number)
+            if one is not self._current:
+                others.add(one)
+        for one in others:
+            if not one.live:
                 self._remove(one)
-            elif one.is_writable:
-                # Not worth a failure: unnoted, they are pushed once more after a restart, and are duplicates there.
-                size = one.size
-                with suppress(OSError):
-                    one.append([(RecordKind.DONE, codec.done(numbers))])
-                self.bytes += one.size - size
-        self._leave_empty()
+            else:
+                self._note_done(one)
+        if others:
+            self._leave_empty()
 
     def _remove(self, one: Segment) -> None:
         self._segments.discard(one)
@@ -247,19 +263,18 @@ class Store:
         found = [(record.number, self._decoded(path, record)) for record in codec.undone(left.contents.records)]
         items = [(number, item) for number, item in found if item is not None]
         self._report(left)
-        taken = Segment(owner, path, size=left.size, live=set())
+        # Of one that was written again before it was delivered, the last form counts.
+        last = {item.result: (number, item) for number, item in items}
+        taken = Segment(owner, path, size=left.size, live={number for number, _ in last.values()})
         self._segments.add(taken)
         self.bytes += taken.size
-        for number, item in items:
-            earlier = self._places.get(item.result)
-            if earlier is not None:
-                earlier[0].live.discard(earlier[1])
-            self._places[item.result] = (taken, number)
-            taken.live.add(number)
+        superseded = [self._places[result] for result in last if result in self._places]
+        self._places |= {result: (taken, number) for result, (number, _) in last.items()}
+        self._forget(superseded)
         if not taken.live:
             self._remove(taken)
-        self.counts.taken_over += len(items)
-        return [item for _, item in items]
+        self.counts.taken_over += len(last)
+        return [item for _, item in last.values()]
 
     def _decoded(self, path: Path, record: Record) -> ResultItem | None:
         try:

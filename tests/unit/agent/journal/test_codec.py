@@ -29,7 +29,7 @@ def records_of(bodies: list[bytes]) -> list[Record]:
 
 
 def segment_of(records: list[Record], key: SegmentKey = KEY) -> bytes:
-    return key.header + b"".join(map(key.seal, records))
+    return key.header + key.seal(records)
 
 
 def flipped(data: bytes, bit: int) -> bytes:
@@ -57,7 +57,7 @@ def test_the_bytes_are_those_of_the_protocol_page() -> None:
     body = AESGCM(okm[:32]).encrypt((7).to_bytes(12, "big"), b"hello", associated)
     checked = associated + struct.pack(">I", zlib.crc32(body))
     assert KEY.header == header
-    assert KEY.seal(Record(7, RecordKind.RESULT, b"hello")) == checked + struct.pack(">I", zlib.crc32(checked)) + body
+    assert KEY.seal([Record(7, RecordKind.RESULT, b"hello")]) == checked + struct.pack(">I", zlib.crc32(checked)) + body
     assert (len(header), len(checked) + 4) == (HEADER_BYTES, FRAME_BYTES) == (112, 24)
 
 
@@ -131,14 +131,14 @@ def test_zeros_after_the_last_record_are_a_torn_tail(bodies: list[bytes], zeros:
 @settings(max_examples=30)
 def test_garbage_between_records_costs_none_of_them(bodies: list[bytes]) -> None:
     records = records_of(bodies)
-    first, *others = map(KEY.seal, records)
+    first, *others = [KEY.seal([record]) for record in records]
     contents = codec.read(KEY.header + first + codec.MARK + b"garbage" * 9 + b"".join(others), KEY)
     assert (contents.records, contents.damaged) == (tuple(records), 1)
 
 
 @pytest.mark.parametrize("field", ["number", "kind"])
 def test_a_record_with_right_checksums_that_nobody_sealed_is_refused(field: str) -> None:
-    frame = KEY.seal(Record(1, RecordKind.RESULT, b"x"))
+    frame = KEY.seal([Record(1, RecordKind.RESULT, b"x")])
     forged = bytearray(frame)
     forged[11 if field == "number" else 12] ^= 3
     forged[20:24] = struct.pack(">I", zlib.crc32(forged[:20]))
@@ -157,8 +157,8 @@ def test_a_key_is_found_among_several_and_only_for_its_location() -> None:
 
 def test_the_same_payload_looks_different_in_every_record_and_segment() -> None:
     other = SegmentKey(SECRET, "pl:a", SALT[::-1])
-    sealed = [KEY.seal(Record(n, RecordKind.RESULT, b"secret payload")) for n in (1, 2)]
-    sealed.append(other.seal(Record(1, RecordKind.RESULT, b"secret payload")))
+    sealed = [KEY.seal([Record(n, RecordKind.RESULT, b"secret payload")]) for n in (1, 2)]
+    sealed.append(other.seal([Record(1, RecordKind.RESULT, b"secret payload")]))
     assert len({frame[FRAME_BYTES:] for frame in sealed}) == 3
     assert not [frame for frame in sealed if b"secret" in frame]
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from worker.agent.journal import home, store
+from worker.agent.journal import codec, home, store
 from worker.agent.journal.codec import HEADER_BYTES, SegmentKeys
 from worker.agent.journal.segment import SEGMENT_BYTES
 from worker.agent.journal.store import Store
@@ -24,6 +24,7 @@ from worker.secret import Secret
 from worker.wire.messages import ResultItem, raw
 
 SECRET = Secret(b"the private key of a location")
+KEYS = SegmentKeys("pl:a", (SECRET,))
 IMPORT_FROM = str(Path(store.__file__).parents[3])
 _salts = count()
 
@@ -106,6 +107,47 @@ def test_a_newer_form_of_a_result_takes_the_place_of_the_older(tmp_path: Path) -
     first.write([item("a", lease="newer")], ())
     first.close()
     assert inherited(store_in(tmp_path, age=100)) == [item("a", lease="newer")]
+
+
+def test_a_newer_form_that_never_reached_the_disk_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A disk that loses what was not synced may lose any part of it: of the older form nothing may be noted before."""
+    first = store_in(tmp_path)
+    first.write([item("a"), item("b")], ())
+    [segment] = segments(tmp_path)
+    synced = segment.stat().st_size
+
+    def fail(_: int) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fdatasync", fail)
+        with pytest.raises(OSError, match="Input"):
+            first.write([item("a", lease="newer")], ())
+    written = segment.read_bytes()
+    newer = codec.read(written, KEYS.find(written) or pytest.fail("no key")).records[-1]
+    assert newer.kind == codec.RecordKind.RESULT, "and no note that the older form is done"
+    segment.write_bytes(written[:synced])
+    first.write([item("a", lease="newest")], ())
+    assert first.results == 2
+    first.write([], ["a", "b"])
+    assert not segment.exists(), "nothing of it waits"
+    first.close()
+
+
+def test_of_a_result_with_two_forms_the_newer_is_taken_over_once(tmp_path: Path) -> None:
+    """Of a worker that died between the newer form and the note that the older is done."""
+    first = store_in(tmp_path)
+    first.write([item("a"), item("b")], ())
+    first.write([item("a", lease="newer")], ())
+    first.close()
+    heir = store_in(tmp_path, age=100)
+    assert inherited(heir) == [item("a", lease="newer"), item("b")]
+    heir.write([], ["a", "b"])
+    assert segments(tmp_path) != []
+    heir.close()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_taken_over_segments_go_with_their_last_delivery_and_not_before(tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ class Plane:
         self.now = 0
 
     def pull(self, instance: str, *after: str, foreign: str | None = None) -> EpochDecision:
-        alive = [one for one, at in self.seen.items() if one != instance and self.now - at <= 30_000]
+        others = [(one, at) for one, at in self.seen.items() if one != instance]
+        alive = [one for one, at in others if self.now - 30_000 <= at >= self.standing.since]
         claim = EpochClaim(instance=instance, epoch=self.epochs.get(instance, 0), after=after, foreign=foreign)
         made = decide(replace(self.standing, alive=alive), claim, now=self.now)
         self.seen[instance] = self.now
@@ -130,22 +131,34 @@ def test_two_of_a_read_only_identity_are_contested_after_ten_minutes() -> None:
     assert plane.pull("a").succession is Succession.CONTESTED
 
 
-def test_three_replicas_are_three_and_the_fourth_is_a_copy() -> None:
+def test_three_replicas_are_three_and_the_fourth_is_a_copy_once_all_others_pull_beside_it() -> None:
     plane, file = Plane(allowed=3), File()
     for name in "abc":
         assert plane.pull(name, *file.begin(name)).succession is Succession.TAKEN
+        plane.now += 100
     for name in "abcabc":
         assert plane.pull(name, *file.starts).succession is Succession.KEPT
+        plane.now += 100
+    assert plane.pull("d").succession is Succession.TAKEN
+    told = []
+    for name in "abc":
+        plane.now += 100
+        told.append(plane.pull(name).succession)
+    assert told == [Succession.KEPT, Succession.KEPT, Succession.CONTESTED]
     assert plane.pull("d").succession is Succession.CONTESTED
 
 
-def test_a_replica_that_died_makes_room() -> None:
-    plane = Plane(allowed=2)
-    plane.pull("a")
-    plane.pull("b")
-    plane.now = 30_001
-    plane.pull("a")
-    assert plane.pull("c").succession is Succession.TAKEN
+def test_a_replica_that_is_killed_and_starts_again_and_again_is_no_copy() -> None:
+    plane = Plane(allowed=3)
+    for name in "abc":
+        plane.pull(name)
+    for name in "defghi":
+        plane.now += 1000
+        assert {plane.pull(one).succession for one in "ab"} == {Succession.KEPT}
+        assert plane.pull(name).succession is Succession.TAKEN
+    for _ in range(10):
+        plane.now += 10_000
+        assert {plane.pull(one).succession for one in "abi"} == {Succession.KEPT}
 
 
 @given(st.lists(st.tuples(st.sampled_from(["start", "lost reply", "old"]), st.integers(0, 20 * 60_000)), max_size=30))

@@ -92,6 +92,11 @@ def test_the_hours_are_those_of_its_zone_through_changes_of_the_clock() -> None:
     assert ends_at(berlin, at("2026-03-30T20:30")) == at("2026-03-30T22:00")
     missing = silence("2026-01-01T02:30:00", "FREQ=DAILY", zone="Europe/Berlin", minutes=30)
     assert ends_at(missing, at("2026-03-29T01:45")) == at("2026-03-29T02:00"), "it begins when 02:30 would have been"
+    assert ends_at(missing, at("2026-10-25T00:45")) == at("2026-10-25T01:00"), "the first 02:30 of two"
+    assert ends_at(missing, at("2026-10-25T01:45")) == NOT_MUTED, "it comes once a day"
+    through = silence("2026-01-01T22:00:00", "FREQ=DAILY", zone="Europe/Berlin", minutes=8 * 60)
+    assert ends_at(through, at("2026-10-25T03:59")) == at("2026-10-25T04:00"), "eight hours, at 5 o'clock on the wall"
+    assert ends_at(through, at("2026-03-29T04:59")) == at("2026-03-29T05:00"), "eight hours, at 7 o'clock on the wall"
 
 
 def test_windows_that_overlap_end_with_the_last_of_them() -> None:

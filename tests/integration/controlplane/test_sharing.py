@@ -1,0 +1,185 @@
+"""Writes that share a transaction, and what is remembered between pulls, on a real file beside other processes' connections."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from controlplane.errors import SequenceError, StatementError
+from controlplane.store.database import Database
+from controlplane.store.tables import about
+from tests.integration.controlplane.plane import Plane
+from tests.support.databases import new_database
+from tests.support.protocol import item
+from worker.wire import messages
+
+Work = Callable[[AsyncConnection], Any]
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    opened = await new_database(tmp_path)
+    yield opened
+    await opened.close()
+
+
+def adding(name: str, *, error: Exception | None = None) -> Work:
+    async def add(connection: AsyncConnection) -> str:
+        await connection.execute(about.insert().values(name=name, value=b"x"))
+        if error is not None:
+            raise error
+        return name
+
+    return add
+
+
+async def refusing(_connection: AsyncConnection) -> None:
+    raise SequenceError(7)
+
+
+async def share(database: Database, *works: Work, weight: int = 1, patience: float = 0.0) -> list[Any]:
+    """The ends of pieces that come while somebody else has the lock, so that they wait together."""
+    async with database.write():
+        pieces = [
+            asyncio.ensure_future(database.share(work, location="here", weight=weight, patience=patience))
+            for work in works
+        ]
+        await asyncio.sleep(0)
+    return await asyncio.gather(*pieces, return_exceptions=True)
+
+
+async def names(database: Database) -> set[str]:
+    async with database.read() as connection:
+        return set(await connection.scalars(select(about.c.name))) - {"key_check"}
+
+
+def transactions(database: Database) -> list[object]:
+    """Gains a member for each transaction that writes from now on."""
+    begun: list[object] = []
+
+    async def note(connection: AsyncConnection) -> None:
+        begun.append(connection)
+
+    database.before_write = note
+    return begun
+
+
+async def test_pieces_that_wait_go_in_one_transaction_and_each_hears_of_its_own_end(database: Database) -> None:
+    begun = transactions(database)
+    ends = await share(database, adding("a"), refusing, adding("b"))
+    assert (ends[0], ends[2]) == ("a", "b")
+    assert isinstance(ends[1], SequenceError)
+    assert ends[1].last == 7
+    assert await names(database) == {"a", "b"}
+    assert len(begun) == 1 + 1  # ours, and theirs
+
+
+async def test_one_that_fails_is_undone_and_the_others_are_not(database: Database) -> None:
+    ends = await share(database, adding("a"), adding("b", error=ValueError("b")), adding("a"), adding("c"))
+    assert (ends[0], ends[3]) == ("a", "c")
+    assert isinstance(ends[1], ValueError)
+    assert isinstance(ends[2], StatementError)  # the name was there already
+    assert await names(database) == {"a", "c"}
+
+
+async def test_what_is_heavy_goes_alone(database: Database) -> None:
+    begun = transactions(database)
+    assert await share(database, *map(adding, "abc"), weight=100) == ["a", "b", "c"]
+    assert len(begun) == 1 + 3
+
+
+async def test_one_whose_caller_is_gone_is_not_done(database: Database) -> None:
+    async with database.write():
+        gone = asyncio.ensure_future(database.share(adding("gone"), location="here", weight=1))
+        stays = asyncio.ensure_future(database.share(adding("stays"), location="here", weight=1))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.sleep(0)
+    assert await stays == "stays"
+    assert await names(database) == {"stays"}
+
+
+async def test_patience_ends_with_the_first_who_has_none(database: Database) -> None:
+    patient = asyncio.ensure_future(database.share(adding("patient"), location="here", weight=1, patience=3600))
+    await asyncio.sleep(0)
+    assert await database.share(adding("hasty"), location="here", weight=1) == "hasty"
+    assert await patient == "patient"
+    patient = asyncio.ensure_future(database.share(adding("again"), location="here", weight=1, patience=3600))
+    await asyncio.sleep(0)
+    database.hurry()
+    assert await patient == "again"
+
+
+async def test_whoever_waits_when_the_database_is_closed_is_sent_home(database: Database) -> None:
+    patient = asyncio.ensure_future(database.share(adding("a"), location="here", weight=1, patience=3600))
+    await asyncio.sleep(0)
+    await database.close()
+    with pytest.raises(asyncio.CancelledError):
+        await patient
+
+
+async def by_another_process(plane: Plane) -> None:
+    """Make the one test due at once as `sqlite3`, which nobody here hears of."""
+    with closing(sqlite3.connect(plane.folder / "controlplane.db")) as other, other:
+        other.execute("UPDATE assignments SET due_at = ?, waiting_since = due_at", (plane.now(),))
+        other.execute("UPDATE assignments SET waiting_since = due_at")
+
+
+async def by_a_command(plane: Plane) -> None:
+    location = (await plane.rows(about.metadata.tables["locations"]))[0][0].id
+    await plane.add_test(location, version=2)
+
+
+@pytest.mark.parametrize("make_due", [by_another_process, by_a_command])
+async def test_a_location_at_which_nothing_was_due_hears_of_what_is_due_now(
+    plane: Plane, session: aiohttp.ClientSession, make_due: Callable[[Plane], Awaitable[None]]
+) -> None:
+    worker = await plane.add_location()
+    await plane.add_test(worker.location, period=3600)
+    (job,) = (await worker.pull(session)).jobs
+    await worker.push(session, item(job))
+    await plane.let_pass(20)
+    for _ in range(3):
+        assert not (await worker.pull(session)).jobs
+    await make_due(plane)
+    assert len((await worker.pull(session)).jobs) == 1
+
+
+async def test_a_location_at_which_nothing_was_due_gives_out_what_comes_due_to_the_millisecond(
+    plane: Plane, session: aiohttp.ClientSession
+) -> None:
+    worker = await plane.add_location()
+    await plane.add_test(worker.location, period=120)
+    (job,) = (await worker.pull(session)).jobs
+    await worker.push(session, item(job))
+    due_at = (await plane.rows(about.metadata.tables["assignments"]))[0][0].due_at
+    await plane.let_pass(16)
+    for left in (10_000, 1_000, 1):
+        plane.clock.stall((due_at - left - plane.now()) / 1000)
+        assert not (await worker.pull(session)).jobs
+    plane.clock.stall(0.001)
+    assert len((await worker.pull(session)).jobs) == 1
+
+
+async def test_a_silent_workers_job_goes_to_one_that_was_told_that_there_is_nothing(
+    plane: Plane, session: aiohttp.ClientSession
+) -> None:
+    worker = await plane.add_location()
+    await plane.add_test(worker.location, period=3600)
+    other = worker.another()
+    await plane.let_pass(20)
+    (job,) = (await worker.pull(session)).jobs
+    again: list[messages.Job] = []
+    for _ in range(20):
+        again += (await other.pull(session)).jobs
+        await plane.let_pass(1)
+    assert [(one.job, one.delivery) for one in again[:1]] == [(job.job, 2)]
