@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from typing import Any
 
 import pytest
 
@@ -28,7 +29,7 @@ OBSERVED = {
     "dns": observed.dns(A=("192.0.2.1",), AAAA=()),
     "ssl": observed.ssl(),
 }
-ASSERTED = {
+ASSERTED: dict[str, dict[str, Any]] = {
     "http": {"type": "body", "operator": "contains", "target": "ready"},
     "tcp": {"type": "connection", "operator": "is", "target": "established"},
     "dns": {"type": "recordSome", "property": "A", "operator": "is", "target": "192.0.2.9"},
