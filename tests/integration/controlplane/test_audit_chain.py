@@ -32,7 +32,7 @@ def log(run: Run) -> None:
     run("runner", "create", "berlin")
     for verb in ("disable", "enable", "disable", "enable", "revoke"):
         run("runner", verb, "berlin")
-    assert run("audit", "verify").output.startswith("6 entries, 0 findings; the last one has ")
+    assert run("audit", "verify").output.startswith("6 changes, 0 findings; the last one has ")
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,6 @@ def test_the_end_is_known_by_its_digest_and_the_beginning_may_be_gone(log: None,
 def test_entries_of_before_there_was_a_chain_are_followed_by_it(log: None, run: Run) -> None:
     change("UPDATE audit SET prev = NULL")
     run("runner", "enable", "berlin")
-    assert run("audit", "verify").output.startswith("7 entries, 0 findings")
+    assert run("audit", "verify").output.startswith("7 changes, 0 findings")
     change("DELETE FROM audit WHERE seq = 6")
     run("audit", "verify", code=1)
