@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 
 import click
@@ -43,8 +44,9 @@ def verify(reach: Reach) -> None:
     found = reach.ask(auditing.VERIFY, VerifyAudit())
     for seq in found.findings:
         click.echo(f"before entry {seq}: an entry was removed, altered or moved, or this one was", err=True)
-    entries = counted(found.entries, "entry").replace("entrys", "entries")
-    click.echo(f"{entries}, {counted(len(found.findings), 'finding')}; the last one has {found.last}")
+    click.echo(
+        f"{counted(found.entries, 'change')}, {counted(len(found.findings), 'finding')}; the last one has {found.last}"
+    )
     if found.findings:
         sys.exit(1)
 
