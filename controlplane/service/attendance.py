@@ -18,6 +18,7 @@ from controlplane.service.runnerkeys import RunnerKeys
 from controlplane.store import runnerrequests, runners
 from controlplane.store.runnerrequests import HeardPull
 from controlplane.store.runners import RunnerInstance, StoredRunner
+from controlplane.store.versions import Stamp
 from worker.wire.proof import Proof
 from worker.wire.runner_messages import RunnerPull
 
@@ -34,11 +35,15 @@ _ITSELF = Principal(name="control plane", via="command", scopes=frozenset())
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerCaller:
-    """A runner whose *proof* holds, asking from *address*; *keys* are those to answer with."""
+    """A runner whose *proof* holds, asking from *address*; *keys* are those to answer with.
+
+    Runner and keys are those of `runners.CALLERS` at the stamp *seen*.
+    """
 
     runner: StoredRunner
     proof: Proof
     keys: RunnerKeys
+    seen: Stamp
     address: str = ""
 
 
@@ -90,7 +95,7 @@ async def count(
 
 async def _hear(connection: AsyncConnection, caller: RunnerCaller, message: RunnerPull, now: int) -> None:
     """Record a pull's number and what it says. Raises SequenceError."""
-    pull = _heard(caller, message, now)
+    pull = heard(caller, message, now)
     last = await runnerrequests.hear(connection, pull)
     if last == runnerrequests.UNKNOWN:
         await runners.add_instance(connection, pull.runner, pull.instance, now=now)
@@ -147,7 +152,8 @@ def _refusal(decision: EpochDecision) -> RefusedError | None:
     return None
 
 
-def _heard(caller: RunnerCaller, message: RunnerPull, now: int) -> HeardPull:
+def heard(caller: RunnerCaller, message: RunnerPull, now: int) -> HeardPull:
+    """The part of a pull that is recorded of its instance."""
     return HeardPull(
         runner=caller.runner.id,
         instance=caller.proof.instance,

@@ -12,7 +12,7 @@ from controlplane import epoch
 from controlplane.actions.states import ENDED, HELD, TaskEffect, TaskEvent, TaskState
 from controlplane.errors import DatabaseError
 from controlplane.leases import LEASE_TTL, Grace, read_lease
-from controlplane.service import attendance, steps
+from controlplane.service import attendance, calm, steps
 from controlplane.service.attendance import Attendance, RunnerCaller
 from controlplane.service.pulls import Present
 from controlplane.store import tasks
@@ -88,6 +88,7 @@ async def pull(
     """
     try:
         async with database.write() as connection:
+            stamp = database.versions.memory(calm.STANDINGS).stamp()
             now = epoch.milliseconds(clock)
             grace.expiry(now)
             attended = await attendance.attend(connection, caller, message, now=now)
@@ -101,7 +102,20 @@ async def pull(
         raise
     if attended.refusal is not None:
         raise attended.refusal
+    if wanted and not (given or more or held or ended):
+        calm.remember(database, caller, message, attended, stamp)
     return RunnerWorkGiven(now=now, attendance=attended, given=given, cancel=cancel, more=more, ended=ended)
+
+
+async def pull_calmly(
+    database: Database, clock: Clock, grace: Grace, caller: RunnerCaller, message: RunnerPull
+) -> RunnerWorkGiven | None:
+    """As `pull`, where nothing has changed since the last one of the same instance; None where that is not so."""
+    heard = await calm.pull(database, clock, grace, caller, message)
+    if heard is None:
+        return None
+    now, attended = heard
+    return RunnerWorkGiven(now=now, attendance=attended, given=(), cancel=(), more=False, ended=())
 
 
 async def look_again(

@@ -36,8 +36,11 @@ class Wakeups:
 
     def ring(self, name: str) -> None:
         """Wake whoever waits for the runner or run *name*."""
-        for bell in self._bells.get(name, ()):
+        bells = self._bells.get(name, ())
+        for bell in bells:
             bell.set()
+        if bells:
+            self._database.hurry()  # who listens may still wait for its heartbeat to be written
 
     @contextmanager
     def listening(self, name: str) -> Iterator[asyncio.Event]:

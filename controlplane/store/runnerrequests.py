@@ -1,16 +1,18 @@
 """The numbers of runners' requests, and what a pull says of its instance: one update each, for all replicas.
 
-A number that is not newer changes nothing. Statements are made once: SQLAlchemy takes as long to build one as SQLite to run it.
+A number that is not newer changes nothing.
 """
 
 from __future__ import annotations
 
 from typing import Any, Literal, NamedTuple
 
-from sqlalchemy import Column, Update, bindparam, select, update
+from sqlalchemy import Column, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from controlplane.store.prepared import Prepared
 from controlplane.store.runnertables import runner_instances
+from controlplane.store.versions import UNNOTED
 
 UNKNOWN = -1
 """The last number of an instance that never asked."""
@@ -33,10 +35,9 @@ async def hear(connection: AsyncConnection, pull: HeardPull) -> int | None:
 
 
 async def _advanced(
-    connection: AsyncConnection, statement: Update, column: Column[int], values: dict[str, Any]
+    connection: AsyncConnection, statement: Prepared, column: Column[int], values: dict[str, Any]
 ) -> int | None:
-    moved = await connection.execute(statement, values)
-    if moved.rowcount == 1:
+    if await statement.change(connection, **values) == 1:
         return None
     mine = (runner_instances.c.runner_id == values["runner"]) & (runner_instances.c.id == values["instance"])
     last: int | None = await connection.scalar(select(column).where(mine))
@@ -74,11 +75,17 @@ _NUMBERS: dict[str, Column[int]] = {
     "rotate": runner_instances.c.rotate_number,
 }
 _ADVANCE = {
-    name: update(runner_instances).where(_MINE, column < bindparam("number")).values({column: bindparam("number")})
+    name: Prepared(
+        update(runner_instances)
+        .prefix_with(UNNOTED)
+        .where(_MINE, column < bindparam("number"))
+        .values({column: bindparam("number")})
+    )
     for name, column in _NUMBERS.items()
 }
-_HEAR = (
+_HEAR = Prepared(
     update(runner_instances)
+    .prefix_with(UNNOTED)
     .where(_MINE, runner_instances.c.pull_number < bindparam("number"))
     .values(
         {runner_instances.c.pull_number: bindparam("number")}

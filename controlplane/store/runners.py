@@ -12,8 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.errors import ConflictError, NotFoundError, RefusedError
-from controlplane.store.runnertables import runner_instances, runners
+from controlplane.store.runnertables import runner_instances, runner_keys, runner_keysets, runners
 from controlplane.store.sealing import Sealer
+from controlplane.store.versions import MemoryKind
 from worker.wire.enrolment import Mode
 
 MOST_INSTANCES = 1000
@@ -22,6 +23,10 @@ REPLAYABLE = 10 * 60 * 1000
 """Milliseconds for which an instance's numbers are kept at least: twice the skew of the clocks."""
 
 RunnerState = Literal["created", "enrolled", "disabled", "revoked"]
+
+
+CALLERS: MemoryKind[str, Any] = MemoryKind((runners, runner_keys, runner_keysets), most=10_000)
+"""Runners by the name of their key, with the keys to answer them with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from controlplane.rest.bodies import LARGE_BYTES
 from controlplane.rest.context import Context
 from controlplane.rest.replies import HandlerReply
 from controlplane.rest.runner.claim import claim
-from controlplane.rest.runner.exchange import RunnerAsked, runner_exchange
+from controlplane.rest.runner.exchange import STALE, RunnerAsked, runner_exchange
 from controlplane.rest.runner.rotate import rotate
 from controlplane.service import enrolments, tasks
 from controlplane.service.tasks import GivenTask, RunnerWorkGiven
@@ -48,6 +48,8 @@ async def pull(context: Context, asked: RunnerAsked) -> HandlerReply:
     # A large body is worked on alone: nobody may wait with that turn in hand.
     wait_ms = 0 if len(asked.body) > LARGE_BYTES else message.wait_ms
     given = await _work(context, asked, message, wait_ms)
+    if given is None:
+        return STALE
     runs = {one.task.run for one in given.given} | set(given.ended)
     for run in runs:
         context.wakeups.ring(run)
@@ -73,12 +75,21 @@ async def pull(context: Context, asked: RunnerAsked) -> HandlerReply:
     return HandlerReply(status=200, content_type=JOSE, body=token)
 
 
-async def _work(context: Context, asked: RunnerAsked, message: RunnerPull, wait_ms: int) -> RunnerWorkGiven:
-    """Look; then look again whenever the bell rings, until there is something, the wait is over, or this process ends."""
+async def _work(context: Context, asked: RunnerAsked, message: RunnerPull, wait_ms: int) -> RunnerWorkGiven | None:
+    """Look; then look again whenever the bell rings, until there is something, the wait is over, or this process ends.
+
+    None for a caller who is remembered, where anything may have changed since.
+    """
     deadline_ns = context.clock.monotonic_ns() + wait_ms * 1_000_000
     database, clock, caller = context.database, context.clock, asked.caller
     with context.wakeups.listening(caller.runner.id) as bell:
-        given = await tasks.pull(database, clock, context.grace, caller, message, present=asked.present)
+        if asked.remembered:
+            calm = await tasks.pull_calmly(database, clock, context.grace, caller, message)
+            if calm is None:
+                return None
+            given = calm
+        else:
+            given = await tasks.pull(database, clock, context.grace, caller, message, present=asked.present)
         while not (_says_something(given, message) or context.wakeups.ended):
             left = (deadline_ns - clock.monotonic_ns()) / 1e9
             if left <= 0 or not await heard(bell, clock, left) or not asked.present():

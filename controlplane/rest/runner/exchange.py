@@ -23,6 +23,7 @@ from controlplane.service.attendance import RunnerCaller
 from controlplane.service.runnerkeys import RunnerKeys
 from controlplane.store import runners
 from controlplane.store.runners import RunnerIdentity, StoredRunner
+from controlplane.store.versions import Stamp
 from worker.errors import SignatureError
 from worker.wire import proof, runner_messages
 from worker.wire.jws import Unverified
@@ -35,12 +36,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunnerAsked:
-    """A proven request of an enabled runner: its caller, what it brought, and if the caller is still there to be answered."""
+    """A proven request of an enabled runner: its caller, what it brought, and if the caller is still there to be answered.
+
+    A caller who is *remembered* may have changed since: whoever finds that answers `STALE`, having done nothing, and is asked
+    again with the caller as it is.
+    """
 
     caller: RunnerCaller
     path: str
     body: bytes
+    remembered: bool = False
     present: Callable[[], bool] = lambda: True
+
+
+STALE = HandlerReply(status=0)
+"""The reply for nobody: see `RunnerAsked.remembered`."""
 
 
 RunnerHandler = Callable[[Context, RunnerAsked], Awaitable[HandlerReply]]
@@ -53,6 +63,22 @@ class _Known:
     runner: StoredRunner
     identity: RunnerIdentity
     keys: RunnerKeys
+    seen: Stamp
+
+    @property
+    def is_settled(self) -> bool:
+        """Nothing about the runner is about to change by its own doing."""
+        return self.runner.state == "enrolled" and self.runner.next_identity is None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Proven:
+    """A proven sender, what its request is refused for all the same, and whether it is *remembered*."""
+
+    known: _Known
+    proof: Proof
+    problem: RefusedError | None
+    remembered: bool = False
 
 
 def runner_exchange(
@@ -62,49 +88,96 @@ def runner_exchange(
 
     async def handle(request: web.Request) -> web.Response:
         context = request.app[CONTEXT]
-        try:
-            unverified = proof.read(request.headers.get("Authorization"))
-            known = await _known(context, unverified)
-            proven, problem = _prove(context, known, unverified, request, endpoint)
-        except SignatureError as error:
-            return _stranger(request, str(error))
-        except DatabaseError as error:
-            log.error("cannot look up who asks: %s", replies.reason(error), extra=replies.failure(error))  # noqa: TRY400
-            return web.Response(status=503, text="the database does not answer\n")
-        problem = problem or _disabled(known)
-        if problem is not None:
-            return _refused(context, known, proven, problem)
-        async with body_of(request, context.bodies, location=known.runner.id, max_bytes=max_bytes) as (body, unread):
-            problem = unread or _disproof(proven, body)
+        sender = await _sender(context, request, endpoint, remembered=endpoint is RunnerEndpoint.PULL)
+        if isinstance(sender, web.Response):
+            return sender
+        if sender.problem is not None:
+            return _refused(context, sender.known, sender.proof, sender.problem)
+        runner = sender.known.runner.id
+        async with body_of(request, context.bodies, location=runner, max_bytes=max_bytes) as (body, unread):
+            problem = unread or _disproof(sender.proof, body)
             if problem is not None:
-                return _refused(context, known, proven, problem)
+                return _refused(context, sender.known, sender.proof, problem)
             async with context.bodies.turn(body):
-                answer = await answered(
-                    lambda: _handle(context, handler, known, proven, request, body), _asker(known, proven), _message
-                )
-            return _signed(context, known, proven, answer)
+                return await _answer(context, handler, endpoint, sender, request, body)
 
     return handle
 
 
+async def _answer(
+    context: Context,
+    handler: RunnerHandler,
+    endpoint: RunnerEndpoint,
+    sender: _Proven,
+    request: web.Request,
+    body: bytes,
+) -> web.Response:
+    known, proven = sender.known, sender.proof
+    answer = await answered(lambda: _handle(context, handler, sender, request, body), _asker(known, proven), _message)
+    if answer is not STALE:
+        return _signed(context, known, proven, answer)
+    again = await _sender(context, request, endpoint, remembered=False)
+    if isinstance(again, web.Response):
+        return again
+    if again.problem is not None:
+        return _refused(context, again.known, again.proof, again.problem)
+    return await _answer(context, handler, endpoint, again, request, body)
+
+
 async def _handle(
-    context: Context, handler: RunnerHandler, known: _Known, proven: Proof, request: web.Request, body: bytes
+    context: Context, handler: RunnerHandler, sender: _Proven, request: web.Request, body: bytes
 ) -> HandlerReply:
-    runner = known.runner
+    known, runner = sender.known, sender.known.runner
     if runner.next_identity is not None and known.identity.kid == runner.next_identity.kid:
         runner = await enrolments.complete_rotation(context.database, context.clock, runner)
-    caller = RunnerCaller(runner=runner, proof=proven, keys=known.keys, address=visitor_address(request)[:64])
+    address = visitor_address(request)[:64]
+    caller = RunnerCaller(runner=runner, proof=sender.proof, keys=known.keys, seen=known.seen, address=address)
     asked = RunnerAsked(
         caller=caller,
         path=request.raw_path,
         body=body,
+        remembered=sender.remembered,
         present=lambda: request.transport is not None and not request.transport.is_closing(),
     )
     return await handler(context, asked)
 
 
+async def _sender(
+    context: Context, request: web.Request, endpoint: RunnerEndpoint, *, remembered: bool
+) -> _Proven | web.Response:
+    """Tell who asks, going by what is *remembered* as far as that proves it; or the answer for whoever proves nothing."""
+    try:
+        unverified = proof.read(request.headers.get("Authorization"))
+        if remembered and (sender := _recalled(context, unverified, request, endpoint)) is not None:
+            return sender
+        known = await _known(context, unverified)
+        proven, problem = _prove(context, known, unverified, request, endpoint)
+    except SignatureError as error:
+        return _stranger(request, str(error))
+    except DatabaseError as error:
+        log.error("cannot look up who asks: %s", replies.reason(error), extra=replies.failure(error))  # noqa: TRY400
+        return web.Response(status=503, text="the database does not answer\n")
+    return _Proven(known=known, proof=proven, problem=problem or _disabled(known))
+
+
+def _recalled(
+    context: Context, unverified: Unverified, request: web.Request, endpoint: RunnerEndpoint
+) -> _Proven | None:
+    """The sender as it was when it was looked up last; None where that is too long ago, or proves nothing."""
+    known: _Known | None = context.database.versions.memory(runners.CALLERS).recall(unverified.kid)
+    if known is None:
+        return None
+    try:
+        proven, problem = _prove(context, known, unverified, request, endpoint)
+    except SignatureError:
+        return None
+    return None if problem else _Proven(known=known, proof=proven, problem=None, remembered=True)
+
+
 async def _known(context: Context, unverified: Unverified) -> _Known:
     """Look up who has the key of this name. Raises SignatureError where nobody has, DatabaseError."""
+    memory = context.database.versions.memory(runners.CALLERS)
+    stamp = memory.stamp()
     async with context.database.read() as connection:
         keys = await context.runner_keyring.current(connection)
         runner = await runners.by_kid(connection, context.database.sealer, unverified.kid)
@@ -112,7 +185,10 @@ async def _known(context: Context, unverified: Unverified) -> _Known:
         raise SignatureError(proof.ProofReason.KEY, "no runner has this key")
     for identity in (runner.identity, runner.next_identity):
         if identity is not None and identity.kid == unverified.kid:
-            return _Known(runner=runner, identity=identity, keys=keys)
+            known = _Known(runner=runner, identity=identity, keys=keys, seen=stamp)
+            if known.is_settled:
+                memory.keep(unverified.kid, known, stamp)
+            return known
     raise SignatureError(proof.ProofReason.KEY, "no runner has this key")
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import AsyncIterator, Sequence
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Table, select
 
 from controlplane import epoch, site
@@ -162,6 +164,19 @@ class Plane:
         """Everything that is in *tables*, at one moment."""
         async with self.database.read() as connection:
             return [(await connection.execute(select(table))).all() for table in tables]
+
+
+async def traced(plane: Plane, monkeypatch: pytest.MonkeyPatch, tell: Callable[[str], None]) -> None:
+    """Have *tell* told of each statement, values included, before it is executed."""
+    connect = sqlite3.connect
+
+    def connected(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*arguments, **options)
+        connection.set_trace_callback(tell)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", connected)
+    await plane.database.close()  # its connections are opened anew
 
 
 @asynccontextmanager

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import aiohttp
 import pytest
-from sqlalchemy import event
 
 from controlplane.alerts.telling import duration
 from controlplane.service import triggers
@@ -12,7 +11,7 @@ from controlplane.steady import HELD_SECONDS
 from controlplane.store import results
 from controlplane.store.alerttables import notifications, transitions
 from controlplane.store.tables import workers
-from tests.integration.controlplane.plane import Plane
+from tests.integration.controlplane.plane import Plane, traced
 from tests.integration.controlplane.watch import BY, FAILED, ID, PERIOD, TURN, Watch, kept_up, watching
 from tests.support.protocol import item
 
@@ -192,22 +191,16 @@ async def test_what_waits_for_its_receiver_goes_along_with_a_step_of_the_clock(w
     assert after == before
 
 
-async def test_a_passed_run_of_a_test_that_is_well_costs_one_look_at_an_index(watch: Watch) -> None:
+async def test_a_passed_run_of_a_test_that_is_well_costs_one_look_at_an_index(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in range(20):
         await watch.plane.add_test(watch.worker.location, f"aaa-aaa-a{chr(97 + number)}a")
     statements: list[str] = []
-    pool = watch.plane.database._pool.sync_engine
-
-    def note(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
-        statements.append(statement)
-
     given = (await watch.worker.pull(watch.session, free_slots=20, concurrency=20)).jobs
     assert len(given) == 20
-    event.listen(pool, "before_cursor_execute", note)
-    try:
-        await watch.worker.push(watch.session, *(item(job) for job in given))
-    finally:
-        event.remove(pool, "before_cursor_execute", note)
+    await traced(watch.plane, monkeypatch, statements.append)
+    await watch.worker.push(watch.session, *(item(job) for job in given))
     alerting = [statement for statement in statements if "monitor" in statement or "transitions" in statement]
     assert len(alerting) == 1, alerting
     assert alerting[0].startswith("SELECT monitors.test_id \nFROM monitors \nWHERE monitors.test_id IN")

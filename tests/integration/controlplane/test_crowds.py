@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
-from collections.abc import Callable
 from contextlib import closing
 from typing import Any
 
@@ -17,7 +16,7 @@ from controlplane.store import dispatch, triggered
 from controlplane.store.tables import jobs, workers
 from controlplane.store.triggered import TriggeredRun
 from controlplane.store.workers import MOST_WORKERS, REPLAYABLE
-from tests.integration.controlplane.plane import Plane
+from tests.integration.controlplane.plane import Plane, traced
 from tests.support.protocol import PULL, RESULTS, ProtocolWorker, item
 
 JSON = "application/json"
@@ -90,19 +89,6 @@ async def test_what_nobody_holds_is_found_without_reading_what_somebody_holds(pl
         plan = await plans(plane, part.params(expiry=5))
         assert re.search(r"SEARCH jobs USING (COVERING )?INDEX jobs_open \(closed=\? AND worker=\?", plan), plan
         assert "SCAN" not in plan, plan
-
-
-async def traced(plane: Plane, monkeypatch: pytest.MonkeyPatch, tell: Callable[[str], None]) -> None:
-    """Have *tell* told of each statement, values included, before it is executed."""
-    connect = sqlite3.connect
-
-    def connected(*arguments: Any, **options: Any) -> sqlite3.Connection:
-        connection: sqlite3.Connection = connect(*arguments, **options)
-        connection.set_trace_callback(tell)
-        return connection
-
-    monkeypatch.setattr(sqlite3, "connect", connected)
-    await plane.database.close()  # its connections are opened anew
 
 
 async def test_a_pull_looks_for_its_workers_jobs_by_an_index_alone(
