@@ -13,6 +13,7 @@ import click
 from controlplane.commands.reach import ca_option, url_option
 from controlplane.commands.session import database_option
 from worker import __version__
+from worker.program.crashes import tell_of_crashes
 from worker.program.hardening import protect_memory
 
 _COMMANDS = (
@@ -66,4 +67,5 @@ def main(database: str | None, url: str | None, ca_file: Path | None) -> None:  
 
     All but `serve`, `backup` and `migrate` work as well from afar: --url names a running control plane.
     """
+    tell_of_crashes()
     protect_memory()  # before there is a secret in it

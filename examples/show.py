@@ -112,7 +112,6 @@ def demo(base_port: int | None, folder: Path, processes: Processes, receiver: st
         say(shown(command))
         processes.run(command, log=folder / "command.log")
     show_action(processes, folder, database)
-    show_app(processes, folder, database, url)
     if remediation:
         break_service(processes, folder, database)
     agent = [
@@ -128,6 +127,7 @@ def demo(base_port: int | None, folder: Path, processes: Processes, receiver: st
         "  (loopback is denied like every special-purpose range; --whitelistedRange.4 is the rule that this demo needs)"
     )
     processes.start(agent, log=folder / "worker.telemetry.log")
+    show_app(processes, folder, database, url)
     if remediation:
         show_remediation(processes, folder, database)
     follow = [controlplane, "results", "--follow", *database]

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeAlias
 from worker import __version__
 from worker.config.sources import CommandLine, read_command_line
 from worker.errors import ConfigError, ConfigErrors, ExitCode
+from worker.program.crashes import tell_of_crashes
 from worker.program.loading import without_collections
 from worker.program.streams import hold_standard_streams
 
@@ -40,6 +41,7 @@ Serve: TypeAlias = "Callable[[Config, Sequence[str]], Coroutine[None, None, int]
 
 def main() -> NoReturn:
     hold_standard_streams()
+    tell_of_crashes()
     sys.exit(execute(sys.argv[1:]))
 
 

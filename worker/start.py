@@ -26,7 +26,7 @@ from worker.egress.policy import Policy
 from worker.egress.proxy import Proxy
 from worker.errors import ConfigError, ExitCode
 from worker.net.trust import TrustStore, intake_context
-from worker.program.heap import keep_heap_small
+from worker.program.heap import give_back, keep_heap_small
 from worker.program.loading import without_collections
 from worker.telemetry.vitals import Vitals
 from worker.text import printable
@@ -89,6 +89,7 @@ async def run(config: Config, warnings: Sequence[str] = ()) -> ExitCode:
                             served = group.create_task(serving.worker.serve(signals), name="serving")
                             async with _running_tests(config, egress, clock, vitals, worker_id=worker_id) as tests:
                                 work.set_result(_tests_of(tests, metrics))
+                                give_back()
                                 return await served
                 finally:
                     log.info("stopped", extra={"action": "stopped", "worker": worker_id})

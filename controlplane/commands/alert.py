@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from controlplane.commands.alertroute import route
 from controlplane.commands.channel import attempt, channel
 from controlplane.commands.durations import ago, milliseconds
+from controlplane.commands.listing import echo_table, echo_values
 from controlplane.commands.reach import Reach, with_reach
 from controlplane.errors import UnusableError
 from controlplane.operations import alerts, clock
@@ -24,8 +23,7 @@ from controlplane.operations.clock import ReadClock
 from controlplane.operations.operation import PlaneClient
 from controlplane.service.alerts import AlertRecord, NumberedTransition
 from controlplane.store.monitors import OngoingAlert
-from worker.program.terminal import columns
-from worker.text import json_line, printable, table
+from worker.text import json_line, printable
 
 
 @click.group()
@@ -49,7 +47,7 @@ def list_(reach: Reach, *, everything: bool, test: str | None, limit: int, as_js
         _print_json(ongoing)
         return
     rows = [(one.alert, one.test, one.name, ago(now - one.since), _state(one)) for one in ongoing]
-    click.echo(table(("ALERT", "TEST", "NAME", "SINCE", "STATE"), rows, width=columns(sys.stdout)))
+    echo_table(("ALERT", "TEST", "NAME", "SINCE", "STATE"), rows)
 
 
 def _list_decided(reach: Reach, limit: int, test: str | None, *, as_json: bool) -> None:
@@ -61,14 +59,13 @@ def _list_decided(reach: Reach, limit: int, test: str | None, *, as_json: bool) 
         (ago(now - one.transition.at), one.transition.kind.value, one.transition.alert, one.transition.summary)
         for one in found
     ]
-    click.echo(table(("DECIDED", "KIND", "ALERT", "WHAT"), rows, width=columns(sys.stdout)))
+    echo_table(("DECIDED", "KIND", "ALERT", "WHAT"), rows)
 
 
 def _print_json(found: tuple[OngoingAlert, ...] | tuple[NumberedTransition, ...]) -> None:
     from msgspec import to_builtins  # noqa: PLC0415 - for machines alone
 
-    for one in found:
-        click.echo(json_line(to_builtins(one)))
+    echo_values(map(to_builtins, found))
 
 
 async def _ongoing(client: PlaneClient) -> tuple[tuple[OngoingAlert, ...], int]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
+from controlplane.commands.listing import echo_table
 from controlplane.commands.reach import Reach, with_reach
 from controlplane.operations import alerts
 from controlplane.operations.alerts import ListRoutes, PutRoute, RemoveRoute
-from worker.program.terminal import columns
-from worker.text import json_line, printable, table
+from worker.text import json_line, printable
 
 
 @click.group()
@@ -43,7 +41,7 @@ def list_(reach: Reach, *, as_json: bool) -> None:
             click.echo(json_line({"name": one.name, "tags": list(one.tags), "handles": list(one.handles)}))
         return
     rows = [(one.name, ", ".join(one.tags) or "(every test)", ", ".join(one.handles)) for one in found]
-    click.echo(table(("NAME", "TAGS", "TELLS"), rows, width=columns(sys.stdout)))
+    echo_table(("NAME", "TAGS", "TELLS"), rows)
 
 
 @route.command()

@@ -11,6 +11,7 @@ import click
 
 from controlplane.commands import yamltext
 from controlplane.commands.durations import ago
+from controlplane.commands.listing import echo_table, echo_values
 from controlplane.commands.reach import Reach, with_reach
 from controlplane.commands.session import UnusableInput
 from controlplane.errors import NotFoundError, NotYAMLError, UnusableError
@@ -21,8 +22,7 @@ from controlplane.operations.operation import PlaneClient
 from controlplane.operations.users import UserCalled
 from controlplane.service.apps import AppView
 from controlplane.service.links import NewLink
-from worker.program.terminal import columns
-from worker.text import counted, json_line, table
+from worker.text import counted
 
 MAX_FILE_BYTES = 1024 * 1024
 
@@ -50,8 +50,7 @@ def list_(reach: Reach, *, as_json: bool) -> None:
     """Show every app: its version, its runner, who may use it, and when it was changed last."""
     found, now = reach.run(_list)
     if as_json:
-        for one in found:
-            click.echo(json_line(_as_json(one)))
+        echo_values(map(_as_json, found))
         return
     rows = [
         (
@@ -65,7 +64,7 @@ def list_(reach: Reach, *, as_json: bool) -> None:
         for one in found
     ]
     heads = ("NAME", "VERSION", "RUNNER", "QUERIES", "FOR", "CHANGED")
-    click.echo(table(heads, rows, width=columns(sys.stdout)))
+    echo_table(heads, rows)
 
 
 @app.command()

@@ -7,17 +7,17 @@ from datetime import UTC, datetime
 
 import click
 
+from controlplane.commands.listing import echo_table
 from controlplane.commands.reach import Reach, with_reach
 from controlplane.operations import auditing
-from controlplane.operations.auditing import ReadAudit
+from controlplane.operations.auditing import ReadAudit, VerifyAudit
 from controlplane.operations.operation import PlaneClient
 from controlplane.service import audit as log
 from controlplane.store.audit import AuditEntry
-from worker.program.terminal import columns
-from worker.text import json_line, table
+from worker.text import counted, json_line
 
 
-@click.command()
+@click.group(invoke_without_command=True)
 @click.option(
     "--subject", metavar="ID", help="Changes of this alone: a public id, a location's, a variable's or a key's id."
 )
@@ -26,13 +26,29 @@ from worker.text import json_line, table
 @with_reach
 def audit(reach: Reach, *, subject: str | None, limit: int, as_json: bool) -> None:
     """Print the newest changes, the newest last."""
+    if click.get_current_context().invoked_subcommand is not None:
+        return
     found = reach.run(lambda client: _read(client, subject, limit))
     if as_json:
         for entry in reversed(found):
             click.echo(json_line(log.as_object(entry)))
         return
     rows = [(_moment(entry.at), entry.actor, entry.via, entry.action, entry.subject) for entry in reversed(found)]
-    click.echo(table(("AT", "WHO", "VIA", "WHAT", "OF"), rows, width=columns(sys.stdout)))
+    echo_table(("AT", "WHO", "VIA", "WHAT", "OF"), rows)
+
+
+@audit.command()
+@with_reach
+def verify(reach: Reach) -> None:
+    """Follow the chain of the log. Exit code 0, or 1 where an entry was removed, altered or moved."""
+    found = reach.ask(auditing.VERIFY, VerifyAudit())
+    for seq in found.findings:
+        click.echo(f"before entry {seq}: an entry was removed, altered or moved, or this one was", err=True)
+    click.echo(
+        f"{counted(found.entries, 'change')}, {counted(len(found.findings), 'finding')}; the last one has {found.last}"
+    )
+    if found.findings:
+        sys.exit(1)
 
 
 async def _read(client: PlaneClient, subject: str | None, limit: int) -> list[AuditEntry]:

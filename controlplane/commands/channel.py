@@ -13,6 +13,7 @@ import click
 from controlplane.alerts.channels import settings
 from controlplane.alerts.channels.table import KINDS
 from controlplane.commands.durations import ago
+from controlplane.commands.listing import echo_table, echo_values
 from controlplane.commands.reach import Reach, with_reach
 from controlplane.errors import UnusableError
 from controlplane.operations import channels, clock
@@ -28,8 +29,6 @@ from controlplane.operations.operation import PlaneClient
 from controlplane.service.channels import ShownChannel
 from controlplane.store.notifications import DELIVERED, QUEUED, NotificationState
 from worker.clock import Clock, SystemClock
-from worker.program.terminal import columns
-from worker.text import json_line, table
 
 WAIT_SECONDS = 30.0
 """For the state of a try: longer than one attempt takes."""
@@ -66,11 +65,10 @@ def list_(reach: Reach, *, as_json: bool) -> None:
     """Show every channel, without its secrets."""
     found, now = reach.run(_list)
     if as_json:
-        for one in found:
-            click.echo(json_line(_as_json(one)))
+        echo_values(map(_as_json, found))
         return
     rows = [(one.name, one.kind, _summary(one), ago(now - one.created_at), one.created_by) for one in found]
-    click.echo(table(("NAME", "KIND", "SETTINGS", "CREATED", "BY"), rows, width=columns(sys.stdout)))
+    echo_table(("NAME", "KIND", "SETTINGS", "CREATED", "BY"), rows)
 
 
 @channel.command()

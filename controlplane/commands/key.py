@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from controlplane.commands.durations import ago
+from controlplane.commands.listing import echo_table, echo_values
 from controlplane.commands.reach import Reach, with_reach
 from controlplane.operations import clock, keys
 from controlplane.operations.clock import ReadClock
@@ -14,8 +13,7 @@ from controlplane.operations.keys import CreateKey, ListKeys, RevokeKey
 from controlplane.operations.operation import PlaneClient
 from controlplane.service.principal import MEANINGS, KeyScope
 from controlplane.store.keys import StoredKey
-from worker.program.terminal import columns
-from worker.text import json_line, table
+from worker.text import json_line
 
 
 @click.group()
@@ -52,8 +50,7 @@ def list_(reach: Reach, *, as_json: bool) -> None:
     """Show every key: its scopes, and when it was used last."""
     found, now = reach.run(_list)
     if as_json:
-        for one in found:
-            click.echo(json_line(_as_json(one)))
+        echo_values(map(_as_json, found))
         return
     rows = [
         (
@@ -65,7 +62,7 @@ def list_(reach: Reach, *, as_json: bool) -> None:
         )
         for one in found
     ]
-    click.echo(table(("ID", "NAME", "SCOPES", "CREATED", "LAST USED"), rows, width=columns(sys.stdout)))
+    echo_table(("ID", "NAME", "SCOPES", "CREATED", "LAST USED"), rows)
 
 
 async def _list(client: PlaneClient) -> tuple[tuple[StoredKey, ...], int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import click
 
 from controlplane.commands import locationfile
 from controlplane.commands.durations import ago
+from controlplane.commands.listing import echo_table, echo_values
 from controlplane.commands.reach import DEFAULT_INTAKE_URL, Reach, with_reach
 from controlplane.errors import MOST_NAMES
 from controlplane.operations import locations
@@ -25,8 +25,7 @@ from controlplane.service.locationfile import KeyKind
 from controlplane.service.locations import LocationHealth, check_name
 from controlplane.store.database import Opening
 from controlplane.store.workers import SeenWorker
-from worker.program.terminal import columns
-from worker.text import counted, json_line, listed, table
+from worker.text import counted, listed
 
 
 @click.group()
@@ -148,14 +147,14 @@ def list_(reach: Reach, *, as_json: bool) -> None:
     """Show every location and how its workers are."""
     found = reach.ask(locations.LIST, ListLocations())
     if as_json:
-        for health in found:
-            click.echo(json_line(_as_json(health)))
+        echo_values(map(_as_json, found))
         return
     headings = ("NAME", "STATE", "WORKERS", "FREE SLOTS", "LAST PULL", "TESTS", "AGENT", "TROUBLE")
-    click.echo(table(headings, [_row(health) for health in found], width=columns(sys.stdout)))
+    echo_table(headings, [_row(health) for health in found])
     if workers := [row for health in found for row in _worker_rows(health)]:
         headings = ("LOCATION", "HOST", "ADDRESS", "AGENT", "KEY", "FREE SLOTS", "LAST PULL", "STATE")
-        click.echo(f"\n{table(headings, workers, width=columns(sys.stdout))}")
+        click.echo()
+        echo_table(headings, workers)
 
 
 def _as_json(health: LocationHealth) -> dict[str, object]:

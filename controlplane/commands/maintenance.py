@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from controlplane.commands.alert import read_minutes
+from controlplane.commands.listing import echo_table, echo_values
 from controlplane.commands.reach import Reach, with_reach
 from controlplane.operations import alerts
 from controlplane.operations.alerts import AddSilence, ListSilences, RemoveSilences, ShownSilence
-from worker.program.terminal import columns
-from worker.text import json_line, printable, table
+from worker.text import printable
 
 
 @click.group()
@@ -56,11 +54,10 @@ def list_(reach: Reach, *, as_json: bool) -> None:
     if as_json:
         from msgspec import to_builtins  # noqa: PLC0415 - for machines alone
 
-        for one in found:
-            click.echo(json_line(to_builtins(one)))
+        echo_values(map(to_builtins, found))
         return
     rows = [(*_row(one), "holds" if one.holds else "") for one in found]
-    click.echo(table(("ID", "NAME", "OF", "STARTS", "FOR", "AGAIN", "NOW"), rows, width=columns(sys.stdout)))
+    echo_table(("ID", "NAME", "OF", "STARTS", "FOR", "AGAIN", "NOW"), rows)
 
 
 def _row(one: ShownSilence) -> tuple[str, ...]:

@@ -9,13 +9,13 @@ import click
 
 from controlplane.actions.states import TaskState
 from controlplane.commands.durations import ago
+from controlplane.commands.listing import echo_table
 from controlplane.commands.reach import Reach, with_reach
 from controlplane.operations import runs
 from controlplane.operations.runs import ListRuns, ResolveUnknown, RunCalled
 from controlplane.service.runs import MOST_LISTED, RunView
 from controlplane.service.runshapes import as_json, exit_code, headline
-from worker.program.terminal import columns
-from worker.text import json_line, printable, table
+from worker.text import json_line, printable
 
 
 @click.group()
@@ -57,7 +57,7 @@ def list_(reach: Reach, *, runner: str | None, states: tuple[str, ...], limit: i
         for one in found.runs
     ]
     headings = ("RUN", "STATE", "ACTION", "RUNNER", "CONNECTION", "BY", "MADE", "CAUSE")
-    click.echo(table(headings, rows, width=columns(sys.stdout)))
+    echo_table(headings, rows)
 
 
 @run.command()

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Literal
 
 import click
 
 from controlplane.commands import runnerdetails, runnerstart
 from controlplane.commands.durations import ago, milliseconds, period
+from controlplane.commands.listing import echo_table, echo_values
 from controlplane.commands.reach import DEFAULT_INTAKE_URL, Reach, with_reach
 from controlplane.operations import runners as operations
 from controlplane.operations.runners import (
@@ -23,8 +23,7 @@ from controlplane.operations.runners import (
 )
 from controlplane.service import runners, runnershapes
 from controlplane.store.database import Opening
-from worker.program.terminal import columns
-from worker.text import json_line, table
+from worker.text import json_line
 
 
 @click.group()
@@ -125,8 +124,7 @@ def list_(reach: Reach, *, as_json: bool) -> None:
     """Show every runner: its state, its instances, and when it asked last."""
     found = reach.ask(operations.LIST, ListRunners())
     if as_json:
-        for one in found:
-            click.echo(json_line(runnershapes.as_json(one)))
+        echo_values(map(runnershapes.as_json, found))
         return
     rows = [
         (
@@ -141,7 +139,7 @@ def list_(reach: Reach, *, as_json: bool) -> None:
         for one in found
     ]
     heads = ("NAME", "STATE", "MODES", "INSTANCES", "EPOCH", "LAST PULL", "TROUBLE")
-    click.echo(table(heads, rows, width=columns(sys.stdout)))
+    echo_table(heads, rows)
 
 
 @runner.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import click
 
 from controlplane.commands import definitions
 from controlplane.commands.durations import ago, period
+from controlplane.commands.listing import echo_table, echo_values
 from controlplane.commands.reach import Reach, with_reach
 from controlplane.operations import clock, tests
 from controlplane.operations.clock import ReadClock
@@ -26,8 +26,7 @@ from controlplane.operations.tests import (
 )
 from controlplane.store.tests import Assignment
 from worker.apitest.spelling import misspelt
-from worker.program.terminal import columns
-from worker.text import counted, json_line, listed, printable, table
+from worker.text import counted, listed, printable
 
 MISTAKES_SHOWN = 50
 """Lines of mistakes: more than a person mends at once, few enough to keep the first ones on the screen."""
@@ -108,8 +107,7 @@ def list_(reach: Reach, *, as_json: bool) -> None:
     """Show every test, where it runs, and when next."""
     found, now = reach.run(_list)
     if as_json:
-        for one in found:
-            click.echo(json_line(_as_json(one)))
+        echo_values(map(_as_json, found))
         return
     rows = [
         (
@@ -124,7 +122,7 @@ def list_(reach: Reach, *, as_json: bool) -> None:
         for one in found
     ]
     headings = ("ID", "NAME", "TYPE", "STATUS", "EVERY", "LAST", "LOCATIONS")
-    click.echo(table(headings, rows, width=columns(sys.stdout)))
+    echo_table(headings, rows)
 
 
 async def _list(client: PlaneClient) -> tuple[list[TestInList], int]:

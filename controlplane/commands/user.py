@@ -7,6 +7,7 @@ import sys
 import click
 
 from controlplane.commands.durations import ago
+from controlplane.commands.listing import echo_table, echo_values
 from controlplane.commands.reach import Reach, with_reach
 from controlplane.operations import clock, users
 from controlplane.operations.clock import ReadClock
@@ -16,9 +17,7 @@ from controlplane.service.links import NewLink
 from controlplane.service.passwords import MAX_CHARACTERS
 from controlplane.service.principal import Role
 from controlplane.store.users import StoredUser
-from worker.program.terminal import columns
 from worker.secret import Secret
-from worker.text import json_line, table
 
 ROLES = click.Choice([role.value for role in Role])
 
@@ -62,8 +61,7 @@ def list_(reach: Reach, *, as_json: bool) -> None:
     """Show every user: role, ways in, last sign-in."""
     found, now = reach.run(_list)
     if as_json:
-        for one in found:
-            click.echo(json_line(_as_json(one)))
+        echo_values(map(_as_json, found))
         return
     rows = [
         (
@@ -75,7 +73,7 @@ def list_(reach: Reach, *, as_json: bool) -> None:
         )
         for one in found
     ]
-    click.echo(table(("ID", "NAME", "ROLE", "SIGNS IN BY", "LAST SIGN-IN"), rows, width=columns(sys.stdout)))
+    echo_table(("ID", "NAME", "ROLE", "SIGNS IN BY", "LAST SIGN-IN"), rows)
 
 
 async def _list(client: PlaneClient) -> tuple[tuple[StoredUser, ...], int]:

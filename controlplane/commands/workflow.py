@@ -13,6 +13,7 @@ import msgspec
 from controlplane.commands import yamltext
 from controlplane.commands.action import WAIT_MS, duration, followed, show_run
 from controlplane.commands.durations import ago
+from controlplane.commands.listing import echo_table, echo_values
 from controlplane.commands.reach import Reach, with_reach
 from controlplane.commands.session import UnusableInput
 from controlplane.errors import ControlPlaneError, NotYAMLError
@@ -30,9 +31,8 @@ from controlplane.operations.workflows import (
 )
 from controlplane.service.runs import RunView
 from controlplane.service.runshapes import exit_code
-from worker.program.terminal import columns
 from worker.secret import Secret
-from worker.text import json_line, printable, table
+from worker.text import json_line, printable
 
 
 @click.group()
@@ -96,8 +96,7 @@ def list_(reach: Reach, *, as_lines: bool) -> None:
     """Show every workflow."""
     found, now = reach.run(_list)
     if as_lines:
-        for one in found:
-            click.echo(json_line(msgspec.to_builtins(one)))
+        echo_values(map(msgspec.to_builtins, found))
         return
     rows = [
         (
@@ -112,7 +111,7 @@ def list_(reach: Reach, *, as_lines: bool) -> None:
         for one in found
     ]
     headings = ("NAME", "STATE", "RUNNER", "STEPS", "TRIGGERS", "CHANGED", "BY")
-    click.echo(table(headings, rows, width=columns(sys.stdout)))
+    echo_table(headings, rows)
 
 
 async def _list(client: PlaneClient) -> tuple[tuple[ShownWorkflow, ...], int]:

@@ -167,7 +167,7 @@ class NotificationDispatcher:
         """Write down what became of an attempt."""
         key = claimed.key
         line.failures = line.failures + 1 if reply.reception is Reception.RETRY else 0
-        wait = attempts.pause(line.failures, line.chances.random())
+        wait = max(attempts.pause(line.failures, line.chances.random()), reply.wait or 0.0)
         line.alone_until_ns = self._clock.monotonic_ns() + round(wait * 1e9)
         later = round(1000 * attempts.next_wait(claimed.attempts, reply.wait, line.chances.random()))
         async with self._database.write() as connection:

@@ -1,4 +1,4 @@
-"""Reading the audit log, a page at a time."""
+"""Reading the audit log, a page at a time, and following its chain."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import msgspec
 
 from controlplane.operations.operation import Count, Operation
 from controlplane.service import audit
+from controlplane.service.audit import AuditCheck
 from controlplane.service.principal import KeyScope, Principal
 from controlplane.store.audit import AuditEntry
 from controlplane.store.database import Database
@@ -25,6 +26,14 @@ class ReadAudit(msgspec.Struct, frozen=True):
     before: Count | None = None
 
 
+class VerifyAudit(msgspec.Struct, frozen=True):
+    """Nothing to say: the whole log is followed."""
+
+
+async def _verify(database: Database, _clock: Clock, by: Principal, _sent: VerifyAudit) -> AuditCheck:
+    return await audit.verify(database, by)
+
+
 async def _read(database: Database, _clock: Clock, by: Principal, sent: ReadAudit) -> tuple[AuditEntry, ...]:
     return await audit.newest(database, by, limit=sent.limit, subject=sent.subject, before=sent.before)
 
@@ -37,4 +46,12 @@ READ: Operation[ReadAudit, tuple[AuditEntry, ...]] = Operation(
     run=_read,
     scopes=(KeyScope.READ,),
 )
-OPERATIONS = (READ,)
+VERIFY: Operation[VerifyAudit, AuditCheck] = Operation(
+    name="audit/verify",
+    about="Follow the chain of the audit log: each entry has the digest of the one before it.",
+    sent=VerifyAudit,
+    reply=AuditCheck,
+    run=_verify,
+    scopes=(KeyScope.READ,),
+)
+OPERATIONS = (READ, VERIFY)

@@ -48,6 +48,7 @@ async def _page(visit: Visit, overlap_hours: str, mistakes: FormMistakes) -> Ren
         "workers": (*one.alive, *one.silent),
         "may_write": may_write(visit),
         "overlap_hours": overlap_hours,
+        "key_kind": visit.form.get("key_kind", ""),
         "mistakes": mistakes,
         **starting(one.location.intake_url),
     }
@@ -93,7 +94,7 @@ async def rotate(visit: Visit) -> PageReply:
         visit.context.clock,
         visit.by,
         visit.path["location"],
-        key_kind="x25519",
+        key_kind=_key_kind(visit.form.get("key_kind", "")),
         intake_url=None,
         overlap_ms=round(float(hours) * 3_600_000),
     )

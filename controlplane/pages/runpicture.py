@@ -68,6 +68,8 @@ class RunPicture(Struct, frozen=True, kw_only=True):
     assertions: list[JudgedAssertion]
     headers: list[Fact]
     body: ShownBody | None
+    dropped: int
+    """Bytes of a body that was read and not kept."""
     certificate: list[Fact]
     attempts: list[list[Fact]]
     redirects: list[list[Fact]]
@@ -104,6 +106,7 @@ def picture(outcome: Mapping[str, Any], *, depth: int = DEEPEST) -> RunPicture:
         assertions=[_assertion(row) for row in _objects(outcome.get("assertions"))],
         headers=_headers(response.get("headers")),
         body=_body(response),
+        dropped=_dropped(response),
         certificate=list(_flat(response.get("certificate"))),
         attempts=[_attempt(one) for one in _objects(_object(outcome.get("dns_resolution")).get("attempts"))],
         redirects=[list(_flat(one)) for one in _objects(response.get("redirects"))],
@@ -155,6 +158,11 @@ def _body(response: Mapping[str, Any]) -> ShownBody | None:
     if not isinstance(text, str):
         return None
     return ShownBody(text[:MOST_BODY], response.get("is_body_truncated") is True or len(text) > MOST_BODY)
+
+
+def _dropped(response: Mapping[str, Any]) -> int:
+    size = response.get("body_size")
+    return size if type(size) is int and size > 0 and not isinstance(response.get("body"), str) else 0
 
 
 def _flat(value: object) -> Iterator[Fact]:

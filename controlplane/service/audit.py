@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -17,6 +18,10 @@ from controlplane.store.database import Database
 
 MAX_CHARACTERS = 64 * 1024
 """Of one state in the log. A larger one is told by its hash: the log is to be read, and each change writes two of them."""
+MOST_FINDINGS = 100
+"""Places that one check names: a log that is broken at more wants a person."""
+_PORTION = 1000
+"""Entries that are read at a time."""
 RETENTION_DAYS = 400
 """A year and a month: an audit looks at a year."""
 HIDDEN = "<redacted>"
@@ -71,6 +76,37 @@ async def newest(
     by.require(KeyScope.READ)
     async with database.read() as connection:
         return tuple(await audit.newest(connection, limit=limit, subject=subject, before=before))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditCheck:
+    """The outcome of following the chain of *entries*; *last* is the digest of the newest, by which the end can be known later.
+
+    *findings* are the numbers of entries before which the chain does not hold, `MOST_FINDINGS` at most.
+    """
+
+    entries: int
+    last: str
+    findings: tuple[int, ...]
+
+
+async def verify(database: Database, by: Principal) -> AuditCheck:
+    """Follow the chain from the oldest entry that has not been pruned. Entries of before there was a chain are only counted."""
+    by.require(KeyScope.READ)
+    findings: list[int] = []
+    entries, seq, last, is_chained = 0, 0, "", False
+    while True:
+        async with database.read() as connection:
+            found = await audit.following(connection, seq, limit=_PORTION)
+        for written in found:
+            is_chained = is_chained or written.prev is not None
+            if last and is_chained and written.prev != last:
+                findings.append(written.seq)
+            last = audit.digest(written)
+        entries += len(found)
+        if len(found) < _PORTION or len(findings) >= MOST_FINDINGS:
+            return AuditCheck(entries=entries, last=last, findings=tuple(findings[:MOST_FINDINGS]))
+        seq = found[-1].seq
 
 
 def as_object(written: AuditEntry) -> dict[str, Any]:

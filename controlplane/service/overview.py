@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch
 from controlplane.errors import NotFoundError
-from controlplane.service import documents, uptimes
+from controlplane.service import uptimes
 from controlplane.service.principal import KeyScope, Principal
 from controlplane.store import recentruns, testsearch
 from controlplane.store import tests as stored
@@ -74,7 +74,7 @@ class RunGlance(Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestReport:
-    """One test: its document as clients are shown it, where it runs, its newest runs, and its states over the last day.
+    """One test: where it runs, its newest runs, and its states over the last day.
 
     *next* is the place from which older runs are read, None where there are none.
     """
@@ -82,7 +82,6 @@ class TestReport:
     __test__ = False
 
     overview: OverviewTest
-    document: dict[str, Any]
     runs: tuple[RunGlance, ...]
     next: Place | None
     history: tuple[tuple[int, int], ...]
@@ -145,7 +144,6 @@ async def get(database: Database, clock: Clock, by: Principal, test: str, *, bef
     runs = tuple(glance(row) for row in rows[:RUNS])
     return TestReport(
         overview=overview,
-        document=documents.shown(known, [one.location for one in overview.assignments]),
         runs=runs,
         next=Place(runs[-1].run.stored_at, runs[-1].run.seq) if len(rows) > RUNS else None,
         history=tuple(histories[test]),

@@ -1,11 +1,18 @@
-"""The audit log: one row a change, written in the transaction of the change, so that neither is there without the other."""
+"""The audit log: one row a change, written in the transaction of the change, so that neither is there without the other.
+
+Each row has the digest of the one before it: one that is removed, altered or moved breaks the chain. Writers take turns, so that
+there is one chain; its beginning goes with what is too old.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
-from sqlalchemy import delete, select
+import orjson
+from sqlalchemy import bindparam, delete, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.store.tables import audit
@@ -23,15 +30,44 @@ class AuditEntry:
     subject: str
     before: str | None = None
     after: str | None = None
+    prev: str | None = None
+    """The digest of the entry before; None in those of before there was a chain."""
 
 
-_WRITTEN = ("at", "actor", "via", "action", "subject", "before", "after")
+BEGINNING = "0" * 64
+"""The digest before the first entry."""
+_WRITTEN = ("at", "actor", "via", "action", "subject", "before", "after", "prev")
+_LAST = select(audit).order_by(audit.c.seq.desc()).limit(1)
+_AFTER = select(audit).where(audit.c.seq > bindparam("seq_")).order_by(audit.c.seq).limit(bindparam("most"))
+_ADD = audit.insert()
+
+
+def digest(entry: AuditEntry) -> str:
+    """SHA-256 of all that an entry says, the digest before it included."""
+    return hashlib.sha256(orjson.dumps([getattr(entry, name) for name in _WRITTEN])).hexdigest()
 
 
 async def add(connection: AsyncConnection, entries: Sequence[AuditEntry]) -> None:
-    rows = [{name: getattr(entry, name) for name in _WRITTEN} for entry in entries]
-    if rows:
-        await connection.execute(audit.insert(), rows)
+    """Write *entries* down, at the end of the chain."""
+    if not entries:
+        return
+    last = (await connection.execute(_LAST)).first()
+    prev = BEGINNING if last is None else digest(_entry(last))
+    rows = []
+    for entry in entries:
+        chained = replace(entry, prev=prev)
+        rows.append({name: getattr(chained, name) for name in _WRITTEN})
+        prev = digest(chained)
+    await connection.execute(_ADD, rows)
+
+
+async def following(connection: AsyncConnection, seq: int, *, limit: int) -> Sequence[AuditEntry]:
+    """The *limit* entries after sequence number *seq*, the oldest first."""
+    return [_entry(row) for row in await connection.execute(_AFTER, {"seq_": seq, "most": limit})]
+
+
+def _entry(row: Any) -> AuditEntry:
+    return AuditEntry(**row._mapping)  # noqa: SLF001 - SQLAlchemy's public name
 
 
 async def newest(
@@ -43,7 +79,7 @@ async def newest(
         query = query.where(audit.c.subject == subject)
     if before is not None:
         query = query.where(audit.c.seq < before)
-    return [AuditEntry(**row._mapping) for row in await connection.execute(query)]  # noqa: SLF001 - SQLAlchemy's public name
+    return [_entry(row) for row in await connection.execute(query)]
 
 
 async def prune(connection: AsyncConnection, *, before: int, limit: int) -> int:

@@ -22,7 +22,7 @@ from sqlalchemy import (
     true,
 )
 
-REVISION = "0017"
+REVISION = "0019"
 """The migration that these tables are the outcome of."""
 
 metadata = MetaData()
@@ -245,11 +245,12 @@ audit = Table(
     Column("subject", String(200), nullable=False),
     Column("before", Text),
     Column("after", Text),
+    Column("prev", String(64)),
     Index("audit_by_age", "at"),
     sqlite_autoincrement=True,
 )
 """One row is one change: who, through what, did what to what. *before* and *after* are JSON without secrets, null where there is
-nothing."""
+nothing. *prev* is the digest of the row before, null in rows of before there was a chain."""
 
 variables = Table(
     "variables",

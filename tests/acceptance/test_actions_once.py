@@ -78,7 +78,7 @@ class Orders:
             raise
 
     def make(self) -> str:
-        wish = {"action": "script.runPredefinedScript", "runner": "berlin", "connection": "ops"}
+        wish = {"action": "script.runPredefinedScript", "runner": "berlin", "connection": "ops", "within": 3600}
         found: str = self.call("POST", "", wish | {"input": {"scriptName": "pay"}})["id"]
         return found
 

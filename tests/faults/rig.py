@@ -80,7 +80,7 @@ class Worker:
             "--concurrency=6",
             "--drainTimeout=10",
             *([f"--spoolDirectory={self.spool}"] if self.spools else []),
-            env=self.shim.environment | {"PYTHONFAULTHANDLER": "1"},
+            env=self.shim.environment,
         )
         self.id = json.loads(self.program.wait_for('"started"'))["worker"]
 

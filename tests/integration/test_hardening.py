@@ -5,6 +5,7 @@ Root passes every such check, so a process of root becomes `nobody` before it tr
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -130,3 +131,12 @@ def test_every_command_of_the_control_plane_is_protected(command: str, tmp_path:
     line = f"from controlplane.cli import main; arguments = ['--database={tmp_path}/database', {command}]"
     code = f"{line}\ntry:\n    main(arguments, standalone_mode=False)\nexcept Exception: pass\n{PROTECTED}"
     assert said_last(code, tmp_path) == "0 (0, 0)"
+
+
+@pytest.mark.parametrize("module", ["worker.cli", "worker.actionrunner.cli", "controlplane.cli"])
+def test_a_program_that_crashes_in_a_library_says_where_it_was(module: str, tmp_path: Path) -> None:
+    """For there is no core file to look at."""
+    code = f"import atexit, os, sys; atexit.register(os.abort); sys.argv = ['it', 'serve', '{tmp_path}/absent']"
+    done = run(f"{code}\nfrom {module} import main; main()", tmp_path)
+    assert done.returncode == -signal.SIGABRT
+    assert "Fatal Python error: Aborted" in done.stderr

@@ -15,6 +15,7 @@ import msgspec
 from sqlalchemy import Table, select, update
 
 from controlplane import epoch, site
+from controlplane.actions.states import HELD
 from controlplane.leases import LEASE_TTL, Grace
 from controlplane.rest.context import Context
 from controlplane.service import keys, runners, runs, tasks
@@ -147,11 +148,12 @@ class RunnerPlane:
         await tasks.settle(self.database, self.clock, _Settled(epoch.milliseconds(self.clock)))
 
     async def grow_silent(self, run: str) -> None:
-        """Let the lease of a run's task end, as an hour without a pull does."""
-        task = (await self.show(run)).task
-        assert task.renewed_at is not None
-        await self.write(action_tasks, {"renewed_at": task.renewed_at - 3_600_000})
-        await self.settle()
+        """Let the lease of a run's task end, as an hour without a pull does; a pull that comes in between renews it."""
+        async with asyncio.timeout(PATIENCE):
+            while (task := (await self.show(run)).task).state in HELD:
+                assert task.renewed_at is not None
+                await self.write(action_tasks, {"renewed_at": task.renewed_at - 3_600_000})
+                await self.settle()
 
     async def forsake(self, run: str) -> None:
         """Let ten minutes pass in which nobody comes back to a doubtful task."""

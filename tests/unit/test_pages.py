@@ -33,8 +33,9 @@ FILES = (
 def parse(command: click.Command, name: str, words: list[str], parent: click.Context | None = None) -> None:
     """Read *words* as click does, and run nothing. Raises UsageError."""
     context = command.make_context(name, words, parent=parent)
-    if isinstance(command, click.Group):
-        name_of_next, following, rest = command.resolve_command(context, [*context._protected_args, *context.args])
+    left = [*context._protected_args, *context.args]
+    if isinstance(command, click.Group) and (left or not command.invoke_without_command):
+        name_of_next, following, rest = command.resolve_command(context, left)
         assert following is not None
         parse(following, name_of_next or "", rest, context)
 

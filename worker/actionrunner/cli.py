@@ -13,6 +13,7 @@ import click
 
 from worker import __version__
 from worker.errors import ConfigError, ConfigErrors, ExitCode
+from worker.program.crashes import tell_of_crashes
 from worker.program.streams import hold_standard_streams
 
 PROGRAM = "private-action-runner"
@@ -68,6 +69,7 @@ def runner(context: click.Context, config_dir: str | None) -> None:
 
 def main() -> NoReturn:
     hold_standard_streams()
+    tell_of_crashes()
     sys.exit(execute(sys.argv[1:]))
 
 

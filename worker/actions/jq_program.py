@@ -11,7 +11,7 @@ import jq
 import orjson
 
 from worker.sandbox.child import attach
-from worker.sandbox.confinement import CPUGrace, Interrupted, IntervalTimers
+from worker.sandbox.timers import CPUGrace, Interrupted, IntervalTimers
 
 _GRACE = CPUGrace(soft=0.0, hard=0.5)
 

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import uuid
 from collections.abc import Iterable, Sequence
-from functools import partial
 
 import msgspec
 
@@ -57,7 +56,7 @@ class InFlight:
         self._slots = slots
         self._outbox = outbox
         self._group = group
-        self._tasks: dict[str, asyncio.Task[ResultItem | None]] = {}
+        self._jobs: dict[asyncio.Task[ResultItem | None], str] = {}
         self._leases: dict[str, str] = {}
         self._given_back: set[str] = set()
         self._unwanted: set[str] = set()
@@ -66,7 +65,7 @@ class InFlight:
 
     @property
     def running(self) -> int:
-        return len(self._tasks)
+        return len(self._jobs)
 
     @property
     def leases(self) -> tuple[str, ...]:
@@ -108,9 +107,9 @@ class InFlight:
         self._idle.clear()
         running = self._run(job, delay, received_ns=self._clock.monotonic_ns())
         task = self._group.create_task(running, name=f"job {job.job}")
-        self._tasks[job.job] = task
+        self._jobs[task] = job.job
         # A callback and not a `finally`: a task that is cancelled before its first step never enters its coroutine.
-        task.add_done_callback(partial(self._done, job.job))
+        task.add_done_callback(self._done)
 
     async def _run(self, job: Job, delay: float, *, received_ns: int) -> ResultItem | None:
         """The result of *job*; None where memory ran out before it was one."""
@@ -125,8 +124,8 @@ class InFlight:
             return None
         return ResultItem(result=str(uuid.uuid4()), job=job.job, lease=job.lease, outcome=msgspec.Raw(outcome))
 
-    def _done(self, job: str, task: asyncio.Task[ResultItem | None]) -> None:
-        del self._tasks[job]
+    def _done(self, task: asyncio.Task[ResultItem | None]) -> None:
+        job = self._jobs.pop(task)
         lease = self._leases.pop(job)
         self._slots.release()
         if task.cancelled():
@@ -140,16 +139,16 @@ class InFlight:
             else:
                 self._outbox.put(item if item.lease == lease else msgspec.structs.replace(item, lease=lease))
         self._unwanted.discard(job)
-        if not self._tasks:
+        if not self._jobs:
             self._idle.set()
 
     def cancel(self, leases: Iterable[str]) -> None:
         """Stop runs that the control plane no longer wants; they yield no result."""
         wanted = set(leases)
-        for job, lease in tuple(self._leases.items()):
-            if lease in wanted:
+        for task, job in tuple(self._jobs.items()):
+            if self._leases[job] in wanted:
                 self._unwanted.add(job)
-                self._tasks[job].cancel()
+                task.cancel()
                 log.info(
                     "run of job %s cancelled by the control plane", job, extra={"action": "job_cancelled", "job": job}
                 )
@@ -159,7 +158,7 @@ class InFlight:
 
     async def cut_short(self) -> int:
         """Cancel everything that still runs and wait for the end of it; returns how many leases are given back."""
-        tasks = tuple(self._tasks.values())
+        tasks = tuple(self._jobs)
         for task in tasks:
             task.cancel()
         await self._idle.wait()

@@ -170,7 +170,7 @@ class Node(Struct, frozen=True):
         elif not _finite(self.value):
             self.mistake("must be a finite number of sensible size")
         else:
-            return self.value if abs(self.value) < 1 << 63 else float(self.value)
+            return self.value if -(1 << 63) <= self.value < 1 << 64 else float(self.value)
         return None
 
     def whole(self, low: int, high: int) -> int | None:

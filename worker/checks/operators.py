@@ -7,11 +7,12 @@ is handed in, so that this module stays free of it.
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import eq
 from typing import TypeAlias
 
 from worker.apitest.assertion import Operator, Scalar
 from worker.checks.judgement import JudgementError
-from worker.checks.values import JSON, number_of, parsed, same_structure, shown, text_of
+from worker.checks.values import JSON, comparable, number_of, parsed, same_structure, shown, text_of
 from worker.text import cut
 
 Search: TypeAlias = Callable[[str, str], bool]
@@ -82,7 +83,8 @@ def _same(actual: JSON, target: Scalar) -> bool:
     if text_of(actual) == text:
         return True
     if isinstance(actual, int | float) and not isinstance(actual, bool):
-        return number_of(text) == actual
+        number = number_of(text)
+        return number is not None and eq(*comparable(number, actual))
     if isinstance(actual, list | dict):
         return same_structure(actual, parsed(text))
     return False
@@ -92,6 +94,7 @@ def _ordered(operator: Operator, actual: JSON, target: Scalar) -> bool:
     left, right = number_of(actual), number_of(target)
     if left is None or right is None:
         raise JudgementError(f"{spoken(actual if left is None else target)} is not a number")
+    left, right = comparable(left, right)
     match operator:
         case Operator.LESS_THAN | Operator.IS_IN_LESS_THAN:
             return left < right

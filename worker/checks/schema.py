@@ -70,7 +70,14 @@ def _compiled(schema: str, dialect: str) -> jsonschema_rs.Validator:
                 _hand_over(document, place)
         raise JudgementError(f"the schema has more than {_MOST_REFUSED} patterns that only JavaScript takes")
     except (ValueError, jsonschema_rs.ReferencingError) as error:
-        raise JudgementError(f"the schema cannot be used: {cut(str(error), _LONGEST)}") from error
+        raise JudgementError(f"the schema cannot be used: {cut(_said(error), _LONGEST)}") from error
+
+
+def _said(error: Exception) -> str:
+    """The first words of *error*, and the place within the schema where that has one."""
+    if isinstance(error, jsonschema_rs.ValidationError):
+        return f"{error.message} at {_pointer(error.instance_path)}"
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def _settle_patterns(document: Any) -> None:

@@ -42,6 +42,16 @@ def number_of(value: JSON) -> float | None:
     return None
 
 
+def comparable(left: float, right: float) -> tuple[float, float]:
+    """Both as doubles where either is one, as JavaScript compares them; two whole numbers stay exact."""
+    if isinstance(left, float) == isinstance(right, float):
+        return left, right
+    try:
+        return float(left), float(right)
+    except OverflowError:  # a whole number beyond all doubles is compared as it is
+        return left, right
+
+
 def same_structure(left: JSON, right: JSON) -> bool:
     """Equality of JSON values in which true is not 1 and the order of members does not matter."""
     return _json(left, orjson.OPT_SORT_KEYS) == _json(right, orjson.OPT_SORT_KEYS)

@@ -7,7 +7,6 @@ forms are no library's: `-f=json`, `--flag` and `--flag=true`, `-vvv` as a level
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -349,6 +348,6 @@ def _near_misses(environ: Mapping[str, str]) -> Iterable[str]:
     known = [variable(text) for text, name in NAMES.items() if Source.ENVIRONMENT in name.sources]
     for key in sorted(environ):
         if key.startswith("SYNTHETICS_") and key not in known:
-            found = difflib.get_close_matches(key, known, n=1, cutoff=0.93)
+            found = nearest(key, known, likeness=0.93)
             if found:
-                yield f"the environment variable {quoted(key)} is not read: did you mean {found[0]}?"
+                yield f"the environment variable {quoted(key)} is not read: did you mean {found}?"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from worker.sandbox.confinement import WALL_FACTOR, CPUGrace
+from worker.sandbox.timers import WALL_FACTOR, CPUGrace
 
 FOR_PATTERNS: Final = CPUGrace(soft=0.05, hard=0.1)
 """Their engine keeps the limit by itself, within 0.07 s, unless it is still compiling."""

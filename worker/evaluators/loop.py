@@ -25,8 +25,8 @@ from worker.evaluators.exit_cause import out_of_time
 from worker.evaluators.protocol import EvaluatorSettings
 from worker.outcome.failure import FailureCode
 from worker.sandbox.child import ParentChannel, attach, resident_size
-from worker.sandbox.confinement import CPUGrace, Interrupted, IntervalTimers
 from worker.sandbox.forking import fork_on_request
+from worker.sandbox.timers import CPUGrace, Interrupted, IntervalTimers
 
 FLUSH_SECONDS: Final = 0.005
 """Results go out together, unless they took this long: it bounds what a death makes the next evaluator do again."""

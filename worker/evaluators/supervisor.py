@@ -160,7 +160,7 @@ class Supervisor:
                 await self._start(process)
         except TimeoutError:
             process.kill()
-            self._server.renew()
+            self._server.end()
 
     async def _start(self, process: Process) -> None:
         """Start it, and wait until it is ready or gone."""

@@ -72,7 +72,11 @@ class Connection:
             data, self._put_back = self._put_back[:at_most], self._put_back[at_most:]
             return data
         while True:
-            await self._readable()
+            self._waiter = self._watched_for()
+            try:
+                await self._waiter  # for a turn of the loop at least: others get theirs
+            finally:
+                self._waiter = None
             try:
                 data, self.arrived = receive_stamped(self._sock, at_most)
             except BlockingIOError:  # woken for nothing, as epoll(7) allows
@@ -81,16 +85,12 @@ class Connection:
                 raise self._broken
             return data
 
-    async def _readable(self) -> None:
-        """Wait, always for a turn of the loop at least: others get theirs."""
-        self._waiter = self._loop.create_future()
+    def _watched_for(self) -> asyncio.Future[None]:
+        """A future that is done when there is something to read."""
         if not self._watched:
             self._watched = True
             self._loop.add_reader(self._sock.fileno(), self._wake)
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        return self._loop.create_future()
 
     def _wake(self) -> None:
         waiter = self._waiter

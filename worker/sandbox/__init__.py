@@ -13,7 +13,7 @@ The child's side, in this order:
 - `child.attach` connects it with its parent and lets it die with it. Import and warm up whatever is needed then.
 - `forking.fork_on_request` makes it a fork server, where its parent has one, and returns in each child that is forked.
 - `Connection.confine` gives up files, network and memory for good, and names the limits that this system lacks.
-- `confinement.IntervalTimers` limits each piece of work in CPU and wall time.
+- `timers.IntervalTimers` limits each piece of work in CPU and wall time.
 
 Both sides: `framing` puts bytes into frames of bounded size; `fork_protocol` is what a fork server is asked and answers;
 `position` is one number in shared memory that the child writes and that can be read after its death, so that the death can be

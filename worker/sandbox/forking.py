@@ -12,6 +12,7 @@ import errno
 import gc
 import os
 import resource
+import signal
 from collections.abc import Iterable
 
 from msgspec import Struct
@@ -59,6 +60,7 @@ def _confine(parent: ParentChannel) -> None:
 
     What does not hold on this system does not hold in a child either, which says so.
     """
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, nobody could be waited for
     parent.silence()
     go_first()  # before the next line, which makes the file that this one writes root's
     protect_memory()

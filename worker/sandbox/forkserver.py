@@ -46,8 +46,12 @@ class ForkedChild:
 
     def _reap(self, options: int) -> int | None:
         if self._exit_code is None:
-            pid, status = os.waitpid(self.pid, options)
-            self._exit_code = os.waitstatus_to_exitcode(status) if pid else None
+            try:
+                pid, status = os.waitpid(self.pid, options)
+            except ChildProcessError:  # it is gone, but not by us: SIGCHLD is ignored, and nobody knows its exit code
+                self._exit_code = 0
+            else:
+                self._exit_code = os.waitstatus_to_exitcode(status) if pid else None
         return self._exit_code
 
 
@@ -59,7 +63,7 @@ class _Server:
         self.dead = asyncio.Event()
         self._on_death = on_death
         self._number = _nothing_yet()
-        self._forks = False
+        self.has_forked = False
 
     async def number(self) -> int:
         """The answer to the last request; to none yet, LOADED. May be cancelled. ChildProcessError if the process has ended."""
@@ -68,7 +72,7 @@ class _Server:
     def ask(self, *descriptors: int) -> None:
         """Ask for a child that gets *descriptors*. OSError if the process is gone."""
         self.process.hand_over(*descriptors)
-        self._number, self._forks = _nothing_yet(), True
+        self._number, self.has_forked = _nothing_yet(), True
 
     def disown(self) -> None:
         """Nobody waits for the child that was asked for any more: end it when it is known."""
@@ -76,7 +80,7 @@ class _Server:
 
     def end(self) -> None:
         """End the process; not before a child that was asked for is known, for it would be left."""
-        if self._forks and not self._number.done():
+        if self.has_forked and not self._number.done():
             self._number.add_done_callback(lambda _: self.process.kill())
             asyncio.get_running_loop().call_later(FORK_SECONDS, self.process.kill)
         else:
@@ -101,7 +105,7 @@ class _Server:
 class ForkServer:
     """Starts children of one program, which calls `forking.fork_on_request`.
 
-    *on_end* is called with its exit code when the server has ended and neither `renew` nor `close` has ended it.
+    *on_end* is called with its exit code when the server has ended and nothing here has ended it.
     """
 
     def __init__(self, command: Command, on_end: Callable[[int | None], None]) -> None:
@@ -129,7 +133,12 @@ class ForkServer:
         return ForkedChild(number)
 
     def renew(self) -> None:
-        """End the server: the next child comes from another one, whose memory has another layout and another hash seed."""
+        """Fork the next child from a server that has no child yet: its memory has another layout, and it another hash seed."""
+        if self._server is not None and self._server.has_forked:
+            self.end()
+
+    def end(self) -> None:
+        """End the server. Its children live on; the next one comes from another server."""
         server, self._server = self._server, None
         if server is not None:
             self._ending.add(server)
@@ -137,7 +146,7 @@ class ForkServer:
 
     async def close(self) -> None:
         """End the server and wait for its end."""
-        self.renew()
+        self.end()
         for server in [*self._ending]:
             await server.dead.wait()
 

@@ -13,11 +13,15 @@ def test_an_app_is_pushed_listed_linked_and_deleted(run: Run) -> None:
     run("runner", "create", "berlin", "--modes", "pull,push", "--host", HOST_URL)
     Path("desk.json").write_text(json.dumps(DESK))
     assert (
-        "app 'desk' is version 1: 1 query on runner 'berlin', at /apps/desk" in run("app", "push", "desk.json").output
+        "app 'desk' is version 1: 2 queries on runner 'berlin', at /apps/desk" in run("app", "push", "desk.json").output
     )
     assert "is version 1 already" in run("app", "push", "-", input=json.dumps(DESK)).output
     [listed] = [json.loads(line) for line in run("app", "list", "--json").output.splitlines()]
-    assert (listed["name"], listed["runner"], listed["queries"]) == ("desk", "berlin", {"customer": "data.jq"})
+    assert (listed["name"], listed["runner"], listed["queries"]) == (
+        "desk",
+        "berlin",
+        {"customer": "data.jq", "health": "http.request"},
+    )
     assert "user/*@corp.example" in run("app", "list").output
     run("user", "add", "alice@corp.example")
     run("user", "add", "eve@evil.example")

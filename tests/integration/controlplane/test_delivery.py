@@ -81,7 +81,11 @@ async def test_a_receiver_says_how_long_to_wait(outbound: Outbound, plane: Plane
         await outbound.add("ops", type="slack", url=server.url())
         (key,) = await outbound.queue(transition(), "ops")
         await outbound.send()
-    assert (await outbound.state(key)).due_at == epoch.milliseconds(plane.clock) + 700_000
+        assert (await outbound.state(key)).due_at == epoch.milliseconds(plane.clock) + 700_000
+        await outbound.queue(transition(2), "ops")
+        plane.clock.stall(attempts.LONGEST_PAUSE)
+        await outbound.send()
+    assert len(server.seen) == 1, "it asked for all of them"
 
 
 @pytest.mark.parametrize("status", ["400 Bad", "413 Large", "422 No"])

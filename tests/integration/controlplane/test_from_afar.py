@@ -134,6 +134,7 @@ SAID_BOTH_WAYS: tuple[tuple[str, ...], ...] = (
     ("action", "run", "data.jq", "--runner", "paris", "--no-wait"),
     ("run", "list", "--runner", "berlin"),
     ("audit", "--limit", "200"),
+    ("audit", "verify"),
     ("audit", "--json", "--limit", "7"),
     ("audit", "--subject", "aaa-aaa-aaa"),
 )

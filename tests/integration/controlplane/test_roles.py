@@ -22,7 +22,7 @@ from tests.integration.controlplane.plane import Plane
 VIEWER = {
     "alerts": ("history", "list_ongoing", "ongoing_of", "show"),
     "apps": ("list_all",),
-    "audit": ("newest",),
+    "audit": ("newest", "verify"),
     "channels": ("list_all", "notification"),
     "collections": ("managed",),
     "firstvisit": ("look",),

@@ -96,6 +96,26 @@ async def test_a_child_that_dies_is_known_by_its_signal_and_nobody_else_notices(
         assert server.ends == []
 
 
+async def test_a_child_that_somebody_else_has_reaped_is_dead_all_the_same() -> None:
+    async with serving(WHOLE) as server, started(server) as (one, first):
+        await said(first)
+        os.kill(one.pid, signal.SIGKILL)
+        os.waitpid(one.pid, 0)  # noqa: ASYNC222 - it has been killed
+        await first.death()
+        assert one.exit_code == 0, "nobody knows it"
+
+
+async def test_a_server_works_where_sigchld_is_ignored() -> None:
+    before = signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        async with serving(WHOLE) as server, started(server) as (one, first):
+            await said(first)
+            one.send(b"abc")
+            assert await first.frame() == b"cba"
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+
+
 async def test_children_outlive_their_server_and_the_next_child_has_another() -> None:
     async with serving(WHOLE) as server, started(server) as (one, first):
         before = await said(first)

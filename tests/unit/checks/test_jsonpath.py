@@ -268,3 +268,20 @@ def test_a_deeply_nested_value_cannot_be_compared_as_text() -> None:
     result = judged(http(b"[" * 400 + b"]" * 400), json_path("$", "contains", "x"))
     assert (result.valid, result.actual) == (False, "…")
     assert result.error_message == "the value at $: the value is nested too deeply to be written as text"
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, 2**63 - 1, 2**63, 2**64 - 1, 2**64, -(2**63), -(2**63) - 1, 10**30])
+def test_a_number_of_any_size_is_itself(number: int) -> None:
+    page = http(b'{"id": %d}' % number)
+    assert judged(page, json_path("$.id", "is", number)).valid
+    assert not judged(page, json_path("$.id", "isNot", number)).valid
+    assert judged(page, json_path("$.id", "is", str(number))).valid
+    assert not judged(page, json_path("$.id", "moreThan", str(number))).valid
+    assert judged(page, json_path("$.id", "lessThanOrEqual", number)).valid
+
+
+def test_a_number_beyond_all_others_is_compared_and_nothing_breaks() -> None:
+    page = http(b'{"id": 1.5}', headers=[("X-Size", "9" * 400)])
+    more = {"type": "header", "property": "x-size", "operator": "moreThan", "target": 1.5}
+    assert judged(page, more).valid
+    assert not judged(page, json_path("$.id", "is", "9" * 400)).valid

@@ -81,6 +81,20 @@ def test_a_schema_that_is_none_says_so(schema: str) -> None:
     assert len(str(result.error_message)) < 300
 
 
+@pytest.mark.parametrize(
+    ("schema", "said"),
+    [
+        (
+            '{"properties": {"a": {"minimum": 1, "exclusiveMinimum": true}}}',
+            'true is not of type "number" at /properties/a/exclusiveMinimum',
+        ),
+        ("[]", '[] is not of types "boolean", "object" at the top'),
+    ],
+)
+def test_what_is_wrong_with_a_schema_is_told_in_one_line_with_its_place(schema: str, said: str) -> None:
+    assert judged(http(b"{}"), json_schema(schema)).error_message == f"the schema cannot be used: {said}"
+
+
 def test_a_schema_has_a_longest_length() -> None:
     result = judged(http(b"1"), json_schema('{"description":"' + "x" * 262_144 + '"}'))
     assert "more than 262144" in str(result.error_message)

@@ -18,3 +18,11 @@ def test_an_evaluator_imports_no_reader_of_tests() -> None:
         "responses",
         "result",
     }
+
+
+def test_the_worker_does_not_import_what_confines_an_evaluator() -> None:
+    program = "import sys, worker.evaluators.pool; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=30)
+    sides = {name.removeprefix("worker.sandbox.") for name in done.stdout.split()}
+    assert sides >= {"forkserver", "process", "timers"}
+    assert not sides & {"child", "confinement", "forking", "landlock", "seccomp", "syscalls"}

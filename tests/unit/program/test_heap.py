@@ -39,3 +39,29 @@ def test_what_large_buffers_took_is_given_back() -> None:
     }
     assert left[True] < 2_000_000
     assert left[False] > 20_000_000, "glibc needs no telling any more"
+
+
+HOLES = """
+import resource
+from pathlib import Path
+from worker.program.heap import give_back, keep_heap_small
+
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
+
+keep_heap_small()
+used = [b"x" * 100_000 for _ in range(200)]
+last = b"x" * 100_000
+before = resident()
+used.clear()
+kept = resident()
+give_back()
+print(before - kept, kept - resident())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="a matter of glibc's")
+def test_what_lies_unused_below_something_that_lives_on_is_given_back() -> None:
+    by_itself, asked = map(int, subprocess.check_output((sys.executable, "-c", HOLES)).split())
+    assert by_itself < 1_000_000
+    assert asked > 15_000_000

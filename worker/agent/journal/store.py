@@ -176,7 +176,9 @@ class Store:
     def _give_up(self, full: Segment) -> None:
         """*full* takes no more results; those in it must be on disk before the next are."""
         full.sync()
-        if not full.live:
+        if full.live:
+            self._note_done(full)
+        else:
             self._remove(full)
 
     def _fill(self, current: Segment, waiting: deque[ResultItem]) -> None:

@@ -133,24 +133,38 @@ class _Chain:
         if request.proxy_url is not None:
             self._proxy = proxy_of(request.proxy_url, request.proxy_headers, verify=request.verify)
         while True:
-            outgoing, response = await self._hop(outgoing)
-            if self._shares_cookies:
-                self._take_cookies(outgoing, response)
-            location = response.header("location") if is_redirect(response.status) else None
-            if location is None or not request.follow_redirects:
-                return self._completed(response, None)
-            if len(self._hops) > MAX_REDIRECTS:
-                message = f"{outgoing.target}: redirected more than {MAX_REDIRECTS} times, here to {shown(location)}"
-                return self._completed(response, Failure(FailureCode.TOO_MANY_REDIRECTS, message))
-            if not self._shares_cookies:
-                self._take_cookies(outgoing, response)
-            try:
-                target = resolve(outgoing.target, location)
-            except HTTPError as error:
-                message = f"{outgoing.target}: redirected to {error.failure.message}"
-                return self._completed(response, Failure(error.failure.code, message))
-            everywhere = self._client.limits.headers_to_all_hosts
-            outgoing = next_hop(outgoing, response.status, target, headers_to_all_hosts=everywhere)
+            self._authentication = 0
+            flow = self._flow(outgoing)
+            if flow is None:
+                response = await self._send(outgoing)
+            else:
+                outgoing, response = await self._authenticated(flow)
+            self._complete_hop(outgoing, response)
+            following = self._following(outgoing, response)
+            if isinstance(following, Transfer):
+                return following
+            outgoing = following
+
+    def _following(self, outgoing: Outgoing, response: Response) -> Outgoing | Transfer:
+        """The next hop, or the transfer that ends with *response*."""
+        request = self._request
+        if self._shares_cookies:
+            self._take_cookies(outgoing, response)
+        location = response.header("location") if is_redirect(response.status) else None
+        if location is None or not request.follow_redirects:
+            return self._completed(response, None)
+        if len(self._hops) > MAX_REDIRECTS:
+            message = f"{outgoing.target}: redirected more than {MAX_REDIRECTS} times, here to {shown(location)}"
+            return self._completed(response, Failure(FailureCode.TOO_MANY_REDIRECTS, message))
+        if not self._shares_cookies:
+            self._take_cookies(outgoing, response)
+        try:
+            target = resolve(outgoing.target, location)
+        except HTTPError as error:
+            message = f"{outgoing.target}: redirected to {error.failure.message}"
+            return self._completed(response, Failure(error.failure.code, message))
+        everywhere = self._client.limits.headers_to_all_hosts
+        return next_hop(outgoing, response.status, target, headers_to_all_hosts=everywhere)
 
     def timed_out(self) -> Transfer:
         """The phases that were finished, and what was missing."""
@@ -183,19 +197,17 @@ class _Chain:
             places.append(self._sent.purpose)
         return f" ({', '.join(places)})" if places else ""
 
-    async def _hop(self, outgoing: Outgoing) -> tuple[Outgoing, Response]:
-        """One hop, with the exchanges that its credentials take: what was sent last, and its answer.
-
-        Raises HTTPError and DoorError.
-        """
-        self._authentication = 0
+    def _flow(self, outgoing: Outgoing) -> Flow | None:
+        """The exchanges that the credentials of a hop take; None for a hop that is one exchange."""
         credentials = outgoing.credentials
         if credentials is None or first_value(outgoing.headers, "authorization") is not None:
-            response = await self._send(outgoing)
-        else:
-            flow = credentials.flow(outgoing, self._client.clock.now())
-            outgoing, response = await self._authenticated(flow)
+            return None
+        return credentials.flow(outgoing, self._client.clock.now())
+
+    def _complete_hop(self, outgoing: Outgoing, response: Response) -> None:
+        """Write down a hop: what was sent last in it, and its answer."""
         assert self._recorder is not None
+        self._resolution, self._handshake = self._recorder.resolution(), self._recorder.handshake
         self._hops.append(
             Hop(
                 url=outgoing.target.url,
@@ -204,7 +216,6 @@ class _Chain:
                 timings=self._behind_authentication(self._recorder.timings()),
             )
         )
-        return outgoing, response
 
     async def _authenticated(self, flow: Flow) -> tuple[Outgoing, Response]:
         """Exchange after exchange until the credentials want no more of them: what was sent last, and its answer."""
@@ -244,7 +255,6 @@ class _Chain:
         endpoint = Endpoint(host=target.host, port=target.port, tls=tls, proxy=self._proxy)
         stream = await client.door.open(endpoint, recorder)
         try:
-            self._resolution, self._handshake = recorder.resolution(), recorder.handshake
             kind: ExchangeKind = Exchange
             if tls is not None and tls.offer != alpn.HTTP1:
                 kind = agreed_exchange(stream, tls.offer)

@@ -34,6 +34,9 @@ _OF_BODY = (_LENGTH, _TRANSFER, _CONTENT)
 _NAME = b"HTTP/"
 _TLS_RECORDS = (b"\x15\x03", b"\x16\x03")
 _VERSIONS = frozenset({"1.0", "1.1"})
+NOTHING_YET = "the first byte of a response"
+"""The missing part before anything has come, for a message that begins "waiting for"."""
+
 _SWITCHING_PROTOCOLS = 101
 _FIRST_FINAL = 200
 _WITHOUT_BODY = frozenset({_SWITCHING_PROTOCOLS, 204, 304})
@@ -149,7 +152,7 @@ class ResponseReader:
         self._length: int | None = None
         """Of the body, where the head says it; None for chunked bodies and those that end with the connection."""
         self._chunked = False
-        self._pending = memoryview(b"")
+        self._pending: bytes | memoryview = b""
         """Chunked bytes that wait for their turn."""
         self._slice = _LEAST_SLICE
         self._framing = 0
@@ -161,7 +164,7 @@ class ResponseReader:
         if self._message is not None:
             of = "" if self._length is None else f" of {self._length}"
             return f"the rest of the body ({self._body.size}{of} bytes received)"
-        return "the rest of the header fields" if self._head or self._interim else "the first byte of a response"
+        return "the rest of the header fields" if self._head or self._interim else NOTHING_YET
 
     @property
     def backlog(self) -> bool:

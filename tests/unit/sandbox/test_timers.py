@@ -1,4 +1,4 @@
-"""The interval timers in this process. What lasts (files, memory, death) is tried on real processes in tests/integration."""
+"""The interval timers, in this process."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from worker.sandbox.confinement import CPUGrace, Interrupted, IntervalTimers
+from worker.sandbox.timers import CPUGrace, Interrupted, IntervalTimers
 
 GRACE = CPUGrace(soft=0.0, hard=0.3)
 SIGNALS = (signal.SIGPROF, signal.SIGALRM, signal.SIGVTALRM)
