@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -86,22 +87,39 @@ async def pull(
 
     Raises SequenceError; and RefusedError for an instance that is the runner no longer, once all it said is stored.
     """
+
+    def begin(connection: AsyncConnection) -> Coroutine[Any, Any, RunnerWorkGiven]:
+        now = epoch.milliseconds(clock)
+        grace.expiry(now)
+        return _pull(connection, database, caller, message, now=now, present=present())
+
+    weight = 1 + len(message.holding) + len(message.previous) + _wanted(message)
     try:
-        async with database.write() as connection:
-            stamp = database.versions.memory(calm.STANDINGS).stamp()
-            now = epoch.milliseconds(clock)
-            grace.expiry(now)
-            attended = await attendance.attend(connection, caller, message, now=now)
-            ended, held = await _take_in(connection, caller, message, now)
-            cancel = tuple(one.lease for one in held if one.state is TaskState.CANCELLING)
-            wanted = _wanted(message) if attended.refusal is None and present() else 0
-            given, more, refused = await _give(connection, database.sealer, caller, wanted, now)
-            ended = (*ended, *refused, *await steps.advance(connection, database, {*ended, *refused}, now=now))
+        given = await database.share(begin, location=caller.runner.id, weight=weight)
     except DatabaseError:
         grace.interrupted()
         raise
-    if attended.refusal is not None:
-        raise attended.refusal
+    if given.attendance.refusal is not None:
+        raise given.attendance.refusal
+    return given
+
+
+async def _pull(
+    connection: AsyncConnection,
+    database: Database,
+    caller: RunnerCaller,
+    message: RunnerPull,
+    *,
+    now: int,
+    present: bool,
+) -> RunnerWorkGiven:
+    stamp = database.versions.memory(calm.STANDINGS).stamp()
+    attended = await attendance.attend(connection, caller, message, now=now)
+    ended, held = await _take_in(connection, caller, message, now)
+    cancel = tuple(one.lease for one in held if one.state is TaskState.CANCELLING)
+    wanted = _wanted(message) if attended.refusal is None and present else 0
+    given, more, refused = await _give(connection, database.sealer, caller, wanted, now)
+    ended = (*ended, *refused, *await steps.advance(connection, database, {*ended, *refused}, now=now))
     if wanted and not (given or more or held or ended):
         calm.remember(database, caller, message, attended, stamp)
     return RunnerWorkGiven(now=now, attendance=attended, given=given, cancel=cancel, more=more, ended=ended)

@@ -29,7 +29,7 @@ from controlplane.errors import (
 from controlplane.store import sealing
 from controlplane.store.engines.engine import READ_ONLY, Changes, Engine, T
 from controlplane.store.sealing import Sealer
-from controlplane.store.sharing import BeginShared, SharedWrites
+from controlplane.store.sharing import TURN_SECONDS, BeginShared, SharedWrites
 from controlplane.store.tables import REVISION, about
 from controlplane.store.versions import TableVersions
 from worker.secret import Secret
@@ -37,8 +37,6 @@ from worker.secret import Secret
 _REVISION_QUERY = "SELECT version_num FROM alembic_version"
 KEY_CHECK = "about.key_check"
 WRITE_CHECK = "write_check"
-TURN_SECONDS = 4.0
-"""The wait for the other writers of this process: with that for other processes, less than a worker waits for its answer."""
 MOST_CONNECTIONS = 15
 """Readers at a time; the others wait."""
 _KEY_CHECK_TEXT = b"synthetics-controlplane"
@@ -64,7 +62,7 @@ class Database:
         self._writer = engine.connect(1) if engine.queue_writers else pool
         self._identity = engine.identity()
         self.versions = TableVersions()
-        self._shared = SharedWrites(self.write, engine.together, self._count)
+        self._shared = SharedWrites(self.write, engine.together, self._count, self._late)
 
     @asynccontextmanager
     async def write(self, locations: Collection[str] = ()) -> AsyncIterator[AsyncConnection]:
@@ -136,8 +134,11 @@ class Database:
             async with asyncio.timeout(TURN_SECONDS):
                 await queue.acquire()
         except TimeoutError as error:
-            reason = f"other writers did not end within {TURN_SECONDS:g} s"
-            raise StatementError(self._engine.place, reason, DatabaseTrouble.LOCKED) from error
+            raise self._late() from error
+
+    def _late(self) -> StatementError:
+        reason = f"other writers did not end within {TURN_SECONDS:g} s"
+        return StatementError(self._engine.place, reason, DatabaseTrouble.LOCKED)
 
     def _check_identity(self) -> None:
         if self._engine.identity() != self._identity:

@@ -19,6 +19,8 @@ from controlplane.store.engines.engine import Together
 
 MOST_WEIGHT = 128
 """Of one transaction, in jobs and results: some tens of milliseconds for which all others wait. One piece may weigh more."""
+TURN_SECONDS = 4.0
+"""The wait for the other writers of this process: with that for other processes, less than a worker waits for its answer."""
 T = TypeVar("T")
 BeginShared = Callable[[AsyncConnection], Coroutine[Any, Any, T]]
 """Called once the lock is there, when moments are to be read; what it returns waits for the connection and for nothing else."""
@@ -43,9 +45,12 @@ class _Piece:
 
 class SharedWrites:
     """Pieces of work in the order in which they came. *write* begins a transaction, *together* runs work in one exchange, *count*
-    is told after each piece, so that the next one goes by nothing that the last one has changed."""
+    is told after each piece, so that the next one goes by nothing that the last one has changed. *late* is the error of who
+    has waited for too long.
+    """
 
-    def __init__(self, write: Write, together: Together, count: Count) -> None:
+    def __init__(self, write: Write, together: Together, count: Count, late: Callable[[], Exception]) -> None:
+        self._late = late
         self._write = write
         self._together = together
         self._count = count
@@ -125,7 +130,9 @@ class SharedWrites:
         weight = 0
         while self._waiting and (not group or weight + self._waiting[0].weight <= MOST_WEIGHT):
             piece = self._waiting.pop(0)
-            if not piece.end.done():  # its caller was cancelled
+            if piece.deadline + TURN_SECONDS < asyncio.get_running_loop().time():
+                piece.fail(self._late())
+            elif not piece.end.done():  # its caller was cancelled
                 group.append(piece)
                 weight += piece.weight
         return group

@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controlplane.errors import SequenceError, StatementError
+from controlplane.errors import DatabaseTrouble, SequenceError, StatementError
+from controlplane.store import sharing
 from controlplane.store.database import Database
 from controlplane.store.tables import about
 from tests.integration.controlplane.plane import Plane
@@ -117,6 +118,16 @@ async def test_patience_ends_with_the_first_who_has_none(database: Database) -> 
     await asyncio.sleep(0)
     database.hurry()
     assert await patient == "again"
+
+
+async def test_one_that_waited_for_too_long_is_told_that_the_database_is_locked(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "TURN_SECONDS", -1.0)
+    (end,) = await share(database, adding("late"))
+    assert isinstance(end, StatementError)
+    assert end.trouble is DatabaseTrouble.LOCKED
+    assert await names(database) == set()
 
 
 async def test_whoever_waits_when_the_database_is_closed_is_sent_home(database: Database) -> None:
