@@ -165,6 +165,7 @@ class Database:
         await self._shared.close()
         await self._writer.dispose()
         await self._pool.dispose()
+        await self._engine.settle()
 
 
 def _sync(connection: AsyncConnection) -> Connection:

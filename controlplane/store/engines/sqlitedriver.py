@@ -16,6 +16,7 @@ from itertools import count
 from queue import SimpleQueue
 from threading import Thread, current_thread
 from typing import Any, NamedTuple, TypeVar, cast
+from weakref import WeakSet
 
 from sqlalchemy import URL, Connection
 from sqlalchemy.dialects import registry
@@ -32,7 +33,11 @@ BEGIN_WRITING = "BEGIN IMMEDIATE"
 """The statement that begins a transaction with the lock in hand; with it `others` is told."""
 INTERRUPT_SECONDS = 0.01
 """Between two attempts to stop a statement: a writer that is stopped is not to keep the lock for longer."""
+SETTLE_SECONDS = 2.0
+"""For connections that were given up to be closed: a healthy disk takes milliseconds, and a hung one holds no stop."""
 T = TypeVar("T")
+_ENDING: WeakSet[Thread] = WeakSet()
+"""Threads that end once they have closed their connection."""
 _NUMBERS = count()
 """One for each connection: what it counts says nothing of another's."""
 _Call = tuple[asyncio.Future[Any] | None, Callable[[], Any]]
@@ -74,6 +79,7 @@ class SQLiteThread:
 
     def end(self) -> None:
         """End it once all that it was given has been run."""
+        _ENDING.add(self._thread)
         self._calls.put(None)
 
 
@@ -98,6 +104,14 @@ def _settle(waiting: asyncio.Future[Any], result: Any, error: BaseException | No
         waiting.set_result(result)
     else:
         waiting.set_exception(error)
+
+
+async def settle() -> None:
+    """Wait for the connections that were given up to be closed: the last one to be closed takes the log away."""
+    deadline = asyncio.get_running_loop().time() + SETTLE_SECONDS
+    for thread in [*_ENDING]:
+        left = deadline - asyncio.get_running_loop().time()
+        await asyncio.to_thread(thread.join, max(0.0, left))
 
 
 class SQLiteConnection(AdaptedConnection):

@@ -271,6 +271,24 @@ async def test_a_connection_whose_maker_was_cancelled_is_closed() -> None:
     await until(closed.is_set)
 
 
+async def test_the_end_of_a_database_waits_for_connections_that_were_given_up(tmp_path: Path) -> None:
+    """One that is closed after all others leaves its log behind."""
+    database = await opened(tmp_path)
+    gate = threading.Event()
+    with suppress(StatementError):  # a transaction whose connection is gone cannot be committed
+        async with database.read() as connection:
+            await connection.scalar(text("SELECT 1"))
+            assert connection.sync_connection is not None
+            sqlitedriver.of(connection.sync_connection)._thread.post(gate.wait)
+            await connection.invalidate()
+    closing = asyncio.create_task(database.close())
+    done, _ = await asyncio.wait([closing], timeout=0.2)
+    assert not done
+    gate.set()
+    await closing
+    assert not [path for path in tmp_path.iterdir() if path.name.endswith("-wal")]
+
+
 async def test_threads_end_with_their_connections(tmp_path: Path) -> None:
     def threads() -> set[threading.Thread]:
         return {thread for thread in threading.enumerate() if thread.name == sqlitedriver.THREAD}
