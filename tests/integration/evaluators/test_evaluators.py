@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from math import inf
 from pathlib import Path
 
@@ -30,6 +30,19 @@ from worker.outcome.failure import FailureCode
 from worker.sandbox.process import Process
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="a limit that only Linux has")
+Children = Callable[[], list[psutil.Process]]
+
+
+@pytest.fixture(autouse=True)
+def children() -> Children:
+    """This process's children but for those of earlier tests: it adopts orphans, of a browser for example, whenever one ends."""
+    before = {child.pid for child in psutil.Process().children()}
+
+    def found() -> list[psutil.Process]:
+        now = psutil.Process().children()
+        return [child for child in now if child.pid not in before and not child.name().startswith("chrom")]
+
+    return found
 
 
 @pytest.fixture
@@ -237,19 +250,19 @@ async def test_an_evaluation_that_is_cancelled_in_the_queue_leaves_it() -> None:
         await first
 
 
-async def test_an_evaluator_that_somebody_kills_costs_no_assertion(pool: Evaluators) -> None:
+async def test_an_evaluator_that_somebody_kills_costs_no_assertion(pool: Evaluators, children: Children) -> None:
     running = asyncio.create_task(do(pool, "say a", "burn 0.1", "say b"))
     await until(lambda: pool.working == 1)
-    for child in psutil.Process().children():
+    for child in children():
         if child.cpu_times().user > 0.1 or child.status() == psutil.STATUS_RUNNING:
             child.send_signal(signal.SIGKILL)
     assert [result.actual for result in (await running).results] == ["a", None, "b"]
     assert all(result.valid for result in (await running).results)
 
 
-async def test_dead_evaluators_are_replaced_to_the_last_one(pool: Evaluators) -> None:
+async def test_dead_evaluators_are_replaced_to_the_last_one(pool: Evaluators, children: Children) -> None:
     await until(lambda: pool.idle == 2)
-    for child in psutil.Process().children():
+    for child in children():
         child.kill()
     await until(lambda: pool.crashed == 3)  # the server that forks them is counted, too
     assert (await do(pool, "say x")).results[0].actual == "x"
@@ -257,40 +270,42 @@ async def test_dead_evaluators_are_replaced_to_the_last_one(pool: Evaluators) ->
 
 
 @LINUX
-async def test_the_server_that_evaluators_are_forked_from_may_end_and_costs_no_assertion(pool: Evaluators) -> None:
+async def test_the_server_that_evaluators_are_forked_from_may_end_and_costs_no_assertion(
+    pool: Evaluators, children: Children
+) -> None:
     await until(lambda: pool.idle == 2)
-    (server,) = servers()
+    (server,) = servers(children)
     server.kill()
     await until(lambda: pool.crashed == 1)
     evaluation = await do(pool, "say before", "grind", "say after")  # it takes another evaluator, and so another server
     assert [result.actual for result in evaluation.results] == ["before", None, "after"]
     await until(lambda: pool.idle == 2)
     assert pool.crashed == 1
-    assert servers() != [server]
+    assert servers(children) != [server]
 
 
 @LINUX
 @pytest.mark.parametrize(("deed", "renewed"), [("crash", True), ("fork", True), ("grind", False)])
 async def test_after_a_crash_the_next_evaluator_has_another_layout_of_memory(
-    pool: Evaluators, deed: str, *, renewed: bool
+    pool: Evaluators, deed: str, children: Children, *, renewed: bool
 ) -> None:
     await until(lambda: pool.idle == 2)
-    before = servers()
+    before = servers(children)
     evaluation = await do(pool, deed)
     assert not evaluation.results[0].valid
     await until(lambda: pool.idle == 2)
-    assert (servers() != before) is renewed
+    assert (servers(children) != before) is renewed
     assert pool.crashed == 0
 
 
-def servers() -> list[psutil.Process]:
-    """The children that may open files, which evaluators may not."""
-    return [child for child in psutil.Process().children() if child.rlimit(psutil.RLIMIT_NOFILE) != (0, 0)]
+def servers(children: Children) -> list[psutil.Process]:
+    """Those that may open files, which evaluators may not."""
+    return [child for child in children() if child.rlimit(psutil.RLIMIT_NOFILE) != (0, 0)]
 
 
-async def test_signals_to_the_workers_group_do_not_reach_evaluators(pool: Evaluators) -> None:
+async def test_signals_to_the_workers_group_do_not_reach_evaluators(pool: Evaluators, children: Children) -> None:
     await until(lambda: pool.idle == 2)
-    for child in psutil.Process().children():
+    for child in children():
         assert os.getpgid(child.pid) != os.getpgid(0)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             child.send_signal(number)
@@ -298,23 +313,23 @@ async def test_signals_to_the_workers_group_do_not_reach_evaluators(pool: Evalua
     assert pool.crashed == 0
 
 
-async def test_a_closed_pool_leaves_no_process_and_no_descriptor() -> None:
+async def test_a_closed_pool_leaves_no_process_and_no_descriptor(children: Children) -> None:
     before = open_descriptors()
     async with pool_of(2) as pool:
         await until(lambda: pool.idle == 3)
         await do(pool, "grind", "say x")
-        children = psutil.Process().children()
-    assert not any(child.is_running() for child in children)
-    assert not psutil.Process().children()
+        known = children()
+    assert not any(child.is_running() for child in known)
+    assert not children()
     assert open_descriptors() == before
     with pytest.raises(EvaluationError):
         await do(pool, "say x")
 
 
-async def test_a_pool_may_be_closed_while_it_starts() -> None:
+async def test_a_pool_may_be_closed_while_it_starts(children: Children) -> None:
     async with pool_of(2):
         await asyncio.sleep(0)
-    assert not psutil.Process().children()
+    assert not children()
 
 
 async def test_what_is_in_work_when_the_pool_closes_fails_by_name() -> None:
@@ -372,14 +387,14 @@ async def test_entering_a_pool_waits_for_no_evaluator() -> None:
         assert (pool.started, pool.idle) == (0, 0)
 
 
-async def test_an_error_inside_leaves_the_pool_as_it_is() -> None:
+async def test_an_error_inside_leaves_the_pool_as_it_is(children: Children) -> None:
     with pytest.raises(ZeroDivisionError):
         async with pool_of(1):
             raise ZeroDivisionError
-    assert not psutil.Process().children()
+    assert not children()
 
 
-def test_the_pool_works_on_uvloop() -> None:
+def test_the_pool_works_on_uvloop(children: Children) -> None:
     async def scenario() -> None:
         async with pool_of(1) as pool:
             body = bytes(5_000_000)
@@ -393,7 +408,7 @@ def test_the_pool_works_on_uvloop() -> None:
             assert (await do(pool, "say c")).results[0].actual == "c"
 
     uvloop.run(scenario())
-    assert not psutil.Process().children()
+    assert not children()
 
 
 async def test_evaluators_that_die_at_once_are_started_ever_more_slowly() -> None:
