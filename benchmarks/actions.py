@@ -13,7 +13,9 @@ import json
 import statistics
 import tempfile
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Self
 
 import aiohttp
 import psutil
@@ -27,6 +29,12 @@ from worker.actionrunner import channel
 
 SETTLE = 5.0
 """Seconds from a start to what counts as rest: files are read, keys are told, the second pull waits."""
+_WISH = {
+    "action": "http.request",
+    "runner": "berlin",
+    "connection": "crm",
+    "input": {"verb": "GET", "url": "/v1/customers/7"},
+}
 IDLE = 0.05
 """Seconds between the end of a run and the next: the runner waits again by then."""
 
@@ -83,15 +91,17 @@ async def _cpu(rate: float, seconds: float) -> None:
             key = json.loads(plane.command("key", "create", "ci", "--scopes", "action/**", "--json"))["app_key"]
             assert plane.program is not None
             processes = [psutil.Process(one.process.pid) for one in (program, plane.program)]
-            await _order(plane.url, key, 20, rate)
-            before, began = [_cpu_seconds(one) for one in processes], time.perf_counter()
-            done = await _order(plane.url, key, round(rate * seconds), rate)
-            took = time.perf_counter() - began
-            own, planes = (
-                (_cpu_seconds(one) - start) / done * 1000 for one, start in zip(processes, before, strict=True)
-            )
+            async with Orders(plane.url, key) as orders:
+                await orders.made(20, rate)
+                before, began = [_cpu_seconds(one) for one in processes], time.perf_counter()
+                runs = await orders.made(round(rate * seconds), rate)
+                took = time.perf_counter() - began
+                own, planes = (
+                    (_cpu_seconds(one) - start) / len(runs) * 1000 for one, start in zip(processes, before, strict=True)
+                )
+                done = await orders.succeeded(runs)
             print(
-                f"CPU per pulled http.request: {own:.2f} ms ({done} runs, {done / took:.0f}/s, "
+                f"CPU per pulled http.request: {own:.2f} ms ({done} runs, {len(runs) / took:.0f}/s, "
                 f"{processes[0].memory_info().rss / 2**20:.0f} MiB), of the control plane {planes:.2f} ms"
             )
         finally:
@@ -126,28 +136,41 @@ async def _rest(seconds: float) -> None:
             plane.stop()
 
 
-async def _order(url: str, key: str, count: int, rate: float) -> int:
-    """Make *count* runs at *rate* a second and wait until they have ended; how many succeeded."""
-    wish = {
-        "action": "http.request",
-        "runner": "berlin",
-        "connection": "crm",
-        "input": {"verb": "GET", "url": "/v1/customers/7"},
-    }
-    headers = {"Authorization": f"Bearer {key}"}
-    async with aiohttp.ClientSession(headers=headers, connector=aiohttp.TCPConnector(limit=200)) as session:
+class Orders:
+    """A caller of the API at *url*, who makes runs of an HTTP request. Use as an async context manager."""
 
-        async def one(after: float) -> str:
-            await asyncio.sleep(after)
-            async with session.post(f"{url}/v1/runs", json=wish) as reply:
+    def __init__(self, url: str, key: str) -> None:
+        self._runs = f"{url}/v1/runs"
+        self._session = aiohttp.ClientSession(
+            headers={"Authorization": f"Bearer {key}"}, connector=aiohttp.TCPConnector(limit=200)
+        )
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def made(self, count: int, rate: float) -> list[str]:
+        """Make *count* runs, each at its own time, *rate* a second, and wait for the end of the last one; their ids."""
+        began = time.perf_counter()
+
+        async def one(number: int) -> str:
+            await asyncio.sleep(began + number / rate - time.perf_counter())
+            async with self._session.post(self._runs, json=_WISH) as reply:
                 return str((await reply.json())["id"])
 
-        async def ended(run: str) -> bool:
-            async with session.get(f"{url}/v1/runs/{run}?wait=60") as reply:
-                return bool((await reply.json())["state"] == "succeeded")
+        runs = await asyncio.gather(*map(one, range(count)))
+        await self._state(runs[-1])
+        return runs
 
-        made = await asyncio.gather(*(one(at / rate) for at in range(count)))
-        return sum([await ended(run) for run in reversed(made)])
+    async def succeeded(self, runs: Iterable[str]) -> int:
+        """The number of *runs* that ended well."""
+        return [await self._state(run) for run in runs].count("succeeded")
+
+    async def _state(self, run: str) -> str:
+        async with self._session.get(f"{self._runs}/{run}?wait=60") as reply:
+            return str((await reply.json())["state"])
 
 
 def _cpu_seconds(process: psutil.Process) -> float:

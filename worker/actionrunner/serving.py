@@ -34,6 +34,11 @@ INTERVAL = 1.0
 """Seconds between pulls of a runner that is full, or was answered at once with nothing."""
 GATHER = 0.0
 """Seconds from a result to its push: somebody waits for it. What ends while a push is under way goes with the next."""
+BUSY = 0.04
+"""Seconds from a reply with several tasks to the next pull: more are on their way, and one exchange brings them all."""
+APART = 0.04
+"""Seconds between the beginnings of two pushes: an exchange costs as much for one result as for ten, and a runner that has ended
+another action so lately is not idle."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +141,7 @@ def serving_of(
         journal=starts,
         on_delivery=on_delivery,
         gather=GATHER,
+        apart=APART,
     )
     all_loops = dict(loops)
     if starts is not None:
@@ -148,7 +154,7 @@ def serving_of(
         outbox,
         slots,
         clock,
-        cadence=Cadence(interval=INTERVAL, at_most=slots.size if settings.pulls else 0),
+        cadence=Cadence(interval=INTERVAL, at_most=slots.size if settings.pulls else 0, busy=BUSY),
         keys=tuple(key.kid for key in keys.opening),
         agent=settings.agent,
         host=settings.host,

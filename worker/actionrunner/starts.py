@@ -96,7 +96,7 @@ class StartJournal:
         self._on_write = on_write
         self._seen = seen
         self._store = Store(directory, SegmentKeys.of(urn, keys), worker=str(uuid.uuid4()), age_ns=clock.age_ns)
-        self.journal = Journal(self._store, clock, gather=0)
+        self.journal = Journal(self._store, clock)
         self._starts: dict[str, ResultItem] = {}
         self._of_result: dict[str, str] = {}
         self._ended: deque[tuple[int, str]] = deque()
@@ -174,6 +174,7 @@ class StartJournal:
             began_ns = self._clock.monotonic_ns()
             self._starts[key] = _record(_START + key, key, lease, note)
             self.journal.keep(self._starts[key])
+            self.journal.hurry()
             try:
                 async with asyncio.timeout(WRITE_SECONDS):
                     await self.journal.commit()
@@ -193,9 +194,10 @@ class StartJournal:
             self.journal.done(_START + key)
 
     def keep(self, item: ResultItem) -> None:
-        """Keep a result until it is delivered."""
+        """Keep a result until it is delivered: on disk at once where its action must not run again."""
         self.journal.keep(item)
         if item.job in self._starts:
+            self.journal.hurry()
             self._of_result[item.result] = item.job
 
     def done(self, result: str) -> None:

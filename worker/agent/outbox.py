@@ -77,7 +77,8 @@ class Outbox:
 
     *shrink* makes an outcome smaller that the control plane refuses for its size, or returns None. *set_aside* writes a sealed
     result under a name to the disk, and returns None where there is no room; it may raise OSError. *gather* is the
-    seconds from the first waiting result to its push.
+    seconds from the first waiting result to its push, *apart* those between the beginnings of two pushes at the least: one
+    that comes alone need not wait, and those that come one after another travel together.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Outbox:
         journal: ResultJournal | None = None,
         on_delivery: Callable[[Delivery], None] = lambda _: None,
         gather: float = GATHER,
+        apart: float = 0.0,
     ) -> None:
         self._intake = intake
         self._clock = clock
@@ -99,6 +101,8 @@ class Outbox:
         self._journal = journal or NoJournal()
         self._shrink = shrink
         self._gather = gather
+        self._apart = apart
+        self._pushed_ns: int | None = None
         self._on_delivery = on_delivery
         self._waiting: dict[str, ResultItem] = {}
         self._of_job: dict[str, str] = {}
@@ -177,7 +181,8 @@ class Outbox:
         while True:
             await self._arrived.wait()
             if not (self._hurry.is_set() or self._bytes >= MAX_BATCH_BYTES):
-                await self._clock.sleep(self._gather)
+                await self._clock.sleep(self._patience())
+            self._pushed_ns = self._clock.monotonic_ns()
             try:
                 with enough_memory():
                     await self._push(self._next_batch())
@@ -187,6 +192,12 @@ class Outbox:
             else:
                 self.is_short = False
                 self._backoff.reset()
+
+    def _patience(self) -> float:
+        """Seconds from the arrival of a result to its push."""
+        if self._pushed_ns is None:
+            return self._gather
+        return max(self._gather, self._apart - (self._clock.monotonic_ns() - self._pushed_ns) / 1e9)
 
     async def flush(self) -> None:
         """Return when nothing waits any more; from now on batches do not gather, and nothing backs off for long."""

@@ -50,10 +50,14 @@ class Puller(Protocol):
 
 
 class Cadence(Struct, frozen=True, kw_only=True):
-    """*interval* seconds between pulls; *at_most* jobs a pull (`maxNumberMessagesToFetch`)."""
+    """*interval* seconds between pulls; *at_most* jobs a pull (`maxNumberMessagesToFetch`).
+
+    *busy* are the seconds from a reply with several jobs to the next pull while more are due; after a single one `COALESCE`.
+    """
 
     interval: float
     at_most: int
+    busy: float = COALESCE
 
 
 @dataclass(slots=True)
@@ -102,6 +106,8 @@ class Poller:
         self._unreadable_until_ns = 0
         self._is_short = False
         self._starting = 0.0
+        self._came = 0
+        """Jobs in the last reply."""
         self._connected = False
         self._failing_since_ns = 0
         self._first = True
@@ -219,6 +225,7 @@ class Poller:
         self.counts.answered += 1
         if jobs.jobs:
             self._unreadable.reset()
+        self._came = len(jobs.jobs)
         used = self._inflight.start(jobs.jobs, 0 if self._draining else slots)
         self._starting = starts_after(used, len(jobs.jobs))
         self._inflight.cancel(jobs.cancel)
@@ -242,9 +249,10 @@ class Poller:
         if more and not self._draining:
             # Not before the last of this batch is under way: one pull for few slots costs as much as one for many.
             await self._pause(self._starting)
-            self._expect_silence(pause + COALESCE)
+            coalesce = self._cadence.busy if self._came > 1 else COALESCE
+            self._expect_silence(pause + coalesce)
             await first_of(self._slots.wait_for_free(), self._drain_begins.wait(), self._clock.sleep(pause))
-            await self._clock.sleep(COALESCE)
+            await self._clock.sleep(coalesce)
         else:
             await self._pause(pause)
 

@@ -84,6 +84,28 @@ async def test_results_that_come_together_travel_together_within_a_second() -> N
     assert bench.outbox.waiting == bench.outbox.waiting_bytes == 0
 
 
+async def test_a_result_that_comes_alone_goes_at_once_and_those_that_follow_soon_travel_together() -> None:
+    bench = Bench()
+    bench.outbox = Outbox(
+        bench.intake, bench.clock, Backoff(lambda _, high: high), shrink=bounds.shrink, gather=0, apart=0.03
+    )
+    async with running(bench):
+        bench.outbox.put(item("a"))
+        await bench.clock.settle()
+        assert len(bench.intake.pushes) == 1
+        for name in "bc":
+            await bench.clock.advance(0.01)
+            bench.outbox.put(item(name))
+        await bench.clock.advance(0.009)
+        assert len(bench.intake.pushes) == 1
+        await bench.clock.advance(0.001)
+        assert [[i.result for i in batch] for batch in bench.intake.pushes] == [["a"], ["b", "c"]]
+        await bench.clock.advance(0.03)
+        bench.outbox.put(item("d"))
+        await bench.clock.settle()
+        assert len(bench.intake.pushes) == 3
+
+
 @pytest.mark.parametrize("word", ["accepted", "duplicate", "superseded"])
 async def test_a_result_is_forgotten_when_a_reply_names_it(word: str) -> None:
     bench = Bench()

@@ -29,7 +29,7 @@ from worker.wire.messages import MAX_LEASES, Job, Jobs, Pull, ResultItem, raw
 class Bench:
     """A poller with real slots, jobs in flight and outbox; jobs run until the test finishes them by name."""
 
-    def __init__(self, group: asyncio.TaskGroup, *, size: int = 3, at_most: int = 10) -> None:
+    def __init__(self, group: asyncio.TaskGroup, *, size: int = 3, at_most: int = 10, busy: float = COALESCE) -> None:
         self.clock = FakeClock()
         self.intake = FakeIntake()
         self.slots = Slots(size)
@@ -49,7 +49,7 @@ class Bench:
             self.outbox,
             self.slots,
             self.clock,
-            cadence=Cadence(interval=1.0, at_most=at_most),
+            cadence=Cadence(interval=1.0, at_most=at_most, busy=busy),
             keys=("kid",),
             agent="test",
             backoff=Backoff(lambda _, high: high),
@@ -74,9 +74,9 @@ class Bench:
 
 
 @asynccontextmanager
-async def polling(*, size: int = 3, at_most: int = 10) -> AsyncIterator[Bench]:
+async def polling(*, size: int = 3, at_most: int = 10, busy: float = COALESCE) -> AsyncIterator[Bench]:
     async with asyncio.TaskGroup() as group:
-        bench = Bench(group, size=size, at_most=at_most)
+        bench = Bench(group, size=size, at_most=at_most, busy=busy)
         task = group.create_task(bench.poller.run())
         await bench.clock.settle()
         yield bench
@@ -352,6 +352,19 @@ async def test_a_drain_is_told_at_once_while_more_is_due_and_no_slot_is_free() -
         bench.poller.drain()
         await bench.clock.advance(COALESCE)
         assert bench.intake.pulls[-1].draining
+
+
+@pytest.mark.parametrize(("came", "wait"), [(0, COALESCE), (1, COALESCE), (2, 0.04)])
+async def test_after_a_reply_with_several_jobs_the_next_pull_waits_for_more(came: int, wait: float) -> None:
+    async with polling(size=10, busy=0.04) as bench:
+        bench.intake.jobs.append(Jobs(jobs=tuple(job(str(number)) for number in range(came)), more=True))
+        await bench.clock.advance(1)
+        pulls = len(bench.intake.pulls)
+        assert bench.ran == [str(number) for number in range(came)]
+        await bench.clock.advance(wait - 0.001)
+        assert len(bench.intake.pulls) == pulls
+        await bench.clock.advance(0.001)
+        assert len(bench.intake.pulls) == pulls + 1
 
 
 @pytest.mark.parametrize("jobs", [1, 50, 51, 400, 1000, 50_000])

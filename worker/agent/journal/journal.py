@@ -15,6 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, Self
 
+from worker.agent.first import first_of
 from worker.agent.journal import codec, rejected
 from worker.agent.journal.codec import SegmentKeys
 from worker.agent.journal.store import Store
@@ -62,18 +63,17 @@ class Deliverer(Protocol):
 class Journal:
     """The results of one process. Use as an async context manager; `run` and `tend` are its loops.
 
-    *gather* is the longest time in seconds from a result to the end of its write, if that takes no longer than those before it;
-    with 0 each is written and synced at once.
+    A result is on disk within `GATHER`, if its write takes no longer than those before it; or at once, after `hurry`.
     """
 
-    def __init__(self, store: Store, clock: Clock, *, gather: float = GATHER) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._gather = gather
         self._thread = DiskThread()
         self._unwritten: dict[str, ResultItem] = {}
         self._done: set[str] = set()
         self._due = asyncio.Event()
+        self._hurry = asyncio.Event()
         self._commits: list[asyncio.Future[None]] = []
         self._committing: list[asyncio.Future[None]] = []
         """Who waits for the write to come, and who for the one under way."""
@@ -143,10 +143,17 @@ class Journal:
         self._unwritten[item.result] = item
         self._due.set()
 
+    def hurry(self) -> None:
+        """Have what is kept so far written now: something waits for it, or may not be done twice."""
+        self._hurry.set()
+
     def done(self, result: str) -> None:
         """Forget *result*: it needs no more delivery. Noted on disk with the next result, or sign of life."""
-        self._unwritten.pop(result, None)
-        self._done.add(result)
+        is_unwritten = self._unwritten.pop(result, None) is not None
+        if not is_unwritten or self._writing_since_ns is not None or self._store.holds(result):
+            self._done.add(result)
+        elif not (self._unwritten or self._done or self._commits or self._failing):
+            self._due.clear()
 
     def set_aside(self, result: str, sealed: bytes) -> Path | None:
         """Write a rejected *result* beside the journal; its path, or None where there are too many. Blocks. Raises OSError."""
@@ -165,10 +172,11 @@ class Journal:
             await self._due.wait()
             if self._failing:
                 await self._clock.sleep(RETRY)
-            elif self._gather:
-                await self._clock.sleep(max(self._gather / 2, self._gather - self._takes))
-            with suppress(*FAILURES):  # noted, and tried again
-                await self._write()
+            elif not self._hurry.is_set():
+                await first_of(self._hurry.wait(), self._clock.sleep(max(GATHER / 2, GATHER - self._takes)))
+            if self._due.is_set():  # or all of it was delivered meanwhile
+                with suppress(*FAILURES):  # noted, and tried again
+                    await self._write()
 
     async def tend(self, outbox: Deliverer) -> None:
         """Show that this worker lives, and hand what dead ones left to *outbox*, a segment at a time, until cancelled."""
@@ -200,6 +208,7 @@ class Journal:
         items, done, commits = self._unwritten, self._done, self._commits
         self._unwritten, self._done, self._commits, self._committing = {}, set(), [], commits
         self._due.clear()
+        self._hurry.clear()
         began_ns = self._writing_since_ns = self._clock.monotonic_ns()
         try:
             await self._thread.run(lambda: self._store.write(items.values(), done))

@@ -79,6 +79,10 @@ class Store:
         """Results on disk that are not done."""
         return len(self._places)
 
+    def holds(self, result: str) -> bool:
+        """Tell if *result* is on disk and not done; of one that is being written, either. Does not block."""
+        return result in self._places
+
     def open(self, *, within: float) -> list[ResultItem]:
         """Go on as the worker that died less than *within* seconds ago, where there is one: `worker` is its identity then.
 

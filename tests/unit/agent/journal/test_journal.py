@@ -141,14 +141,59 @@ async def test_what_is_done_before_it_is_written_never_is(tmp_path: Path) -> Non
         assert bench.journal.results == 1
 
 
-async def test_without_gathering_each_result_is_on_disk_when_commit_returns(tmp_path: Path) -> None:
+async def test_nothing_is_written_where_all_was_delivered_meanwhile_and_no_more_of_it_is_remembered(
+    tmp_path: Path,
+) -> None:
     bench = Bench(tmp_path)
-    bench.journal = Journal(bench.disk, bench.clock, gather=0)
     async with running(bench):
+        bench.journal.keep(item("a"))
+        await bench.clock.advance(GATHER / 2)
+        bench.journal.done("a")
+        await bench.clock.advance(BEAT)
+        assert bench.disk.written == []
+        bench.journal.keep(item("b"))
+        await bench.clock.advance(GATHER)
+        await bench.written(["b"])
+
+
+async def test_a_newer_form_that_is_done_before_it_is_written_takes_the_older_one_along(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    async with running(bench):
+        bench.journal.keep(item("a"))
+        await bench.clock.advance(GATHER)
+        await bench.written(["a"])
+        bench.journal.keep(item("a", lease="newer"))
+        bench.journal.done("a")
+        await bench.clock.advance(GATHER)
+        await until(lambda: bench.disk.results == 0)
+
+
+async def test_a_newer_form_that_is_done_while_the_older_one_is_written_takes_it_along(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    async with running(bench):
+        bench.disk.held.clear()
+        bench.journal.keep(item("a"))
+        await bench.clock.advance(GATHER)
+        bench.journal.keep(item("a", lease="newer"))
+        bench.journal.done("a")
+        bench.disk.held.set()
+        await bench.clock.advance(GATHER)
+        await bench.written(["a"])
+        await bench.clock.advance(GATHER)
+        await until(lambda: bench.disk.results == 0)
+
+
+async def test_a_result_that_is_in_a_hurry_is_on_disk_when_commit_returns_with_all_that_waits(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    async with running(bench):
+        bench.journal.keep(item("early"))
+        await bench.clock.settle()
         for name in "ab":
             bench.journal.keep(item(name))
+            bench.journal.hurry()
             await asyncio.wait_for(bench.journal.commit(), 30)
-            assert bench.disk.written[-1] == [name]
+            assert bench.disk.written[-1][-1] == name
+        assert bench.disk.written == [["early", "a"], ["b"]]
         await asyncio.wait_for(bench.journal.commit(), 30)
 
 
