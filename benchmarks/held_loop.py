@@ -155,6 +155,9 @@ def serve(url: Connection, name: str) -> None:
     uvloop.run(main())
 
 
+LARGE_GROUP = "ffdhe8192 of TLS 1.3"
+
+
 @contextlib.contextmanager
 def large_group_of_tls_1_3() -> Iterator[int | None]:
     """OpenSSL's test server, which can be told its groups; None where it is not installed."""
@@ -283,16 +286,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=4.0, help="of each stretch, calm and attacked")
-    parser.add_argument("attacks", nargs="*", metavar="ATTACK", help="default: all")
+    known = (*ATTACKS, LARGE_GROUP)
+    parser.add_argument("attacks", nargs="*", metavar="ATTACK", help=f"default: all of {', '.join(known)}")
     arguments = parser.parse_args()
+    asked = arguments.attacks or known
+    if unknown := [name for name in asked if name not in known]:
+        parser.error(f"{unknown[0]!r} is not a valid attack: {', '.join(known)}")
     with contextlib.ExitStack() as stack:
         _, port = stack.enter_context(process(sys.executable, "-m", "benchmarks.target", f"--delay={DELAY}"))
         urls = {}
-        for name in arguments.attacks or ATTACKS:
-            urls[name] = stack.enter_context(running(serve, name))
-        large = stack.enter_context(large_group_of_tls_1_3()) if not arguments.attacks else None
+        for name in asked:
+            if name in ATTACKS:
+                urls[name] = stack.enter_context(running(serve, name))
+        large = stack.enter_context(large_group_of_tls_1_3()) if LARGE_GROUP in asked else None
         if large is not None:
-            urls["ffdhe8192 of TLS 1.3"] = f"https://127.0.0.1:{large}/"
+            urls[LARGE_GROUP] = f"https://127.0.0.1:{large}/"
         failed = uvloop.run(besiege(f"http://127.0.0.1:{port}/health", urls, arguments.rounds, arguments.seconds))
     if failed:
         sys.exit(f"{failed} honest tests failed as the target's")
