@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import re
 import sys
@@ -32,6 +33,9 @@ from worker.wire import signing
 
 INFO, DEBUG = 3, 4
 """Verbosity, as the worker's log counts it."""
+COLLECT_AFTER = 10_000
+"""New objects after which garbage is looked for: some megabytes. Python's own 700 are those of a few requests, so that all pulls
+that wait would be looked through again and again."""
 
 
 def listen_address(_context: click.Context, _parameter: click.Parameter, value: str) -> tuple[str, int]:
@@ -223,6 +227,7 @@ def serve(
         alerts=AlertEgress(allow=alert_ranges, ca_files=alert_ca_files),
     )
     announcements = app.Announcements(listening=_announce, first_link=_invite)
+    gc.set_threshold(COLLECT_AFTER)
     asyncio.run(app.serve(settings, session.clock, announcements))
 
 

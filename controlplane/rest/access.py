@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 from aiohttp import web
 from aiohttp.abc import AbstractAccessLogger
 
@@ -10,8 +12,11 @@ class AccessLog(AbstractAccessLogger):
     """Pulls that found nothing are one a second and worker: they are logged at debug level."""
 
     def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
-        say = self.logger.debug if response.status in (200, 204) else self.logger.info
-        say(
+        level = logging.DEBUG if response.status in (200, 204) else logging.INFO
+        if not self.logger.isEnabledFor(level):
+            return
+        self.logger.log(
+            level,
             "%s %s %d",
             request.method,
             request.path,

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Row, bindparam, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, FromClause, bindparam, delete, func, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.errors import ConflictError, NotFoundError
+from controlplane.store.prepared import Prepared
 from controlplane.store.sealing import Sealer
 from controlplane.store.tables import assignments, credentials, jobs, locations
 from worker.secret import Secret
@@ -143,7 +145,7 @@ def _current(table: FromClause) -> ColumnElement[bool]:
 
 
 _mine = credentials.alias("mine")
-_ACCESS = (
+_ACCESS = Prepared(
     select(locations, *[column for column in credentials.c if column.name != "created_at"])
     .join(credentials, credentials.c.location_id == locations.c.id)
     .join(_mine, _mine.c.location_id == locations.c.id)
@@ -154,7 +156,7 @@ _ACCESS = (
 
 async def access(connection: AsyncConnection, sealer: Sealer, access_key: str, *, now: int) -> Access | None:
     """Look up the location that an access key stands for, None where the key is unknown or has expired."""
-    rows = (await connection.execute(_ACCESS, {"asked": access_key, "now": now})).all()
+    rows = await _ACCESS.rows(connection, asked=access_key, now=now)
     asked = next((row for row in rows if row.access_key == access_key), None)
     if asked is None:
         return None
@@ -249,11 +251,11 @@ async def count_tests(connection: AsyncConnection) -> dict[str, int]:
     return {row.location_id: row.tests for row in rows}
 
 
-def _location(row: Row[tuple[object, ...]]) -> Location:
+def _location(row: Any) -> Location:
     return Location(
         id=row.id,
         name=row.name,
-        enabled=row.enabled,
+        enabled=bool(row.enabled),  # a driver has no word for it
         intake_url=row.intake_url,
         created_at=row.created_at,
         modified_at=row.modified_at,

@@ -33,7 +33,7 @@ def is_base64url(segment: bytes) -> bool:
 def read_header(segment: bytes) -> dict[str, Any]:
     """Read a canonical segment as a JSON object with each name once. Raises ValueError."""
     try:
-        header = json.loads(decode(segment).decode(), object_pairs_hook=_unique)
+        header = _DECODER.decode(decode(segment).decode())
     except (ValueError, RecursionError) as error:
         raise ValueError("the header is not JSON with each name once") from error
     if not isinstance(header, dict):
@@ -51,3 +51,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a name twice")
     return found
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique)

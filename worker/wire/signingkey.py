@@ -11,6 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, assert_never
 
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, utils
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey
 
@@ -25,6 +28,7 @@ COORDINATE_BYTES = 32
 MAX_JWK_CHARACTERS = 1000
 """Of a private P-256 key, which takes 200."""
 
+_ES256 = ec.ECDSA(hashes.SHA256())
 _FIXED: dict[SigningAlgorithm, dict[str, str]] = {
     "ES256": {"kty": "EC", "crv": "P-256"},
     "Ed25519": {"kty": "OKP", "crv": "Ed25519"},
@@ -45,6 +49,19 @@ class VerifyingKey:
         """Read a public JWK of exactly the members of its kind. Raises EnvelopeError."""
         wanted = (*_FIXED[algorithm], *_COORDINATES[algorithm])
         return _public(_import(_checked(members, algorithm, wanted), algorithm), algorithm)
+
+    def holds(self, signature: bytes, data: bytes) -> bool:
+        """Tell if *signature*, as JWS writes it, is this key's over *data*."""
+        native = self.jwk.public_key
+        try:
+            if isinstance(native, ec.EllipticCurvePublicKey):
+                native.verify(_der(signature), data, _ES256)
+            else:
+                assert isinstance(native, ed25519.Ed25519PublicKey), "there is no third kind of key"
+                native.verify(signature, data)
+        except InvalidSignature:
+            return False
+        return True
 
     def members(self) -> dict[str, str]:
         """The public JWK, with exactly the members that RFC 7638 counts."""
@@ -74,6 +91,15 @@ class SigningKey:
         wanted = (*_FIXED[algorithm], *_COORDINATES[algorithm], "d")
         return _private(_import(_checked(members, algorithm, wanted), algorithm), algorithm)
 
+    def sign(self, data: bytes) -> bytes:
+        """The signature over *data* as JWS writes it (RFC 7518 section 3.4, RFC 8037 section 3.1)."""
+        native = self.jwk.private_key
+        if isinstance(native, ec.EllipticCurvePrivateKey):
+            r, s = utils.decode_dss_signature(native.sign(data, _ES256))
+            return r.to_bytes(COORDINATE_BYTES, "big") + s.to_bytes(COORDINATE_BYTES, "big")
+        assert isinstance(native, ed25519.Ed25519PrivateKey), "there is no third kind of key"
+        return native.sign(data)
+
     def text(self) -> Secret[str]:
         """The private JWK as JSON."""
         return Secret(json.dumps({k: v for k, v in self.jwk.as_dict(private=True).items() if k != "kid"}))
@@ -88,6 +114,14 @@ def generate(algorithm: SigningAlgorithm) -> SigningKey:
             return _private(OKPKey.generate_key("Ed25519"), algorithm)
         case _:
             assert_never(algorithm)
+
+
+def _der(signature: bytes) -> bytes:
+    """The form in which OpenSSL reads the two numbers of an ES256 signature; none of another length is one."""
+    if len(signature) != 2 * COORDINATE_BYTES:
+        raise InvalidSignature
+    r, s = signature[:COORDINATE_BYTES], signature[COORDINATE_BYTES:]
+    return utils.encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
 
 
 def _checked(members: object, algorithm: SigningAlgorithm, wanted: tuple[str, ...]) -> dict[str, Any]:
