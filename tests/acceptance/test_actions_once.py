@@ -23,7 +23,7 @@ import pytest
 
 from tests.support.programs import ControlPlane
 from tests.support.runnerprograms import RunnerProgram
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE, eventually
 
 pytestmark = pytest.mark.acceptance
 
@@ -87,7 +87,8 @@ class Orders:
             shown = self.call("GET", f"/{run}")
             return shown if shown["state"] in ends else None
 
-        return eventually(found, f"end of run {run}", lambda: str(self.call("GET", f"/{run}")))
+        # What was given out and not heard is given out again when its lease has ended.
+        return eventually(found, f"end of run {run}", lambda: str(self.call("GET", f"/{run}")), seconds=4 * PATIENCE)
 
 
 @pytest.fixture
