@@ -77,7 +77,7 @@ def test_a_composition_runs_a_test_and_an_action(composition: Composition) -> No
     composition.types(push.replace("exec ", "exec -T ", 1) if " -T " not in push else push)
     results = follow.replace("exec ", "exec -T ", 1).removesuffix(" --follow")
     told = eventually(lambda: composition.types(results).strip(), "a result")
-    spooled = "exec -T worker synthetics-worker spool list /var/spool/synthetics"
+    spooled = "exec -T worker synthetics-worker spool list /var/spool/synthetics --insecureIntake"
     assert "in use" in composition.types(spooled), "the worker keeps a journal on its volume"
     assert "Shop API is healthy" in told
     assert "ENOTFOUND" in told, "there is no shop beside this composition, and its resolver said so"
