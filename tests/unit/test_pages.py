@@ -61,6 +61,22 @@ def test_a_command_that_is_not_there_is_noticed(words: list[str]) -> None:
         parse(main, "synthetics-controlplane", words)
 
 
+MEASURES = sorted(
+    {
+        found
+        for document in (ROOT / "docs").glob("*.md")
+        for found in re.findall(r"python -m (benchmarks\.\w+)((?: [^`\n|]+)?)`", document.read_text())
+    }
+)
+"""The benchmarks that the pages name, with their words; a benchmark is never run as a test."""
+
+
+@pytest.mark.parametrize(("module", "words"), MEASURES, ids=lambda part: part.strip())
+def test_a_benchmark_that_is_named_is_there_and_has_the_flags_that_are_shown(module: str, words: str) -> None:
+    source = (ROOT / f"{module.replace('.', '/')}.py").read_text()
+    assert {flag for flag in re.findall(r"--[\w-]+", words) if f'"{flag}"' not in source} == set()
+
+
 LINK = re.compile(r"\]\(([^)#\s:]*)(?:#([^)\s]+))?\)")
 DOCUMENTS = sorted(
     path.relative_to(ROOT).as_posix()
