@@ -112,6 +112,7 @@ class StartJournal:
         await self._stack.enter_async_context(self.journal)
         self._read(self.journal.inherited)
         self.journal.keep(_record(_MARK + self._instance, self._instance, "-", _Note(instance=self._instance)))
+        self.journal.hurry()  # the next instance tells by it whose tasks it may take
         return self
 
     async def __aexit__(self, *_: object) -> None:
