@@ -165,7 +165,7 @@ class Database:
         await self._shared.close()
         await self._writer.dispose()
         await self._pool.dispose()
-        await self._engine.settle()
+        await self._engine.until_closed()
 
 
 def _sync(connection: AsyncConnection) -> Connection:

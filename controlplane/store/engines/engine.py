@@ -64,8 +64,8 @@ class Engine:
     lock again and again; *changes* tells what that connection sees. *rest_seconds* is the
     time between two steps of a long write in which the writers of other processes get their turn.
     *together* runs a coroutine that waits for statements of a connection and for nothing else, with fewer exchanges than
-    statements where it can, in a thread that is not the caller's. *settle* waits, for seconds at most, until connections that
-    were given up are closed.
+    statements where it can, in a thread that is not the caller's. *until_closed* waits, for seconds at most, for
+    connections that were given up.
     *copy* writes what is committed into a file, on disk when it returns. Where there is no room it raises DatabaseError, leaving
     nothing behind. *back_up* does so beside the database, under a name that nothing has, with its argument in it, and gives the
     path. *trouble* says what an error of the driver means, one of its *errors* or SQLAlchemy's of it. *identity* tells one
@@ -84,7 +84,7 @@ class Engine:
     rest_seconds: float
     together: Together
     changes: Callable[[Connection], Changes]
-    settle: Callable[[], Awaitable[None]]
+    until_closed: Callable[[], Awaitable[None]]
     copy: Callable[[Path], None]
     back_up: Callable[[str], Path]
     errors: type[Exception]

@@ -60,7 +60,7 @@ def engine(path: Path) -> Engine:
         rest_seconds=REST_SECONDS,
         together=_together,
         changes=sqlitedriver.of,
-        settle=sqlitedriver.settle,
+        until_closed=sqlitedriver.until_closed,
         copy=partial(_copy, path),
         back_up=partial(_back_up, path),
         errors=sqlite3.Error,

@@ -33,11 +33,11 @@ BEGIN_WRITING = "BEGIN IMMEDIATE"
 """The statement that begins a transaction with the lock in hand; with it `others` is told."""
 INTERRUPT_SECONDS = 0.01
 """Between two attempts to stop a statement: a writer that is stopped is not to keep the lock for longer."""
-SETTLE_SECONDS = 2.0
+CLOSING_SECONDS = 2.0
 """For connections that were given up to be closed: a healthy disk takes milliseconds, and a hung one holds no stop."""
 T = TypeVar("T")
-_ENDING: WeakSet[Thread] = WeakSet()
-"""Threads that end once they have closed their connection."""
+_GIVEN_UP: WeakSet[Thread] = WeakSet()
+"""Threads that close their connection, for which nobody waits, and end."""
 _NUMBERS = count()
 """One for each connection: what it counts says nothing of another's."""
 _Call = tuple[asyncio.Future[Any] | None, Callable[[], Any]]
@@ -79,8 +79,13 @@ class SQLiteThread:
 
     def end(self) -> None:
         """End it once all that it was given has been run."""
-        _ENDING.add(self._thread)
         self._calls.put(None)
+
+    def give_up(self, close: Callable[[], Any]) -> None:
+        """Have *close* run, and end: only `until_closed` waits for that."""
+        _GIVEN_UP.add(self._thread)
+        self.post(close)
+        self.end()
 
 
 def _serve(calls: SimpleQueue[_Call | None]) -> None:
@@ -106,10 +111,10 @@ def _settle(waiting: asyncio.Future[Any], result: Any, error: BaseException | No
         waiting.set_exception(error)
 
 
-async def settle() -> None:
+async def until_closed() -> None:
     """Wait for the connections that were given up to be closed: the last one to be closed takes the log away."""
-    deadline = asyncio.get_running_loop().time() + SETTLE_SECONDS
-    for thread in [*_ENDING]:
+    deadline = asyncio.get_running_loop().time() + CLOSING_SECONDS
+    for thread in [one for one in _GIVEN_UP if one.is_alive()]:
         left = deadline - asyncio.get_running_loop().time()
         await asyncio.to_thread(thread.join, max(0.0, left))
 
@@ -166,8 +171,7 @@ class SQLiteConnection(AdaptedConnection):
 
     def execute(self, statement: Callable[[sqlite3.Connection], StatementEnd]) -> StatementEnd:
         """Run one statement, and before it the beginning of a transaction that has none yet."""
-        function = partial(_begin_with if self._unbegun else _alone, self._sqlite, statement)
-        self._unbegun, self._open = False, True
+        function = self._begun(statement)
         return await_only(_at_once(function) if self._thread.is_current() else self._run(function))
 
     async def run(self, operation: str, parameters: Sequence[Any]) -> StatementEnd:
@@ -179,11 +183,15 @@ class SQLiteConnection(AdaptedConnection):
         return await self._run_here(operation, lambda sqlite: _execute_many(sqlite.cursor(), operation, parameters))
 
     async def _run_here(self, operation: str, statement: Callable[[sqlite3.Connection], StatementEnd]) -> StatementEnd:
-        function = partial(_begin_with if self._unbegun else _alone, self._sqlite, statement)
-        self._unbegun, self._open = False, True
+        function = self._begun(statement)
         executed = function() if self._thread.is_current() else await self._run(function)
         self.note(operation, executed)
         return executed
+
+    def _begun(self, statement: Callable[[sqlite3.Connection], StatementEnd]) -> Callable[[], StatementEnd]:
+        function = partial(_begin_with if self._unbegun else _alone, self._sqlite, statement)
+        self._unbegun, self._open = False, True
+        return function
 
     async def together(self, work: Coroutine[Any, Any, T]) -> T:
         """Run *work* in the connection's thread. Raises RuntimeError where it waits for anything but this connection."""
@@ -232,8 +240,7 @@ class SQLiteConnection(AdaptedConnection):
 
     def terminate(self) -> None:
         """Close it when its thread comes to it: the caller has no time, or is no greenlet."""
-        self._thread.post(self._close)
-        self._thread.end()
+        self._thread.give_up(self._close)
 
     def _close(self) -> None:
         """A connection that is closed within a transaction would keep its lock while any cursor of it lives."""
@@ -377,8 +384,7 @@ async def connected(connect: Callable[[], sqlite3.Connection]) -> SQLiteConnecti
     try:
         return SQLiteConnection(thread, await thread.submit(make))
     except BaseException:
-        thread.post(close)  # the caller was cancelled, and it is open all the same
-        thread.end()
+        thread.give_up(close)  # the caller was cancelled, and it is open all the same
         raise
 
 
