@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from controlplane.alerts.windows import Silence
 from controlplane.errors import UnusableError
 from controlplane.pages.alertpages import SILENCE_FIELDS, overview
 from controlplane.pages.mistakes import NO_MISTAKES, FormMistakes, mistake_of
@@ -21,15 +22,7 @@ async def silence(visit: Visit) -> PageReply:
     """Keep alerts from being told from now on: of a test, of tests with tags, or of all."""
     typed = {name: _text(visit, name) for name in SILENCE_FIELDS}
     try:
-        made = await silences.add(
-            visit.context.database,
-            visit.context.clock,
-            visit.by,
-            name=typed["name"],
-            test=typed["test"] or None,
-            tags=_several(visit, "tags"),
-            minutes=_minutes(typed["hours"]),
-        )
+        made = await _added(visit, typed)
     except UnusableError as error:
         return await overview(visit, typed, mistake_of(error, called=_CALLED))
     return SeeOther(to="/alerts", notice=f"The silence “{made.name}” holds.")
@@ -53,18 +46,7 @@ async def plan(visit: Visit) -> PageReply:
     if missing := {name: (_MISSING[name],) for name in _MISSING if not typed[name]}:
         return _form("maintenanceform.html", typed, missing)
     try:
-        made = await silences.add(
-            visit.context.database,
-            visit.context.clock,
-            visit.by,
-            name=typed["name"],
-            test=typed["test"] or None,
-            tags=_several(visit, "tags"),
-            starts=typed["start"],
-            zone=typed["zone"],
-            minutes=_minutes(typed["hours"]),
-            rule=typed["rule"],
-        )
+        made = await _added(visit, typed, starts=typed["start"], zone=typed["zone"], rule=typed["rule"])
     except UnusableError as error:
         return _form("maintenanceform.html", typed, mistake_of(error, called=_CALLED))
     return SeeOther(to="/alerts", notice=f"The maintenance “{made.name}” is planned.")
@@ -98,6 +80,20 @@ async def delete_route(visit: Visit) -> PageReply:
     name = visit.path["route"]
     await silences.remove_route(visit.context.database, visit.context.clock, visit.by, name)
     return SeeOther(to="/alerts", notice=f"The route {name} is gone.")
+
+
+async def _added(visit: Visit, typed: dict[str, str], **when: str) -> Silence:
+    """The silence of a form, from now on or *when* it says. Raises UnusableError."""
+    return await silences.add(
+        visit.context.database,
+        visit.context.clock,
+        visit.by,
+        name=typed["name"],
+        test=typed["test"] or None,
+        tags=_several(visit, "tags"),
+        minutes=_minutes(typed["hours"]),
+        **when,
+    )
 
 
 def _form(template: str, typed: dict[str, str], mistakes: FormMistakes = NO_MISTAKES) -> Rendered:

@@ -18,15 +18,15 @@ import pytest
 from sqlalchemy import text
 
 from controlplane.boot import monotonic_line
-from controlplane.counters import Counters as LeaseCounters
 from controlplane.errors import StatementError
 from controlplane.leases import LEASE_TTL
 from controlplane.service import upkeep
-from controlplane.service.upkeep import AGE_TURNS, Retention, Upkeep, come_back, take_up_time
+from controlplane.service.upkeep import AGE_TURNS, Upkeep, come_back, take_up_time
 from controlplane.steady import HELD_SECONDS, KeptClock, SteadyClock
 from controlplane.store.tables import assignments, jobs, results, workers
 from tests.integration.controlplane.plane import LINE, Plane
 from tests.integration.controlplane.typed import Run
+from tests.integration.controlplane.watch import kept_up
 from tests.support.definitions import http_test
 from tests.support.protocol import ProtocolWorker, item
 from worker.wire.messages import MAX_MILLISECONDS, Job
@@ -72,17 +72,6 @@ class Office:
 
     async def stored(self) -> int:
         return len((await self.plane.rows(results))[0])
-
-
-def kept_up(plane: Plane) -> Upkeep:
-    assert isinstance(plane.context.clock, SteadyClock)
-    return Upkeep(
-        plane.database,
-        plane.context.clock,
-        plane.context.grace,
-        retention=Retention(age_ms=30 * 86_400_000),
-        counters=LeaseCounters(),
-    )
 
 
 async def start_anew(office: Office, line: str) -> None:
