@@ -22,6 +22,7 @@ import psutil
 import pytest
 from msgspec import structs
 
+from tests.support.children import children_from_now_on
 from tests.support.observed import LIMITS
 from tests.support.sandbox import MAY_BE_MISSING
 from tests.support.waiting import until
@@ -194,16 +195,16 @@ def resident_bytes(process: psutil.Process) -> int:
 
 async def siege(folder: Path) -> Report:
     report, canary = Report(), Canary(folder / "canary")
-    others = {child.pid for child in psutil.Process().children()}  # a browser, say, that earlier tests keep
+    children = children_from_now_on()
     try:
         async with Caller() as caller:
             attacks = [aimed(attack, str(canary.path), caller.address) for attack in hostile.ATTACKS]
             async with Evaluators(SIZE, replace(LIMITS, pattern_seconds=LIMIT), SystemClock()) as pool:
                 await besiege(pool, attacks, report)
                 await until(lambda: pool.idle == SIZE + 1, seconds=300)
-                children = [child for child in psutil.Process().children() if child.pid not in others]
-                report.processes = len(children)
-                report.resident_mb = sum(map(resident_bytes, children)) / 1024**2
+                alive = children()
+                report.processes = len(alive)
+                report.resident_mb = sum(map(resident_bytes, alive)) / 1024**2
                 report.missing, report.crashed = pool.missing_protections, pool.crashed
             report.connections, report.opened = caller.count, canary.opened()
     finally:

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from math import inf
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import pytest
 import uvloop
 
 from tests.integration.evaluators.pools import deeds, pool_of, seen
+from tests.support.children import Children, children_from_now_on
 from tests.support.clock import FakeClock
 from tests.support.descriptors import open_descriptors
 from tests.support.observed import LIMITS
@@ -30,19 +31,11 @@ from worker.outcome.failure import FailureCode
 from worker.sandbox.process import Process
 
 LINUX = pytest.mark.skipif(sys.platform != "linux", reason="a limit that only Linux has")
-Children = Callable[[], list[psutil.Process]]
 
 
 @pytest.fixture(autouse=True)
 def children() -> Children:
-    """This process's children but for those of earlier tests: it adopts orphans, of a browser for example, whenever one ends."""
-    before = {child.pid for child in psutil.Process().children()}
-
-    def found() -> list[psutil.Process]:
-        now = psutil.Process().children()
-        return [child for child in now if child.pid not in before and not child.name().startswith("chrom")]
-
-    return found
+    return children_from_now_on()
 
 
 @pytest.fixture

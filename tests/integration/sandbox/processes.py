@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 
 import psutil
 
+from tests.support.children import children_from_now_on
 from worker.sandbox.forkserver import ForkServer
 from worker.sandbox.process import Command, Process, Starter, python_module
 
@@ -55,16 +56,13 @@ class Server(ForkServer):
 @asynccontextmanager
 async def serving(command: Command) -> AsyncIterator[Server]:
     """A fork server, which has to leave no process."""
-    others = set(psutil.Process().children())
+    children = children_from_now_on()
     server = Server(command)
     try:
         yield server
     finally:
         await server.close()
-        left = set(psutil.Process().children()) - others
-        assert not [
-            child for child in left if not child.name().startswith("chrom")
-        ]  # a browser's orphans are adopted, too
+        assert not children()
 
 
 @asynccontextmanager
