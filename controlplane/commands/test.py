@@ -24,12 +24,10 @@ from controlplane.operations.tests import (
     SentDefinition,
     TestInList,
 )
+from controlplane.service.definitions import MISTAKES_SHOWN
 from controlplane.store.tests import Assignment
 from worker.apitest.spelling import misspelt
 from worker.text import counted, listed, printable
-
-MISTAKES_SHOWN = 50
-"""Lines of mistakes: more than a person mends at once, few enough to keep the first ones on the screen."""
 
 
 @click.group()

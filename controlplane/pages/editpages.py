@@ -13,7 +13,7 @@ from controlplane.pages.page import PageReply, PageRoute, Rendered, SeeOther, Vi
 from controlplane.pages.testforms import TestFields
 from controlplane.pages.testpages import followed
 from controlplane.service import definitions, locations, testdocuments, tests, triggers
-from controlplane.service.definitions import CheckedDefinition
+from controlplane.service.definitions import MISTAKES_SHOWN, CheckedDefinition
 from controlplane.service.principal import KeyScope
 from controlplane.service.tests import Change
 from worker.apitest import files
@@ -28,8 +28,6 @@ AT_ONCE = 25
 """Definitions that are checked in one turn of the loop: some milliseconds."""
 _FIELDS = {"name": "name", "tags": "tags", "options.tick_every": "period", "locations": "location"}
 """Fields of the form by the members of a document that they stand for."""
-MISTAKES_SHOWN = 50
-"""More than a person mends at once."""
 
 
 async def new(visit: Visit) -> PageReply:

@@ -19,6 +19,7 @@ from controlplane.store.database import Database
 from controlplane.store.locations import Location
 from controlplane.store.tests import StoredTest
 from controlplane.store.testsearch import EVERYTHING, SearchTerms
+from worker.apitest.parse import OTHER_KINDS
 from worker.clock import Clock
 from worker.errors import TestError
 from worker.text import listed
@@ -29,7 +30,6 @@ MOST_LOCATIONS = 1000
 """Locations of one test."""
 MOST_NAMED = 10_000
 """Tests of one request to delete."""
-UNSUPPORTED = ("browser", "mobile", "network")
 """Kinds of tests of the reference system that nobody here runs."""
 
 
@@ -141,7 +141,7 @@ async def has_version(database: Database, by: Principal, test: str, version: int
 
 
 def _check_kind(sent: Mapping[str, Any]) -> None:
-    if sent.get("type") in UNSUPPORTED:
+    if sent.get("type") in OTHER_KINDS:
         raise UnusableError(f"{sent['type']} tests are not supported by this server")
 
 

@@ -36,7 +36,7 @@ MULTISTEP = "multi"
 """The subtype of a test whose steps are tests of the table's protocols."""
 _SUBTYPES = (*PROTOCOLS, MULTISTEP, "playSubTest")
 """Subtypes that a misspelt one may be."""
-_OTHER_KINDS = ("browser", "mobile", "network")
+OTHER_KINDS = ("browser", "mobile", "network")
 """Values of `type` in the reference system's lists whose other members are of other languages: nothing is said of those."""
 
 
@@ -83,7 +83,7 @@ def _test(root: Node, parents: tuple[str, ...] = ()) -> APITest:
     kind = root["type"].label()
     if kind != "api" and not findings.mistakes:
         root["type"].mistake("is missing" if kind is None else f"must be 'api', not {quote(kind)}")
-        if kind in _OTHER_KINDS:
+        if kind in OTHER_KINDS:
             return APITest(name="", subtype="")
     subtype = root["subtype"].label() or DEFAULT_SUBTYPE
     config, options = root["config"].object(required=True), root["options"].object()

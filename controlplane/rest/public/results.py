@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from controlplane.epoch import LATEST
 from controlplane.rest.public import schemas
 from controlplane.rest.public.included import included_test, result_resource
 from controlplane.rest.public.route import APIReply, Call, Parameter, Route
@@ -15,7 +16,6 @@ from controlplane.service.principal import KeyScope
 from controlplane.service.publicresults import ReadResult
 from controlplane.store.publicresults import Window
 
-LATEST = 10**14
 """Epoch milliseconds that no result reaches."""
 _STORED = {"passed": "passed", "failed": "failed", "no_data": "missed"}
 
