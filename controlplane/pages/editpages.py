@@ -17,6 +17,7 @@ from controlplane.service.definitions import MISTAKES_SHOWN, CheckedDefinition
 from controlplane.service.principal import KeyScope
 from controlplane.service.tests import Change
 from worker.apitest import files
+from worker.apitest.request import DEFAULT_SUBTYPE
 from worker.apitest.spelling import misspelt
 from worker.clock import Clock
 from worker.errors import TestError
@@ -34,7 +35,7 @@ async def new(visit: Visit) -> PageReply:
     """Show the form of a new test; `subtype` and `location` of the query are filled in."""
     visit.by.require(KeyScope.WRITE)
     place = visit.query.get("location")
-    fields = testforms.example(visit.query.get("subtype", "http"), [] if place is None else [place])
+    fields = testforms.example(visit.query.get("subtype", DEFAULT_SUBTYPE), [] if place is None else [place])
     return await _form(visit, fields)
 
 

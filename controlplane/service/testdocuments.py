@@ -20,6 +20,7 @@ from controlplane.store.locations import Location
 from controlplane.store.tests import StoredTest
 from controlplane.store.testsearch import EVERYTHING, SearchTerms
 from worker.apitest.parse import OTHER_KINDS
+from worker.apitest.request import DEFAULT_SUBTYPE
 from worker.clock import Clock
 from worker.errors import TestError
 from worker.text import listed
@@ -149,7 +150,7 @@ async def _store(
     connection: AsyncConnection, by: Principal, sent: Mapping[str, Any], known: StoredTest | None, *, now: int
 ) -> ShownTest:
     document = documents.accepted(sent, None if known is None else json.loads(known.definition))
-    if known is not None and document.get("subtype", "http") != known.subtype:
+    if known is not None and document.get("subtype", DEFAULT_SUBTYPE) != known.subtype:
         raise UnusableError("updating sub-type is forbidden")
     places = await named_places(connection, document)
     if places and set(document["locations"]) != {place.id for place in places}:

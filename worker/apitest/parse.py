@@ -19,6 +19,7 @@ from worker.apitest.parse_script import read_script
 from worker.apitest.protocols.protocol import Protocol
 from worker.apitest.protocols.table import PROTOCOLS
 from worker.apitest.reading import Findings, Node, perhaps, quote
+from worker.apitest.request import DEFAULT_SUBTYPE
 from worker.apitest.retry import read_retry
 from worker.apitest.scheduling import read_scheduling
 from worker.apitest.variables import read_variables
@@ -31,7 +32,6 @@ MOST_ASSERTIONS = 20
 """Assertions of one test, the reference system's limit."""
 TICK_EVERY = (30, 604_800)
 """Seconds between two runs: half a minute to a week."""
-DEFAULT_SUBTYPE = "http"
 MULTISTEP = "multi"
 """The subtype of a test whose steps are tests of the table's protocols."""
 _SUBTYPES = (*PROTOCOLS, MULTISTEP, "playSubTest")
