@@ -71,7 +71,7 @@ def push(reach: Reach, files: tuple[Path, ...], places: tuple[str, ...]) -> None
 
 
 async def _push(client: PlaneClient, sent: Sequence[SentDefinition], places: Sequence[str]) -> list[PushedTest]:
-    """In portions; where there are several, all are checked before the first one is stored."""
+    """Push in portions; where there are several, all are checked before the first one is stored."""
     portions = [PushTests(definitions=list(some), locations=list(places)) for some in definitions.portions(sent)]
     for portion in portions if len(portions) > 1 else ():
         await client.ask(tests.CHECK_PUSH, portion)

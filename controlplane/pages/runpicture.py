@@ -146,7 +146,7 @@ def _assertion(row: Mapping[str, Any]) -> JudgedAssertion:
 
 
 def _headers(value: object) -> list[Fact]:
-    """By name, whichever form they have: an object of texts or of lists."""
+    """Headers by name, whichever form they have: an object of texts or of lists."""
     return [
         Fact(cut(str(name), 200), _said(each))
         for name, found in islice(object_of(value).items(), MOST_ROWS)

@@ -46,7 +46,7 @@ class PageAccess:
 
     @classmethod
     def of(cls, host_url: str | None, public_hosts: Sequence[str], origins: Sequence[str]) -> PageAccess:
-        """From the registered URL and the operator's own lists; a list that is not empty counts alone."""
+        """Made of the registered URL and the operator's own lists; a list that is not empty counts alone."""
         parts = urlsplit(host_url or "")
         hosts = [name.lower() for name in public_hosts] or _authorities(host_url)
         return cls(hosts=frozenset(hosts), origins=frozenset(origins), prefixes=("", parts.path.rstrip("/")))
