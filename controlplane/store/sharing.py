@@ -26,7 +26,7 @@ LOOK_SECONDS = 1.0
 T = TypeVar("T")
 BeginShared = Callable[[AsyncConnection], Coroutine[Any, Any, T]]
 """Called once the lock is there, when moments are to be read; what it returns waits for the connection and for nothing else."""
-Count = Callable[[AsyncConnection, Collection[str]], None]
+CountChange = Callable[[AsyncConnection, Collection[str]], None]
 Write = Callable[[Collection[str]], AbstractAsyncContextManager[AsyncConnection]]
 
 
@@ -55,7 +55,7 @@ class SharedWrites:
     has waited for too long.
     """
 
-    def __init__(self, write: Write, together: Together, count: Count, late: Callable[[], Exception]) -> None:
+    def __init__(self, write: Write, together: Together, count: CountChange, late: Callable[[], Exception]) -> None:
         self._late = late
         self._write = write
         self._together = together
