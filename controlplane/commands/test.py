@@ -26,13 +26,14 @@ from controlplane.operations.tests import (
 )
 from controlplane.store.tests import Assignment
 from worker.apitest.spelling import misspelt
+from worker.program.summaries import SummarizedGroup
 from worker.text import counted, listed, printable
 
 MISTAKES_SHOWN = 50
 """Lines of mistakes: more than a person mends at once, few enough to keep the first ones on the screen."""
 
 
-@click.group()
+@click.group(cls=SummarizedGroup)
 def test() -> None:
     """API tests and their schedule."""
 
