@@ -32,7 +32,7 @@ _PATH_BEGINS: Final = re.compile(r"(?:https?://[^/?#{}\\@]+)?/(?![/\\])")
 """A URL up to the slash of its path, as in the templates of apps."""
 _PLACE: Final = re.compile(r"(.*) - at `\$\.?(.*)`", re.DOTALL)
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"\A[A-Za-z0-9][A-Za-z0-9_-]*\Z")]
+ShortName = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"\A[A-Za-z0-9][A-Za-z0-9_-]*\Z")]
 Named = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 ActionWord = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"\A[A-Za-z][A-Za-z0-9_.]*\Z")]
 
@@ -47,7 +47,7 @@ class StepRetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class WorkflowStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One action. *runner* is the workflow's where none is said; *within* and *timeout* are seconds, as of a run."""
 
-    name: Name
+    name: ShortName
     action: ActionWord
     runner: Named | None = None
     connection: Named | None = None
@@ -88,7 +88,7 @@ class HookTrigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """A request from elsewhere, proven by the secret of this name."""
 
     verify: Literal["bearer", "hmac-sha256", "slack"]
-    secret: Name
+    secret: ShortName
 
 
 class WorkflowTrigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,7 +102,7 @@ class WorkflowTrigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 class Workflow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A definition that was read. *params* is the JSON Schema of what its callers may say; without it they say nothing."""
 
-    name: Name
+    name: ShortName
     runner: Named
     description: Annotated[str, msgspec.Meta(max_length=2000)] = ""
     params: dict[str, Any] = msgspec.field(default_factory=lambda: {"type": "object", "additionalProperties": False})

@@ -7,7 +7,7 @@ import msgspec
 from controlplane.alerts.monitor import NOT_MUTED, WITHOUT_END
 from controlplane.alerts.routing import TagRoute
 from controlplane.alerts.windows import Silence
-from controlplane.operations.operation import Count, Operation
+from controlplane.operations.operation import Operation, WholeNumber
 from controlplane.service import alerts, silences
 from controlplane.service.alerts import AlertRecord, NumberedTransition
 from controlplane.service.principal import KeyScope, Principal
@@ -23,9 +23,9 @@ class ListAlerts(msgspec.Struct, frozen=True):
 class ListTransitions(msgspec.Struct, frozen=True):
     """*test* is a public id or a name, None for all; the next page begins *before* a sequence number."""
 
-    limit: Count = 100
+    limit: WholeNumber = 100
     test: str | None = None
-    before: Count | None = None
+    before: WholeNumber | None = None
 
 
 class ShowAlert(msgspec.Struct, frozen=True):
@@ -48,7 +48,7 @@ class AddSilence(msgspec.Struct, frozen=True, kw_only=True):
     tags: list[str] = []
     starts: str | None = None
     zone: str = "UTC"
-    minutes: Count | None = None
+    minutes: WholeNumber | None = None
     rule: str = ""
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from controlplane.operations.operation import Count, Operation
+from controlplane.operations.operation import Operation, WholeNumber
 from controlplane.service import audit
 from controlplane.service.audit import AuditCheck
 from controlplane.service.principal import KeyScope, Principal
@@ -23,7 +23,7 @@ class ReadAudit(msgspec.Struct, frozen=True):
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=PAGE)] = PAGE
     subject: str | None = None
-    before: Count | None = None
+    before: WholeNumber | None = None
 
 
 class VerifyAudit(msgspec.Struct, frozen=True):

@@ -27,7 +27,7 @@ from controlplane.store.database import Database
 from controlplane.store.tasks import ActionTask
 from controlplane.store.workflowruns import StepAttempt
 from worker.clock import Clock
-from worker.wire.order import MAX_INPUT_BYTES, MAX_WITHIN_MS, Client, OrderedBy
+from worker.wire.order import MAX_INPUT_BYTES, MAX_WITHIN_MS, OrderClient, OrderedBy
 
 DEFAULT_WITHIN_MS = 300_000
 DEFAULT_TIMEOUT_MS = 3_600_000
@@ -91,7 +91,7 @@ class RunView:
         return self.state in ENDED
 
 
-async def create(database: Database, clock: Clock, by: Principal, wanted: WantedRun, *, client: Client) -> RunView:
+async def create(database: Database, clock: Clock, by: Principal, wanted: WantedRun, *, client: OrderClient) -> RunView:
     """Authorise, sign and queue a run; the same one again for the same idempotency key and wish.
 
     Raises ForbiddenError, UnusableError, NotFoundError, and ConflictError where the key stands for another wish.
@@ -253,7 +253,7 @@ async def _make(
     by: Principal,
     wanted: WantedRun,
     digest: bytes,
-    client: Client,
+    client: OrderClient,
     now: int,
 ) -> RunView:
     """The new run as `show` would read it: whoever waits for its task hears of it so much the sooner."""

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.alerts import monitor as machine
 from controlplane.alerts import routing, telling
-from controlplane.alerts.monitor import AlertDecision, Cause, MonitorVerdict, SeenRun, Sight
+from controlplane.alerts.monitor import AlertDecision, JudgementCause, MonitorVerdict, SeenRun, Sight
 from controlplane.alerts.routing import TagRoute
 from controlplane.alerts.telling import ToldTest
 from controlplane.alerts.transitions import SeenProbe, Transition, TransitionKind
@@ -116,7 +116,7 @@ async def close(connection: AsyncConnection, test: str, reason: str, *, now: int
 async def _judge(
     connection: AsyncConnection,
     watched: WatchedTest,
-    cause: Cause,
+    cause: JudgementCause,
     readings: _Readings,
     *,
     now: int,
@@ -139,7 +139,7 @@ async def _judge(
     watched.gone = ()
 
 
-def _judged(watched: WatchedTest, cause: Cause, now: int, muting: Muting) -> MonitorVerdict:
+def _judged(watched: WatchedTest, cause: JudgementCause, now: int, muting: Muting) -> MonitorVerdict:
     return machine.judge(
         watched.monitor,
         watched.places,

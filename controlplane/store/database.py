@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -125,7 +125,8 @@ class Database:
             try:
                 yield AsyncConnection(pool, connection)
             except BaseException:
-                await greenlet_spawn(_ended, connection, connection.rollback)
+                with suppress(SQLAlchemyError):  # no news beside what led to it
+                    await greenlet_spawn(_ended, connection, connection.rollback)
                 raise
             await greenlet_spawn(_ended, connection, connection.commit)
 

@@ -15,6 +15,7 @@ from tests.support.checkout import ROOT
 FILES = sorted(path for program in ("worker", "controlplane") for path in (ROOT / program).rglob("*.py"))
 RIDDLE = re.compile(r"(What|Who|Whom|Whose|Whether|How|Where|Why|When|Which)\b")
 METAPHOR = re.compile(r"\b(desk|errand|autopsy|blame|distrust|appetite|fate)\b", re.IGNORECASE)
+CAP_WORDS = re.compile(r"[A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*")
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -34,10 +35,26 @@ def test_no_metaphor_stands_where_the_field_has_a_term(path: Path) -> None:
     assert METAPHOR.findall(path.read_text()) == []
 
 
-def test_no_two_public_classes_have_one_name() -> None:
+def types(path: Path) -> Iterator[str]:
+    """The public names of types that a module makes: classes, and other names for types, which are in CapWords as classes are."""
+    for node in ast.parse(path.read_text()).body:
+        match node:
+            case ast.ClassDef(name=name):
+                yield name
+            case (
+                ast.Assign(targets=[ast.Name(id=name)], value=value)
+                | ast.AnnAssign(target=ast.Name(id=name), value=value)
+            ):
+                if CAP_WORDS.fullmatch(name) and not (
+                    isinstance(value, ast.Call) and ast.unparse(value.func) == "TypeVar"
+                ):
+                    yield name
+
+
+def test_no_two_public_types_have_one_name() -> None:
     places: dict[str, list[str]] = defaultdict(list)
     for path in FILES:
-        for node in ast.parse(path.read_text()).body:
-            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
-                places[node.name].append(str(path.relative_to(ROOT)))
+        for name in types(path):
+            if not name.startswith("_"):
+                places[name].append(str(path.relative_to(ROOT)))
     assert {name: found for name, found in places.items() if len(found) > 1} == {}

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from worker.actionrunner.globs import PartGlob, part_glob
-from worker.actionrunner.localpolicy import Between, Condition, LocalPolicy, LocalRule, OneOf, Rate, URLParts
-from worker.actionrunner.yamlfile import OperatorsFile, Place
+from worker.actionrunner.localpolicy import Between, FieldCondition, LocalPolicy, LocalRule, OneOf, Rate, URLParts
+from worker.actionrunner.yamlfile import OperatorsFile, YAMLPlace
 from worker.actions.action import Action
 from worker.actions.catalogue import CATALOGUE, plain_name
 from worker.actions.schema import closed
@@ -99,7 +99,7 @@ def _listed(names: Sequence[str], option: str) -> Iterator[LocalRule]:
 
 
 def _rule(file: OperatorsFile, index: int, written: Mapping[str, Any]) -> LocalRule:
-    at: Place = ("rules", index)
+    at: YAMLPlace = ("rules", index)
     file.require(_RULE, at, written)
     if ("allow" in written) == ("deny" in written):
         raise file.mistake("a rule has either `allow` or `deny`", at)
@@ -123,7 +123,7 @@ def _rule(file: OperatorsFile, index: int, written: Mapping[str, Any]) -> LocalR
     )
 
 
-def _condition(file: OperatorsFile, at: Place, written: Any, covered: Sequence[Action]) -> Condition:
+def _condition(file: OperatorsFile, at: YAMLPlace, written: Any, covered: Sequence[Action]) -> FieldCondition:
     field = str(at[-1])
     _require_field(file, at, field, covered)
     if any(field in _FREE_TEXT.get(action.name, ()) for action in covered):
@@ -143,7 +143,7 @@ def _condition(file: OperatorsFile, at: Place, written: Any, covered: Sequence[A
     raise file.mistake("is not a valid condition: a list of globs, {min, max} or {one_of}", at)
 
 
-def _url(file: OperatorsFile, at: Place, written: Mapping[str, Any]) -> URLParts:
+def _url(file: OperatorsFile, at: YAMLPlace, written: Mapping[str, Any]) -> URLParts:
     if not written:
         raise file.mistake("a condition on a url has schemes, hosts, ports or paths", at)
     hosts = written.get("hosts")
@@ -160,7 +160,7 @@ def _url(file: OperatorsFile, at: Place, written: Mapping[str, Any]) -> URLParts
     )
 
 
-def _rate(file: OperatorsFile, at: Place, written: Any, covered: Sequence[Action]) -> Rate | None:
+def _rate(file: OperatorsFile, at: YAMLPlace, written: Any, covered: Sequence[Action]) -> Rate | None:
     if written is None:
         return None
     for index, field in enumerate(written.get("by", ())):
@@ -171,7 +171,7 @@ def _rate(file: OperatorsFile, at: Place, written: Any, covered: Sequence[Action
     return Rate(most=written["max"], seconds=seconds, by=tuple(written.get("by", ())))
 
 
-def _require_field(file: OperatorsFile, at: Place, field: str, covered: Sequence[Action]) -> None:
+def _require_field(file: OperatorsFile, at: YAMLPlace, field: str, covered: Sequence[Action]) -> None:
     if not any(_has(action, field) for action in covered):
         names = ", ".join(action.name for action in covered)
         raise file.mistake(f"{field!r} is not a valid field of {names}", at)
@@ -185,14 +185,14 @@ def _has(action: Action, field: str) -> bool:
 
 
 def _globs(
-    file: OperatorsFile, at: Place, written: Sequence[str] | None, separator: str
+    file: OperatorsFile, at: YAMLPlace, written: Sequence[str] | None, separator: str
 ) -> tuple[PartGlob, ...] | None:
     if written is None:
         return None
     return tuple(_glob(file, (*at, index), text, separator) for index, text in enumerate(written))
 
 
-def _glob(file: OperatorsFile, at: Place, text: str, separator: str) -> PartGlob:
+def _glob(file: OperatorsFile, at: YAMLPlace, text: str, separator: str) -> PartGlob:
     try:
         return part_glob(text, separator)
     except ValueError as error:

@@ -38,11 +38,11 @@ class Asked:
     present: Present = lambda: True
 
 
-Endpoint = Callable[[Context, Asked], Awaitable[HandlerReply]]
+EndpointHandler = Callable[[Context, Asked], Awaitable[HandlerReply]]
 
 
 def exchange(
-    endpoint: Endpoint, *, max_bytes: int, content_type: str
+    endpoint: EndpointHandler, *, max_bytes: int, content_type: str
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     """Wrap *endpoint*. Headers are judged first; a body above *max_bytes* is refused, unread where it announces its size."""
 
@@ -163,7 +163,7 @@ def _misplaced(request: web.Request, location: Location, content_type: str) -> R
     return None
 
 
-async def _answer(context: Context, endpoint: Endpoint, asked: Asked) -> HandlerReply:
+async def _answer(context: Context, endpoint: EndpointHandler, asked: Asked) -> HandlerReply:
     location = asked.caller.access.location
     asker = Asker(name=location.name, extra={"worker": asked.caller.worker, "location": location.id})
     return await answered(lambda: endpoint(context, asked), asker, _message)
