@@ -162,7 +162,7 @@ def _address(reach: Reach, at: str | None, link: NewLink) -> str:
 
 
 def _asked_password() -> Secret[str]:
-    """From a person twice, without showing it; otherwise the first line of standard input."""
+    """Read it from a person twice, without showing it; otherwise the first line of standard input."""
     if sys.stdin.isatty():
         return Secret(click.prompt("Password", hide_input=True, confirmation_prompt=True))
     return Secret(sys.stdin.readline(MAX_CHARACTERS + 2).rstrip("\r\n"))
