@@ -27,10 +27,11 @@ from controlplane.operations.tests import (
 from controlplane.service.definitions import MISTAKES_SHOWN
 from controlplane.store.tests import Assignment
 from worker.apitest.spelling import misspelt
+from worker.program.summaries import SummarizedGroup
 from worker.text import counted, listed, printable
 
 
-@click.group()
+@click.group(cls=SummarizedGroup)
 def test() -> None:
     """API tests and their schedule."""
 

@@ -17,12 +17,13 @@ from controlplane.service.links import NewLink
 from controlplane.service.passwords import MAX_CHARACTERS
 from controlplane.service.principal import Role
 from controlplane.store.users import StoredUser
+from worker.program.summaries import SummarizedGroup
 from worker.secret import Secret
 
 ROLES = click.Choice([role.value for role in Role])
 
 
-@click.group()
+@click.group(cls=SummarizedGroup)
 def user() -> None:
     """Users of the pages."""
 
