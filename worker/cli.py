@@ -213,7 +213,7 @@ def _policy(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
 
 
 def _spool(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
-    """To drop needs no config, and so reads none; to list needs the keys, and to push everything that a worker needs."""
+    """Do it: to drop needs no config, and so reads none; to list needs the keys, and to push everything that a worker needs."""
     from worker.commands.spool import drop_spool, push_spool, show_spool
 
     action, room = line.operands[0] if line.operands else "", Path(line.operands[-1] if line.operands else "")

@@ -17,7 +17,7 @@ from worker.clock import Clock
 
 
 class ListAlerts(msgspec.Struct, frozen=True):
-    """Nothing to say: those that go on."""
+    """A question without members: those that go on."""
 
 
 class ListTransitions(msgspec.Struct, frozen=True):
@@ -53,7 +53,7 @@ class AddSilence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListSilences(msgspec.Struct, frozen=True):
-    """Nothing to say: there are few."""
+    """A question without members: there are few."""
 
 
 class ShownSilence(msgspec.Struct, frozen=True):
@@ -79,7 +79,7 @@ class PutRoute(msgspec.Struct, frozen=True):
 
 
 class ListRoutes(msgspec.Struct, frozen=True):
-    """Nothing to say: there are few."""
+    """A question without members: there are few."""
 
 
 class RemoveRoute(msgspec.Struct, frozen=True):

@@ -27,7 +27,7 @@ class ReadAudit(msgspec.Struct, frozen=True):
 
 
 class VerifyAudit(msgspec.Struct, frozen=True):
-    """Nothing to say: the whole log is followed."""
+    """A question without members: the whole log is followed."""
 
 
 async def _verify(database: Database, _clock: Clock, by: Principal, _sent: VerifyAudit) -> AuditCheck:

@@ -54,7 +54,7 @@ class ApplyVariables(msgspec.Struct, frozen=True):
 
 
 class ExportVariables(msgspec.Struct, frozen=True):
-    """Nothing to say: there are few."""
+    """A question without members: there are few."""
 
 
 class ExportTests(msgspec.Struct, frozen=True):

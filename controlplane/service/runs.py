@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch
 from controlplane.actions.states import ENDED, TaskEvent, TaskState
-from controlplane.actions.workflows import REFERENCE_PREFIX
 from controlplane.errors import ConflictError, NotFoundError, UnusableError
 from controlplane.service import audit, orders, steps
 from controlplane.service.orders import OrderWish
@@ -27,6 +26,7 @@ from controlplane.store.database import Database
 from controlplane.store.tasks import ActionTask
 from controlplane.store.workflowruns import StepAttempt
 from worker.clock import Clock
+from worker.wire.actionwords import plain_name
 from worker.wire.order import MAX_INPUT_BYTES, MAX_WITHIN_MS, OrderClient, OrderedBy
 
 DEFAULT_WITHIN_MS = 300_000
@@ -96,7 +96,7 @@ async def create(database: Database, clock: Clock, by: Principal, wanted: Wanted
 
     Raises ForbiddenError, UnusableError, NotFoundError, and ConflictError where the key stands for another wish.
     """
-    wanted = replace(wanted, action=wanted.action.removeprefix(REFERENCE_PREFIX))
+    wanted = replace(wanted, action=plain_name(wanted.action))
     by.require_action(wanted.action)
     _check(wanted)
     digest = _digest(wanted)

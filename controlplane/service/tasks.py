@@ -128,7 +128,7 @@ async def _pull(
 async def pull_calmly(
     database: Database, clock: Clock, grace: Grace, caller: RunnerCaller, message: RunnerPull
 ) -> RunnerWorkGiven | None:
-    """As `pull`, where nothing has changed since the last one of the same instance; None where that is not so."""
+    """Do as `pull` does where nothing has changed since the last one of the same instance; None where that is not so."""
     heard = await calm.pull(database, clock, grace, caller, message)
     if heard is None:
         return None

@@ -114,7 +114,7 @@ async def keep(
 def _asked_and_failed(
     known: Mapping[str, dict[str, Any]], items: Sequence[ResultItem], read: Sequence[ReadOutcome | str]
 ) -> dict[str, dict[str, Any]]:
-    """Of the *known* jobs the triggered ones whose results tell that they failed."""
+    """The triggered ones of the *known* jobs whose results tell that they failed."""
     failed = {
         item.job
         for item, outcome in zip(items, read, strict=True)

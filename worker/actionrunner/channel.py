@@ -115,7 +115,7 @@ class RunnerChannel:
         self._number = dict.fromkeys(RunnerEndpoint, 0)
         self._in_turn = {endpoint: asyncio.Lock() for endpoint in _IN_TURN}
         self.clock_offset = timedelta()
-        """What the control plane's clock is ahead of ours, as of its last signed reply."""
+        """The time by which the control plane's clock is ahead of ours, as of its last signed reply."""
         self.last_signed_reply_ns: int | None = None
         """Monotonic time of the last signed reply; None before the first."""
 

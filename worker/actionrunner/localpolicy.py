@@ -186,7 +186,7 @@ def _any(globs: Sequence[PartGlob], text: str | None) -> bool:
 
 
 def _met(condition: FieldCondition, field: str, given: Mapping[str, Any], *, every: bool) -> bool:
-    """Of a list *every* member has to meet the condition, or, for a rule that denies, any."""
+    """Tell if *condition* is met: of a list *every* member has to meet the condition, or, for a rule that denies, any."""
     value: Any = given
     for step in field.split("."):
         if not isinstance(value, Mapping) or step not in value:

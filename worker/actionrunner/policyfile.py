@@ -10,17 +10,16 @@ from worker.actionrunner.globs import PartGlob, part_glob
 from worker.actionrunner.localpolicy import Between, FieldCondition, LocalPolicy, LocalRule, OneOf, Rate, URLParts
 from worker.actionrunner.yamlfile import OperatorsFile, YAMLPlace
 from worker.actions.action import Action
-from worker.actions.catalogue import CATALOGUE, plain_name
+from worker.actions.catalogue import CATALOGUE
 from worker.actions.schema import closed
 from worker.egress.hosts import canonical_name
 from worker.errors import ConfigError
+from worker.wire.actionwords import PROGRAMS, plain_name
 
 CLIENTS: Final = ("cli", "api", "hook", "test", "app")
 MAX_RULES: Final = 1000
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,4})([smhd])")
-_FREE_TEXT: Final = {"postgresql.select": ("sql",), "data.jq": ("program",)}
-"""Fields whose text is a program: no pattern over it says what it does."""
 
 _TEXTS: Final = {"type": "array", "minItems": 1, "maxItems": 1000, "items": {"type": "string", "minLength": 1}}
 _URL: Final = closed(
@@ -126,7 +125,7 @@ def _rule(file: OperatorsFile, index: int, written: Mapping[str, Any]) -> LocalR
 def _condition(file: OperatorsFile, at: YAMLPlace, written: Any, covered: Sequence[Action]) -> FieldCondition:
     field = str(at[-1])
     _require_field(file, at, field, covered)
-    if any(field in _FREE_TEXT.get(action.name, ()) for action in covered):
+    if any(field in PROGRAMS.get(action.name, ()) for action in covered):
         raise file.mistake("no condition can say what a program in this field does: name the queries instead", at)
     if field == "url":
         file.require(_URL, at, written)

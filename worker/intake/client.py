@@ -55,7 +55,7 @@ class Intake:
         self._in_turn = {PULL_PATH: asyncio.Lock(), RESULTS_PATH: asyncio.Lock()}
         self._transport = Transport(peer, agent=agent)
         self.clock_offset = timedelta()
-        """What the control plane's clock is ahead of ours, as of its last signed reply."""
+        """The time by which the control plane's clock is ahead of ours, as of its last signed reply."""
         self.last_signed_reply_ns: int | None = None
         """Monotonic time of the last signed reply; None before the first."""
 

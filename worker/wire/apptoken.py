@@ -17,10 +17,11 @@ import msgspec
 
 from worker.errors import EnvelopeError, WireError
 from worker.wire import envelope, jws
+from worker.wire.actionwords import ActionName
 from worker.wire.jws import Unverified
 from worker.wire.keys import PrivateKey, PublicKey
 from worker.wire.messages import EpochMilliseconds, Identifier
-from worker.wire.order import MAX_SELECT_CHARACTERS, ActionName, OrderedBy
+from worker.wire.order import MAX_SELECT_CHARACTERS, OrderedBy
 from worker.wire.signingkey import SigningKey, VerifyingKey
 
 APP: Final = "pl-app"

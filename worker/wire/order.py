@@ -16,6 +16,7 @@ import msgspec
 
 from worker.errors import EnvelopeError, WireError
 from worker.wire import compact, jws
+from worker.wire.actionwords import ActionName
 from worker.wire.jws import Unverified
 from worker.wire.messages import EpochMilliseconds, Identifier, Label
 from worker.wire.signingkey import SigningKey, VerifyingKey
@@ -31,7 +32,6 @@ MAX_SELECT_CHARACTERS = 16 * 1024
 MAX_DEPTH = 64
 """Objects and arrays in each other."""
 
-ActionName = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"\A[A-Za-z][A-Za-z0-9_.]*\Z")]
 OrderClient = Literal["cli", "api", "hook", "test"]
 
 

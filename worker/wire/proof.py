@@ -92,7 +92,7 @@ class ProvenRequestError(SignatureError):
 
 
 class _Claims(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Of a request. `iat` is NumericDate (RFC 7519 section 2), in whole seconds."""
+    """Claims of a request. `iat` is NumericDate (RFC 7519 section 2), in whole seconds."""
 
     iss: Label
     ins: Annotated[str, msgspec.Meta(min_length=36, max_length=36)]
@@ -105,7 +105,7 @@ class _Claims(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 
 class _ReplyClaims(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Of a reply. `at` is epoch milliseconds; `retry_after` seconds, null without any."""
+    """Claims of a reply. `at` is epoch milliseconds; `retry_after` seconds, null without any."""
 
     rq: Annotated[str, msgspec.Meta(min_length=43, max_length=43)]
     status: Annotated[int, msgspec.Meta(ge=100, le=599)]
@@ -168,7 +168,7 @@ def check(
 def check_new(
     authorization: str | None, *, audiences: Collection[str], method: str, path: str, now: datetime
 ) -> tuple[Proof, VerifyingKey]:
-    """As `read` and `check`, for a request that brings its key. That it may speak for anybody, something else must show."""
+    """Read and check a request that brings its key. That it may speak for anybody, something else must show."""
     token = _token(authorization)
     try:
         payload, key = jws.read_introduction(token, typ=REQUEST_TYPE, algorithm="ES256", max_bytes=MAX_PROOF_BYTES)

@@ -26,7 +26,7 @@ LEASE_MS = 30_000
 MAX_WAIT_MS = 10_000
 """A pull is answered after this at the latest."""
 MAX_DETAILS_BYTES = 256 * 1024
-"""What a runner tells of itself: a quarter of a pull."""
+"""The report of a runner on itself: a quarter of a pull."""
 MAX_PULL_BYTES = 1024 * 1024
 MAX_CLAIM_BYTES = 1024
 MAX_WORK_BYTES = 16 * 1024 * 1024

@@ -8,9 +8,9 @@ from aiohttp import web
 
 from controlplane.rest.bodies import LARGE_BYTES
 from controlplane.rest.context import Context
-from controlplane.rest.replies import HandlerReply
+from controlplane.rest.replies import STALE, HandlerReply
 from controlplane.rest.runner.claim import claim
-from controlplane.rest.runner.exchange import STALE, RunnerAsked, runner_exchange
+from controlplane.rest.runner.exchange import RunnerAsked, runner_exchange
 from controlplane.rest.runner.rotate import rotate
 from controlplane.service import enrolments, tasks
 from controlplane.service.tasks import GivenTask, RunnerWorkGiven

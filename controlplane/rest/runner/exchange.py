@@ -17,7 +17,7 @@ from controlplane.errors import DatabaseError, RefusedError
 from controlplane.rest import replies
 from controlplane.rest.bodies import body_of
 from controlplane.rest.context import CONTEXT, Context, visitor_address
-from controlplane.rest.replies import Asker, HandlerReply, answered
+from controlplane.rest.replies import STALE, Asker, HandlerReply, answered
 from controlplane.service import enrolments
 from controlplane.service.attendance import RunnerCaller
 from controlplane.service.runnerkeys import RunnerKeys
@@ -47,10 +47,6 @@ class RunnerAsked:
     body: bytes
     remembered: bool = False
     present: Callable[[], bool] = lambda: True
-
-
-STALE = HandlerReply(status=0)
-"""The reply for nobody: see `RunnerAsked.remembered`."""
 
 
 RunnerHandler = Callable[[Context, RunnerAsked], Awaitable[HandlerReply]]

@@ -12,7 +12,7 @@ from aiohttp import web
 from controlplane.errors import RefusedError
 from controlplane.leases import LEASE_TTL
 from controlplane.rest.context import Context
-from controlplane.rest.replies import HandlerReply
+from controlplane.rest.replies import STALE, HandlerReply
 from controlplane.rest.worker.exchange import Asked, exchange
 from controlplane.service import pulls, results, variables
 from controlplane.service.pulls import HandedOut
@@ -30,7 +30,7 @@ MOST_NAMED = 10
 
 def routes(prefix: str = "") -> list[web.RouteDef]:
     """Both endpoints, below the path that a public URL may have."""
-    pull_handler = exchange(pull, max_bytes=messages.MAX_PULL_BYTES, content_type="application/json")
+    pull_handler = exchange(pull, max_bytes=messages.MAX_PULL_BYTES, content_type="application/json", remembered=True)
     push_handler = exchange(push, max_bytes=messages.MAX_PUSH_BYTES, content_type=compact.CONTENT_TYPE)
     return [web.post(prefix + messages.PULL_PATH, pull_handler), web.post(prefix + messages.RESULTS_PATH, push_handler)]
 
@@ -41,6 +41,8 @@ async def pull(context: Context, asked: Asked) -> HandlerReply:
     given = await pulls.pull(
         context.database, context.clock, context.grace, asked.caller, message, present=asked.present
     )
+    if given is None:
+        return STALE
     location = asked.caller.access.location.id
     if given.leases:
         first = (lease for lease in given.leases if lease.delivery == 1 and lease.attempt == 1)

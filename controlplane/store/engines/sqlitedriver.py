@@ -189,7 +189,7 @@ class SQLiteConnection(AdaptedConnection):
         return await self._run_here(operation, lambda sqlite: _execute(sqlite.cursor(), operation, parameters))
 
     async def run_each(self, operation: str, parameters: Sequence[Sequence[Any]]) -> StatementEnd:
-        """As `run`, once for each of *parameters*."""
+        """Run a statement as `run` does, once for each of *parameters*."""
         return await self._run_here(operation, lambda sqlite: _execute_many(sqlite.cursor(), operation, parameters))
 
     async def _run_here(self, operation: str, statement: Callable[[sqlite3.Connection], StatementEnd]) -> StatementEnd:

@@ -116,6 +116,7 @@ async def test_nothing_is_given_to_a_client_that_has_gone_and_its_heartbeat_coun
     given = await pulls.pull(
         plane.database, plane.clock, plane.context.grace, asked[0].caller, pull, present=lambda: present
     )
+    assert given is not None
     assert (len(given.leases), given.more) == ((1, False) if present else (0, False))
     (seen,) = await plane.rows(workers)
     assert [(row.id, row.last_seen) for row in seen] == [(worker.id, plane.now())]

@@ -75,14 +75,14 @@ class Journal:
         self._hurry = asyncio.Event()
         self._commits: list[asyncio.Future[None]] = []
         self._committing: list[asyncio.Future[None]] = []
-        """Who waits for the write to come, and who for the one under way."""
+        """Those who wait for the write to come, and for the one under way."""
         self._writing_since_ns: int | None = None
         self._takes = 0.0
         """Seconds that the longest of the last writes took."""
         self._failing = False
         self._is_cramped = False
         self.inherited: list[ResultItem] = []
-        """What this worker had finished before it died; handed over once, by whoever wires the outbox."""
+        """Results that this worker had finished before it died; handed over once, by whoever wires the outbox."""
         self.failures = 0
         """Writes that failed since the start."""
 
