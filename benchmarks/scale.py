@@ -99,9 +99,10 @@ class Puller:
             version=1, agent="", concurrency=SLOTS, free_slots=SLOTS, holding=self._held, release=self._held, keys=keys
         )
         began = time.process_time()
-        given = await pulls.pull(
+        async with pulls.pull(
             plane.database, plane.clock, plane.context.grace, caller, message, present=lambda: True
-        )
+        ) as given:
+            pass
         took = time.process_time() - began
         assert given is not None, "the caller was looked up"
         assert len(given.leases) == SLOTS

@@ -184,9 +184,10 @@ class Simulation:
             holding=tuple(worker.running),
             keys=tuple(kid for kid, _ in worker.access.job_keys),
         )
-        given = await pulls.pull(
+        async with pulls.pull(
             plane.database, plane.clock, plane.context.grace, worker.caller(), message, present=lambda: True
-        )
+        ) as given:
+            pass
         assert given is not None, "the caller was looked up"
         for lease in given.leases:
             takes = min(self._random.expovariate(1 / self._size.run_seconds), LONGEST_RUN)

@@ -11,6 +11,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 import click
+import uvloop
 from aiohttp.http_exceptions import HttpProcessingError
 
 from controlplane import app
@@ -229,7 +230,8 @@ def serve(
     )
     announcements = app.Announcements(listening=_announce, first_link=_invite)
     gc.set_threshold(COLLECT_AFTER)
-    asyncio.run(app.serve(settings, session.clock, announcements))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(app.serve(settings, session.clock, announcements))
 
 
 def _certificate_files(cert: Path, key: Path | None) -> CertificateFiles:

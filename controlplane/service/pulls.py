@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,13 +51,17 @@ class HandedOut:
     variables: Mapping[str, tuple[StoredVariable, ...]]
 
 
+@asynccontextmanager
 async def pull(
     database: Database, clock: Clock, grace: Grace, caller: Caller, message: Pull, *, present: Present
-) -> HandedOut | None:
+) -> AsyncIterator[HandedOut | None]:
     """Record the heartbeat, take back what the worker no longer holds, and lease it what is due.
 
     A worker that was no longer *present* when its turn came is given nothing: nobody would get it. None, and nothing
     is done, for a remembered caller whose access may have changed since. Raises SequenceError.
+
+    The block is for making the answer, while all this is being committed: it is on disk when the block is left, or DatabaseError
+    is raised, and no answer may go out before.
     """
     location = caller.access.location.id
     named = len(message.holding) + len(message.finished) + len(message.release)
@@ -74,21 +79,24 @@ async def pull(
         if named > FEW_LEASES:  # what grows with what the worker holds keeps nobody else waiting
             async with database.read() as connection:
                 known = await _known(connection, caller, message)
-        given = await database.share(begin, location=location, weight=1 + named + _wanted(message))
-        if given is None:
-            return None
-        if any(subtests.plays_subtests(lease.definition) for lease in given.leases):
-            async with database.read() as connection:
-                whole = await subtests.complete(connection, given.leases, characters=MAX_DEFINITION_CHARACTERS)
-            given = replace(given, leases=whole)
-        used = {lease.job: names for lease in given.leases if (names := variables.used_by(lease.definition))}
-        if not used:
-            return given
-        async with database.read() as connection:
-            return replace(given, variables=await _values(connection, database, used))
+        async with database.share_ahead(begin, location=location, weight=1 + named + _wanted(message)) as given:
+            yield None if given is None else await _completed(database, given)
     except DatabaseError:
         grace.interrupted()
         raise
+
+
+async def _completed(database: Database, given: HandedOut) -> HandedOut:
+    """Add what the definitions name to what was *given*: subtests and variables."""
+    if any(subtests.plays_subtests(lease.definition) for lease in given.leases):
+        async with database.read() as connection:
+            whole = await subtests.complete(connection, given.leases, characters=MAX_DEFINITION_CHARACTERS)
+        given = replace(given, leases=whole)
+    used = {lease.job: names for lease in given.leases if (names := variables.used_by(lease.definition))}
+    if not used:
+        return given
+    async with database.read() as connection:
+        return replace(given, variables=await _values(connection, database, used))
 
 
 async def _nothing() -> None:

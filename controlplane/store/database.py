@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,7 +62,7 @@ class Database:
         self._writer = engine.connect(1) if engine.queue_writers else pool
         self._identity = engine.identity()
         self.versions = TableVersions()
-        self._shared = SharedWrites(self.write, engine.together, self._count, self._late)
+        self._shared = SharedWrites(self.write, self._conclude, self._count, self._late)
 
     @asynccontextmanager
     async def write(self, locations: Collection[str] = ()) -> AsyncIterator[AsyncConnection]:
@@ -100,6 +100,10 @@ class Database:
         """Do *begin*'s work in a transaction with others' that wait for theirs: see `SharedWrites.run`."""
         return await self._shared.run(begin, location=location, weight=weight, patience=patience)
 
+    def share_ahead(self, begin: BeginShared[T], *, location: str, weight: int) -> AbstractAsyncContextManager[T]:
+        """Do *begin*'s work as `share` does, and meet its value while it is being committed: see `SharedWrites.ahead`."""
+        return self._shared.ahead(begin, location=location, weight=weight)
+
     def hurry(self) -> None:
         """Let nobody's patience wait any longer."""
         self._shared.hurry()
@@ -116,6 +120,15 @@ class Database:
         It may run in another thread: what it needs besides, moments above all, is read before and given to it as values.
         """
         return await self._engine.together(connection, work)
+
+    async def _conclude(
+        self, connection: AsyncConnection, work: Coroutine[Any, Any, T], ahead: Callable[[T], None]
+    ) -> T:
+        def checked(value: T) -> None:
+            self._check_identity()
+            ahead(value)
+
+        return await self._engine.conclude(connection, work, checked)
 
     @asynccontextmanager
     async def _begin(self, pool: AsyncEngine) -> AsyncIterator[AsyncConnection]:

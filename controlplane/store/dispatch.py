@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import leases
 from controlplane.leases import JobState
-from controlplane.schedule import FARTHEST, following, start_before
+from controlplane.schedule import FARTHEST, Timetable, following, start_before
 from controlplane.store import runs, triggered
 from controlplane.store.prepared import Prepared
 from controlplane.store.tables import assignments, jobs, results, tests, workers
@@ -166,7 +166,8 @@ async def give_out(
         for row in await _within_cap(connection, unheld)
         if leases.state(open_job(row), now=now, expiry=expiry) is JobState.OFFERED
     ]
-    fresh = {str(uuid.uuid4()): row for row in await _due(connection, taker.location, now, limit=taker.jobs + 1)}
+    due = await _due(connection, taker.location, now, limit=taker.jobs + 1)
+    fresh = {str(uuid.uuid4()): (row, runs.timetable(row)) for row in due}
     first = [
         Lease(
             job=job,
@@ -174,10 +175,10 @@ async def give_out(
             since=row.waiting_since,
             delivery=1,
             scheduled_at=row.due_at,
-            until=start_before(runs.run(row), runs.timetable(row)),
+            until=start_before(runs.run(row), timetable),
             definition=row.definition,
         )
-        for job, row in fresh.items()
+        for job, (row, timetable) in fresh.items()
     ]
     offered = sorted([*again, *first], key=lambda lease: lease.since)
     if again and len(offered) > taker.jobs:
@@ -382,7 +383,11 @@ async def _give_again(connection: AsyncConnection, taker: Taker, leases: Sequenc
 
 
 async def _start(
-    connection: AsyncConnection, taker: Taker, started: Sequence[Lease], due: Mapping[str, Any], now: int
+    connection: AsyncConnection,
+    taker: Taker,
+    started: Sequence[Lease],
+    due: Mapping[str, tuple[Any, Timetable]],
+    now: int,
 ) -> None:
     """Make a job of each of *started*, and let what is *due* move on to its next run."""
     await _NEW_JOBS.each(
@@ -390,7 +395,7 @@ async def _start(
         [
             {
                 "id": lease.job,
-                "test_id": due[lease.job].test_id,
+                "test_id": lease.test,
                 "location_id": taker.location,
                 "scheduled_at": lease.scheduled_at,
                 "until": lease.until,
@@ -405,14 +410,13 @@ async def _start(
         ],
     )
     moved = [
-        {"test": due[lease.job].test_id, "here": taker.location, "job": lease.job, **_next(due[lease.job])}
-        for lease in started
+        {"test": lease.test, "here": taker.location, "job": lease.job, **_next(*due[lease.job])} for lease in started
     ]
     await _MOVE_ON.each(connection, moved)
 
 
-def _next(row: Any) -> dict[str, int | None]:
+def _next(row: Any, timetable: Timetable) -> dict[str, int | None]:
     if row.paused:  # somebody asked for this one run
         return {"next_due": None, "next_until": None}
-    run = following(runs.run(row), runs.timetable(row))
+    run = following(runs.run(row), timetable)
     return {"next_due": run.due_at, "next_until": run.until}

@@ -2,20 +2,22 @@
 
 Whoever comes while a transaction is under way goes with the next one. Each piece is told of its own end: one whose number is
 stale has changed nothing and keeps nobody; one that fails is undone with all that went with it, and then each is done alone.
+Whoever makes an answer of what was done may do so while it is being committed, and then waits for that.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.errors import DatabaseError, DatabaseTrouble, SequenceError, StatementError
-from controlplane.store.engines.engine import Together
+from controlplane.store.engines.engine import Conclude
 
 MOST_WEIGHT = 128
 """Of one transaction, in jobs and results: some tens of milliseconds for which all others wait. One piece may weigh more."""
@@ -32,33 +34,61 @@ Write = Callable[[Collection[str]], AbstractAsyncContextManager[AsyncConnection]
 
 @dataclass(slots=True, kw_only=True)
 class _Piece:
-    """Work that waits for its turn until *deadline* (the loop's time) at the latest, and the future of its *end*."""
+    """Work that waits for its turn until *deadline* (the loop's time) at the latest, and the future of its *end*.
+
+    *value* is that of the work, known before its end to whoever wants to have it *ahead* of that.
+    """
 
     begin: BeginShared[Any]
     location: str
     weight: int
     deadline: float
-    end: asyncio.Future[Any]
+    ahead: bool
+    value: asyncio.Future[Any]
+    end: asyncio.Future[None]
+
+    def settle(self, value: Any) -> None:
+        """Tell that the work is committed, if somebody still waits."""
+        self.tell(value)
+        if not self.end.done():
+            self.end.set_result(None)
+
+    def tell(self, value: Any) -> None:
+        """Tell the value of the work; a stale number is the error of who sent it."""
+        if self.value.done():
+            return
+        if isinstance(value, SequenceError):
+            self.value.set_exception(value)
+        else:
+            self.value.set_result(value)
 
     def is_late(self) -> bool:
         """Tell if it has waited for too long."""
         return self.deadline + TURN_SECONDS < asyncio.get_running_loop().time()
 
     def fail(self, error: BaseException) -> None:
-        if not self.end.done():
+        """Fail where the waiting is: for the value, or for its end where that was told."""
+        if not self.value.done():
+            self.value.set_exception(error)
+        elif not self.end.done():
             self.end.set_exception(error)
+            self.end.exception()  # who was told a value may be gone, and nobody needs to hear of that
+
+    def cancel(self) -> None:
+        self.value.cancel()
+        self.end.cancel()
 
 
 class SharedWrites:
-    """Pieces of work in the order in which they came. *write* begins a transaction, *together* runs work in one exchange, *count*
+    """Pieces of work in the order in which they came. *write* begins a transaction, *conclude* ends it with work, *count*
     is told after each piece, so that the next one goes by nothing that the last one has changed. *late* is the error of who
     has waited for too long.
     """
 
-    def __init__(self, write: Write, together: Together, count: CountChange, late: Callable[[], Exception]) -> None:
+    def __init__(self, write: Write, conclude: Conclude, count: CountChange, late: Callable[[], Exception]) -> None:
         self._late = late
         self._write = write
-        self._together = together
+        self._conclude = conclude
         self._count = count
         self._waiting: list[_Piece] = []
         self._carrier: asyncio.Task[None] | None = None
@@ -70,16 +100,40 @@ class SharedWrites:
 
         *weight* is about how many rows it changes, *patience* the seconds for which it waits for others to go with.
         """
+        piece = self._enter(begin, location, weight, patience, ahead=False)
+        result: T = await piece.value
+        return result
+
+    @asynccontextmanager
+    async def ahead(self, begin: BeginShared[T], *, location: str, weight: int) -> AsyncIterator[T]:
+        """Do the work of *begin* as `run` does, and yield its value while it is being committed.
+
+        When the block is left, however that is, it is on disk, or the error is raised that kept it from that.
+        """
+        piece = self._enter(begin, location, weight, 0.0, ahead=True)
+        value: T = await piece.value
+        try:
+            yield value
+        finally:
+            await piece.end
+
+    def _enter(self, begin: BeginShared[Any], location: str, weight: int, patience: float, *, ahead: bool) -> _Piece:
         loop = asyncio.get_running_loop()
-        deadline = loop.time() + patience
-        piece = _Piece(begin=begin, location=location, weight=weight, deadline=deadline, end=loop.create_future())
+        piece = _Piece(
+            begin=begin,
+            location=location,
+            weight=weight,
+            deadline=loop.time() + patience,
+            ahead=ahead,
+            value=loop.create_future(),
+            end=loop.create_future(),
+        )
         self._waiting.append(piece)
         if not patience:
             self.hurry()
         if self._carrier is None:
             self._carrier = asyncio.create_task(self._carry(), name="shared writes")
-        result: T = await piece.end
-        return result
+        return piece
 
     def hurry(self) -> None:
         """Begin at once, whoever still has patience."""
@@ -92,7 +146,7 @@ class SharedWrites:
             carrier.cancel()
             await asyncio.gather(carrier, return_exceptions=True)
         for piece in self._waiting:
-            piece.end.cancel()
+            piece.cancel()
         self._waiting.clear()
 
     async def _carry(self) -> None:
@@ -134,16 +188,16 @@ class SharedWrites:
             async with self._write(locations) as connection:
                 group = self._next()
                 locations.update(piece.location for piece in group)
-                ends = await self._together(connection, self._each(connection, group))
+                values = await self._conclude(connection, self._each(connection, group), partial(_tell, group))
         except asyncio.CancelledError:
             for piece in group:
-                piece.end.cancel()
+                piece.cancel()
             raise
         except Exception as error:  # noqa: BLE001 - it is raised where the end of the work is waited for
             await self._failed(group or self._next(), error)
             return
-        for piece, end in zip(group, ends, strict=True):
-            _settle(piece, end)
+        for piece, value in zip(group, values, strict=True):
+            piece.settle(value)
 
     def _next(self) -> list[_Piece]:
         """Take the first of those who still wait, as many as go together."""
@@ -153,7 +207,7 @@ class SharedWrites:
             piece = self._waiting.pop(0)
             if piece.is_late():
                 piece.fail(self._late())
-            elif not piece.end.done():  # its caller was cancelled
+            elif not piece.value.done():  # its caller was cancelled
                 group.append(piece)
                 weight += piece.weight
         return group
@@ -178,25 +232,26 @@ class SharedWrites:
         return ends
 
     async def _failed(self, group: Sequence[_Piece], error: Exception) -> None:
-        if len(group) == 1 or not _is_of_a_piece(error):
-            for piece in group:
-                piece.fail(error)
-            return
         for piece in group:
+            if len(group) == 1 or piece.value.done() or not _is_of_a_piece(error):
+                piece.fail(error)
+        for piece in [piece for piece in group if not piece.value.done()]:
             try:
                 async with self._write({piece.location}) as connection:
-                    (end,) = await self._together(connection, self._each(connection, [piece]))
+                    (value,) = await self._conclude(
+                        connection, self._each(connection, [piece]), partial(_tell, [piece])
+                    )
             except Exception as own:  # noqa: BLE001 - as above
                 piece.fail(own)
             else:
-                _settle(piece, end)
+                piece.settle(value)
 
 
-def _settle(piece: _Piece, end: Any) -> None:
-    if isinstance(end, SequenceError):
-        piece.fail(end)
-    elif not piece.end.done():
-        piece.end.set_result(end)
+def _tell(group: Sequence[_Piece], values: Sequence[Any]) -> None:
+    """Tell the values of those pieces that want to know them ahead, out of whatever thread."""
+    for piece, value in zip(group, values, strict=True):
+        if piece.ahead:
+            piece.value.get_loop().call_soon_threadsafe(piece.tell, value)
 
 
 def _is_of_a_piece(error: Exception) -> bool:

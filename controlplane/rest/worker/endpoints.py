@@ -15,6 +15,7 @@ from controlplane.rest.context import Context
 from controlplane.rest.replies import STALE, HandlerReply
 from controlplane.rest.worker.exchange import Asked, exchange
 from controlplane.service import pulls, results, variables
+from controlplane.service.callers import Caller
 from controlplane.service.pulls import HandedOut
 from controlplane.store.dispatch import Lease
 from controlplane.store.results import Disposition, Kept
@@ -36,33 +37,43 @@ def routes(prefix: str = "") -> list[web.RouteDef]:
 
 
 async def pull(context: Context, asked: Asked) -> HandlerReply:
-    """The heartbeat; and work, where the worker has room for it and is well."""
+    """The heartbeat; and work, where the worker has room for it and is well. The answer is made while all is being committed."""
     message = messages.decode(Pull, asked.body)
-    given = await pulls.pull(
-        context.database, context.clock, context.grace, asked.caller, message, present=asked.present
-    )
+    caller, present = asked.caller, asked.present
+    async with pulls.pull(context.database, context.clock, context.grace, caller, message, present=present) as given:
+        reply = None if given is None else _reply(given, caller.access.location.id)
     if given is None:
         return STALE
-    location = asked.caller.access.location.id
-    if given.leases:
-        first = (lease for lease in given.leases if lease.delivery == 1 and lease.attempt == 1)
-        context.counters.leased(location, (given.now - lease.scheduled_at for lease in first))
-    for job in given.unanswered[:MOST_NAMED]:
-        extra = {"action": "job_unanswered", "job": job, "worker": asked.caller.worker}
-        log.warning("a job never arrived: offering it again", extra=extra)
-    if (more := len(given.unanswered) - MOST_NAMED) > 0:
-        extra = {"action": "job_unanswered", "jobs": str(more), "worker": asked.caller.worker}
-        log.warning("%d more jobs never arrived: offering them again", more, extra=extra)
-    if given.job_key is None:
+    _note(context, given, caller)
+    if reply is None:
         raise RefusedError(
             403, "keys", "none of the worker's private keys is one of this location: an old config file?"
         )
+    return reply
+
+
+def _reply(given: HandedOut, location: str) -> HandlerReply | None:
+    """The reply, None where the worker holds no key to seal it for."""
+    if given.job_key is None:
+        return None
     if not given.leases and not given.cancel:
         return HandlerReply(status=204)
-    reply = Jobs(jobs=tuple(_job(lease, given) for lease in given.leases), more=given.more, cancel=given.cancel)
-    key = _public_key(given.job_key)
-    token = envelope.seal(messages.encode(reply), key, typ=envelope.JOBS, location=location)
+    jobs = Jobs(jobs=tuple(_job(lease, given) for lease in given.leases), more=given.more, cancel=given.cancel)
+    token = envelope.seal(messages.encode(jobs), _public_key(given.job_key), typ=envelope.JOBS, location=location)
     return HandlerReply(status=200, content_type=compact.CONTENT_TYPE, body=token)
+
+
+def _note(context: Context, given: HandedOut, caller: Caller) -> None:
+    """Count what was given out, and log what never arrived."""
+    if given.leases:
+        first = (lease for lease in given.leases if lease.delivery == 1 and lease.attempt == 1)
+        context.counters.leased(caller.access.location.id, (given.now - lease.scheduled_at for lease in first))
+    for job in given.unanswered[:MOST_NAMED]:
+        extra = {"action": "job_unanswered", "job": job, "worker": caller.worker}
+        log.warning("a job never arrived: offering it again", extra=extra)
+    if (more := len(given.unanswered) - MOST_NAMED) > 0:
+        extra = {"action": "job_unanswered", "jobs": str(more), "worker": caller.worker}
+        log.warning("%d more jobs never arrived: offering them again", more, extra=extra)
 
 
 async def push(context: Context, asked: Asked) -> HandlerReply:

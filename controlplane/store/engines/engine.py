@@ -23,6 +23,14 @@ class Together(Protocol):
     def __call__(self, connection: AsyncConnection, work: Coroutine[Any, Any, T]) -> Awaitable[T]: ...
 
 
+class Conclude(Protocol):
+    """The type of `Engine.conclude`."""
+
+    def __call__(
+        self, connection: AsyncConnection, work: Coroutine[Any, Any, T], ahead: Callable[[T], None]
+    ) -> Awaitable[T]: ...
+
+
 class DriverEnd(Protocol):
     """The effects of a statement, and all rows that it found."""
 
@@ -64,8 +72,9 @@ class Engine:
     lock again and again; *changes* tells what that connection sees. *rest_seconds* is the
     time between two steps of a long write in which the writers of other processes get their turn.
     *together* runs a coroutine that waits for statements of a connection and for nothing else, with fewer exchanges than
-    statements where it can, in a thread that is not the caller's. *until_closed* waits, for seconds at most, for
-    connections that were given up.
+    statements where it can, in a thread that is not the caller's. *conclude* does so and commits: between the two its last
+    argument is called with the coroutine's value, in that thread; no commit follows its error.
+    *until_closed* waits, for seconds at most, for connections that were given up.
     *copy* writes what is committed into a file, on disk when it returns. Where there is no room it raises DatabaseError, leaving
     nothing behind. *back_up* does so beside the database, under a name that nothing has, with its argument in it, and gives the
     path. *trouble* says what an error of the driver means, one of its *errors* or SQLAlchemy's of it. *identity* tells one
@@ -83,6 +92,7 @@ class Engine:
     queue_writers: bool
     rest_seconds: float
     together: Together
+    conclude: Conclude
     changes: Callable[[Connection], Changes]
     until_closed: Callable[[], Awaitable[None]]
     copy: Callable[[Path], None]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import closing, contextmanager, suppress
 from functools import partial
 from itertools import chain, count
@@ -59,6 +59,7 @@ def engine(path: Path) -> Engine:
         queue_writers=True,
         rest_seconds=REST_SECONDS,
         together=_together,
+        conclude=_conclude,
         changes=sqlitedriver.of,
         until_closed=sqlitedriver.until_closed,
         copy=partial(_copy, path),
@@ -246,12 +247,17 @@ def _begin(connection: Connection) -> None:
     if connection.get_execution_options().get(READ_ONLY, False):
         sqlitedriver.of(connection).begin_reading()
     else:
-        connection.exec_driver_sql(sqlitedriver.BEGIN_WRITING)
+        sqlitedriver.of(connection).begin_writing()
 
 
 async def _together(connection: AsyncConnection, work: Coroutine[Any, Any, T]) -> T:
     assert connection.sync_connection is not None
     return await sqlitedriver.of(connection.sync_connection).together(work)
+
+
+async def _conclude(connection: AsyncConnection, work: Coroutine[Any, Any, T], ahead: Callable[[T], None]) -> T:
+    assert connection.sync_connection is not None
+    return await sqlitedriver.of(connection.sync_connection).conclude(work, ahead)
 
 
 def _trouble(error: BaseException | None) -> DatabaseTrouble:

@@ -32,8 +32,7 @@ SCHEME = "sqlite+threads"
 """The scheme of a URL by which SQLAlchemy finds this driver."""
 THREAD = "sqlite"
 """The name of a connection's thread."""
-BEGIN_WRITING = "BEGIN IMMEDIATE"
-"""The statement that begins a transaction with the lock in hand; with it `others` is told."""
+_BEGIN_WRITING = "BEGIN IMMEDIATE"
 INTERRUPT_SECONDS = 0.01
 """Between two attempts to stop a statement: a writer that is stopped is not to keep the lock for longer."""
 STOP_SECONDS = 3.0
@@ -160,12 +159,10 @@ class SQLiteConnection(AdaptedConnection):
         if executed.rowcount > 0 or (executed.rowcount < 0 and executed.description is None):
             self._statements.add(operation)
 
-    def begin_writing(self) -> StatementEnd:
-        """Begin a transaction that has the lock, and learn if others have committed since the last one."""
-        begun = self.execute(_begin_writing)
-        ((version,),) = begun.rows
+    def begin_writing(self) -> None:
+        """Begin a transaction that has the lock, and learn if others have committed since the last one. Raises sqlite3.Error."""
+        ((version,),) = self.execute(_begin_writing).rows
         self.others = (self._number, version)
-        return begun
 
     @property
     def driver_connection(self) -> sqlite3.Connection:
@@ -206,6 +203,19 @@ class SQLiteConnection(AdaptedConnection):
     async def together(self, work: Coroutine[Any, Any, T]) -> T:
         """Run *work* in the connection's thread. Raises RuntimeError where it waits for anything but this connection."""
         return await self._run(partial(_ended, work))
+
+    async def conclude(self, work: Coroutine[Any, Any, T], ahead: Callable[[T], None]) -> T:
+        """Run *work* as `together` does, and commit. *ahead* is called with its value before; no commit follows its error."""
+
+        def concluded() -> T:
+            value = _ended(work)
+            ahead(value)
+            self._sqlite.commit()
+            return value
+
+        value = await self._run(concluded)
+        self._open = False
+        return value
 
     async def _run(self, function: Callable[[], T]) -> T:
         if self._lost:
@@ -288,9 +298,6 @@ class SQLiteCursor:
         self.lastrowid: int | None = None
 
     def execute(self, operation: str, parameters: Any = ()) -> None:
-        if operation == BEGIN_WRITING:
-            self._keep(self._connection.begin_writing())
-            return
         executed = self._connection.execute(lambda sqlite: _execute(sqlite.cursor(), operation, parameters))
         self._connection.note(operation, executed)
         self._keep(executed)
@@ -360,7 +367,7 @@ def _begin_with(sqlite: sqlite3.Connection, statement: Callable[[sqlite3.Connect
 
 
 def _begin_writing(sqlite: sqlite3.Connection) -> StatementEnd:
-    sqlite.execute(BEGIN_WRITING).close()
+    sqlite.execute(_BEGIN_WRITING).close()
     return _execute(sqlite.cursor(), "PRAGMA data_version", ())  # in the transaction: the lock keeps it as it is
 
 

@@ -113,9 +113,10 @@ async def test_nothing_is_given_to_a_client_that_has_gone_and_its_heartbeat_coun
     async with with_endpoint(plane, remember) as url:
         await replace(worker, url=url).post(session, PULL, worker.pull_body(), "application/json")
     pull = messages.decode(Pull, asked[0].body)
-    given = await pulls.pull(
+    async with pulls.pull(
         plane.database, plane.clock, plane.context.grace, asked[0].caller, pull, present=lambda: present
-    )
+    ) as given:
+        pass
     assert given is not None
     assert (len(given.leases), given.more) == ((1, False) if present else (0, False))
     (seen,) = await plane.rows(workers)

@@ -20,7 +20,8 @@ from controlplane.service import callers
 from controlplane.service.callers import Caller
 from controlplane.store import locations, sharing
 from controlplane.store.database import Database
-from controlplane.store.tables import about
+from controlplane.store.engines import sqlite
+from controlplane.store.tables import about, assignments
 from controlplane.store.workers import Origin
 from tests.integration.controlplane.plane import Plane
 from tests.support.databases import new_database
@@ -97,6 +98,77 @@ async def test_one_that_fails_is_undone_and_the_others_are_not(database: Databas
     assert isinstance(ends[1], ValueError)
     assert isinstance(ends[2], StatementError)  # the name was there already
     assert await names(database) == {"a", "c"}
+
+
+def breaking_a_reference(times: list[str]) -> Work:
+    """Work whose commit fails, for a reference that it leaves broken."""
+
+    async def work(connection: AsyncConnection) -> str:
+        times.append("done")
+        await connection.execute(text("PRAGMA defer_foreign_keys = ON"))
+        await connection.execute(assignments.insert().values(test_id="none", location_id="none"))
+        return "value"
+
+    return work
+
+
+async def test_whoever_is_told_ahead_leaves_the_block_when_it_is_committed(database: Database) -> None:
+    async with database.share_ahead(adding("a"), location="here", weight=1) as value:
+        assert value == "a"
+    assert await names(database) == {"a"}
+    with pytest.raises(ZeroDivisionError):
+        async with database.share_ahead(adding("b"), location="here", weight=1):
+            raise ZeroDivisionError
+    assert await names(database) == {"a", "b"}
+
+
+async def test_a_value_is_told_before_its_commit_which_an_error_of_the_teller_prevents(
+    database: Database, tmp_path: Path
+) -> None:
+    seen: list[tuple[str, int]] = []
+
+    def look(value: str) -> None:
+        with closing(sqlite3.connect(tmp_path / "controlplane.db")) as other:
+            ((found,),) = other.execute("SELECT count(*) FROM about WHERE name = ?", (value,))
+        seen.append((value, found))
+        if value == "b":
+            raise ValueError("no")
+
+    engine = sqlite.engine(tmp_path / "controlplane.db")
+    async with database.write() as connection:
+        assert await engine.conclude(connection, adding("a")(connection), look) == "a"
+    with pytest.raises(ValueError, match="no"):
+        async with database.write() as connection:
+            await engine.conclude(connection, adding("b")(connection), look)
+    assert seen == [("a", 0), ("b", 0)]
+    assert await names(database) == {"a"}
+
+
+async def test_a_commit_that_fails_is_told_at_the_end_of_the_block_and_nothing_is_done_again(
+    database: Database,
+) -> None:
+    times: list[str] = []
+    told: list[str] = []
+
+    async def ahead() -> None:
+        async with database.share_ahead(breaking_a_reference(times), location="here", weight=1) as value:
+            told.append(value)
+
+    async with database.write():
+        pieces: list[asyncio.Future[Any]] = [asyncio.ensure_future(ahead())]
+        pieces.append(asyncio.ensure_future(database.share(adding("beside"), location="here", weight=1)))
+        await asyncio.sleep(0)
+    ends = await asyncio.gather(*pieces, return_exceptions=True)
+    assert isinstance(ends[0], StatementError)
+    assert (times, told) == (["done"], ["value"])
+    assert ends[1] == "beside"  # it was told nothing, and is done again alone
+    assert await names(database) == {"beside"}
+
+
+async def test_a_stale_number_is_raised_where_the_value_would_be(database: Database) -> None:
+    with pytest.raises(SequenceError):
+        async with database.share_ahead(refusing, location="here", weight=1):
+            pytest.fail("there is no value")
 
 
 async def test_what_is_heavy_goes_alone(database: Database) -> None:
