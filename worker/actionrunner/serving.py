@@ -34,11 +34,13 @@ INTERVAL = 1.0
 """Seconds between pulls of a runner that is full, or was answered at once with nothing."""
 GATHER = 0.0
 """Seconds from a result to its push: somebody waits for it. What ends while a push is under way goes with the next."""
-BUSY = 0.04
+BUSY = 0.08
 """Seconds from a reply with several tasks to the next pull: more are on their way, and one exchange brings them all."""
-APART = 0.04
+APART = 0.06
 """Seconds between the beginnings of two pushes: an exchange costs as much for one result as for ten, and a runner that has ended
 another action so lately is not idle."""
+TOGETHER = 0.005
+"""Seconds that a result waits for others while other actions run: those that came with one pull often end within as little."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,6 +144,7 @@ def serving_of(
         on_delivery=on_delivery,
         gather=GATHER,
         apart=APART,
+        others=lambda: TOGETHER if inflight.running else 0.0,
     )
     all_loops = dict(loops)
     if starts is not None:

@@ -80,7 +80,7 @@ class Outbox:
     result under a name to the disk, and returns None where there is no room; it may raise OSError, and TimeoutError where that
     is done only when a disk that hangs goes on. *gather* is the seconds from the first waiting result to its push, *apart*
     those between the beginnings of two pushes at the least: one that comes alone need not wait, and those that come one after
-    another travel together.
+    another travel together. *others* returns the seconds that a result which has just come waits for those of other jobs.
     """
 
     def __init__(
@@ -95,6 +95,7 @@ class Outbox:
         on_delivery: Callable[[Delivery], None] = lambda _: None,
         gather: float = GATHER,
         apart: float = 0.0,
+        others: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self._intake = intake
         self._clock = clock
@@ -104,6 +105,7 @@ class Outbox:
         self._shrink = shrink
         self._gather = gather
         self._apart = apart
+        self._others = others
         self._pushed_ns: int | None = None
         self._on_delivery = on_delivery
         self._waiting: dict[str, ResultItem] = {}
@@ -197,9 +199,10 @@ class Outbox:
 
     def _patience(self) -> float:
         """Seconds from the arrival of a result to its push."""
+        gather = max(self._gather, self._others())
         if self._pushed_ns is None:
-            return self._gather
-        return max(self._gather, self._apart - (self._clock.monotonic_ns() - self._pushed_ns) / 1e9)
+            return gather
+        return max(gather, self._apart - (self._clock.monotonic_ns() - self._pushed_ns) / 1e9)
 
     async def flush(self) -> None:
         """Return when nothing waits any more; from now on batches do not gather, and nothing backs off for long."""

@@ -114,6 +114,28 @@ async def test_a_result_that_comes_alone_goes_at_once_and_those_that_follow_soon
         assert len(bench.intake.pushes) == 3
 
 
+async def test_a_result_waits_for_those_of_other_jobs_as_long_as_it_is_told_to_when_it_comes() -> None:
+    bench, waits = Bench(), [0.005, 0.0]
+    bench.outbox = Outbox(
+        bench.intake,
+        bench.clock,
+        Backoff(lambda _, high: high),
+        shrink=bounds.shrink,
+        gather=0,
+        others=lambda: waits.pop(0),
+    )
+    async with running(bench):
+        bench.outbox.put(item("a"))
+        await bench.clock.advance(0.004)
+        bench.outbox.put(item("b"))
+        assert bench.intake.pushes == []
+        await bench.clock.advance(0.001)
+        assert [[i.result for i in batch] for batch in bench.intake.pushes] == [["a", "b"]]
+        bench.outbox.put(item("c"))
+        await bench.clock.settle()
+        assert len(bench.intake.pushes) == 2
+
+
 @pytest.mark.parametrize("word", ["accepted", "duplicate", "superseded"])
 async def test_a_result_is_forgotten_when_a_reply_names_it(word: str) -> None:
     bench = Bench()
