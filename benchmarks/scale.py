@@ -20,8 +20,8 @@ import aiohttp
 from sqlalchemy import update
 
 from benchmarks.simulation import MEMORY
-from controlplane.service import pulls
-from controlplane.service.pulls import Caller
+from controlplane.service import callers, pulls
+from controlplane.service.callers import Caller
 from controlplane.store.tables import assignments, results, tests
 from controlplane.store.workers import Origin
 from tests.integration.controlplane.plane import Plane, opened, served
@@ -78,7 +78,7 @@ class Puller:
         self._known = await self._plane.add_location()
         await fill(self._plane, self._count, self._known.location)
         key = self._known.credentials.access_key
-        self._access = await pulls.access(
+        self._access = await callers.look_up(
             self._plane.database, self._plane.clock, access_key=key, location=self._known.location
         )
 
@@ -103,6 +103,7 @@ class Puller:
             plane.database, plane.clock, plane.context.grace, caller, message, present=lambda: True
         )
         took = time.process_time() - began
+        assert given is not None, "the caller was looked up"
         assert len(given.leases) == SLOTS
         async with plane.database.write() as connection:  # each pull is of as many open jobs
             await connection.exec_driver_sql("DELETE FROM jobs")

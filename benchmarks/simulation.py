@@ -24,8 +24,8 @@ from pathlib import Path
 
 import msgspec
 
-from controlplane.service import pulls, results, upkeep
-from controlplane.service.pulls import Caller
+from controlplane.service import callers, pulls, results, upkeep
+from controlplane.service.callers import Caller
 from controlplane.store import tests
 from controlplane.store.locations import Access
 from controlplane.store.tests import StoredTest
@@ -126,7 +126,7 @@ class Simulation:
         for number in range(size.first, size.first + size.locations):
             known = await plane.add_location(f"location-{number}")
             key = known.credentials.access_key
-            access = await pulls.access(plane.database, plane.clock, access_key=key, location=known.location)
+            access = await callers.look_up(plane.database, plane.clock, access_key=key, location=known.location)
             await self._add_tests(known.location, number)
             self._workers += [
                 SimulatedWorker(access=access, id=str(uuid.uuid4()), slots=size.slots, key=key)
@@ -187,6 +187,7 @@ class Simulation:
         given = await pulls.pull(
             plane.database, plane.clock, plane.context.grace, worker.caller(), message, present=lambda: True
         )
+        assert given is not None, "the caller was looked up"
         for lease in given.leases:
             takes = min(self._random.expovariate(1 / self._size.run_seconds), LONGEST_RUN)
             worker.running[lease.name] = (lease.job, now + takes)

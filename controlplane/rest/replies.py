@@ -23,6 +23,10 @@ class HandlerReply:
     retry_after: str | None = None
 
 
+STALE = HandlerReply(status=0)
+"""The reply for nobody: the caller was remembered and may have changed since, so nothing was done. It is asked again as it is."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asker:
     """The sender of a proven request, for the log: its *name* for people, and the *extra* members that tell it apart."""

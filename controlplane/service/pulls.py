@@ -9,16 +9,15 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch
-from controlplane.errors import DatabaseError, SequenceError, UnknownCallerError
+from controlplane.errors import DatabaseError, SequenceError
 from controlplane.leases import Grace
-from controlplane.service import subtests, variables
-from controlplane.store import dispatch, locations, workers
+from controlplane.service import callers, subtests, variables
+from controlplane.service.callers import Caller
+from controlplane.store import dispatch, workers
 from controlplane.store.database import Database
 from controlplane.store.dispatch import Lease, Taker
-from controlplane.store.locations import Access
 from controlplane.store.variables import StoredVariable
 from controlplane.store.versions import TableMemory
-from controlplane.store.workers import Origin
 from worker.clock import Clock
 from worker.wire.messages import Pull
 
@@ -31,16 +30,6 @@ MAX_JOBS = 1000
 """Jobs of one reply, whatever a worker has free."""
 MAX_DEFINITION_CHARACTERS = 10 * 1024 * 1024
 """Definitions of one reply: base64 makes 4/3 of it, and the rest of MAX_REPLY_BYTES is for what is around them."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Caller:
-    """A worker process that has proven that it speaks for the location of *access*, where from, and the number of its request."""
-
-    access: Access
-    origin: Origin
-    worker: str
-    seq: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,37 +50,22 @@ class HandedOut:
     variables: Mapping[str, tuple[StoredVariable, ...]]
 
 
-async def access(database: Database, clock: Clock, *, access_key: str, location: str) -> Access:
-    """Look up what an access key opens. Raises UnknownCallerError where it is unknown, has ended, or is another location's."""
-    async with database.read() as connection:
-        found = await locations.access(connection, database.sealer, access_key, now=epoch.milliseconds(clock))
-        if found is not None and found.location.id == location:
-            return found
-        named = await locations.named_by(connection, access_key)
-    if named is None:
-        raise UnknownCallerError(f"no location has the access key {access_key}; a rotation may have ended it long ago")
-    place, _ = named
-    if place.id != location:
-        reason = f"the access key {access_key} is of the location {place.name!r}, and the request says id {location}"
-        raise UnknownCallerError(reason)
-    raise UnknownCallerError(
-        f"the access key {access_key} of the location {place.name!r} was ended by a rotation: give its workers the new file"
-    )
-
-
 async def pull(
     database: Database, clock: Clock, grace: Grace, caller: Caller, message: Pull, *, present: Present
-) -> HandedOut:
+) -> HandedOut | None:
     """Record the heartbeat, take back what the worker no longer holds, and lease it what is due.
 
-    A worker that was no longer *present* when its turn came is given nothing: nobody would get it. Raises SequenceError.
+    A worker that was no longer *present* when its turn came is given nothing: nobody would get it. None, and nothing
+    is done, for a remembered caller whose access may have changed since. Raises SequenceError.
     """
     location = caller.access.location.id
     named = len(message.holding) + len(message.finished) + len(message.release)
     quiet = database.versions.memory(dispatch.QUIET)
 
-    def begin(connection: AsyncConnection) -> Coroutine[Any, Any, HandedOut]:
+    def begin(connection: AsyncConnection) -> Coroutine[Any, Any, HandedOut | None]:
         now = epoch.milliseconds(clock)  # now that it is this pull's turn: it may have waited for the lock
+        if not callers.is_current(database, caller, now=now):
+            return _nothing()
         turn = _Turn(now=now, expiry=grace.expiry(now), present=present(), known=known, quiet=quiet)
         return _pull(connection, caller, message, turn)
 
@@ -101,6 +75,8 @@ async def pull(
             async with database.read() as connection:
                 known = await _known(connection, caller, message)
         given = await database.share(begin, location=location, weight=1 + named + _wanted(message))
+        if given is None:
+            return None
         if any(subtests.plays_subtests(lease.definition) for lease in given.leases):
             async with database.read() as connection:
                 whole = await subtests.complete(connection, given.leases, characters=MAX_DEFINITION_CHARACTERS)
@@ -113,6 +89,10 @@ async def pull(
     except DatabaseError:
         grace.interrupted()
         raise
+
+
+async def _nothing() -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

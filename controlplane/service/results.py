@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch
 from controlplane.errors import NotFoundError, SequenceError
+from controlplane.service.callers import Caller
 from controlplane.service.principal import KeyScope, Principal
-from controlplane.service.pulls import Caller
 from controlplane.store import locations, results, tests, workers
 from controlplane.store.database import Database
 from controlplane.store.results import Filter, Kept, StoredResult

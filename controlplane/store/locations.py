@@ -58,13 +58,15 @@ class ConfigFile:
 class Access:
     """A proven identity: who signs with *secret* speaks for *location*. Keys are of its config files in force, the newest first.
 
-    *job_keys* are (kid, public PEM), *results_keys* private PEM.
+    *job_keys* are (kid, public PEM), *results_keys* private PEM. *until* is the moment at which the first of the files ends that
+    do, None where none does.
     """
 
     location: Location
     secret: Secret[str]
     job_keys: tuple[tuple[str, str], ...]
     results_keys: tuple[Secret[str], ...]
+    until: int | None = None
 
 
 async def add(connection: AsyncConnection, location: Location) -> None:
@@ -140,7 +142,7 @@ async def drop_expired_credentials(connection: AsyncConnection, *, now: int) -> 
 
 
 def _current(table: FromClause) -> ColumnElement[bool]:
-    """In force at the parameter `now`."""
+    """Keys in force at the parameter `now`."""
     return or_(table.c.expires_at.is_(None), table.c.expires_at > bindparam("now"))
 
 
@@ -167,6 +169,7 @@ async def access(connection: AsyncConnection, sealer: Sealer, access_key: str, *
         results_keys=tuple(
             _opened(sealer, row.results_private_sealed, _results_context(row.access_key)) for row in rows
         ),
+        until=min((row.expires_at for row in rows if row.expires_at is not None), default=None),
     )
 
 

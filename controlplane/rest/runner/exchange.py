@@ -17,7 +17,7 @@ from controlplane.errors import DatabaseError, RefusedError
 from controlplane.rest import replies
 from controlplane.rest.bodies import body_of
 from controlplane.rest.context import CONTEXT, Context, visitor_address
-from controlplane.rest.replies import Asker, HandlerReply, answered
+from controlplane.rest.replies import STALE, Asker, HandlerReply, answered
 from controlplane.service import enrolments
 from controlplane.service.attendance import RunnerCaller
 from controlplane.service.runnerkeys import RunnerKeys
@@ -25,7 +25,7 @@ from controlplane.store import runners
 from controlplane.store.runners import RunnerIdentity, StoredRunner
 from controlplane.store.versions import Stamp
 from worker.errors import SignatureError
-from worker.wire import proof, runner_messages
+from worker.wire import messages, proof
 from worker.wire.jws import Unverified
 from worker.wire.proof import Proof, ProvenRequestError, RunnerEndpoint
 from worker.wire.runner_messages import RunnerRefusal
@@ -47,10 +47,6 @@ class RunnerAsked:
     body: bytes
     remembered: bool = False
     present: Callable[[], bool] = lambda: True
-
-
-STALE = HandlerReply(status=0)
-"""The reply for nobody: see `RunnerAsked.remembered`."""
 
 
 RunnerHandler = Callable[[Context, RunnerAsked], Awaitable[HandlerReply]]
@@ -249,7 +245,7 @@ def _asker(known: _Known, proven: Proof) -> Asker:
 
 
 def _message(refused: RefusedError) -> bytes:
-    return runner_messages.encode(
+    return messages.encode(
         RunnerRefusal(error=refused.code, message=str(refused)[:1000], last=refused.last, instance=refused.instance)
     )
 

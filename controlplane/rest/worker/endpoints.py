@@ -12,29 +12,27 @@ from aiohttp import web
 from controlplane.errors import RefusedError
 from controlplane.leases import LEASE_TTL
 from controlplane.rest.context import Context
-from controlplane.rest.replies import HandlerReply
+from controlplane.rest.replies import STALE, HandlerReply
 from controlplane.rest.worker.exchange import Asked, exchange
 from controlplane.service import pulls, results, variables
 from controlplane.service.pulls import HandedOut
 from controlplane.store.dispatch import Lease
 from controlplane.store.results import Disposition, Kept
-from worker.wire import envelope, messages
+from worker.wire import compact, envelope, messages
 from worker.wire.keys import PrivateKey, PublicKey
 from worker.wire.messages import Job, Jobs, OneTime, Pull, Rejection, Results, ResultsReply
 
 log = logging.getLogger(__name__)
 
-PULL = "/worker/v1/pull"
-RESULTS = "/worker/v1/results"
 MOST_NAMED = 10
 """Records of one pull about jobs that never arrived: one worker could name ten thousand, a record each."""
 
 
 def routes(prefix: str = "") -> list[web.RouteDef]:
     """Both endpoints, below the path that a public URL may have."""
-    pull_handler = exchange(pull, max_bytes=messages.MAX_PULL_BYTES, content_type="application/json")
-    push_handler = exchange(push, max_bytes=messages.MAX_PUSH_BYTES, content_type="application/jose")
-    return [web.post(prefix + PULL, pull_handler), web.post(prefix + RESULTS, push_handler)]
+    pull_handler = exchange(pull, max_bytes=messages.MAX_PULL_BYTES, content_type="application/json", remembered=True)
+    push_handler = exchange(push, max_bytes=messages.MAX_PUSH_BYTES, content_type=compact.CONTENT_TYPE)
+    return [web.post(prefix + messages.PULL_PATH, pull_handler), web.post(prefix + messages.RESULTS_PATH, push_handler)]
 
 
 async def pull(context: Context, asked: Asked) -> HandlerReply:
@@ -43,6 +41,8 @@ async def pull(context: Context, asked: Asked) -> HandlerReply:
     given = await pulls.pull(
         context.database, context.clock, context.grace, asked.caller, message, present=asked.present
     )
+    if given is None:
+        return STALE
     location = asked.caller.access.location.id
     if given.leases:
         first = (lease for lease in given.leases if lease.delivery == 1 and lease.attempt == 1)
@@ -62,7 +62,7 @@ async def pull(context: Context, asked: Asked) -> HandlerReply:
     reply = Jobs(jobs=tuple(_job(lease, given) for lease in given.leases), more=given.more, cancel=given.cancel)
     key = _public_key(given.job_key)
     token = envelope.seal(messages.encode(reply), key, typ=envelope.JOBS, location=location)
-    return HandlerReply(status=200, content_type="application/jose", body=token)
+    return HandlerReply(status=200, content_type=compact.CONTENT_TYPE, body=token)
 
 
 async def push(context: Context, asked: Asked) -> HandlerReply:

@@ -16,10 +16,12 @@ from controlplane.errors import DatabaseError, RefusedError, UnknownCallerError
 from controlplane.rest import replies
 from controlplane.rest.bodies import body_of
 from controlplane.rest.context import CONTEXT, Context, visitor_address
-from controlplane.rest.replies import RETRY_SECONDS, Asker, HandlerReply, answered
-from controlplane.service import pulls
-from controlplane.service.pulls import Caller, Present
+from controlplane.rest.replies import RETRY_SECONDS, STALE, Asker, HandlerReply, answered
+from controlplane.service import callers
+from controlplane.service.callers import Caller
+from controlplane.service.pulls import Present
 from controlplane.store.locations import Access, Location
+from controlplane.store.versions import Stamp
 from controlplane.store.workers import Origin
 from worker.errors import SignatureError
 from worker.wire import messages, signing
@@ -38,58 +40,94 @@ class Asked:
     present: Present = lambda: True
 
 
-Endpoint = Callable[[Context, Asked], Awaitable[HandlerReply]]
+EndpointHandler = Callable[[Context, Asked], Awaitable[HandlerReply]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Sender:
+    """A proven sender. *seen* is the stamp of an access that is remembered, None of one that was looked up."""
+
+    access: Access
+    claim: Claim
+    verified: VerifiedRequest
+    seen: Stamp | None = None
 
 
 def exchange(
-    endpoint: Endpoint, *, max_bytes: int, content_type: str
+    endpoint: EndpointHandler, *, max_bytes: int, content_type: str, remembered: bool = False
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """Wrap *endpoint*. Headers are judged first; a body above *max_bytes* is refused, unread where it announces its size."""
+    """Wrap *endpoint*. Headers are judged first; a body above *max_bytes* is refused, unread where it announces its size.
+
+    An endpoint that may be given a caller who is *remembered* answers `STALE` where the caller may have changed since.
+    """
 
     async def handle(request: web.Request) -> web.Response:
         context = request.app[CONTEXT]
-        access: Access | None = None
-        try:
-            claim = signing.read_claim(request.headers)
-            access, failed = await _access(context, claim)
-            verified, problem = _prove(context, access, claim, request)
-        except UnknownCallerError as error:
-            _log_stranger(request, str(error))
-            return _unsigned(401, "unknown access key")
-        except SignatureError as error:
-            _log_stranger(request, f"{error}{_of_secret(error.reason, access)}")
-            return _unsigned(401, "the signature does not hold")
-        except DatabaseError as error:
-            log.error("cannot look up who asks: %s", replies.reason(error), extra=replies.failure(error))  # noqa: TRY400
-            return _unsigned(503, "the database does not answer")
-        if failed is not None:
-            log.error("cannot look up who asks: %s", replies.reason(failed), extra=replies.failure(failed))
-            return _signed(context, verified, replies.unanswered(_message))
-        problem = problem or _misplaced(request, access.location, content_type)
-        if problem is not None:
-            return _refuse(context, access.location, verified, problem)
-        location = access.location.id
-        async with body_of(request, context.bodies, location=location, max_bytes=max_bytes) as (body, unread):
-            problem = unread or _disproof(verified, body)
+        sender = await _sender(context, request, content_type, remembered=remembered)
+        if isinstance(sender, web.Response):
+            return sender
+        location = sender.access.location
+        async with body_of(request, context.bodies, location=location.id, max_bytes=max_bytes) as (body, unread):
+            problem = unread or _disproof(sender.verified, body)
             if problem is not None:
-                return _refuse(context, access.location, verified, problem)
-            origin = Origin(address=visitor_address(request)[:64], access_key=claim.access_key)
-            asked = Asked(
-                caller=Caller(access=access, origin=origin, worker=verified.worker, seq=verified.seq),
-                body=body,
-                present=lambda: request.transport is not None and not request.transport.is_closing(),
-            )
+                return _refuse(context, location, sender.verified, problem)
             async with context.bodies.turn(body):
-                answer = await _answer(context, endpoint, asked)
-            return _signed(context, verified, answer)
+                answer = await _answer(context, endpoint, request, sender, body)
+                if answer is STALE:
+                    sender = await _sender(context, request, content_type, remembered=False)
+                    if isinstance(sender, web.Response):
+                        return sender
+                    answer = await _answer(context, endpoint, request, sender, body)
+            return _signed(context, sender.verified, answer)
 
     return handle
+
+
+async def _sender(
+    context: Context, request: web.Request, content_type: str, *, remembered: bool
+) -> _Sender | web.Response:
+    """Tell who asks, going by what is *remembered* as far as that proves it; or the answer for whoever may not."""
+    access: Access | None = None
+    try:
+        claim = signing.read_claim(request.headers)
+        if remembered and (sender := _recalled(context, claim, request, content_type)) is not None:
+            return sender
+        access, failed = await _access(context, claim)
+        verified, problem = _prove(context, access, claim, request)
+    except UnknownCallerError as error:
+        _log_stranger(request, str(error))
+        return _unsigned(401, "unknown access key")
+    except SignatureError as error:
+        _log_stranger(request, f"{error}{_of_secret(error.reason, access)}")
+        return _unsigned(401, "the signature does not hold")
+    except DatabaseError as error:
+        log.error("cannot look up who asks: %s", replies.reason(error), extra=replies.failure(error))  # noqa: TRY400
+        return _unsigned(503, "the database does not answer")
+    if failed is not None:
+        log.error("cannot look up who asks: %s", replies.reason(failed), extra=replies.failure(failed))
+        return _signed(context, verified, replies.unanswered(_message))
+    problem = problem or _misplaced(request, access.location, content_type)
+    if problem is not None:
+        return _refuse(context, access.location, verified, problem)
+    return _Sender(access=access, claim=claim, verified=verified)
+
+
+def _recalled(context: Context, claim: Claim, request: web.Request, content_type: str) -> _Sender | None:
+    """The sender as it was when it was looked up last; None where that may not hold any more, or where anything is wrong."""
+    known = callers.recall(context.database, context.clock, access_key=claim.access_key, location=claim.location)
+    if known is None or _misplaced(request, known.access.location, content_type) is not None:
+        return None
+    try:
+        verified, problem = _prove(context, known.access, claim, request)
+    except SignatureError:
+        return None
+    return None if problem else _Sender(access=known.access, claim=claim, verified=verified, seen=known.seen)
 
 
 async def _access(context: Context, claim: Claim) -> tuple[Access, DatabaseError | None]:
     """Look up the claim's key; where the database does not answer, give what it opened last, and the error, or raise that."""
     try:
-        access = await pulls.access(
+        access = await callers.look_up(
             context.database, context.clock, access_key=claim.access_key, location=claim.location
         )
     except DatabaseError as error:
@@ -163,9 +201,19 @@ def _misplaced(request: web.Request, location: Location, content_type: str) -> R
     return None
 
 
-async def _answer(context: Context, endpoint: Endpoint, asked: Asked) -> HandlerReply:
-    location = asked.caller.access.location
-    asker = Asker(name=location.name, extra={"worker": asked.caller.worker, "location": location.id})
+async def _answer(
+    context: Context, endpoint: EndpointHandler, request: web.Request, sender: _Sender, body: bytes
+) -> HandlerReply:
+    verified, location = sender.verified, sender.access.location
+    origin = Origin(address=visitor_address(request)[:64], access_key=sender.claim.access_key)
+    asked = Asked(
+        caller=Caller(
+            access=sender.access, origin=origin, worker=verified.worker, seq=verified.seq, remembered=sender.seen
+        ),
+        body=body,
+        present=lambda: request.transport is not None and not request.transport.is_closing(),
+    )
+    asker = Asker(name=location.name, extra={"worker": verified.worker, "location": location.id})
     return await answered(lambda: endpoint(context, asked), asker, _message)
 
 

@@ -229,7 +229,7 @@ def _set_pragmas(connection: Any, _record: object) -> None:
 
 
 def _keep_a_write_ahead_log(cursor: Any) -> None:
-    """Of several that switch a new file at once SQLite lets one, and refuses the others without waiting for `busy_timeout`."""
+    """Switch the file to it. Of several that do so at once SQLite lets one, and refuses the others at once."""
     for left in reversed(range(SWITCHES)):
         try:
             cursor.execute("PRAGMA journal_mode = WAL")

@@ -25,7 +25,7 @@ from controlplane.store.engines import sqlite
 from controlplane.store.locations import Access
 from tests.integration.controlplane.plane import Plane, served
 from tests.integration.controlplane.process import prepare, serving
-from tests.support.protocol import PULL, ProtocolWorker, Reply
+from tests.support.protocol import PULL, RESULTS, ProtocolWorker, Reply
 from tests.support.waiting import until
 from worker.clock import SystemClock
 from worker.secret import Secret
@@ -66,7 +66,9 @@ async def test_a_pool_without_a_connection_left_is_a_signed_503_for_who_was_hear
     async with AsyncExitStack() as stack:
         for _ in range(CONNECTIONS):
             await stack.enter_async_context(hurried.database.read())
-        known, unknown = await pull(worker, session), await pull(stranger, session)
+        remembered, unknown = await pull(worker, session), await pull(stranger, session)
+        known = await worker.post(session, RESULTS, worker.results_body(), "application/jose")
+    assert remembered.status == 204  # it needs none
     assert (known.status, known.signed, known.refusal.error) == (503, True, "database")
     assert known.headers["retry-after"] == "1"
     assert (unknown.status, unknown.signed) == (503, False)

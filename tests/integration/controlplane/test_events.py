@@ -27,8 +27,8 @@ from controlplane.rest.worker.endpoints import pull, push
 from controlplane.rest.worker.exchange import Asked
 from controlplane.schedule import Timetable
 from controlplane.service import triggers
+from controlplane.service.callers import Caller
 from controlplane.service.principal import operator
-from controlplane.service.pulls import Caller
 from controlplane.store import locations, tests
 from controlplane.store.locations import Access
 from controlplane.store.tables import assignments, jobs, results

@@ -19,7 +19,7 @@ from controlplane import site
 from controlplane.leases import LEASE_TTL, MAX_FAILED, STALL
 from controlplane.rest.context import CONTEXT, Context
 from controlplane.rest.replies import HandlerReply
-from controlplane.rest.worker.exchange import Asked, Endpoint, exchange
+from controlplane.rest.worker.exchange import Asked, EndpointHandler, exchange
 from controlplane.service import locations, pulls, upkeep
 from controlplane.service.principal import operator
 from controlplane.store.tables import jobs, results, workers
@@ -116,6 +116,7 @@ async def test_nothing_is_given_to_a_client_that_has_gone_and_its_heartbeat_coun
     given = await pulls.pull(
         plane.database, plane.clock, plane.context.grace, asked[0].caller, pull, present=lambda: present
     )
+    assert given is not None
     assert (len(given.leases), given.more) == ((1, False) if present else (0, False))
     (seen,) = await plane.rows(workers)
     assert [(row.id, row.last_seen) for row in seen] == [(worker.id, plane.now())]
@@ -145,7 +146,7 @@ async def test_a_handler_knows_if_its_client_still_waits(
 
 
 @asynccontextmanager
-async def with_endpoint(plane: Plane, endpoint: Endpoint) -> AsyncIterator[str]:
+async def with_endpoint(plane: Plane, endpoint: EndpointHandler) -> AsyncIterator[str]:
     """The URL of a server with *endpoint* for pulls."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"127.0.0.1:{listener.getsockname()[1]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
@@ -11,18 +12,24 @@ from typing import Any
 
 import aiohttp
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.errors import DatabaseTrouble, SequenceError, StatementError
-from controlplane.store import sharing
+from controlplane.service import callers
+from controlplane.service.callers import Caller
+from controlplane.store import locations, sharing
 from controlplane.store.database import Database
 from controlplane.store.tables import about
+from controlplane.store.workers import Origin
 from tests.integration.controlplane.plane import Plane
 from tests.support.databases import new_database
-from tests.support.protocol import item
+from tests.support.protocol import PULL, item
+from tests.support.waiting import until
 from worker.wire import messages
 
+WITHIN = 30.0
+"""Seconds after which a thread that nobody lets go ends all the same."""
 Work = Callable[[AsyncConnection], Any]
 
 
@@ -130,6 +137,35 @@ async def test_one_that_waited_for_too_long_is_told_that_the_database_is_locked(
     assert await names(database) == set()
 
 
+async def test_one_that_waits_for_a_transaction_without_an_end_is_told_so_too(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the disk hangs."""
+    entered, gate = threading.Event(), threading.Event()
+    monkeypatch.setattr(sharing, "LOOK_SECONDS", 0.01)
+
+    def hang() -> bool:
+        entered.set()
+        return gate.wait(WITHIN)
+
+    async def hanging(connection: AsyncConnection) -> Any:
+        raw = await connection.get_raw_connection()
+        raw.driver_connection.create_function("hang", 0, hang)  # type: ignore[union-attr]
+        return await connection.scalar(text("SELECT hang()"))
+
+    first = asyncio.ensure_future(database.share(hanging, location="here", weight=1))
+    try:
+        await until(entered.is_set)
+        monkeypatch.setattr(sharing, "TURN_SECONDS", 0.0)
+        with pytest.raises(StatementError) as late:
+            await database.share(adding("late"), location="here", weight=1)
+        assert late.value.trouble is DatabaseTrouble.LOCKED
+    finally:
+        gate.set()
+    assert await first == 1
+    assert await names(database) == set()
+
+
 async def test_whoever_waits_when_the_database_is_closed_is_sent_home(database: Database) -> None:
     patient = asyncio.ensure_future(database.share(adding("a"), location="here", weight=1, patience=3600))
     await asyncio.sleep(0)
@@ -163,6 +199,61 @@ async def test_a_location_at_which_nothing_was_due_hears_of_what_is_due_now(
         assert not (await worker.pull(session)).jobs
     await make_due(plane)
     assert len((await worker.pull(session)).jobs) == 1
+
+
+@pytest.mark.parametrize(
+    ("statement", "status", "signed"),
+    [
+        ("UPDATE locations SET enabled = 0", 403, True),
+        ("DELETE FROM credentials", 401, False),
+        ("UPDATE credentials SET expires_at = 1", 401, False),
+        ("UPDATE credentials SET location_id = 'pl:none'", 401, False),
+        ("UPDATE locations SET name = 'elsewhere'", 204, True),
+    ],
+)
+async def test_a_worker_that_is_remembered_is_let_in_only_as_another_process_left_it(
+    plane: Plane, session: aiohttp.ClientSession, statement: str, status: int, signed: bool
+) -> None:
+    worker = await plane.add_location()
+    assert (await worker.post(session, PULL, worker.pull_body(), "application/json")).status == 204
+    before = (await plane.rows(about.metadata.tables["workers"]))[0][0]
+    plane.clock.stall(1)
+    with closing(sqlite3.connect(plane.folder / "controlplane.db")) as other, other:
+        other.execute(statement)
+    reply = await worker.post(session, PULL, worker.pull_body(host="a"), "application/json")
+    assert (reply.status, reply.signed) == (status, signed)
+    after = (await plane.rows(about.metadata.tables["workers"]))[0][0]
+    assert (after != before) == (status == 204)
+
+
+async def test_a_worker_that_is_remembered_is_not_when_its_file_ends(
+    plane: Plane, session: aiohttp.ClientSession
+) -> None:
+    worker = await plane.add_location()
+    async with plane.database.write() as connection:
+        await locations.retire_credentials(connection, worker.location, expires_at=plane.now() + 2_000)
+    statuses = []
+    for _ in range(3):
+        statuses.append((await worker.post(session, PULL, worker.pull_body(), "application/json")).status)
+        plane.clock.stall(1)
+    assert statuses == [204, 204, 401]
+
+
+async def test_a_file_that_ends_while_its_worker_waits_for_its_turn_opens_nothing(
+    plane: Plane, session: aiohttp.ClientSession
+) -> None:
+    worker = await plane.add_location()
+    async with plane.database.write() as connection:
+        await locations.retire_credentials(connection, worker.location, expires_at=plane.now() + 2_000)
+    assert (await worker.post(session, PULL, worker.pull_body(), "application/json")).status == 204
+    known = callers.recall(
+        plane.database, plane.clock, access_key=worker.credentials.access_key, location=worker.location
+    )
+    assert known is not None
+    origin = Origin(address="", access_key=worker.credentials.access_key)
+    caller = Caller(access=known.access, origin=origin, worker=worker.id, seq=2, remembered=known.seen)
+    now = plane.now()
+    assert [callers.is_current(plane.database, caller, now=now + ms) for ms in (0, 1_999, 2_000)] == [True, True, False]
 
 
 async def test_a_location_at_which_nothing_was_due_gives_out_what_comes_due_to_the_millisecond(
