@@ -22,6 +22,7 @@ from controlplane.store import apps, runners
 from controlplane.store.apps import StoredApp
 from controlplane.store.database import Database
 from controlplane.store.runners import StoredRunner
+from worker.actions.schema import fault
 from worker.clock import Clock
 from worker.errors import EnvelopeError
 from worker.wire import apptoken
@@ -178,8 +179,6 @@ async def _earlier(connection: AsyncConnection, database: Database, name: str) -
 
 def _check_patterns(definition: AppDefinition) -> None:
     """Raises UnusableError for a pattern that is no regular expression: the runner would answer nobody."""
-    from worker.actions.schema import fault  # noqa: PLC0415 - the validator is costly, and few processes need it
-
     for name, query in definition.queries.items():
         found = fault(query.params)
         if found is not None:

@@ -21,6 +21,7 @@ from controlplane.store import workflows
 from controlplane.store.actionruns import ActionRun
 from controlplane.store.database import Database
 from controlplane.store.workflows import StoredWorkflow
+from worker.actions.schema import first_breach, pointer
 from worker.clock import Clock
 from worker.wire.order import MAX_INPUT_BYTES, OrderClient, OrderedBy
 
@@ -87,8 +88,6 @@ def triggered(
 
 
 def _check_params(start: RunStart) -> None:
-    from worker.actions.schema import first_breach, pointer  # noqa: PLC0415 - the validator is costly, and few processes need it
-
     if len(msgspec.json.encode(start.params)) > MAX_INPUT_BYTES:
         raise UnusableError(f"params: larger than {MAX_INPUT_BYTES} bytes")
     found = first_breach(start.stored.workflow.params, start.params)

@@ -24,6 +24,7 @@ from controlplane.store import runners, tests
 from controlplane.store import workflows as stored_workflows
 from controlplane.store.database import Database
 from controlplane.store.workflows import StoredWorkflow
+from worker.actions.schema import fault
 from worker.clock import Clock
 from worker.secret import Secret
 
@@ -74,8 +75,6 @@ async def push(
 
 
 def _check_schema(schema: dict[str, Any]) -> None:
-    from worker.actions.schema import fault  # noqa: PLC0415 - the validator is costly, and few processes need it
-
     if schema.get("type") != "object":
         raise UnusableError("params.type: is not valid: a workflow's parameters are an object")
     found = fault(schema)

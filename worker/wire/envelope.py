@@ -1,36 +1,33 @@
 """Sealing and opening of JWE (RFC 7516, compact serialization) under exactly one shape of header.
 
-The cryptography is joserfc's. Size, segments, the header's exact set of names and each value are checked here before the
-library sees the token, so that what a JWE may say in general (compression,
-critical headers, other algorithms, keys by value) has no way in. One kid, one key, one attempt: nothing is tried.
-Every failure is an EnvelopeError that says what was wrong with the token's form, and nothing about what is inside or
-about the key.
+Size, segments, the header's exact set of names and each value are checked before anything is decrypted, so that what a JWE may
+say in general (compression, critical headers, other algorithms, keys by value) has no way in: no code here could do it. One kid,
+one key, one attempt: nothing is tried. Every failure is an EnvelopeError that says what was wrong with the token's form, and
+nothing about what is inside or about the key.
 """
 
 from __future__ import annotations
 
+import json
+import secrets
 from collections.abc import Sequence
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
-from joserfc import jwe
-from joserfc.errors import JoseError
-from joserfc.jwk import RSAKey
-from joserfc.registry import HeaderParameter
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from worker.errors import EnvelopeError
-from worker.wire import compact
+from worker.wire import compact, contentkey
 from worker.wire.compact import decode, is_base64url
 from worker.wire.keys import Kind, PrivateKey, PublicKey
-from worker.wire.messages import MAX_REPLY_BYTES
 
 JOBS = "pl-jobs"
 RESULTS = "pl-results"
 
 ENC = "A256GCM"
 """RFC 7518 section 5.3."""
-ALG: dict[Kind, str] = {"rsa": "RSA-OAEP-256", "x25519": "ECDH-ES+A256KW"}
-"""RFC 7518 sections 4.3 and 4.6, RFC 8037 section 3.2."""
+ALG: dict[Kind, str] = {"rsa": contentkey.RSA_ALG, "x25519": contentkey.AGREED_ALG}
 
 MAX_HEADER_CHARACTERS = 2048
 """Encoded. A kid and a location of 200 characters each and an ephemeral key take 800."""
@@ -42,26 +39,22 @@ _X25519_BYTES = 32
 _NAMES = frozenset({"alg", "enc", "kid", "typ", "loc"})
 
 
-class _Registry(jwe.JWERegistry):
-    """joserfc's limits, which are for tokens in cookies, raised to ours; the true limit is the caller's `max_bytes`."""
-
-    max_protected_header_length = MAX_HEADER_CHARACTERS
-    max_encrypted_key_length = MAX_HEADER_CHARACTERS
-    max_ciphertext_length = MAX_REPLY_BYTES
-
-
-_REGISTRY = _Registry(
-    header_registry={"loc": HeaderParameter("Location", "str", required=True)}, algorithms=[*ALG.values(), ENC]
-)
-
-
 def seal(payload: bytes, key: PublicKey, *, typ: str, location: str) -> bytes:
     """Encrypt *payload* for the holder of *key*. The token is ASCII, 4/3 of the payload and at most 1.5 kB more."""
-    header = {"alg": ALG[key.kind], "enc": ENC, "kid": key.kid, "typ": typ, "loc": location}
+    header: dict[str, Any] = {"alg": ALG[key.kind], "enc": ENC, "kid": key.kid, "typ": typ, "loc": location}
+    content_key, vector = secrets.token_bytes(contentkey.BYTES), secrets.token_bytes(_IV_BYTES)
     try:
-        return jwe.encrypt_compact(header, payload, key.jwk, registry=_REGISTRY).encode()
-    except (JoseError, ValueError, TypeError, AssertionError) as error:
+        if isinstance(key.native, rsa.RSAPublicKey):
+            encrypted_key = contentkey.encrypted(content_key, key.native)
+        else:
+            encrypted_key, ephemeral = contentkey.wrapped(content_key, key.native)
+            header["epk"] = {"kty": "OKP", "crv": "X25519", "x": compact.encode(ephemeral).decode()}
+    except ValueError as error:
         raise EnvelopeError("nothing can be sealed with this key") from error
+    protected = compact.encode(json.dumps(header, separators=(",", ":")).encode())
+    sealed = AESGCM(content_key).encrypt(vector, payload, protected)
+    parts = (encrypted_key, vector, sealed[:-_TAG_BYTES], sealed[-_TAG_BYTES:])
+    return b".".join((protected, *map(compact.encode, parts)))
 
 
 def unseal(token: bytes, keys: Sequence[PrivateKey], *, typ: str, location: str, max_bytes: int) -> bytes:
@@ -81,13 +74,20 @@ def unseal(token: bytes, keys: Sequence[PrivateKey], *, typ: str, location: str,
     header = _read_header(segments[0])
     key = _choose(header, keys)
     _check_values(header, key, typ=typ, location=location)
-    _check_sizes(segments, key)
+    encrypted_key, vector, sealed, tag = map(decode, segments[1:])
+    _check_sizes(key, encrypted_key, vector, tag)
     try:
-        payload = jwe.decrypt_compact(token, key.jwk, registry=_REGISTRY).plaintext
-    except (JoseError, InvalidTag, ValueError, TypeError, AssertionError) as error:
+        content_key = _content_key(encrypted_key, header, key)
+        return AESGCM(content_key).decrypt(vector, sealed + tag, segments[0])
+    except (InvalidTag, ValueError) as error:
         raise EnvelopeError("does not open: altered, or sealed for another key") from error
-    assert payload is not None
-    return payload
+
+
+def _content_key(encrypted_key: bytes, header: dict[str, Any], key: PrivateKey) -> bytes:
+    """Raises ValueError."""
+    if isinstance(key.native, rsa.RSAPrivateKey):
+        return contentkey.decrypted(encrypted_key, key.native)
+    return contentkey.unwrapped(encrypted_key, decode(header["epk"]["x"].encode()), key.native)
 
 
 def _read_header(segment: bytes) -> dict[str, Any]:
@@ -124,12 +124,12 @@ def _is_ephemeral(epk: object) -> bool:
     return is_base64url(x.encode()) and len(decode(x.encode())) == _X25519_BYTES
 
 
-def _check_sizes(segments: Sequence[bytes], key: PrivateKey) -> None:
-    wrapped = (key.jwk.public_key.key_size + 7) // 8 if isinstance(key.jwk, RSAKey) else _WRAPPED_KEY_BYTES
-    for name, segment, size in (
-        ("encrypted key", segments[1], wrapped),
-        ("initialization vector", segments[2], _IV_BYTES),
-        ("tag", segments[4], _TAG_BYTES),
+def _check_sizes(key: PrivateKey, encrypted_key: bytes, vector: bytes, tag: bytes) -> None:
+    wrapped = (key.native.key_size + 7) // 8 if isinstance(key.native, rsa.RSAPrivateKey) else _WRAPPED_KEY_BYTES
+    for name, found, size in (
+        ("encrypted key", encrypted_key, wrapped),
+        ("initialization vector", vector, _IV_BYTES),
+        ("tag", tag, _TAG_BYTES),
     ):
-        if len(decode(segment)) != size:
+        if len(found) != size:
             raise EnvelopeError(f"the {name} has not the size that the algorithm prescribes")

@@ -24,13 +24,11 @@ from cryptography.hazmat.primitives.serialization import (
     load_der_private_key,
     load_der_public_key,
 )
-from joserfc.jwk import OKPKey, RSAKey
 
 from worker.errors import EnvelopeError
 from worker.secret import Secret
 
 Kind = Literal["rsa", "x25519"]
-JWK = RSAKey | OKPKey
 
 MIN_RSA_BITS = 2048
 """RFC 7518 section 4.3."""
@@ -54,7 +52,7 @@ class PublicKey:
     kid: str
     pem: str
     kind: Kind
-    jwk: JWK = field(repr=False, compare=False)
+    native: rsa.RSAPublicKey | x25519.X25519PublicKey = field(repr=False, compare=False)
 
     @classmethod
     def from_pem(cls, pem: str, kid: str | None = None) -> PublicKey:
@@ -78,7 +76,7 @@ class PrivateKey:
     public: PublicKey
     pem: Secret[str]
     kind: Kind
-    jwk: JWK = field(repr=False, compare=False)
+    native: rsa.RSAPrivateKey | x25519.X25519PrivateKey = field(repr=False, compare=False)
 
     @classmethod
     def from_pem(cls, pem: str) -> PrivateKey:
@@ -121,15 +119,14 @@ def _public(key: rsa.RSAPublicKey | x25519.X25519PublicKey, kid: str | None) -> 
     name = fingerprint(spki) if kid is None else kid
     if isinstance(key, rsa.RSAPublicKey):
         _check_size(key.key_size)
-        return PublicKey(kid=name, pem=pem, kind="rsa", jwk=RSAKey.import_key(key))
-    return PublicKey(kid=name, pem=pem, kind="x25519", jwk=OKPKey.import_key(key))
+        return PublicKey(kid=name, pem=pem, kind="rsa", native=key)
+    return PublicKey(kid=name, pem=pem, kind="x25519", native=key)
 
 
 def _private(key: rsa.RSAPrivateKey | x25519.X25519PrivateKey) -> PrivateKey:
     public = _public(key.public_key(), None)
     pem = Secret(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode())
-    jwk = RSAKey.import_key(key) if isinstance(key, rsa.RSAPrivateKey) else OKPKey.import_key(key)
-    return PrivateKey(kid=public.kid, public=public, pem=pem, kind=public.kind, jwk=jwk)
+    return PrivateKey(kid=public.kid, public=public, pem=pem, kind=public.kind, native=key)
 
 
 def _check_size(bits: int) -> None:

@@ -11,7 +11,7 @@ from tests.support.checkout import ROOT
 from worker.actionrunner.optiontable import OPTIONS as RUNNER_OPTIONS
 from worker.config.options import OPTIONS
 
-COSTLY = {"psycopg", "jq", "worker.apitest", "worker.evaluators", "worker.work"}
+COSTLY = {"psycopg", "jq", "jsonschema_rs", "worker.apitest", "worker.evaluators", "worker.work"}
 SHARED = {
     *("whitelistedRange.4", "whitelistedRange.6", "blacklistedRange.4", "blacklistedRange.6"),
     *("allowedDomainNames", "blockedDomainNames", "dnsServer", "dnsUseHost", "enableIPv6"),
@@ -48,6 +48,28 @@ def test_the_image_of_a_worker_holds_no_package_of_private_actions() -> None:
     assert {name.lower() for name in extra} & {name.partition("-")[0] for name in locked} == set()
 
 
+CONNECTIONS = """
+crm: {type: http, base_url: 'https://crm/', headers: {A: b}, credentials: {env: [TOKEN]}, allow: {actions: ['*']}}
+db: {type: postgresql, host: db, database: d, user: u, tls: {mode: require},
+     queries: {one: {sql: select 1, params: {properties: {n: {type: integer}}, required: [n]}}}}
+"""
+POLICY = """
+rules: [{name: r, allow: http.request, connections: [crm], when: {url: {paths: ['/v1/**']}}, rate: {max: 3, per: 1h}}]
+"""
+USUAL = f"""
+from pathlib import Path
+from worker.actionrunner import connections, doors, execution, localstate, policyfile
+from worker.actionrunner.yamlfile import parse_operators_file
+from worker.actions.catalogue import CATALOGUE
+from worker.actions.schema import violation
+written = parse_operators_file({CONNECTIONS.encode()!r}, "connections.yaml", "connections")
+found = connections.connections_of(written, Path("/"), {{"TOKEN": "t"}})
+assert [*found.usable] == ["crm", "db"], found.unusable
+policyfile.policy_of(parse_operators_file({POLICY.encode()!r}, "policy.yaml", "policy"))
+assert violation(CATALOGUE["http.request"].input_schema, {{"verb": "GET", "url": "/v1/customers/7"}}) is None
+"""
+
+
 def test_a_runner_imports_costly_parts_at_their_first_use() -> None:
-    found = imported("import worker.actionrunner.execution, worker.actionrunner.localstate, worker.actionrunner.doors")
-    assert found & COSTLY == set()
+    """The validator of JSON Schema among them: reading usual files and judging usual input is no use of it."""
+    assert imported(USUAL) & COSTLY == set()

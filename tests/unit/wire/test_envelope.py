@@ -1,13 +1,15 @@
-"""What is sealed opens for its reader alone, and nothing outside the exact shape reaches the library."""
+"""What is sealed opens for its reader alone, and nothing outside the exact shape is decrypted."""
 
 from __future__ import annotations
 
 import base64
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from worker.errors import EnvelopeError
-from worker.wire import envelope, keys
+from worker.wire import compact, contentkey, envelope, keys
 from worker.wire.keys import PrivateKey, PublicKey
 from worker.wire.messages import MAX_REPLY_BYTES
 
@@ -66,12 +68,24 @@ def test_a_long_header_is_not_even_decoded(x25519_key: PrivateKey) -> None:
 
 
 @pytest.mark.parametrize(("at", "name"), [(1, "encrypted key"), (2, "initialization vector"), (4, "tag")])
-def test_a_segment_of_another_size_does_not_reach_the_library(key: PrivateKey, at: int, name: str) -> None:
+def test_a_segment_of_another_size_is_not_decrypted(key: PrivateKey, at: int, name: str) -> None:
     segments = seal(b"payload", key.public).split(b".")
     for other in (b"", b"AAAA", b"AAAA" + segments[at]):
         token = b".".join((*segments[:at], other, *segments[at + 1 :]))
         with pytest.raises(EnvelopeError, match=f"the {name} has not the size"):
             unseal(token, key)
+
+
+@pytest.mark.parametrize("size", [16, 24])
+def test_a_content_key_of_another_cipher_opens_nothing(rsa_key: PrivateKey, size: int) -> None:
+    """AES takes it, and A256GCM is what the header says."""
+    protected = seal(b"", rsa_key.public).split(b".")[0]
+    content_key, vector = bytes(size), bytes(12)
+    assert isinstance(rsa_key.public.native, rsa.RSAPublicKey)
+    sealed = AESGCM(content_key).encrypt(vector, b"payload", protected)
+    parts = (contentkey.encrypted(content_key, rsa_key.public.native), vector, sealed[:-16], sealed[-16:])
+    with pytest.raises(EnvelopeError, match="does not open"):
+        unseal(b".".join((protected, *map(compact.encode, parts))), rsa_key)
 
 
 def test_no_refusal_tells_what_is_inside_or_what_the_key_is(key: PrivateKey) -> None:
