@@ -77,7 +77,7 @@ async def synced_append(room: Path) -> AsyncIterator[tuple[Keep, Done]]:
                 waiting.clear()
                 await thread.run(partial(write, some))
 
-    thread = DiskThread()
+    thread = DiskThread(time.monotonic_ns)
     writing = asyncio.ensure_future(run())
     try:
         yield (lambda item: waiting.append(bytes(item.outcome))), (lambda _: None)

@@ -14,7 +14,7 @@ TOLERATED = 100
 
 @dataclass(frozen=True, slots=True)
 class Ageing:
-    """At the time *at* ages were counted from *moment*, which is never later. *leapt* is when time leapt last, 0 for never."""
+    """The time *at* which ages were counted from *moment*, which is never later. *leapt* is when time leapt last, 0 for never."""
 
     at: int
     moment: int

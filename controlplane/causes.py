@@ -46,7 +46,7 @@ class MistakesCause(msgspec.Struct, frozen=True, tag_field="error", tag="mistake
     mistakes: list[str]
 
 
-Cause = MissingCause | TakenCause | UsedCause | ForbiddenCause | MistakesCause
+ErrorCause = MissingCause | TakenCause | UsedCause | ForbiddenCause | MistakesCause
 
 
 def told(error: Exception) -> Any:
@@ -55,7 +55,7 @@ def told(error: Exception) -> Any:
     return None if cause is None else msgspec.to_builtins(cause)
 
 
-def _cause(error: Exception) -> Cause | None:
+def _cause(error: Exception) -> ErrorCause | None:
     match error:
         case NotFoundError():
             return MissingCause(error.kind, error.name, list(error.known))
@@ -73,13 +73,13 @@ def _cause(error: Exception) -> Cause | None:
 def read(value: Mapping[str, Any]) -> SyntheticsError | None:
     """The error that a JSON value tells, None where this version does not know it."""
     try:
-        cause = msgspec.convert(value, Cause)
+        cause = msgspec.convert(value, ErrorCause)
     except msgspec.ValidationError:
         return None
     return _error(cause)
 
 
-def _error(cause: Cause) -> ControlPlaneError | TestError:
+def _error(cause: ErrorCause) -> ControlPlaneError | TestError:
     match cause:
         case MissingCause():
             return NotFoundError(cause.kind, cause.name, cause.known)

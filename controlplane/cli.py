@@ -15,6 +15,7 @@ from controlplane.commands.session import database_option
 from worker import __version__
 from worker.program.crashes import tell_of_crashes
 from worker.program.hardening import protect_memory
+from worker.program.summaries import SummarizedGroup
 
 _COMMANDS = (
     "serve",
@@ -40,7 +41,7 @@ _COMMANDS = (
 """Each in the module of its name, under its name."""
 
 
-class Commands(click.Group):
+class Commands(SummarizedGroup):
     """Click's own pattern of subcommands that are loaded late."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
@@ -65,7 +66,7 @@ def main(database: str | None, url: str | None, ca_file: Path | None) -> None:  
     Secrets in the database are sealed with a key that lies beside it (DATABASE.key), or in the file that
     CONTROLPLANE_KEY_FILE names, or in CONTROLPLANE_KEY (32 bytes in base64).
 
-    All but `serve`, `backup` and `migrate` work as well from afar: --url names a running control plane.
+    All but `serve`, `backup`, `restore` and `migrate` work as well from afar: --url names a running control plane.
     """
     tell_of_crashes()
     protect_memory()  # before there is a secret in it

@@ -6,6 +6,9 @@ from datetime import UTC, datetime
 
 from worker.clock import Clock
 
+DAY_MS = 24 * 3600 * 1000
+LATEST = 10**14
+"""The year 5138: nobody asks for a later moment, and no outcome is of one."""
 _FIRST = round(datetime(1, 1, 2, tzinfo=UTC).timestamp() * 1000)
 _LAST = round(datetime(9999, 12, 30, tzinfo=UTC).timestamp() * 1000)
 

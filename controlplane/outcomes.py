@@ -38,7 +38,7 @@ class _Verdict(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ReadOutcome:
     """*text* is JSON that any reader takes: numbers are finite, levels at most 254. *cut* says that only the verdict is left.
 
     *duration_ms* is the sum of the run's phases, None where it tells none. *code* and *message* are the failure's, in
@@ -54,7 +54,7 @@ class Outcome:
     unhealthy: str = ""
 
 
-def read(data: bytes) -> Outcome | str:
+def read(data: bytes) -> ReadOutcome | str:
     """The outcome to store, or a sentence on why it is none."""
     try:
         verdict = msgspec.json.decode(data, type=_Verdict)
@@ -66,11 +66,11 @@ def read(data: bytes) -> Outcome | str:
     if rewritten is not None:
         text, timings, unhealthy = rewritten
         duration = _total(timings)
-        return Outcome(
+        return ReadOutcome(
             verdict.status, text, duration_ms=duration, code=code, message=message, unhealthy=_told(unhealthy)
         )
     left: dict[str, Any] = verdict_alone({"status": verdict.status, "failure": msgspec.to_builtins(verdict.failure)})
-    return Outcome(
+    return ReadOutcome(
         verdict.status, orjson.dumps(left | {"cut": ["outcome"]}).decode(), cut=True, code=code, message=message
     )
 

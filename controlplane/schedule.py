@@ -111,14 +111,15 @@ def _from(moment: int, timetable: Timetable) -> Run:
 
 
 def _cut(due_at: int, until: int, end: int) -> int:
-    """Until when a run may start whose frame has an *end*."""
+    """The last moment at which a run may start whose frame has an *end*."""
     return max(min(until, end), due_at + PATIENCE)
 
 
 def start_before(run: Run, timetable: Timetable) -> int:
-    """Until when *run*, once given out, may start: a whole period also where the next run is due sooner, and within its frame.
+    """The last moment for *run*, once given out, to start: a whole period after it is due, and within its frame.
 
-    So that a test's first run, too, can be taken over by another worker when the first one dies.
+    That is so also where the next run is due sooner: so a test's first run, too, can be taken over by another worker when the
+    first one dies.
     """
     latest = max(run.until, run.due_at + timetable.period)
     if timetable.frames is None:
@@ -144,7 +145,7 @@ def settle(run: Run, timetable: Timetable, now: int) -> tuple[Run, Missed | None
 
 
 def _settled_in_frames(run: Run, timetable: Timetable, now: int) -> tuple[Run, Missed]:
-    """As `settle`, a whole frame at a time."""
+    """Do as `settle` does, a whole frame at a time."""
     assert timetable.frames is not None
     missed, last = 1, run.due_at
     after = following(run, timetable)

@@ -27,7 +27,7 @@ from worker.program.streams import hold_standard_streams
 if TYPE_CHECKING:
     from worker.apitest.files import Definition, Unusable
     from worker.apitest.given import GivenVariables
-    from worker.commands.check import Run
+    from worker.commands.check import RunTests
     from worker.commands.reports.choice import Output, Wanted
     from worker.config.load import Config, Loaded, LocalConfig
 
@@ -141,7 +141,7 @@ def _check(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
         raise ConfigErrors(found)
     output = _output(wanted)
     given = _given(line)
-    run: Run = partial(start.check, loaded.config, given=given)
+    run: RunTests = partial(start.check, loaded.config, given=given)
     if "trace" in line.switches:
         run = _traced(loaded.config, _tell if wanted.as_json else output.show, given)
         output = replace(output, progress=None)  # a timeline comes line by line, at any time
@@ -162,7 +162,7 @@ def _given(line: CommandLine) -> GivenVariables | None:
     return given_variables(written, file)
 
 
-def _traced(config: LocalConfig, show: Callable[[str], None], given: GivenVariables | None) -> Run:
+def _traced(config: LocalConfig, show: Callable[[str], None], given: GivenVariables | None) -> RunTests:
     from worker.clock import SystemClock
     from worker.commands.trace import trace
     from worker.net.trace import Timeline
@@ -213,7 +213,7 @@ def _policy(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
 
 
 def _spool(line: CommandLine, argv: Sequence[str]) -> Callable[[], int]:
-    """To drop needs no config, and so reads none; to list needs the keys, and to push everything that a worker needs."""
+    """Do it: to drop needs no config, and so reads none; to list needs the keys, and to push everything that a worker needs."""
     from worker.commands.spool import drop_spool, push_spool, show_spool
 
     action, room = line.operands[0] if line.operands else "", Path(line.operands[-1] if line.operands else "")

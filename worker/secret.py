@@ -5,6 +5,8 @@ from __future__ import annotations
 import hmac
 from typing import Generic, TypeVar
 
+REDACTED = "<redacted>"
+"""The text that stands for a value which nobody is to see."""
 T = TypeVar("T", str, bytes)
 
 
@@ -33,7 +35,7 @@ class Secret(Generic[T]):
         return bool(self._value)
 
     def __repr__(self) -> str:
-        return "<redacted>"
+        return REDACTED
 
     __str__ = __repr__
 

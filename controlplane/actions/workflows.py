@@ -14,27 +14,21 @@ import msgspec
 
 from controlplane.actions.templates import Reference, references
 from controlplane.errors import UnusableError
+from worker.wire.actionwords import PATH_BEGINS, PROGRAMS, ActionName, plain_name
 
 MAX_BYTES: Final = 256 * 1024
 """A definition as JSON: each of its runs keeps a copy."""
 MOST_STEPS: Final = 20
 MOST_TRIGGERS: Final = 20
-REFERENCE_PREFIX: Final = "com.datadoghq."
-"""Accepted and dropped wherever a person writes an action's name."""
-UNTEMPLATED: Final = {"postgresql.select": ("sql",), "data.jq": ("program",)}
-"""Inputs that are programs: what a caller sends must never become a part of one."""
 URL_INPUTS: Final = {"http.request": frozenset({"url"})}
 """Inputs that are URLs: values stand in their paths and queries, percent-encoded."""
 _UNITS: Final = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86_400}
 _TIME: Final = re.compile(r"([0-9]{1,9})(s|m|min|h|d)")
 _RATE: Final = re.compile(r"([1-9][0-9]{0,3})/(m|min|h|d)")
-_PATH_BEGINS: Final = re.compile(r"(?:https?://[^/?#{}\\@]+)?/(?![/\\])")
-"""A URL up to the slash of its path, as in the templates of apps."""
 _PLACE: Final = re.compile(r"(.*) - at `\$\.?(.*)`", re.DOTALL)
 
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"\A[A-Za-z0-9][A-Za-z0-9_-]*\Z")]
+ShortName = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"\A[A-Za-z0-9][A-Za-z0-9_-]*\Z")]
 Named = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
-ActionWord = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"\A[A-Za-z][A-Za-z0-9_.]*\Z")]
 
 
 class StepRetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,8 +41,8 @@ class StepRetry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class WorkflowStep(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One action. *runner* is the workflow's where none is said; *within* and *timeout* are seconds, as of a run."""
 
-    name: Name
-    action: ActionWord
+    name: ShortName
+    action: ActionName
     runner: Named | None = None
     connection: Named | None = None
     input: dict[str, Any] = {}
@@ -88,7 +82,7 @@ class HookTrigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """A request from elsewhere, proven by the secret of this name."""
 
     verify: Literal["bearer", "hmac-sha256", "slack"]
-    secret: Name
+    secret: ShortName
 
 
 class WorkflowTrigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -102,7 +96,7 @@ class WorkflowTrigger(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 class Workflow(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A definition that was read. *params* is the JSON Schema of what its callers may say; without it they say nothing."""
 
-    name: Name
+    name: ShortName
     runner: Named
     description: Annotated[str, msgspec.Meta(max_length=2000)] = ""
     params: dict[str, Any] = msgspec.field(default_factory=lambda: {"type": "object", "additionalProperties": False})
@@ -147,7 +141,7 @@ def decode(data: bytes) -> Workflow:
 
 
 def _short(step: WorkflowStep) -> WorkflowStep:
-    return msgspec.structs.replace(step, action=step.action.removeprefix(REFERENCE_PREFIX))
+    return msgspec.structs.replace(step, action=plain_name(step.action))
 
 
 def _placed(text: str) -> str:
@@ -170,7 +164,7 @@ def _check_trigger(trigger: WorkflowTrigger, place: str) -> None:
 
 
 def _check_step(step: WorkflowStep, place: str, earlier: Sequence[str], params: dict[str, Any]) -> None:
-    for name in UNTEMPLATED.get(step.action, ()):
+    for name in PROGRAMS.get(step.action, ()):
         if any(True for _ in references(step.input.get(name), f"{place}.input.{name}")):
             raise UnusableError(f"{place}.input.{name}: a program takes no templates: give values as its parameters")
     for found in references(step.input, f"{place}.input"):
@@ -181,7 +175,7 @@ def _check_step(step: WorkflowStep, place: str, earlier: Sequence[str], params: 
 
 def _check_url(url: Any, place: str) -> None:
     """Raises UnusableError for a URL whose host, or the beginning of whose path, a caller would choose."""
-    if isinstance(url, str) and any(True for _ in references(url, place)) and not _PATH_BEGINS.match(url):
+    if isinstance(url, str) and any(True for _ in references(url, place)) and not PATH_BEGINS.match(url):
         raise UnusableError(
             f"{place}: templates may stand in the path and the query of a URL alone: write its beginning"
         )

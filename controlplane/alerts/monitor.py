@@ -23,7 +23,7 @@ NOT_MUTED: Final = 0
 WITHOUT_END: Final = 1 << 62
 """The end of a silence that holds until somebody ends it."""
 
-Cause = Literal["run", "time"]
+JudgementCause = Literal["run", "time"]
 """The two reasons to judge: a run has ended, or time has passed and settings may have changed."""
 
 
@@ -157,7 +157,7 @@ def judge(
     rule: AlertRule,
     *,
     now: int,
-    cause: Cause,
+    cause: JudgementCause,
     new_id: Callable[[], str],
     gone: Sequence[WatchedPlace] = (),
     muted_until: int = NOT_MUTED,
@@ -182,7 +182,9 @@ def judge(
 class _Judging:
     """One judgement: what it goes by, and the *decisions* so far."""
 
-    def __init__(self, rule: AlertRule, now: int, cause: Cause, new_id: Callable[[], str], muted_until: int) -> None:
+    def __init__(
+        self, rule: AlertRule, now: int, cause: JudgementCause, new_id: Callable[[], str], muted_until: int
+    ) -> None:
         self.decisions: list[AlertDecision] = []
         self._rule = rule
         self._now = now

@@ -14,6 +14,8 @@ from typing import Any, Final, TypeGuard
 
 import msgspec
 
+from worker.apitest.members import object_of
+
 LONGEST: Final = 7 * 24 * 3600 * 1000
 """Milliseconds of any wait in a rule: a week."""
 MOST: Final = 100_000
@@ -56,7 +58,7 @@ class _NumberOption:
     def said(self, options: Mapping[str, Any]) -> Any:
         """The value as it stands in a definition, None without one."""
         outer, dot, inner = self.path.partition(".")
-        return _object(options.get(outer)).get(inner) if dot else options.get(outer)
+        return object_of(options.get(outer)).get(inner) if dot else options.get(outer)
 
     def read(self, options: Mapping[str, Any]) -> float | None:
         """The number that is gone by, None where the option counts as absent."""
@@ -97,7 +99,7 @@ _NUMBERS: Final = (_FAILURE_SECONDS, _LOCATIONS, _PRIORITY, _RENOTIFY_MINUTES, _
 
 def read(definition: Mapping[str, Any], *, period_ms: int) -> AlertRule:
     """The rule of a definition; *period_ms* is its `tick_every`."""
-    options = _object(definition.get("options"))
+    options = object_of(definition.get("options"))
     most = _RENOTIFY_MOST.read(options)
     return AlertRule(
         failure_ms=_milliseconds(_FAILURE_SECONDS, options, 1000),
@@ -110,8 +112,8 @@ def read(definition: Mapping[str, Any], *, period_ms: int) -> AlertRule:
 
 def mistakes(definition: Mapping[str, Any]) -> list[str]:
     """A sentence on each option of alerts that is of the wrong kind or forbidden: passed over, it would wake people wrongly."""
-    options = _object(definition.get("options"))
-    monitor = _object(options.get("monitor_options"))
+    options = object_of(definition.get("options"))
+    monitor = object_of(options.get("monitor_options"))
     found = [mistake for option in _NUMBERS if (mistake := option.mistake(options)) is not None]
     if monitor.get("notify_no_data") not in (None, True, False):
         found.append("options.monitor_options.notify_no_data: must be true or false")
@@ -134,8 +136,8 @@ MOST_IGNORED: Final = 20
 
 def ignored(definition: Mapping[str, Any]) -> tuple[str, ...]:
     """A sentence on each option of alerts that has not the effect that it asks for; false, empty and 0 ask for nothing."""
-    options = _object(definition.get("options"))
-    monitor = _object(options.get("monitor_options"))
+    options = object_of(definition.get("options"))
+    monitor = object_of(options.get("monitor_options"))
     found = [remark for option in _NUMBERS if (remark := option.remark(options)) is not None]
     found += ["options.downtime_ids: downtimes are not followed"] if options.get("downtime_ids") else []
     unknown = [name for name, value in monitor.items() if name not in _KNOWN and value]
@@ -149,7 +151,7 @@ def ignored(definition: Mapping[str, Any]) -> tuple[str, ...]:
 
 def too_few(definition: Mapping[str, Any], places: int) -> tuple[str, ...]:
     """A sentence where more locations are to fail than the *places* that run the test; nothing where none does yet."""
-    wanted = _locations(_object(definition.get("options")))
+    wanted = _locations(object_of(definition.get("options")))
     if not 0 < places < wanted:
         return ()
     return (f"options.min_location_failed: {wanted} counts as {places}: no more locations run the test",)
@@ -175,19 +177,19 @@ def of(text: str | None) -> AlertRule:
 
 def priority(definition: Mapping[str, Any]) -> int | None:
     """`options.monitor_priority`, from 1, the most urgent one, to 5; None without it."""
-    found = _PRIORITY.read(_object(definition.get("options")))
+    found = _PRIORITY.read(object_of(definition.get("options")))
     return None if found is None else int(found)
 
 
 def escalation(definition: Mapping[str, Any]) -> str:
     """The message that a repetition adds, empty without one."""
-    text = _object(_object(definition.get("options")).get("monitor_options")).get("escalation_message")
+    text = object_of(object_of(definition.get("options")).get("monitor_options")).get("escalation_message")
     return text if isinstance(text, str) else ""
 
 
 def title(definition: Mapping[str, Any], name: str) -> str:
     """`options.monitor_name`, else the test's *name*."""
-    text = _object(definition.get("options")).get("monitor_name")
+    text = object_of(definition.get("options")).get("monitor_name")
     return text if isinstance(text, str) and text.strip() else name
 
 
@@ -196,7 +198,7 @@ def _locations(options: Mapping[str, Any]) -> int:
 
 
 def _no_data(options: Mapping[str, Any], period_ms: int) -> int:
-    monitor = _object(options.get("monitor_options"))
+    monitor = object_of(options.get("monitor_options"))
     told = monitor.get("notify_no_data") is True or monitor.get("on_missing_data") == "show_and_notify_no_data"
     if not told:
         return 0
@@ -205,7 +207,3 @@ def _no_data(options: Mapping[str, Any], period_ms: int) -> int:
 
 def _milliseconds(option: _NumberOption, options: Mapping[str, Any], unit: int) -> int:
     return round((option.read(options) or 0) * unit)
-
-
-def _object(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

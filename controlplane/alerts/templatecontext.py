@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from controlplane.alerts.template import TemplateContext
 from controlplane.alerts.transitions import Transition, TransitionKind
+from worker.apitest.members import object_of
 from worker.apitest.public_result import public_result
 
 _CONDITIONS: Final[Mapping[TransitionKind, frozenset[str]]] = {
@@ -33,7 +34,7 @@ def template_context(transition: Transition, outcome: Mapping[str, Any] | None, 
     """The context of *transition*. *outcome* is that of the run that decided, None where it is not there (any more)."""
     place = _place(transition)
     result = _result(outcome or {}, transition)
-    tested = _object((outcome or {}).get("test"))
+    tested = object_of((outcome or {}).get("test"))
     test = {
         "id": transition.test or "",
         "name": transition.name,
@@ -101,7 +102,7 @@ def _result(outcome: Mapping[str, Any], transition: Transition) -> dict[str, Any
 
 def _failed_step(result: Mapping[str, Any]) -> dict[str, Any]:
     """The first step that failed; of a test without steps the request itself."""
-    steps = [step for step in result.get("steps") or () if _object(step).get("status") == "failed"]
+    steps = [step for step in result.get("steps") or () if object_of(step).get("status") == "failed"]
     if steps:
         return dict(steps[0])
     return {"failure": result["failure"]} if result.get("failure") else {}
@@ -134,7 +135,3 @@ def _camel(value: Any) -> Any:
         else _camel(each)
         for name, each in value.items()
     }
-
-
-def _object(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

@@ -33,6 +33,10 @@ class TransitionKind(Enum):
     TEST = "test"
 
 
+ENDED_BY_A_RUN: Final = frozenset({TransitionKind.RECOVERY, TransitionKind.NO_DATA_RECOVERY})
+"""The kinds of ends that a run decided: what was told as failing is well again, and what was blind sees."""
+
+
 class FailingPlace(msgspec.Struct, frozen=True, kw_only=True):
     """A location where a test fails *since* a moment: its newest failure's *code* and *message*, and that *result*'s id."""
 

@@ -12,7 +12,7 @@ from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo
 
 import msgspec
 
@@ -85,15 +85,6 @@ def read_start(text: str) -> datetime:
     if found.tzinfo is not None:
         raise ValueError("it names an offset, and the zone stands for itself")
     return found.replace(microsecond=0)
-
-
-def is_zone(name: str) -> bool:
-    """Tell if *name* is a time zone that is known here."""
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return False
-    return True
 
 
 def check_rule(text: str) -> None:

@@ -18,6 +18,7 @@ from controlplane.operations.runs import OrderAction, RunCalled
 from controlplane.service.runs import DEFAULT_TIMEOUT_MS, DEFAULT_WITHIN_MS, RunView
 from controlplane.service.runshapes import as_json, exit_code, headline
 from worker.clock import Clock
+from worker.program.summaries import SummarizedGroup
 from worker.text import json_line, printable
 
 LOOK_SECONDS, LOOKS_AGAIN = 0.25, 2.0
@@ -28,7 +29,7 @@ WAIT_MS = 3600_000
 """As long as any action may take."""
 
 
-@click.group()
+@click.group(cls=SummarizedGroup)
 def action() -> None:
     """Private actions: what runners do inside their networks."""
 

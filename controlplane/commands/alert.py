@@ -23,10 +23,11 @@ from controlplane.operations.clock import ReadClock
 from controlplane.operations.operation import PlaneClient
 from controlplane.service.alerts import AlertRecord, NumberedTransition
 from controlplane.store.monitors import OngoingAlert
+from worker.program.summaries import SummarizedGroup
 from worker.text import json_line, printable
 
 
-@click.group()
+@click.group(cls=SummarizedGroup)
 def alert() -> None:
     """Alerts, and the channels by which they reach people."""
 

@@ -8,10 +8,11 @@ from controlplane.commands.listing import echo_table
 from controlplane.commands.reach import Reach, with_reach
 from controlplane.operations import alerts
 from controlplane.operations.alerts import ListRoutes, PutRoute, RemoveRoute
+from worker.program.summaries import SummarizedGroup
 from worker.text import json_line, printable
 
 
-@click.group()
+@click.group(cls=SummarizedGroup)
 def route() -> None:
     """Routes: the handles that are told of every test with some tags."""
 

@@ -22,12 +22,13 @@ from controlplane.operations.operation import PlaneClient
 from controlplane.operations.users import UserCalled
 from controlplane.service.apps import AppView
 from controlplane.service.links import NewLink
+from worker.program.summaries import SummarizedGroup
 from worker.text import counted
 
 MAX_FILE_BYTES = 1024 * 1024
 
 
-@click.group()
+@click.group(cls=SummarizedGroup)
 def app() -> None:
     """Apps: pages whose forms a runner answers, without the control plane's seeing values or answers."""
 

@@ -26,6 +26,7 @@ from controlplane.operations.plans import (
     PruneApplied,
 )
 from controlplane.operations.tests import SentDefinition
+from controlplane.service.definitions import MISTAKES_SHOWN
 from controlplane.service.differences import Difference
 from controlplane.service.plans import Planned, check_collection
 from controlplane.service.tests import Change
@@ -33,7 +34,6 @@ from controlplane.store.applied import Applied, AppliedKind
 from worker.errors import TestError
 from worker.text import counted, listed, printable
 
-MISTAKES_SHOWN = 50
 SOME = 100
 """Variables, and ids, of one request."""
 T = TypeVar("T")

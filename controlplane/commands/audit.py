@@ -14,10 +14,11 @@ from controlplane.operations.auditing import ReadAudit, VerifyAudit
 from controlplane.operations.operation import PlaneClient
 from controlplane.service import audit as log
 from controlplane.store.audit import AuditEntry
+from worker.program.summaries import SummarizedGroup
 from worker.text import counted, json_line
 
 
-@click.group(invoke_without_command=True)
+@click.group(cls=SummarizedGroup, invoke_without_command=True)
 @click.option(
     "--subject", metavar="ID", help="Changes of this alone: a public id, a location's, a variable's or a key's id."
 )

@@ -29,6 +29,7 @@ from controlplane.operations.operation import PlaneClient
 from controlplane.service.channels import ShownChannel
 from controlplane.store.notifications import DELIVERED, QUEUED, NotificationState
 from worker.clock import Clock, SystemClock
+from worker.program.summaries import SummarizedGroup
 
 WAIT_SECONDS = 30.0
 """For the state of a try: longer than one attempt takes."""
@@ -36,7 +37,7 @@ LOOK_SECONDS = 0.5
 MAX_FILE_BYTES = 64 * 1024
 
 
-@click.group()
+@click.group(cls=SummarizedGroup)
 def channel() -> None:
     """Channels: the ways in which alerts reach people."""
 

@@ -13,10 +13,11 @@ from controlplane.operations.keys import CreateKey, ListKeys, RevokeKey
 from controlplane.operations.operation import PlaneClient
 from controlplane.service.principal import MEANINGS, KeyScope
 from controlplane.store.keys import StoredKey
+from worker.program.summaries import SummarizedGroup
 from worker.text import json_line
 
 
-@click.group()
+@click.group(cls=SummarizedGroup)
 def key() -> None:
     """Keys of the public API."""
 
@@ -28,7 +29,7 @@ def key() -> None:
     default=KeyScope.READ.value,
     show_default=True,
     metavar="SCOPE,…",
-    help="; ".join(f"{scope.value}: {meaning}" for scope, meaning in MEANINGS.items()),
+    help="; ".join(f"{scope}: {meaning}" for scope, meaning in MEANINGS.items()),
 )
 @click.option("--json", "as_json", is_flag=True, help='Print {"api_key", "app_key"} and nothing else.')
 @with_reach

@@ -25,10 +25,11 @@ from controlplane.service.locationfile import KeyKind
 from controlplane.service.locations import LocationHealth, check_name
 from controlplane.store.database import Opening
 from controlplane.store.workers import SeenWorker
+from worker.program.summaries import SummarizedGroup
 from worker.text import counted, listed
 
 
-@click.group()
+@click.group(cls=SummarizedGroup)
 def location() -> None:
     """Places that workers serve."""
 

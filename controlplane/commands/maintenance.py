@@ -9,10 +9,11 @@ from controlplane.commands.listing import echo_table, echo_values
 from controlplane.commands.reach import Reach, with_reach
 from controlplane.operations import alerts
 from controlplane.operations.alerts import AddSilence, ListSilences, RemoveSilences, ShownSilence
+from worker.program.summaries import SummarizedGroup
 from worker.text import printable
 
 
-@click.group()
+@click.group(cls=SummarizedGroup)
 def maintenance() -> None:
     """Planned times in which alerts are not told. What still goes on at their end is told then."""
 

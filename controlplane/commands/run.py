@@ -15,10 +15,11 @@ from controlplane.operations import runs
 from controlplane.operations.runs import ListRuns, ResolveUnknown, RunCalled
 from controlplane.service.runs import MOST_LISTED, RunView
 from controlplane.service.runshapes import as_json, exit_code, headline
+from worker.program.summaries import SummarizedGroup
 from worker.text import json_line, printable
 
 
-@click.group()
+@click.group(cls=SummarizedGroup)
 def run() -> None:
     """Runs of private actions."""
 

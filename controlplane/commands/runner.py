@@ -23,10 +23,11 @@ from controlplane.operations.runners import (
 )
 from controlplane.service import runners, runnershapes
 from controlplane.store.database import Opening
+from worker.program.summaries import SummarizedGroup
 from worker.text import json_line
 
 
-@click.group()
+@click.group(cls=SummarizedGroup)
 def runner() -> None:
     """Runners of private actions."""
 

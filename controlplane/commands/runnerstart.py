@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 IMAGE: Final = "open-private-action-runner"
 MOUNT: Final = "/etc/dd-action-runner/config"
-"""Where the image looks for its folder."""
+"""The place of its folder in the image."""
 NAMESPACE: Final = "private-actions"
 SECRET: Final = "private-action-runner-token"  # noqa: S105 - a name
 

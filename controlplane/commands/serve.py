@@ -18,11 +18,12 @@ from controlplane import app
 from controlplane.commands.provideroptions import provider_options
 from controlplane.commands.session import Session, with_session
 from controlplane.delivery.egress import AlertEgress
+from controlplane.epoch import DAY_MS
 from controlplane.identity.settings import ProviderSettings
 from controlplane.rest.forwarding import ForwardTrust
 from controlplane.rest.headertrust import HeaderTrust
 from controlplane.rest.series import ALL_TESTS, SeriesChoice, is_label
-from controlplane.service.upkeep import DAY_MS, Retention
+from controlplane.service.upkeep import Retention
 from worker.egress.address_table import Network
 from worker.egress.rules import parse_range
 from worker.errors import PolicyError

@@ -57,7 +57,7 @@ class VariableEntry:
         return f"{self.file}: variables[{self.index}]"
 
 
-Entry = files.Definition | files.Unusable | VariableEntry
+SourceEntry = files.Definition | files.Unusable | VariableEntry
 
 
 def read(paths: Sequence[Path], environment: Mapping[str, str]) -> Read:
@@ -165,7 +165,7 @@ class _Filling:
         return text.removesuffix("\n").removesuffix("\r")
 
 
-def _entries(paths: Sequence[Path]) -> Iterator[Entry]:
+def _entries(paths: Sequence[Path]) -> Iterator[SourceEntry]:
     for path in paths:
         some = list(_walked(path)) if path.is_dir() else [path]
         if not some:
@@ -184,7 +184,7 @@ def _walked(folder: Path) -> Iterator[Path]:
         yield from (Path(here, name) for name in sorted(names) if name.endswith(SUFFIXES) and not name.startswith("."))
 
 
-def _held(file: Path) -> Iterator[Entry]:
+def _held(file: Path) -> Iterator[SourceEntry]:
     try:
         with click.open_file(str(file), "rb") as opened:  # `-` is standard input
             data = opened.read(files.MAX_BYTES + 1)
@@ -206,7 +206,7 @@ def _variables(file: str, value: Any) -> list[VariableEntry] | None:
     return [VariableEntry(file, index, each) for index, each in enumerate(value["variables"])]
 
 
-def _of_json(file: str, data: bytes) -> Iterator[Entry]:
+def _of_json(file: str, data: bytes) -> Iterator[SourceEntry]:
     """Variables are looked for where the file says the word: most files are tests, and decoded once."""
     if b'"variables"' in data and len(data) <= files.MAX_BYTES:
         try:
@@ -219,9 +219,9 @@ def _of_json(file: str, data: bytes) -> Iterator[Entry]:
     yield from files.read(file, data)
 
 
-def _of_yaml(file: str, data: bytes) -> Iterator[Entry]:
+def _of_yaml(file: str, data: bytes) -> Iterator[SourceEntry]:
     try:
-        held: list[Entry] = []
+        held: list[SourceEntry] = []
         for one in yamltext.read(data):
             found = _variables(file, one.value)
             held += files.decoded(file, one.value, one.line) if found is None else found

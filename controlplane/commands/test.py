@@ -24,15 +24,14 @@ from controlplane.operations.tests import (
     SentDefinition,
     TestInList,
 )
+from controlplane.service.definitions import MISTAKES_SHOWN
 from controlplane.store.tests import Assignment
 from worker.apitest.spelling import misspelt
+from worker.program.summaries import SummarizedGroup
 from worker.text import counted, listed, printable
 
-MISTAKES_SHOWN = 50
-"""Lines of mistakes: more than a person mends at once, few enough to keep the first ones on the screen."""
 
-
-@click.group()
+@click.group(cls=SummarizedGroup)
 def test() -> None:
     """API tests and their schedule."""
 
@@ -73,7 +72,7 @@ def push(reach: Reach, files: tuple[Path, ...], places: tuple[str, ...]) -> None
 
 
 async def _push(client: PlaneClient, sent: Sequence[SentDefinition], places: Sequence[str]) -> list[PushedTest]:
-    """In portions; where there are several, all are checked before the first one is stored."""
+    """Push in portions; where there are several, all are checked before the first one is stored."""
     portions = [PushTests(definitions=list(some), locations=list(places)) for some in definitions.portions(sent)]
     for portion in portions if len(portions) > 1 else ():
         await client.ask(tests.CHECK_PUSH, portion)

@@ -17,12 +17,13 @@ from controlplane.service.links import NewLink
 from controlplane.service.passwords import MAX_CHARACTERS
 from controlplane.service.principal import Role
 from controlplane.store.users import StoredUser
+from worker.program.summaries import SummarizedGroup
 from worker.secret import Secret
 
 ROLES = click.Choice([role.value for role in Role])
 
 
-@click.group()
+@click.group(cls=SummarizedGroup)
 def user() -> None:
     """Users of the pages."""
 
@@ -161,7 +162,7 @@ def _address(reach: Reach, at: str | None, link: NewLink) -> str:
 
 
 def _asked_password() -> Secret[str]:
-    """From a person twice, without showing it; otherwise the first line of standard input."""
+    """Read it from a person twice, without showing it; otherwise the first line of standard input."""
     if sys.stdin.isatty():
         return Secret(click.prompt("Password", hide_input=True, confirmation_prompt=True))
     return Secret(sys.stdin.readline(MAX_CHARACTERS + 2).rstrip("\r\n"))

@@ -31,11 +31,12 @@ from controlplane.operations.workflows import (
 )
 from controlplane.service.runs import RunView
 from controlplane.service.runshapes import exit_code
+from worker.program.summaries import SummarizedGroup
 from worker.secret import Secret
 from worker.text import json_line, printable
 
 
-@click.group()
+@click.group(cls=SummarizedGroup)
 def workflow() -> None:
     """Workflows: private actions in a row, started by people, programs, hooks and failing tests."""
 

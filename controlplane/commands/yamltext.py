@@ -17,7 +17,7 @@ MOST_VALUES = 1_000_000
 MOST_LEVELS = 100
 _STANDARD = "tag:yaml.org,2002:"
 _TAGS = ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "value")
-"""What a value is taken for before it is read here; any other was written on purpose."""
+"""Tags that a value is taken for before it is read here; any other was written on purpose."""
 _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]*)")
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}

@@ -69,14 +69,14 @@ class ChannelTeller:
 
 
 def _posts(egress: AlertEgress, clock: Clock) -> PostSender:
-    """In a thread: an HTTP client, which few need, takes a while to import."""
+    """Imported in a thread: an HTTP client, which few need, takes a while to import."""
     from controlplane.delivery.sending import PostSender, open_door  # noqa: PLC0415 - as above
 
     return PostSender(open_door(egress), clock)
 
 
 def _mails(egress: AlertEgress, clock: Clock) -> MailSender:
-    """In a thread, as `_posts`."""
+    """Imported in a thread, as `_posts` is."""
     from controlplane.delivery.mailing import MailSender  # noqa: PLC0415 - an SMTP client that few need
     from controlplane.delivery.sending import open_door  # noqa: PLC0415 - as above
 

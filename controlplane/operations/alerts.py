@@ -7,7 +7,7 @@ import msgspec
 from controlplane.alerts.monitor import NOT_MUTED, WITHOUT_END
 from controlplane.alerts.routing import TagRoute
 from controlplane.alerts.windows import Silence
-from controlplane.operations.operation import Count, Operation
+from controlplane.operations.operation import Operation, WholeNumber
 from controlplane.service import alerts, silences
 from controlplane.service.alerts import AlertRecord, NumberedTransition
 from controlplane.service.principal import KeyScope, Principal
@@ -17,15 +17,15 @@ from worker.clock import Clock
 
 
 class ListAlerts(msgspec.Struct, frozen=True):
-    """Nothing to say: those that go on."""
+    """A question without members: those that go on."""
 
 
 class ListTransitions(msgspec.Struct, frozen=True):
     """*test* is a public id or a name, None for all; the next page begins *before* a sequence number."""
 
-    limit: Count = 100
+    limit: WholeNumber = 100
     test: str | None = None
-    before: Count | None = None
+    before: WholeNumber | None = None
 
 
 class ShowAlert(msgspec.Struct, frozen=True):
@@ -48,12 +48,12 @@ class AddSilence(msgspec.Struct, frozen=True, kw_only=True):
     tags: list[str] = []
     starts: str | None = None
     zone: str = "UTC"
-    minutes: Count | None = None
+    minutes: WholeNumber | None = None
     rule: str = ""
 
 
 class ListSilences(msgspec.Struct, frozen=True):
-    """Nothing to say: there are few."""
+    """A question without members: there are few."""
 
 
 class ShownSilence(msgspec.Struct, frozen=True):
@@ -79,7 +79,7 @@ class PutRoute(msgspec.Struct, frozen=True):
 
 
 class ListRoutes(msgspec.Struct, frozen=True):
-    """Nothing to say: there are few."""
+    """A question without members: there are few."""
 
 
 class RemoveRoute(msgspec.Struct, frozen=True):

@@ -22,7 +22,7 @@ class PushApp(msgspec.Struct, frozen=True):
 
 
 class ListApps(msgspec.Struct, frozen=True):
-    """Nothing to say: there are few."""
+    """A question without members: there are few."""
 
 
 class DeleteApp(msgspec.Struct, frozen=True):

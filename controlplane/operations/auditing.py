@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from controlplane.operations.operation import Count, Operation
+from controlplane.operations.operation import Operation, WholeNumber
 from controlplane.service import audit
 from controlplane.service.audit import AuditCheck
 from controlplane.service.principal import KeyScope, Principal
@@ -23,11 +23,11 @@ class ReadAudit(msgspec.Struct, frozen=True):
 
     limit: Annotated[int, msgspec.Meta(ge=1, le=PAGE)] = PAGE
     subject: str | None = None
-    before: Count | None = None
+    before: WholeNumber | None = None
 
 
 class VerifyAudit(msgspec.Struct, frozen=True):
-    """Nothing to say: the whole log is followed."""
+    """A question without members: the whole log is followed."""
 
 
 async def _verify(database: Database, _clock: Clock, by: Principal, _sent: VerifyAudit) -> AuditCheck:

@@ -23,7 +23,7 @@ class CreateChannel(msgspec.Struct, frozen=True):
 
 
 class ListChannels(msgspec.Struct, frozen=True):
-    """Nothing to say: there are few."""
+    """A question without members: there are few."""
 
 
 class DeleteChannel(msgspec.Struct, frozen=True):

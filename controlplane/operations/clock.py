@@ -12,7 +12,7 @@ from worker.clock import Clock
 
 
 class ReadClock(msgspec.Struct, frozen=True):
-    """Nothing to say."""
+    """A question without members."""
 
 
 async def _read(_database: Database, clock: Clock, by: Principal, _sent: ReadClock) -> int:

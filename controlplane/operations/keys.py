@@ -19,7 +19,7 @@ class CreateKey(msgspec.Struct, frozen=True):
 
 
 class ListKeys(msgspec.Struct, frozen=True):
-    """Nothing to say: there are few."""
+    """A question without members: there are few."""
 
 
 class RevokeKey(msgspec.Struct, frozen=True):

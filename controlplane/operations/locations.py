@@ -20,7 +20,7 @@ LONGEST_OVERLAP = 10 * 365 * 86_400_000
 
 
 class ListLocations(msgspec.Struct, frozen=True):
-    """Nothing to say: there are few."""
+    """A question without members: there are few."""
 
 
 class CreateLocation(msgspec.Struct, frozen=True):

@@ -22,7 +22,7 @@ LARGEST = 2**53
 """Of a number in a question: what every JSON writer can send."""
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 """Of what one answer lists: whoever wants more asks again."""
-Count = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
+WholeNumber = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from controlplane.operations.operation import Count, Operation
+from controlplane.operations.operation import Operation, WholeNumber
 from controlplane.operations.tests import SentDefinition
 from controlplane.service import collections, plans, variableplans
 from controlplane.service.plans import Planned, WantedTest
@@ -54,13 +54,13 @@ class ApplyVariables(msgspec.Struct, frozen=True):
 
 
 class ExportVariables(msgspec.Struct, frozen=True):
-    """Nothing to say: there are few."""
+    """A question without members: there are few."""
 
 
 class ExportTests(msgspec.Struct, frozen=True):
     """Tests by name, from number *offset*."""
 
-    offset: Count = 0
+    offset: WholeNumber = 0
 
 
 def _wanted(sent: list[SentDefinition]) -> list[WantedTest]:

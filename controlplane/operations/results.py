@@ -7,7 +7,7 @@ from typing import Annotated
 
 import msgspec
 
-from controlplane.operations.operation import MAX_ANSWER_BYTES, Count, Operation
+from controlplane.operations.operation import MAX_ANSWER_BYTES, Operation, WholeNumber
 from controlplane.service import results
 from controlplane.service.principal import KeyScope, Principal
 from controlplane.service.results import Newest
@@ -17,7 +17,7 @@ from worker.clock import Clock
 
 PAGE = 100
 """Results of one answer; an outcome has 1 MiB at most."""
-Page = Annotated[int, msgspec.Meta(ge=0, le=PAGE)]
+ResultsLimit = Annotated[int, msgspec.Meta(ge=0, le=PAGE)]
 
 
 class ChosenResults(msgspec.Struct, frozen=True):
@@ -26,23 +26,23 @@ class ChosenResults(msgspec.Struct, frozen=True):
     test: str | None = None
     location: str | None = None
     failed: bool = False
-    since: Count | None = None
+    since: WholeNumber | None = None
 
 
 class NewestResults(msgspec.Struct, frozen=True):
     """The newest *limit* results older than *before*, a sequence number."""
 
     chosen: ChosenResults = ChosenResults()
-    limit: Page = PAGE
-    before: Count | None = None
+    limit: ResultsLimit = PAGE
+    before: WholeNumber | None = None
 
 
 class LaterResults(msgspec.Struct, frozen=True):
     """The oldest *limit* results after *after*, a sequence number."""
 
-    after: Count
+    after: WholeNumber
     chosen: ChosenResults = ChosenResults()
-    limit: Page = PAGE
+    limit: ResultsLimit = PAGE
 
 
 async def _newest(database: Database, _clock: Clock, by: Principal, sent: NewestResults) -> Newest:

@@ -39,7 +39,7 @@ class IssueToken(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ListRunners(msgspec.Struct, frozen=True):
-    """Nothing to say: there are few."""
+    """A question without members: there are few."""
 
 
 class RunnerCalled(msgspec.Struct, frozen=True):
@@ -57,7 +57,7 @@ class AcceptInstance(msgspec.Struct, frozen=True):
 
 
 class ChangeKeys(msgspec.Struct, frozen=True):
-    """Nothing to say: the keys are the control plane's own."""
+    """A question without members: the keys are the control plane's own."""
 
 
 class NewToken(msgspec.Struct, frozen=True, kw_only=True):

@@ -16,7 +16,7 @@ from controlplane.service.runs import DEFAULT_TIMEOUT_MS, DEFAULT_WITHIN_MS, Run
 from controlplane.service.workflowruns import WantedWorkflow
 from controlplane.store.database import Database
 from worker.clock import Clock
-from worker.wire.order import MAX_WITHIN_MS, Client
+from worker.wire.order import MAX_WITHIN_MS, OrderClient
 
 _Name = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
 _Program = Annotated[str, msgspec.Meta(min_length=1, max_length=16_384)]
@@ -67,7 +67,7 @@ class FoundRuns(msgspec.Struct, frozen=True, kw_only=True):
     runs: tuple[RunView, ...]
 
 
-def _client(by: Principal) -> Client:
+def _client(by: Principal) -> OrderClient:
     """The kind of program that a runner's policy knows: whoever brings a key is `api`, whatever it says of itself."""
     return "cli" if by.via == "command" else "api"
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 
-from controlplane.operations.operation import Count, Operation
+from controlplane.operations.operation import Operation, WholeNumber
 from controlplane.service import definitions, tests, triggers
 from controlplane.service.definitions import CheckedDefinition
 from controlplane.service.principal import KeyScope, Principal
@@ -19,14 +19,14 @@ from worker.errors import TestError
 
 PAGE = 500
 """Tests of one answer."""
-Page = Annotated[int, msgspec.Meta(ge=1, le=PAGE)]
+TestsLimit = Annotated[int, msgspec.Meta(ge=1, le=PAGE)]
 
 
 class ListTests(msgspec.Struct, frozen=True):
     """At most *limit* tests by name, from number *offset*."""
 
-    offset: Count = 0
-    limit: Page = PAGE
+    offset: WholeNumber = 0
+    limit: TestsLimit = PAGE
 
 
 class SentDefinition(msgspec.Struct, frozen=True):

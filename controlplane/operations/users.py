@@ -25,7 +25,7 @@ class CreateUser(msgspec.Struct, frozen=True):
 
 
 class ListUsers(msgspec.Struct, frozen=True):
-    """Nothing to say: there are few."""
+    """A question without members: there are few."""
 
 
 class UserCalled(msgspec.Struct, frozen=True):

@@ -26,7 +26,7 @@ class PushWorkflow(msgspec.Struct, frozen=True):
 
 
 class ListWorkflows(msgspec.Struct, frozen=True):
-    """Nothing to say: there are few."""
+    """A question without members: there are few."""
 
 
 class ShowWorkflow(msgspec.Struct, frozen=True):

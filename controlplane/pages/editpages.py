@@ -13,10 +13,11 @@ from controlplane.pages.page import PageReply, PageRoute, Rendered, SeeOther, Vi
 from controlplane.pages.testforms import TestFields
 from controlplane.pages.testpages import followed
 from controlplane.service import definitions, locations, testdocuments, tests, triggers
-from controlplane.service.definitions import CheckedDefinition
+from controlplane.service.definitions import MISTAKES_SHOWN, CheckedDefinition
 from controlplane.service.principal import KeyScope
 from controlplane.service.tests import Change
 from worker.apitest import files
+from worker.apitest.request import DEFAULT_SUBTYPE
 from worker.apitest.spelling import misspelt
 from worker.clock import Clock
 from worker.errors import TestError
@@ -28,15 +29,13 @@ AT_ONCE = 25
 """Definitions that are checked in one turn of the loop: some milliseconds."""
 _FIELDS = {"name": "name", "tags": "tags", "options.tick_every": "period", "locations": "location"}
 """Fields of the form by the members of a document that they stand for."""
-MISTAKES_SHOWN = 50
-"""More than a person mends at once."""
 
 
 async def new(visit: Visit) -> PageReply:
     """Show the form of a new test; `subtype` and `location` of the query are filled in."""
     visit.by.require(KeyScope.WRITE)
     place = visit.query.get("location")
-    fields = testforms.example(visit.query.get("subtype", "http"), [] if place is None else [place])
+    fields = testforms.example(visit.query.get("subtype", DEFAULT_SUBTYPE), [] if place is None else [place])
     return await _form(visit, fields)
 
 

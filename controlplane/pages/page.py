@@ -9,9 +9,9 @@ from typing import Any, Literal
 
 from multidict import MultiDict, MultiMapping
 
-from controlplane.errors import UnusableError
 from controlplane.pages.cookies import PageCookie
 from controlplane.rest.context import Context
+from controlplane.rest.querynumber import number_of
 from controlplane.service.principal import Principal
 from controlplane.service.sessions import SessionHolder, Visitor
 from worker.secret import Secret
@@ -60,12 +60,7 @@ class Visit:
 
     def number(self, name: str, default: int, *, most: int) -> int:
         """A whole number of the query, from 0 to *most*. Raises UnusableError."""
-        text = self.query.get(name)
-        if text is None:
-            return default
-        if not text.isascii() or not text.isdecimal() or len(text) > 18 or int(text) > most:
-            raise UnusableError(f"{name}: {text[:40]!r} is not a valid number from 0 to {most}")
-        return int(text)
+        return number_of(self.query, name, default, most=most)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any
 from msgspec import Struct
 
 from controlplane import epoch
+from controlplane.epoch import LATEST
 from controlplane.errors import UnusableError
 from controlplane.pages.page import PageReply, PageRoute, Rendered, Visit, shown
 from controlplane.pages.runpicture import picture
@@ -23,7 +24,6 @@ _TIMES = (
     ("started_at", "Started"),
     ("finished_at", "Finished"),
 )
-_LATEST = 10**14
 
 
 class AwaitedRun(Struct, frozen=True, kw_only=True):
@@ -62,7 +62,7 @@ async def show(visit: Visit) -> PageReply:
 def _times(outcome: Mapping[str, Any]) -> list[tuple[str, int]]:
     """The moments of a run that are known, each with its label."""
     found = [(label, outcome.get(name)) for name, label in _TIMES]
-    return [(label, when) for label, when in found if type(when) is int and 0 <= when < _LATEST]
+    return [(label, when) for label, when in found if type(when) is int and 0 <= when < LATEST]
 
 
 def _worker(outcome: Mapping[str, Any]) -> str:

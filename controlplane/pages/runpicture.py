@@ -16,6 +16,7 @@ from msgspec import Struct
 from controlplane.pages import charts
 from worker.apitest.details import condition
 from worker.apitest.findings import Fact, facts
+from worker.apitest.members import object_of
 from worker.apitest.summary import reason
 from worker.text import cut
 
@@ -86,14 +87,14 @@ class RunPicture(Struct, frozen=True, kw_only=True):
 
 def picture(outcome: Mapping[str, Any], *, depth: int = DEEPEST) -> RunPicture:
     """Everything of *outcome* that a person looks for, or of a step."""
-    response, failure = _object(outcome.get("response")), _object(outcome.get("failure"))
+    response, failure = object_of(outcome.get("response")), object_of(outcome.get("failure"))
     code = _said(failure.get("code"))
     phases = charts.durations(outcome.get("timings"))
     taken = sum(length for _, length in phases)
     steps = [picture(step, depth=depth - 1) for step in _objects(outcome.get("steps"))] if depth > 1 else []
     rest = {name: value for name, value in response.items() if name not in _SHOWN_APART}
     return RunPicture(
-        name=_said(outcome.get("name") or _object(outcome.get("test")).get("name")),
+        name=_said(outcome.get("name") or object_of(outcome.get("test")).get("name")),
         status=_said(outcome.get("status", "unknown")),
         code=code,
         message=reason(code, _said(failure.get("message"))),
@@ -108,7 +109,7 @@ def picture(outcome: Mapping[str, Any], *, depth: int = DEEPEST) -> RunPicture:
         body=_body(response),
         dropped=_dropped(response),
         certificate=list(_flat(response.get("certificate"))),
-        attempts=[_attempt(one) for one in _objects(_object(outcome.get("dns_resolution")).get("attempts"))],
+        attempts=[_attempt(one) for one in _objects(object_of(outcome.get("dns_resolution")).get("attempts"))],
         redirects=[list(_flat(one)) for one in _objects(response.get("redirects"))],
         variables=list(_flat(outcome.get("variables"))),
         request=list(_flat(outcome.get("request"))),
@@ -145,10 +146,10 @@ def _assertion(row: Mapping[str, Any]) -> JudgedAssertion:
 
 
 def _headers(value: object) -> list[Fact]:
-    """By name, whichever form they have: an object of texts or of lists."""
+    """Headers by name, whichever form they have: an object of texts or of lists."""
     return [
         Fact(cut(str(name), 200), _said(each))
-        for name, found in islice(_object(value).items(), MOST_ROWS)
+        for name, found in islice(object_of(value).items(), MOST_ROWS)
         for each in (found if isinstance(found, list) else [found])[:MOST_ROWS]
     ]
 
@@ -192,10 +193,6 @@ def _moment(path: str, value: object) -> str:
 
 def _said(value: object) -> str:
     return "" if value is None else cut(str(value), MOST_CHARACTERS)
-
-
-def _object(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
 
 
 def _list(value: object) -> list[Any]:

@@ -6,6 +6,7 @@ from controlplane.alerts.windows import Silence
 from controlplane.errors import UnusableError
 from controlplane.pages.alertpages import SILENCE_FIELDS, overview
 from controlplane.pages.mistakes import NO_MISTAKES, FormMistakes, mistake_of
+from controlplane.pages.names import listed_names
 from controlplane.pages.page import PageReply, PageRoute, Rendered, SeeOther, Visit, sent, shown
 from controlplane.service import silences
 from controlplane.service.principal import KeyScope
@@ -67,8 +68,8 @@ async def put_route(visit: Visit) -> PageReply:
             visit.context.clock,
             visit.by,
             typed["name"],
-            tags=_several(visit, "tags"),
-            handles=_several(visit, "handles"),
+            tags=listed_names(visit.form.get("tags", "")),
+            handles=listed_names(visit.form.get("handles", "")),
         )
     except UnusableError as error:
         return _form("routeform.html", typed, mistake_of(error))
@@ -90,7 +91,7 @@ async def _added(visit: Visit, typed: dict[str, str], **when: str) -> Silence:
         visit.by,
         name=typed["name"],
         test=typed["test"] or None,
-        tags=_several(visit, "tags"),
+        tags=listed_names(visit.form.get("tags", "")),
         minutes=_minutes(typed["hours"]),
         **when,
     )
@@ -103,10 +104,6 @@ def _form(template: str, typed: dict[str, str], mistakes: FormMistakes = NO_MIST
 
 def _text(visit: Visit, name: str) -> str:
     return visit.form.get(name, "").strip()
-
-
-def _several(visit: Visit, name: str) -> list[str]:
-    return [part.strip() for part in visit.form.get(name, "").split(",") if part.strip()]
 
 
 def _minutes(hours: str) -> int | None:

@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 MAX_BODY_BYTES = 1024 * 1024
 """An event of GitHub has tens of kilobytes; each run keeps its own."""
 _SHARE = "hooks"
-"""Whose bodies these are in the budget: nobody's in particular."""
+"""The owner of these bodies in the budget: nobody in particular."""
 _LONGEST_ID = 40
 
 

@@ -13,16 +13,16 @@ from controlplane.actions import effects
 from controlplane.actions.states import TaskEffect
 from controlplane.errors import UnusableError
 from worker.wire import appparams, apptemplate
+from worker.wire.actionwords import ActionName, plain_name
 from worker.wire.apptemplate import AppTemplateError
 from worker.wire.apptoken import AppName, QueryName
-from worker.wire.order import MAX_SELECT_CHARACTERS, ActionName
+from worker.wire.order import MAX_SELECT_CHARACTERS
 
 MAX_APP_BYTES: Final = 256 * 1024
 MAX_QUERY_BYTES: Final = 48 * 1024
 """As JSON: a token holds one query, and is as large again after it was signed and sealed."""
 MOST_QUERIES: Final = 50
 DEFAULT_TIMEOUT_S: Final = 30.0
-REFERENCE_PREFIX: Final = "com.datadoghq."
 
 Words = Annotated[str, msgspec.Meta(max_length=4000)]
 CallerGlob = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"\Auser/[^\x00-\x20]+\Z")]
@@ -99,7 +99,7 @@ def _checked(name: str, query: AppQuery) -> AppQuery:
         raise UnusableError(f"{place}.{error}") from error
     if len(msgspec.json.encode(query)) > MAX_QUERY_BYTES:
         raise UnusableError(f"{place}: larger than {MAX_QUERY_BYTES} bytes")
-    action = query.action.removeprefix(REFERENCE_PREFIX)
+    action = plain_name(query.action)
     return msgspec.structs.replace(query, action=action, params=appparams.closed(query.params))
 
 

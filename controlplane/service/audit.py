@@ -15,6 +15,7 @@ from controlplane.service.principal import KeyScope, Principal
 from controlplane.store import audit
 from controlplane.store.audit import AuditEntry
 from controlplane.store.database import Database
+from worker.secret import REDACTED
 
 MAX_CHARACTERS = 64 * 1024
 """Of one state in the log. A larger one is told by its hash: the log is to be read, and each change writes two of them."""
@@ -24,7 +25,6 @@ _PORTION = 1000
 """Entries that are read at a time."""
 RETENTION_DAYS = 400
 """A year and a month: an audit looks at a year."""
-HIDDEN = "<redacted>"
 SECRET_MEMBERS = frozenset(
     name.lower()
     for name in (
@@ -131,7 +131,7 @@ def redacted(value: Any) -> Any:
         return value
     hidden = _SECURE if value.get("secure") is True else frozenset()
     return {
-        name: HIDDEN if name in hidden or is_secret(name, each) else _certificate(name, each)
+        name: REDACTED if name in hidden or is_secret(name, each) else _certificate(name, each)
         for name, each in value.items()
     }
 
@@ -150,7 +150,7 @@ def _certificate(name: str, value: Any) -> Any:
 
 def _without_content(part: Any) -> Any:
     shown = redacted(part)
-    return {**shown, "content": HIDDEN} if isinstance(shown, dict) and "content" in shown else shown
+    return {**shown, "content": REDACTED} if isinstance(shown, dict) and "content" in shown else shown
 
 
 def _text(value: Any) -> str:

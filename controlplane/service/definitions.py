@@ -16,6 +16,8 @@ from worker.errors import TestError
 
 MAX_DEFINITION_CHARACTERS = 8 * 1024 * 1024
 """One definition: it must fit a reply of 16 MiB sealed, beside others."""
+MISTAKES_SHOWN = 50
+"""Lines of mistakes: more than a person mends at once, few enough to keep the first ones on the screen."""
 
 PUBLIC_ID_ALPHABET = "abcdefghijklmnopqrstuvwxyz23456789"
 

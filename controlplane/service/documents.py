@@ -16,6 +16,7 @@ from typing import Any
 
 from controlplane.service.definitions import public_id
 from controlplane.store.tests import StoredTest
+from worker.apitest.request import DEFAULT_SUBTYPE
 
 OURS = frozenset(
     {
@@ -55,7 +56,13 @@ def shown(test: StoredTest, places: Sequence[str]) -> dict[str, Any]:
     said = document.get("locations")
     same = isinstance(said, list) and len(said) == len(places) and set(map(str, said)) == set(places)
     document["locations"] = said if same else sorted(places)
-    for name, default in (("message", ""), ("tags", []), ("options", {}), ("type", "api"), ("subtype", "http")):
+    for name, default in (
+        ("message", ""),
+        ("tags", []),
+        ("options", {}),
+        ("type", "api"),
+        ("subtype", DEFAULT_SUBTYPE),
+    ):
         document.setdefault(name, default)
     _withhold(document)
     return document | {

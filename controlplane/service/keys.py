@@ -61,6 +61,7 @@ async def create(database: Database, clock: Clock, by: Principal, name: str, *, 
     async with database.write() as connection:
         await keys.add(
             connection,
+            database.sealer,
             new.key,
             api_key_hash=_hash(new.api_key.reveal()),
             app_key_hash=_hash(new.app_key.reveal()),
@@ -102,6 +103,7 @@ async def identify(database: Database, clock: Clock, *, api_key: str | None, app
     async with database.read() as connection:
         key = await keys.by_hashes(
             connection,
+            database.sealer,
             api_key_hash=_hash(api_key) if api_key else None,
             app_key_hash=_hash(app_key) if app_key else None,
         )

@@ -350,5 +350,5 @@ def _health(
 
 
 async def _new_file(location: Location, key_kind: KeyKind) -> NewFile:
-    """In a thread and before the lock: RSA keys take seconds."""
+    """Make it in a thread and before the lock: RSA keys take seconds."""
     return await asyncio.to_thread(locationfile.make, location.id, key_kind=key_kind, intake_url=location.intake_url)

@@ -47,7 +47,11 @@ class NoticeWatch:
 
     async def look(self) -> None:
         """Tell what began to hold since the last look, and what is over."""
-        own = await asyncio.to_thread(self._own)  # a disk that hangs must not hold the loop
+        try:
+            own = await asyncio.to_thread(self._own)  # a disk that hangs must not hold the loop
+        except RuntimeError as error:  # no thread can be started: for a while, and no reason to end
+            log.warning("cannot look for notices: %s", error, extra={"action": "thread_missing"})
+            return
         now = epoch.milliseconds(self._clock)
         async with self._database.read() as connection:
             places = await notices.sights(connection, seen_since=now - HEALTHY)

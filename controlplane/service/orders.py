@@ -22,7 +22,7 @@ from controlplane.store.database import Database
 from controlplane.store.runners import StoredRunner
 from controlplane.store.tasks import ActionTask
 from worker.wire import order
-from worker.wire.order import Client, OrderedBy, TaskOrder
+from worker.wire.order import OrderClient, OrderedBy, TaskOrder
 
 MOST_OPEN = 10_000
 """Open tasks of one runner: more are not waiting for a runner, but for somebody to notice."""
@@ -41,7 +41,7 @@ class OrderWish:
     connection: str | None
     arguments: dict[str, Any]
     select: str | None
-    client: Client
+    client: OrderClient
     by: OrderedBy
     within_ms: int
     timeout_ms: int

@@ -25,12 +25,13 @@ from controlplane.store.applied import AppliedKind
 from controlplane.store.database import Database
 from controlplane.store.locations import Location
 from controlplane.store.tests import StoredTest
+from worker.apitest.request import DEFAULT_SUBTYPE
 from worker.clock import Clock
 from worker.errors import TestError
 
 COLLECTION_CHARACTERS = 100
 NOT_HERE = 'is not stored here: name it by {"$env": "NAME"} or {"$file": "PATH"}'
-_DEFAULTS: tuple[tuple[str, Any], ...] = (("message", ""), ("tags", []), ("type", "api"), ("subtype", "http"))
+_DEFAULTS: tuple[tuple[str, Any], ...] = (("message", ""), ("tags", []), ("type", "api"), ("subtype", DEFAULT_SUBTYPE))
 """Members that every test is shown with, and that a file may leave out."""
 
 
@@ -184,7 +185,7 @@ def _prepare(
     document = documents.accepted(content, before)
     if public_id := wanted.names.public_id:
         document["public_id"] = public_id
-    if known is not None and document.get("subtype", "http") != known.subtype:
+    if known is not None and document.get("subtype", DEFAULT_SUBTYPE) != known.subtype:
         raise TestError([f"subtype: a test stays what it is, and {known.public_id} is {known.subtype!r}"])
     places = tuple(there) if "locations" not in document else _places(document["locations"], every)
     document["locations"] = [place.id for place in places]

@@ -24,10 +24,12 @@ class KeyScope(Enum):
 
 
 MEANINGS = {
-    KeyScope.READ: "read tests, results, locations, variables and the audit log",
-    KeyScope.WRITE: "create, change and delete tests, locations and variables",
-    KeyScope.TRIGGER: "run tests now, alone or in a batch, and follow that batch",
-    KeyScope.ADMIN: "manage users: who may sign in to the pages, and as what",
+    KeyScope.READ.value: "read tests, results, locations, variables and the audit log",
+    KeyScope.WRITE.value: "create, change and delete tests, locations and variables",
+    KeyScope.TRIGGER.value: "run tests now, alone or in a batch, and follow that batch",
+    KeyScope.ADMIN.value: "manage users: who may sign in to the pages, and as what",
+    "action/GLOB": "order the private actions whose names it covers, as action/http.*",
+    "workflow/GLOB": "start the workflows whose names it covers, as workflow/restart-*",
 }
 """Each scope in words, for help texts and the API's description."""
 

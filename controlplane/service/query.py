@@ -15,7 +15,8 @@ MOST_TERMS = 20
 MAX_CHARACTERS = 1000
 _TERM = re.compile(r'(?:[^\s"]|"(?:[^"\\]|\\.)*")+')
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
-_SUBTYPES = frozenset({"http", "ssl", "tcp", "dns", "multi", "icmp", "udp", "websocket", "grpc"})
+SUBTYPES = ("http", "ssl", "tcp", "dns", "multi", "icmp", "udp", "websocket", "grpc")
+"""Those of the reference system: a definition may be stored before this version can run it."""
 
 
 def read(text: str) -> SearchTerms:
@@ -34,7 +35,7 @@ def read(text: str) -> SearchTerms:
                 tags.append(value)
             case "location":
                 places.append(value)
-            case "type" | "subtype" if value in _SUBTYPES:
+            case "type" | "subtype" if value in SUBTYPES:
                 subtypes.append(value)
             case "type":
                 nothing |= value != "api"

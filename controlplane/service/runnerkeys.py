@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from controlplane.epoch import DAY_MS
 from controlplane.errors import DatabaseError
 from controlplane.store import runnerkeys
 from controlplane.store.database import Database
@@ -27,7 +28,6 @@ from worker.wire.signingkey import SigningKey
 
 ORG = 1
 """One database is one organisation."""
-DAY_MS = 24 * 3600 * 1000
 SIGNING_DAYS = 400
 """For which a signing key holds: the next one is made long before."""
 ROOT_DAYS = 36_500

@@ -16,7 +16,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch
 from controlplane.actions.states import ENDED, TaskEvent, TaskState
-from controlplane.actions.workflows import REFERENCE_PREFIX
 from controlplane.errors import ConflictError, NotFoundError, UnusableError
 from controlplane.service import audit, orders, steps
 from controlplane.service.orders import OrderWish
@@ -27,7 +26,8 @@ from controlplane.store.database import Database
 from controlplane.store.tasks import ActionTask
 from controlplane.store.workflowruns import StepAttempt
 from worker.clock import Clock
-from worker.wire.order import MAX_INPUT_BYTES, MAX_WITHIN_MS, Client, OrderedBy
+from worker.wire.actionwords import plain_name
+from worker.wire.order import MAX_INPUT_BYTES, MAX_WITHIN_MS, OrderClient, OrderedBy
 
 DEFAULT_WITHIN_MS = 300_000
 DEFAULT_TIMEOUT_MS = 3_600_000
@@ -91,12 +91,12 @@ class RunView:
         return self.state in ENDED
 
 
-async def create(database: Database, clock: Clock, by: Principal, wanted: WantedRun, *, client: Client) -> RunView:
+async def create(database: Database, clock: Clock, by: Principal, wanted: WantedRun, *, client: OrderClient) -> RunView:
     """Authorise, sign and queue a run; the same one again for the same idempotency key and wish.
 
     Raises ForbiddenError, UnusableError, NotFoundError, and ConflictError where the key stands for another wish.
     """
-    wanted = replace(wanted, action=wanted.action.removeprefix(REFERENCE_PREFIX))
+    wanted = replace(wanted, action=plain_name(wanted.action))
     by.require_action(wanted.action)
     _check(wanted)
     digest = _digest(wanted)
@@ -253,7 +253,7 @@ async def _make(
     by: Principal,
     wanted: WantedRun,
     digest: bytes,
-    client: Client,
+    client: OrderClient,
     now: int,
 ) -> RunView:
     """The new run as `show` would read it: whoever waits for its task hears of it so much the sooner."""

@@ -13,11 +13,12 @@ from dataclasses import replace as replaced
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import epoch
+from controlplane.epoch import DAY_MS
 from controlplane.errors import UnusableError
 from controlplane.service import audit
 from controlplane.service.attendance import ALIVE_MS
 from controlplane.service.principal import KeyScope, Principal
-from controlplane.service.runnerkeys import DAY_MS, ensure, new_signing_key, sign_keyset
+from controlplane.service.runnerkeys import ensure, new_signing_key, sign_keyset
 from controlplane.store import runnerkeys, runners
 from controlplane.store.database import Database
 from controlplane.store.runnerkeys import KeysetNumbers, StoredKeyPair

@@ -14,6 +14,7 @@ from controlplane.alerts.monitor import NOT_MUTED
 from controlplane.alerts.routing import TagRoute
 from controlplane.alerts.windows import LONGEST_MINUTES, Silence
 from controlplane.errors import NotFoundError, UnusableError
+from controlplane.frames import is_time_zone
 from controlplane.service import audit
 from controlplane.service.principal import KeyScope, Principal
 from controlplane.store import monitors, silences, tests
@@ -83,7 +84,7 @@ def _begins_now(clock: Clock, zone: str, rule: str) -> tuple[str, str]:
 
 
 def _check_zone(zone: str) -> None:
-    if not windows.is_zone(zone):
+    if not is_time_zone(zone):
         raise UnusableError(
             f"zone {zone[:60]!r} is not a valid time zone: expected a name as Europe/Berlin", field="zone"
         )

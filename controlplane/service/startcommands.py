@@ -108,7 +108,7 @@ def docker(path: ConfigPath, *, loopback: bool = False) -> str:
 
 
 _LIVE_IN_POWERSHELL = re.compile('[`$"\u201c\u201d\u201e]')
-"""What means something within its double quotes (about_Quoting_Rules), typographic ones among them."""
+"""Characters that mean something within its double quotes (about_Quoting_Rules), typographic ones among them."""
 
 
 def powershell(path: ConfigPath) -> str:

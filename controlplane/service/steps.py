@@ -36,7 +36,7 @@ from controlplane.store.tasks import ActionTask
 from controlplane.store.workflowruns import RunContent, RunProgress, StepAttempt, WorkflowRun
 from controlplane.store.workflows import StoredWorkflow
 from worker.clock import Clock
-from worker.wire.order import MAX_INPUT_BYTES, Client, OrderedBy
+from worker.wire.order import MAX_INPUT_BYTES, OrderClient, OrderedBy
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class RunStart:
     stored: StoredWorkflow
     params: dict[str, Any]
     trigger: dict[str, Any]
-    client: Client
+    client: OrderClient
     by: OrderedBy
     idempotency_key: str | None = None
     request_sha256: bytes = b""
@@ -269,7 +269,7 @@ def _wish(attempt: _Attempt, runner: StoredRunner, arguments: dict[str, Any]) ->
         connection=step.connection,
         arguments=arguments,
         select=step.select,
-        client=cast("Client", content.client),
+        client=cast("OrderClient", content.client),
         by=OrderedBy(kind=kind, id=name),
         within_ms=step.within * 1000,
         timeout_ms=step.timeout * 1000,

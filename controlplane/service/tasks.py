@@ -22,7 +22,7 @@ from controlplane.store.sealing import Sealer
 from controlplane.store.tasks import ActionTask
 from worker.clock import Clock
 from worker.errors import MessageError
-from worker.wire import runner_messages
+from worker.wire import messages
 from worker.wire.messages import ResultItem
 from worker.wire.runner_messages import LEASE_MS, MOST_TASKS, Predecessor, RunnerPull, TaskOutcome
 
@@ -128,7 +128,7 @@ async def _pull(
 async def pull_calmly(
     database: Database, clock: Clock, grace: Grace, caller: RunnerCaller, message: RunnerPull
 ) -> RunnerWorkGiven | None:
-    """As `pull`, where nothing has changed since the last one of the same instance; None where that is not so."""
+    """Do as `pull` does where nothing has changed since the last one of the same instance; None where that is not so."""
     heard = await calm.pull(database, clock, grace, caller, message)
     if heard is None:
         return None
@@ -290,7 +290,7 @@ async def _keep(
     connection: AsyncConnection, sealer: Sealer, task: ActionTask, item: ResultItem, now: int
 ) -> KeptOutcome:
     try:
-        outcome = runner_messages.decode(TaskOutcome, bytes(item.outcome))
+        outcome = messages.decode(TaskOutcome, bytes(item.outcome))
     except MessageError as error:
         return KeptOutcome(result=item.result, disposition="rejected", run=task.run, reason=str(error)[:300])
     if outcome.order_sha256 not in ("", task.order_sha256):

@@ -19,6 +19,8 @@ from controlplane.store.database import Database
 from controlplane.store.locations import Location
 from controlplane.store.tests import StoredTest
 from controlplane.store.testsearch import EVERYTHING, SearchTerms
+from worker.apitest.parse import OTHER_KINDS
+from worker.apitest.request import DEFAULT_SUBTYPE
 from worker.clock import Clock
 from worker.errors import TestError
 from worker.text import listed
@@ -29,7 +31,6 @@ MOST_LOCATIONS = 1000
 """Locations of one test."""
 MOST_NAMED = 10_000
 """Tests of one request to delete."""
-UNSUPPORTED = ("browser", "mobile", "network")
 """Kinds of tests of the reference system that nobody here runs."""
 
 
@@ -141,7 +142,7 @@ async def has_version(database: Database, by: Principal, test: str, version: int
 
 
 def _check_kind(sent: Mapping[str, Any]) -> None:
-    if sent.get("type") in UNSUPPORTED:
+    if sent.get("type") in OTHER_KINDS:
         raise UnusableError(f"{sent['type']} tests are not supported by this server")
 
 
@@ -149,7 +150,7 @@ async def _store(
     connection: AsyncConnection, by: Principal, sent: Mapping[str, Any], known: StoredTest | None, *, now: int
 ) -> ShownTest:
     document = documents.accepted(sent, None if known is None else json.loads(known.definition))
-    if known is not None and document.get("subtype", "http") != known.subtype:
+    if known is not None and document.get("subtype", DEFAULT_SUBTYPE) != known.subtype:
         raise UnusableError("updating sub-type is forbidden")
     places = await named_places(connection, document)
     if places and set(document["locations"]) != {place.id for place in places}:

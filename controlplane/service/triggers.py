@@ -23,6 +23,7 @@ from controlplane.store.tests import StoredTest
 from controlplane.store.triggered import Batch, Followed, TriggeredRun
 from worker.apitest.overrides import overridden
 from worker.apitest.parse import parse
+from worker.apitest.request import DEFAULT_SUBTYPE
 from worker.clock import Clock
 from worker.errors import TestError
 
@@ -275,7 +276,7 @@ def _runs(wanted: Sequence[_Wanted], batch: str | None, *, now: int, deadline: i
                 position=len(runs) + index,
                 test_id=one.test_id,
                 test_name=one.definition["name"],
-                subtype=one.definition.get("subtype") or "http",
+                subtype=one.definition.get("subtype") or DEFAULT_SUBTYPE,
                 location=place.id,
                 execution_rule=one.rule,
                 definition=text,

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane import epoch
 from controlplane.ageing import Ageing, aged
 from controlplane.counters import Counters
+from controlplane.epoch import DAY_MS
 from controlplane.leases import Grace
 from controlplane.service import hooks, remediation, runs, signingkeys, silences, steps, tasks
 from controlplane.service.audit import RETENTION_DAYS
@@ -50,7 +51,6 @@ AGE_TURNS = 60
 """Turns between looks at what is too old: minutes."""
 TOLD_WITHIN_MS = 500
 """The least exactness of the anchor that commands go by: a clock that is set by a second, again and again, moves it."""
-DAY_MS = 24 * 3600 * 1000
 FORGET_WORKERS = DAY_MS
 """Milliseconds after which a worker process that was not seen is no longer listed."""
 TESTS_LOOKED_AT = 50

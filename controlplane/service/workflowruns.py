@@ -22,7 +22,7 @@ from controlplane.store.actionruns import ActionRun
 from controlplane.store.database import Database
 from controlplane.store.workflows import StoredWorkflow
 from worker.clock import Clock
-from worker.wire.order import MAX_INPUT_BYTES, Client, OrderedBy
+from worker.wire.order import MAX_INPUT_BYTES, OrderClient, OrderedBy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,9 @@ class WantedWorkflow:
     idempotency_key: str | None = None
 
 
-async def create(database: Database, clock: Clock, by: Principal, wanted: WantedWorkflow, *, client: Client) -> RunView:
+async def create(
+    database: Database, clock: Clock, by: Principal, wanted: WantedWorkflow, *, client: OrderClient
+) -> RunView:
     """Start a workflow; the same run again for the same idempotency key and wish.
 
     Raises ForbiddenError, NotFoundError, UnusableError, and ConflictError where the key stands for another wish.
@@ -76,7 +78,7 @@ async def begin(
 
 
 def triggered(
-    stored: StoredWorkflow, trigger: WorkflowTrigger, event: dict[str, Any], *, number: int, client: Client
+    stored: StoredWorkflow, trigger: WorkflowTrigger, event: dict[str, Any], *, number: int, client: OrderClient
 ) -> RunStart:
     """The start that a trigger makes of an *event*. Raises TemplatePathError."""
     params = Rendering({"trigger": event}).render(trigger.params, f"triggers[{number}].params")

@@ -15,10 +15,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.alerts import monitor as machine
 from controlplane.alerts import routing, telling
-from controlplane.alerts.monitor import AlertDecision, Cause, MonitorVerdict, SeenRun, Sight
+from controlplane.alerts.monitor import AlertDecision, JudgementCause, MonitorVerdict, SeenRun, Sight
 from controlplane.alerts.routing import TagRoute
 from controlplane.alerts.telling import ToldTest
-from controlplane.alerts.transitions import SeenProbe, Transition, TransitionKind
+from controlplane.alerts.transitions import ENDED_BY_A_RUN, SeenProbe, Transition, TransitionKind
 from controlplane.alerts.windows import Silence
 from controlplane.store import monitors, silences, transitions
 from controlplane.store.monitors import WatchedTest
@@ -116,7 +116,7 @@ async def close(connection: AsyncConnection, test: str, reason: str, *, now: int
 async def _judge(
     connection: AsyncConnection,
     watched: WatchedTest,
-    cause: Cause,
+    cause: JudgementCause,
     readings: _Readings,
     *,
     now: int,
@@ -139,7 +139,7 @@ async def _judge(
     watched.gone = ()
 
 
-def _judged(watched: WatchedTest, cause: Cause, now: int, muting: Muting) -> MonitorVerdict:
+def _judged(watched: WatchedTest, cause: JudgementCause, now: int, muting: Muting) -> MonitorVerdict:
     return machine.judge(
         watched.monitor,
         watched.places,
@@ -204,9 +204,6 @@ async def _put(
     await transitions.put(connection, decided, addresses, now=now)
 
 
-_ENDS = frozenset({TransitionKind.RECOVERY, TransitionKind.NO_DATA_RECOVERY})
-
-
 async def _addresses(
     connection: AsyncConnection, decided: Transition, began: Transition | None, readings: _Readings
 ) -> Collection[str]:
@@ -223,7 +220,7 @@ async def _addresses(
     found = await transitions.outcome_of(connection, decided)
     outcome = None if found is None else json.loads(found)
     handles = wording.handles(decided, outcome)
-    if began is not None and decided.kind in _ENDS:
+    if began is not None and decided.kind in ENDED_BY_A_RUN:
         told = await transitions.addresses_of(connection, decided.alert)
         handles = (*handles, *wording.still_waiting(told, began, decided, outcome))
     return routing.addresses(handles, decided.tags, readings.routes)

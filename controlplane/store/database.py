@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from controlplane.errors import (
     SchemaError,
     StatementError,
 )
-from controlplane.store import sealing
+from controlplane.store import keys, sealing
 from controlplane.store.engines.engine import READ_ONLY, Changes, Engine, T
 from controlplane.store.sealing import Sealer
 from controlplane.store.sharing import TURN_SECONDS, BeginShared, SharedWrites
@@ -138,7 +138,8 @@ class Database:
             try:
                 yield AsyncConnection(pool, connection)
             except BaseException:
-                await greenlet_spawn(_ended, connection, connection.rollback)
+                with suppress(SQLAlchemyError):  # no news beside what led to it
+                    await greenlet_spawn(_ended, connection, connection.rollback)
                 raise
             await greenlet_spawn(_ended, connection, connection.commit)
 
@@ -232,6 +233,8 @@ async def open_database(engine: Engine, keyring: Keyring, opening: Opening = USE
                 upgraded = await connection.run_sync(_ready, engine, opening)
                 with _unneeded_on_failure(upgraded.backup if upgraded else None):
                     sealer = await _unlock(connection, engine.place, keyring)
+                    if upgraded and upgraded.from_revision < keys.UNSEALED_BEFORE:
+                        await keys.seal_older(connection, sealer)
     except BaseException:
         await pool.dispose()
         raise

@@ -92,7 +92,7 @@ async def given(connection: AsyncConnection, *, location: str, worker: str) -> S
 async def take_back(
     connection: AsyncConnection, rows: Sequence[Any], *, location: str, worker: str, pull: Pull, now: int
 ) -> leases.Returned:
-    """Of the jobs that were *given*, mark what the worker released, and what it does not hold, as free for anybody.
+    """Mark of the jobs that were *given* what the worker released, and what it does not hold, as free for anybody.
 
     A run that has ended, and whose result the worker cannot deliver, keeps its test's next run waiting no longer than `until`.
     """
@@ -199,7 +199,7 @@ async def _in_turn(
 
 
 def _fitting(offered: Sequence[Lease], taker: Taker) -> list[Lease]:
-    """As many of *offered*, in their order, as *taker* has room for."""
+    """Those of *offered*, in their order, for which *taker* has room."""
     given: list[Lease] = []
     room = taker.characters
     for lease in offered:

@@ -142,7 +142,7 @@ async def drop_expired_credentials(connection: AsyncConnection, *, now: int) -> 
 
 
 def _current(table: FromClause) -> ColumnElement[bool]:
-    """In force at the parameter `now`."""
+    """Keys in force at the parameter `now`."""
     return or_(table.c.expires_at.is_(None), table.c.expires_at > bindparam("now"))
 
 

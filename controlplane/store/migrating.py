@@ -20,7 +20,7 @@ def is_older(revision: str) -> bool:
 
 
 def upgrade(connection: Connection, revision: str = REVISION) -> None:
-    """From whatever the database has, nothing or an older revision, to *revision*."""
+    """Bring the database from whatever it has, nothing or an older revision, to *revision*."""
     config = _config()
     config.attributes["connection"] = connection
     command.upgrade(config, revision)

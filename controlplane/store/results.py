@@ -11,7 +11,7 @@ from sqlalchemy import bindparam, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import leases, outcomes
-from controlplane.outcomes import Outcome
+from controlplane.outcomes import ReadOutcome
 from controlplane.store import ends, retries
 from controlplane.store.prepared import Prepared
 from controlplane.store.retries import Further
@@ -93,7 +93,7 @@ async def keep(
     kept, accepted, followed, decided = [], [], [], []
     for item, outcome in zip(items, read, strict=True):
         decision = _judge(item, known.get(item.job), stored, outcome)
-        if isinstance(outcome, Outcome) and decision.disposition is Disposition.ACCEPTED:
+        if isinstance(outcome, ReadOutcome) and decision.disposition is Disposition.ACCEPTED:
             job = known[item.job]
             again = retries.is_to_follow(job, outcome.status, now=now)
             accepted.append(_row(item, job, outcome, worker=worker, now=now) | {"is_last": not again})
@@ -112,18 +112,20 @@ async def keep(
 
 
 def _asked_and_failed(
-    known: Mapping[str, dict[str, Any]], items: Sequence[ResultItem], read: Sequence[Outcome | str]
+    known: Mapping[str, dict[str, Any]], items: Sequence[ResultItem], read: Sequence[ReadOutcome | str]
 ) -> dict[str, dict[str, Any]]:
-    """Of the *known* jobs the triggered ones whose results tell that they failed."""
+    """The triggered ones of the *known* jobs whose results tell that they failed."""
     failed = {
         item.job
         for item, outcome in zip(items, read, strict=True)
-        if isinstance(outcome, Outcome) and outcome.status == "failed"
+        if isinstance(outcome, ReadOutcome) and outcome.status == "failed"
     }
     return {name: job for name, job in known.items() if job["triggered"] and name in failed}
 
 
-def _judge(item: ResultItem, job: dict[str, Any] | None, stored: dict[str, str | None], outcome: Outcome | str) -> Kept:
+def _judge(
+    item: ResultItem, job: dict[str, Any] | None, stored: dict[str, str | None], outcome: ReadOutcome | str
+) -> Kept:
     def decided(disposition: Disposition, reason: str = "") -> Kept:
         return Kept(result=item.result, disposition=disposition, reason=reason)
 
@@ -194,7 +196,7 @@ def _portions(ids: Collection[str], size: int = 500) -> list[list[str]]:
     return [ordered[start : start + size] for start in range(0, len(ordered), size)]
 
 
-def _row(item: ResultItem, job: dict[str, Any], outcome: Outcome, *, worker: str, now: int) -> dict[str, Any]:
+def _row(item: ResultItem, job: dict[str, Any], outcome: ReadOutcome, *, worker: str, now: int) -> dict[str, Any]:
     return {
         "id": item.result,
         "job_id": item.job,
@@ -214,7 +216,7 @@ def _row(item: ResultItem, job: dict[str, Any], outcome: Outcome, *, worker: str
     }
 
 
-def _end(job: dict[str, Any], item: ResultItem, outcome: Outcome, now: int) -> RunEnd:
+def _end(job: dict[str, Any], item: ResultItem, outcome: ReadOutcome, now: int) -> RunEnd:
     return RunEnd(
         test=job["test_id"],
         location=job["location_id"],

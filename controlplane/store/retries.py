@@ -16,7 +16,7 @@ from sqlalchemy import bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane import outcomes
-from controlplane.outcomes import Outcome
+from controlplane.outcomes import ReadOutcome
 from controlplane.retries import of
 from controlplane.store import ends
 from controlplane.store.states import RunEnd
@@ -116,7 +116,7 @@ async def give_up(connection: AsyncConnection, ended: Sequence[Further], *, now:
 
 def _end(row: Any) -> RunEnd:
     outcome = outcomes.read(row.outcome.encode())
-    assert isinstance(outcome, Outcome), "nothing else was stored"
+    assert isinstance(outcome, ReadOutcome), "nothing else was stored"
     return RunEnd(
         test=row.test_id,
         location=row.location_id,

@@ -105,4 +105,4 @@ runner_reports = Table(
     Column("digest", String(64), primary_key=True),
     Column("details", Text, nullable=False),
 )
-"""What runners told of themselves, by its digest. Instances with the same files share a row."""
+"""Reports of runners on themselves, by their digest. Instances with the same files share a row."""

@@ -51,7 +51,7 @@ async def put(connection: AsyncConnection, following: Iterable[tuple[Any, Run | 
 
 
 async def put_off(connection: AsyncConnection, following: Iterable[tuple[Any, Run | None]]) -> None:
-    """As `put`, of rows whose runs were missed: they go on waiting since then. Whoever was still running did not wait."""
+    """Put rows whose runs were missed: they go on waiting since then. Whoever was still running did not wait."""
     written = [
         (row, run, None if run is None else run.due_at if row.job_id is not None else row.waiting_since)
         for row, run in following

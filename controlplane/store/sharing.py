@@ -23,10 +23,12 @@ MOST_WEIGHT = 128
 """Of one transaction, in jobs and results: some tens of milliseconds for which all others wait. One piece may weigh more."""
 TURN_SECONDS = 4.0
 """The wait for the other writers of this process: with that for other processes, less than a worker waits for its answer."""
+LOOK_SECONDS = 1.0
+"""Between looks for those who have waited for too long, while a transaction does not end: its disk may hang."""
 T = TypeVar("T")
 BeginShared = Callable[[AsyncConnection], Coroutine[Any, Any, T]]
 """Called once the lock is there, when moments are to be read; what it returns waits for the connection and for nothing else."""
-Count = Callable[[AsyncConnection, Collection[str]], None]
+CountChange = Callable[[AsyncConnection, Collection[str]], None]
 Write = Callable[[Collection[str]], AbstractAsyncContextManager[AsyncConnection]]
 
 
@@ -60,6 +62,10 @@ class _Piece:
         else:
             self.value.set_result(value)
 
+    def is_late(self) -> bool:
+        """Tell if it has waited for too long."""
+        return self.deadline + TURN_SECONDS < asyncio.get_running_loop().time()
+
     def fail(self, error: BaseException) -> None:
         """Fail where the waiting is: for the value, or for its end where that was told."""
         if not self.value.done():
@@ -79,13 +85,14 @@ class SharedWrites:
     has waited for too long.
     """
 
-    def __init__(self, write: Write, conclude: Conclude, count: Count, late: Callable[[], Exception]) -> None:
+    def __init__(self, write: Write, conclude: Conclude, count: CountChange, late: Callable[[], Exception]) -> None:
         self._late = late
         self._write = write
         self._conclude = conclude
         self._count = count
         self._waiting: list[_Piece] = []
         self._carrier: asyncio.Task[None] | None = None
+        self._look: asyncio.TimerHandle
         self._bell = asyncio.Event()
 
     async def run(self, begin: BeginShared[T], *, location: str, weight: int, patience: float) -> T:
@@ -145,8 +152,22 @@ class SharedWrites:
     async def _carry(self) -> None:
         while self._waiting:
             await self._until_due()
-            await self._transaction()
+            self._look_later()
+            try:
+                await self._transaction()
+            finally:
+                self._look.cancel()
         self._carrier = None
+
+    def _look_later(self) -> None:
+        self._look = asyncio.get_running_loop().call_later(LOOK_SECONDS, self._send_home)
+
+    def _send_home(self) -> None:
+        """Fail those who have waited for too long; more than that nobody can do for them."""
+        for piece in [one for one in self._waiting if one.is_late()]:
+            self._waiting.remove(piece)
+            piece.fail(self._late())
+        self._look_later()
 
     async def _until_due(self) -> None:
         """Wait for the bell, or until the first of those who wait has no patience left."""
@@ -184,7 +205,7 @@ class SharedWrites:
         weight = 0
         while self._waiting and (not group or weight + self._waiting[0].weight <= MOST_WEIGHT):
             piece = self._waiting.pop(0)
-            if piece.deadline + TURN_SECONDS < asyncio.get_running_loop().time():
+            if piece.is_late():
                 piece.fail(self._late())
             elif not piece.value.done():  # its caller was cancelled
                 group.append(piece)

@@ -32,7 +32,7 @@ from worker.apitest.result import Result, Status
 BATCH = 200
 """Rows of one step: some milliseconds of the one writer's time."""
 _TOLD = (tests.c.name, tests.c.subtype, tests.c.version)
-"""What a note says of its test."""
+"""The part of a test that a note tells."""
 
 
 class MissedReason(Enum):

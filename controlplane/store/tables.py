@@ -22,7 +22,7 @@ from sqlalchemy import (
     true,
 )
 
-REVISION = "0019"
+REVISION = "0020"
 """The migration that these tables are the outcome of."""
 
 metadata = MetaData()
@@ -231,8 +231,10 @@ keys = Table(
     Column("scopes", Text, nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("last_used_at", BigInteger),
+    Column("sealed", LargeBinary),
 )
-"""A pair of keys of the public API. The keys themselves are random and stand nowhere: SHA-256 of each is compared."""
+"""A pair of keys of the public API. The keys themselves are random and stand nowhere: SHA-256 of each is compared. *sealed* are
+both hashes, name and scopes once more, under the database's key: they are what counts."""
 
 audit = Table(
     "audit",

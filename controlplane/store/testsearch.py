@@ -112,7 +112,7 @@ def _tag_pattern(tag: str) -> str:
 
 
 def _has_newest(newest: NewestState) -> list[ColumnElement[bool]]:
-    """As `newest_state` says, of tests that are not paused."""
+    """The condition that `newest_state` says so, of tests that are not paused."""
     worse = _WORST_FIRST[: _WORST_FIRST.index(newest)] if newest in _WORST_FIRST else _WORST_FIRST
     none_worse = [~_has_last(one) for one in worse]
     mine = [] if newest is NewestState.WAITING else [_has_last(newest)]

@@ -10,12 +10,17 @@ import msgspec
 from sqlalchemy import delete, select, union_all
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from controlplane.alerts.transitions import Transition, TransitionDetail, TransitionKind, notification_key
+from controlplane.alerts.transitions import (
+    ENDED_BY_A_RUN,
+    Transition,
+    TransitionDetail,
+    TransitionKind,
+    notification_key,
+)
 from controlplane.store.alerttables import monitor_locations, monitors, notifications, transitions
 from controlplane.store.channeltables import notices
 from controlplane.store.tables import results
 
-_ENDED_BY_A_RUN: Final = frozenset({TransitionKind.RECOVERY, TransitionKind.NO_DATA_RECOVERY})
 MAX_ADDRESS: Final = 320
 """Characters of an address: those of the longest e-mail address there is."""
 
@@ -92,7 +97,7 @@ async def outcome_of(connection: AsyncConnection, decided: Transition) -> str | 
     query = select(results.c.outcome)
     if decided.detail.failing:
         query = query.where(results.c.id == decided.detail.failing[0].result)
-    elif decided.kind in _ENDED_BY_A_RUN:
+    elif decided.kind in ENDED_BY_A_RUN:
         query = query.where(results.c.test_id == decided.test, results.c.stored_at <= decided.at)
         if decided.location is not None:
             query = query.where(results.c.location_id == decided.location)

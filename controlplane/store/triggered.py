@@ -95,7 +95,7 @@ def _row(run: TriggeredRun) -> dict[str, Any]:
 
 
 def _job(run: TriggeredRun) -> dict[str, Any]:
-    """Nobody has it, and it was given out no time yet."""
+    """A job that nobody has, and that was given out no time yet."""
     return {
         "id": run.job,
         "test_id": run.test_id,

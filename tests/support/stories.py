@@ -8,7 +8,7 @@ from controlplane.alerts import monitor as machine
 from controlplane.alerts.monitor import (
     NOT_MUTED,
     AlertDecision,
-    Cause,
+    JudgementCause,
     Monitor,
     MonitorVerdict,
     SeenRun,
@@ -43,7 +43,7 @@ class Story:
         self.monitor, self.places = machine.take(self.monitor, self.places, run, self.rule, now=self.now)
         self.judge("run")
 
-    def judge(self, cause: Cause, gone: tuple[WatchedPlace, ...] = ()) -> None:
+    def judge(self, cause: JudgementCause, gone: tuple[WatchedPlace, ...] = ()) -> None:
         judged = self._judged(cause, gone)
         self.monitor, self.places, self.due_at = judged.monitor, judged.places, judged.due_at
         at = (self.now - START) // 1000
@@ -52,7 +52,7 @@ class Story:
         assert self._judged(cause, ()).decisions == (), "a second look at the same moment decides nothing"
         assert judged.due_at is None or judged.due_at > self.now
 
-    def _judged(self, cause: Cause, gone: tuple[WatchedPlace, ...]) -> MonitorVerdict:
+    def _judged(self, cause: JudgementCause, gone: tuple[WatchedPlace, ...]) -> MonitorVerdict:
         return machine.judge(
             self.monitor,
             self.places,

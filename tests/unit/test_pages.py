@@ -149,3 +149,26 @@ def test_the_tests_that_the_page_on_security_names_are_there() -> None:
     there = {path.relative_to(ROOT).as_posix() for path in (ROOT / "tests").rglob("test_*.py")}
     assert len(named) > 20
     assert named - there - {path.rpartition("/")[2] for path in there} == set()
+
+
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
+MOST_TERMS = 15
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the rows of the first table below *heading* of the page on the architecture."""
+    table = ARCHITECTURE.partition(f"\n## {heading}\n")[2].partition("\n|")[2].partition("\n\n")[0]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in table.splitlines()[2:]]
+
+
+def test_the_glossary_has_few_terms_each_once() -> None:
+    terms = [term for term, _ in rows("Glossary")]
+    assert 0 < len(terms) <= MOST_TERMS
+    assert len(set(terms)) == len(terms)
+
+
+def test_the_files_through_which_one_job_goes_are_there() -> None:
+    steps = rows("One job, from the wire to the pushed result")
+    named = {name for step in steps for cell in step[1:] for name in re.findall(r"`([a-z_/]+(?:/|\.py))`", cell)}
+    assert len(named) > 25
+    assert [name for name in sorted(named) if not (ROOT / "worker" / name).exists()] == []

@@ -26,19 +26,26 @@ from worker.intake.offset import offset_of
 from worker.intake.replies import Reaction, of_signed_reply
 from worker.intake.transport import MAX_SIGNINGS, TIMEOUT, IntakeError, IntakeReply, Peer, Transport, refused
 from worker.intake.trouble import likely_cause
-from worker.wire import enrolment, envelope, messages, proof, runner_messages
+from worker.wire import compact, enrolment, envelope, messages, proof, runner_messages
 from worker.wire.enrolment import KEYSET_PATH, ROTATE_PATH, NewKeys
 from worker.wire.keys import PrivateKey
 from worker.wire.messages import Job, Jobs, Pull, ResultItem, Results, ResultsReply
 from worker.wire.proof import ProofReason, Provable, RunnerEndpoint
-from worker.wire.runner_messages import MAX_WAIT_MS, Predecessor, RunnerPull, RunnerRefusal, RunnerWork, TokenClaim
+from worker.wire.runner_messages import (
+    CLAIM_PATH,
+    MAX_WAIT_MS,
+    PULL_PATH,
+    RESULTS_PATH,
+    Predecessor,
+    RunnerPull,
+    RunnerRefusal,
+    RunnerWork,
+    TokenClaim,
+)
 from worker.wire.signingkey import SigningKey
 
 log = logging.getLogger(__name__)
 
-PULL_PATH = "/runner/v1/pull"
-RESULTS_PATH = "/runner/v1/results"
-CLAIM_PATH = "/runner/v1/claim"
 CLAIM_SECONDS = 5.0
 """For the control plane to say if a token was used elsewhere: a person waits for it."""
 _IN_TURN = (RunnerEndpoint.PULL, RunnerEndpoint.RESULTS, RunnerEndpoint.ROTATE)
@@ -108,7 +115,7 @@ class RunnerChannel:
         self._number = dict.fromkeys(RunnerEndpoint, 0)
         self._in_turn = {endpoint: asyncio.Lock() for endpoint in _IN_TURN}
         self.clock_offset = timedelta()
-        """What the control plane's clock is ahead of ours, as of its last signed reply."""
+        """The time by which the control plane's clock is ahead of ours, as of its last signed reply."""
         self.last_signed_reply_ns: int | None = None
         """Monotonic time of the last signed reply; None before the first."""
 
@@ -128,7 +135,7 @@ class RunnerChannel:
         asked_ns = self._clock.monotonic_ns()
         told = self._before.previous if self._before is not None else ()
         said = self._pull(message, told)
-        body = self._seal(runner_messages.encode(said), runner_messages.PULL)
+        body = self._seal(messages.encode(said), runner_messages.PULL)
         within = TIMEOUT + said.wait_ms / 1000
         reply = await self._exchange(RunnerEndpoint.PULL, PULL_PATH, body, within=within)
         self._book.renew(message.holding, asked_ns=asked_ns)
@@ -137,7 +144,7 @@ class RunnerChannel:
         if reply.status == 204:
             self._take_in(RunnerWork(epoch=said.epoch))
             return Jobs(more=self._has_waited(asked_ns))
-        work = runner_messages.decode(RunnerWork, self._open(reply.body))
+        work = messages.decode(RunnerWork, self._open(reply.body))
         self._take_in(work)
         jobs = tuple(self._job(item, asked_ns) for item in work.tasks)
         more = work.more or bool(work.tasks or work.cancel) or self._has_waited(asked_ns)
@@ -155,7 +162,7 @@ class RunnerChannel:
 
     async def claim(self, jti: str) -> bool:
         """Spend an app's token for all instances; False where it was spent before. Raises IntakeError."""
-        body = runner_messages.encode(TokenClaim(jti=jti))
+        body = messages.encode(TokenClaim(jti=jti))
         try:
             await self._exchange(RunnerEndpoint.CLAIM, CLAIM_PATH, body, within=CLAIM_SECONDS)
         except IntakeError as error:
@@ -268,7 +275,7 @@ class RunnerChannel:
         )
         now = self._clock.now() + self.clock_offset
         token = proof.prove(request, self._keyring.signing, iss=self._keyring.urn, now=now)
-        headers = {"Authorization": proof.SCHEME + token, "Content-Type": "application/jose"}
+        headers = {"Authorization": proof.SCHEME + token, "Content-Type": compact.CONTENT_TYPE}
         reply = await self._transport.send("POST", sent_to, body, headers, within=within)
         await self._check(reply, token)
         return reply
@@ -312,7 +319,7 @@ class RunnerChannel:
 
 def _refusal_of(reply: IntakeReply) -> RunnerRefusal:
     try:
-        return runner_messages.decode(RunnerRefusal, reply.body)
+        return messages.decode(RunnerRefusal, reply.body)
     except MessageError:
         return RunnerRefusal(error=f"http-{reply.status}")
 

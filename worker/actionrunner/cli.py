@@ -15,6 +15,7 @@ from worker import __version__
 from worker.errors import ConfigError, ConfigErrors, ExitCode
 from worker.program.crashes import tell_of_crashes
 from worker.program.streams import hold_standard_streams
+from worker.program.summaries import SummarizedGroup
 
 PROGRAM = "private-action-runner"
 _COMMANDS = {
@@ -30,7 +31,7 @@ _COMMANDS = {
 """Each with the module of `commands` that has it, and its name there."""
 
 
-class RunnerCommands(click.Group):
+class RunnerCommands(SummarizedGroup):
     """Click's own pattern of subcommands that are loaded late."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature

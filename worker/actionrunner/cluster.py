@@ -21,7 +21,7 @@ import orjson
 from worker.errors import SyntheticsError
 
 SERVICE_ACCOUNT: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount")
-"""Where a pod finds its token, its namespace, and the authority of the API server."""
+"""The folder in which a pod finds its token, its namespace, and the authority of the API server."""
 SECONDS: Final = 3.0
 """For each step of one call: an API server answers in milliseconds, and what waits longer is told."""
 MAX_ANSWER: Final = 3 * 1024 * 1024

@@ -13,7 +13,6 @@ from worker.actionrunner.isolation import missing_isolation
 from worker.actionrunner.scriptfile import scripts_of
 from worker.actionrunner.yamlfile import OperatorsFile
 from worker.actions.action import LONGEST_TIMEOUT, ActionFailure, Effect
-from worker.actions.catalogue import plain_name
 from worker.actions.connection import ActionConnection, CredentialSource, names_in
 from worker.actions.http_request import REFUSED_FIELDS, HTTPConnection
 from worker.actions.postgresql import MAX_SQL, NamedQuery, PostgresConnection
@@ -21,6 +20,7 @@ from worker.actions.schema import closed, fault
 from worker.actions.script import ScriptConnection
 from worker.actions.weburl import absolute, is_ambiguous
 from worker.net.http.fields import TOKEN
+from worker.wire.actionwords import plain_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

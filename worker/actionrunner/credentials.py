@@ -16,10 +16,10 @@ from typing import Final
 import orjson
 
 from worker.actionrunner.cluster import ClusterAPI, ClusterError
+from worker.actionrunner.yamlfile import MAX_FILE
 from worker.actions.connection import CERTIFICATE, KEY, CredentialsError, CredentialSource
 from worker.secret import Secret
 
-MAX_FILE: Final = 1 << 20
 _MEMBERS: Final = {"Token Auth": ("tokenName", "tokenValue"), "Basic Auth": ("username", "password")}
 
 

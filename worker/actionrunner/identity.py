@@ -21,7 +21,7 @@ from worker.errors import ConfigError, WireError
 from worker.program.file import in_the_way
 from worker.secret import Secret
 from worker.wire import keys, signingkey
-from worker.wire.enrolment import Enrolled, Host, Mode, Modes, RunnerName, TokenId
+from worker.wire.enrolment import Enrolled, HostText, Mode, Modes, RunnerName, TokenId
 from worker.wire.keys import MAX_PEM_CHARACTERS, PrivateKey
 from worker.wire.keyset import MAX_KEYSET_BYTES, Keyset, read_keyset
 from worker.wire.signingkey import SigningKey, VerifyingKey
@@ -250,7 +250,7 @@ class _KeptEnrolment(msgspec.Struct, frozen=True, kw_only=True):
     org: int
     name: RunnerName
     modes: Modes
-    host: Host | None = None
+    host: HostText | None = None
     keyset: Annotated[str, msgspec.Meta(max_length=MAX_KEYSET_BYTES)]
     instances: int = 1
 

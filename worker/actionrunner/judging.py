@@ -12,9 +12,10 @@ from worker.actionrunner.globs import part_glob
 from worker.actionrunner.localpolicy import AskedOrder, LocalRule
 from worker.actionrunner.localstate import LocalState
 from worker.actions.action import Action, ActionFailure, Input, Order
-from worker.actions.catalogue import CATALOGUE, plain_name
+from worker.actions.catalogue import CATALOGUE
 from worker.actions.connection import ActionConnection
 from worker.actions.schema import violation
+from worker.wire.actionwords import plain_name
 
 
 class OrderFault(StrEnum):

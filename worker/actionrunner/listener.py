@@ -19,6 +19,7 @@ from aiohttp import web
 from worker.actionrunner.pagebodies import MAX_BODY_BYTES, PageBodies, too_large
 from worker.actionrunner.pushing import PushAnswer, PushRuns
 from worker.actionrunner.pushorder import PushRefusedError
+from worker.egress.hosts import WEB_PORTS
 from worker.telemetry.status import Probed, probe_application
 from worker.web.connections import ClientLimits
 from worker.wire.answerproof import PROOF_HEADER
@@ -33,7 +34,6 @@ AWAY_SECONDS: Final = 5
 PREFLIGHT_SECONDS: Final = 600
 """For which a browser may remember the answer to a preflight."""
 _PATH: Final = re.compile(r"/v1/actions/([A-Za-z][A-Za-z0-9_.]{0,199})")
-_PORTS: Final = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class PageAccess:
 
     @classmethod
     def of(cls, host_url: str | None, public_hosts: Sequence[str], origins: Sequence[str]) -> PageAccess:
-        """From the registered URL and the operator's own lists; a list that is not empty counts alone."""
+        """Made of the registered URL and the operator's own lists; a list that is not empty counts alone."""
         parts = urlsplit(host_url or "")
         hosts = [name.lower() for name in public_hosts] or _authorities(host_url)
         return cls(hosts=frozenset(hosts), origins=frozenset(origins), prefixes=("", parts.path.rstrip("/")))
@@ -69,7 +69,7 @@ def _authority(url: str) -> str:
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
     host = f"[{host}]" if ":" in host else host
-    return host if parts.port in (None, _PORTS.get(parts.scheme)) else f"{host}:{parts.port}"
+    return host if parts.port in (None, WEB_PORTS.get(parts.scheme)) else f"{host}:{parts.port}"
 
 
 def _authorities(url: str | None) -> list[str]:
@@ -78,7 +78,7 @@ def _authorities(url: str | None) -> list[str]:
         return []
     authority = _authority(url)
     bare = authority.rpartition("]")[2]
-    return [authority] if ":" in bare else [authority, f"{authority}:{_PORTS[urlsplit(url).scheme]}"]
+    return [authority] if ":" in bare else [authority, f"{authority}:{WEB_PORTS[urlsplit(url).scheme]}"]
 
 
 class PushListener:

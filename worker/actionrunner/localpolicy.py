@@ -80,7 +80,7 @@ class URLParts:
         return any(glob.matches(path) for glob in self.paths)
 
 
-Condition: TypeAlias = OneOf | Between | URLParts
+FieldCondition: TypeAlias = OneOf | Between | URLParts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +103,7 @@ class LocalRule:
     connections: tuple[PartGlob, ...] | None = None
     clients: tuple[str, ...] | None = None
     callers: tuple[PartGlob, ...] | None = None
-    when: tuple[tuple[str, Condition], ...] = ()
+    when: tuple[tuple[str, FieldCondition], ...] = ()
     rate: Rate | None = None
     concurrency: int | None = None
 
@@ -185,8 +185,8 @@ def _any(globs: Sequence[PartGlob], text: str | None) -> bool:
     return text is not None and any(glob.matches(text) for glob in globs)
 
 
-def _met(condition: Condition, field: str, given: Mapping[str, Any], *, every: bool) -> bool:
-    """Of a list *every* member has to meet the condition, or, for a rule that denies, any."""
+def _met(condition: FieldCondition, field: str, given: Mapping[str, Any], *, every: bool) -> bool:
+    """Tell if *condition* is met: of a list *every* member has to meet the condition, or, for a rule that denies, any."""
     value: Any = given
     for step in field.split("."):
         if not isinstance(value, Mapping) or step not in value:

@@ -7,20 +7,19 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from worker.actionrunner.globs import PartGlob, part_glob
-from worker.actionrunner.localpolicy import Between, Condition, LocalPolicy, LocalRule, OneOf, Rate, URLParts
-from worker.actionrunner.yamlfile import OperatorsFile, Place
+from worker.actionrunner.localpolicy import Between, FieldCondition, LocalPolicy, LocalRule, OneOf, Rate, URLParts
+from worker.actionrunner.yamlfile import OperatorsFile, YAMLPlace
 from worker.actions.action import Action
-from worker.actions.catalogue import CATALOGUE, plain_name
+from worker.actions.catalogue import CATALOGUE
 from worker.actions.schema import closed
 from worker.egress.hosts import canonical_name
 from worker.errors import ConfigError
+from worker.wire.actionwords import PROGRAMS, plain_name
 
 CLIENTS: Final = ("cli", "api", "hook", "test", "app")
 MAX_RULES: Final = 1000
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION: Final = re.compile(r"([1-9][0-9]{0,4})([smhd])")
-_FREE_TEXT: Final = {"postgresql.select": ("sql",), "data.jq": ("program",)}
-"""Fields whose text is a program: no pattern over it says what it does."""
 
 _TEXTS: Final = {"type": "array", "minItems": 1, "maxItems": 1000, "items": {"type": "string", "minLength": 1}}
 _URL: Final = closed(
@@ -99,7 +98,7 @@ def _listed(names: Sequence[str], option: str) -> Iterator[LocalRule]:
 
 
 def _rule(file: OperatorsFile, index: int, written: Mapping[str, Any]) -> LocalRule:
-    at: Place = ("rules", index)
+    at: YAMLPlace = ("rules", index)
     file.require(_RULE, at, written)
     if ("allow" in written) == ("deny" in written):
         raise file.mistake("a rule has either `allow` or `deny`", at)
@@ -123,10 +122,10 @@ def _rule(file: OperatorsFile, index: int, written: Mapping[str, Any]) -> LocalR
     )
 
 
-def _condition(file: OperatorsFile, at: Place, written: Any, covered: Sequence[Action]) -> Condition:
+def _condition(file: OperatorsFile, at: YAMLPlace, written: Any, covered: Sequence[Action]) -> FieldCondition:
     field = str(at[-1])
     _require_field(file, at, field, covered)
-    if any(field in _FREE_TEXT.get(action.name, ()) for action in covered):
+    if any(field in PROGRAMS.get(action.name, ()) for action in covered):
         raise file.mistake("no condition can say what a program in this field does: name the queries instead", at)
     if field == "url":
         file.require(_URL, at, written)
@@ -143,7 +142,7 @@ def _condition(file: OperatorsFile, at: Place, written: Any, covered: Sequence[A
     raise file.mistake("is not a valid condition: a list of globs, {min, max} or {one_of}", at)
 
 
-def _url(file: OperatorsFile, at: Place, written: Mapping[str, Any]) -> URLParts:
+def _url(file: OperatorsFile, at: YAMLPlace, written: Mapping[str, Any]) -> URLParts:
     if not written:
         raise file.mistake("a condition on a url has schemes, hosts, ports or paths", at)
     hosts = written.get("hosts")
@@ -160,7 +159,7 @@ def _url(file: OperatorsFile, at: Place, written: Mapping[str, Any]) -> URLParts
     )
 
 
-def _rate(file: OperatorsFile, at: Place, written: Any, covered: Sequence[Action]) -> Rate | None:
+def _rate(file: OperatorsFile, at: YAMLPlace, written: Any, covered: Sequence[Action]) -> Rate | None:
     if written is None:
         return None
     for index, field in enumerate(written.get("by", ())):
@@ -171,7 +170,7 @@ def _rate(file: OperatorsFile, at: Place, written: Any, covered: Sequence[Action
     return Rate(most=written["max"], seconds=seconds, by=tuple(written.get("by", ())))
 
 
-def _require_field(file: OperatorsFile, at: Place, field: str, covered: Sequence[Action]) -> None:
+def _require_field(file: OperatorsFile, at: YAMLPlace, field: str, covered: Sequence[Action]) -> None:
     if not any(_has(action, field) for action in covered):
         names = ", ".join(action.name for action in covered)
         raise file.mistake(f"{field!r} is not a valid field of {names}", at)
@@ -185,14 +184,14 @@ def _has(action: Action, field: str) -> bool:
 
 
 def _globs(
-    file: OperatorsFile, at: Place, written: Sequence[str] | None, separator: str
+    file: OperatorsFile, at: YAMLPlace, written: Sequence[str] | None, separator: str
 ) -> tuple[PartGlob, ...] | None:
     if written is None:
         return None
     return tuple(_glob(file, (*at, index), text, separator) for index, text in enumerate(written))
 
 
-def _glob(file: OperatorsFile, at: Place, text: str, separator: str) -> PartGlob:
+def _glob(file: OperatorsFile, at: YAMLPlace, text: str, separator: str) -> PartGlob:
     try:
         return part_glob(text, separator)
     except ValueError as error:

@@ -36,7 +36,7 @@ CLAIM_SECONDS: Final = 5
 """Retry-After while the control plane does not say if a token was spent elsewhere."""
 DENIED: Final = "DENIED"
 
-Claim = Callable[[str], Awaitable[bool]]
+ClaimToken = Callable[[str], Awaitable[bool]]
 """Spends a token for all instances; False where it was spent before. Raises IntakeError."""
 
 
@@ -71,7 +71,7 @@ class PushRuns:
         slots: PushSlots,
         *,
         key: Callable[[], SigningKey],
-        claim: Claim,
+        claim: ClaimToken,
         now: Callable[[], datetime],
         clock: Clock,
         write_seconds: float,

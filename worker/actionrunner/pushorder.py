@@ -15,10 +15,10 @@ import msgspec
 from worker.actionrunner.executor import InstanceIdentity
 from worker.actionrunner.keyring import ChannelKeys
 from worker.actions.action import Order
-from worker.actions.catalogue import plain_name
 from worker.actions.schema import violation
 from worker.errors import SyntheticsError
 from worker.wire import appparams, apptemplate, apptoken, compact
+from worker.wire.actionwords import plain_name
 from worker.wire.apptemplate import AppTemplateError
 from worker.wire.apptoken import AppClaims, AppTokenError, SignedAppToken
 

@@ -21,7 +21,7 @@ from worker.actionrunner.identity import Enrolment
 from worker.actionrunner.keyring import ChannelKeys
 from worker.actionrunner.listener import LIMITS, PageAccess, PushListener, origin_of
 from worker.actionrunner.options import RunnerConfig
-from worker.actionrunner.pushing import Claim, PushRuns, PushSlots
+from worker.actionrunner.pushing import ClaimToken, PushRuns, PushSlots
 from worker.actionrunner.pushorder import PushAdmission
 from worker.agent.first import first_of
 from worker.agent.signals import Signals
@@ -86,7 +86,7 @@ def push_mode(
     clock: Clock,
     now: Callable[[], datetime],
     slots: PushSlots,
-    claim: Claim,
+    claim: ClaimToken,
     execution: Executing,
 ) -> PushMode:
     """Raises ConfigError."""

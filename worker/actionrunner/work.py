@@ -12,7 +12,7 @@ import msgspec
 from worker.actionrunner.executor import TaskExecutor
 from worker.clock import Clock
 from worker.errors import MessageError
-from worker.wire import runner_messages
+from worker.wire import messages
 from worker.wire.messages import Job
 from worker.wire.runner_messages import OutcomeError, TaskOutcome
 
@@ -42,21 +42,21 @@ class ActionWork:
                 "milliseconds": outcome.duration_ms,
             },
         )
-        return runner_messages.encode(outcome)
+        return messages.encode(outcome)
 
     def shrink(self, outcome: bytes) -> bytes | None:
         """The outcome without its outputs, a success as a failure: a cut output would be a lie. None where it has none."""
         try:
-            whole = runner_messages.decode(TaskOutcome, outcome)
+            whole = messages.decode(TaskOutcome, outcome)
         except MessageError:
             return None
         if whole.outputs is None:
             return None
         if whole.error is not None:
-            return runner_messages.encode(msgspec.structs.replace(whole, outputs=None))
+            return messages.encode(msgspec.structs.replace(whole, outputs=None))
         error = OutcomeError(
             code="OUTPUT_TOO_LARGE",
             message="the control plane refused the size of the outputs; the action itself was carried out",
             may_have_run=True,
         )
-        return runner_messages.encode(msgspec.structs.replace(whole, status="failed", outputs=None, error=error))
+        return messages.encode(msgspec.structs.replace(whole, status="failed", outputs=None, error=error))

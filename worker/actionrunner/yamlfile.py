@@ -18,7 +18,7 @@ from worker.errors import ConfigError
 MAX_FILE: Final = 1 << 20
 """Bytes of a file."""
 MAX_DEPTH: Final = 30
-Place: TypeAlias = tuple[str | int, ...]
+YAMLPlace: TypeAlias = tuple[str | int, ...]
 _KINDS: Final = frozenset({"str", "int", "float", "bool", "null", "map", "seq"})
 
 
@@ -29,7 +29,7 @@ class OperatorsFile:
     path: str
     option: str
     data: Any
-    lines: Mapping[Place, int]
+    lines: Mapping[YAMLPlace, int]
 
     def place(self, at: Sequence[str | int] = ()) -> str:
         """`FILE, line N` of the part, or of the nearest one around it."""
@@ -72,7 +72,7 @@ def parse_operators_file(content: bytes, path: str, option: str) -> OperatorsFil
         line = "" if mark is None else f", line {mark.line + 1}"
         problem = getattr(error, "problem", None) or "it cannot be read"
         raise ConfigError(f"is not valid YAML: {problem}", option=option, place=f"{path}{line}") from None
-    lines: dict[Place, int] = {}
+    lines: dict[YAMLPlace, int] = {}
     data = None if node is None else _value(node, (), lines, (path, option))
     return OperatorsFile(path=path, option=option, data=data, lines=lines)
 
@@ -85,7 +85,7 @@ class _WithoutAliases(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
-def _value(node: yaml.Node, at: Place, lines: dict[Place, int], origin: tuple[str, str]) -> Any:
+def _value(node: yaml.Node, at: YAMLPlace, lines: dict[YAMLPlace, int], origin: tuple[str, str]) -> Any:
     line = node.start_mark.line + 1
     lines[at] = line
     kind = node.tag.rpartition(":")[2]
@@ -104,7 +104,9 @@ def _value(node: yaml.Node, at: Place, lines: dict[Place, int], origin: tuple[st
         loader.dispose()
 
 
-def _mapping(node: yaml.MappingNode, at: Place, lines: dict[Place, int], origin: tuple[str, str]) -> dict[str, Any]:
+def _mapping(
+    node: yaml.MappingNode, at: YAMLPlace, lines: dict[YAMLPlace, int], origin: tuple[str, str]
+) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in node.value:
         line = key.start_mark.line + 1

@@ -92,7 +92,7 @@ class ActionOutcome(Struct, frozen=True, kw_only=True):
     redactions: int = 0
     """Places at which a secret was taken out."""
     target: str = ""
-    """Where it was carried out, as host:port; for the audit log."""
+    """The place where it was carried out, as host:port; for the audit log."""
 
 
 def succeeded(outputs: Any, *, target: str = "") -> ActionOutcome:

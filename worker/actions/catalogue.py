@@ -1,4 +1,4 @@
-"""The catalogue: every action there is, by its name, and the reading of names as people write them."""
+"""The catalogue: every action there is, by its name."""
 
 from __future__ import annotations
 
@@ -8,18 +8,10 @@ from typing import Any, Final
 from worker.actions import checks, http, jq, postgresql, script
 from worker.actions.action import Action
 
-REFERENCE_PREFIX: Final = "com.datadoghq."
-"""Accepted and dropped wherever a person writes a name."""
-
 CATALOGUE: Final[Mapping[str, Action]] = {
     action.name: action
     for action in (*http.ACTIONS, *jq.ACTIONS, *script.ACTIONS, *postgresql.ACTIONS, *checks.ACTIONS)
 }
-
-
-def plain_name(written: str) -> str:
-    """The name of an action without the prefix of the reference system."""
-    return written.removeprefix(REFERENCE_PREFIX)
 
 
 def described(actions: Iterable[Action]) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -37,6 +37,7 @@ MAX_WAITING_BYTES = 64 * 1024 * 1024
 MAX_WAITING_ITEMS = messages.MAX_LEASES
 LATE = 15.0
 """Seconds for which a result may wait before the worker takes no more work: it cannot deliver what it has."""
+LOST = "lost: no spoolDirectory is set, or it is full"
 HURRIED = 1.0
 """Seconds between pushes at the most while the worker stops: there is little time left, and the outage may be over."""
 
@@ -76,9 +77,10 @@ class Outbox:
     """Results on their way: taken by `put`, pushed for as long as `run` runs.
 
     *shrink* makes an outcome smaller that the control plane refuses for its size, or returns None. *set_aside* writes a sealed
-    result under a name to the disk, and returns None where there is no room; it may raise OSError. *gather* is the
-    seconds from the first waiting result to its push, *apart* those between the beginnings of two pushes at the least: one
-    that comes alone need not wait, and those that come one after another travel together.
+    result under a name to the disk, and returns None where there is no room; it may raise OSError, and TimeoutError where that
+    is done only when a disk that hangs goes on. *gather* is the seconds from the first waiting result to its push, *apart*
+    those between the beginnings of two pushes at the least: one that comes alone need not wait, and those that come one after
+    another travel together.
     """
 
     def __init__(
@@ -88,7 +90,7 @@ class Outbox:
         backoff: Backoff,
         *,
         shrink: Callable[[bytes], bytes | None],
-        set_aside: Callable[[str, bytes], Path | None] | None = None,
+        set_aside: Callable[[str, bytes], Awaitable[Path | None]] | None = None,
         journal: ResultJournal | None = None,
         on_delivery: Callable[[Delivery], None] = lambda _: None,
         gather: float = GATHER,
@@ -266,29 +268,31 @@ class Outbox:
                 await self._put_aside(item, "rejected", rejection.reason)
 
     async def _put_aside(self, item: ResultItem, outcome: str, reason: str) -> None:
-        try:
-            place = await asyncio.to_thread(self._write_aside, item)
-        except RuntimeError as error:  # no thread can be started
-            raise OutOfMemoryError(str(error), reaction=Reaction.RETRY) from error
         log.error(
             "a result of job %s was not taken (%s) and is %s",
             item.job,
             reason,
-            f"set aside as {place}" if place else "lost: no spoolDirectory is set, or it is full",
+            await self._write_aside(item),
             extra={"action": "result_" + outcome, "job": item.job, "result": item.result, "reason": reason},
         )
         self._forget(item.result)
         self._on_delivery(Delivery(item.result, outcome))
 
-    def _write_aside(self, item: ResultItem) -> Path | None:
+    async def _write_aside(self, item: ResultItem) -> str:
+        """Set *item* aside where there is a place for it; the words for what became of it."""
         if self._set_aside is None:
-            return None
+            return LOST
         payload = messages.encode(Results(reported_at=0, results=(item,)))
         try:
-            return self._set_aside(item.result, self._intake.seal(payload))
+            place = await self._set_aside(item.result, self._intake.seal(payload))
         except OSError as error:
+            if isinstance(error, TimeoutError) and error.errno is None:  # not a disk's own, which has failed
+                return "set aside when the disk goes on, which hangs"
             log.exception("cannot write to the spool directory", extra={"action": "spool_failed", "errno": error.errno})
-            return None
+            return LOST
+        except RuntimeError as error:  # no thread can be started
+            raise OutOfMemoryError(str(error), reaction=Reaction.RETRY) from error
+        return f"set aside as {place}" if place else LOST
 
     def _forget(self, result: str) -> bool:
         item = self._waiting.pop(result, None)

@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from worker.apitest.findings import facts
+from worker.apitest.members import objects_of
 from worker.apitest.summary import MAX_REASON, NAME_WIDTH, failure
 from worker.apitest.waterfall import MAX_PHASES, waterfall
 from worker.text import counted, printable, wrapped
@@ -93,7 +94,7 @@ def _total(timings: object) -> str:
 def _reason(outcome: Mapping[str, Any]) -> str:
     """Code and message; where the assertions follow in lines of their own, their number."""
     value = outcome.get("failure")
-    rows = _objects(outcome.get("assertions"))
+    rows = objects_of(outcome.get("assertions"))
     if not isinstance(value, Mapping) or value.get("code") != "INCORRECT_ASSERTION" or not rows:
         return failure(value)
     wrong = sum(row.get("valid") is not True for row in rows)
@@ -118,7 +119,7 @@ def _details(outcome: Mapping[str, Any], page: _Page) -> Iterator[str]:
 
 def _steps_one_by_one(outcome: Mapping[str, Any]) -> dict[str, Any]:
     """The times of steps by number and name, for as many as a waterfall shows; none for a longer test."""
-    rows = _objects(outcome.get("steps"))
+    rows = objects_of(outcome.get("steps"))
     if len(rows) > MAX_PHASES:
         return {}
     return {f"{number} {row.get('name') or '?'}": _duration(row) for number, row in enumerate(rows, start=1)}
@@ -130,7 +131,7 @@ def _duration(row: Mapping[str, Any]) -> object:
 
 
 def _assertions(outcome: Mapping[str, Any], page: _Page) -> Iterator[str]:
-    rows = _objects(outcome.get("assertions"))
+    rows = objects_of(outcome.get("assertions"))
     for row in islice(rows, MAX_ASSERTIONS):
         holds = row.get("valid") is True
         mark = page.paint("✓", "32") if holds else page.paint("✗", "31")
@@ -186,7 +187,7 @@ def _comparison(row: Mapping[str, Any], page: _Page) -> Iterator[str]:
 def _variables(variables: object, page: _Page) -> Iterator[str]:
     """The values that were extracted; secure ones come redacted."""
     extracted = variables.get("extracted") if isinstance(variables, Mapping) else None
-    for each in islice(_objects(extracted), MAX_VALUES):
+    for each in islice(objects_of(extracted), MAX_VALUES):
         value = each.get("value", each.get("val"))
         said = "" if value is None else f" = {printable(str(value), MAX_VALUE)}"
         yield page.labelled("extracted", f"{printable(str(each.get('name', '?')), 60)}{said}")
@@ -194,7 +195,7 @@ def _variables(variables: object, page: _Page) -> Iterator[str]:
 
 def _steps(outcome: Mapping[str, Any], page: _Page, depth: int = 3) -> Iterator[str]:
     """A row for each step; the details of those that failed. Subtests nest two deep: *depth* ends what is not ours."""
-    rows = _objects(outcome.get("steps")) if depth else []
+    rows = objects_of(outcome.get("steps")) if depth else []
     for number, step in enumerate(islice(rows, MAX_STEPS), start=1):
         name = printable(str(step.get("name") or "?"), 60)
         optional = "" if not step.get("allow_failure") else " (may fail)"
@@ -206,7 +207,3 @@ def _steps(outcome: Mapping[str, Any], page: _Page, depth: int = 3) -> Iterator[
         yield from _steps(step, page.deeper(), depth - 1)
     if len(rows) > MAX_STEPS:
         yield page.line(f"and {len(rows) - MAX_STEPS} more steps")
-
-
-def _objects(value: object) -> list[Mapping[str, Any]]:
-    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []

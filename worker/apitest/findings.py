@@ -6,11 +6,12 @@ in it can raise or reach a terminal as a command.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, NamedTuple
 
+from worker.apitest.members import object_of, objects_of
 from worker.text import printable
 
 MAX_LINES = 5
@@ -32,14 +33,14 @@ class Fact(NamedTuple):
 
 def facts(outcome: Mapping[str, Any]) -> list[Fact]:
     """The facts of an outcome, or of a step of one."""
-    response = _object(outcome.get("response"))
+    response = object_of(outcome.get("response"))
     return [
-        *_asked(_object(outcome.get("request"))),
+        *_asked(object_of(outcome.get("request"))),
         *_again(outcome.get("retries", outcome.get("retry_count"))),
-        *_way(_object(outcome.get("dns_resolution"))),
+        *_way(object_of(outcome.get("dns_resolution"))),
         *(Fact("redirect", text) for text in _redirects(response.get("redirects"))),
-        *_handshake(_object(response.get("handshake"))),
-        *_certificate(_object(response.get("certificate"))),
+        *_handshake(object_of(response.get("handshake"))),
+        *_certificate(object_of(response.get("certificate"))),
         *_trust(response),
         *_answer(response),
     ]
@@ -62,7 +63,7 @@ def _again(retries: object) -> Iterator[Fact]:
 
 def _way(resolution: Mapping[str, Any]) -> Iterator[Fact]:
     """Addresses that failed, then the one that was dialled."""
-    for attempt in islice(_objects(resolution.get("attempts")), MAX_LINES):
+    for attempt in islice(objects_of(resolution.get("attempts")), MAX_LINES):
         if attempt.get("error"):
             place = _place(attempt.get("ip"), attempt.get("port"))
             yield Fact("tried", f"{place}: {_said(attempt['error']).removeprefix(f'{place}: ')}")
@@ -80,7 +81,7 @@ def _place(address: object, port: object) -> str:
 
 
 def _redirects(value: object) -> Iterator[str]:
-    for hop in islice(_objects(value), MAX_LINES):
+    for hop in islice(objects_of(value), MAX_LINES):
         yield f"{_said(hop.get('status_code'))} to {_said(hop.get('location'))}"
 
 
@@ -94,7 +95,7 @@ def _certificate(certificate: Mapping[str, Any]) -> Iterator[Fact]:
     subject, issuer = (_name(certificate.get(name)) for name in ("subject", "issuer"))
     if subject or issuer:
         yield Fact("certificate", f"{subject or 'no subject'}, issued by {issuer or 'nobody'}")
-    validity = _object(certificate.get("valid"))
+    validity = object_of(certificate.get("valid"))
     begin, end = (_day(validity.get(name)) for name in ("from", "to"))
     if begin and end:
         left = certificate.get("days_left")
@@ -105,7 +106,7 @@ def _certificate(certificate: Mapping[str, Any]) -> Iterator[Fact]:
 
 def _trust(response: Mapping[str, Any]) -> Iterator[Fact]:
     """The reason why a certificate is not accepted, and whether its issuer has revoked it."""
-    fault, status = _object(response.get("certificate_fault")), _object(response.get("ocsp"))
+    fault, status = object_of(response.get("certificate_fault")), object_of(response.get("ocsp"))
     if fault.get("code") is not None:
         yield Fact("fault", f"{_said(fault['code'])}: {_said(fault.get('message', ''))}")
     if status.get("status") is not None:
@@ -121,7 +122,7 @@ def _answer(response: Mapping[str, Any]) -> Iterator[Fact]:
         parts += [] if version is None else [f"HTTP/{_said(version)}"]
         parts += [] if size is None else [f"{_said(size)} bytes"]
         yield Fact("response", ", ".join(parts))
-    for record in islice(_objects(response.get("records")), MAX_LINES):
+    for record in islice(objects_of(response.get("records")), MAX_LINES):
         values = record.get("values")
         found = [_said(value) for value in islice(values, MAX_VALUES)] if isinstance(values, list) else []
         yield Fact("records", f"{_said(record.get('type'))} {', '.join(found) or _said(record.get('rcode'))}")
@@ -131,7 +132,7 @@ def _name(value: object) -> str:
     """The common name of a subject or issuer; all of its parts where there is none."""
     if isinstance(value, str):
         return _said(value)
-    parts = _object(value)
+    parts = object_of(value)
     if parts.get("CN"):
         return _said(parts["CN"])
     shown = [f"{_said(name)}={_said(part)}" for name, part in islice(parts.items(), MAX_NAMES)]
@@ -150,11 +151,3 @@ def _day(value: object) -> str:
 
 def _said(value: object) -> str:
     return printable(str(value), MAX_VALUE)
-
-
-def _object(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _objects(value: object) -> Sequence[Mapping[str, Any]]:
-    return [each for each in value if isinstance(each, Mapping)] if isinstance(value, list) else []

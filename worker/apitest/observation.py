@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -31,3 +31,7 @@ class Observation(Struct, frozen=True, kw_only=True):
     def resolution_as_json(self) -> dict[str, Any] | None:
         """The `dns_resolution` object of a result, or None when nothing was looked up or dialled."""
         return None if self.resolution is None else self.resolution.as_json()
+
+
+NOTHING_SEEN: Final = Observation(timings=Timings())
+"""The observation of a run that sent nothing."""

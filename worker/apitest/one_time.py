@@ -21,7 +21,7 @@ REFRESH: Final = (1, 999)
 """Seconds for which a password holds."""
 DEFAULT_DIGITS: Final = 6
 DEFAULT_REFRESH: Final = 30
-"""What an authenticator app takes, and what 0 stands for in the reference system."""
+"""Seconds that an authenticator app takes, and that 0 stands for in the reference system."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

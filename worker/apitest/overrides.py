@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from worker.apitest.reading import Findings, Node, perhaps, quote
+from worker.apitest.request import DEFAULT_SUBTYPE
 from worker.apitest.substitution import MEMBER, read_substitution
 from worker.errors import TestError
 
@@ -73,7 +74,7 @@ class _Draft:
 
     @property
     def is_http(self) -> bool:
-        return self._test.get("subtype") in (None, "", "http")
+        return self._test.get("subtype") in (None, "", DEFAULT_SUBTYPE)
 
     def replace(self, **members: Any) -> None:
         self._test |= members

@@ -19,6 +19,7 @@ from worker.apitest.parse_script import read_script
 from worker.apitest.protocols.protocol import Protocol
 from worker.apitest.protocols.table import PROTOCOLS
 from worker.apitest.reading import Findings, Node, perhaps, quote
+from worker.apitest.request import DEFAULT_SUBTYPE
 from worker.apitest.retry import read_retry
 from worker.apitest.scheduling import read_scheduling
 from worker.apitest.variables import read_variables
@@ -31,12 +32,11 @@ MOST_ASSERTIONS = 20
 """Assertions of one test, the reference system's limit."""
 TICK_EVERY = (30, 604_800)
 """Seconds between two runs: half a minute to a week."""
-DEFAULT_SUBTYPE = "http"
 MULTISTEP = "multi"
 """The subtype of a test whose steps are tests of the table's protocols."""
 _SUBTYPES = (*PROTOCOLS, MULTISTEP, "playSubTest")
 """Subtypes that a misspelt one may be."""
-_OTHER_KINDS = ("browser", "mobile", "network")
+OTHER_KINDS = ("browser", "mobile", "network")
 """Values of `type` in the reference system's lists whose other members are of other languages: nothing is said of those."""
 
 
@@ -83,7 +83,7 @@ def _test(root: Node, parents: tuple[str, ...] = ()) -> APITest:
     kind = root["type"].label()
     if kind != "api" and not findings.mistakes:
         root["type"].mistake("is missing" if kind is None else f"must be 'api', not {quote(kind)}")
-        if kind in _OTHER_KINDS:
+        if kind in OTHER_KINDS:
             return APITest(name="", subtype="")
     subtype = root["subtype"].label() or DEFAULT_SUBTYPE
     config, options = root["config"].object(required=True), root["options"].object()

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from worker.apitest.members import object_of
+
 _LIFTED: Final = ("connection_outcome", "ocsp")
 """Members of our `response` that the public shape has beside it."""
 _PASSED_ON: Final = (
@@ -35,7 +37,7 @@ def public_result(
         "id": result_id,
         "status": _STATUSES.get(str(outcome.get("status")), "no_data"),
         "run_type": run_type,
-        "duration": _object(outcome.get("timings")).get("total"),
+        "duration": object_of(outcome.get("timings")).get("total"),
         "started_at": outcome.get("started_at"),
         "finished_at": outcome.get("finished_at"),
         "triggered_at": outcome.get("scheduled_at"),
@@ -106,10 +108,10 @@ def _text(value: object) -> str | None:
 
 def _certificate(response: Mapping[str, Any]) -> dict[str, Any] | None:
     """The certificate's facts and what the handshake agreed on, which the public shape has in one object."""
-    handshake = _object(response.get("handshake"))
+    handshake = object_of(response.get("handshake"))
     protocol = handshake.get("protocol")
     members = {
-        **_object(response.get("certificate")),
+        **object_of(response.get("certificate")),
         "cipher": handshake.get("cipher"),
         "protocol": protocol,
         "tls_version": _version(protocol),
@@ -125,7 +127,3 @@ def _version(protocol: object) -> float | None:
         return float(protocol.removeprefix("TLSv"))
     except ValueError:
         return None
-
-
-def _object(value: object) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

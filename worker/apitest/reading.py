@@ -22,7 +22,7 @@ _LARGEST = 1 << 1024
 """Whole numbers from here on have no floating-point value, and beyond 4,300 digits no text either."""
 
 _LIKENESS = 0.8
-"""How like a word of the language a misspelt one is: a letter or two of it, its case, its separators."""
+"""The likeness of a misspelt word to one of the language: a letter or two of it, its case, its separators."""
 _MOST = 100
 """Sentences of one sort that a definition can earn; what comes after them helps nobody and is counted."""
 

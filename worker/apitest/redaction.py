@@ -22,12 +22,11 @@ from urllib.parse import quote, quote_plus
 from msgspec import Struct
 from msgspec.structs import replace
 
-from worker.secret import Secret
+from worker.secret import REDACTED, Secret
 from worker.text import printable
 
 T = TypeVar("T")
 
-REDACTED: Final = "<redacted>"
 SHORTEST: Final = 4
 """Characters from which on a value is looked for inside of words; a shorter one would take every text apart."""
 _LINE: Final = 8

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 
 from worker.secret import Secret
 
+DEFAULT_SUBTYPE = "http"
+"""Of a test that says none, as in the reference system."""
 DEFAULT_TIMEOUT = 60.0
 """Seconds, the reference system's own."""
 

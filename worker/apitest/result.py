@@ -118,7 +118,7 @@ class Result(Struct, frozen=True, kw_only=True):
     started_at: datetime | None = None
     finished_at: datetime | None = None
     request: dict[str, Any] | None = None
-    """What was asked, with the values of the run; None where nothing was."""
+    """The request that was sent, with the values of the run; None where nothing was."""
     unhealthy: str | None = None
     worker_id: str = ""
     worker_version: str = ""

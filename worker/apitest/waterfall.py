@@ -54,7 +54,7 @@ def waterfall(timings: object, width: int) -> list[Bar]:
 
 
 def _bar(begin: int, end: int, total: int, columns: int) -> str:
-    """From *begin* to *end* of *total*; boundaries are rounded down alike, so that neighbours touch and never overlap."""
+    """A bar from *begin* to *end* of *total*; boundaries are rounded down alike, so that neighbours touch and never overlap."""
     first = begin * columns // total if total else 0
     last = end * columns // total if total else 0
     if first == last:

@@ -99,7 +99,7 @@ def _as_json(assertion: Assertion, result: AssertionResult) -> dict[str, JSON]:
 
 
 def _without_body(result: AssertionResult) -> AssertionResult:
-    """For a test that keeps the response body out of its results: what was found in it, sentences about it, logs of scripts."""
+    """Leave out what tells of a body that the test keeps out of its results: what was found in it, sentences about it, logs."""
     if result.type not in ("body", "javascript"):
         return result
     reason = None if result.valid or result.code else "it does not hold (this test keeps the response body to itself)"

@@ -55,7 +55,7 @@ def _value(node: Any) -> JSON:
 
 
 def _document(evidence: Evidence) -> etree._Element:
-    """Of the body's text, which every other assertion looks at too; in UTF-8, for libxml2's own converters may need files."""
+    """The document of the text at which every other assertion looks too; in UTF-8: libxml2's own converters may need files."""
     text = evidence.text().encode()
     if charset.is_html(evidence.body(), evidence.content_type()):
         parser: Any = etree.HTMLParser(encoding="utf-8", no_network=True, huge_tree=False)

@@ -22,11 +22,11 @@ from worker.errors import ExitCode, TestError
 from worker.outcome.failure import Failure, FailureCode
 from worker.text import counted
 
-Run = Callable[[Sequence[APITest]], AsyncGenerator[tuple[int, Result], None]]
+RunTests = Callable[[Sequence[APITest]], AsyncGenerator[tuple[int, Result], None]]
 """Runs tests and yields their indexes and results as they come: `start.check` with a config."""
 
 
-async def check(found: Iterable[Definition | Unusable], run: Run, report: Report) -> int:
+async def check(found: Iterable[Definition | Unusable], run: RunTests, report: Report) -> int:
     """Run everything that was *found*, tell *report* of it as it comes, also when interrupted; the exit code.
 
     A definition that is not a valid API test is an INVALID_TEST result. Raises what the report raises.
@@ -62,7 +62,7 @@ def summary(tests: int, counts: Counter[Status]) -> str:
 
 
 async def _results(
-    definitions: Sequence[Definition], run: Run, report: Report
+    definitions: Sequence[Definition], run: RunTests, report: Report
 ) -> AsyncGenerator[tuple[Definition, Result], None]:
     """The results of what is not a test, and then the others as they come."""
     runnable: list[tuple[Definition, APITest]] = []

@@ -11,7 +11,7 @@ CGROUP_FILES = (
 )
 """Version 2 and version 1, as a container sees its own (cgroups(7))."""
 UNBOUNDED = 1 << 60
-"""What version 1 writes where there is no limit is larger."""
+"""Bytes; version 1 writes more where there is no limit."""
 
 
 def memory_bytes(meminfo: Path = Path("/proc/meminfo"), cgroup: tuple[Path, ...] = CGROUP_FILES) -> int | None:

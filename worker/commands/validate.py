@@ -35,7 +35,7 @@ class Judgement:
 
     @property
     def doubtful(self) -> bool:
-        """It is a test, and not the one that was meant, or not for this version."""
+        """True: it is a test, and not the one that was meant, or not for this version."""
         return not self.errors and bool(self.requires_update or self.misspelt)
 
     @property

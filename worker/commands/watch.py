@@ -16,7 +16,7 @@ from worker.text import printable
 INTERVAL = 0.5
 """Seconds between two looks: a person who has just saved a file does not notice them."""
 
-Stamp = tuple[int, int, int]
+FileStamp = tuple[int, int, int]
 """A file's time of modification, size and inode: editors write in place or put a new file there."""
 
 
@@ -31,7 +31,7 @@ async def watch(
         announce(printable(f"{clock.now().astimezone():%H:%M:%S}  changed: {', '.join(changed)}"))
 
 
-async def change(names: Sequence[str], seen: Mapping[str, Stamp | None], clock: Clock) -> list[str]:
+async def change(names: Sequence[str], seen: Mapping[str, FileStamp | None], clock: Clock) -> list[str]:
     """Wait until files differ from *seen* and have not changed for one interval, so that none is read half written."""
     before = dict(seen)
     while True:
@@ -42,12 +42,12 @@ async def change(names: Sequence[str], seen: Mapping[str, Stamp | None], clock: 
         await clock.sleep(INTERVAL)
 
 
-def stamps(names: Sequence[str]) -> dict[str, Stamp | None]:
+def stamps(names: Sequence[str]) -> dict[str, FileStamp | None]:
     """The stamp of each file; None for one that is not there, or cannot be looked at."""
     return {name: _stamp(name) for name in names}
 
 
-def _stamp(name: str) -> Stamp | None:
+def _stamp(name: str) -> FileStamp | None:
     try:
         status = Path(name).stat()
     except (OSError, ValueError):

@@ -9,10 +9,8 @@ from worker.config.option import ValueKind
 from worker.egress.hosts import authority
 from worker.egress.nameserver import Nameserver
 from worker.egress.proxy import Proxy
-from worker.secret import Secret
+from worker.secret import REDACTED, Secret
 from worker.wire.keys import PrivateKey, PublicKey
-
-REDACTED = "<redacted>"
 
 
 def dump(settings: Iterable[Setting]) -> str:

@@ -24,7 +24,7 @@ from worker.text import nearest, quoted
 
 COMMANDS = ("run", "check", "validate", "policy", "doctor", "spool")
 OPERANDS = {"check": "FILE", "validate": "FILE", "policy": "HOST"}
-"""What a command works on; `spool` has its own, and the others take nothing."""
+"""The operands of a command; `spool` has its own, and the others take nothing."""
 SPOOL_ACTIONS = ("list", "push", "drop")
 COMMANDS_OF = {
     "json": ("check", "validate", "policy", "doctor", "spool list"),

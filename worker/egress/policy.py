@@ -44,7 +44,7 @@ from worker.egress.warnings import name_warnings, nat64_warnings, range_warnings
 _U32 = 0xFFFF_FFFF
 _LOOPBACK_4, _LOOPBACK_6 = 0x7F00_0001, 1
 _UNSPECIFIED = "this host"
-"""What the unspecified addresses mean to a kernel that is asked to connect to them: its own loopback address."""
+"""The meaning of the unspecified addresses to a kernel that is asked to connect to them: its own loopback address."""
 
 
 class DecisionKind(Enum):
@@ -75,7 +75,7 @@ class Decision(Struct, frozen=True, kw_only=True):
 
     @property
     def message(self) -> str:
-        """For results: the rule and the option that would allow it, never the address."""
+        """Text for results: the rule and the option that would allow it, never the address."""
         if self.allowed or self.option is None:
             return self.reason
         return f"{self.reason}; {self.option} would allow it"

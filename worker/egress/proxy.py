@@ -16,7 +16,7 @@ from worker.egress.rules import Glob
 from worker.errors import HostError
 from worker.secret import Secret
 
-Scheme = Literal["http", "https", "socks5"]
+ProxyScheme = Literal["http", "https", "socks5"]
 
 _DEFAULT_PORTS = WEB_PORTS | {"socks5": 1080}
 
@@ -28,7 +28,7 @@ class Proxy:
     *hands_over_names*: the proxy looks names up.
     """
 
-    scheme: Scheme
+    scheme: ProxyScheme
     host: Host
     port: int
     username: Secret[str] | None = None
@@ -54,7 +54,7 @@ class Proxy:
         except HostError:
             raise ValueError("the proxy's host is neither an address nor a name") from None
         return cls(
-            scheme=cast("Scheme", parts.scheme),
+            scheme=cast("ProxyScheme", parts.scheme),
             host=host,
             port=parts.port or _DEFAULT_PORTS[parts.scheme],
             username=Secret(unquote(username)) if login else None,

@@ -101,6 +101,6 @@ BLOCKS: tuple[Block, ...] = (
 )
 
 NOT_GLOBAL_UNICAST = _added("::/0", "outside the global unicast space 2000::/3", "RFC 4291")
-"""What IANA has given to nobody: judged after every block, and not for prefixes of translators, which are judged by what they
-embed. Nothing is reached there on purpose, and what a network routes there is its own."""
+"""Addresses that IANA has given to nobody: judged after every block, and not for prefixes of translators, which are judged by
+what they embed. Nothing is reached there on purpose, and what a network routes there is its own."""
 GLOBAL_UNICAST = IPv6Network("2000::/3")

@@ -51,7 +51,7 @@ def _own_list(options: Mapping[int, str], ranges: Sequence[Network]) -> Iterator
 
 
 def _supernets(networks: Sequence[Network], ranges: AbstractSet[Network]) -> dict[Network, Network | None]:
-    """For each network the narrowest of *ranges* that holds it and more."""
+    """The narrowest of *ranges* that holds it and more, for each network."""
     lengths = sorted({other.prefixlen for other in ranges}, reverse=True)
     found: dict[Network, Network | None] = {}
     for network in networks:

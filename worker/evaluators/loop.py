@@ -147,7 +147,7 @@ class _Loop:
         return None if made is None else protocol.Preview(text=made.text, is_cut=made.is_cut)
 
     def _send(
-        self, results: list[AssertionResult], state: protocol.State, preview: protocol.Preview | None = None
+        self, results: list[AssertionResult], state: protocol.EvaluationState, preview: protocol.Preview | None = None
     ) -> None:
         reply = protocol.EvaluatorReply(results=tuple(results), state=state, preview=preview)
         self._worker.write(protocol.encode_reply(reply))

@@ -35,7 +35,7 @@ RESUME: Final = b""
 FORGET: Final = b"\0"
 """Drop the task that was paused."""
 
-State: TypeAlias = Literal["more", "paused", "done", "recycle"]
+EvaluationState: TypeAlias = Literal["more", "paused", "done", "recycle"]
 
 
 class EvaluatorSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,7 +74,7 @@ class EvaluatorReply(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     results: tuple[AssertionResult, ...]
-    state: State
+    state: EvaluationState
     preview: Preview | None = None
 
 

@@ -21,14 +21,11 @@ from worker.intake.offset import offset_of
 from worker.intake.replies import Reaction, of_signed_reply
 from worker.intake.transport import MAX_SIGNINGS, IntakeError, IntakeReply, Peer, Transport, refused
 from worker.intake.trouble import likely_cause
-from worker.wire import envelope, messages, signing
+from worker.wire import compact, envelope, messages, signing
 from worker.wire.keys import PrivateKey, PublicKey
-from worker.wire.messages import Jobs, Pull, Refusal, ResultItem, Results, ResultsReply
+from worker.wire.messages import PULL_PATH, RESULTS_PATH, Jobs, Pull, Refusal, ResultItem, Results, ResultsReply
 
 log = logging.getLogger(__name__)
-
-PULL = "/worker/v1/pull"
-RESULTS = "/worker/v1/results"
 
 
 class Identity(Struct, frozen=True, kw_only=True):
@@ -54,11 +51,11 @@ class Intake:
         self._peer = peer
         self._identity = identity
         self._clock = clock
-        self._sequence = {PULL: 0, RESULTS: 0}
-        self._in_turn = {PULL: asyncio.Lock(), RESULTS: asyncio.Lock()}
+        self._sequence = {PULL_PATH: 0, RESULTS_PATH: 0}
+        self._in_turn = {PULL_PATH: asyncio.Lock(), RESULTS_PATH: asyncio.Lock()}
         self._transport = Transport(peer, agent=agent)
         self.clock_offset = timedelta()
-        """What the control plane's clock is ahead of ours, as of its last signed reply."""
+        """The time by which the control plane's clock is ahead of ours, as of its last signed reply."""
         self.last_signed_reply_ns: int | None = None
         """Monotonic time of the last signed reply; None before the first."""
 
@@ -74,7 +71,7 @@ class Intake:
 
         Raises IntakeError, or EnvelopeError/MessageError for a signed reply that cannot be opened or read.
         """
-        reply = await self._exchange(PULL, messages.encode(message), "application/json")
+        reply = await self._exchange(PULL_PATH, messages.encode(message), "application/json")
         if reply.status == 204:
             return Jobs()
         payload = envelope.unseal(
@@ -90,7 +87,7 @@ class Intake:
         """Hand over results. Raises IntakeError; a reply that says nothing of an item leaves that item with the caller."""
         reported_at = max(0, round((self._clock.now() + self.clock_offset).timestamp() * 1000))
         payload = messages.encode(Results(reported_at=reported_at, results=tuple(items)))
-        reply = await self._exchange(RESULTS, self.seal(payload), "application/jose")
+        reply = await self._exchange(RESULTS_PATH, self.seal(payload), compact.CONTENT_TYPE)
         try:
             return messages.decode(ResultsReply, reply.body)
         except MessageError as error:

@@ -80,7 +80,7 @@ class Recorder:
             self._deadline.excuse_ns(self._clock.age_ns(arrived))
 
     def _moment(self, arrived: int | None) -> int:
-        """Not before the phase that runs: wall time may have been set since *arrived* was written down."""
+        """A moment not before the phase that runs: wall time may have been set since *arrived* was written down."""
         now = self.now_ns()
         if arrived is None:
             return now

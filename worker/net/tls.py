@@ -107,7 +107,7 @@ class SecureStream:
                 return data or self._end()
 
     def _end(self) -> bytes:
-        """With or without a TLS goodbye, which many servers leave out."""
+        """The end of what is received, with or without a TLS goodbye, which many servers leave out."""
         if self._broken is not None:
             raise self._broken
         return b""
@@ -125,7 +125,7 @@ class SecureStream:
         self._put_back = data + self._put_back
 
     def close(self) -> None:
-        """Without a goodbye: nobody is to be waited for."""
+        """Close without a goodbye: nobody is to be waited for."""
         self._stream.close()
 
     async def _feed(self) -> bytes:

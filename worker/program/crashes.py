@@ -11,5 +11,5 @@ _STANDARD_ERROR = 2
 
 
 def tell_of_crashes() -> None:
-    """From now on write where every thread was to standard error when such a signal comes, and end by it all the same."""
+    """Write where every thread was to standard error when such a signal comes, and end by it all the same."""
     faulthandler.enable(_STANDARD_ERROR)

@@ -75,7 +75,7 @@ class _Server:
         self._number, self.has_forked = _nothing_yet(), True
 
     def disown(self) -> None:
-        """Nobody waits for the child that was asked for any more: end it when it is known."""
+        """End the child that was asked for when it is known: nobody waits for it any more."""
         self._number.add_done_callback(_end_child)
 
     def end(self) -> None:

@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
+from worker.sandbox.kernel_files import lines_of
+
 _PREFIX: Final = "command-"
 _MOUNT_POINT, _SEPARATOR = 4, "-"
 """The field of mountinfo with the place, and the one before the type (proc_pid_mountinfo(5))."""
@@ -59,7 +61,7 @@ def make_group(root: Path = Path("/")) -> KillGroup | None:
 def own_group(root: Path = Path("/")) -> Path | None:
     """The folder of this process's group of version 2, where a group can be made in it; None elsewhere."""
     mount = next(iter(_mounts(root)), None)
-    path = next((line[3:] for line in _lines(root / "proc/self/cgroup") if line.startswith("0::")), None)
+    path = next((line[3:] for line in lines_of(root / "proc/self/cgroup") if line.startswith("0::")), None)
     if mount is None or path is None:
         return None
     folder = mount / path.strip("/")
@@ -68,7 +70,7 @@ def own_group(root: Path = Path("/")) -> Path | None:
 
 def _mounts(root: Path) -> list[Path]:
     found = []
-    for line in _lines(root / "proc/self/mountinfo"):
+    for line in lines_of(root / "proc/self/mountinfo"):
         fields = line.split(" ")
         with suppress(ValueError, IndexError):
             if fields[fields.index(_SEPARATOR) + 1] == "cgroup2":
@@ -86,10 +88,3 @@ def _write(path: Path, text: str) -> bool:
     except OSError:
         return False
     return True
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text().splitlines()
-    except OSError:
-        return []

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from worker.sandbox.kernel_files import lines_of
+
 _UNLIMITED: Final = 1 << 60
 """Bytes from which a limit is none: version 1 writes the largest multiple of a page for it."""
 FIRST_TO_GO: Final = 1000
@@ -29,7 +31,7 @@ def memory_limit(root: Path = Path("/")) -> int | None:
 
 
 def _group_limits(root: Path) -> Iterator[int]:
-    for line in _lines(root / "proc/self/cgroup"):
+    for line in lines_of(root / "proc/self/cgroup"):
         hierarchy, controllers, path = line.split(":", 2)
         if hierarchy == "0" and not controllers:
             yield from _limits_upwards(root / "sys/fs/cgroup", path, "memory.max")
@@ -41,23 +43,16 @@ def _limits_upwards(mount: Path, path: str, name: str) -> Iterator[int]:
     """The limits at *path* and above. In a container the path may be the host's, of which only the top is to be seen."""
     relative = Path(path.strip("/"))
     for folder in (relative, *relative.parents):
-        for line in _lines(mount / folder / name):
+        for line in lines_of(mount / folder / name):
             if line.isdecimal() and int(line) < _UNLIMITED:
                 yield int(line)
 
 
 def _machine(root: Path) -> Iterator[int]:
-    for line in _lines(root / "proc/meminfo"):
+    for line in lines_of(root / "proc/meminfo"):
         name, _, amount = line.partition(":")
         if name == "MemTotal":
             yield int(amount.split()[0]) * 1024
-
-
-def _lines(path: Path) -> list[str]:
-    try:
-        return path.read_text().splitlines()
-    except OSError:
-        return []
 
 
 def go_first() -> bool:
@@ -86,7 +81,7 @@ def bound_memory(resident_bytes: int) -> None:
 
 def _size() -> tuple[int, int]:
     """Bytes of address space and resident bytes; where /proc does not tell, 0 of each."""
-    for line in _lines(Path("/proc/self/statm")):
+    for line in lines_of(Path("/proc/self/statm")):
         pages, resident, *_ = map(int, line.split())
         return pages * os.sysconf("SC_PAGE_SIZE"), resident * os.sysconf("SC_PAGE_SIZE")
     return 0, 0

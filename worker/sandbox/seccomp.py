@@ -95,7 +95,7 @@ def program(architecture: Architecture, pid: int) -> bytes:
 
 
 def _judged(architecture: Architecture, calls: Iterable[Syscall], action: int) -> Iterator[bytes]:
-    """For each call: if it is this one, return *action*, or KILL_PROCESS where its arguments are not as they have to be."""
+    """Code for each call: if it is this one, return *action*, or KILL_PROCESS where its arguments are not as they have to be."""
     for call in calls:
         number = call.amd64 if architecture.name == "amd64" else call.arm64
         if number is None:

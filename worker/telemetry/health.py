@@ -62,12 +62,12 @@ class Health:
                     now = str(round(self._clock.now().timestamp() * 1000))
                     await asyncio.to_thread(replace_file, path, now.encode(), LIVENESS_MODE)
                     failing = False
-                except OSError as error:
+                except (OSError, RuntimeError, MemoryError) as error:  # no thread and no memory, too: for a while
                     if not failing:
                         log.warning(
                             "cannot write the liveness file %s: %s",
                             path,
-                            error.strerror,
+                            getattr(error, "strerror", None) or str(error) or "out of memory",
                             extra={"action": "liveness_failed"},
                         )
                     failing = True

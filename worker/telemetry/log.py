@@ -35,7 +35,7 @@ NO_ACTION = "library"
 """The action of records that are not ours."""
 
 STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-"""What every record has; all else is an extra."""
+"""Attributes that every record has; all else is an extra."""
 
 # C0, DEL and C1; line and paragraph separators; marks that turn the direction of writing; lone surrogates.
 UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 from urllib.parse import quote
 
 from worker.errors import WireError
+from worker.wire.actionwords import PATH_BEGINS
 
 PARAM: Final = "$param"
 FIXED: Final = frozenset({"sql", "query", "scriptName", "program", "verb", "test"})
@@ -24,8 +25,6 @@ MOST_DEPTH: Final = 32
 
 ParamValue: TypeAlias = str | int | float | bool
 _TEMPLATE: Final = re.compile(r"\{\{\s*params\.([A-Za-z_][A-Za-z0-9_]{0,63})\s*\}\}")
-_PATH_BEGINS: Final = re.compile(r"(?:https?://[^/?#{}\\@]+)?/(?![/\\])")
-"""A URL up to the slash of its path: what follows may be a parameter's."""
 _DOTS: Final = re.compile(r"\.*")
 _LEFT_OUT: Final = object()
 
@@ -85,7 +84,7 @@ def _name_of(value: Mapping[str, Any], place: tuple[str, ...]) -> str:
 def _named_in_text(text: str, place: tuple[str, ...]) -> Iterator[str]:
     if "{{" not in text:
         return
-    begins = _PATH_BEGINS.match(text)
+    begins = PATH_BEGINS.match(text)
     if place != (URL,) or begins is None or "{{" in text[: begins.end()]:
         raise AppTemplateError(f"{_at(place)}: a template may stand in the path and the query of `url` alone")
     left = _TEMPLATE.sub("", text)

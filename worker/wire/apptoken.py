@@ -17,10 +17,11 @@ import msgspec
 
 from worker.errors import EnvelopeError, WireError
 from worker.wire import envelope, jws
+from worker.wire.actionwords import ActionName
 from worker.wire.jws import Unverified
 from worker.wire.keys import PrivateKey, PublicKey
 from worker.wire.messages import EpochMilliseconds, Identifier
-from worker.wire.order import MAX_SELECT_CHARACTERS, ActionName, OrderedBy
+from worker.wire.order import MAX_SELECT_CHARACTERS, OrderedBy
 from worker.wire.signingkey import SigningKey, VerifyingKey
 
 APP: Final = "pl-app"
@@ -34,7 +35,7 @@ MAX_APP_TOKEN_BYTES = 160 * 1024
 
 Digest = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9_-]{43}\Z")]
 """SHA-256 as base64url."""
-Origin = Annotated[str, msgspec.Meta(max_length=300, pattern=r"\Ahttps?://[a-z0-9.\[\]:-]+\Z")]
+PageOrigin = Annotated[str, msgspec.Meta(max_length=300, pattern=r"\Ahttps?://[a-z0-9.\[\]:-]+\Z")]
 """As browsers write it (RFC 6454 section 6.2)."""
 AppName = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9][a-z0-9-]{0,59}\Z")]
 QueryName = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z0-9][A-Za-z0-9_-]{0,59}\Z")]
@@ -67,7 +68,7 @@ class AppClaims(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     input: dict[str, Any]
     params: dict[str, Any]
     select: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_SELECT_CHARACTERS)] | None
-    origin: Origin
+    origin: PageOrigin
     digest: Digest
     timeout_ms: Annotated[int, msgspec.Meta(ge=1, le=3_600_000)]
 

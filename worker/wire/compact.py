@@ -10,6 +10,8 @@ import hashlib
 import json
 from typing import Any
 
+CONTENT_TYPE = "application/jose"
+"""Of a body that is one token (RFC 7515 section 9.2.1)."""
 _BASE64URL = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 
 

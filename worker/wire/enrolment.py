@@ -49,7 +49,7 @@ TokenId = Annotated[str, msgspec.Meta(min_length=1, max_length=64, pattern=r"\A[
 Thumbprint = Annotated[str, msgspec.Meta(min_length=43, max_length=43, pattern=r"\A[A-Za-z0-9_-]+\Z")]
 RunnerName = Annotated[str, msgspec.Meta(min_length=1, max_length=100, pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]*\Z")]
 """It goes through shells, YAML and URLs as it is."""
-Host = Annotated[str, msgspec.Meta(max_length=300)]
+HostText = Annotated[str, msgspec.Meta(max_length=300)]
 
 
 class _TokenMembers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -118,7 +118,7 @@ class Enrol(msgspec.Struct, frozen=True, kw_only=True):
     token: TokenId
     name: RunnerName | None = None
     modes: Modes | None = None
-    host: Host | None = None
+    host: HostText | None = None
     hostname: Label = ""
     agent: Label = ""
     platform: Label = ""
@@ -141,7 +141,7 @@ class Enrolled(msgspec.Struct, frozen=True, kw_only=True):
     org: Annotated[int, msgspec.Meta(ge=1, le=2**53)]
     name: RunnerName
     modes: Modes
-    host: Host | None = None
+    host: HostText | None = None
     keyset: Annotated[str, msgspec.Meta(max_length=MAX_KEYSET_BYTES)]
     instances: Annotated[int, msgspec.Meta(ge=1, le=100)] = 1
     at: EpochMilliseconds
@@ -156,7 +156,7 @@ class EnrolRefusal(msgspec.Struct, frozen=True, kw_only=True):
     at: EpochMilliseconds
 
 
-Answer = TypeVar("Answer", Enrolled, EnrolRefusal)
+T = TypeVar("T", Enrolled, EnrolRefusal)
 EnrolmentMessage = TypeVar("EnrolmentMessage", Enrol, Enrolled, EnrolRefusal, NewKeys)
 
 
@@ -200,7 +200,7 @@ def read_refusal(token: str, proof: str, *, root: str) -> EnrolRefusal:
     return _read(token, proof, root, REFUSED_TYPE, EnrolRefusal)[0]
 
 
-def _read(token: str, proof: str, root: str, typ: str, kind: type[Answer]) -> tuple[Answer, VerifyingKey]:
+def _read(token: str, proof: str, root: str, typ: str, kind: type[T]) -> tuple[T, VerifyingKey]:
     payload, key = jws.read_introduction(token, typ=typ, algorithm="Ed25519", max_bytes=MAX_ENROLLED_BYTES)
     if key.kid != root:
         raise EnvelopeError("signed by another root than the one that the enrolment token names")

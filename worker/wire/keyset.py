@@ -15,6 +15,7 @@ import msgspec
 
 from worker.errors import EnvelopeError, MessageError
 from worker.wire import jws
+from worker.wire.bounds import MAX_EXACT, NumericDate
 from worker.wire.keys import MAX_PEM_CHARACTERS, PublicKey
 from worker.wire.signingkey import SigningKey, VerifyingKey
 
@@ -22,10 +23,6 @@ KEYSET_TYPE = "pl-keyset"
 MAX_KEYSET_BYTES = 32 * 1024
 """Sixteen keys and an RSA results key, twice over."""
 MAX_KEYS = 16
-MAX_SEQ = 2**53
-
-NumericDate = Annotated[int, msgspec.Meta(ge=0, le=32_503_680_000)]
-"""Seconds (RFC 7519 section 2), before the year 3000."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +68,8 @@ class _Key(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class _Payload(msgspec.Struct, frozen=True, kw_only=True):
-    org: Annotated[int, msgspec.Meta(ge=1, le=MAX_SEQ)]
-    seq: Annotated[int, msgspec.Meta(ge=1, le=MAX_SEQ)]
+    org: Annotated[int, msgspec.Meta(ge=1, le=MAX_EXACT)]
+    seq: Annotated[int, msgspec.Meta(ge=1, le=MAX_EXACT)]
     keys: Annotated[tuple[_Key, ...], msgspec.Meta(min_length=1, max_length=MAX_KEYS)]
     results_key: Annotated[str, msgspec.Meta(max_length=MAX_PEM_CHARACTERS)]
 

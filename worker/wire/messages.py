@@ -14,6 +14,8 @@ import msgspec
 from worker.errors import MessageError
 
 VERSION: Final = 1
+PULL_PATH: Final = "/worker/v1/pull"
+RESULTS_PATH: Final = "/worker/v1/results"
 
 MAX_REPLY_BYTES = 16 * 1024 * 1024
 """The largest reply a worker reads: 1,000 jobs of the largest sensible definition."""
@@ -139,15 +141,15 @@ class Refusal(msgspec.Struct, frozen=True, kw_only=True):
     last: Annotated[int, msgspec.Meta(ge=0, le=MAX_LAST)] | None = None
 
 
-Message = TypeVar("Message", Pull, Jobs, Results, ResultsReply, Refusal)
+Message = TypeVar("Message", bound=msgspec.Struct)
 
 
-def encode(message: Pull | Jobs | Results | ResultsReply | Refusal) -> bytes:
+def encode(message: msgspec.Struct) -> bytes:
     return msgspec.json.encode(message)
 
 
 def decode(kind: type[Message], data: bytes) -> Message:
-    """Read one message. Raises MessageError, with the JSON path of the first mistake."""
+    """Read one message, of this protocol or a runner's. Raises MessageError, with the JSON path of the first mistake."""
     try:
         data.decode()  # msgspec does not look into what stays raw, and its readers want text
         return msgspec.json.decode(data, type=kind)

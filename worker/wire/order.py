@@ -16,6 +16,7 @@ import msgspec
 
 from worker.errors import EnvelopeError, WireError
 from worker.wire import compact, jws
+from worker.wire.actionwords import ActionName
 from worker.wire.jws import Unverified
 from worker.wire.messages import EpochMilliseconds, Identifier, Label
 from worker.wire.signingkey import SigningKey, VerifyingKey
@@ -31,8 +32,7 @@ MAX_SELECT_CHARACTERS = 16 * 1024
 MAX_DEPTH = 64
 """Objects and arrays in each other."""
 
-ActionName = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"\A[A-Za-z][A-Za-z0-9_.]*\Z")]
-Client = Literal["cli", "api", "hook", "test"]
+OrderClient = Literal["cli", "api", "hook", "test"]
 
 
 class TaskFault(StrEnum):
@@ -71,7 +71,7 @@ class TaskOrder(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     connection: Annotated[str, msgspec.Meta(min_length=1, max_length=200)] | None = None
     input: dict[str, Any]
     select: Annotated[str, msgspec.Meta(min_length=1, max_length=MAX_SELECT_CHARACTERS)] | None = None
-    client: Client
+    client: OrderClient
     by: OrderedBy
     iat: EpochMilliseconds
     exp: EpochMilliseconds

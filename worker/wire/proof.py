@@ -11,10 +11,9 @@ A request is refused either *before* its signature is known to hold (SignatureEr
 from __future__ import annotations
 
 import re
-import uuid
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated
 
@@ -22,6 +21,7 @@ import msgspec
 
 from worker.errors import EnvelopeError, SignatureError
 from worker.wire import compact, jws
+from worker.wire.bounds import MAX_EXACT, MAX_SECONDS, MAX_SKEW, NumericDate, is_instance
 from worker.wire.keyset import Keyset
 from worker.wire.messages import Label
 from worker.wire.signingkey import SigningKey, VerifyingKey
@@ -32,14 +32,8 @@ REPLY_HEADER = "PL2-Reply"
 REQUEST_TYPE = "pl-request"
 REPLY_TYPE = "pl-reply"
 
-MAX_SKEW = timedelta(minutes=5)
-"""How far the clocks may be apart; a longer one only lengthens the life of a stolen request."""
-MAX_NUMBER = 2**53
-"""The largest number that every JSON reader holds exactly."""
 MAX_PROOF_BYTES = 4096
 """A token with the longest URL takes 3 kB; servers take headers of 8 kB."""
-MAX_TIME = 32_503_680_000
-"""Seconds: the year 3000. What is corrected by the difference of two dates stays within what `datetime` holds."""
 
 _JTI = re.compile(r"([0-9a-f-]{36})\.([a-z]{1,20})\.([1-9][0-9]{0,15})")
 
@@ -97,28 +91,25 @@ class ProvenRequestError(SignatureError):
         super().__init__(reason, text)
 
 
-Moment = Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME)]
-
-
 class _Claims(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Of a request. `iat` is NumericDate (RFC 7519 section 2), in whole seconds."""
+    """Claims of a request. `iat` is NumericDate (RFC 7519 section 2), in whole seconds."""
 
     iss: Label
     ins: Annotated[str, msgspec.Meta(min_length=36, max_length=36)]
     aud: Annotated[str, msgspec.Meta(max_length=2000)]
     htm: Annotated[str, msgspec.Meta(max_length=10)]
     htu: Annotated[str, msgspec.Meta(max_length=2000)]
-    iat: Moment
+    iat: NumericDate
     jti: Annotated[str, msgspec.Meta(max_length=80)]
     bsh: Annotated[str, msgspec.Meta(min_length=43, max_length=43)]
 
 
 class _ReplyClaims(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Of a reply. `at` is epoch milliseconds; `retry_after` seconds, null without any."""
+    """Claims of a reply. `at` is epoch milliseconds; `retry_after` seconds, null without any."""
 
     rq: Annotated[str, msgspec.Meta(min_length=43, max_length=43)]
     status: Annotated[int, msgspec.Meta(ge=100, le=599)]
-    at: Annotated[int, msgspec.Meta(ge=0, le=MAX_TIME * 1000)]
+    at: Annotated[int, msgspec.Meta(ge=0, le=MAX_SECONDS * 1000)]
     retry_after: Annotated[int, msgspec.Meta(ge=0, le=999_999_999)] | None
     bsh: Annotated[str, msgspec.Meta(min_length=43, max_length=43)]
 
@@ -177,7 +168,7 @@ def check(
 def check_new(
     authorization: str | None, *, audiences: Collection[str], method: str, path: str, now: datetime
 ) -> tuple[Proof, VerifyingKey]:
-    """As `read` and `check`, for a request that brings its key. That it may speak for anybody, something else must show."""
+    """Read and check a request that brings its key. That it may speak for anybody, something else must show."""
     token = _token(authorization)
     try:
         payload, key = jws.read_introduction(token, typ=REQUEST_TYPE, algorithm="ES256", max_bytes=MAX_PROOF_BYTES)
@@ -284,7 +275,7 @@ def _read_claims(payload: bytes) -> _Claims:
 
 def _proof(claims: _Claims, token: str, kid: str) -> Proof:
     found = _JTI.fullmatch(claims.jti)
-    if found is None or found[1] != claims.ins or not _is_instance(claims.ins) or int(found[3]) > MAX_NUMBER:
+    if found is None or found[1] != claims.ins or not is_instance(claims.ins) or int(found[3]) > MAX_EXACT:
         raise SignatureError(ProofReason.FORM, "the proof's jti is not its instance, an endpoint and a number")
     try:
         endpoint = RunnerEndpoint(found[2])
@@ -299,10 +290,3 @@ def _proof(claims: _Claims, token: str, kid: str) -> Proof:
         number=int(found[3]),
         body=claims.bsh,
     )
-
-
-def _is_instance(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False

@@ -7,12 +7,15 @@ not. Durations are milliseconds, times of day epoch milliseconds UTC.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
-from worker.errors import MessageError
 from worker.wire.messages import MAX_LAST, MAX_LEASES, Count, EpochMilliseconds, Identifier, Label, Leases, Milliseconds
+
+PULL_PATH: Final = "/runner/v1/pull"
+RESULTS_PATH: Final = "/runner/v1/results"
+CLAIM_PATH: Final = "/runner/v1/claim"
 
 PULL: Final = "pl-pull"
 WORK: Final = "pl-work"
@@ -23,7 +26,7 @@ LEASE_MS = 30_000
 MAX_WAIT_MS = 10_000
 """A pull is answered after this at the latest."""
 MAX_DETAILS_BYTES = 256 * 1024
-"""What a runner tells of itself: a quarter of a pull."""
+"""The report of a runner on itself: a quarter of a pull."""
 MAX_PULL_BYTES = 1024 * 1024
 MAX_CLAIM_BYTES = 1024
 MAX_WORK_BYTES = 16 * 1024 * 1024
@@ -158,19 +161,3 @@ class RunnerRefusal(msgspec.Struct, frozen=True, kw_only=True):
     message: Annotated[str, msgspec.Meta(max_length=1000)] = ""
     last: Annotated[int, msgspec.Meta(ge=0, le=MAX_LAST)] | None = None
     instance: Identifier | None = None
-
-
-RunnerMessage = TypeVar("RunnerMessage", RunnerPull, RunnerWork, TaskOutcome, TokenClaim, RunnerRefusal)
-
-
-def encode(message: RunnerPull | RunnerWork | TaskOutcome | TokenClaim | RunnerRefusal) -> bytes:
-    return msgspec.json.encode(message)
-
-
-def decode(kind: type[RunnerMessage], data: bytes) -> RunnerMessage:
-    """Read one message. Raises MessageError, with the JSON path of the first mistake."""
-    try:
-        data.decode()
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise MessageError(f"not a {kind.__name__} message: {str(error)[:300]}") from error

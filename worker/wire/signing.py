@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import hmac
 import re
-import uuid
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -27,12 +26,9 @@ from msgspec import Struct
 from worker.errors import SignatureError
 from worker.secret import Secret
 from worker.wire import sigv4
+from worker.wire.bounds import MAX_EXACT, MAX_SKEW, is_instance
 from worker.wire.sigv4 import PL1, Scope
 
-MAX_SKEW = timedelta(minutes=5)
-"""How far the clocks may be apart; the same as Amazon's. A longer one only lengthens the life of a stolen request."""
-MAX_SEQ = 2**53
-"""The largest number that every JSON reader holds exactly."""
 YEARS = range(1970, 3000)
 """Years of the dates that are read. A clock that is corrected by the difference of two of them stays thousands of years away from
 the ends of what `datetime` holds."""
@@ -186,7 +182,7 @@ def sign_request(credentials: Credentials, request: UnsignedRequest, now: dateti
         SEQ_HEADER: str(request.seq),
         WORKER_HEADER: request.worker,
     }
-    if not _is_worker(request.worker) or _seq(headers[SEQ_HEADER]) is None:
+    if not is_instance(request.worker) or _seq(headers[SEQ_HEADER]) is None:
         raise ValueError("a worker is a UUID, its requests are numbered from 1")
     if not _METHOD.fullmatch(request.method) or not _TARGET.fullmatch(request.path):
         raise ValueError("a method is upper case, a path begins with a slash and is printable ASCII")
@@ -234,7 +230,7 @@ def verify_head(
     if headers[_DATE][:8] != claim.day:
         raise SignatureError(Reason.DATE, f"{_DATE} and the credential scope name different days")
     worker, seq = headers[WORKER_HEADER], _seq(headers[SEQ_HEADER])
-    if not _is_worker(worker):
+    if not is_instance(worker):
         raise SignatureError(Reason.WORKER, f"{WORKER_HEADER} is not a UUID in its canonical form")
     if seq is None:
         raise SignatureError(Reason.SEQ, f"{SEQ_HEADER} is not a whole number from 1 to 2^53 in its canonical form")
@@ -355,14 +351,7 @@ def _moment(text: str) -> datetime:
     return moment
 
 
-def _is_worker(text: str) -> bool:
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False
-
-
 def _seq(text: str) -> int | None:
-    if not _SEQ.fullmatch(text) or int(text) > MAX_SEQ:
+    if not _SEQ.fullmatch(text) or int(text) > MAX_EXACT:
         return None
     return int(text)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from worker.apitest.observation import Observation
+from worker.apitest.observation import NOTHING_SEEN, Observation
 from worker.apitest.protocols.dns import DNSRequest
 from worker.apitest.protocols.http import HTTPRequest
 from worker.apitest.protocols.ssl import SSLRequest
@@ -16,18 +16,16 @@ from worker.apitest.request import ProbeRequest
 from worker.apitest.responses.http import HTTPResponse
 from worker.net.http import url
 from worker.net.http.error import HTTPError
-from worker.outcome.phases import Timings
 from worker.text import cut, printable
 
 MAX_URL: Final = 2_000
 """Characters of a URL: what browsers and servers agree on."""
 _MAX_HOST: Final = 255
-_NOTHING: Final = Observation(timings=Timings())
 
 
 def asked(request: ProbeRequest | None, observation: Observation) -> dict[str, Any] | None:
     """The `request` object of a result, with the members of the reference system's; None where nothing was asked."""
-    if request is None or observation == _NOTHING:
+    if request is None or observation == NOTHING_SEEN:
         return None
     match request:
         case HTTPRequest():

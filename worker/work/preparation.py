@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from random import Random
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from msgspec import Struct
 
@@ -28,10 +28,7 @@ from worker.errors import TemplateError, TestError
 from worker.outcome.failure import Failure
 from worker.secret import Secret
 from worker.wire.messages import Job
-from worker.work.scripts import NO_SCRIPT, SetVariables, informed
-
-RunScript: TypeAlias = Callable[[str, Iterable[Variable]], Awaitable[SetVariables]]
-"""Runs the code of a script that may get these variables. Raises nothing but CancelledError."""
+from worker.work.scripts import NO_SCRIPT, RunScript, SetVariables, informed
 
 MAX_SECURE: Final = 256 * 1024
 """Characters of all secure values of a run: to make their spellings takes up to a second of a processor."""

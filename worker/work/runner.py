@@ -19,7 +19,7 @@ from msgspec import Struct, structs
 
 from worker.apitest.assertion import Assertion
 from worker.apitest.definition import APITest
-from worker.apitest.observation import Observation
+from worker.apitest.observation import NOTHING_SEEN, Observation
 from worker.apitest.parse import parse
 from worker.apitest.request import DEFAULT_TIMEOUT, ProbeRequest
 from worker.apitest.result import AssertionResult, Result, Retried, Status, Verdict
@@ -37,7 +37,6 @@ from worker.net.door import Door
 from worker.net.http.cookies import Cookies
 from worker.outcome import underway
 from worker.outcome.failure import Failure, FailureCode
-from worker.outcome.phases import Timings
 from worker.probers.limits import ProbeLimits
 from worker.probers.table import probe
 from worker.telemetry.vitals import Vitals
@@ -85,7 +84,6 @@ class _Start(Struct, frozen=True):
 
 _NONE = Occasion()
 _RANDOM = SystemRandom()
-_NOTHING = Observation(timings=Timings())
 _UNJUDGED = Verdict(failure=None)
 _UNREADABLE = APITest(name="", subtype="")
 
@@ -128,7 +126,7 @@ class Runner:
         if isinstance(test, TestError):
             return self._invalid(_UNREADABLE, test, occasion)
         if waited_ms > job.start_by:
-            return structs.replace(self._result(test, _UNJUDGED, _NOTHING, occasion), status=Status.MISSED)
+            return structs.replace(self._result(test, _UNJUDGED, NOTHING_SEEN, occasion), status=Status.MISSED)
         return await self.run(test, occasion)
 
     async def run(self, test: APITest, occasion: Occasion = _NONE) -> Result:
@@ -167,7 +165,7 @@ class Runner:
                 result = self._invalid(prepared.test, prepared.mistakes, occasion)
             elif prepared.failure is not None:
                 verdict = Verdict(failure=prepared.failure)
-                result = self._result(prepared.test, verdict, _NOTHING, occasion, started)
+                result = self._result(prepared.test, verdict, NOTHING_SEEN, occasion, started)
             elif test.steps:
                 result, prepared = await self._run_steps(prepared, occasion)
             else:
@@ -184,7 +182,7 @@ class Runner:
     async def _run(self, test: APITest, occasion: Occasion) -> Result:
         started = _Start(self._clock.now(), self._clock.monotonic_ns())
         if test.requires_update:
-            return self._result(test, conclude(test, _NOTHING, ()), _NOTHING, occasion, started)
+            return self._result(test, conclude(test, NOTHING_SEEN, ()), NOTHING_SEEN, occasion, started)
         done = await self._execute(test)
         return self._result(test, done.verdict, done.observation, occasion, started, done.trouble)
 
@@ -222,7 +220,7 @@ class Runner:
         return result, await hiding(prepared, played.secrets)
 
     async def _run_script(
-        self, test: APITest, code: str, known: Iterable[Variable], observation: Observation = _NOTHING
+        self, test: APITest, code: str, known: Iterable[Variable], observation: Observation = NOTHING_SEEN
     ) -> SetVariables:
         """Run a script of *test*, before its request or on what was observed."""
         from worker.work.scripts import run_script
@@ -247,10 +245,12 @@ class Runner:
             self._vitals.ran_out_of_memory()
         reason = "the worker failed while it ran this test; its log has the details"
         failure = Failure(FailureCode.INTERNAL_ERROR, reason)
-        return self._result(test, Verdict(failure=failure), _NOTHING, occasion, trouble=reason)
+        return self._result(test, Verdict(failure=failure), NOTHING_SEEN, occasion, trouble=reason)
 
     def _invalid(self, test: APITest, error: TestError, occasion: Occasion) -> Result:
-        return self._result(test, Verdict(failure=Failure(FailureCode.INVALID_TEST, str(error))), _NOTHING, occasion)
+        return self._result(
+            test, Verdict(failure=Failure(FailureCode.INVALID_TEST, str(error))), NOTHING_SEEN, occasion
+        )
 
     def _own(self, observation: Observation) -> str | None:
         """The trouble of this worker, or of its machine, that kept it from probing."""

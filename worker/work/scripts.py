@@ -6,8 +6,9 @@ value, and what it had set by then is there all the same: its secure values must
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from worker.apitest.assertion import Assertion, JavaScriptAssertion
 from worker.apitest.definition import APITest
@@ -38,6 +39,8 @@ class SetVariables:
 
 
 NO_SCRIPT = SetVariables()
+RunScript: TypeAlias = Callable[[str, Iterable[Variable]], Awaitable[SetVariables]]
+"""Runs the code of a script that may get these variables. Raises nothing but CancelledError."""
 
 
 async def run_script(

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 from msgspec import structs
 
 from worker.apitest.definition import APIStep, APITest, Wait
-from worker.apitest.observation import Observation
+from worker.apitest.observation import NOTHING_SEEN, Observation
 from worker.apitest.redaction import Redaction
 from worker.apitest.result import AssertionResult
 from worker.apitest.step_result import ExtractedValue, StepResult, StepStatus, phases_of
@@ -40,7 +40,6 @@ RunStepScript: TypeAlias = Callable[[APITest, str, Iterable[Variable], Observati
 
 LONGEST_RUN: Final = 1_800.0
 """Seconds of one run, all steps, waits and retries together: the reference system's bound."""
-_NOTHING = Observation(timings=Timings())
 _OUT_OF_TIME = Failure(FailureCode.TIMEOUT, f"the test was not done within {LONGEST_RUN / 60:.0f} minutes")
 _TOO_MUCH = Failure(FailureCode.INVALID_TEST, str(too_much()))
 
@@ -145,7 +144,7 @@ class _Run:
         except TestError as error:
             return _row(step, StepStatus.FAILED, failure=Failure(FailureCode.INVALID_TEST, str(error)))
         if test.requires_update:  # only what a value made of it
-            return _row(step, StepStatus.FAILED, failure=conclude(test, _NOTHING, ()).failure)
+            return _row(step, StepStatus.FAILED, failure=conclude(test, NOTHING_SEEN, ()).failure)
         test = informed(test, self._variables.known)
         execution = await self._execute(self._within_limit(test), self._cookies if step.persist_cookies else None)
         self.trouble = self.trouble or execution.trouble
@@ -201,7 +200,7 @@ class _Run:
         """The variables that a script before or behind a subtest takes from what is known; it has no response of its own."""
         if not code or self._left <= 0:
             return NO_SCRIPT
-        script = await self._run_script(test, code, self._variables.known, _NOTHING)
+        script = await self._run_script(test, code, self._variables.known, NOTHING_SEEN)
         self.trouble = self.trouble or script.trouble
         return script.at(place)
 

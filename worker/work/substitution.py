@@ -6,9 +6,9 @@ limit of patterns. The URL that comes of it goes the way of every other; where i
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from typing import Final, TypeAlias
+from typing import Final
 
 from msgspec import structs
 
@@ -24,10 +24,7 @@ from worker.outcome.failure import Failure, FailureCode
 from worker.outcome.phases import Timings
 from worker.secret import Secret
 from worker.work.execution import Execution
-from worker.work.scripts import SetVariables
-
-RunURLScript: TypeAlias = Callable[[str, Iterable[Variable]], Awaitable[SetVariables]]
-"""Runs code that may get these variables. Raises nothing but CancelledError."""
+from worker.work.scripts import RunScript, SetVariables
 
 MAX_URL: Final = 15_000
 """Characters of the URL that a substitution makes: what a script may set, with room for a message."""
@@ -48,7 +45,7 @@ else set("MADE", made);
 
 
 async def execute_substituted(
-    test: APITest, run: RunURLScript, execute: Callable[[APITest], Awaitable[Execution]]
+    test: APITest, run: RunScript, execute: Callable[[APITest], Awaitable[Execution]]
 ) -> Execution:
     """Make the substitution in the URL of *test* with *run*, and *execute* what comes of it."""
     request, substitution = test.request, test.url_substitution

@@ -56,7 +56,7 @@ def post(channel: PagerDutyChannel, message: AlertMessage) -> OutgoingPost:
 
 
 def _severity(message: AlertMessage) -> str:
-    """By the priority; without one a failure is an error, and being blind is a warning."""
+    """The severity by the priority; without one a failure is an error, and being blind is a warning."""
     if message.event is MessageEvent.TEST:
         return "info"
     return _SEVERITIES.get(message.priority or 0) or ("warning" if message.event is MessageEvent.NO_DATA else "error")

@@ -19,7 +19,7 @@ from controlplane.alerts.channels.telegram import TelegramChannel
 from controlplane.alerts.channels.webhook import WebhookChannel
 from controlplane.alerts.message import AlertMessage
 from controlplane.errors import UnusableError
-from worker.secret import Secret
+from worker.secret import REDACTED, Secret
 
 PostChannel: TypeAlias = (
     WebhookChannel
@@ -33,7 +33,6 @@ PostChannel: TypeAlias = (
 """Channels that are told by one HTTP request."""
 Channel: TypeAlias = PostChannel | EmailChannel
 KINDS: Final[tuple[str, ...]] = tuple(kind.__struct_config__.tag for kind in get_args(Channel))
-HIDDEN: Final = "<redacted>"
 MAX_TEXT: Final = 8192
 """Characters of one text among settings, without the payload of a webhook."""
 
@@ -74,7 +73,7 @@ def kind_of(channel: Channel) -> str:
 
 def shown(channel: Channel) -> dict[str, Any]:
     """The settings of *channel* for people: a URL without its path, no secret at all."""
-    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(channel, enc_hook=lambda _: HIDDEN))
+    found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(channel, enc_hook=lambda _: REDACTED))
     url = getattr(channel, "url", None)
     return found | ({"url": shown_url(url)} if isinstance(url, Secret) else {})
 

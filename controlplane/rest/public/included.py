@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from worker.apitest.request import DEFAULT_SUBTYPE
+
 
 def result_resource(number: str, test: str, attributes: dict[str, Any], *, kind: str = "result") -> dict[str, Any]:
     """A result with the relationship that clients follow to its test."""
@@ -23,7 +25,7 @@ def included_test(test: str, definition: dict[str, Any]) -> dict[str, Any]:
         "id": test,
         "attributes": {
             "type": "api",
-            "subtype": definition.get("subtype") or "http",
+            "subtype": definition.get("subtype") or DEFAULT_SUBTYPE,
             "config": config if isinstance(config, dict) else {},
         },
     }

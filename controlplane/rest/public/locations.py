@@ -74,7 +74,7 @@ async def update(call: Call) -> APIReply:
 
 
 async def delete(call: Call) -> APIReply:
-    """As its clients expect, also where workers serve it: who deletes by an API has decided."""
+    """Delete as its clients expect, also where workers serve it: who deletes by an API has decided."""
     await locations.delete(call.context.database, call.context.clock, call.by, _id(call), force=True)
     return APIReply(status=204, empty=True)
 

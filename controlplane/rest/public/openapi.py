@@ -35,7 +35,7 @@ _REASONS = {
     429: "Too many keys that open nothing came from this address.",
     503: "The database does not answer, or too much is being read.",
 }
-_SCOPES = "\n".join(f"- `{scope.value}`: {meaning}" for scope, meaning in MEANINGS.items())
+_SCOPES = "\n".join(f"- `{scope}`: {meaning}" for scope, meaning in MEANINGS.items())
 
 
 def document(routes: Iterable[Route]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from controlplane.epoch import LATEST
 from controlplane.rest.public import schemas
 from controlplane.rest.public.included import included_test, result_resource
 from controlplane.rest.public.route import APIReply, Call, Parameter, Route
@@ -14,8 +15,8 @@ from controlplane.service import publicresults, resultshapes, uptimes
 from controlplane.service.principal import KeyScope
 from controlplane.service.publicresults import ReadResult
 from controlplane.store.publicresults import Window
+from worker.apitest.request import DEFAULT_SUBTYPE
 
-LATEST = 10**14
 """Epoch milliseconds that no result reaches."""
 _STORED = {"passed": "passed", "failed": "failed", "no_data": "missed"}
 
@@ -133,7 +134,7 @@ def _attributes_2(one: ReadResult) -> dict[str, Any]:
     location = {"id": one.result.location, "name": one.result.location_name}
     return {
         "test_type": "api",
-        "test_sub_type": subtype or one.definition.get("subtype") or "http",
+        "test_sub_type": subtype or one.definition.get("subtype") or DEFAULT_SUBTYPE,
         "location": location | (worker if isinstance(worker, dict) else {}),
     }
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from multidict import MultiMapping
 
-from controlplane.errors import UnusableError
 from controlplane.rest.context import Context
+from controlplane.rest.querynumber import number_of
 from controlplane.service.principal import KeyScope, Principal
 
 JSON_TYPE = "application/json"
@@ -39,12 +39,7 @@ class Call:
 
     def number(self, name: str, default: int, *, most: int) -> int:
         """A whole number of the query, from 0 to *most*. Raises UnusableError."""
-        text = self.query.get(name)
-        if text is None:
-            return default
-        if not text.isascii() or not text.isdecimal() or len(text) > 18 or int(text) > most:
-            raise UnusableError(f"{name}: {text[:40]!r} is not a valid number from 0 to {most}")
-        return int(text)
+        return number_of(self.query, name, default, most=most)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,7 +79,7 @@ async def poll(call: Call) -> APIReply:
 
 
 async def poll_1(call: Call) -> APIReply:
-    """As version 1 tells it, for older versions of the pipelines' client."""
+    """Answer as version 1 does, for older versions of the pipelines' client."""
     found = await publicresults.poll(call.context.database, call.by, _ids(call.query.get("result_ids", "[]")))
     return APIReply(body={"results": [_polled_1(one) for one in found]})
 

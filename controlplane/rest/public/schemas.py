@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from controlplane.service.query import SUBTYPES
+
 Schema = Mapping[str, Any]
 
 TEXT: Schema = {"type": "string"}
@@ -35,7 +37,7 @@ SENT_TEST = fields(
         "config": _CONFIG,
         "options": _OPTIONS,
     },
-    subtype={"enum": ["http", "ssl", "tcp", "dns", "multi", "icmp", "udp", "websocket", "grpc"]},
+    subtype={"enum": [*SUBTYPES]},
     message=TEXT,
     locations=LOCATIONS,
     tags=array(TEXT),

@@ -7,13 +7,13 @@ from controlplane.rest.context import Context
 from controlplane.rest.replies import HandlerReply
 from controlplane.rest.runner.exchange import RunnerAsked
 from controlplane.service import apps
-from worker.wire import runner_messages
+from worker.wire import messages
 from worker.wire.runner_messages import TokenClaim
 
 
 async def claim(context: Context, asked: RunnerAsked) -> HandlerReply:
     """Let the first one have it."""
-    message = runner_messages.decode(TokenClaim, asked.body)
+    message = messages.decode(TokenClaim, asked.body)
     try:
         await apps.claim(context.database, context.clock, asked.caller, message.jti)
     except ConflictError as error:

@@ -15,16 +15,11 @@ from controlplane.rest.runner.rotate import rotate
 from controlplane.service import enrolments, tasks
 from controlplane.service.tasks import GivenTask, RunnerWorkGiven
 from controlplane.service.wakeups import heard
-from worker.wire import enrolment, envelope, messages, runner_messages
+from worker.wire import compact, enrolment, envelope, messages, runner_messages
 from worker.wire.keys import PublicKey
 from worker.wire.messages import Rejection, Results, ResultsReply
 from worker.wire.proof import RunnerEndpoint
 from worker.wire.runner_messages import LEASE_MS, RunnerPull, RunnerWork, WorkItem
-
-PULL_PATH = "/runner/v1/pull"
-RESULTS_PATH = "/runner/v1/results"
-CLAIM_PATH = "/runner/v1/claim"
-JOSE = "application/jose"
 
 
 def routes(prefix: str = "") -> list[web.RouteDef]:
@@ -34,9 +29,9 @@ def routes(prefix: str = "") -> list[web.RouteDef]:
     rotating = runner_exchange(rotate, endpoint=RunnerEndpoint.ROTATE, max_bytes=enrolment.MAX_ENROL_BYTES)
     claiming = runner_exchange(claim, endpoint=RunnerEndpoint.CLAIM, max_bytes=runner_messages.MAX_CLAIM_BYTES)
     return [
-        web.post(prefix + PULL_PATH, pulling),
-        web.post(prefix + RESULTS_PATH, pushing),
-        web.post(prefix + CLAIM_PATH, claiming),
+        web.post(prefix + runner_messages.PULL_PATH, pulling),
+        web.post(prefix + runner_messages.RESULTS_PATH, pushing),
+        web.post(prefix + runner_messages.CLAIM_PATH, claiming),
         web.post(prefix + enrolment.ROTATE_PATH, rotating),
     ]
 
@@ -44,7 +39,7 @@ def routes(prefix: str = "") -> list[web.RouteDef]:
 async def pull(context: Context, asked: RunnerAsked) -> HandlerReply:
     """The heartbeat; and tasks, at once or within the wait that the runner asks for."""
     payload = _open(asked, runner_messages.PULL, runner_messages.MAX_PULL_BYTES)
-    message = runner_messages.decode(RunnerPull, payload)
+    message = messages.decode(RunnerPull, payload)
     # A large body is worked on alone: nobody may wait with that turn in hand.
     wait_ms = 0 if len(asked.body) > LARGE_BYTES else message.wait_ms
     given = await _work(context, asked, message, wait_ms)
@@ -67,12 +62,12 @@ async def pull(context: Context, asked: RunnerAsked) -> HandlerReply:
     identity = asked.caller.runner.identity
     assert identity is not None, "a runner that proves itself has enrolled"
     token = envelope.seal(
-        runner_messages.encode(reply),
+        messages.encode(reply),
         _public_key(identity.opening_key),
         typ=runner_messages.WORK,
         location=enrolments.urn(asked.caller.runner),
     )
-    return HandlerReply(status=200, content_type=JOSE, body=token)
+    return HandlerReply(status=200, content_type=compact.CONTENT_TYPE, body=token)
 
 
 async def _work(context: Context, asked: RunnerAsked, message: RunnerPull, wait_ms: int) -> RunnerWorkGiven | None:

@@ -23,7 +23,6 @@ from worker.wire.signingkey import VerifyingKey
 
 log = logging.getLogger(__name__)
 
-JOSE = "application/jose"
 _MAC = re.compile(r"[0-9a-f]{64}")
 _NEWCOMERS = "enrolling"
 """All of them share one part of the budget for bodies."""
@@ -67,7 +66,7 @@ async def enroll(request: web.Request) -> web.Response:
         except DatabaseError as error:
             return _failed(error)
     log.info("runner %s enrolled", enrolled.name, extra={"action": "runner_enrolled", "runner": enrolled.urn})
-    return web.Response(text=enrolment.answer(keys.root, enrolled), content_type=JOSE)
+    return web.Response(text=enrolment.answer(keys.root, enrolled), content_type=compact.CONTENT_TYPE)
 
 
 async def keyset(request: web.Request) -> web.Response:
@@ -78,7 +77,7 @@ async def keyset(request: web.Request) -> web.Response:
         return _failed(error)
     if keys is None:
         return web.Response(status=404, text="there are no runners here\n")
-    return web.Response(text=keys.keyset.token, content_type=JOSE)
+    return web.Response(text=keys.keyset.token, content_type=compact.CONTENT_TYPE)
 
 
 async def _keys_to_answer(context: Context) -> RunnerKeys:
@@ -126,7 +125,9 @@ def _refused(context: Context, keys: RunnerKeys, proven: Proof, problem: Refused
         message=str(problem)[:1000],
         at=epoch.milliseconds(context.clock),
     )
-    return web.Response(status=problem.status, text=enrolment.answer(keys.root, message), content_type=JOSE)
+    return web.Response(
+        status=problem.status, text=enrolment.answer(keys.root, message), content_type=compact.CONTENT_TYPE
+    )
 
 
 def _failed(error: DatabaseError) -> web.Response:

@@ -25,7 +25,7 @@ from controlplane.store import runners
 from controlplane.store.runners import RunnerIdentity, StoredRunner
 from controlplane.store.versions import Stamp
 from worker.errors import SignatureError
-from worker.wire import proof, runner_messages
+from worker.wire import messages, proof
 from worker.wire.jws import Unverified
 from worker.wire.proof import Proof, ProvenRequestError, RunnerEndpoint
 from worker.wire.runner_messages import RunnerRefusal
@@ -245,7 +245,7 @@ def _asker(known: _Known, proven: Proof) -> Asker:
 
 
 def _message(refused: RefusedError) -> bytes:
-    return runner_messages.encode(
+    return messages.encode(
         RunnerRefusal(error=refused.code, message=str(refused)[:1000], last=refused.last, instance=refused.instance)
     )
 

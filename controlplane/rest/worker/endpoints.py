@@ -19,14 +19,12 @@ from controlplane.service.callers import Caller
 from controlplane.service.pulls import HandedOut
 from controlplane.store.dispatch import Lease
 from controlplane.store.results import Disposition, Kept
-from worker.wire import envelope, messages
+from worker.wire import compact, envelope, messages
 from worker.wire.keys import PrivateKey, PublicKey
 from worker.wire.messages import Job, Jobs, OneTime, Pull, Rejection, Results, ResultsReply
 
 log = logging.getLogger(__name__)
 
-PULL = "/worker/v1/pull"
-RESULTS = "/worker/v1/results"
 MOST_NAMED = 10
 """Records of one pull about jobs that never arrived: one worker could name ten thousand, a record each."""
 
@@ -34,8 +32,8 @@ MOST_NAMED = 10
 def routes(prefix: str = "") -> list[web.RouteDef]:
     """Both endpoints, below the path that a public URL may have."""
     pull_handler = exchange(pull, max_bytes=messages.MAX_PULL_BYTES, content_type="application/json", remembered=True)
-    push_handler = exchange(push, max_bytes=messages.MAX_PUSH_BYTES, content_type="application/jose")
-    return [web.post(prefix + PULL, pull_handler), web.post(prefix + RESULTS, push_handler)]
+    push_handler = exchange(push, max_bytes=messages.MAX_PUSH_BYTES, content_type=compact.CONTENT_TYPE)
+    return [web.post(prefix + messages.PULL_PATH, pull_handler), web.post(prefix + messages.RESULTS_PATH, push_handler)]
 
 
 async def pull(context: Context, asked: Asked) -> HandlerReply:
@@ -62,7 +60,7 @@ def _reply(given: HandedOut, location: str) -> HandlerReply | None:
         return HandlerReply(status=204)
     jobs = Jobs(jobs=tuple(_job(lease, given) for lease in given.leases), more=given.more, cancel=given.cancel)
     token = envelope.seal(messages.encode(jobs), _public_key(given.job_key), typ=envelope.JOBS, location=location)
-    return HandlerReply(status=200, content_type="application/jose", body=token)
+    return HandlerReply(status=200, content_type=compact.CONTENT_TYPE, body=token)
 
 
 def _note(context: Context, given: HandedOut, caller: Caller) -> None:

@@ -40,7 +40,7 @@ class Asked:
     present: Present = lambda: True
 
 
-Endpoint = Callable[[Context, Asked], Awaitable[HandlerReply]]
+EndpointHandler = Callable[[Context, Asked], Awaitable[HandlerReply]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class _Sender:
 
 
 def exchange(
-    endpoint: Endpoint, *, max_bytes: int, content_type: str, remembered: bool = False
+    endpoint: EndpointHandler, *, max_bytes: int, content_type: str, remembered: bool = False
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     """Wrap *endpoint*. Headers are judged first; a body above *max_bytes* is refused, unread where it announces its size.
 
@@ -202,7 +202,7 @@ def _misplaced(request: web.Request, location: Location, content_type: str) -> R
 
 
 async def _answer(
-    context: Context, endpoint: Endpoint, request: web.Request, sender: _Sender, body: bytes
+    context: Context, endpoint: EndpointHandler, request: web.Request, sender: _Sender, body: bytes
 ) -> HandlerReply:
     verified, location = sender.verified, sender.access.location
     origin = Origin(address=visitor_address(request)[:64], access_key=sender.claim.access_key)

@@ -230,7 +230,7 @@ def _set_pragmas(connection: Any, _record: object) -> None:
 
 
 def _keep_a_write_ahead_log(cursor: Any) -> None:
-    """Of several that switch a new file at once SQLite lets one, and refuses the others without waiting for `busy_timeout`."""
+    """Switch the file to it. Of several that do so at once SQLite lets one, and refuses the others at once."""
     for left in reversed(range(SWITCHES)):
         try:
             cursor.execute("PRAGMA journal_mode = WAL")
@@ -247,7 +247,7 @@ def _begin(connection: Connection) -> None:
     if connection.get_execution_options().get(READ_ONLY, False):
         sqlitedriver.of(connection).begin_reading()
     else:
-        sqlitedriver.of(connection).begin_writing()
+        connection.exec_driver_sql(sqlitedriver.BEGIN_WRITING)
 
 
 async def _together(connection: AsyncConnection, work: Coroutine[Any, Any, T]) -> T:

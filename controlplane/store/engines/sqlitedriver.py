@@ -7,6 +7,7 @@ nobody's any more. It knows no table and no setting of a connection.
 from __future__ import annotations
 
 import asyncio
+import logging
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterator, Sequence
@@ -25,15 +26,24 @@ from sqlalchemy.engine import AdaptedConnection
 from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool
 from sqlalchemy.util import await_only
 
+log = logging.getLogger(__name__)
+
 SCHEME = "sqlite+threads"
 """The scheme of a URL by which SQLAlchemy finds this driver."""
 THREAD = "sqlite"
 """The name of a connection's thread."""
-_BEGIN_WRITING = "BEGIN IMMEDIATE"
+BEGIN_WRITING = "BEGIN IMMEDIATE"
+"""The statement that begins a transaction with the lock in hand; with it `others` is told."""
 INTERRUPT_SECONDS = 0.01
 """Between two attempts to stop a statement: a writer that is stopped is not to keep the lock for longer."""
+STOP_SECONDS = 3.0
+"""For a statement to be stopped and rolled back. SQLite notices between its steps; a disk that hangs in one holds no caller."""
+CLOSE_SECONDS = 5.0
+"""For a connection to be closed. The last one brings the log into the file; a disk that hangs holds no stop."""
 CLOSING_SECONDS = 2.0
-"""For connections that were given up to be closed: a healthy disk takes milliseconds, and a hung one holds no stop."""
+"""For connections that were given up to be closed: a healthy disk takes milliseconds."""
+CLOSED = "Cannot operate on a closed database."
+"""SQLAlchemy knows by these words of `sqlite3` that a connection is of no more use."""
 T = TypeVar("T")
 _GIVEN_UP: WeakSet[Thread] = WeakSet()
 """Threads that close their connection, for which nobody waits, and end."""
@@ -126,11 +136,12 @@ class SQLiteConnection(AdaptedConnection):
     they were taken.
     """
 
-    __slots__ = ("_number", "_open", "_reading", "_sqlite", "_statements", "_thread", "_unbegun", "others")
+    __slots__ = ("_lost", "_number", "_open", "_reading", "_sqlite", "_statements", "_thread", "_unbegun", "others")
 
     def __init__(self, thread: SQLiteThread, connection: sqlite3.Connection) -> None:
         self._thread = thread
         self._sqlite = connection
+        self._lost = False
         self._open = False
         self._reading = False
         self._unbegun = False
@@ -149,10 +160,12 @@ class SQLiteConnection(AdaptedConnection):
         if executed.rowcount > 0 or (executed.rowcount < 0 and executed.description is None):
             self._statements.add(operation)
 
-    def begin_writing(self) -> None:
-        """Begin a transaction that has the lock, and learn if others have committed since the last one. Raises sqlite3.Error."""
-        ((version,),) = self.execute(_begin_writing).rows
+    def begin_writing(self) -> StatementEnd:
+        """Begin a transaction that has the lock, and learn if others have committed since the last one."""
+        begun = self.execute(_begin_writing)
+        ((version,),) = begun.rows
         self.others = (self._number, version)
+        return begun
 
     @property
     def driver_connection(self) -> sqlite3.Connection:
@@ -176,7 +189,7 @@ class SQLiteConnection(AdaptedConnection):
         return await self._run_here(operation, lambda sqlite: _execute(sqlite.cursor(), operation, parameters))
 
     async def run_each(self, operation: str, parameters: Sequence[Sequence[Any]]) -> StatementEnd:
-        """As `run`, once for each of *parameters*."""
+        """Run a statement as `run` does, once for each of *parameters*."""
         return await self._run_here(operation, lambda sqlite: _execute_many(sqlite.cursor(), operation, parameters))
 
     async def _run_here(self, operation: str, statement: Callable[[sqlite3.Connection], StatementEnd]) -> StatementEnd:
@@ -208,16 +221,24 @@ class SQLiteConnection(AdaptedConnection):
         return value
 
     async def _run(self, function: Callable[[], T]) -> T:
+        if self._lost:
+            raise sqlite3.ProgrammingError(f"{CLOSED} A statement of it could not be stopped.")
         try:
             return await self._thread.submit(function)
         except asyncio.CancelledError:
-            await self._stop()
+            self._lost = True
+            try:
+                async with asyncio.timeout(STOP_SECONDS):
+                    await self._stop()
+            except TimeoutError:
+                reason = "a statement did not end %g s after it was to stop: does the disk of the database hang?"
+                log.error(reason, STOP_SECONDS, extra={"action": "database_hangs"})  # noqa: TRY400 - the cut is raised
             raise
 
     async def _stop(self) -> None:
         """Stop what runs, and roll back. Whoever is cancelled again waits no longer; `terminate` follows, and does the rest.
 
-        So it does where the rollback fails, which is no news beside the cancellation.
+        So it does where the rollback fails, which is no news beside the cancellation, and where the disk hangs.
         """
         idle = self._thread.submit(_nothing)
         while not idle.done():
@@ -225,6 +246,7 @@ class SQLiteConnection(AdaptedConnection):
             await asyncio.wait([idle], timeout=INTERRUPT_SECONDS)
         with suppress(sqlite3.Error):
             await self._thread.submit(self._sqlite.rollback)
+        self._lost = False
 
     def commit(self) -> None:
         self._end(self._sqlite.commit)
@@ -236,15 +258,15 @@ class SQLiteConnection(AdaptedConnection):
         """End the transaction, if there is one. Nobody needs to wait for the end of one that only read."""
         begun, reading = self._open, self._reading
         self._open = self._reading = self._unbegun = False
-        if begun and reading:
+        if begun and reading and not self._lost:
             self._thread.post(function)
         elif begun:
             await_only(self._run(function))
 
     def close(self) -> None:
-        """Close it, and wait until that is done."""
+        """Close it, and wait until that is done, or its disk has hung for `CLOSE_SECONDS`."""
         try:
-            await_only(self._thread.submit(self._close))
+            await_only(_in_time(self._thread.submit(self._close)))
         finally:
             self._thread.end()
 
@@ -279,6 +301,9 @@ class SQLiteCursor:
         self.lastrowid: int | None = None
 
     def execute(self, operation: str, parameters: Any = ()) -> None:
+        if operation == BEGIN_WRITING:
+            self._keep(self._connection.begin_writing())
+            return
         executed = self._connection.execute(lambda sqlite: _execute(sqlite.cursor(), operation, parameters))
         self._connection.note(operation, executed)
         self._keep(executed)
@@ -314,6 +339,12 @@ class SQLiteCursor:
         """Nothing: SQLAlchemy asks for it, and the statement was closed in its thread."""
 
 
+async def _in_time(closing: asyncio.Future[None]) -> None:
+    done, _ = await asyncio.wait([closing], timeout=CLOSE_SECONDS)
+    for ended in done:
+        ended.result()
+
+
 async def _at_once(function: Callable[[], T]) -> T:
     return function()
 
@@ -342,7 +373,7 @@ def _begin_with(sqlite: sqlite3.Connection, statement: Callable[[sqlite3.Connect
 
 
 def _begin_writing(sqlite: sqlite3.Connection) -> StatementEnd:
-    sqlite.execute(_BEGIN_WRITING).close()
+    sqlite.execute(BEGIN_WRITING).close()
     return _execute(sqlite.cursor(), "PRAGMA data_version", ())  # in the transaction: the lock keeps it as it is
 
 

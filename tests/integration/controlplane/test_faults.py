@@ -19,7 +19,7 @@ from controlplane import site
 from controlplane.leases import LEASE_TTL, MAX_FAILED, STALL
 from controlplane.rest.context import CONTEXT, Context
 from controlplane.rest.replies import HandlerReply
-from controlplane.rest.worker.exchange import Asked, Endpoint, exchange
+from controlplane.rest.worker.exchange import Asked, EndpointHandler, exchange
 from controlplane.service import locations, pulls, upkeep
 from controlplane.service.principal import operator
 from controlplane.store.tables import jobs, results, workers
@@ -147,7 +147,7 @@ async def test_a_handler_knows_if_its_client_still_waits(
 
 
 @asynccontextmanager
-async def with_endpoint(plane: Plane, endpoint: Endpoint) -> AsyncIterator[str]:
+async def with_endpoint(plane: Plane, endpoint: EndpointHandler) -> AsyncIterator[str]:
     """The URL of a server with *endpoint* for pulls."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = f"127.0.0.1:{listener.getsockname()[1]}"

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 
@@ -118,6 +121,21 @@ async def test_the_control_planes_own_troubles_are_told_of(plane: Plane, watch: 
     said = " ".join(json.loads(seen.body)["data"]["message"] for seen in server.seen)
     assert f"The certificate of the control plane ends at {ends:%Y-%m-%d %H:%M} UTC" in said
     assert "1.0 GiB of 1024.0 GiB are free on the database's disk" in said
+
+
+async def test_a_look_without_a_thread_for_it_is_left_out_and_ends_nothing(
+    plane: Plane, watch: NoticeWatch, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(1))
+        await watch.look()
+    assert "cannot look for notices: can't start new thread" in caplog.messages
+    await watch.look()
+    assert await plane.rows(notices) == [[]]
 
 
 def test_the_disk_is_that_of_the_database(tmp_path: Path) -> None:

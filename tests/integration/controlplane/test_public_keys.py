@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from typing import Any
 
 import aiohttp
 import pytest
+from sqlalchemy import select, text, update
 
 from controlplane.rest.failures import MOST_FAILURES, WINDOW_NS
+from controlplane.service.keys import identify
+from controlplane.store.database import Keyring, Opening, open_database
+from controlplane.store.engines import sqlite
 from controlplane.store.tables import audit, keys
 from tests.integration.controlplane.plane import Plane
 from tests.integration.controlplane.typed import Run
@@ -90,6 +96,59 @@ async def test_a_revoked_key_is_refused_at_once(plane: Plane, api: PublicAPI, ru
     async with plane.database.write() as connection:
         await connection.execute(keys.delete())
     assert (await api.call("GET", TESTS)).status == 403
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"scopes": "read,write,trigger,admin,action/**"},
+        {"name": "another"},
+        {"id": "0" * 16},
+        {"api_key_hash": hashlib.sha256(b"k" * 32).digest()},
+        {"sealed": None},
+        {"sealed": b"x" * 60},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+async def test_who_writes_the_database_makes_and_widens_no_key(
+    plane: Plane, api: PublicAPI, change: dict[str, Any]
+) -> None:
+    planted = api.holding(api_key=None, app_key="p" * 40)
+    async with plane.database.write() as connection:
+        row = dict((await connection.execute(select(keys))).one()._mapping)
+        twin = {
+            "id": "1" * 16,
+            "name": "planted",
+            "api_key_hash": b"h",
+            "app_key_hash": hashlib.sha256(b"p" * 40).digest(),
+        }
+        await connection.execute(keys.insert().values(row | twin))
+        await connection.execute(update(keys).where(keys.c.id == row["id"]).values(change))
+    assert (await planted.call("GET", TESTS)).status == 403
+    assert (await api.holding(api_key=None).call("GET", TESTS)).status == 403
+    assert (await api.holding(app_key=None).call("GET", VALIDATE)).status == 403
+
+
+async def test_keys_of_an_older_version_are_sealed_with_its_schema_and_at_no_other_time(
+    plane: Plane, api: PublicAPI
+) -> None:
+    database = plane.database
+    pair = {"api_key": api.api_key, "app_key": api.app_key}
+    async with database.write() as connection:
+        await connection.execute(update(keys).values(sealed=None))
+    assert await identify(database, plane.clock, **pair) is None
+    async with database.write() as connection:
+        await connection.execute(text("ALTER TABLE keys DROP COLUMN sealed"))
+        await connection.execute(text("UPDATE alembic_version SET version_num = '0019'"))
+    path = plane.folder / "controlplane.db"
+    keyring = Keyring(path=path.with_name(f"{path.name}.key"))
+    again = await open_database(sqlite.engine(path), keyring, Opening(upgrade=True, backup=False))
+    try:
+        found = await identify(again, plane.clock, **pair)
+        assert found is not None
+        assert found.name == "ci"
+    finally:
+        await again.close()
 
 
 async def test_failures_are_limited_and_good_keys_are_not(plane: Plane, api: PublicAPI) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
 from pathlib import Path
@@ -25,8 +26,11 @@ from controlplane.store.workers import Origin
 from tests.integration.controlplane.plane import Plane
 from tests.support.databases import new_database
 from tests.support.protocol import PULL, item
+from tests.support.waiting import until
 from worker.wire import messages
 
+WITHIN = 30.0
+"""Seconds after which a thread that nobody lets go ends all the same."""
 Work = Callable[[AsyncConnection], Any]
 
 
@@ -202,6 +206,35 @@ async def test_one_that_waited_for_too_long_is_told_that_the_database_is_locked(
     (end,) = await share(database, adding("late"))
     assert isinstance(end, StatementError)
     assert end.trouble is DatabaseTrouble.LOCKED
+    assert await names(database) == set()
+
+
+async def test_one_that_waits_for_a_transaction_without_an_end_is_told_so_too(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the disk hangs."""
+    entered, gate = threading.Event(), threading.Event()
+    monkeypatch.setattr(sharing, "LOOK_SECONDS", 0.01)
+
+    def hang() -> bool:
+        entered.set()
+        return gate.wait(WITHIN)
+
+    async def hanging(connection: AsyncConnection) -> Any:
+        raw = await connection.get_raw_connection()
+        raw.driver_connection.create_function("hang", 0, hang)  # type: ignore[union-attr]
+        return await connection.scalar(text("SELECT hang()"))
+
+    first = asyncio.ensure_future(database.share(hanging, location="here", weight=1))
+    try:
+        await until(entered.is_set)
+        monkeypatch.setattr(sharing, "TURN_SECONDS", 0.0)
+        with pytest.raises(StatementError) as late:
+            await database.share(adding("late"), location="here", weight=1)
+        assert late.value.trouble is DatabaseTrouble.LOCKED
+    finally:
+        gate.set()
+    assert await first == 1
     assert await names(database) == set()
 
 

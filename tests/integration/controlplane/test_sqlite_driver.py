@@ -30,6 +30,13 @@ WITHIN = 30.0
 MANY = "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < :size) "
 
 
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the disk is: only a test that says so has one that hangs."""
+    monkeypatch.setattr(sqlitedriver, "STOP_SECONDS", WITHIN)
+    monkeypatch.setattr(sqlitedriver, "CLOSE_SECONDS", WITHIN)
+
+
 async def opened(folder: Path) -> Database:
     keyring = Keyring(path=folder / "c.db.key")
     return await open_database(sqlite.engine(folder / "c.db"), keyring, Opening(create=True))
@@ -195,6 +202,58 @@ async def test_what_runs_together_is_one_transaction_like_any_other(
         with pytest.raises(RuntimeError, match="waits for something else"):
             await database.together(connection, asyncio.sleep(0))
         assert await connection.scalar(text("SELECT count(*) FROM about WHERE name = 'x'")) == 1
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["a statement", "work beside it"])
+async def test_a_disk_that_hangs_holds_no_caller_and_its_connection_is_used_no_more(
+    database: Database, other: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, together: bool
+) -> None:
+    monkeypatch.setattr(sqlitedriver, "STOP_SECONDS", 0.02)
+    entered, gate = threading.Event(), threading.Event()
+    statement = text("SELECT hang()")
+
+    def wait() -> bool:
+        entered.set()
+        return gate.wait(WITHIN)
+
+    async def hang() -> None:
+        async with database.write() as connection:
+            await connection.execute(about.insert().values(name="x", value=b""))
+            raw = await connection.get_raw_connection()
+            raw.driver_connection.create_function("hang", 0, wait)  # type: ignore[union-attr]
+            if together:
+                await database.together(connection, cast("Any", connection.execute(statement)))
+            else:
+                await connection.execute(statement)
+
+    task = asyncio.create_task(hang())
+    try:
+        await until(entered.is_set)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert not is_free(other), "the statement hangs, and its lock with it"
+        async with database.read() as connection:
+            assert await connection.scalar(text("SELECT count(*) FROM about WHERE name = 'x'")) == 0
+    finally:
+        gate.set()
+    await until(lambda: is_free(other))
+    await transaction(database, 10)
+    async with database.read() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM about WHERE name = 'x'")) == 0
+
+
+async def test_a_disk_that_hangs_holds_no_end_of_a_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlitedriver, "CLOSE_SECONDS", 0.02)
+    database, gate = await opened(tmp_path), threading.Event()
+    try:
+        async with database.read() as connection:
+            await connection.scalar(text("SELECT 1"))
+            assert connection.sync_connection is not None
+            sqlitedriver.of(connection.sync_connection)._thread.post(lambda: gate.wait(WITHIN))
+        await asyncio.wait_for(database.close(), WITHIN / 2)
+    finally:
+        gate.set()
 
 
 async def test_a_second_cancellation_ends_the_wait_and_not_the_rollback(

@@ -26,7 +26,7 @@ from tests.support.servers.door import nameservers, trust_store
 from tests.support.servers.proxy import HTTPProxy, SOCKS5Proxy
 from tests.vectors.egress import DENIED, INVALID, Vector, vectors
 from worker.egress.hosts import Address, Name
-from worker.egress.proxy import Proxy, Scheme
+from worker.egress.proxy import Proxy, ProxyScheme
 from worker.net.dns.resolver import Resolver
 from worker.net.door import Door
 from worker.net.recorder import Recorder
@@ -87,7 +87,7 @@ async def test_no_attack_reaches_a_listener_on_loopback(way: str) -> None:
 @pytest.mark.parametrize(
     ("scheme", "make"), [("http", HTTPProxy), pytest.param("socks5", SOCKS5Proxy, marks=pytest.mark.long)]
 )
-async def test_no_attack_is_asked_of_a_proxy(scheme: Scheme, make: type[HTTPProxy | SOCKS5Proxy]) -> None:
+async def test_no_attack_is_asked_of_a_proxy(scheme: ProxyScheme, make: type[HTTPProxy | SOCKS5Proxy]) -> None:
     """The worker judges before it asks for a tunnel: the proxy, which could reach everything, only hears of the redirector."""
     async with Listeners(LOOPBACK) as listeners, DNSServer(zone()) as server, make() as proxy:
         through = Proxy(scheme=scheme, host=IPv4Address(proxy.host), port=proxy.port)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -15,7 +15,7 @@ import pytest
 from tests.support.clock import FakeClock
 from tests.support.intake import FakeIntake
 from tests.support.waiting import until
-from worker.agent.journal.rejected import set_aside
+from worker.agent.journal import rejected
 from worker.agent.outbox import (
     GATHER,
     HURRIED,
@@ -53,9 +53,17 @@ class Bench:
             self.clock,
             Backoff(lambda _, high: high),
             shrink=bounds.shrink,
-            set_aside=None if directory is None else partial(set_aside, directory),
+            set_aside=None if directory is None else self.set_aside,
             on_delivery=self.deliveries.append,
         )
+        self.directory = directory
+        self.disk_error: OSError | None = None
+
+    async def set_aside(self, result: str, sealed: bytes) -> Path | None:
+        if self.disk_error is not None:
+            raise self.disk_error
+        assert self.directory is not None
+        return rejected.set_aside(self.directory, result, sealed)
 
 
 @asynccontextmanager
@@ -229,6 +237,30 @@ async def test_a_rejected_result_is_set_aside_and_its_neighbours_go_on(tmp_path:
         await until(lambda: bench.outbox.waiting == 0)
     assert [file.name for file in sorted(tmp_path.glob("*"))] == ["a.jwe"]
     assert set(bench.deliveries) == {Delivery("a", "rejected"), Delivery("b", "accepted")}
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (OSError(errno.ENOSPC, "full"), "lost: no spoolDirectory is set, or it is full"),
+        (OSError(errno.ETIMEDOUT, "no answer"), "lost: no spoolDirectory is set, or it is full"),
+        (TimeoutError(), "set aside when the disk goes on, which hangs"),
+    ],
+    ids=["full", "not there", "hangs"],
+)
+async def test_a_disk_in_trouble_holds_up_no_neighbour_of_a_rejected_result(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, error: OSError, words: str
+) -> None:
+    bench = Bench(tmp_path)
+    bench.disk_error = error
+    bench.intake.replies.append(ResultsReply(rejected=(Rejection(result="a", reason="unknown job"),)))
+    async with running(bench):
+        bench.outbox.put(item("a"))
+        bench.outbox.put(item("b"))
+        await bench.clock.advance(1)
+        await until(lambda: bench.outbox.waiting == 0)
+    assert set(bench.deliveries) == {Delivery("a", "rejected"), Delivery("b", "accepted")}
+    assert f"a result of job job-a was not taken (unknown job) and is {words}" in caplog.messages
 
 
 async def test_a_refused_batch_is_searched_for_its_bad_item() -> None:

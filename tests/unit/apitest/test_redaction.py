@@ -14,11 +14,11 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from worker.apitest.redaction import REDACTED, Redaction
+from worker.apitest.redaction import Redaction
 from worker.apitest.result import AssertionResult, Result, Status
 from worker.outcome.failure import Failure, FailureCode
 from worker.outcome.phases import Timings
-from worker.secret import Secret
+from worker.secret import REDACTED, Secret
 from worker.text import cut, printable
 
 SECRET = 'pä$$ "w/ord"+&<ž>\t7'

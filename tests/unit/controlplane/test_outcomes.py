@@ -7,14 +7,14 @@ import json
 import orjson
 import pytest
 
-from controlplane.outcomes import MAX_OUTCOME_BYTES, MAX_TOLD, Outcome, read
+from controlplane.outcomes import MAX_OUTCOME_BYTES, MAX_TOLD, ReadOutcome, read
 
 FAILED = b'"status":"failed","failure":{"code":"DNS","message":"no such name"}'
 
 
-def stored(data: bytes) -> Outcome:
+def stored(data: bytes) -> ReadOutcome:
     outcome = read(data)
-    assert isinstance(outcome, Outcome)
+    assert isinstance(outcome, ReadOutcome)
     assert len(outcome.text) <= MAX_OUTCOME_BYTES
     json.dumps(json.loads(outcome.text), allow_nan=False).encode()
     return outcome

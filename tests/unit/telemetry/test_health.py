@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from pathlib import Path
 
 import aiohttp
@@ -80,6 +81,26 @@ async def test_a_liveness_file_that_cannot_be_written_is_logged_once(
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert [getattr(record, "action", "") for record in caplog.records] == ["liveness_failed"]
+
+
+async def test_a_lack_of_threads_for_the_liveness_file_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    clock, readings, path = FakeClock(), Readings(), tmp_path / "liveness"
+    readings.quiet_until_ns = 100_000_000_000
+
+    def refuse(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        task = asyncio.ensure_future(health_of(clock, readings).keep_liveness_file(path))
+        await until_sleeping(clock)
+        assert caplog.messages == [f"cannot write the liveness file {path}: can't start new thread"]
+    await clock.advance(1)
+    await until(path.exists)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
 
 
 @pytest.mark.parametrize("other", ["/dev/null", "file"])

@@ -12,7 +12,7 @@ import pytest
 
 from tests.support.checkout import ROOT
 from worker.apitest.result import Result, Status
-from worker.wire import envelope, keys, messages, signing, sigv4
+from worker.wire import bounds, envelope, keys, messages, signing, sigv4
 
 PAGE = (ROOT / "docs" / "protocol.md").read_text()
 SIGNING = json.loads((ROOT / "tests" / "vectors" / "signing.json").read_text())
@@ -83,10 +83,10 @@ def test_the_limits_are_the_codes_own() -> None:
         messages.MAX_PULL_BYTES,
         envelope.MAX_HEADER_CHARACTERS,
     ]
-    assert str(signing.MAX_SEQ) in section("Requests and their signature")
+    assert str(bounds.MAX_EXACT) in section("Requests and their signature")
     assert f"{signing.YEARS[0]} to {signing.YEARS[-1]}" in section("Requests and their signature")
     assert str(messages.MAX_LAST) in section("`Refusal`")
-    assert f"{signing.MAX_SKEW.seconds // 60} minutes" in section("Verifying")
+    assert f"{bounds.MAX_SKEW.seconds // 60} minutes" in section("Verifying")
 
 
 def test_the_scheme_is_described_with_its_names() -> None:

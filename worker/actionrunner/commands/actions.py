@@ -6,10 +6,11 @@ import sys
 
 import click
 
-from worker.actions.catalogue import CATALOGUE, described, plain_name
+from worker.actions.catalogue import CATALOGUE, described
 from worker.errors import ExitCode
 from worker.program.terminal import columns
 from worker.text import json_line, nearest, table
+from worker.wire.actionwords import plain_name
 
 
 @click.command()

@@ -8,10 +8,11 @@ import click
 
 from worker.actionrunner.audit import verify
 from worker.errors import ConfigError, ExitCode
+from worker.program.summaries import SummarizedGroup
 from worker.text import counted
 
 
-@click.group()
+@click.group(cls=SummarizedGroup)
 def audit() -> None:
     """The audit log of this runner."""
 

@@ -9,6 +9,7 @@ from worker.actionrunner.judging import Judged, judge
 from worker.actionrunner.policyfile import CLIENTS
 from worker.actions.action import Order
 from worker.errors import ExitCode
+from worker.program.summaries import SummarizedGroup
 from worker.text import counted, json_line
 
 
@@ -70,7 +71,7 @@ def as_text(judged: Judged) -> str:
     return "\n".join(lines)
 
 
-@click.group()
+@click.group(cls=SummarizedGroup)
 def policy() -> None:
     """The local policy."""
 

@@ -36,7 +36,7 @@ _ASSOCIATED = struct.Struct(">4sIIB3x")
 _CHECKSUMS = struct.Struct(">II")
 FRAME_BYTES = _ASSOCIATED.size + _CHECKSUMS.size
 _SEAL_BYTES = 16
-"""What AES-GCM adds."""
+"""Bytes that AES-GCM adds."""
 MAX_RECORD_BYTES = 16 * 1024 * 1024
 """Twice what a push may weigh, so that no result that can ever be delivered is too large."""
 _KEY_BYTES = 32

@@ -37,7 +37,7 @@ BEAT = 5.0
 PACE = 0.5
 """Seconds between two segments taken over, so that new results find their turn between old ones."""
 STALLED = 5.0
-"""Seconds that a write may take: beyond that the disk hangs, and no more work is taken."""
+"""Seconds that the disk may take for anything: beyond that it hangs, no more work is taken, and nothing waits for it."""
 CLOSE = 3.0
 """Seconds for the last write when the worker stops: what hangs longer is left to the kernel."""
 SAME_WORKER = 15.0
@@ -69,21 +69,21 @@ class Journal:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._thread = DiskThread()
+        self._thread = DiskThread(clock.monotonic_ns)
         self._unwritten: dict[str, ResultItem] = {}
         self._done: set[str] = set()
         self._due = asyncio.Event()
         self._hurry = asyncio.Event()
         self._commits: list[asyncio.Future[None]] = []
         self._committing: list[asyncio.Future[None]] = []
-        """Who waits for the write to come, and who for the one under way."""
+        """Those who wait for the write to come, and for the one under way."""
         self._writing_since_ns: int | None = None
         self._takes = 0.0
         """Seconds that the longest of the last writes took."""
         self._failing = False
         self._is_cramped = False
         self.inherited: list[ResultItem] = []
-        """What this worker had finished before it died; handed over once, by whoever wires the outbox."""
+        """Results that this worker had finished before it died; handed over once, by whoever wires the outbox."""
         self.failures = 0
         """Writes that failed since the start."""
 
@@ -155,9 +155,13 @@ class Journal:
         elif not (self._unwritten or self._done or self._commits or self._failing):
             self._due.clear()
 
-    def set_aside(self, result: str, sealed: bytes) -> Path | None:
-        """Write a rejected *result* beside the journal; its path, or None where there are too many. Blocks. Raises OSError."""
-        return rejected.set_aside(self._store.room, result, sealed)
+    async def set_aside(self, result: str, sealed: bytes) -> Path | None:
+        """Write a rejected *result* beside the journal; its path, or None where there are too many. Raises OSError.
+
+        Raises TimeoutError where the disk hangs. It is written then when the disk goes on, before *result* is noted as done.
+        """
+        async with asyncio.timeout(0 if self._is_stalled() else STALLED):
+            return await self._thread.run(lambda: rejected.set_aside(self._store.room, result, sealed))
 
     async def commit(self) -> None:
         """Return once everything kept so far is on the disk. Waits for as long as the disk fails."""
@@ -230,7 +234,7 @@ class Journal:
                 commit.set_result(None)
 
     def _is_stalled(self) -> bool:
-        since = self._writing_since_ns
+        since = self._thread.busy_since_ns
         return since is not None and self._clock.monotonic_ns() - since > STALLED * 1e9
 
     def _note_failure(self, error: OSError | MemoryError) -> None:

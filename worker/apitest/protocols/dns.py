@@ -42,7 +42,7 @@ def read_request(request: Node, _options: Node, assertions: Sequence[Assertion])
 
 
 def _record_types(assertions: Sequence[Assertion]) -> tuple[str, ...]:
-    """In the order in which the assertions name them, each once."""
+    """The types in the order in which the assertions name them, each once."""
     asked = (
         each.property
         for each in assertions

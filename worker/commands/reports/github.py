@@ -44,7 +44,7 @@ class GitHubReport:
         self._show(self._resume)
 
     def _annotate(self, command: str) -> None:
-        """In one piece, so that nothing of another stream comes between."""
+        """Write it in one piece, so that nothing of another stream comes between."""
         self._show(f"{self._resume}\n{command}\n{self._stop}")
 
 

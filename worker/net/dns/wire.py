@@ -45,7 +45,7 @@ _TRUNCATED = 0x0200
 
 
 class ForeignReplyError(SyntheticsError):
-    """Not an answer to this question: another id, another question, or no answer at all. Wait for the real one."""
+    """No answer to this question: another id, another question, or no answer at all. Wait for the real one."""
 
 
 class MalformedReplyError(SyntheticsError):
@@ -133,7 +133,7 @@ class _Record(Struct, frozen=True):
 
 
 def _follow(answers: dict[tuple[str, int], list[_Record]], question: Question) -> tuple[tuple[str, ...], int | None]:
-    """From the question's name along CNAME records to the records that are asked for."""
+    """Go from the question's name along CNAME records to the records that are asked for."""
     wanted = RECORD_TYPES[question.record_type]
     name = question.name.lower() or "."
     ttls: list[int] = []

@@ -89,7 +89,7 @@ class DigestCredentials(Struct, frozen=True, kw_only=True):
         return ", ".join(self._fields(challenge, outgoing.target.path, cnonce, proof))
 
     def _fields(self, challenge: Challenge, uri: str, cnonce: str, proof: str) -> list[str]:
-        """In the order of the examples (§3.9.1)."""
+        """The fields in the order of the examples (§3.9.1)."""
         username = _quotable(self.username)
         if challenge.hides_username:
             username = _hash_of(challenge.algorithm)(octets(f"{self.username}:{challenge.realm}"))

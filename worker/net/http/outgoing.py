@@ -27,7 +27,7 @@ class Outgoing(Struct, frozen=True, kw_only=True):
     authorization: Fields = ()
     """Fields that credentials have made for this one exchange."""
     purpose: str | None = None
-    """What an exchange beside the test's own is for, in words ("for an access token"); None for the test's own."""
+    """The purpose of an exchange beside the test's own, in words ("for an access token"); None for the test's own."""
 
 
 Flow: TypeAlias = Generator[Outgoing, Response, None]

@@ -81,11 +81,11 @@ class Target(Struct, frozen=True, kw_only=True):
 
     @property
     def url(self) -> str:
-        """Without userinfo and fragment."""
+        """The URL without userinfo and fragment."""
         return f"{self.scheme}://{self.authority}{self.path}"
 
     def __str__(self) -> str:
-        """For messages: without the query as well, which may hold a key, and cut."""
+        """Text for messages: without the query as well, which may hold a key, and cut."""
         return shown(self.url)
 
 

@@ -93,7 +93,7 @@ def _text(value: str | bytes) -> str:
 
 
 def _serial(number: int) -> str:
-    """In hexadecimal, whole bytes, as OpenSSL prints it."""
+    """The number in hexadecimal, whole bytes, as OpenSSL prints it."""
     digits = f"{abs(number):X}"
     return ("-" if number < 0 else "") + digits.zfill(len(digits) + len(digits) % 2)
 
@@ -122,7 +122,7 @@ def _alternative_names(certificate: x509.Certificate) -> Iterator[str]:
 
 
 def _address(value: object) -> str:
-    """As OpenSSL and Node print it: the groups of IPv6 in full."""
+    """An address as OpenSSL and Node print it: the groups of IPv6 in full."""
     if not isinstance(value, IPv6Address):
         return str(value)
     return ":".join(f"{int(group, 16):X}" for group in value.exploded.split(":"))

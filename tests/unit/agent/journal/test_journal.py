@@ -13,7 +13,7 @@ import pytest
 
 from tests.support.clock import FakeClock
 from tests.support.intake import FakeIntake
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE, until
 from worker.agent.journal import journal as module
 from worker.agent.journal.codec import SegmentKey, SegmentKeys
 from worker.agent.journal.journal import ABANDONED, BEAT, GATHER, RETRY, STALLED, Journal
@@ -268,6 +268,46 @@ async def test_a_disk_that_hangs_stops_the_pulling(tmp_path: Path) -> None:
         await bench.clock.advance(BEAT + GATHER)
         await until(lambda: bench.disk.results == 0)
         assert bench.trouble() is None
+
+
+async def test_a_rejected_result_waits_for_a_disk_that_hangs_once_and_for_no_longer_than_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written all the same when the disk goes on: before the note that it is done."""
+    bench = Bench(tmp_path)
+    async with running(bench):
+        bench.disk.held.clear()
+        bench.journal.keep(item("a"))
+        await bench.clock.advance(GATHER)
+        monkeypatch.setattr(module, "STALLED", 0.01)
+        with pytest.raises(TimeoutError):
+            await bench.journal.set_aside("a", b"sealed")
+        monkeypatch.setattr(module, "STALLED", PATIENCE)
+        bench.clock.stall(PATIENCE + 1)
+        assert bench.trouble() == "spool"
+        with pytest.raises(TimeoutError):  # at once: the disk is known to hang
+            await bench.journal.set_aside("b", b"sealed")
+        assert not list(tmp_path.glob("*.jwe"))
+        bench.disk.held.set()
+        await until(lambda: len(list(tmp_path.glob("*.jwe"))) == 2)
+        await until(lambda: bench.trouble() is None)
+        assert await bench.journal.set_aside("c", b"sealed") == tmp_path / "c.jwe"
+
+
+async def test_a_write_that_fails_when_nobody_waits_for_it_any_more_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "a.jwe").mkdir()  # nothing can be moved onto it
+    bench = Bench(tmp_path)
+    async with running(bench):
+        bench.disk.held.clear()
+        bench.journal.keep(item("b"))
+        await bench.clock.advance(GATHER)
+        monkeypatch.setattr(module, "STALLED", 0.01)
+        with pytest.raises(TimeoutError):
+            await bench.journal.set_aside("a", b"sealed")
+        bench.disk.held.set()
+        await until(lambda: any("nobody waits for any more" in message for message in caplog.messages))
 
 
 @pytest.mark.parametrize("bound", ["MAX_BYTES", "MAX_RESULTS"])

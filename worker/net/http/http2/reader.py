@@ -234,7 +234,7 @@ class HTTP2Reader:
         return Failure(FailureCode.CONNRESET, f"the server reset the stream ({_name(code)}) before {self.stage}")
 
     def _send_body(self) -> None:
-        """As much of the request's body as the server has room for (RFC 9113 §5.2)."""
+        """Send of the request's body what the server has room for (RFC 9113 §5.2)."""
         connection = self._connection
         while self._rest:
             room = min(connection.local_flow_control_window(_REQUEST), connection.max_outbound_frame_size)
