@@ -79,6 +79,11 @@ def title(event: MessageEvent, name: str, *, renotify: bool = False, priority: i
     return cut(" ".join(f"{before}[{transition_word(event, renotify=renotify)}] {name}".split()), TITLE_CHARACTERS)
 
 
+def utc(milliseconds: int) -> str:
+    """A moment as people read it, to the second."""
+    return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
 def iso(milliseconds: int) -> str:
     """A moment as JSON carries it (RFC 3339), in UTC."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 from msgspec import Struct
 
+from controlplane.alerts.message import utc
 from controlplane.alerts.transitions import Transition, TransitionDetail, TransitionKind
 from worker.text import counted, cut
 
@@ -86,7 +87,7 @@ def absent(
 
 def _absent(place: PlaceSight, subject: str, since: int) -> NoticeCondition:
     summary = (
-        f"No worker of the location {place.name} was seen since {_moment(since)}: its tests do not run. "
+        f"No worker of the location {place.name} was seen since {utc(since)}: its tests do not run. "
         "Is the worker running, and does it reach the control plane? `location list` shows its workers."
     )
     return NoticeCondition(subject=subject, name=f"Location {place.name} is not seen", summary=summary, since=since)
@@ -170,7 +171,3 @@ def _transition(kind: TransitionKind, told: NoticeCondition, alert: str, *, iden
         summary=told.summary,
         detail=TransitionDetail(since=told.since),
     )
-
-
-def _moment(milliseconds: int) -> str:
-    return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
+from controlplane.alerts.message import utc
 from controlplane.alerts.template import TemplateContext
 from controlplane.alerts.transitions import Transition, TransitionKind
 from worker.apitest.members import object_of
@@ -111,16 +111,12 @@ def _failed_step(result: Mapping[str, Any]) -> dict[str, Any]:
 def _times(transition: Transition) -> dict[str, Any]:
     first, last = transition.detail.since, transition.at
     return {
-        "first_triggered_at": _utc(first),
+        "first_triggered_at": utc(first),
         "first_triggered_at_epoch": first,
-        "last_triggered_at": _utc(last),
+        "last_triggered_at": utc(last),
         "last_triggered_at_epoch": last,
         "triggered_duration_sec": max(0, last - first) // 1000,
     }
-
-
-def _utc(milliseconds: int) -> str:
-    return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _camel(value: Any) -> Any:

@@ -12,7 +12,7 @@ from controlplane.commands.reach import Reach, with_reach
 from controlplane.operations import clock, users
 from controlplane.operations.clock import ReadClock
 from controlplane.operations.operation import PlaneClient
-from controlplane.operations.users import ChangeRole, CreateUser, LetUser, ListUsers, SetPassword, UserCalled
+from controlplane.operations.users import ChangeRole, CreateUser, ListUsers, SetPassword, SwitchUser, UserCalled
 from controlplane.service.links import NewLink
 from controlplane.service.passwords import MAX_CHARACTERS
 from controlplane.service.principal import Role
@@ -116,7 +116,7 @@ def role(reach: Reach, name: str, role: str) -> None:
 @with_reach
 def disable(reach: Reach, name: str) -> None:
     """Keep the user NAME out, and end their sessions."""
-    changed = reach.ask(users.LET, LetUser(user=name, enabled=False))
+    changed = reach.ask(users.SWITCH, SwitchUser(user=name, enabled=False))
     click.echo(f"user {changed.name!r} is kept out")
 
 
@@ -125,7 +125,7 @@ def disable(reach: Reach, name: str) -> None:
 @with_reach
 def enable(reach: Reach, name: str) -> None:
     """Let the user NAME in again."""
-    changed = reach.ask(users.LET, LetUser(user=name, enabled=True))
+    changed = reach.ask(users.SWITCH, SwitchUser(user=name, enabled=True))
     click.echo(f"user {changed.name!r} may sign in")
 
 

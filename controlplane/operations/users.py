@@ -39,7 +39,7 @@ class ChangeRole(msgspec.Struct, frozen=True):
     role: Role
 
 
-class LetUser(msgspec.Struct, frozen=True):
+class SwitchUser(msgspec.Struct, frozen=True):
     """*enabled*: the user may sign in."""
 
     user: str
@@ -63,7 +63,7 @@ async def _change_role(database: Database, clock: Clock, by: Principal, sent: Ch
     return await users.set_role(database, clock, by, sent.user, sent.role)
 
 
-async def _let(database: Database, clock: Clock, by: Principal, sent: LetUser) -> StoredUser:
+async def _switch(database: Database, clock: Clock, by: Principal, sent: SwitchUser) -> StoredUser:
     return await users.set_enabled(database, clock, by, sent.user, enabled=sent.enabled)
 
 
@@ -105,12 +105,12 @@ ROLE: Operation[ChangeRole, StoredUser] = Operation(
     run=_change_role,
     scopes=_ADMIN,
 )
-LET: Operation[LetUser, StoredUser] = Operation(
-    name="users/let",
-    about="Let a user in, or keep them out and end their sessions.",
-    sent=LetUser,
+SWITCH: Operation[SwitchUser, StoredUser] = Operation(
+    name="users/switch",
+    about="Enable or disable a user. Disabled, they are kept out, and their sessions end.",
+    sent=SwitchUser,
     reply=StoredUser,
-    run=_let,
+    run=_switch,
     scopes=_ADMIN,
 )
 DELETE: Operation[UserCalled, StoredUser] = Operation(
@@ -137,4 +137,4 @@ LINK: Operation[UserCalled, NewLink] = Operation(
     run=_link,
     scopes=_ADMIN,
 )
-OPERATIONS = (CREATE, LIST, ROLE, LET, DELETE, PASSWORD, LINK)
+OPERATIONS = (CREATE, LIST, ROLE, SWITCH, DELETE, PASSWORD, LINK)

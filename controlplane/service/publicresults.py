@@ -18,6 +18,7 @@ from controlplane.service.triggers import FIRST_RESULT_ID
 from controlplane.store import publicresults, testsearch, triggered
 from controlplane.store import tests as stored
 from controlplane.store.database import Database
+from controlplane.store.portions import portions
 from controlplane.store.publicresults import PublicResult, Window
 from controlplane.store.tests import StoredTest
 from controlplane.store.triggered import Followed
@@ -102,8 +103,8 @@ async def poll(database: Database, by: Principal, numbers: Sequence[str]) -> tup
     wanted = [result_id(number) for number in numbers]
     found: dict[int, Followed] = {}
     async with database.read() as connection:
-        for start in range(0, len(wanted), 500):
-            rows = await triggered.by_result_ids(connection, wanted[start : start + 500])
+        for some in portions(wanted):
+            rows = await triggered.by_result_ids(connection, some)
             found |= {one.run.result_id: one for one in rows}
     return tuple(
         PolledResult(

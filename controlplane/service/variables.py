@@ -17,6 +17,7 @@ from controlplane.service import audit, documents, restrictedroles
 from controlplane.service.principal import KeyScope, Principal
 from controlplane.store import variables
 from controlplane.store.database import Database
+from controlplane.store.portions import portions
 from controlplane.store.sealing import Sealer
 from controlplane.store.variables import StoredVariable
 from worker.clock import Clock
@@ -24,8 +25,6 @@ from worker.secret import Secret
 
 MAX_VALUE_CHARACTERS = 64 * 1024
 """It travels with each job that uses it."""
-MOST_NAMED = 500
-"""Names of one statement."""
 MAX_DOCUMENT_CHARACTERS = 64 * 1024
 MOST_USED = 200
 """Variables of one definition: each is opened for its job."""
@@ -167,9 +166,8 @@ def one_time(variable: StoredVariable) -> dict[str, int] | None:
 async def named(connection: AsyncConnection, sealer: Sealer, names: Collection[str]) -> dict[str, StoredVariable]:
     """The variables with these names, those that there are, with their values."""
     found: dict[str, StoredVariable] = {}
-    ordered = sorted(names)
-    for start in range(0, len(ordered), MOST_NAMED):
-        found |= await variables.named(connection, sealer, ordered[start : start + MOST_NAMED])
+    for some in portions(sorted(names)):
+        found |= await variables.named(connection, sealer, some)
     return found
 
 

@@ -79,22 +79,3 @@ class Wakeups:
             return
         for name in stirring:
             self.ring(name)
-
-
-async def heard(bell: asyncio.Event, clock: Clock, seconds: float) -> bool:
-    """Wait until *bell* rings, *seconds* at most, when it rings by itself; tell if it rang before.
-
-    One task for each that waits: with a thousand idle runners, two of them and the wait for both were a tenth of their pulls.
-    """
-
-    def ring(_: object) -> None:
-        bell.set()
-
-    sleeping = asyncio.ensure_future(clock.sleep(seconds))
-    sleeping.add_done_callback(ring)
-    try:
-        await bell.wait()
-        return not sleeping.done()
-    finally:
-        sleeping.remove_done_callback(ring)
-        sleeping.cancel()

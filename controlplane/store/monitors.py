@@ -16,11 +16,9 @@ from controlplane.alerts import rule
 from controlplane.alerts.monitor import Monitor, WatchedPlace
 from controlplane.alerts.rule import AlertRule
 from controlplane.store.alerttables import monitor_locations, monitors
+from controlplane.store.portions import portions
 from controlplane.store.prepared import Prepared
 from controlplane.store.tables import assignments, locations, tests
-
-MOST_NAMED = 500
-"""Tests of one statement: SQLite and PostgreSQL bound the number of its parameters."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -50,7 +48,7 @@ _IN_TROUBLE = Prepared(select(monitors.c.test_id).where(monitors.c.test_id.in_(b
 async def in_trouble(connection: AsyncConnection, ids: Collection[str]) -> set[str]:
     """The tests of *ids* that have a monitor's row."""
     found: set[str] = set()
-    for some in _portions(ids):
+    for some in portions(sorted(ids)):
         found.update(row.test_id for row in await _IN_TROUBLE.rows(connection, some=some))
     return found
 
@@ -58,7 +56,7 @@ async def in_trouble(connection: AsyncConnection, ids: Collection[str]) -> set[s
 async def load(connection: AsyncConnection, ids: Collection[str]) -> dict[str, WatchedTest]:
     """The tests that there are of *ids*, locked until the transaction ends: two runs of one may end at once."""
     found: dict[str, WatchedTest] = {}
-    for some in _portions(ids):
+    for some in portions(sorted(ids)):
         rows = await connection.execute(
             select(tests.c.public_id, tests.c.alerting, tests.c.paused)
             .where(tests.c.public_id.in_(some))
@@ -144,7 +142,7 @@ def _put_place(watched: WatchedTest, row: Any, seen_at: int | None, *, is_watche
 
 async def save(connection: AsyncConnection, changed: Collection[WatchedTest]) -> None:
     """Write down what is to be remembered of tests, and forget the rest."""
-    for some in _portions({watched.test for watched in changed if watched.known}):
+    for some in portions(sorted({watched.test for watched in changed if watched.known})):
         await connection.execute(delete(monitor_locations).where(monitor_locations.c.test_id.in_(some)))
         await connection.execute(delete(monitors).where(monitors.c.test_id.in_(some)))
     rows, places = [], []
@@ -214,7 +212,7 @@ async def due(connection: AsyncConnection, *, now: int, limit: int) -> Sequence[
 
 async def wake(connection: AsyncConnection, ids: Collection[str], *, now: int) -> None:
     """Have the monitors of tests judged soon: their definitions or their locations have changed."""
-    for some in _portions(ids):
+    for some in portions(sorted(ids)):
         await connection.execute(update(monitors).where(monitors.c.test_id.in_(some)).values(due_at=now))
 
 
@@ -237,11 +235,6 @@ async def shift(connection: AsyncConnection, *, by: int) -> None:
         (assignments, ("seen_at",)),
     ):
         await connection.execute(update(table).values({name: table.c[name] + by for name in names}))
-
-
-def _portions(ids: Collection[str]) -> list[list[str]]:
-    ordered = sorted(ids)
-    return [ordered[start : start + MOST_NAMED] for start in range(0, len(ordered), MOST_NAMED)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

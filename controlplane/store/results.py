@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane import leases, outcomes
 from controlplane.outcomes import ReadOutcome
 from controlplane.store import ends, retries
+from controlplane.store.portions import portions
 from controlplane.store.prepared import Prepared
 from controlplane.store.retries import Further
 from controlplane.store.states import RunEnd
@@ -177,7 +178,7 @@ _LET_GO_ON = Prepared(
 
 async def _known_jobs(connection: AsyncConnection, location: str, ids: set[str]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
-    for some in _portions(ids):
+    for some in portions(sorted(ids)):
         rows = await _KNOWN_JOBS.rows(connection, here=location, some=some)
         found |= {row.id: row._asdict() for row in rows}
     return found
@@ -185,15 +186,9 @@ async def _known_jobs(connection: AsyncConnection, location: str, ids: set[str])
 
 async def _stored(connection: AsyncConnection, ids: set[str]) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
-    for some in _portions(ids):
+    for some in portions(sorted(ids)):
         found |= {row.id: row.job_id for row in await _STORED.rows(connection, some=some)}
     return found
-
-
-def _portions(ids: Collection[str], size: int = 500) -> list[list[str]]:
-    """SQLite and PostgreSQL bound the number of parameters of one statement."""
-    ordered = sorted(ids)
-    return [ordered[start : start + size] for start in range(0, len(ordered), size)]
 
 
 def _row(item: ResultItem, job: dict[str, Any], outcome: ReadOutcome, *, worker: str, now: int) -> dict[str, Any]:
@@ -236,7 +231,7 @@ async def _accept(
     connection: AsyncConnection, rows: list[dict[str, Any]], decided: Sequence[RunEnd], *, now: int
 ) -> None:
     ids = {row["job_id"] for row in rows}
-    for some in _portions(ids):
+    for some in portions(sorted(ids)):
         await _FORGET_NOTES.change(connection, some=some)  # notes that they were lost
     await _NEW.each(connection, rows)
     await _close(connection, ids, "result", now=now)
@@ -251,12 +246,12 @@ async def close_jobs(connection: AsyncConnection, ids: Collection[str], closed: 
 
 
 async def _close(connection: AsyncConnection, ids: Collection[str], closed: str, *, now: int) -> None:
-    for some in _portions(ids):
+    for some in portions(sorted(ids)):
         await _CLOSE.change(connection, some=some, how=closed, now=now)
 
 
 async def _let_go_on(connection: AsyncConnection, ids: Collection[str]) -> None:
-    for some in _portions(ids):
+    for some in portions(sorted(ids)):
         await _LET_GO_ON.change(connection, some=some)
 
 

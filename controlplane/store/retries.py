@@ -19,12 +19,11 @@ from controlplane import outcomes
 from controlplane.outcomes import ReadOutcome
 from controlplane.retries import of
 from controlplane.store import ends
+from controlplane.store.portions import portions
 from controlplane.store.states import RunEnd
 from controlplane.store.tables import assignments, jobs, results, triggered
 from worker.apitest.retry import retry_of
 
-_PORTION = 500
-"""Jobs of one question: SQLite and PostgreSQL bound the number of parameters of one statement."""
 _POINT = update(triggered).where(triggered.c.job_id == bindparam("ended")).values(job_id=bindparam("instead"))
 """A run on demand shows the execution that decides, or that is awaited."""
 
@@ -39,9 +38,8 @@ class Further:
 
 async def read_asked(connection: AsyncConnection, asked: Mapping[str, dict[str, Any]]) -> None:
     """Put into rows of `jobs`, by their ids, what the definitions that they bring say: *asked* are runs on demand that failed."""
-    ids = list(asked)
-    for start in range(0, len(ids), _PORTION):
-        some = jobs.c.id.in_(ids[start : start + _PORTION])
+    for ids in portions(list(asked)):
+        some = jobs.c.id.in_(ids)
         for row in await connection.execute(select(jobs.c.id, jobs.c.definition).where(some)):
             long = of(retry_of(json.loads(row.definition)))
             more = {"definition": row.definition, "retries": long.count, "retry_interval_ms": long.interval}

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, bindparam, delete, func, insert, select, t
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.actions.remediation import Streak, TransitionRule, decide, looks_back_ms
+from controlplane.store.portions import portions
 from controlplane.store.prepared import Prepared
 from controlplane.store.states import RunEnd
 from controlplane.store.tables import locations, results
@@ -22,8 +23,6 @@ from controlplane.store.workflowtables import workflow_starts, workflow_streaks,
 
 BATCH = 100
 """Starts that are carried out in one step."""
-_PORTION = 500
-"""SQLite and PostgreSQL bound the number of parameters of one statement."""
 _DECIDED = ("passed", "failed")
 
 
@@ -90,17 +89,16 @@ _TRIGGERS = Prepared(
 
 async def _triggers(connection: AsyncConnection, tests: Collection[str]) -> list[Any]:
     found: list[Any] = []
-    ids = sorted(tests)
-    for start in range(0, len(ids), _PORTION):
-        found += await _TRIGGERS.rows(connection, some=ids[start : start + _PORTION])
+    for some in portions(sorted(tests)):
+        found += await _TRIGGERS.rows(connection, some=some)
     return found
 
 
 async def _streaks(connection: AsyncConnection, triggers: Sequence[Any]) -> dict[_Place, Streak]:
     keys = [(row.workflow_id, row.number) for row in triggers]
     found: dict[_Place, Streak] = {}
-    for start in range(0, len(keys), _PORTION):
-        mine = tuple_(workflow_streaks.c.workflow_id, workflow_streaks.c.number).in_(keys[start : start + _PORTION])
+    for some in portions(keys):
+        mine = tuple_(workflow_streaks.c.workflow_id, workflow_streaks.c.number).in_(some)
         for row in await connection.execute(select(workflow_streaks).where(mine)):
             found[row.workflow_id, row.number, row.location_id] = Streak(row.failures, row.spent)
     return found

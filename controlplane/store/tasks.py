@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane.actions.states import DOUBT_MS, ENDED, HELD, TaskEffect, TaskEvent, TaskState, following
 from controlplane.errors import DatabaseError
 from controlplane.leases import lease_of
+from controlplane.store.portions import portions
 from controlplane.store.sealing import Sealer
 from controlplane.store.tables import action_runs, action_tasks
 
@@ -129,9 +130,8 @@ async def tasks_of(connection: AsyncConnection, run: str) -> Sequence[ActionTask
 
 async def by_ids(connection: AsyncConnection, tasks: Collection[str]) -> dict[str, ActionTask]:
     found: dict[str, ActionTask] = {}
-    ids = list(tasks)
-    for start in range(0, len(ids), BATCH):
-        query = select(*TASK_COLUMNS).where(action_tasks.c.id.in_(ids[start : start + BATCH]))
+    for some in portions(list(tasks)):
+        query = select(*TASK_COLUMNS).where(action_tasks.c.id.in_(some))
         found |= {row.id: task_of(row) for row in await connection.execute(query)}
     return found
 

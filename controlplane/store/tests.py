@@ -14,11 +14,10 @@ from controlplane.errors import ConflictError, NotFoundError
 from controlplane.retries import NEVER, LongRetry
 from controlplane.schedule import Run, Timetable, at_once, in_phase
 from controlplane.store import alerting, monitors, retries, runs
+from controlplane.store.portions import portions
 from controlplane.store.prepared import Prepared
 from controlplane.store.tables import assignments, jobs, locations, tests
 
-MOST_NAMED = 500
-"""Tests of one statement: SQLite and PostgreSQL bound the number of its parameters."""
 STEP = 500
 """Assignments that one step of a switch changes: some milliseconds of the one writer's time."""
 
@@ -69,7 +68,7 @@ async def by_id(connection: AsyncConnection, public_id: str) -> StoredTest | Non
 
 
 async def by_ids(connection: AsyncConnection, public_ids: Collection[str]) -> dict[str, StoredTest]:
-    """The tests that there are of *public_ids*, at most `MOST_NAMED`."""
+    """The tests that there are of *public_ids*, at most `portions.MOST_NAMED`."""
     rows = await connection.execute(select(tests).where(tests.c.public_id.in_(sorted(public_ids))))
     return {row.public_id: from_row(row) for row in rows}
 
@@ -79,7 +78,7 @@ async def by_name(connection: AsyncConnection, name: str) -> Sequence[StoredTest
 
 
 async def by_names(connection: AsyncConnection, names: Collection[str]) -> dict[str, list[StoredTest]]:
-    """The tests of each of *names*, at most `MOST_NAMED`, by public id; names that no test has are left out."""
+    """The tests of each of *names*, at most `portions.MOST_NAMED`, by public id; names that no test has are left out."""
     rows = await connection.execute(select(tests).where(tests.c.name.in_(sorted(names))).order_by(tests.c.public_id))
     found: dict[str, list[StoredTest]] = {}
     for row in rows:
@@ -107,8 +106,8 @@ async def list_page(connection: AsyncConnection, *, offset: int, limit: int) -> 
 async def list_assignments(connection: AsyncConnection, ids: Sequence[str]) -> Sequence[Assignment]:
     """List the assignments of these tests, by test and location."""
     found: list[Assignment] = []
-    for start in range(0, len(ids), MOST_NAMED):
-        found += await _assignments_of(connection, ids[start : start + MOST_NAMED])
+    for some in portions(ids):
+        found += await _assignments_of(connection, some)
     return found
 
 

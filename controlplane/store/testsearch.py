@@ -11,8 +11,9 @@ from sqlalchemy import ColumnElement, exists, false, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.store import tests as stored
+from controlplane.store.portions import portions
 from controlplane.store.tables import assignments, locations, tests
-from controlplane.store.tests import MOST_NAMED, StoredTest
+from controlplane.store.tests import StoredTest
 
 
 class NewestState(Enum):
@@ -72,19 +73,19 @@ async def page(
 async def by_ids(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, StoredTest]:
     """The tests with these public ids, those that there are."""
     found: dict[str, StoredTest] = {}
-    for start in range(0, len(ids), MOST_NAMED):
-        found |= await stored.by_ids(connection, ids[start : start + MOST_NAMED])
+    for some in portions(ids):
+        found |= await stored.by_ids(connection, some)
     return found
 
 
 async def places_of(connection: AsyncConnection, ids: Sequence[str]) -> dict[str, list[tuple[str, bool]]]:
     """The ids of the locations of these tests, and if each is enabled."""
     found: dict[str, list[tuple[str, bool]]] = {test: [] for test in ids}
-    for start in range(0, len(ids), MOST_NAMED):
+    for some in portions(ids):
         rows = await connection.execute(
             select(assignments.c.test_id, assignments.c.location_id, locations.c.enabled)
             .join(locations, locations.c.id == assignments.c.location_id)
-            .where(assignments.c.test_id.in_(ids[start : start + MOST_NAMED]))
+            .where(assignments.c.test_id.in_(some))
             .order_by(assignments.c.location_id)
         )
         for row in rows:

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from controlplane.actions.states import TaskState
 from controlplane.actions.workflows import Workflow
 from controlplane.errors import DatabaseError
+from controlplane.store.portions import portions
 from controlplane.store.sealing import Sealer
 from controlplane.store.workflowtables import workflow_runs, workflow_steps
 
@@ -125,9 +126,8 @@ async def set_cancelled(connection: AsyncConnection, run: str, *, cancelled: boo
 async def workflow_runs_among(connection: AsyncConnection, runs: Collection[str]) -> Sequence[str]:
     """Those of *runs* that are of workflows, by id."""
     found: list[str] = []
-    ids = sorted(runs)
-    for start in range(0, len(ids), BATCH):
-        query = select(workflow_runs.c.run_id).where(workflow_runs.c.run_id.in_(ids[start : start + BATCH]))
+    for some in portions(sorted(runs)):
+        query = select(workflow_runs.c.run_id).where(workflow_runs.c.run_id.in_(some))
         found += await connection.scalars(query.order_by(workflow_runs.c.run_id))
     return found
 

@@ -1,6 +1,6 @@
 """The pipelines' own client, unmodified: by id, by file and by search. Its exit status alone proves nothing; the report is read.
 
-It takes five seconds of a processor and looks every five seconds: `make test` has one run of it, `.ci/run` the others too.
+It takes five seconds of a processor and looks every five seconds: `.ci/run` and `make long-tests` run it.
 """
 
 from __future__ import annotations

@@ -36,6 +36,8 @@ pytestmark = [
 ]
 
 USUAL_PORTS = range(18080, 18085)
+STARTING = 120.0
+"""Seconds for a sign of it: it starts ten processes and commands, one after the other."""
 ENDING = 90.0
 """Seconds for its processes to drain and end, on a machine that is busy with other tests."""
 
@@ -68,7 +70,7 @@ class Demo:
         def found() -> bool:
             return self.output.count(text) >= times or self.process.poll() is not None
 
-        eventually(found, f"{text!r} in the output of the demo", lambda: self.output)
+        eventually(found, f"{text!r} in the output of the demo", lambda: self.output, seconds=STARTING)
         assert self.output.count(text) >= times, self.output
 
     def press_ctrl_c(self) -> None:
@@ -118,6 +120,7 @@ def is_over(demo: Demo) -> None:
         lambda: not demo.processes() and not list(demo.temporary.iterdir()),
         "clean end",
         lambda: f"{demo.processes()} {list(demo.temporary.iterdir())} {demo.output}",
+        seconds=ENDING,
     )
     assert "Traceback" not in demo.output
 

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-PATIENCE = 30.0
+PATIENCE = 60.0
 """Seconds for anything that ought to happen at once, on a machine that is busy with other tests."""
 
 T = TypeVar("T")

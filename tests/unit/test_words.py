@@ -6,6 +6,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ FILES = sorted(path for program in ("worker", "controlplane") for path in (ROOT 
 RIDDLE = re.compile(r"(What|Who|Whom|Whose|Whether|How|Where|Why|When|Which)\b")
 FRAGMENT = re.compile(r"(In|From|By|As|For|Of|Until|On|With|Without|Not|It|Is|To|If|Nobody)\b")
 """Words with which a sentence begins that leaves out what it is about. Of a value they may tell its unit: its name is above."""
+DENIED_NOUN = re.compile(r"(?<!there )\b(?:is|are) no\b(?! longer| more)", re.IGNORECASE)
 METAPHOR = re.compile(r"\b(desk|errand|autopsy|blame|distrust|appetite|fate)\b", re.IGNORECASE)
 CAP_WORDS = re.compile(r"[A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9]*")
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
@@ -40,22 +42,9 @@ def explained(module: ast.Module) -> Iterator[str]:
             )
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_a_docstring_begins_with_what_the_thing_is_or_does(path: Path) -> None:
-    module = ast.parse(path.read_text())
-    begun = [name for name, text in documented(module) if RIDDLE.match(text) or FRAGMENT.match(text)]
-    assert begun == []
-    assert [text for text in explained(module) if RIDDLE.match(text)] == []
-
-
-@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_metaphor_stands_where_the_field_has_a_term(path: Path) -> None:
-    assert METAPHOR.findall(path.read_text()) == []
-
-
-def types(path: Path) -> Iterator[str]:
+def types(module: ast.Module) -> Iterator[str]:
     """The public names of types that a module makes: classes, and other names for types, which are in CapWords as classes are."""
-    for node in ast.parse(path.read_text()).body:
+    for node in module.body:
         match node:
             case ast.ClassDef(name=name):
                 yield name
@@ -69,10 +58,58 @@ def types(path: Path) -> Iterator[str]:
                     yield name
 
 
-def test_no_two_public_types_have_one_name() -> None:
+def messages(module: ast.Module) -> Iterator[str]:
+    """The texts that are no docstrings."""
+    explaining = {id(node.value) for node in ast.walk(module) if isinstance(node, ast.Expr)}
+    for node in ast.walk(module):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in explaining:
+            yield node.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """The findings in one file, and the *types* that it makes."""
+
+    begun: list[str]
+    """Docstrings that begin with neither a noun nor a verb, by the name of what they are of, and such texts of values."""
+    denied: list[str]
+    metaphors: list[str]
+    types: list[str]
+
+
+def words_of(path: Path) -> Words:
+    text = path.read_text()
+    module = ast.parse(text)
+    named = [name for name, docstring in documented(module) if RIDDLE.match(docstring) or FRAGMENT.match(docstring)]
+    return Words(
+        begun=[*named, *(each for each in explained(module) if RIDDLE.match(each))],
+        denied=[message for message in messages(module) if DENIED_NOUN.search(message)],
+        metaphors=METAPHOR.findall(text),
+        types=[name for name in types(module) if not name.startswith("_")],
+    )
+
+
+@pytest.fixture(scope="module")
+def words() -> dict[str, Words]:
+    """By file. Each is read once, and all of them in one test: there are some hundreds."""
+    return {str(path.relative_to(ROOT)): words_of(path) for path in FILES}
+
+
+def test_a_docstring_begins_with_what_the_thing_is_or_does(words: dict[str, Words]) -> None:
+    assert {file: found.begun for file, found in words.items() if found.begun} == {}
+
+
+def test_a_message_says_that_something_is_not_a_thing(words: dict[str, Words]) -> None:
+    assert {file: found.denied for file, found in words.items() if found.denied} == {}
+
+
+def test_no_metaphor_stands_where_the_field_has_a_term(words: dict[str, Words]) -> None:
+    assert {file: found.metaphors for file, found in words.items() if found.metaphors} == {}
+
+
+def test_no_two_public_types_have_one_name(words: dict[str, Words]) -> None:
     places: dict[str, list[str]] = defaultdict(list)
-    for path in FILES:
-        for name in types(path):
-            if not name.startswith("_"):
-                places[name].append(str(path.relative_to(ROOT)))
-    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+    for file, found in words.items():
+        for name in found.types:
+            places[name].append(file)
+    assert {name: files for name, files in places.items() if len(files) > 1} == {}

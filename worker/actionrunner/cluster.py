@@ -60,7 +60,7 @@ class ClusterAPI:
         """The one that Kubernetes tells a pod of. Raises ClusterError elsewhere."""
         host, port = environment.get("KUBERNETES_SERVICE_HOST", ""), environment.get("KUBERNETES_SERVICE_PORT", "443")
         if not host or not port.isdecimal():
-            raise ClusterError("this is no pod of Kubernetes: KUBERNETES_SERVICE_HOST is not set")
+            raise ClusterError("this is not a pod of Kubernetes: KUBERNETES_SERVICE_HOST is not set")
         return cls(host=host, port=int(port), account=account or SERVICE_ACCOUNT)
 
     def namespace(self) -> str:

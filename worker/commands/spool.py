@@ -24,6 +24,7 @@ from worker.config.load import Config
 from worker.errors import ExitCode
 from worker.intake.backoff import Backoff
 from worker.start import intake_of, intake_tls_of
+from worker.text import counted
 from worker.wire.messages import ResultItem
 
 PATIENCE = 60.0
@@ -48,9 +49,10 @@ class Listing:
 
     def as_text(self) -> str:
         state = "in use" if self.in_use else "left behind"
-        text = f"{self.worker}  {state}  {self.results} results in {self.segments} segments, {self.bytes} bytes"
-        text += f", {self.damaged} records damaged" if self.damaged else ""
-        return text + (f", {self.sealed} segments sealed under another key" if self.sealed else "")
+        text = f"{self.worker}  {state}  {counted(self.results, 'result')} in {counted(self.segments, 'segment')}"
+        text += f", {counted(self.bytes, 'byte')}"
+        text += f", {counted(self.damaged, 'record')} damaged" if self.damaged else ""
+        return text + (f", {counted(self.sealed, 'segment')} sealed under another key" if self.sealed else "")
 
 
 def show_spool(config: Config, room: Path, *, as_json: bool, show: Show, complain: Show) -> int:
@@ -66,7 +68,7 @@ def show_spool(config: Config, room: Path, *, as_json: bool, show: Show, complai
             continue
         show(orjson.dumps(asdict(listing)).decode() if as_json else listing.as_text())
     aside = len(rejected.found(room))
-    show(orjson.dumps({"set_aside": aside}).decode() if as_json else f"{aside} results set aside, rejected")
+    show(orjson.dumps({"set_aside": aside}).decode() if as_json else f"{counted(aside, 'result')} set aside, rejected")
     return ExitCode.DONE
 
 
@@ -97,7 +99,9 @@ async def push_spool(config: Config, room: Path, *, show: Show, complain: Show) 
         try:
             await _push_all(journal, outbox)
         except TimeoutError:
-            complain(f"{outbox.waiting} results wait, and the control plane took none for {PATIENCE:.0f} s")
+            complain(
+                f"{counted(outbox.waiting, 'result')} undelivered: the control plane took none for {PATIENCE:.0f} s"
+            )
         except OSError as error:
             complain(f"cannot read {room}: {error.strerror}")
             return ExitCode.UNUSABLE
@@ -138,11 +142,11 @@ def drop_spool(room: Path, *, show: Show, complain: Show) -> int:
             complain(f"cannot delete {path}: {error.strerror}")
             exit_code = ExitCode.UNUSABLE
             continue
-        show(f"{path.name}: {segments} segments deleted")
+        show(f"{path.name}: {counted(segments, 'segment')} deleted")
     aside = rejected.found(room)
     for file in aside:
         file.unlink(missing_ok=True)
-    show(f"{len(aside)} results set aside deleted")
+    show(f"{counted(len(aside), 'result')} set aside, deleted")
     return exit_code
 
 

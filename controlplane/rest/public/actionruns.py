@@ -20,8 +20,8 @@ from controlplane.service import runs, workflowruns
 from controlplane.service.principal import Principal
 from controlplane.service.runs import RunView, WantedRun
 from controlplane.service.runshapes import as_json
-from controlplane.service.wakeups import heard
 from controlplane.service.workflowruns import WantedWorkflow
+from worker.clock import heard
 
 MAX_WAIT = 300
 """Seconds that `?wait=` may ask for: proxies end what takes longer."""

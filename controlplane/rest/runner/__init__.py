@@ -1,1 +1,1 @@
-"""The runner protocol over HTTP: enrolment, keysets, and exchanges that are proven and signed."""
+"""The runner protocol over HTTP: enrolment, keysets, and exchanges that are proven and signed. HTTP only."""

@@ -14,7 +14,7 @@ from controlplane.rest.runner.exchange import RunnerAsked, runner_exchange
 from controlplane.rest.runner.rotate import rotate
 from controlplane.service import enrolments, tasks
 from controlplane.service.tasks import GivenTask, RunnerWorkGiven
-from controlplane.service.wakeups import heard
+from worker.clock import heard
 from worker.wire import compact, enrolment, envelope, messages, runner_messages
 from worker.wire.keys import PublicKey
 from worker.wire.messages import Rejection, Results, ResultsReply

@@ -40,8 +40,8 @@ STOP_SECONDS = 3.0
 """For a statement to be stopped and rolled back. SQLite notices between its steps; a disk that hangs in one holds no caller."""
 CLOSE_SECONDS = 5.0
 """For a connection to be closed. The last one brings the log into the file; a disk that hangs holds no stop."""
-CLOSING_SECONDS = 2.0
-"""For connections that were given up to be closed: a healthy disk takes milliseconds."""
+CLOSING_SECONDS = 5.0
+"""For connections that were given up to be closed: milliseconds, but on a machine that is very busy."""
 CLOSED = "Cannot operate on a closed database."
 """SQLAlchemy knows by these words of `sqlite3` that a connection is of no more use."""
 T = TypeVar("T")

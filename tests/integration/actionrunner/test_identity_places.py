@@ -287,7 +287,7 @@ def test_the_place_of_an_identity_follows_the_options(
         ({"urn": "u"}, "go together"),
         ({"privateKey": "k"}, "go together"),
         ({"urn": "u", "privateKey": "k", "identitySecret": "s"}, "a privateKey as well"),
-        ({"identitySecret": "s"}, "this is no pod of Kubernetes"),
+        ({"identitySecret": "s"}, "this is not a pod of Kubernetes"),
     ],
 )
 def test_half_an_identity_and_two_of_them_are_refused(tmp_path: Path, options: dict[str, str], words: str) -> None:
@@ -311,5 +311,5 @@ def test_credentials_are_read_from_a_secret_each_time(cluster: Cluster, monkeypa
     forbid(cluster)
     with pytest.raises(CredentialsError, match="403"):
         read_credentials(source, cluster.environment)
-    with pytest.raises(CredentialsError, match="no pod of Kubernetes"):
+    with pytest.raises(CredentialsError, match="not a pod of Kubernetes"):
         read_credentials(source, {})

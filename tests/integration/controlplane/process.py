@@ -32,7 +32,7 @@ class Serving:
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def serving(folder: Path, *options: str) -> Iterator[Serving]:
     finally:
         with suppress(ProcessLookupError):
             process.kill()
-        process.wait(10)
+        process.wait(60)
         process.stdout.close()
 
 

@@ -53,7 +53,7 @@ def alertmanager(tmp_path: Path) -> Iterator[str]:
         yield url
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 def answer(url: str) -> bytes | None:

@@ -336,7 +336,7 @@ def answering(reply: bytes) -> Iterator[str]:
     ready, stopped = threading.Event(), asyncio.Event()
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()
-    assert ready.wait(30)
+    assert ready.wait(60)
     loop, port = found[0]
     try:
         yield f"http://127.0.0.1:{port}"

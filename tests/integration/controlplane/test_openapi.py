@@ -64,7 +64,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, dic
 
     thread = threading.Thread(target=lambda: asyncio.run(serve(folder)), daemon=True)
     thread.start()
-    assert ready.wait(30)
+    assert ready.wait(60)
     api_key, app_key = found["keys"]
     yield found["url"], {"DD-API-KEY": api_key, "DD-APPLICATION-KEY": app_key}
     stop.set()

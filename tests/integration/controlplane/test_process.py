@@ -18,6 +18,7 @@ import trustme
 
 from tests.integration.controlplane.process import COMMAND, issue, prepare, serving, stored, worker_of
 from tests.support.protocol import PULL, ProtocolWorker, item
+from tests.support.waiting import PATIENCE
 from worker.wire.messages import Job
 
 
@@ -27,7 +28,7 @@ def test_a_signal_ends_it_cleanly(tmp_path: Path, number: signal.Signals) -> Non
         assert plane.url.startswith("http://127.0.0.1:")
         assert not plane.url.endswith(":0")
         plane.process.send_signal(number)
-        assert plane.process.wait(10) == 0
+        assert plane.process.wait(PATIENCE) == 0
     assert "Traceback" not in (tmp_path / "serve.log").read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["c.db", "c.db.key", "serve.log"], "no WAL is left"
 
@@ -97,7 +98,10 @@ async def test_an_accepted_result_survives_a_kill_at_any_moment(tmp_path: Path) 
     assert not reply.superseded
     assert not reply.rejected
     assert accepted <= set(reply.duplicate)
-    assert sorted(str(one["id"]) for one in stored(tmp_path)) == sorted((*reply.accepted, *reply.duplicate))
+    pushed = {
+        one for one in (str(each["id"]) for each in stored(tmp_path)) if one.startswith("r-")
+    }  # others were missed
+    assert pushed == {*reply.accepted, *reply.duplicate}
 
 
 async def push_one_by_one(
@@ -111,7 +115,7 @@ async def push_one_by_one(
 
 
 async def wait_for(accepted: set[str], number: int) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(PATIENCE):
         while len(accepted) < number:  # noqa: ASYNC110 - the event is a kill in between, at no known place
             await asyncio.sleep(0.001)
 
@@ -158,7 +162,7 @@ async def test_results_are_followed_as_they_come_until_ctrl_c(tmp_path: Path) ->
                 *COMMAND, "results", "--follow", "--database", str(tmp_path / "c.db"), stdout=asyncio.subprocess.PIPE
             )
             assert follow.stdout is not None
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(PATIENCE):
                 assert b"passed" in await follow.stdout.readline()
                 await worker.push(session, item(second, status="failed", failure={"code": "SSL", "message": "no"}))
                 assert b"SSL: no" in await follow.stdout.readline()

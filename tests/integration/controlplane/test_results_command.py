@@ -180,7 +180,7 @@ def on_a_terminal(*arguments: str, columns: int = 80, **environment: str) -> str
     except OSError:  # the last writer has closed it
         pass
     os.close(ours)
-    assert done.wait(30) == 0, said
+    assert done.wait(60) == 0, said
     return said.decode().replace("\r", "")
 
 

@@ -168,7 +168,7 @@ async def besiege(pool: Evaluators, attacks: list[hostile.Attack], report: Repor
         while not over.is_set():
             began = time.monotonic()
             evaluation = await pool.evaluate("bystander", assertions, Observation(timings=Timings(), response=response))
-            report.bystanders.extend(result.valid for result in evaluation.results)
+            report.bystanders.extend(result.valid for result in evaluation.results if not evaluation.starved)
             report.bystander_seconds.append(time.monotonic() - began)
             await asyncio.sleep(0.02)
 

@@ -21,6 +21,7 @@ from tests.support.clock import FakeClock
 from tests.support.descriptors import open_descriptors
 from tests.support.observed import LIMITS
 from tests.support.sandbox import MAY_BE_MISSING
+from tests.support.starvation import unstarved
 from tests.support.waiting import until
 from worker.apitest.result import BodyPreview
 from worker.errors import EvaluationError
@@ -48,11 +49,9 @@ async def do(
     pool: Evaluators, *targets: str, key: str = "key", body: bytes = b"", deadline_s: float = inf
 ) -> Evaluation:
     """Evaluate; again if the machine was so busy that the wall clock decided, for that is not what is tested here."""
-    for _ in range(20):
-        evaluation = await pool.evaluate(key, deeds(*targets), seen(body), deadline_s)
-        if not evaluation.starved:
-            break
-    return evaluation
+    return await unstarved(
+        lambda: pool.evaluate(key, deeds(*targets), seen(body), deadline_s), lambda evaluation: evaluation.starved
+    )
 
 
 def reasons(evaluation: Evaluation) -> list[str | None]:

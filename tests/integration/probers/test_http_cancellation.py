@@ -140,7 +140,7 @@ async def test_a_cancelled_run_leaves_no_socket_behind(
         body = bytes(30_000_000) if name == "sending" else None
         request = HTTPRequest(url=url, method="POST", body=body, allow_insecure=True, timeout=30)
         running = asyncio.create_task(probe(request, asking_door, SystemClock(), LIMITS))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await reached.wait()
         await until(lambda: connected_to(port) - before)
         ours = connected_to(port) - before

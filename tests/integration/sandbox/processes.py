@@ -34,11 +34,11 @@ class Recorder:
         self.dead.set()
 
     async def frame(self) -> bytes:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await self.frames.get()
 
     async def death(self) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self.dead.wait()
 
 

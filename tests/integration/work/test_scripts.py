@@ -12,16 +12,18 @@ from tests.integration.work.runners import LIMITS, definition, runner
 from tests.support.observed import LIMITS as CHECKS
 from tests.support.observed import http
 from tests.support.servers.target import Target, running_target
+from tests.support.starvation import unstarved
 from worker.apitest.observation import Observation
 from worker.apitest.parse import parse
 from worker.apitest.result import Result
 from worker.apitest.variables import Variable
 from worker.clock import SystemClock
+from worker.evaluators.exit_cause import STARVED
 from worker.evaluators.pool import Evaluators
 from worker.outcome.failure import FailureCode
 from worker.outcome.phases import Timings
 from worker.secret import Secret
-from worker.work.scripts import run_script
+from worker.work.scripts import SetVariables, run_script
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,15 @@ async def run(test: dict[str, Any], before: str = "") -> Result:
     test["config"]["variablesFromScript"] = before
     async with runner(LIMITS) as running:
         return await running.run(parse(test))
+
+
+async def script_done(
+    code: str, known: tuple[Variable, ...], seen: Observation, evaluators: Evaluators
+) -> SetVariables:
+    return await unstarved(
+        lambda: run_script(code, known, seen, evaluators, test_key="a", seconds=5),
+        lambda done: done.failure is not None and STARVED.reason in done.failure.message,
+    )
 
 
 async def test_scripts_of_a_test_see_its_response_and_say_why_they_do_not_hold(target: Target) -> None:
@@ -138,7 +149,7 @@ async def test_variables_are_got_set_and_marked(evaluators: Evaluators) -> None:
     code = (
         "dd.variable.setObfuscated('TOKEN', dd.variable.get('KEY') + dd.response.statusCode); dd.variable.set('N', 1)"
     )
-    done = await run_script(code, known, http(b"{}"), evaluators, test_key="a", seconds=5)
+    done = await script_done(code, known, http(b"{}"), evaluators)
     assert done.failure is None
     assert {each.name: (each.value.reveal(), each.secure) for each in done.variables} == {
         "TOKEN": ("k3y200", True),
@@ -149,7 +160,7 @@ async def test_variables_are_got_set_and_marked(evaluators: Evaluators) -> None:
 
 async def test_what_a_failed_script_had_set_is_known(evaluators: Evaluators) -> None:
     code = "dd.variable.setObfuscated('A', 's3cret'); throw new Error('no')"
-    done = await run_script(code, (), Observation(timings=Timings()), evaluators, test_key="a", seconds=5)
+    done = await script_done(code, (), Observation(timings=Timings()), evaluators)
     assert done.failure is not None
     assert [each.secure for each in done.variables] == [True]
 

@@ -14,6 +14,7 @@ from tests.support.node import answers_of_node, needs_node
 from tests.support.observed import LIMITS as CHECKS
 from tests.support.observed import http
 from tests.support.servers.target import Target, running_target
+from tests.support.starvation import unstarved
 from worker.apitest.definition import APITest
 from worker.apitest.overrides import overridden
 from worker.apitest.parse import parse
@@ -74,11 +75,7 @@ async def evaluators() -> AsyncIterator[Evaluators]:
 
 async def substituted(evaluators: Evaluators, text: str, made_by: URLSubstitution) -> str:
     """The URL that is asked in the end, or the failure's code and message; not that this machine was too busy to tell."""
-    for _ in range(20):
-        found = await substituted_once(evaluators, text, made_by)
-        if STARVED.reason not in found:
-            break
-    return found
+    return await unstarved(lambda: substituted_once(evaluators, text, made_by), lambda found: STARVED.reason in found)
 
 
 async def substituted_once(evaluators: Evaluators, text: str, made_by: URLSubstitution) -> str:

@@ -200,7 +200,15 @@ def test_callers_clients_and_connections_narrow_a_rule() -> None:
         ({"name": "r", "allow": "data.jq", "rate": {"max": 1, "per": "1w"}}, "rate.per"),
         ({"name": "r", "allow": "data.jq", "rate": {"max": 1, "per": "1h", "by": ["x"]}}, "not a valid field"),
         ({"name": "r", "allow": "data.jq", "clients": ["browser"]}, "clients"),
-        ({"name": "r", "allow": "data.jq", "colour": "red"}, "colour"),
+        (
+            {"name": "r", "allow": "data.jq", "colour": "red"},
+            '"colour" is not a valid name: there are name, allow, deny',
+        ),
+        ({"name": "r", "alow": "data.jq"}, 'rules.0: "alow" is not a valid name: did you mean "allow"?'),
+        (
+            {"name": "r", "allow": "data.jq", "rate": {"max": 1, "per": "1h", "bye": []}},
+            'rules.0.rate: "bye" is not a valid',
+        ),
     ],
 )
 def test_a_rule_that_could_be_misread_is_refused(rule: dict[str, Any], words: str) -> None:

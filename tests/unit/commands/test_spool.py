@@ -96,7 +96,7 @@ async def test_a_control_plane_that_is_away_costs_nothing(
     control_plane.answers.extend([control_plane.refusal(503, "database")] * 50)
     code = await spool.push_spool(config, room, show=said.shown.append, complain=said.complaints.append)
     assert code == 1
-    assert "1 results wait" in said.complaints[0]
+    assert "1 result undelivered" in said.complaints[0]
     assert spool.show_spool(config, room, as_json=True, show=said.shown.append, complain=said.complaints.append) == 0
     listing = json.loads(said.shown[-2])
     assert (listing["worker"], listing["results"]) == (worker, 1)
@@ -128,8 +128,8 @@ async def test_a_list_says_what_is_waiting_damaged_sealed_in_use_and_set_aside(
     }
     said.shown.clear()
     spool.show_spool(config, room, as_json=False, show=said.shown.append, complain=said.complaints.append)
-    assert f"{damaged}  left behind  1 results in 1 segments" in "\n".join(said.shown)
-    assert "1 records damaged" in "\n".join(said.shown)
+    assert f"{damaged}  left behind  1 result in 1 segment, " in "\n".join(said.shown)
+    assert "1 record damaged" in "\n".join(said.shown)
 
 
 def test_a_drop_needs_no_config_and_spares_the_living(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from jwcrypto import jwk
 from jwcrypto import jws as other_jws
 
 from tests.support.checkout import ROOT
+from tests.support.peers import peer
 from worker.errors import EnvelopeError, MessageError, SignatureError, WireError
 from worker.secret import Secret
 from worker.wire import enrolment, jws, proof
@@ -161,6 +163,51 @@ def test_jwcrypto_reads_what_is_signed_here_and_the_other_way_round() -> None:
     made.add_signature(there, protected=json.dumps({"alg": "ES256", "typ": "pl-test", "kid": RUNNER.kid}))
     read = jws.read(made.serialize(compact=True), typ="pl-test", algorithm="ES256", max_bytes=1000)
     assert jws.verify(read, RUNNER.public) == b"payload"
+
+
+WEB_CRYPTO = """
+const {subtle} = globalThis.crypto;
+const ALGORITHMS = {
+  ES256: [{name: "ECDSA", namedCurve: "P-256"}, {name: "ECDSA", hash: "SHA-256"}],
+  Ed25519: [{name: "Ed25519"}, {name: "Ed25519"}],
+};
+async function holds({token, key, algorithm}) {
+  const [kind, how] = ALGORITHMS[algorithm];
+  const [header, payload, signature] = token.split(".");
+  const known = await subtle.importKey("jwk", key, kind, false, ["verify"]);
+  return subtle.verify(how, known, Buffer.from(signature, "base64url"), Buffer.from(`${header}.${payload}`));
+}
+const given = JSON.parse(require("fs").readFileSync(0));
+Promise.all(given.map(holds)).then((said) => console.log(JSON.stringify(said)));
+"""
+
+
+def test_web_crypto_agrees_on_signatures() -> None:
+    """An implementation that shares nothing with ours: true of each token that counts, false of each twin that was altered."""
+    requests = [("ES256", "runner_key", one["token"], counts) for one, counts in judged("requests")]
+    replies = [("Ed25519", "signing_key", one["header"], counts) for one, counts in judged("replies")]
+    asked = [*requests, *replies, ("Ed25519", "root_key", VECTORS["keyset"], True)]
+    public = {
+        name: {k: v for k, v in VECTORS[name].items() if k != "d"} for name in ("runner_key", "signing_key", "root_key")
+    }
+    given = [{"algorithm": how, "key": public[key], "token": token} for how, key, token, _ in asked]
+    done = subprocess.run(
+        [peer("node"), "-e", WEB_CRYPTO],
+        input=json.dumps(given),
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=60,
+    )
+    assert json.loads(done.stdout) == [counts for *_, counts in asked]
+
+
+def judged(kind: str) -> list[tuple[dict[str, Any], bool]]:
+    """Those that count, and those whose signature alone is wrong: a twin that is signed so is refused for what it says."""
+    altered = [
+        one for one in VECTORS[f"refused_{kind}"] if one["reason"] == "signature" and "signed so" not in one["name"]
+    ]
+    return [*((one, True) for one in VECTORS[kind]), *((one, False) for one in altered)]
 
 
 def test_a_private_key_whose_halves_differ_is_refused() -> None:

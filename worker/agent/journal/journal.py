@@ -15,12 +15,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Protocol, Self
 
-from worker.agent.first import first_of
 from worker.agent.journal import codec, rejected
 from worker.agent.journal.codec import SegmentKeys
 from worker.agent.journal.store import Store
 from worker.agent.journal.thread import DiskThread
-from worker.clock import Clock
+from worker.clock import Clock, heard
 from worker.wire.keys import PrivateKey
 from worker.wire.messages import ResultItem
 
@@ -177,10 +176,12 @@ class Journal:
             if self._failing:
                 await self._clock.sleep(RETRY)
             elif not self._hurry.is_set():
-                await first_of(self._hurry.wait(), self._clock.sleep(max(GATHER / 2, GATHER - self._takes)))
-            if self._due.is_set():  # or all of it was delivered meanwhile
+                await heard(self._hurry, self._clock, max(GATHER / 2, GATHER - self._takes))
+            if self._due.is_set():
                 with suppress(*FAILURES):  # noted, and tried again
                     await self._write()
+            else:  # all of it was delivered meanwhile
+                self._hurry.clear()
 
     async def tend(self, outbox: Deliverer) -> None:
         """Show that this worker lives, and hand what dead ones left to *outbox*, a segment at a time, until cancelled."""

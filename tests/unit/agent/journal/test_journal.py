@@ -43,7 +43,7 @@ class Disk(Store):
         self.held.set()
 
     def write(self, items: Iterable[ResultItem], done: Collection[str]) -> None:
-        self.held.wait(30)
+        self.held.wait(60)
         if self.error is not None:
             raise self.error
         items = list(items)

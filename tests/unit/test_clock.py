@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from controlplane.service.wakeups import heard
 from tests.support.waiting import PATIENCE
-from worker.clock import SystemClock
+from worker.clock import SystemClock, heard
 
 
 class ClockByHand(SystemClock):
