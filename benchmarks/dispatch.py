@@ -2,8 +2,8 @@
 
 `python -m benchmarks.dispatch [--tests N] [--rate R] [--against CHECKOUT]`. First N tests are due at once, and four workers of
 200 slots take and report them as fast as they can: CPU of the serving process per job. Then pulls are timed while R tests come
-due a second, with slots to spare. Beside it, in the same run, SQLite alone does what is stored of each job, in the same portions;
-and another checkout's control plane does all of it in turn.
+due a second, with slots to spare, by the clock of clients on uvloop, as workers are. Beside it, in the same run, SQLite alone
+does what is stored of each job, in the same portions; and another checkout's control plane does all of it in turn.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
+import uvloop
 
 from benchmarks.processes import cpu_seconds, end
 from tests.support.definitions import http_test
@@ -119,7 +120,7 @@ def drain(tree: Path, count: int) -> str:
         with serving(tree, folder, count) as (pid, url):
             before = cpu_seconds(pid)
             began = time.perf_counter()
-            outcome = asyncio.run(_run(url, folder / "worker.json", seconds=300, every=0))
+            outcome = uvloop.run(_run(url, folder / "worker.json", seconds=300, every=0))
             took, spent = time.perf_counter() - began, cpu_seconds(pid) - before
     return (
         f"{spent / outcome.jobs * 1000:.3f} ms of CPU a job ({outcome.jobs} jobs, {outcome.jobs / took:.0f} a second)"
@@ -131,9 +132,9 @@ def steady(tree: Path, rate: int, seconds: float) -> str:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with serving(tree, folder, rate * PERIOD) as (pid, url):
-            asyncio.run(_run(url, folder / "worker.json", seconds=2 * PERIOD, every=0.25))
+            uvloop.run(_run(url, folder / "worker.json", seconds=2 * PERIOD, every=0.25))
             before = cpu_seconds(pid)
-            outcome = asyncio.run(_run(url, folder / "worker.json", seconds=seconds, every=0.25))
+            outcome = uvloop.run(_run(url, folder / "worker.json", seconds=seconds, every=0.25))
             spent = cpu_seconds(pid) - before
     return (
         f"pulls {_spread(outcome.pulls)}, without opening the jobs {_spread(outcome.answers)}, "

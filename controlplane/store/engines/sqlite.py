@@ -247,7 +247,7 @@ def _begin(connection: Connection) -> None:
     if connection.get_execution_options().get(READ_ONLY, False):
         sqlitedriver.of(connection).begin_reading()
     else:
-        sqlitedriver.of(connection).begin_writing()
+        connection.exec_driver_sql(sqlitedriver.BEGIN_WRITING)
 
 
 async def _together(connection: AsyncConnection, work: Coroutine[Any, Any, T]) -> T:

@@ -32,7 +32,8 @@ SCHEME = "sqlite+threads"
 """The scheme of a URL by which SQLAlchemy finds this driver."""
 THREAD = "sqlite"
 """The name of a connection's thread."""
-_BEGIN_WRITING = "BEGIN IMMEDIATE"
+BEGIN_WRITING = "BEGIN IMMEDIATE"
+"""The statement that begins a transaction with the lock in hand; with it `others` is told."""
 INTERRUPT_SECONDS = 0.01
 """Between two attempts to stop a statement: a writer that is stopped is not to keep the lock for longer."""
 STOP_SECONDS = 3.0
@@ -159,10 +160,12 @@ class SQLiteConnection(AdaptedConnection):
         if executed.rowcount > 0 or (executed.rowcount < 0 and executed.description is None):
             self._statements.add(operation)
 
-    def begin_writing(self) -> None:
-        """Begin a transaction that has the lock, and learn if others have committed since the last one. Raises sqlite3.Error."""
-        ((version,),) = self.execute(_begin_writing).rows
+    def begin_writing(self) -> StatementEnd:
+        """Begin a transaction that has the lock, and learn if others have committed since the last one."""
+        begun = self.execute(_begin_writing)
+        ((version,),) = begun.rows
         self.others = (self._number, version)
+        return begun
 
     @property
     def driver_connection(self) -> sqlite3.Connection:
@@ -298,6 +301,9 @@ class SQLiteCursor:
         self.lastrowid: int | None = None
 
     def execute(self, operation: str, parameters: Any = ()) -> None:
+        if operation == BEGIN_WRITING:
+            self._keep(self._connection.begin_writing())
+            return
         executed = self._connection.execute(lambda sqlite: _execute(sqlite.cursor(), operation, parameters))
         self._connection.note(operation, executed)
         self._keep(executed)
@@ -367,7 +373,7 @@ def _begin_with(sqlite: sqlite3.Connection, statement: Callable[[sqlite3.Connect
 
 
 def _begin_writing(sqlite: sqlite3.Connection) -> StatementEnd:
-    sqlite.execute(_BEGIN_WRITING).close()
+    sqlite.execute(BEGIN_WRITING).close()
     return _execute(sqlite.cursor(), "PRAGMA data_version", ())  # in the transaction: the lock keeps it as it is
 
 
