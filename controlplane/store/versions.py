@@ -43,7 +43,9 @@ class TableVersions:
 
     def memory(self, kind: MemoryKind[K, V]) -> TableMemory[K, V]:
         """The one memory of its *kind* that there is beside these versions."""
-        return self._memories.setdefault(kind, TableMemory(self, kind))
+        if kind not in self._memories:
+            self._memories[kind] = TableMemory(self, kind)
+        return self._memories[kind]
 
     def stamp(self, tables: Iterable[str], location: str | None = None) -> Stamp:
         """The versions of *tables*, as they are, or as far as a *location* is concerned. To be taken before they are read."""
