@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128
+    """Connections that wait to be accepted. With the library's five, one more loses its SYN, which is sent again after 1 s."""
 
     def handle_error(self, *_: object) -> None:
         """A client that hangs up is what these tests are about, and no news."""
