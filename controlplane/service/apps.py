@@ -22,9 +22,9 @@ from controlplane.store import apps, runners
 from controlplane.store.apps import StoredApp
 from controlplane.store.database import Database
 from controlplane.store.runners import StoredRunner
-from worker.actions.schema import fault
 from worker.clock import Clock
 from worker.errors import EnvelopeError
+from worker.schemas.schema import fault
 from worker.wire import apptoken
 from worker.wire.apptoken import MAX_LIFE_MS, AppClaims
 from worker.wire.keys import PublicKey

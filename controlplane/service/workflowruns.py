@@ -21,8 +21,8 @@ from controlplane.store import workflows
 from controlplane.store.actionruns import ActionRun
 from controlplane.store.database import Database
 from controlplane.store.workflows import StoredWorkflow
-from worker.actions.schema import first_breach, pointer
 from worker.clock import Clock
+from worker.schemas.schema import first_breach, pointer
 from worker.wire.order import MAX_INPUT_BYTES, OrderClient, OrderedBy
 
 

@@ -24,8 +24,8 @@ from controlplane.store import runners, tests
 from controlplane.store import workflows as stored_workflows
 from controlplane.store.database import Database
 from controlplane.store.workflows import StoredWorkflow
-from worker.actions.schema import fault
 from worker.clock import Clock
+from worker.schemas.schema import fault
 from worker.secret import Secret
 
 HOOK_BYTES = 16

@@ -16,10 +16,10 @@ from worker.actions.action import LONGEST_TIMEOUT, ActionFailure, Effect
 from worker.actions.connection import ActionConnection, CredentialSource, names_in
 from worker.actions.http_request import REFUSED_FIELDS, HTTPConnection
 from worker.actions.postgresql import MAX_SQL, NamedQuery, PostgresConnection
-from worker.actions.schema import closed, fault
 from worker.actions.script import ScriptConnection
 from worker.actions.weburl import absolute, is_ambiguous
 from worker.net.http.fields import TOKEN
+from worker.schemas.schema import closed, fault
 from worker.wire.actionwords import plain_name
 
 

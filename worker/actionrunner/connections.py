@@ -14,8 +14,8 @@ from typing import Any, Final
 from worker.actionrunner.connectionkinds import KINDS, ConnectionEntry
 from worker.actionrunner.yamlfile import OperatorsFile
 from worker.actions.connection import ActionConnection
-from worker.actions.schema import closed
 from worker.errors import ConfigError
+from worker.schemas.schema import closed
 
 MAX_CONNECTIONS: Final = 500
 NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,79}$"

@@ -14,7 +14,7 @@ from worker.actionrunner.localstate import LocalState
 from worker.actions.action import Action, ActionFailure, Input, Order
 from worker.actions.catalogue import CATALOGUE
 from worker.actions.connection import ActionConnection
-from worker.actions.schema import violation
+from worker.schemas.schema import violation
 from worker.wire.actionwords import plain_name
 
 

@@ -11,9 +11,9 @@ from worker.actionrunner.localpolicy import Between, FieldCondition, LocalPolicy
 from worker.actionrunner.yamlfile import OperatorsFile, YAMLPlace
 from worker.actions.action import Action
 from worker.actions.catalogue import CATALOGUE
-from worker.actions.schema import closed
 from worker.egress.hosts import canonical_name
 from worker.errors import ConfigError
+from worker.schemas.schema import closed
 from worker.wire.actionwords import PROGRAMS, plain_name
 
 CLIENTS: Final = ("cli", "api", "hook", "test", "app")

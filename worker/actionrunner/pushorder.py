@@ -15,8 +15,8 @@ import msgspec
 from worker.actionrunner.executor import InstanceIdentity
 from worker.actionrunner.keyring import ChannelKeys
 from worker.actions.action import Order
-from worker.actions.schema import violation
 from worker.errors import SyntheticsError
+from worker.schemas.schema import violation
 from worker.wire import appparams, apptemplate, apptoken, compact
 from worker.wire.actionwords import plain_name
 from worker.wire.apptemplate import AppTemplateError

@@ -10,8 +10,8 @@ from typing import Any, Final
 from worker.actionrunner.yamlfile import OperatorsFile, read_operators_file
 from worker.actions.action import LONGEST_TIMEOUT, Effect
 from worker.actions.arguments import template_fault
-from worker.actions.schema import closed, fault
 from worker.actions.script import PATH, PredefinedScript
+from worker.schemas.schema import closed, fault
 
 SCHEMA_ID: Final = "script-credentials-v1"
 MAX_SCRIPTS: Final = 500

@@ -12,8 +12,8 @@ from typing import Any, Final, TypeAlias
 
 import yaml
 
-from worker.actions.schema import first_breach
 from worker.errors import ConfigError
+from worker.schemas.schema import first_breach
 
 MAX_FILE: Final = 1 << 20
 """Bytes of a file."""

@@ -7,9 +7,9 @@ from typing import Final
 
 from worker.actions.action import Action, ActionFailure, ActionOutcome, Effect, Input, Order, succeeded
 from worker.actions.connection import ActionConnection
-from worker.actions.schema import closed
 from worker.actions.tools import Tools
 from worker.errors import TestError
+from worker.schemas.schema import closed
 from worker.text import cut
 
 

@@ -23,7 +23,6 @@ from worker.actions.http_answer import (
     status_failure,
 )
 from worker.actions.http_request import WRITES, HTTPConnection, default_fields, merged, request_of
-from worker.actions.schema import closed
 from worker.actions.tools import ActionRoute, Tools
 from worker.net.http.client import Client, Transfer
 from worker.net.http.error import HTTPError
@@ -32,6 +31,7 @@ from worker.net.http.request import Request
 from worker.net.http.response import HTTPLimits, Response
 from worker.net.http.url import Target, parse, resolve
 from worker.outcome.failure import Failure, FailureCode
+from worker.schemas.schema import closed
 
 MAX_BODY_BYTES: Final = 5_000_000
 

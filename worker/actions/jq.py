@@ -13,10 +13,10 @@ import orjson
 
 from worker.actions.action import Action, ActionFailure, ActionOutcome, Effect, Input, Order, succeeded
 from worker.actions.connection import ActionConnection
-from worker.actions.schema import closed
 from worker.actions.tools import Tools
 from worker.errors import SyntheticsError
 from worker.sandbox.process import Process, python_module
+from worker.schemas.schema import closed
 
 MAX_PROGRAM: Final = 16 * 1024
 """Characters of a program."""

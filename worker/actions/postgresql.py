@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from worker.actions.action import Action, ActionFailure, ActionOutcome, Effect, Input, Order, succeeded
 from worker.actions.connection import ActionConnection
-from worker.actions.schema import closed, violation
 from worker.actions.tools import ActionRoute, Tools
 from worker.net.deadline import Deadline
 from worker.net.failure import DoorError
 from worker.net.recorder import Recorder
+from worker.schemas.schema import closed, violation
 
 if TYPE_CHECKING:
     from psycopg import AsyncConnection

@@ -20,9 +20,9 @@ import orjson
 from worker.actions.action import LONGEST_TIMEOUT, Action, ActionFailure, ActionOutcome, Effect, Input, Order, succeeded
 from worker.actions.arguments import rendered
 from worker.actions.connection import ActionConnection
-from worker.actions.schema import closed, violation
 from worker.actions.tools import Tools
 from worker.sandbox.supervised import Ended, SupervisedCommand, run_supervised
+from worker.schemas.schema import closed, violation
 from worker.text import cut
 
 MAX_OUTPUT_BYTES: Final = 10_000_000

@@ -61,7 +61,7 @@ from pathlib import Path
 from worker.actionrunner import connections, doors, execution, localstate, policyfile
 from worker.actionrunner.yamlfile import parse_operators_file
 from worker.actions.catalogue import CATALOGUE
-from worker.actions.schema import violation
+from worker.schemas.schema import violation
 written = parse_operators_file({CONNECTIONS.encode()!r}, "connections.yaml", "connections")
 found = connections.connections_of(written, Path("/"), {{"TOKEN": "t"}})
 assert [*found.usable] == ["crm", "db"], found.unusable

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import orjson
 
-from worker.actions.conformity import certainty
+from worker.schemas.conformity import certainty
 from worker.text import cut
 
 MAX_SCHEMA: Final = 64 * 1024
@@ -32,7 +32,7 @@ def first_breach(schema: Mapping[str, Any], document: Any) -> tuple[list[str | i
     conforms = certainty(text)
     if conforms is not None and conforms(document):
         return None
-    from worker.actions.validator import breach  # noqa: PLC0415 - 7 MiB that most runners never need
+    from worker.schemas.validator import breach  # noqa: PLC0415 - 7 MiB that most runners never need
 
     return breach(text, document)
 
@@ -47,7 +47,7 @@ def fault(schema: Mapping[str, Any]) -> str | None:
         return f"it has {len(text)} bytes, more than {MAX_SCHEMA}"
     if certainty(text) is not None:
         return None
-    from worker.actions.validator import flaw  # noqa: PLC0415 - as above
+    from worker.schemas.validator import flaw  # noqa: PLC0415 - as above
 
     return flaw(text)
 

@@ -9,10 +9,10 @@ import orjson
 import pytest
 
 from worker.actionrunner import connectionkinds, connections, policyfile, scriptfile
-from worker.actions import validator
 from worker.actions.catalogue import CATALOGUE
-from worker.actions.conformity import certainty
-from worker.actions.schema import closed, fault, first_breach, violation
+from worker.schemas import validator
+from worker.schemas.conformity import certainty
+from worker.schemas.schema import closed, fault, first_breach, violation
 
 WRITTEN: dict[str, Any] = {
     **{name: action.input_schema for name, action in CATALOGUE.items()},
