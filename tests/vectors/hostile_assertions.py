@@ -148,7 +148,12 @@ JSON_PATHS: tuple[tuple[str, str, Callable[[], bytes], str], ...] = (
     ("sorting unlike things", "$.l.`sorted`", whole('{"l": [1, "a", null, {}]}'), "cannot be evaluated|finds|is not"),
     ("a slice of a billion", "$[0:1000000000:1].a", whole(FLAT), "is 0, not|TIMEOUT"),
     ("an index beyond all integers", "$[99999999999999999999999999]", whole(FLAT), "JSONPath|finds nothing"),
-    ("nine hundred parentheses", "$[?" + "(" * 900 + "@.a" + ")" * 900 + "]", whole(FLAT), "JSONPath|TIMEOUT"),
+    (
+        "nine hundred parentheses",
+        "$[?" + "(" * 900 + "@.a" + ")" * 900 + "]",
+        whole(FLAT),
+        "JSONPath|TIMEOUT|not 'one'",
+    ),
     ("six hundred steps", "$" + "..*" * 600, whole(DEEP), f"{TIMEOUT}|JSONPath"),
     ("a path beyond its bound", "$." + "a" * 2_001, whole("{}"), "more than 2000|finds nothing"),
     ("no path", "$[", whole("{}"), "not a valid JSONPath"),

@@ -58,13 +58,15 @@ async def test_a_test_that_is_asked_for_many_times_does_not_keep_others_waiting(
 async def test_with_too_few_slots_each_scheduled_test_has_its_turn(
     plane: Plane, worker: ProtocolWorker, session: aiohttp.ClientSession
 ) -> None:
-    """Ten tests want a run each half minute, and one slot runs six of them: every test gets six tenths of its runs."""
+    """Ten tests want a run each half minute, and one slot runs six of them: the oldest due goes first, so that none gets less
+    than half of its runs. More than that depends on the tests' phases, which go by the location's random id.
+    """
     tests = [f"{letter}aa-aaa-aaa" for letter in "abcdefghij"]
     for test in tests:
         await plane.add_test(worker.location, test, period=30)
     ran = Counter(await one_slot(plane, worker, session, 60, seconds=5))
     assert set(ran) == set(tests)
-    assert set(ran.values()) <= {5, 6, 7}, ran
+    assert min(ran.values()) >= 5, ran
     missed = [row for row in (await plane.rows(results))[0] if row.origin == "missed"]
     assert {json.loads(row.outcome)["unhealthy"] for row in missed} == {
         "every worker was full, draining or in trouble in its period"
