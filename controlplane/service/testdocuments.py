@@ -31,7 +31,6 @@ MOST_LOCATIONS = 1000
 """Locations of one test."""
 MOST_NAMED = 10_000
 """Tests of one request to delete."""
-"""Kinds of tests of the reference system that nobody here runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

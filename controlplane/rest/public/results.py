@@ -17,7 +17,6 @@ from controlplane.service.publicresults import ReadResult
 from controlplane.store.publicresults import Window
 from worker.apitest.request import DEFAULT_SUBTYPE
 
-"""Epoch milliseconds that no result reaches."""
 _STORED = {"passed": "passed", "failed": "failed", "no_data": "missed"}
 
 
