@@ -114,13 +114,6 @@ class Database:
         async with self._begin(self._reader) as connection:
             yield connection
 
-    async def together(self, connection: AsyncConnection, work: Coroutine[Any, Any, T]) -> T:
-        """Run *work*, which waits for statements of *connection* and for nothing else, in as few exchanges as can be.
-
-        It may run in another thread: what it needs besides, moments above all, is read before and given to it as values.
-        """
-        return await self._engine.together(connection, work)
-
     async def _conclude(
         self, connection: AsyncConnection, work: Coroutine[Any, Any, T], ahead: Callable[[T], None]
     ) -> T:

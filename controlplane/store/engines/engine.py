@@ -17,12 +17,6 @@ READ_ONLY = "read_only"
 """The execution option of a connection whose transactions change nothing. An engine begins them accordingly."""
 
 
-class Together(Protocol):
-    """The type of `Engine.together`."""
-
-    def __call__(self, connection: AsyncConnection, work: Coroutine[Any, Any, T]) -> Awaitable[T]: ...
-
-
 class Conclude(Protocol):
     """The type of `Engine.conclude`."""
 
@@ -71,9 +65,9 @@ class Engine:
     writers of one process should wait for each other in order, and share one connection, instead of asking for the database's
     lock again and again; *changes* tells what that connection sees. *rest_seconds* is the
     time between two steps of a long write in which the writers of other processes get their turn.
-    *together* runs a coroutine that waits for statements of a connection and for nothing else, with fewer exchanges than
-    statements where it can, in a thread that is not the caller's. *conclude* does so and commits: between the two its last
-    argument is called with the coroutine's value, in that thread; no commit follows its error.
+    *conclude* runs a coroutine that waits for statements of a connection and for nothing else, with fewer exchanges than
+    statements where it can, in a thread that is not the caller's, and commits: between the two its last argument is called
+    with the coroutine's value, in that thread; no commit follows its error.
     *until_closed* waits, for seconds at most, for connections that were given up.
     *copy* writes what is committed into a file, on disk when it returns. Where there is no room it raises DatabaseError, leaving
     nothing behind. *back_up* does so beside the database, under a name that nothing has, with its argument in it, and gives the
@@ -91,7 +85,6 @@ class Engine:
     connect: Callable[[int], AsyncEngine]
     queue_writers: bool
     rest_seconds: float
-    together: Together
     conclude: Conclude
     changes: Callable[[Connection], Changes]
     until_closed: Callable[[], Awaitable[None]]

@@ -58,7 +58,6 @@ def engine(path: Path) -> Engine:
         connect=partial(_connect, path),
         queue_writers=True,
         rest_seconds=REST_SECONDS,
-        together=_together,
         conclude=_conclude,
         changes=sqlitedriver.of,
         until_closed=sqlitedriver.until_closed,
@@ -248,11 +247,6 @@ def _begin(connection: Connection) -> None:
         sqlitedriver.of(connection).begin_reading()
     else:
         connection.exec_driver_sql(sqlitedriver.BEGIN_WRITING)
-
-
-async def _together(connection: AsyncConnection, work: Coroutine[Any, Any, T]) -> T:
-    assert connection.sync_connection is not None
-    return await sqlitedriver.of(connection.sync_connection).together(work)
 
 
 async def _conclude(connection: AsyncConnection, work: Coroutine[Any, Any, T], ahead: Callable[[T], None]) -> T:

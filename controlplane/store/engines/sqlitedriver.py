@@ -203,12 +203,11 @@ class SQLiteConnection(AdaptedConnection):
         self._unbegun, self._open = False, True
         return function
 
-    async def together(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run *work* in the connection's thread. Raises RuntimeError where it waits for anything but this connection."""
-        return await self._run(partial(_ended, work))
-
     async def conclude(self, work: Coroutine[Any, Any, T], ahead: Callable[[T], None]) -> T:
-        """Run *work* as `together` does, and commit. *ahead* is called with its value before; no commit follows its error."""
+        """Run *work* in the connection's thread, and commit. *ahead* is called with its value before.
+
+        No commit follows an error of either. Raises RuntimeError where *work* waits for anything but this connection.
+        """
 
         def concluded() -> T:
             value = _ended(work)

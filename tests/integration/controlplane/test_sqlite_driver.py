@@ -8,7 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,6 +23,7 @@ from controlplane.store.engines import sqlite, sqlitedriver
 from controlplane.store.tables import about
 from tests.support.waiting import until
 
+T = TypeVar("T")
 MOST_AWAITS = 40
 """More than a transaction here has: each statement is one exchange with the connection's thread."""
 WITHIN = 30.0
@@ -174,6 +175,11 @@ async def test_a_statement_without_an_end_ends_with_its_caller(database: Databas
     assert is_free(other)
 
 
+async def concluded(connection: AsyncConnection, work: Coroutine[Any, Any, T]) -> T:
+    assert connection.sync_connection is not None
+    return await sqlitedriver.of(connection.sync_connection).conclude(work, lambda _: None)
+
+
 async def test_what_runs_together_is_one_transaction_like_any_other(
     database: Database, other: sqlite3.Connection
 ) -> None:
@@ -186,7 +192,7 @@ async def test_what_runs_together_is_one_transaction_like_any_other(
 
     async def run(size: int) -> str:
         async with database.write() as connection:
-            return await database.together(connection, work(connection, size))
+            return await concluded(connection, work(connection, size))
 
     task = asyncio.create_task(run(10**12))
     await until(lambda: not is_free(other))
@@ -200,7 +206,7 @@ async def test_what_runs_together_is_one_transaction_like_any_other(
 
     async with database.read() as connection:
         with pytest.raises(RuntimeError, match="waits for something else"):
-            await database.together(connection, asyncio.sleep(0))
+            await concluded(connection, asyncio.sleep(0))
         assert await connection.scalar(text("SELECT count(*) FROM about WHERE name = 'x'")) == 1
 
 
@@ -222,7 +228,7 @@ async def test_a_disk_that_hangs_holds_no_caller_and_its_connection_is_used_no_m
             raw = await connection.get_raw_connection()
             raw.driver_connection.create_function("hang", 0, wait)  # type: ignore[union-attr]
             if together:
-                await database.together(connection, cast("Any", connection.execute(statement)))
+                await concluded(connection, cast("Any", connection.execute(statement)))
             else:
                 await connection.execute(statement)
 
@@ -300,7 +306,8 @@ async def test_a_rollback_that_fails_does_not_take_the_place_of_the_cancellation
         gate.wait(WITHIN)
 
     thread = sqlitedriver.SQLiteThread()
-    task = asyncio.create_task(sqlitedriver.SQLiteConnection(thread, cast("Any", Broken())).together(held()))
+    connection = sqlitedriver.SQLiteConnection(thread, cast("Any", Broken()))
+    task = asyncio.create_task(connection.conclude(held(), lambda _: None))
     await until(entered.is_set)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
