@@ -22,7 +22,8 @@ from controlplane.store.actionruns import ActionRun
 from controlplane.store.database import Database
 from controlplane.store.workflows import StoredWorkflow
 from worker.clock import Clock
-from worker.schemas.schema import first_breach, pointer
+from worker.schemas.pointer import pointer
+from worker.schemas.schema import first_breach
 from worker.wire.order import MAX_INPUT_BYTES, OrderClient, OrderedBy
 
 

@@ -20,6 +20,7 @@ from worker.checks.judgement import JudgementError
 from worker.checks.limits import MAX_SCHEMA, PATH_PATTERN_SECONDS
 from worker.checks.schema_patterns import differs, schemas, translated
 from worker.checks.values import JSON
+from worker.schemas.pointer import pointer
 from worker.text import cut
 
 VALIDATORS = {
@@ -46,7 +47,7 @@ def violation(schema: str, dialect: str, document: JSON) -> str | None:
     try:
         validator.validate(document)
     except jsonschema_rs.ValidationError as error:
-        return f"the body breaks the schema at {_pointer(error.instance_path)}: {cut(error.message, _LONGEST)}"
+        return f"the body breaks the schema at {pointer(error.instance_path)}: {cut(error.message, _LONGEST)}"
     except (ValueError, RecursionError) as error:
         raise JudgementError(f"the schema cannot be applied: {cut(str(error), _LONGEST)}") from error
     return None
@@ -76,7 +77,7 @@ def _compiled(schema: str, dialect: str) -> jsonschema_rs.Validator:
 def _said(error: Exception) -> str:
     """The first words of *error*, and the place within the schema where that has one."""
     if isinstance(error, jsonschema_rs.ValidationError):
-        return f"{error.message} at {_pointer(error.instance_path)}"
+        return f"{error.message} at {pointer(error.instance_path)}"
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
@@ -142,9 +143,3 @@ class _JavaScriptPattern:
     def validate(self, instance: object) -> None:
         if isinstance(instance, str) and not pattern.test(self._source, self._flags, instance, PATH_PATTERN_SECONDS):
             raise ValueError(f"{orjson.dumps(instance).decode()} does not match {orjson.dumps(self._source).decode()}")
-
-
-def _pointer(path: list[str | int]) -> str:
-    """RFC 6901; the whole document is named, as its pointer is empty."""
-    steps = (str(step).replace("~", "~0").replace("/", "~1") for step in path)
-    return "".join(f"/{step}" for step in steps) or "the top"

@@ -12,6 +12,7 @@ from typing import Any, Final
 import orjson
 
 from worker.schemas.conformity import certainty
+from worker.schemas.pointer import pointer
 from worker.text import cut
 
 MAX_SCHEMA: Final = 64 * 1024
@@ -55,9 +56,3 @@ def fault(schema: Mapping[str, Any]) -> str | None:
 def closed(properties: Mapping[str, Any], *required: str) -> dict[str, Any]:
     """The schema of an object that has *properties* and no others."""
     return {"type": "object", "properties": dict(properties), "required": [*required], "additionalProperties": False}
-
-
-def pointer(path: list[str | int]) -> str:
-    """RFC 6901; the whole document is named, as its pointer is empty."""
-    steps = (str(step).replace("~", "~0").replace("/", "~1") for step in path)
-    return "".join(f"/{step}" for step in steps) or "the top"
