@@ -76,7 +76,7 @@ class Journal:
         self._commits: list[asyncio.Future[None]] = []
         self._committing: list[asyncio.Future[None]] = []
         """Those who wait for the write to come, and for the one under way."""
-        self._writing_since_ns: int | None = None
+        self._is_writing = False
         self._takes = 0.0
         """Seconds that the longest of the last writes took."""
         self._failing = False
@@ -149,7 +149,7 @@ class Journal:
     def done(self, result: str) -> None:
         """Forget *result*: it needs no more delivery. Noted on disk with the next result, or sign of life."""
         is_unwritten = self._unwritten.pop(result, None) is not None
-        if not is_unwritten or self._writing_since_ns is not None or self._store.holds(result):
+        if not is_unwritten or self._is_writing or self._store.holds(result):
             self._done.add(result)
         elif not (self._unwritten or self._done or self._commits or self._failing):
             self._due.clear()
@@ -164,7 +164,7 @@ class Journal:
 
     async def commit(self) -> None:
         """Return once everything kept so far is on the disk. Waits for as long as the disk fails."""
-        if self._due.is_set() or self._writing_since_ns is not None:
+        if self._due.is_set() or self._is_writing:
             commit: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             (self._commits if self._due.is_set() else self._committing).append(commit)
             await commit
@@ -214,7 +214,7 @@ class Journal:
         self._unwritten, self._done, self._commits, self._committing = {}, set(), [], commits
         self._due.clear()
         self._hurry.clear()
-        began_ns = self._writing_since_ns = self._clock.monotonic_ns()
+        self._is_writing, began_ns = True, self._clock.monotonic_ns()
         try:
             await self._thread.run(lambda: self._store.write(items.values(), done))
         except BaseException as error:
@@ -227,7 +227,7 @@ class Journal:
                 self._note_failure(error)
             raise
         finally:
-            self._writing_since_ns = None
+            self._is_writing = False
             self._takes = max((self._clock.monotonic_ns() - began_ns) / 1e9, FORGETTING * self._takes)
         self._note_success()
         for commit in commits:
