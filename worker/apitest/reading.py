@@ -106,7 +106,7 @@ class Node(Struct, frozen=True):
 
     def object(self, *, required: bool = False) -> Node:
         """This node if it holds an object, else an absent one; anything else than an object is a mistake."""
-        if isinstance(self.value, Mapping):
+        if isinstance(self.value, _OBJECT):
             return self
         if self.present:
             self.mistake(f"must be an object, not {json_type(self.value)}")
@@ -125,7 +125,7 @@ class Node(Struct, frozen=True):
         return [Node(item, f"{self.path}[{index}]", self.findings) for index, item in enumerate(self.value)]
 
     def members(self) -> Iterator[tuple[str, Node]]:
-        if not isinstance(self.value, Mapping):
+        if not isinstance(self.value, _OBJECT):
             return
         for key, value in self.value.items():
             if not isinstance(key, str) or not _encodable(key):
