@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import click
@@ -18,20 +19,36 @@ PORTION_BYTES = 8 * 1024 * 1024
 """Of definitions sent at once, their places and brackets beside them: less than the API reads."""
 
 
-def read_all(paths: Sequence[Path]) -> tuple[list[CheckedDefinition], list[str]]:
-    """Every valid definition in the files, and a line for every mistake."""
-    found: list[CheckedDefinition] = []
-    mistakes: list[str] = []
+@dataclass(frozen=True, slots=True)
+class ReadDefinitions:
+    """Valid definitions; a line for every mistake, which keeps all of them back, and for every member that looks misspelt."""
+
+    valid: list[CheckedDefinition] = field(default_factory=list)
+    mistakes: list[str] = field(default_factory=list)
+    misspelt: list[str] = field(default_factory=list)
+
+
+def read_all(paths: Sequence[Path]) -> ReadDefinitions:
+    """Read every definition in the files, in order."""
+    found = ReadDefinitions()
     for path in paths:
         for entry in _entries(path):
             if isinstance(entry, files.Unusable):
-                mistakes.append(str(entry))
-                continue
-            try:
-                found.append(definitions.check(entry.place, entry.value))
-            except TestError as error:
-                mistakes += [f"{entry.place}: {mistake}" for mistake in error.errors]
-    return found, mistakes + definitions.conflicts(found)
+                found.mistakes.append(str(entry))
+            else:
+                _definition(entry, found)
+    found.mistakes.extend(definitions.conflicts(found.valid))
+    return found
+
+
+def _definition(entry: files.Definition, found: ReadDefinitions) -> None:
+    try:
+        checked, misspelt = definitions.check_spelled(entry.place, entry.value)
+    except TestError as error:
+        found.mistakes.extend(f"{entry.place}: {mistake}" for mistake in error.errors)
+        return
+    found.valid.append(checked)
+    found.misspelt.extend(f"{entry.place}: {suspicion}" for suspicion in misspelt)
 
 
 def portions(sent: Sequence[SentDefinition]) -> Iterator[list[SentDefinition]]:

@@ -21,7 +21,6 @@ from controlplane.operations.tests import SentDefinition
 from controlplane.service import definitions, references
 from controlplane.service.definitions import CheckedDefinition
 from worker.apitest import files
-from worker.apitest.spelling import misspelt
 from worker.errors import TestError
 
 SUFFIXES = (".json", *files.LINES, ".yaml", ".yml")
@@ -93,13 +92,13 @@ def _definition(entry: files.Definition, environment: Mapping[str, str], found: 
     mistakes = [f"{path}: {reason}" for path, reason in _literals(content)]
     filled = _Filling(Path(entry.file).parent, environment, mistakes).filled(content)
     try:
-        checked = definitions.check(entry.place, _unmarked(filled))
+        checked, misspelt = definitions.check_spelled(entry.place, _unmarked(filled))
     except TestError as error:
         mistakes += error.errors
     found.mistakes.extend(f"{entry.place}: {mistake}" for mistake in mistakes)
     if mistakes:
         return None
-    found.remarks.extend(f"{entry.place}: {remark}" for remark in (*entry.remarks, *misspelt(checked.content)))
+    found.remarks.extend(f"{entry.place}: {remark}" for remark in (*entry.remarks, *misspelt))
     found.definitions.append(SentDefinition(place=entry.place, content=filled))
     return checked
 

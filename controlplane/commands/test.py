@@ -26,7 +26,6 @@ from controlplane.operations.tests import (
 )
 from controlplane.service.definitions import MISTAKES_SHOWN
 from controlplane.store.tests import Assignment
-from worker.apitest.spelling import misspelt
 from worker.program.summaries import SummarizedGroup
 from worker.text import counted, listed, printable
 
@@ -53,16 +52,15 @@ def push(reach: Reach, files: tuple[Path, ...], places: tuple[str, ...]) -> None
     A test with the same public id is updated; for a definition without one, the test of its name. Nothing is changed
     unless everything is valid.
     """
-    found, mistakes = definitions.read_all(files)
-    if mistakes:
-        for mistake in listed(mistakes, MISTAKES_SHOWN):
+    found = definitions.read_all(files)
+    if found.mistakes:
+        for mistake in listed(found.mistakes, MISTAKES_SHOWN):
             click.echo(printable(mistake), err=True)
-        click.echo(f"{counted(len(mistakes), 'mistake')}; nothing was pushed", err=True)
+        click.echo(f"{counted(len(found.mistakes), 'mistake')}; nothing was pushed", err=True)
         raise click.exceptions.Exit(2)
-    for one in found:
-        for suspicion in misspelt(one.content):
-            click.echo(printable(f"{one.place}: {suspicion}"), err=True)
-    sent = [SentDefinition(place=one.place, content=one.content) for one in found]
+    for suspicion in found.misspelt:
+        click.echo(printable(suspicion), err=True)
+    sent = [tests.as_sent(one) for one in found.valid]
     for pushed in reach.run(lambda client: _push(client, sent, places)):
         click.echo(
             f"{pushed.change.value:9} {pushed.public_id}  {printable(pushed.name)}, every {period(pushed.period_ms)}"

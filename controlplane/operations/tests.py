@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Annotated, Any
 
 import msgspec
@@ -29,11 +30,23 @@ class ListTests(msgspec.Struct, frozen=True):
     limit: TestsLimit = PAGE
 
 
-class SentDefinition(msgspec.Struct, frozen=True):
+class SentDefinition(msgspec.Struct, frozen=True, dict=True):
     """A definition as its file holds it. *place* is its origin, for error lines."""
 
     place: str
     content: dict[str, Any]
+
+    @cached_property
+    def checked(self) -> CheckedDefinition:
+        """The definition, read once by each process: what comes over the API is read there. Raises TestError."""
+        return definitions.check(self.place, self.content)
+
+
+def as_sent(checked: CheckedDefinition) -> SentDefinition:
+    """A definition that is not read again where its operation is done in this process; over the API goes its content alone."""
+    one = SentDefinition(place=checked.place, content=checked.content)
+    vars(one)["checked"] = checked
+    return one
 
 
 class PushTests(msgspec.Struct, frozen=True):
@@ -114,7 +127,7 @@ def _checked(sent: Sequence[SentDefinition]) -> list[CheckedDefinition]:
     found, mistakes = [], []
     for one in sent:
         try:
-            found.append(definitions.check(one.place, one.content))
+            found.append(one.checked)
         except TestError as error:
             mistakes += [f"{one.place}: {mistake}" for mistake in error.errors]
     mistakes += definitions.conflicts(found)

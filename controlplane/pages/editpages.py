@@ -18,7 +18,6 @@ from controlplane.service.principal import KeyScope
 from controlplane.service.tests import Change
 from worker.apitest import files
 from worker.apitest.request import DEFAULT_SUBTYPE
-from worker.apitest.spelling import misspelt
 from worker.clock import Clock
 from worker.errors import TestError
 from worker.text import counted, listed
@@ -99,11 +98,12 @@ def _members(fields: TestFields) -> dict[str, Any]:
 async def _checked(visit: Visit, fields: TestFields, document: dict[str, Any]) -> PageReply:
     """Check the document as `validate` does. Raises TestError."""
     visit.by.require(KeyScope.WRITE)
-    parsed = definitions.check("test", document).parsed
+    checked, misspelt = definitions.check_spelled("test", document)
+    parsed = checked.parsed
     remarks = [f"It will end as REQUIRES_UPDATE: {lack}" for lack in parsed.requires_update]
     places = document["locations"]
     few = rule.too_few(document, len(places)) if isinstance(places, list) else ()
-    remarks += [*parsed.ignored, *few, *misspelt(document)]
+    remarks += [*parsed.ignored, *few, *misspelt]
     told = "The test is valid. It is not saved." if not parsed.requires_update else ""
     return await _form(visit, fields, remarks=remarks, told=told)
 

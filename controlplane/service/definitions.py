@@ -12,6 +12,7 @@ from controlplane.alerts import rule
 from controlplane.frames import is_time_zone
 from worker.apitest.definition import APITest
 from worker.apitest.parse import parse
+from worker.apitest.spelling import parse_spelled
 from worker.errors import TestError
 
 MAX_DEFINITION_CHARACTERS = 8 * 1024 * 1024
@@ -33,7 +34,17 @@ class CheckedDefinition:
 
 def check(place: str, content: object) -> CheckedDefinition:
     """Read the decoded JSON *content* of a definition. Raises TestError with every mistake in it."""
-    parsed = parse(content)
+    return _scheduled(place, content, parse(content))
+
+
+def check_spelled(place: str, content: object) -> tuple[CheckedDefinition, tuple[str, ...]]:
+    """Read as `check`, and tell what is `misspelt`, in one reading. Raises TestError."""
+    parsed, suspicions = parse_spelled(content)
+    return _scheduled(place, content, parsed), suspicions
+
+
+def _scheduled(place: str, content: object, parsed: APITest) -> CheckedDefinition:
+    """Check what the test language leaves open and a schedule does not."""
     mistakes = []
     if not parsed.name.strip():
         mistakes.append("name: is missing")
@@ -49,8 +60,9 @@ def check(place: str, content: object) -> CheckedDefinition:
     mistakes += rule.mistakes(content)
     if mistakes:
         raise TestError(mistakes)
-    ignored = (*parsed.ignored, *rule.ignored(content))
-    return CheckedDefinition(place=place, content=content, parsed=replace(parsed, ignored=ignored))
+    if ignored := rule.ignored(content):
+        parsed = replace(parsed, ignored=(*parsed.ignored, *ignored))
+    return CheckedDefinition(place=place, content=content, parsed=parsed)
 
 
 def conflicts(definitions: Sequence[CheckedDefinition]) -> list[str]:

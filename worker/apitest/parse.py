@@ -42,12 +42,12 @@ OTHER_KINDS = ("browser", "mobile", "network")
 
 def parse(definition: object) -> APITest:
     """Read a decoded JSON *definition*. Raises TestError with every mistake in it, whatever the JSON is."""
-    return _without_mistakes(definition, Findings())
+    return parse_into(definition, Findings())
 
 
 def parse_rendered(definition: object) -> APITest:
     """Read as `parse` a definition whose templates were replaced: what looks like one now is text."""
-    return _without_mistakes(definition, Findings(rendered=True))
+    return parse_into(definition, Findings(rendered=True))
 
 
 def parse_rendered_step(source: StepSource, whole: APITest) -> APITest:
@@ -63,7 +63,8 @@ def parse_rendered_step(source: StepSource, whole: APITest) -> APITest:
     return replace(test, request=None if missing else test.request, requires_update=missing)
 
 
-def _without_mistakes(definition: object, findings: Findings) -> APITest:
+def parse_into(definition: object, findings: Findings) -> APITest:
+    """Read as `parse`, into *findings*. Raises TestError."""
     test = read(definition, findings)
     if findings.mistakes:
         raise TestError(findings.mistakes.told())

@@ -6,9 +6,10 @@ people run on their definitions. A worker never asks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
-from worker.apitest.parse import read
+from worker.apitest.definition import APITest
+from worker.apitest.parse import parse_into, read
 from worker.apitest.reading import AskedObject, Findings, Sentences, perhaps, quote
 
 _MOST_STRANGERS = 50
@@ -19,6 +20,17 @@ def misspelt(definition: object) -> tuple[str, ...]:
     """One sentence for each member, beginning with its path."""
     asked: dict[str, AskedObject] = {}
     read(definition, Findings(asked=asked))
+    return _suspicions(asked)
+
+
+def parse_spelled(definition: object) -> tuple[APITest, tuple[str, ...]]:
+    """Read as `parse`, and tell what is `misspelt`, in one reading. Raises TestError."""
+    asked: dict[str, AskedObject] = {}
+    test = parse_into(definition, Findings(asked=asked))
+    return test, _suspicions(asked)
+
+
+def _suspicions(asked: Mapping[str, AskedObject]) -> tuple[str, ...]:
     found = Sentences()
     for path, each in asked.items():
         for name, question in _questions(each):

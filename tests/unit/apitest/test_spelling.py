@@ -9,7 +9,8 @@ import pytest
 from tests.support.definitions import STATUS, api_test, extracted, http_test, multistep, step, subtest
 from tests.support.recordings import RECORDED
 from worker.apitest.parse import parse
-from worker.apitest.spelling import misspelt
+from worker.apitest.spelling import misspelt, parse_spelled
+from worker.errors import TestError
 
 BOOKKEEPING = {
     "status": "live",
@@ -74,6 +75,21 @@ REQUEST = {
 )
 def test_a_letter_or_the_case_wrong_is_suspected(whole: dict[str, Any], expected: str) -> None:
     assert expected in misspelt(whole)
+
+
+def test_one_reading_tells_both_the_test_and_what_looks_misspelt() -> None:
+    odd = api_test("http", STATUS, header={"A": "b"})
+    assert parse_spelled(odd) == (parse(odd), misspelt(odd))
+    assert misspelt(odd)
+
+
+def test_one_reading_finds_the_mistakes_of_a_plain_one() -> None:
+    wrong = api_test("http", STATUS, method=1, header={"A": "b"})
+    with pytest.raises(TestError) as plain:
+        parse(wrong)
+    with pytest.raises(TestError) as spelled:
+        parse_spelled(wrong)
+    assert spelled.value.errors == plain.value.errors == ("config.request.method: must be text, not a number",)
 
 
 @pytest.mark.parametrize("subtype", ["http", "tcp", "dns"])
