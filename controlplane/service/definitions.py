@@ -83,7 +83,12 @@ def conflicts(definitions: Sequence[CheckedDefinition]) -> list[str]:
 
 def public_id() -> str:
     """Make an id of the reference system's form: three times three of [a-z2-9]."""
-    return "-".join("".join(secrets.choice(PUBLIC_ID_ALPHABET) for _ in range(3)) for _ in range(3))
+    number = secrets.randbelow(len(PUBLIC_ID_ALPHABET) ** 9)  # one question to the system, not nine
+    letters = ""
+    for _ in range(9):
+        number, at = divmod(number, len(PUBLIC_ID_ALPHABET))
+        letters += PUBLIC_ID_ALPHABET[at]
+    return f"{letters[:3]}-{letters[3:6]}-{letters[6:]}"
 
 
 def is_public_id(text: str) -> bool:
