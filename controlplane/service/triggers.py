@@ -26,6 +26,7 @@ from worker.apitest.parse import parse
 from worker.apitest.request import DEFAULT_SUBTYPE
 from worker.clock import Clock
 from worker.errors import TestError
+from worker.wire.identifiers import timed_uuid
 
 MOST_TESTS = 1000
 """Tests of one request: what the pipelines' client sends at most."""
@@ -271,7 +272,7 @@ def _runs(wanted: Sequence[_Wanted], batch: str | None, *, now: int, deadline: i
         runs += [
             TriggeredRun(
                 result_id=FIRST_RESULT_ID + secrets.randbelow(2**63 - FIRST_RESULT_ID),
-                job=None if skipped else str(uuid.uuid4()),
+                job=None if skipped else timed_uuid(now),
                 batch=batch,
                 position=len(runs) + index,
                 test_id=one.test_id,

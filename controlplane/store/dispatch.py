@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -19,6 +18,7 @@ from controlplane.store.prepared import Prepared
 from controlplane.store.tables import assignments, jobs, results, tests, workers
 from controlplane.store.versions import UNNOTED, MemoryKind
 from controlplane.turns import Waiting, in_turn
+from worker.wire.identifiers import timed_uuid
 from worker.wire.messages import Pull
 
 MOST_UNKNOWN = 500
@@ -167,7 +167,7 @@ async def give_out(
         if leases.state(open_job(row), now=now, expiry=expiry) is JobState.OFFERED
     ]
     due = await _due(connection, taker.location, now, limit=taker.jobs + 1)
-    fresh = {str(uuid.uuid4()): (row, runs.timetable(row)) for row in due}
+    fresh = {timed_uuid(now): (row, runs.timetable(row)) for row in due}
     first = [
         Lease(
             job=job,

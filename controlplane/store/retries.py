@@ -7,7 +7,6 @@ its worker died, or its test was changed meanwhile. Then no further note is writ
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +22,7 @@ from controlplane.store.portions import portions
 from controlplane.store.states import RunEnd
 from controlplane.store.tables import assignments, jobs, results, triggered
 from worker.apitest.retry import retry_of
+from worker.wire.identifiers import timed_uuid
 
 _POINT = update(triggered).where(triggered.c.job_id == bindparam("ended")).values(job_id=bindparam("instead"))
 """A run on demand shows the execution that decides, or that is awaited."""
@@ -78,7 +78,7 @@ async def follow(connection: AsyncConnection, failed: Sequence[tuple[Mapping[str
 def _next(job: Mapping[str, Any], result: str, now: int) -> dict[str, Any]:
     not_before = now + job["retry_interval_ms"]
     return {
-        "id": str(uuid.uuid4()),
+        "id": timed_uuid(now),
         "test_id": job["test_id"],
         "location_id": job["location_id"],
         "scheduled_at": job["scheduled_at"],

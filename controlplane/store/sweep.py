@@ -6,7 +6,6 @@ Each step is one short transaction over a bounded number of rows, and finds noth
 from __future__ import annotations
 
 import json
-import uuid
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from controlplane.store.retries import Further
 from controlplane.store.states import RunEnd
 from controlplane.store.tables import assignments, jobs, locations, tests, workers
 from worker.apitest.result import Result, Status
+from worker.wire.identifiers import timed_uuid
 
 BATCH = 200
 """Rows of one step: some milliseconds of the one writer's time."""
@@ -221,7 +221,7 @@ def _missed_note(row: Any, missed: Missed, reason: str, *, now: int) -> dict[str
     if missed.runs > 1:
         outcome["missed"] = {"runs": missed.runs, "first": missed.first, "last": missed.last}
     return {
-        "id": str(uuid.uuid4()),
+        "id": timed_uuid(now),
         "job_id": None,
         "lease": None,
         "origin": "missed",
@@ -238,7 +238,7 @@ def _missed_note(row: Any, missed: Missed, reason: str, *, now: int) -> dict[str
 
 def _job_note(row: Any, origin: str, reason: str, *, now: int) -> dict[str, Any]:
     return {
-        "id": str(uuid.uuid4()),
+        "id": timed_uuid(now),
         "job_id": row.id,
         "lease": leases.lease_of(row.id, row.delivery),
         "origin": origin,

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import uuid
 from collections.abc import Iterable, Sequence
 
 import msgspec
@@ -17,6 +16,7 @@ from worker.agent.outbox import Outbox
 from worker.agent.slots import Slots
 from worker.agent.work import Work
 from worker.clock import Clock
+from worker.wire.identifiers import timed_uuid
 from worker.wire.messages import Job, ResultItem
 
 log = logging.getLogger(__name__)
@@ -122,7 +122,8 @@ class InFlight:
         except MemoryError:
             log.error("no memory for the result of job %s", job.job, extra={"action": "out_of_memory", "job": job.job})  # noqa: TRY400
             return None
-        return ResultItem(result=str(uuid.uuid4()), job=job.job, lease=job.lease, outcome=msgspec.Raw(outcome))
+        ended = round(self._clock.now().timestamp() * 1000)
+        return ResultItem(result=timed_uuid(ended), job=job.job, lease=job.lease, outcome=msgspec.Raw(outcome))
 
     def _done(self, task: asyncio.Task[ResultItem | None]) -> None:
         job = self._jobs.pop(task)
