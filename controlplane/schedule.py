@@ -19,6 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
+
 FARTHEST = 15 * 24 * 3600 * 1000
 """Milliseconds by which frames can put a run off beyond its period: each comes once a week, and some clock changes."""
 
@@ -34,8 +36,7 @@ class Spans(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Timetable:
+class Timetable(Struct, frozen=True):
     """*period* and *offset* in milliseconds; a period begins whenever (time - offset) is a multiple of the period.
 
     Outside of *frames* nothing is due; without them, always something.
@@ -55,8 +56,7 @@ class Timetable:
         return moment + (self.offset - moment) % self.period
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(Struct, frozen=True):
     """The next run: due at *due_at*, and missed when it has not started before *until*."""
 
     due_at: int

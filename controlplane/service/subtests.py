@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.store import tests
@@ -41,7 +41,7 @@ async def complete(connection: AsyncConnection, leases: Sequence[Lease], *, char
             text = json.dumps(await whole(connection, json.loads(lease.definition)))
             if (more := len(text) - len(lease.definition)) <= left:
                 left -= more
-                lease = replace(lease, definition=text)  # noqa: PLW2901
+                lease = msgspec.structs.replace(lease, definition=text)  # noqa: PLW2901
         completed.append(lease)
     return tuple(completed)
 

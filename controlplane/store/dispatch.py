@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
+import msgspec
 from sqlalchemy import Integer, Select, bindparam, exists, func, literal, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -27,8 +28,7 @@ LONGEST_TURN = 3600 * 1000
 """Milliseconds for which it matters when a test was served last: whoever asks for runs waits no longer for them."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lease:
+class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """A job given to a worker. *definition* is the test's JSON text, *attempt* the number of this execution of the run.
 
     *since* is the moment from which it waited for its turn.
@@ -237,7 +237,9 @@ async def _with_definitions(connection: AsyncConnection, offered: Sequence[Lease
     for start in range(0, len(there), MOST_UNKNOWN):
         rows = await _DEFINITIONS.rows(connection, chosen=there[start : start + MOST_UNKNOWN])
         found |= {row.id: row.definition for row in rows}
-    return [lease if lease.definition else replace(lease, definition=found[lease.job]) for lease in offered]
+    return [
+        lease if lease.definition else msgspec.structs.replace(lease, definition=found[lease.job]) for lease in offered
+    ]
 
 
 async def _unheld(connection: AsyncConnection, location: str, *, now: int, expiry: int) -> Sequence[Any]:
@@ -288,7 +290,11 @@ def open_job(row: Any) -> leases.LeasedJob:
 
 
 _DUE = Prepared(
-    select(assignments, tests.c.definition, *runs.TIMES, tests.c.paused)
+    select(
+        *(assignments.c.test_id, assignments.c.location_id),
+        *(assignments.c.due_at, assignments.c.until, assignments.c.waiting_since),
+        *(tests.c.definition, *runs.TIMES, tests.c.paused),
+    )
     .join(tests, tests.c.public_id == assignments.c.test_id)
     .where(
         _here,

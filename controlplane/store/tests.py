@@ -290,7 +290,7 @@ async def _reschedule(connection: AsyncConnection, changed: Sequence[StoredTest]
             return None
         run = at_once(now, _timetable(test, row.location_id))
         is_due = row.due_at is not None and row.due_at <= now < row.until
-        return dataclasses.replace(run, due_at=row.due_at) if is_due and run.due_at == now else run
+        return Run(row.due_at, run.until) if is_due and run.due_at == now else run
 
     await runs.put(connection, [(row, due(row)) for row in await _assigned(connection, changed)])
 
