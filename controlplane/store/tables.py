@@ -22,7 +22,7 @@ from sqlalchemy import (
     true,
 )
 
-REVISION = "0020"
+REVISION = "0021"
 """The migration that these tables are the outcome of."""
 
 metadata = MetaData()
@@ -135,7 +135,12 @@ assignments = Table(
     Column("seen_at", BigInteger),
     Index("assignments_by_turn", "location_id", "waiting_since"),
     Index("assignments_by_until", "until"),
-    Index("assignments_by_job", "job_id"),
+    Index(
+        "assignments_by_job",
+        "job_id",
+        sqlite_where=text("job_id IS NOT NULL"),
+        postgresql_where=text("job_id IS NOT NULL"),
+    ),
 )
 """A test at a location and its next run: due at *due_at*, missed at *until*; both null while nothing is to be run.
 
@@ -171,7 +176,12 @@ jobs = Table(
     Column("definition", Text),
     Column("test_name", Text),
     Index("jobs_open", "closed", "worker", "location_id"),
-    Index("jobs_by_closing", "closed_at"),
+    Index(
+        "jobs_by_closing",
+        "closed_at",
+        sqlite_where=text("closed_at IS NOT NULL"),
+        postgresql_where=text("closed_at IS NOT NULL"),
+    ),
     Index(
         "jobs_triggered",
         "test_id",
