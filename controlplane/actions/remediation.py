@@ -25,7 +25,10 @@ class TransitionRule:
 
 @dataclass(frozen=True, slots=True)
 class Streak:
-    """A test at a location as a trigger sees it: *failures* in a row, `after` at most; *spent*: they have started a run."""
+    """A test at a location as a trigger sees it: *failures* in a row, `after` at most.
+
+    *spent*: the next failure is none of them. They have started a run, or they are over and what they are to start is held back.
+    """
 
     failures: int = 0
     spent: bool = False
@@ -45,11 +48,11 @@ def decide(
         due = failures >= rule.after and not before.spent and _allowed(rule, now, starts)
         return Streak(failures, before.spent or due), due
     if not passed:
-        return Streak(min(before.failures + 1, rule.after)), False
+        return Streak(1 if before.spent else min(before.failures + 1, rule.after)), False
     if before.failures < rule.after:
         return Streak(), False
     due = _allowed(rule, now, starts)
-    return (Streak() if due else before), due
+    return (Streak() if due else Streak(before.failures, spent=True)), due
 
 
 def looks_back_ms(rule: TransitionRule) -> int:

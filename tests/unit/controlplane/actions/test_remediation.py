@@ -34,6 +34,8 @@ def starts_of(rule: TransitionRule, runs: str) -> str:
         (TransitionRule(on="recovered"), "+++-+-+", "....!.!"),
         (TransitionRule(on="recovered", after=2), "-+--+---++", "....!...!."),
         (TransitionRule(on="recovered", cooldown_ms=4 * MINUTE), "-+-+++++", ".!...!.."),
+        (TransitionRule(on="recovered", after=2, cooldown_ms=7 * MINUTE), "--+----+-+", "..!......."),
+        (TransitionRule(on="recovered", after=2, cooldown_ms=4 * MINUTE), "--+--+--+", "..!.....!"),
     ],
 )
 def test_a_transition_starts_one_run(rule: TransitionRule, runs: str, starts: str) -> None:
