@@ -63,6 +63,8 @@ class DocumentedRule:
         window = self._history[-self._lasting - 1 :]
         throughout = len(self._history) > self._lasting and all(failed for failed, _ in window)
         self.is_alert = bool(counted) and throughout and any(enough for _, enough in window)
+        if self.is_alert:  # since this second, in which the blind ones count too
+            self._history[-1] = (bool(failing), len(failing) >= self._wanted)
         return self.is_alert
 
 
