@@ -113,23 +113,25 @@ def _in_list(one: AssignedTest) -> TestInList:
     )
 
 
-async def _check(database: Database, _clock: Clock, by: Principal, sent: PushTests) -> None:
-    await tests.check_push(database, by, _checked(sent.definitions), places=sent.locations)
+async def _check(database: Database, clock: Clock, by: Principal, sent: PushTests) -> None:
+    await tests.check_push(database, by, await _checked(clock, sent.definitions), places=sent.locations)
 
 
 async def _push(database: Database, clock: Clock, by: Principal, sent: PushTests) -> tuple[PushedTest, ...]:
-    found = await tests.push(database, clock, by, _checked(sent.definitions), places=sent.locations)
+    found = await tests.push(database, clock, by, await _checked(clock, sent.definitions), places=sent.locations)
     return tuple(_pushed(one) for one in found)
 
 
-def _checked(sent: Sequence[SentDefinition]) -> list[CheckedDefinition]:
-    """Raises TestError with every mistake, and its place."""
+async def _checked(clock: Clock, sent: Sequence[SentDefinition]) -> list[CheckedDefinition]:
+    """Others have their turn after each `definitions.AT_ONCE`. Raises TestError with every mistake, and its place."""
     found, mistakes = [], []
-    for one in sent:
+    for number, one in enumerate(sent, start=1):
         try:
             found.append(one.checked)
         except TestError as error:
             mistakes += [f"{one.place}: {mistake}" for mistake in error.errors]
+        if number % definitions.AT_ONCE == 0:
+            await clock.sleep(0)
     mistakes += definitions.conflicts(found)
     if mistakes:
         raise TestError(mistakes)

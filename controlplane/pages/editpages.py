@@ -24,8 +24,6 @@ from worker.text import counted, listed
 
 MAX_FORM_BYTES = 3 * 4 * 1024 * 1024
 """Of a form with definitions of 4 MiB: each byte takes up to three in the coding of forms."""
-AT_ONCE = 25
-"""Definitions that are checked in one turn of the loop: some milliseconds."""
 _FIELDS = {"name": "name", "tags": "tags", "options.tick_every": "period", "locations": "location"}
 """Fields of the form by the members of a document that they stand for."""
 
@@ -170,7 +168,8 @@ async def import_all(visit: Visit) -> PageReply:
 
 
 async def read_definitions(clock: Clock, text: str) -> tuple[list[CheckedDefinition], list[str]]:
-    """Every valid definition of an export, and a line for every mistake. Others have their turn after each `AT_ONCE`."""
+    """Every valid definition of an export, and a line for every mistake. Others have their turn after each
+    `definitions.AT_ONCE`."""
     found: list[CheckedDefinition] = []
     mistakes: list[str] = []
     for number, entry in enumerate(files.read("import", text.encode(errors="replace")), start=1):
@@ -181,7 +180,7 @@ async def read_definitions(clock: Clock, text: str) -> tuple[list[CheckedDefinit
             found.append(definitions.check(entry.place, entry.value))
         except TestError as error:
             mistakes += [f"{entry.place}: {mistake}" for mistake in error.errors]
-        if number % AT_ONCE == 0:
+        if number % definitions.AT_ONCE == 0:
             await clock.sleep(0)
     return found, mistakes + definitions.conflicts(found)
 

@@ -17,6 +17,8 @@ from worker.errors import TestError
 
 MAX_DEFINITION_CHARACTERS = 8 * 1024 * 1024
 """One definition: it must fit a reply of 16 MiB sealed, beside others."""
+AT_ONCE = 25
+"""Definitions that are read in one turn of the loop: some milliseconds."""
 MISTAKES_SHOWN = 50
 """Lines of mistakes: more than a person mends at once, few enough to keep the first ones on the screen."""
 

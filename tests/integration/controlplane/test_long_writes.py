@@ -12,6 +12,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.errors import InUseError, NotFoundError
+from controlplane.operations.tests import CHECK_PUSH, PushTests, SentDefinition
 from controlplane.service import definitions, locations, tests, upkeep
 from controlplane.service.definitions import CheckedDefinition
 from controlplane.service.principal import operator
@@ -92,6 +93,20 @@ async def test_a_push_lets_others_write_between_its_portions(plane: Plane) -> No
         > MANY // tests.AT_ONCE
     )
     assert await due(plane) == MANY
+
+
+async def test_definitions_that_come_over_the_api_are_read_a_few_at_a_time(plane: Plane) -> None:
+    await plane.add_location("office")
+    sent = [SentDefinition(place=one.place, content=one.content) for one in many()]
+    checking = asyncio.ensure_future(
+        CHECK_PUSH.run(plane.database, CLOCK, SOMEBODY, PushTests(definitions=sent, locations=["office"]))
+    )
+    others = 0
+    while not checking.done():
+        await asyncio.sleep(0)
+        others += 1
+    await checking
+    assert others > MANY // definitions.AT_ONCE
 
 
 async def every_test(database: Database) -> tuple[AssignedTest, ...]:
