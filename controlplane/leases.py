@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
+from threading import Lock
 
 LEASE_TTL = 15_000
 """Milliseconds without a pull after which a worker's jobs are offered to others: fifteen pulls, more than one time-out."""
@@ -61,23 +62,26 @@ class Grace:
     database that was locked or full.
 
     Times are wall-clock milliseconds. To be asked inside of a transaction that may write, at least every few seconds: then a
-    database that made everybody wait is noticed as an absence too.
+    database that made everybody wait is noticed as an absence too. The thread of the writer asks, and the loop tells.
     """
 
     def __init__(self, now: int) -> None:
         self._since = now
         self._last: int | None = now
+        self._lock = Lock()
 
     def expiry(self, now: int) -> int:
         """A worker last seen before this moment no longer holds its jobs; 0 while nothing expires."""
-        if self._last is None or not 0 <= now - self._last <= STALL:
-            self._since = now
-        self._last = now
+        with self._lock:
+            if self._last is None or not 0 <= now - self._last <= STALL:
+                self._since = now
+            self._last = now
         return now - LEASE_TTL if now - self._since >= LEASE_TTL else 0
 
     def interrupted(self) -> None:
         """Note that a heartbeat could not be recorded: whose worker it was must not be taken for silent."""
-        self._last = None
+        with self._lock:
+            self._last = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

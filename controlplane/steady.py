@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from threading import RLock
 
 from worker.clock import Clock
 
@@ -87,6 +88,8 @@ class ClockStep:
 class SteadyClock:
     """A Clock over *clock*. A process takes its times of day from here: a step of the machine's clock moves none of them.
 
+    The loop asks it, and the thread of the database's writer.
+
     *line* names the line of its monotonic time. One that starts on the line of *before*, the anchor of the last such process,
     goes on by that: the machine's clock may have been set while nobody looked.
     """
@@ -95,11 +98,16 @@ class SteadyClock:
         self._clock = clock
         self._line = line
         self._step: ClockStep | None = None
+        self._lock = RLock()
         self.steps = 0
         """Steps of the machine's clock that were noticed."""
         self._anchor(clock.now() if before is None or not before.holds_on(line) else _moment(before, clock))
 
     def now(self) -> datetime:
+        with self._lock:
+            return self._now()
+
+    def _now(self) -> datetime:
         steady = self._wall + timedelta(microseconds=(self._clock.monotonic_ns() - self._since_ns) / 1000)
         found = self._clock.now()
         seconds = (found - steady).total_seconds()
@@ -124,7 +132,8 @@ class SteadyClock:
     @property
     def ignored_seconds(self) -> float:
         """The difference of the machine's clock that is not followed; 0 where there is none."""
-        return 0.0 if self._step is None else self._step.seconds
+        step = self._step
+        return 0.0 if step is None else step.seconds
 
     def anchor(self) -> Anchor:
         """The time that this clock keeps, for others."""
@@ -135,15 +144,17 @@ class SteadyClock:
     def held(self) -> timedelta | None:
         """A step in whole seconds that has held for long enough to be followed, None where there is none."""
         self.now()
-        if self._step is None or self._clock.monotonic_ns() - self._step.since_ns < HELD_SECONDS * 1e9:
+        step = self._step
+        if step is None or self._clock.monotonic_ns() - step.since_ns < HELD_SECONDS * 1e9:
             return None
-        return timedelta(seconds=round(self._step.seconds))
+        return timedelta(seconds=round(step.seconds))
 
     def follow(self, step: timedelta) -> None:
         """Move on by *step*, which was `held`: times that were kept have been moved by as much."""
-        self._anchor(self.now() + step)
-        self._step = None
-        self.now()
+        with self._lock:
+            self._anchor(self._now() + step)
+            self._step = None
+            self._now()
 
     def _anchor(self, wall: datetime) -> None:
         self._wall = wall

@@ -6,11 +6,10 @@ Only `serve` and `migrate` change the schema of a database that is there, after 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Iterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection, inspect, select, text
 from sqlalchemy import Engine as SyncEngine
@@ -27,7 +26,7 @@ from controlplane.errors import (
     StatementError,
 )
 from controlplane.store import keys, sealing
-from controlplane.store.engines.engine import READ_ONLY, Changes, Engine, T
+from controlplane.store.engines.engine import READ_ONLY, UNBEGUN, Changes, Engine, T
 from controlplane.store.sealing import Sealer
 from controlplane.store.sharing import TURN_SECONDS, BeginShared, SharedWrites
 from controlplane.store.tables import REVISION, about
@@ -59,10 +58,13 @@ class Database:
         self._pool = pool
         self._reader = pool.execution_options(**{READ_ONLY: True})
         self._queue = asyncio.Lock() if engine.queue_writers else None
-        self._writer = engine.connect(1) if engine.queue_writers else pool
+        writer = engine.connect(1) if engine.queue_writers else pool
+        self._writer = writer.execution_options(**{UNBEGUN: True})
+        self._idle: list[Connection] = []
         self._identity = engine.identity()
         self.versions = TableVersions()
-        self._shared = SharedWrites(self.write, self._conclude, self._count, self._late)
+        self._counted: list[tuple[Collection[str], Collection[str]]] = []
+        self._shared = SharedWrites(self._turn, self._transact, self._count, self._late)
 
     @asynccontextmanager
     async def write(self, locations: Collection[str] = ()) -> AsyncIterator[AsyncConnection]:
@@ -70,18 +72,34 @@ class Database:
 
         *locations* are those of whose runs and jobs it changes any, read when it ends; empty means that it may be any.
         """
-        async with AsyncExitStack() as stack:
-            if self._queue is not None:
-                await self._turn(self._queue)
-                stack.callback(self._queue.release)
-            changing = stack.enter_context(self._counting(locations))
-            connection = await stack.enter_async_context(self._begin(self._writer))
-            changing.append(self._engine.changes(_sync(connection)))
-            self.versions.follow(changing[0].others)
+        async with self._turn(), self._changing(locations) as (connection, changes):
+            await self._engine.begin(connection)
+            self.versions.follow(changes.others)
             if self.before_write is not None:
                 await self.before_write(connection)
             yield connection
             self._check_identity()  # once more: an exception before the commit tells nobody that a result was stored
+
+    @asynccontextmanager
+    async def _changing(self, locations: Collection[str]) -> AsyncIterator[tuple[AsyncConnection, Changes]]:
+        """A connection for a transaction that changes rows at *locations*, and the changes that it sees.
+
+        It is kept afterwards, unless anything failed: to take one from a pool, and to give it back, takes longer than to begin.
+        """
+        self._check_identity()
+        with self._counting(locations) as changing, _translated(self._engine):
+            connection = await self._taken()
+            changing.append(self._engine.changes(connection))
+            async with _ending(connection, Connection.commit):
+                yield AsyncConnection(self._writer, connection), changing[0]
+            self._idle.append(connection)
+
+    async def _taken(self) -> Connection:
+        if not self._idle:
+            return await _connected(self._writer, self._engine.place)
+        connection = self._idle.pop()
+        connection.begin()
+        return connection
 
     @contextmanager
     def _counting(self, locations: Collection[str]) -> Iterator[list[Changes]]:
@@ -91,10 +109,19 @@ class Database:
             yield changing
         finally:
             for changes in changing:
-                self.versions.count(changes.take_statements(), locations)
+                self._counted.append((changes.take_statements(), locations))
+            for statements, places in self._counted:
+                self.versions.count(statements, places)
+            self._counted.clear()
 
     def _count(self, connection: AsyncConnection, locations: Collection[str]) -> None:
-        self.versions.count(self._engine.changes(_sync(connection)).take_statements(), locations)
+        """Count what a piece of a transaction has changed, for the pieces after it; and at its end once more, for all others.
+
+        Whoever reads between the two sees what was there before, and must not take that for newer.
+        """
+        statements = self._engine.changes(_sync(connection)).take_statements()
+        self.versions.count(statements, locations)
+        self._counted.append((statements, locations))
 
     async def share(self, begin: BeginShared[T], *, location: str, weight: int, patience: float = 0.0) -> T:
         """Do *begin*'s work in a transaction with others' that wait for theirs: see `SharedWrites.run`."""
@@ -111,37 +138,46 @@ class Database:
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
         """One consistent view. It waits for nobody and nobody waits for it."""
-        async with self._begin(self._reader) as connection:
-            yield connection
-
-    async def _conclude(
-        self, connection: AsyncConnection, work: Coroutine[Any, Any, T], ahead: Callable[[T], None]
-    ) -> T:
-        def checked(value: T) -> None:
-            self._check_identity()
-            ahead(value)
-
-        return await self._engine.conclude(connection, work, checked)
-
-    @asynccontextmanager
-    async def _begin(self, pool: AsyncEngine) -> AsyncIterator[AsyncConnection]:
         self._check_identity()
         with _translated(self._engine):
-            connection = await _connected(pool, self._engine.place)
-            try:
-                yield AsyncConnection(pool, connection)
-            except BaseException:
-                with suppress(SQLAlchemyError):  # no news beside what led to it
-                    await greenlet_spawn(_ended, connection, connection.rollback)
-                raise
-            await greenlet_spawn(_ended, connection, connection.commit)
+            connection = await _connected(self._reader, self._engine.place)
+            async with _ending(connection, _committed_and_closed):
+                yield AsyncConnection(self._reader, connection)
 
-    async def _turn(self, queue: asyncio.Lock) -> None:
+    @asynccontextmanager
+    async def _transact(
+        self, locations: Collection[str], work: BeginShared[T], ahead: Callable[[T], None]
+    ) -> AsyncIterator[T]:
+        """One transaction of whoever has the turn, with what `write` does of its own, in fewer exchanges."""
+        async with self._changing(locations) as (connection, changes):
+
+            async def whole() -> T:
+                self.versions.follow(changes.others)
+                if self.before_write is not None:
+                    await self.before_write(connection)
+                return await work(connection)
+
+            def checked(value: T) -> None:
+                self._check_identity()
+                ahead(value)
+
+            yield await self._engine.transact(connection, whole, checked)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """The turn of one of the writers of this process, where they queue."""
+        if self._queue is None:
+            yield
+            return
         try:
             async with asyncio.timeout(TURN_SECONDS):
-                await queue.acquire()
+                await self._queue.acquire()
         except TimeoutError as error:
             raise self._late() from error
+        try:
+            yield
+        finally:
+            self._queue.release()
 
     def _late(self) -> StatementError:
         reason = f"other writers did not end within {TURN_SECONDS:g} s"
@@ -170,6 +206,8 @@ class Database:
 
     async def close(self) -> None:
         await self._shared.close()
+        while self._idle:
+            await greenlet_spawn(self._idle.pop().close)
         await self._writer.dispose()
         await self._pool.dispose()
         await self._engine.until_closed()
@@ -292,10 +330,26 @@ def _begun(pool: SyncEngine) -> Connection:
     return connection
 
 
-def _ended(connection: Connection, end: Callable[[], None]) -> None:
-    """Commit or roll back, and give the connection back, in one greenlet: SQLAlchemy's own context takes three and a task."""
+@asynccontextmanager
+async def _ending(connection: Connection, end: Callable[[Connection], None]) -> AsyncIterator[None]:
+    """*end* it after the block; or roll back, and close it. SQLAlchemy's own context takes three greenlets and a task."""
     try:
-        end()
+        yield
+        await greenlet_spawn(end, connection)
+    except BaseException:
+        with suppress(SQLAlchemyError):  # no news beside what led to it
+            await greenlet_spawn(_given_up, connection)
+        raise
+
+
+def _committed_and_closed(connection: Connection) -> None:
+    connection.commit()
+    connection.close()
+
+
+def _given_up(connection: Connection) -> None:
+    try:
+        connection.rollback()
     finally:
         connection.close()
 

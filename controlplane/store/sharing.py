@@ -12,12 +12,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coro
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.errors import DatabaseError, DatabaseTrouble, SequenceError, StatementError
-from controlplane.store.engines.engine import Conclude
 
 MOST_WEIGHT = 128
 """Of one transaction, in jobs and results: some tens of milliseconds for which all others wait. One piece may weigh more."""
@@ -30,7 +29,19 @@ BeginShared = Callable[[AsyncConnection], Coroutine[Any, Any, T]]
 """Called once the lock is there, when moments are to be read; what it returns waits for the connection and for nothing else,
 maybe in another thread."""
 CountChange = Callable[[AsyncConnection, Collection[str]], None]
-Write = Callable[[Collection[str]], AbstractAsyncContextManager[AsyncConnection]]
+Turn = Callable[[], AbstractAsyncContextManager[None]]
+
+
+class TransactShared(Protocol):
+    """Does work that is begun once the lock is there in one transaction, of the turn that its caller has, and commits.
+
+    It changes jobs and runs of the locations alone; the last argument is called with its value before the commit. The block
+    is for telling what is committed, before all else that there is to do at a transaction's end.
+    """
+
+    def __call__(
+        self, locations: Collection[str], work: BeginShared[T], ahead: Callable[[T], None], /
+    ) -> AbstractAsyncContextManager[T]: ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -81,15 +92,15 @@ class _Piece:
 
 
 class SharedWrites:
-    """Pieces of work in the order in which they came. *write* begins a transaction, *conclude* ends it with work, *count*
+    """Pieces of work in the order in which they came. *turn* waits for that of a writer, *transact* does work in it, *count*
     is told after each piece, so that the next one goes by nothing that the last one has changed. *late* is the error of who
     has waited for too long.
     """
 
-    def __init__(self, write: Write, conclude: Conclude, count: CountChange, late: Callable[[], Exception]) -> None:
+    def __init__(self, turn: Turn, transact: TransactShared, count: CountChange, late: Callable[[], Exception]) -> None:
         self._late = late
-        self._write = write
-        self._conclude = conclude
+        self._turn = turn
+        self._transact = transact
         self._count = count
         self._waiting: list[_Piece] = []
         self._carrier: asyncio.Task[None] | None = None
@@ -184,21 +195,24 @@ class SharedWrites:
     async def _transaction(self) -> None:
         """Do as much of what waits as goes into one; and where that fails for a reason of its own, each piece alone."""
         group: list[_Piece] = []
-        locations: set[str] = set()
         try:
-            async with self._write(locations) as connection:
+            async with self._turn():
                 group = self._next()
-                locations.update(piece.location for piece in group)
-                values = await self._conclude(connection, self._each(connection, group), partial(_tell, group))
+                await self._together(group)
         except asyncio.CancelledError:
             for piece in group:
                 piece.cancel()
             raise
         except Exception as error:  # noqa: BLE001 - it is raised where the end of the work is waited for
             await self._failed(group or self._next(), error)
-            return
-        for piece, value in zip(group, values, strict=True):
-            piece.settle(value)
+
+    async def _together(self, group: Sequence[_Piece]) -> None:
+        """Do the work of *group*, commit, and let their answers go out; in the turn that its caller has."""
+        locations = {piece.location for piece in group}
+        async with self._transact(locations, partial(self._each, group), partial(_tell, group)) as values:
+            for piece, value in zip(group, values, strict=True):
+                piece.settle(value)
+            await asyncio.sleep(0)  # noqa: TID251 - a turn for them, and no time
 
     def _next(self) -> list[_Piece]:
         """Take the first of those who still wait, as many as go together."""
@@ -213,23 +227,12 @@ class SharedWrites:
                 weight += piece.weight
         return group
 
-    def _each(self, connection: AsyncConnection, group: Sequence[_Piece]) -> Coroutine[Any, Any, list[Any]]:
-        """The work of *group*, piece by piece, begun here and now."""
-        begun = [(piece.begin(connection), piece.location) for piece in group]
-        return self._ends(connection, begun)
-
-    async def _ends(
-        self, connection: AsyncConnection, begun: Sequence[tuple[Coroutine[Any, Any, Any], str]]
-    ) -> list[Any]:
-        """The end of each piece; a stale number, which has changed nothing, is one."""
+    async def _each(self, group: Sequence[_Piece], connection: AsyncConnection) -> list[Any]:
+        """The end of each piece, one after the other; a stale number, which has changed nothing, is one."""
         ends: list[Any] = []
-        try:
-            for work, location in begun:
-                ends.append(await _number_kept(work))
-                self._count(connection, (location,))
-        finally:
-            for work, _ in begun[len(ends) :]:
-                work.close()
+        for piece in group:
+            ends.append(await _number_kept(piece.begin(connection)))
+            self._count(connection, (piece.location,))
         return ends
 
     async def _failed(self, group: Sequence[_Piece], error: Exception) -> None:
@@ -238,14 +241,10 @@ class SharedWrites:
                 piece.fail(error)
         for piece in [piece for piece in group if not piece.value.done()]:
             try:
-                async with self._write({piece.location}) as connection:
-                    (value,) = await self._conclude(
-                        connection, self._each(connection, [piece]), partial(_tell, [piece])
-                    )
+                async with self._turn():
+                    await self._together([piece])
             except Exception as own:  # noqa: BLE001 - as above
                 piece.fail(own)
-            else:
-                piece.settle(value)
 
 
 def _tell(group: Sequence[_Piece], values: Sequence[Any]) -> None:

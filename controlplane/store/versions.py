@@ -12,6 +12,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Collection, Hashable, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
+from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import Table
@@ -113,13 +114,14 @@ class MemoryKind(Generic[K, V]):
 
 
 class TableMemory(Generic[K, V]):
-    """The values of one kind, each until one of its tables changes."""
+    """The values of one kind, each until one of its tables changes. Asked in the loop, and in the thread of the writer."""
 
     def __init__(self, versions: TableVersions, kind: MemoryKind[K, V]) -> None:
         self._versions = versions
         self._tables = tuple(table.name for table in kind.tables)
         self._most = kind.most
         self._kept: OrderedDict[K, tuple[Stamp, V]] = OrderedDict()
+        self._lock = Lock()
 
     def stamp(self, location: str | None = None) -> Stamp:
         """The moment from which a value that is read next holds."""
@@ -127,18 +129,20 @@ class TableMemory(Generic[K, V]):
 
     def recall(self, key: K, location: str | None = None) -> V | None:
         """The value of *key*, None where nothing is known of it or where the tables have changed since."""
-        known = self._kept.get(key)
-        if known is None:
-            return None
-        if known[0] != self.stamp(location):
-            del self._kept[key]
-            return None
-        self._kept.move_to_end(key)
-        return known[1]
+        with self._lock:
+            known = self._kept.get(key)
+            if known is None:
+                return None
+            if known[0] != self.stamp(location):
+                del self._kept[key]
+                return None
+            self._kept.move_to_end(key)
+            return known[1]
 
     def keep(self, key: K, value: V, stamp: Stamp) -> None:
         """Remember what was read since *stamp*."""
-        self._kept[key] = (stamp, value)
-        self._kept.move_to_end(key)
-        if len(self._kept) > self._most:
-            self._kept.popitem(last=False)
+        with self._lock:
+            self._kept[key] = (stamp, value)
+            self._kept.move_to_end(key)
+            if len(self._kept) > self._most:
+                self._kept.popitem(last=False)

@@ -15,13 +15,15 @@ from controlplane.errors import DatabaseTrouble
 T = TypeVar("T")
 READ_ONLY = "read_only"
 """The execution option of a connection whose transactions change nothing. An engine begins them accordingly."""
+UNBEGUN = "unbegun"
+"""The execution option of a connection whose transactions `Engine.begin` begins, or `Engine.transact`, and nobody else."""
 
 
-class Conclude(Protocol):
-    """The type of `Engine.conclude`."""
+class Transact(Protocol):
+    """The type of `Engine.transact`."""
 
     def __call__(
-        self, connection: AsyncConnection, work: Coroutine[Any, Any, T], ahead: Callable[[T], None]
+        self, connection: AsyncConnection, work: Callable[[], Coroutine[Any, Any, T]], ahead: Callable[[T], None]
     ) -> Awaitable[T]: ...
 
 
@@ -65,9 +67,11 @@ class Engine:
     writers of one process should wait for each other in order, and share one connection, instead of asking for the database's
     lock again and again; *changes* tells what that connection sees. *rest_seconds* is the
     time between two steps of a long write in which the writers of other processes get their turn.
-    *conclude* runs a coroutine that waits for statements of a connection and for nothing else, with fewer exchanges than
-    statements where it can, in a thread that is not the caller's, and commits: between the two its last argument is called
-    with the coroutine's value, in that thread; no commit follows its error.
+    *begin* begins a transaction that writes, on a connection with the option `UNBEGUN`; it has the lock then.
+    *transact* begins one as well, calls its second argument once it has the lock, runs what that returns, a coroutine that waits
+    for statements of the connection and for nothing else, and commits: with fewer exchanges than statements where it can, all in
+    a thread that is not the caller's. Before the commit its last argument is called with the coroutine's value; no commit follows
+    an error.
     *until_closed* waits, for seconds at most, for connections that were given up.
     *copy* writes what is committed into a file, on disk when it returns. Where there is no room it raises DatabaseError, leaving
     nothing behind. *back_up* does so beside the database, under a name that nothing has, with its argument in it, and gives the
@@ -85,7 +89,8 @@ class Engine:
     connect: Callable[[int], AsyncEngine]
     queue_writers: bool
     rest_seconds: float
-    conclude: Conclude
+    begin: Callable[[AsyncConnection], Awaitable[None]]
+    transact: Transact
     changes: Callable[[Connection], Changes]
     until_closed: Callable[[], Awaitable[None]]
     copy: Callable[[Path], None]

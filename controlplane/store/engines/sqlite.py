@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 
 from controlplane.errors import DatabaseError, DatabaseTrouble
 from controlplane.store.engines import sqlitedriver
-from controlplane.store.engines.engine import READ_ONLY, Engine, T
+from controlplane.store.engines.engine import READ_ONLY, UNBEGUN, Engine, T
 
 BUSY_MILLISECONDS = 5_000
 """The wait of a writer for another process, after which it gives up. The longest transaction is a batch of some thousand rows;
@@ -58,7 +58,8 @@ def engine(path: Path) -> Engine:
         connect=partial(_connect, path),
         queue_writers=True,
         rest_seconds=REST_SECONDS,
-        conclude=_conclude,
+        begin=_begin_writing,
+        transact=_transact,
         changes=sqlitedriver.of,
         until_closed=sqlitedriver.until_closed,
         copy=partial(_copy, path),
@@ -243,15 +244,23 @@ def _keep_a_write_ahead_log(cursor: Any) -> None:
 
 
 def _begin(connection: Connection) -> None:
-    if connection.get_execution_options().get(READ_ONLY, False):
+    options = connection.get_execution_options()
+    if options.get(READ_ONLY, False):
         sqlitedriver.of(connection).begin_reading()
-    else:
+    elif not options.get(UNBEGUN, False):
         connection.exec_driver_sql(sqlitedriver.BEGIN_WRITING)
 
 
-async def _conclude(connection: AsyncConnection, work: Coroutine[Any, Any, T], ahead: Callable[[T], None]) -> T:
+async def _begin_writing(connection: AsyncConnection) -> None:
     assert connection.sync_connection is not None
-    return await sqlitedriver.of(connection.sync_connection).conclude(work, ahead)
+    await sqlitedriver.of(connection.sync_connection).begin_writing()
+
+
+async def _transact(
+    connection: AsyncConnection, work: Callable[[], Coroutine[Any, Any, T]], ahead: Callable[[T], None]
+) -> T:
+    assert connection.sync_connection is not None
+    return await sqlitedriver.of(connection.sync_connection).transact(work, ahead)
 
 
 def _trouble(error: BaseException | None) -> DatabaseTrouble:

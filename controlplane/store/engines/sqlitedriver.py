@@ -33,7 +33,7 @@ SCHEME = "sqlite+threads"
 THREAD = "sqlite"
 """The name of a connection's thread."""
 BEGIN_WRITING = "BEGIN IMMEDIATE"
-"""The statement that begins a transaction with the lock in hand; with it `others` is told."""
+"""The statement that begins a transaction with the lock in hand."""
 INTERRUPT_SECONDS = 0.01
 """Between two attempts to stop a statement: a writer that is stopped is not to keep the lock for longer."""
 STOP_SECONDS = 3.0
@@ -160,12 +160,15 @@ class SQLiteConnection(AdaptedConnection):
         if executed.rowcount > 0 or (executed.rowcount < 0 and executed.description is None):
             self._statements.add(operation)
 
-    def begin_writing(self) -> StatementEnd:
+    async def begin_writing(self) -> None:
         """Begin a transaction that has the lock, and learn if others have committed since the last one."""
-        begun = self.execute(_begin_writing)
-        ((version,),) = begun.rows
-        self.others = (self._number, version)
-        return begun
+        self._open = True
+        await self._run(self._begin_writing)
+
+    def _begin_writing(self) -> None:
+        self._sqlite.execute(BEGIN_WRITING).close()
+        ((version,),) = _execute(self._sqlite.cursor(), "PRAGMA data_version", ()).rows
+        self.others = (self._number, version)  # asked in the transaction: the lock keeps it as it is
 
     @property
     def driver_connection(self) -> sqlite3.Connection:
@@ -203,19 +206,22 @@ class SQLiteConnection(AdaptedConnection):
         self._unbegun, self._open = False, True
         return function
 
-    async def conclude(self, work: Coroutine[Any, Any, T], ahead: Callable[[T], None]) -> T:
-        """Run *work* in the connection's thread, and commit. *ahead* is called with its value before.
+    async def transact(self, work: Callable[[], Coroutine[Any, Any, T]], ahead: Callable[[T], None]) -> T:
+        """Begin a writing transaction, run what *work* returns, and commit, all in the connection's thread.
 
-        No commit follows an error of either. Raises RuntimeError where *work* waits for anything but this connection.
+        *ahead* is called with its value before the commit, which follows no error. Raises RuntimeError where it waits for
+        anything but this connection.
         """
 
-        def concluded() -> T:
-            value = _ended(work)
+        def transacted() -> T:
+            self._begin_writing()
+            value = _ended(work())
             ahead(value)
             self._sqlite.commit()
             return value
 
-        value = await self._run(concluded)
+        self._open = True
+        value = await self._run(transacted)
         self._open = False
         return value
 
@@ -300,9 +306,6 @@ class SQLiteCursor:
         self.lastrowid: int | None = None
 
     def execute(self, operation: str, parameters: Any = ()) -> None:
-        if operation == BEGIN_WRITING:
-            self._keep(self._connection.begin_writing())
-            return
         executed = self._connection.execute(lambda sqlite: _execute(sqlite.cursor(), operation, parameters))
         self._connection.note(operation, executed)
         self._keep(executed)
@@ -369,11 +372,6 @@ def _alone(sqlite: sqlite3.Connection, statement: Callable[[sqlite3.Connection],
 def _begin_with(sqlite: sqlite3.Connection, statement: Callable[[sqlite3.Connection], StatementEnd]) -> StatementEnd:
     sqlite.execute("BEGIN").close()
     return statement(sqlite)
-
-
-def _begin_writing(sqlite: sqlite3.Connection) -> StatementEnd:
-    sqlite.execute(BEGIN_WRITING).close()
-    return _execute(sqlite.cursor(), "PRAGMA data_version", ())  # in the transaction: the lock keeps it as it is
 
 
 def _execute(cursor: sqlite3.Cursor, operation: str, parameters: Any) -> StatementEnd:

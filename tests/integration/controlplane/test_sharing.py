@@ -7,6 +7,7 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from controlplane.service.callers import Caller
 from controlplane.store import locations, sharing
 from controlplane.store.database import Database
 from controlplane.store.engines import sqlite
+from controlplane.store.engines.engine import UNBEGUN
 from controlplane.store.tables import about, assignments
+from controlplane.store.versions import MemoryKind
 from controlplane.store.workers import Origin
 from tests.integration.controlplane.plane import Plane
 from tests.support.databases import new_database
@@ -135,11 +138,13 @@ async def test_a_value_is_told_before_its_commit_which_an_error_of_the_teller_pr
             raise ValueError("no")
 
     engine = sqlite.engine(tmp_path / "controlplane.db")
-    async with database.write() as connection:
-        assert await engine.conclude(connection, adding("a")(connection), look) == "a"
+    pool = engine.connect(1).execution_options(**{UNBEGUN: True})
+    async with pool.begin() as connection:
+        assert await engine.transact(connection, partial(adding("a"), connection), look) == "a"
     with pytest.raises(ValueError, match="no"):
-        async with database.write() as connection:
-            await engine.conclude(connection, adding("b")(connection), look)
+        async with pool.begin() as connection:
+            await engine.transact(connection, partial(adding("b"), connection), look)
+    await pool.dispose()
     assert seen == [("a", 0), ("b", 0)]
     assert await names(database) == {"a"}
 
@@ -163,6 +168,22 @@ async def test_a_commit_that_fails_is_told_at_the_end_of_the_block_and_nothing_i
     assert (times, told) == (["done"], ["value"])
     assert ends[1] == "beside"  # it was told nothing, and is done again alone
     assert await names(database) == {"beside"}
+
+
+NAMES: MemoryKind[str, str] = MemoryKind((about,), most=10)
+
+
+async def test_what_is_read_while_a_change_is_being_committed_is_not_taken_for_what_came_of_it(
+    database: Database,
+) -> None:
+    memory = database.versions.memory(NAMES)
+    before = memory.stamp()
+    async with database.share_ahead(adding("a"), location="here", weight=1):
+        meanwhile = memory.stamp()
+        memory.keep("newest", "as it was", meanwhile)
+    async with database.write():  # its end is over
+        assert memory.recall("newest") is None
+    assert len({before, meanwhile, memory.stamp()}) == 3
 
 
 async def test_a_stale_number_is_raised_where_the_value_would_be(database: Database) -> None:

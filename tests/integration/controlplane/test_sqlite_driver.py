@@ -7,8 +7,9 @@ import sqlite3
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 from contextlib import closing, contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -23,7 +24,6 @@ from controlplane.store.engines import sqlite, sqlitedriver
 from controlplane.store.tables import about
 from tests.support.waiting import until
 
-T = TypeVar("T")
 MOST_AWAITS = 40
 """More than a transaction here has: each statement is one exchange with the connection's thread."""
 WITHIN = 30.0
@@ -175,44 +175,57 @@ async def test_a_statement_without_an_end_ends_with_its_caller(database: Databas
     assert is_free(other)
 
 
-async def concluded(connection: AsyncConnection, work: Coroutine[Any, Any, T]) -> T:
-    assert connection.sync_connection is not None
-    return await sqlitedriver.of(connection.sync_connection).conclude(work, lambda _: None)
+Transacted = Callable[[Callable[[AsyncConnection], Coroutine[Any, Any, Any]]], Coroutine[Any, Any, Any]]
+
+
+@pytest.fixture
+def transacted(database: Database) -> Transacted:
+    """A transaction of one exchange, which ends with its caller: `share` has a task of its own."""
+
+    async def run(work: Callable[[AsyncConnection], Coroutine[Any, Any, Any]]) -> Any:
+        async with database._transact((), work, lambda _: None) as value:
+            return value
+
+    return run
 
 
 async def test_what_runs_together_is_one_transaction_like_any_other(
-    database: Database, other: sqlite3.Connection
+    database: Database, other: sqlite3.Connection, transacted: Transacted
 ) -> None:
-    """It is run in the connection's thread, ends with its caller, and waits for its own statements alone."""
+    """It has the lock from its beginning, is run in the connection's thread, ends with its caller, and waits for its own
+    statements alone."""
 
-    async def work(connection: AsyncConnection, size: int) -> str:
+    async def work(size: int, connection: AsyncConnection) -> str:
+        raw: Any = await connection.get_raw_connection()
+        assert raw.driver_connection.in_transaction
         await connection.execute(about.insert().values(name="x", value=b""))
         await connection.scalar(text(f"{MANY} SELECT count(*) FROM c"), {"size": size})
         return threading.current_thread().name
 
-    async def run(size: int) -> str:
-        async with database.write() as connection:
-            return await concluded(connection, work(connection, size))
-
-    task = asyncio.create_task(run(10**12))
+    task = asyncio.create_task(transacted(partial(work, 10**12)))
     await until(lambda: not is_free(other))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert is_free(other)
-    assert await run(10) == sqlitedriver.THREAD
+    assert await transacted(partial(work, 10)) == sqlitedriver.THREAD
     with pytest.raises(StatementError, match="UNIQUE"):
-        await run(10)
+        await transacted(partial(work, 10))
+    with pytest.raises(RuntimeError, match="waits for something else"):
+        await transacted(lambda _: asyncio.sleep(0))
+    assert is_free(other)
 
     async with database.read() as connection:
-        with pytest.raises(RuntimeError, match="waits for something else"):
-            await concluded(connection, asyncio.sleep(0))
         assert await connection.scalar(text("SELECT count(*) FROM about WHERE name = 'x'")) == 1
 
 
 @pytest.mark.parametrize("together", [False, True], ids=["a statement", "work beside it"])
 async def test_a_disk_that_hangs_holds_no_caller_and_its_connection_is_used_no_more(
-    database: Database, other: sqlite3.Connection, monkeypatch: pytest.MonkeyPatch, together: bool
+    database: Database,
+    other: sqlite3.Connection,
+    transacted: Transacted,
+    monkeypatch: pytest.MonkeyPatch,
+    together: bool,
 ) -> None:
     monkeypatch.setattr(sqlitedriver, "STOP_SECONDS", 0.02)
     entered, gate = threading.Event(), threading.Event()
@@ -222,17 +235,17 @@ async def test_a_disk_that_hangs_holds_no_caller_and_its_connection_is_used_no_m
         entered.set()
         return gate.wait(WITHIN)
 
-    async def hang() -> None:
-        async with database.write() as connection:
-            await connection.execute(about.insert().values(name="x", value=b""))
-            raw = await connection.get_raw_connection()
-            raw.driver_connection.create_function("hang", 0, wait)  # type: ignore[union-attr]
-            if together:
-                await concluded(connection, cast("Any", connection.execute(statement)))
-            else:
-                await connection.execute(statement)
+    async def hang(connection: AsyncConnection) -> None:
+        await connection.execute(about.insert().values(name="x", value=b""))
+        raw = await connection.get_raw_connection()
+        raw.driver_connection.create_function("hang", 0, wait)  # type: ignore[union-attr]
+        await connection.execute(statement)
 
-    task = asyncio.create_task(hang())
+    async def hang_in_steps() -> None:
+        async with database.write() as connection:
+            await hang(connection)
+
+    task = asyncio.create_task(transacted(hang) if together else hang_in_steps())
     try:
         await until(entered.is_set)
         task.cancel()
@@ -295,19 +308,28 @@ async def test_a_rollback_that_fails_does_not_take_the_place_of_the_cancellation
     entered, gate = threading.Event(), threading.Event()
 
     class Broken:
+        def execute(self, *_: object) -> Broken:
+            return self
+
+        def close(self) -> None:
+            pass
+
+        def cursor(self) -> Any:
+            entered.set()
+            gate.wait(WITHIN)
+
         def interrupt(self) -> None:
             gate.set()
 
         def rollback(self) -> None:
             raise sqlite3.OperationalError("disk I/O error")
 
-    async def held() -> None:
-        entered.set()
-        gate.wait(WITHIN)
+    async def nothing() -> None:
+        pass
 
     thread = sqlitedriver.SQLiteThread()
     connection = sqlitedriver.SQLiteConnection(thread, cast("Any", Broken()))
-    task = asyncio.create_task(connection.conclude(held(), lambda _: None))
+    task = asyncio.create_task(connection.transact(nothing, lambda _: None))
     await until(entered.is_set)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
