@@ -89,6 +89,12 @@ class Context:
 CONTEXT = web.AppKey("context", Context)
 
 
+def is_present(request: web.Request) -> bool:
+    """Tell if who asks still waits to be answered. Asked in other threads too, while the loop may close the connection."""
+    transport = request.transport
+    return transport is not None and not transport.is_closing()
+
+
 def visitor_address(request: web.Request) -> str:
     """The address by which failures are counted, which is shown and logged: that of who asks, also behind a trusted proxy."""
     trust = request.app[CONTEXT].forward_trust

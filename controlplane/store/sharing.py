@@ -26,8 +26,8 @@ LOOK_SECONDS = 1.0
 """Between looks for those who have waited for too long, while a transaction does not end: its disk may hang."""
 T = TypeVar("T")
 BeginShared = Callable[[AsyncConnection], Coroutine[Any, Any, T]]
-"""Called once the lock is there, when moments are to be read; what it returns waits for the connection and for nothing else,
-maybe in another thread."""
+"""Called once the lock is there, when moments are to be read; what it returns waits for the connection and for nothing else.
+Both are in another thread, maybe: what they share with the loop has to bear that."""
 CountChange = Callable[[AsyncConnection, Collection[str]], None]
 Turn = Callable[[], AbstractAsyncContextManager[None]]
 

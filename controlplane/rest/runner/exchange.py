@@ -9,14 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from aiohttp import web
 
 from controlplane.errors import DatabaseError, RefusedError
 from controlplane.rest import replies
 from controlplane.rest.bodies import body_of
-from controlplane.rest.context import CONTEXT, Context, visitor_address
+from controlplane.rest.context import CONTEXT, Context, is_present, visitor_address
 from controlplane.rest.replies import STALE, Asker, HandlerReply, answered
 from controlplane.service import enrolments
 from controlplane.service.attendance import RunnerCaller
@@ -133,7 +133,7 @@ async def _handle(
         path=request.raw_path,
         body=body,
         remembered=sender.remembered,
-        present=lambda: request.transport is not None and not request.transport.is_closing(),
+        present=partial(is_present, request),
     )
     return await handler(context, asked)
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from aiohttp import web
 
 from controlplane.errors import DatabaseError, RefusedError, UnknownCallerError
 from controlplane.rest import replies
 from controlplane.rest.bodies import body_of
-from controlplane.rest.context import CONTEXT, Context, visitor_address
+from controlplane.rest.context import CONTEXT, Context, is_present, visitor_address
 from controlplane.rest.replies import RETRY_SECONDS, STALE, Asker, HandlerReply, answered
 from controlplane.service import callers
 from controlplane.service.callers import Caller
@@ -211,7 +212,7 @@ async def _answer(
             access=sender.access, origin=origin, worker=verified.worker, seq=verified.seq, remembered=sender.seen
         ),
         body=body,
-        present=lambda: request.transport is not None and not request.transport.is_closing(),
+        present=partial(is_present, request),
     )
     asker = Asker(name=location.name, extra={"worker": verified.worker, "location": location.id})
     return await answered(lambda: endpoint(context, asked), asker, _message)
