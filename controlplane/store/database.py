@@ -109,10 +109,8 @@ class Database:
             yield changing
         finally:
             for changes in changing:
-                self._counted.append((changes.take_statements(), locations))
-            for statements, places in self._counted:
-                self.versions.count(statements, places)
-            self._counted.clear()
+                self.versions.count(changes.take_statements(), locations)
+            self._count_again()
 
     def _count(self, connection: AsyncConnection, locations: Collection[str]) -> None:
         """Count what a piece of a transaction has changed, for the pieces after it; and at its end once more, for all others.
@@ -122,6 +120,11 @@ class Database:
         statements = self._engine.changes(_sync(connection)).take_statements()
         self.versions.count(statements, locations)
         self._counted.append((statements, locations))
+
+    def _count_again(self) -> None:
+        for statements, locations in self._counted:
+            self.versions.count(statements, locations)
+        self._counted.clear()
 
     async def share(self, begin: BeginShared[T], *, location: str, weight: int, patience: float = 0.0) -> T:
         """Do *begin*'s work in a transaction with others' that wait for theirs: see `SharedWrites.run`."""
@@ -161,7 +164,9 @@ class Database:
                 self._check_identity()
                 ahead(value)
 
-            yield await self._engine.transact(connection, whole, checked)
+            value = await self._engine.transact(connection, whole, checked)
+            self._count_again()  # whoever hears of the commit goes by what there is now
+            yield value
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
