@@ -74,9 +74,7 @@ class Database:
         """
         async with self._turn(), self._changing(locations) as (connection, changes):
             await self._engine.begin(connection)
-            self.versions.follow(changes.others)
-            if self.before_write is not None:
-                await self.before_write(connection)
+            await self._start_writing(connection, changes)
             yield connection
             self._check_identity()  # once more: an exception before the commit tells nobody that a result was stored
 
@@ -87,11 +85,15 @@ class Database:
         It is kept afterwards, unless anything failed: to take one from a pool, and to give it back, takes longer than to begin.
         """
         self._check_identity()
-        with self._counting(locations) as changing, _translated(self._engine):
+        with _translated(self._engine):
             connection = await self._taken()
-            changing.append(self._engine.changes(connection))
-            async with _ending(connection, Connection.commit):
-                yield AsyncConnection(self._writer, connection), changing[0]
+            changes = self._engine.changes(connection)
+            try:
+                async with _ending(connection, Connection.commit):
+                    yield AsyncConnection(self._writer, connection), changes
+            finally:  # whatever its end was, and before the next one begins
+                self.versions.count(changes.take_statements(), locations)
+                self._count_again()
             self._idle.append(connection)
 
     async def _taken(self) -> Connection:
@@ -101,16 +103,11 @@ class Database:
         connection.begin()
         return connection
 
-    @contextmanager
-    def _counting(self, locations: Collection[str]) -> Iterator[list[Changes]]:
-        """Count what a connection changed: after its transaction's end, however that was, and before the next one's beginning."""
-        changing: list[Changes] = []
-        try:
-            yield changing
-        finally:
-            for changes in changing:
-                self.versions.count(changes.take_statements(), locations)
-            self._count_again()
+    async def _start_writing(self, connection: AsyncConnection, changes: Changes) -> None:
+        """Do what each transaction that writes begins with, once it has the lock."""
+        self.versions.follow(changes.others)
+        if self.before_write is not None:
+            await self.before_write(connection)
 
     def _count(self, connection: AsyncConnection, locations: Collection[str]) -> None:
         """Count what a piece of a transaction has changed, for the pieces after it; and at its end once more, for all others.
@@ -155,9 +152,7 @@ class Database:
         async with self._changing(locations) as (connection, changes):
 
             async def whole() -> T:
-                self.versions.follow(changes.others)
-                if self.before_write is not None:
-                    await self.before_write(connection)
+                await self._start_writing(connection, changes)
                 return await work(connection)
 
             def checked(value: T) -> None:

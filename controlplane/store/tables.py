@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -26,6 +28,12 @@ REVISION = "0021"
 """The migration that these tables are the outcome of."""
 
 metadata = MetaData()
+
+
+def _where(condition: str) -> dict[str, Any]:
+    """The words by which each kind of database makes an index of the rows alone that a condition is true of."""
+    return {"sqlite_where": text(condition), "postgresql_where": text(condition)}
+
 
 about = Table(
     "about",
@@ -135,12 +143,7 @@ assignments = Table(
     Column("seen_at", BigInteger),
     Index("assignments_by_turn", "location_id", "waiting_since"),
     Index("assignments_by_until", "until"),
-    Index(
-        "assignments_by_job",
-        "job_id",
-        sqlite_where=text("job_id IS NOT NULL"),
-        postgresql_where=text("job_id IS NOT NULL"),
-    ),
+    Index("assignments_by_job", "job_id", **_where("job_id IS NOT NULL")),
 )
 """A test at a location and its next run: due at *due_at*, missed at *until*; both null while nothing is to be run.
 
@@ -176,20 +179,8 @@ jobs = Table(
     Column("definition", Text),
     Column("test_name", Text),
     Index("jobs_open", "closed", "worker", "location_id"),
-    Index(
-        "jobs_by_closing",
-        "closed_at",
-        sqlite_where=text("closed_at IS NOT NULL"),
-        postgresql_where=text("closed_at IS NOT NULL"),
-    ),
-    Index(
-        "jobs_triggered",
-        "test_id",
-        "location_id",
-        "leased_at",
-        sqlite_where=text("definition IS NOT NULL"),
-        postgresql_where=text("definition IS NOT NULL"),
-    ),
+    Index("jobs_by_closing", "closed_at", **_where("closed_at IS NOT NULL")),
+    Index("jobs_triggered", "test_id", "location_id", "leased_at", **_where("definition IS NOT NULL")),
 )
 """One run that was given out at least once. *worker* has it, or nobody (null: given back). *closed* is null while it is
 open, then `result`, `missed`, `lost` or `cancelled`. *delivery* counts how often it was given out, *released* how many of these
