@@ -49,7 +49,7 @@ async def test_a_new_test_is_given_out_at_once_with_what_a_run_needs(
     assert job.scheduled_at == plane.now() - 2_000
     assert 58_000 <= job.start_by <= 88_000
     assert (job.delivery, job.lease_ms, job.variables) == (1, 15_000, {})
-    assert uuid.UUID(job.job)
+    assert uuid.UUID(job.job).int >> 80 == plane.now(), "its id begins with the moment (RFC 9562 section 5.7)"
 
 
 async def test_no_more_jobs_come_than_slots_are_free_and_more_says_so(

@@ -23,6 +23,7 @@ from controlplane.store import locations, sharing
 from controlplane.store.database import Database
 from controlplane.store.engines import sqlite
 from controlplane.store.engines.engine import UNBEGUN
+from controlplane.store.engines.sqlitedriver import SQLiteThread
 from controlplane.store.tables import about, assignments
 from controlplane.store.versions import MemoryKind
 from controlplane.store.workers import Origin
@@ -113,6 +114,24 @@ def breaking_a_reference(times: list[str]) -> Work:
         return "value"
 
     return work
+
+
+async def test_a_shared_transaction_is_one_exchange_with_the_database(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await database.share(adding("first"), location="here", weight=1) == "first"
+    submitted: list[object] = []
+    submit = SQLiteThread.submit
+
+    def counted(thread: SQLiteThread, function: Callable[[], Any]) -> asyncio.Future[Any]:
+        submitted.append(function)
+        return submit(thread, function)
+
+    monkeypatch.setattr(SQLiteThread, "submit", counted)
+    assert await database.share(adding("a"), location="here", weight=1) == "a"
+    async with database.write():  # its end is over
+        others = len(submitted) - 1  # our own beginning
+    assert others == 1
 
 
 async def test_whoever_is_told_ahead_leaves_the_block_when_it_is_committed(database: Database) -> None:

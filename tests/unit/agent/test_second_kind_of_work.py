@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+import uuid
 
 import msgspec
 
@@ -78,6 +79,9 @@ async def test_its_jobs_take_slots_and_their_outcomes_are_pushed() -> None:
         agent.intake.jobs.append(Jobs(jobs=(job("a", test="hush"), job("b", test="now"))))
         await agent.clock.advance(1)
         assert agent.outcomes() == [("lease-a", "HUSH"), ("lease-b", "NOW")]
+        results = [uuid.UUID(item.result) for push in agent.intake.pushes for item in push]
+        assert [result.version for result in results] == [7, 7]
+        assert len(set(results)) == 2
         assert [delivery.outcome for delivery in agent.deliveries] == ["accepted", "accepted"]
         assert (agent.slots.free, agent.outbox.waiting) == (2, 0)
         agent.stop()
