@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import uuid
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -18,6 +19,7 @@ from worker.clock import Clock, SystemClock
 from worker.errors import SignatureError
 from worker.secret import Secret
 from worker.wire import envelope, messages, signing
+from worker.wire.identifiers import timed_uuid
 from worker.wire.keys import PrivateKey, PublicKey
 from worker.wire.messages import MAX_REPLY_BYTES, Jobs, Pull, Refusal, ResultItem, Results, ResultsReply
 
@@ -99,7 +101,7 @@ class ProtocolWorker:
             content = await response.read()
             headers = {name.lower(): value for name, value in response.headers.items()}
             try:
-                signing.verify_reply(signed, self.credentials, status=response.status, headers=headers, body=content)
+                signing.verify_reply(signed, status=response.status, headers=headers, body=content)
             except SignatureError:
                 return Reply(response.status, False, headers, content)
             return Reply(response.status, True, headers, content)
@@ -145,7 +147,7 @@ def outcome(status: str = "passed", **members: Any) -> dict[str, Any]:
 
 def item(job: messages.Job, *, result: str | None = None, **members: Any) -> ResultItem:
     return ResultItem(
-        result=result or str(uuid.uuid4()),
+        result=result or timed_uuid(time.time_ns() // 1_000_000),  # as a worker names it
         job=job.job,
         lease=job.lease,
         outcome=msgspec.Raw(msgspec.json.encode(outcome(**members))),

@@ -135,9 +135,7 @@ class Intake:
         )
         reply = await self._transport.send("POST", path, body, signed.headers)
         try:
-            date = signing.verify_reply(
-                signed, self._identity.credentials, status=reply.status, headers=reply.headers, body=reply.body
-            )
+            date = signing.verify_reply(signed, status=reply.status, headers=reply.headers, body=reply.body)
         except SignatureError as error:
             # Whoever sent this, it was not our control plane: nothing in it is believed but a short Retry-After.
             raise IntakeError(

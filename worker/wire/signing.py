@@ -40,6 +40,10 @@ SEQ_HEADER = f"{PL1.header_prefix}Seq"
 SIGNATURE_HEADER = f"{PL1.header_prefix}Signature"
 _DATE, _CONTENT = PL1.date_header, PL1.content_header
 
+_CLAIM_HEADERS = {"authorization": "Authorization"}
+"""Headers that are read, as they are spelt, by their names in lower case."""
+_REQUEST_HEADERS = {name.lower(): name for name in ("Content-Type", "Host", _CONTENT, _DATE, SEQ_HEADER, WORKER_HEADER)}
+_REPLY_HEADERS = {name.lower(): name for name in (SIGNATURE_HEADER, _DATE, "Retry-After")}
 SIGNED_HEADERS = ("content-type", "host", "x-pl-content-sha256", "x-pl-date", "x-pl-seq", "x-pl-worker")
 
 _NAME = r"[A-Za-z0-9:._$=+-]{1,200}"
@@ -109,11 +113,14 @@ class UnsignedRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignedRequest:
-    """*headers* are to be sent as they are; Host is left to the client, which sends the authority that was signed."""
+    """*headers* are to be sent as they are; Host is left to the client, which sends the authority that was signed.
+
+    *key* is the one of *signature*; the reply is signed with it, too.
+    """
 
     headers: dict[str, str]
     signature: str
-    day: str
+    key: Secret[bytes]
 
 
 class Claim(Struct, frozen=True, kw_only=True):
@@ -194,7 +201,7 @@ def sign_request(credentials: Credentials, request: UnsignedRequest, now: dateti
         f"{PL1.algorithm} Credential={credentials.access_key}/{scope.text(PL1)}, "
         f"SignedHeaders={';'.join(SIGNED_HEADERS)}, Signature={signature}"
     )
-    return SignedRequest(headers=headers, signature=signature, day=scope.day)
+    return SignedRequest(headers=headers, signature=signature, key=key)
 
 
 def _request_signature(key: Secret[bytes], scope: Scope, method: str, target: str, headers: Mapping[str, str]) -> str:
@@ -204,7 +211,9 @@ def _request_signature(key: Secret[bytes], scope: Scope, method: str, target: st
 
 def read_claim(headers: Mapping[str, str]) -> Claim:
     """Read the Authorization header. Raises SignatureError (authorization, signed_headers)."""
-    found = _AUTHORIZATION.fullmatch(_one(headers, "Authorization", missing=Reason.AUTHORIZATION))
+    found = _AUTHORIZATION.fullmatch(
+        _present(_values(headers, _CLAIM_HEADERS), "Authorization", missing=Reason.AUTHORIZATION)
+    )
     if found is None:
         raise SignatureError(Reason.AUTHORIZATION, f"the Authorization header is not one of {PL1.algorithm}")
     if found["names"] != ";".join(SIGNED_HEADERS):
@@ -287,29 +296,28 @@ def _reply_text(status: int, moment: str, retry_after: str | None, signature: st
     return "\n".join((REPLY, str(status), moment, retry_after or "", signature, sigv4.sha256_hex(body)))
 
 
-def verify_reply(
-    signed: SignedRequest, credentials: Credentials, *, status: int, headers: Mapping[str, str], body: bytes
-) -> datetime:
+def verify_reply(signed: SignedRequest, *, status: int, headers: Mapping[str, str], body: bytes) -> datetime:
     """Check that this reply is the control plane's answer to *signed*; returns its date, which may correct a clock.
 
     Raises SignatureError: `unsigned` where there is no signature at all (a proxy, a wrong host), otherwise what is
     wrong.
     """
-    given = _one(headers, SIGNATURE_HEADER, missing=Reason.UNSIGNED)
-    date = _one(headers, _DATE)
+    found = _values(headers, _REPLY_HEADERS)
+    given = _present(found, SIGNATURE_HEADER, missing=Reason.UNSIGNED)
+    date = _present(found, _DATE)
     moment = _moment(date)
-    retry_after = _at_most_one(headers, "Retry-After")
+    retry_after = found.get("Retry-After")
     if retry_after is not None and not _RETRY_AFTER.fullmatch(retry_after):
         raise SignatureError(Reason.RETRY_AFTER, "Retry-After is not in whole seconds")
-    key = sigv4.signing_key(PL1, Scope(day=signed.day, region=credentials.location), credentials.secret_key)
-    expected = sigv4.signature(key, _reply_text(status, date, retry_after, signed.signature, body))
+    expected = sigv4.signature(signed.key, _reply_text(status, date, retry_after, signed.signature, body))
     if not re.fullmatch(_HEX, given) or not hmac.compare_digest(expected, given):
         raise SignatureError(Reason.SIGNATURE, "the reply's signature does not hold")
     return moment
 
 
 def _signed_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    found = {name: _one(headers, name) for name in ("Content-Type", "Host", _CONTENT, _DATE, SEQ_HEADER, WORKER_HEADER)}
+    values = _values(headers, _REQUEST_HEADERS)
+    found = {name: _present(values, name) for name in _REQUEST_HEADERS.values()}
     if not re.fullmatch(_HEX, found[_CONTENT]):
         raise SignatureError(Reason.HEADER, f"{_CONTENT} is not 64 lower-case hexadecimal digits")
     try:
@@ -319,21 +327,25 @@ def _signed_headers(headers: Mapping[str, str]) -> dict[str, str]:
     return found
 
 
-def _one(headers: Mapping[str, str], name: str, *, missing: Reason = Reason.HEADER) -> str:
-    value = _at_most_one(headers, name)
-    if value is None:
+def _values(headers: Mapping[str, str], names: Mapping[str, str]) -> dict[str, str]:
+    """Those of the headers *names* that there are, each once, by their spelling. Raises SignatureError."""
+    found: dict[str, str] = {}
+    for key, value in headers.items():
+        name = names.get(key.lower())
+        if name is None:
+            continue
+        if name in found:
+            raise SignatureError(Reason.HEADER, f"more than one {name} header")
+        if not (value.isascii() and value.isprintable()):
+            raise SignatureError(Reason.HEADER, f"the {name} header is not printable ASCII")
+        found[name] = value
+    return found
+
+
+def _present(values: Mapping[str, str], name: str, *, missing: Reason = Reason.HEADER) -> str:
+    if name not in values:
         raise SignatureError(missing, f"no {name} header")
-    return value
-
-
-def _at_most_one(headers: Mapping[str, str], name: str) -> str | None:
-    wanted = name.lower()
-    values = [value for key, value in headers.items() if key.lower() == wanted]
-    if len(values) > 1:
-        raise SignatureError(Reason.HEADER, f"more than one {name} header")
-    if values and not (values[0].isascii() and values[0].isprintable()):
-        raise SignatureError(Reason.HEADER, f"the {name} header is not printable ASCII")
-    return values[0] if values else None
+    return values[name]
 
 
 def _moment(text: str) -> datetime:

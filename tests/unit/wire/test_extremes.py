@@ -154,7 +154,7 @@ def reply(moment: str, *, retry_after: str | None = None) -> datetime:
     text = "\n".join((signing.REPLY, "503", moment, retry_after or "", signed.signature, sigv4.sha256_hex(b"")))
     headers = {"X-PL-Date": moment, "X-PL-Signature": sigv4.signature(verified.key, text)}
     headers |= {} if retry_after is None else {"Retry-After": retry_after}
-    return signing.verify_reply(signed, CREDENTIALS, status=503, headers=headers, body=b"")
+    return signing.verify_reply(signed, status=503, headers=headers, body=b"")
 
 
 @pytest.mark.parametrize("year", YEARS_REFUSED)

@@ -296,20 +296,20 @@ def reply(
 
 def test_a_reply_proves_what_it_answers_and_tells_the_time() -> None:
     signed, headers = reply()
-    date = signing.verify_reply(signed, CREDENTIALS, status=200, headers=headers, body=b"body")
+    date = signing.verify_reply(signed, status=200, headers=headers, body=b"body")
     assert date == NOW + timedelta(seconds=2)
 
 
 def reason_of_reply(
     signed: SignedRequest, headers: Mapping[str, str], *, status: int = 200, body: bytes = b"body"
 ) -> str:
-    return reason_of(lambda: signing.verify_reply(signed, CREDENTIALS, status=status, headers=headers, body=body))
+    return reason_of(lambda: signing.verify_reply(signed, status=status, headers=headers, body=body))
 
 
 def test_a_reply_with_retry_after_covers_it() -> None:
     signed, headers = reply(status=429, retry_after="30")
     assert headers["Retry-After"] == "30"
-    assert signing.verify_reply(signed, CREDENTIALS, status=429, headers=headers, body=b"body")
+    assert signing.verify_reply(signed, status=429, headers=headers, body=b"body")
     assert reason_of_reply(signed, {**headers, "Retry-After": "31"}, status=429) == Reason.SIGNATURE
     assert reason_of_reply(signed, {**headers, "Retry-After": "030"}, status=429) == Reason.RETRY_AFTER
     del headers["Retry-After"]

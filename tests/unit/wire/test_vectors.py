@@ -100,8 +100,10 @@ def test_every_reason_has_a_vector() -> None:
 
 
 def signed_requests() -> dict[str, signing.SignedRequest]:
+    scope = sigv4.Scope(day=SIGNING["now"][:8], region=CREDENTIALS.location)
+    key = sigv4.signing_key(sigv4.PL1, scope, CREDENTIALS.secret_key)
     return {
-        case["name"]: signing.SignedRequest(headers={}, signature=case["signature"], day=SIGNING["now"][:8])
+        case["name"]: signing.SignedRequest(headers={}, signature=case["signature"], key=key)
         for case in SIGNING["requests"]
     }
 
@@ -109,7 +111,6 @@ def signed_requests() -> dict[str, signing.SignedRequest]:
 def read_reply(case: dict[str, Any]) -> datetime:
     return signing.verify_reply(
         signed_requests()[case["request"]],
-        CREDENTIALS,
         status=case["status"],
         headers=CIMultiDict([(name, value) for name, value in case["headers"]]),
         body=case["body"].encode(),
