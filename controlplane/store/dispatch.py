@@ -167,7 +167,7 @@ async def give_out(
         if leases.state(open_job(row), now=now, expiry=expiry) is JobState.OFFERED
     ]
     due = await _due(connection, taker.location, now, limit=taker.jobs + 1)
-    fresh = {timed_uuid(now): (row, runs.timetable(row)) for row in due}
+    fresh = {timed_uuid(now): (row, runs.pace(row)) for row in due}
     first = [
         Lease(
             job=job,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from controlplane.store.tables import assignments, tests
 
 TIMES = (tests.c.period_ms, tests.c.frames)
 """The columns of a test that its timetable is made of."""
+_PLACES = 2**63
 _SET = Prepared(
     update(assignments)
     .where(assignments.c.test_id == bindparam("test"), assignments.c.location_id == bindparam("location"))
@@ -34,9 +36,24 @@ def timetable(row: Any) -> Timetable:
     return of_test(row.test_id, row.location_id, row.period_ms, row.frames)
 
 
+def pace(row: Any) -> Timetable:
+    """The same for `following` and `start_before` alone: without frames they need no offset, which takes a hash to know."""
+    return Timetable(row.period_ms, 0) if row.frames is None else timetable(row)
+
+
 def of_test(test: str, location: str, period_ms: int, stored_frames: str | None) -> Timetable:
     """The timetable of a test at a location."""
     return Timetable.of(test, location, period_ms, None if stored_frames is None else frames.read(stored_frames))
+
+
+def place(timetable: Timetable) -> int:
+    """The number of a new row in the order in which SQLite keeps them: by the phases of tests, each with room for many.
+
+    Runs of one period that are due at about the same moment are written together, and so lie on few pages. No two rows have
+    one number: the odds are of 2^63.
+    """
+    width = _PLACES // timetable.period
+    return timetable.offset * width + secrets.randbelow(width)
 
 
 def columns(following: Run | None) -> dict[str, int | None]:

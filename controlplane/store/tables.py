@@ -24,7 +24,7 @@ from sqlalchemy import (
     true,
 )
 
-REVISION = "0021"
+REVISION = "0022"
 """The migration that these tables are the outcome of."""
 
 metadata = MetaData()
@@ -141,7 +141,8 @@ assignments = Table(
     Column("last_at", BigInteger),
     Column("last_duration_ms", Float),
     Column("seen_at", BigInteger),
-    Index("assignments_by_turn", "location_id", "waiting_since"),
+    Index("assignments_by_location", "location_id"),
+    Index("assignments_by_turn", "location_id", "waiting_since", **_where("job_id IS NULL")),
     Index("assignments_by_until", "until"),
     Index("assignments_by_job", "job_id", **_where("job_id IS NOT NULL")),
 )
@@ -178,7 +179,7 @@ jobs = Table(
     Column("initial_id", String(200)),
     Column("definition", Text),
     Column("test_name", Text),
-    Index("jobs_open", "closed", "worker", "location_id"),
+    Index("jobs_open", "worker", "location_id", **_where("closed IS NULL")),
     Index("jobs_by_closing", "closed_at", **_where("closed_at IS NOT NULL")),
     Index("jobs_triggered", "test_id", "location_id", "leased_at", **_where("definition IS NOT NULL")),
 )

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, bindparam, delete, exists, select, update
+from sqlalchemy import ColumnElement, Row, bindparam, column, delete, exists, select, table, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from controlplane.errors import ConflictError, NotFoundError
@@ -137,7 +137,11 @@ _NEW_TESTS = Prepared(
     *("public_id", "name", "subtype", "version", "paused", "period_ms", "definition", "created_at", "modified_at"),
     *("frames", "retries", "retry_interval_ms", "created_by", "modified_by", "tags", "alerting"),
 )
-_NEW_ASSIGNMENTS = Prepared(assignments.insert(), "test_id", "location_id", "due_at", "until", "waiting_since")
+_columns = ("test_id", "location_id", "due_at", "until", "waiting_since")
+_NEW_ASSIGNMENTS = Prepared(assignments.insert(), *_columns)
+_placed = table(assignments.name, column("rowid"), *map(column, _columns))
+_PLACED_ASSIGNMENTS = Prepared(_placed.insert(), "rowid", *_columns)
+"""For SQLite, which keeps rows in the order of a number that may be chosen."""
 
 
 async def add(connection: AsyncConnection, new: Sequence[StoredTest], *, now: int) -> None:
@@ -188,14 +192,16 @@ async def assign(
     new = [test for test in assigned if test.public_id not in known]
     rows = [
         {
+            "rowid": runs.place(timetable),
             "test_id": test.public_id,
             "location_id": location,
-            **runs.columns(None if test.paused or not enabled else at_once(now, _timetable(test, location))),
+            **runs.columns(None if test.paused or not enabled else at_once(now, timetable)),
         }
-        for test in new
+        for test, timetable in ((test, _timetable(test, location)) for test in new)
     ]
     if rows:
-        await _NEW_ASSIGNMENTS.each(connection, rows)
+        ordered = connection.dialect.name == "sqlite"
+        await (_PLACED_ASSIGNMENTS if ordered else _NEW_ASSIGNMENTS).each(connection, rows)
         await monitors.wake(connection, [test.public_id for test in new], now=now)
 
 

@@ -16,9 +16,14 @@ FIRST = "0001"
 
 def first_schema(path: Path) -> Path:
     """An empty database of the first version, with its key beside it."""
+    return schema(path, FIRST)
+
+
+def schema(path: Path, revision: str) -> Path:
+    """An empty database with the schema *revision*, and its key beside it."""
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
-        migrating.upgrade(connection, FIRST)
+        migrating.upgrade(connection, revision)
         sealer = Sealer(sealing.make_key(path.with_name(f"{path.name}.key")), origin="")
         check = sealer.seal(b"synthetics-controlplane", KEY_CHECK)
         connection.execute(about.insert().values(name="key_check", value=check))

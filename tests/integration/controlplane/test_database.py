@@ -6,6 +6,7 @@ import asyncio
 import base64
 import sqlite3
 import stat
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 
@@ -17,18 +18,32 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, select, text
 
 from controlplane.errors import DatabaseError, OutdatedError, SchemaError
+from controlplane.schedule import Timetable
 from controlplane.store import migrations, tests
 from controlplane.store.alerttables import monitors
 from controlplane.store.database import USE, Database, Keyring, Opening, Upgrade, open_database
 from controlplane.store.engines import sqlite
 from controlplane.store.runnertables import runners
-from controlplane.store.tables import REVISION, about, assignments, jobs, metadata
-from tests.support.schemas import first_schema
+from controlplane.store.tables import REVISION, about, assignments, jobs, locations, metadata
+from tests.support.schemas import first_schema, schema
 from worker.secret import Secret
 
 
 def keyring(path: Path) -> Keyring:
     return Keyring(path=path.with_name(f"{path.name}.key"))
+
+
+def stored_test(public_id: str) -> tests.StoredTest:
+    return tests.StoredTest(
+        public_id=public_id,
+        name="shop",
+        subtype="http",
+        version=1,
+        paused=False,
+        period_ms=60_000,
+        definition="{}",
+        modified_at=1,
+    )
 
 
 async def make(path: Path) -> None:
@@ -303,3 +318,58 @@ async def test_a_database_of_the_first_schema_is_brought_up_to_date_with_its_job
     assert found is not None
     assert found.tags == ("team:shop", "eu")
     await database.close()
+
+
+def by_phase(ids: Sequence[str]) -> list[str]:
+    return sorted(ids, key=lambda test: Timetable.of(test, "l", 60_000).offset)
+
+
+def stored_order(path: Path) -> list[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return [test for (test,) in connection.execute("SELECT test_id FROM assignments ORDER BY rowid")]
+
+
+async def test_assignments_lie_in_the_order_of_their_phases_whatever_they_were_made_in(path: Path) -> None:
+    """Runs that are due together are given out together: their rows share pages then."""
+    await make(path)
+    database = await open_database(sqlite.engine(path), keyring(path))
+    ids = [f"abc-def-{number:03}" for number in range(300)]
+    async with database.write() as connection:
+        await connection.execute(
+            locations.insert().values(id="l", name="office", enabled=True, intake_url="http://127.0.0.1", created_at=1)
+        )
+        for some in (ids[:200], ids[200:]):
+            new = [stored_test(one) for one in some]
+            await tests.add(connection, new, now=1)
+            await tests.assign(connection, new, "l", enabled=True, now=1)
+    await database.close()
+
+    assert stored_order(path) == by_phase(ids) != ids
+
+
+async def test_assignments_of_before_are_brought_into_the_order_of_their_phases(path: Path) -> None:
+    ids = [f"abc-def-{number:03}" for number in range(300)]
+    schema(path, "0021")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            "INSERT INTO locations (id, name, enabled, intake_url, created_at) VALUES ('l', 'office', 1, 'u', 1)"
+        )
+        connection.executemany(
+            "INSERT INTO tests (public_id, name, subtype, version, paused, period_ms, definition, created_at, modified_at)"
+            " VALUES (?, 'shop', 'http', 1, 0, 60000, '{}', 1, 1)",
+            [(one,) for one in ids],
+        )
+        connection.executemany(
+            "INSERT INTO assignments (test_id, location_id, due_at) VALUES (?, 'l', ?)",
+            [(one, at) for at, one in enumerate(ids)],
+        )
+        connection.commit()
+    assert stored_order(path) == ids
+
+    database = await open_database(sqlite.engine(path), keyring(path), Opening(upgrade=True))
+    async with database.read() as connected:
+        assigned = (await connected.execute(select(assignments.c.test_id, assignments.c.due_at))).all()
+    await database.close()
+
+    assert stored_order(path) == by_phase(ids)
+    assert {row.test_id: row.due_at for row in assigned} == {one: at for at, one in enumerate(ids)}

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.schedule import Missed, Run, Timetable, at_once, following, in_phase, settle, start_before
+from controlplane.store import runs
 
 MINUTE = 60_000
 NOW = 1_767_323_045_000
@@ -124,3 +125,19 @@ def test_a_run_may_start_for_a_whole_period_and_always_until_the_next(now: int, 
 
     assert start_before(first, timetable) == max(now + timetable.period, first.until)
     assert start_before(second, timetable) == second.until
+
+
+@given(periods, st.data())
+def test_rows_of_one_period_lie_in_the_order_of_their_phases(period: int, data: st.DataObject) -> None:
+    """SQLite's numbers of rows have 63 bits; two of one phase have room beside each other."""
+    offsets = st.integers(0, period - 1)
+    earlier, later = sorted((data.draw(offsets), data.draw(offsets)))
+    first, second = (runs.place(Timetable(period, offset)) for offset in (earlier, later))
+    assert 0 <= first < 2**63
+    assert 0 <= second < 2**63
+    assert first < second or earlier == later
+
+
+def test_rows_of_one_phase_have_places_of_their_own() -> None:
+    weekly = Timetable(604_800_000, 604_799_999)
+    assert len({runs.place(weekly) for _ in range(1_000)}) == 1_000
