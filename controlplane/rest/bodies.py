@@ -83,19 +83,29 @@ class _Reading:
             return b"", self._too_large()
         chunks: list[bytes] = []
         try:
+            if request.content.is_eof():  # all of it came with the head, or while others had their turn
+                whole = request.content.read_nowait()
+                refused = self._take(whole)
+                return (b"", refused) if refused else (whole, None)
             async with asyncio.timeout(BODY_SECONDS):
                 async for chunk in request.content.iter_chunked(_CHUNK):
-                    if self.size + len(chunk) > self._max_bytes:
-                        return b"", self._too_large()
-                    if not self._budget.take(self._location, len(chunk)):
-                        return b"", RefusedError(503, "busy", "too many bodies are being read: come back later")
-                    self.size += len(chunk)
+                    if (refused := self._take(chunk)) is not None:
+                        return b"", refused
                     chunks.append(chunk)
         except TimeoutError:
             return b"", RefusedError(408, "timeout", f"the body did not arrive in {BODY_SECONDS:.0f} s")
         except (ConnectionError, web.RequestPayloadError):  # nobody may be there to read the answer
             return b"", RefusedError(400, "body", "the body ended early, or its framing is broken")
         return b"".join(chunks), None
+
+    def _take(self, chunk: bytes) -> RefusedError | None:
+        """Count a part that came, or refuse it."""
+        if self.size + len(chunk) > self._max_bytes:
+            return self._too_large()
+        if not self._budget.take(self._location, len(chunk)):
+            return RefusedError(503, "busy", "too many bodies are being read: come back later")
+        self.size += len(chunk)
+        return None
 
     def _too_large(self) -> RefusedError:
         return RefusedError(413, "too_large", f"the body is larger than {self._max_bytes} bytes")

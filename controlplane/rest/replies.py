@@ -17,10 +17,13 @@ RETRY_SECONDS = "1"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HandlerReply:
+    """*signature* are the headers that sign it, where that is done already."""
+
     status: int
     content_type: str | None = None
     body: bytes = b""
     retry_after: str | None = None
+    signature: Mapping[str, str] | None = None
 
 
 STALE = HandlerReply(status=0)

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from sqlalchemy import Connection, inspect, select, text
@@ -73,6 +74,7 @@ class Database:
         *locations* are those of whose runs and jobs it changes any, read when it ends; empty means that it may be any.
         """
         async with self._turn(), self._changing(locations) as (connection, changes):
+            _sync(connection).begin()
             await self._engine.begin(connection)
             await self._start_writing(connection, changes)
             yield connection
@@ -82,6 +84,7 @@ class Database:
     async def _changing(self, locations: Collection[str]) -> AsyncIterator[tuple[AsyncConnection, Changes]]:
         """A connection for a transaction that changes rows at *locations*, and the changes that it sees.
 
+        At the end SQLAlchemy commits what it knows to be begun; what `Engine.transact` does it never hears of.
         It is kept afterwards, unless anything failed: to take one from a pool, and to give it back, takes longer than to begin.
         """
         self._check_identity()
@@ -97,11 +100,9 @@ class Database:
             self._idle.append(connection)
 
     async def _taken(self) -> Connection:
-        if not self._idle:
-            return await _connected(self._writer, self._engine.place)
-        connection = self._idle.pop()
-        connection.begin()
-        return connection
+        return (
+            self._idle.pop() if self._idle else await _connected(self._writer.sync_engine.connect, self._engine.place)
+        )
 
     async def _start_writing(self, connection: AsyncConnection, changes: Changes) -> None:
         """Do what each transaction that writes begins with, once it has the lock."""
@@ -140,7 +141,7 @@ class Database:
         """One consistent view. It waits for nobody and nobody waits for it."""
         self._check_identity()
         with _translated(self._engine):
-            connection = await _connected(self._reader, self._engine.place)
+            connection = await _connected(partial(_begun, self._reader.sync_engine), self._engine.place)
             async with _ending(connection, _committed_and_closed):
                 yield AsyncConnection(self._reader, connection)
 
@@ -312,10 +313,10 @@ def _translated(engine: Engine) -> Iterator[None]:
         raise StatementError(engine.place, str(error), DatabaseTrouble.OTHER) from error
 
 
-async def _connected(pool: AsyncEngine, place: str) -> Connection:
-    """A connection with a transaction begun. No thread for it, no descriptor and no memory are troubles of the database, too."""
+async def _connected(connect: Callable[[], Connection], place: str) -> Connection:
+    """The connection of *connect*. No thread for it, no descriptor and no memory are troubles of the database, too."""
     try:
-        return await greenlet_spawn(_begun, pool.sync_engine)
+        return await greenlet_spawn(connect)
     except (OSError, RuntimeError, MemoryError) as error:
         raise StatementError(place, f"no connection: {error or 'out of memory'}", DatabaseTrouble.OTHER) from error
 

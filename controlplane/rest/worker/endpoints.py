@@ -37,11 +37,12 @@ def routes(prefix: str = "") -> list[web.RouteDef]:
 
 
 async def pull(context: Context, asked: Asked) -> HandlerReply:
-    """The heartbeat; and work, where the worker has room for it and is well. The answer is made while all is being committed."""
+    """The heartbeat; and work, where the worker has room for it and is well. While that is being committed the answer is made."""
     message = messages.decode(Pull, asked.body)
     caller, present = asked.caller, asked.present
     async with pulls.pull(context.database, context.clock, context.grace, caller, message, present=present) as given:
-        reply = None if given is None else _reply(given, caller.access.location.id)
+        made = None if given is None else _reply(given, caller.access.location.id)
+        reply = None if made is None else asked.sign(made)
     if given is None:
         return STALE
     _note(context, given, caller)
@@ -110,8 +111,7 @@ def _with(disposition: Disposition, kept: Sequence[Kept]) -> tuple[str, ...]:
 
 
 def _job(lease: Lease, given: HandedOut) -> Job:
-    known = given.variables.get(lease.job, ())
-    return Job(
+    job = Job(
         job=lease.job,
         lease=lease.name,
         lease_ms=LEASE_TTL,
@@ -121,6 +121,12 @@ def _job(lease: Lease, given: HandedOut) -> Job:
         ),  # whatever a clock says: nobody reads another
         delivery=lease.delivery,
         test=msgspec.Raw(lease.definition.encode()),
+    )
+    known = given.variables.get(lease.job)
+    if not known:
+        return job
+    return msgspec.structs.replace(
+        job,
         variables={one.name: one.value.reveal() for one in known if one.value is not None},
         secure=tuple(one.name for one in known if one.secure),
         one_time={one.name: OneTime(**form) for one in known if (form := variables.one_time(one)) is not None},

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from aiohttp import web
@@ -34,10 +34,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A proven request: its caller, what it brought, and if the caller is still there to be answered."""
+    """A proven request: its caller, what it brought, and if the caller is still there to be answered.
+
+    *sign* signs a reply to it, for who has time to do so before the reply may go out; all others are signed as they do.
+    """
 
     caller: Caller
     body: bytes
+    sign: Callable[[HandlerReply], HandlerReply]
     present: Present = lambda: True
 
 
@@ -212,6 +216,7 @@ async def _answer(
             access=sender.access, origin=origin, worker=verified.worker, seq=verified.seq, remembered=sender.seen
         ),
         body=body,
+        sign=partial(_with_signature, context, verified),
         present=partial(is_present, request),
     )
     asker = Asker(name=location.name, extra={"worker": verified.worker, "location": location.id})
@@ -222,7 +227,7 @@ def _message(refused: RefusedError) -> bytes:
     return messages.encode(Refusal(error=refused.code, message=str(refused)[:1000], last=refused.last))
 
 
-def _signed(context: Context, verified: VerifiedRequest, answer: HandlerReply) -> web.Response:
+def _with_signature(context: Context, verified: VerifiedRequest, answer: HandlerReply) -> HandlerReply:
     headers = signing.sign_reply(
         verified,
         status=answer.status,
@@ -230,9 +235,14 @@ def _signed(context: Context, verified: VerifiedRequest, answer: HandlerReply) -
         retry_after=answer.retry_after,
         body=answer.body,
     )
+    return replace(answer, signature=headers)
+
+
+def _signed(context: Context, verified: VerifiedRequest, answer: HandlerReply) -> web.Response:
+    signed = answer if answer.signature is not None else _with_signature(context, verified, answer)
     return web.Response(
         status=answer.status,
-        headers=headers,
+        headers=signed.signature,
         body=answer.body or None,
         content_type=answer.content_type,
     )

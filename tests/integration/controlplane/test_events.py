@@ -116,7 +116,8 @@ class Simulation:
     # what workers do
 
     def asked(self, worker: Model, seq: int, body: bytes) -> Asked:
-        return Asked(caller=Caller(access=self.access, origin=ORIGIN, worker=worker.id, seq=seq), body=body)
+        caller = Caller(access=self.access, origin=ORIGIN, worker=worker.id, seq=seq)
+        return Asked(caller=caller, body=body, sign=lambda reply: reply)
 
     async def send_pull(self, worker: Model, release: list[str], **changes: Any) -> Jobs:
         worker.pulls += 1
