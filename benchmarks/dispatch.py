@@ -81,7 +81,7 @@ def serving(tree: Path, folder: Path, count: int) -> Iterator[tuple[int, str]]:
 async def _work(worker: ProtocolWorker, outcome: Outcome, *, after: float, until: float, every: float) -> None:
     """Pull, and report what came at once, as a worker does whose tests take no time; in vain, wait."""
     await SystemClock().sleep(after)
-    async with aiohttp.ClientSession() as session:
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False) as session:
         while time.perf_counter() < until:
             began = time.perf_counter()
             reply = await worker.post(
