@@ -100,9 +100,9 @@ class Database:
             self._idle.append(connection)
 
     async def _taken(self) -> Connection:
-        return (
-            self._idle.pop() if self._idle else await _connected(self._writer.sync_engine.connect, self._engine.place)
-        )
+        if self._idle:
+            return self._idle.pop()
+        return await _connected(self._writer.sync_engine.connect, self._engine.place)
 
     async def _start_writing(self, connection: AsyncConnection, changes: Changes) -> None:
         """Do what each transaction that writes begins with, once it has the lock."""

@@ -49,8 +49,8 @@ def of_test(test: str, location: str, period_ms: int, stored_frames: str | None)
 def place(timetable: Timetable) -> int:
     """The number of a new row in the order in which SQLite keeps them: by the phases of tests, each with room for many.
 
-    Runs of one period that are due at about the same moment are written together, and so lie on few pages. No two rows have
-    one number: the odds are of 2^63.
+    Runs of one period that are due at about the same moment are written together, and so lie on few pages. Two rows get one
+    number once in 2^63 times, and another one at the next attempt.
     """
     width = _PLACES // timetable.period
     return timetable.offset * width + secrets.randbelow(width)

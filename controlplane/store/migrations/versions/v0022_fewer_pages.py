@@ -21,6 +21,8 @@ depends_on = None
 OPEN = sa.text("closed IS NULL")
 FREE = sa.text("job_id IS NULL")
 PLACES = 2**63
+STEP = 10_000
+"""Rows in memory at a time."""
 
 
 def upgrade() -> None:
@@ -36,16 +38,16 @@ def upgrade() -> None:
 
 def _order_by_phase() -> None:
     connection = op.get_bind()
-    query = (
+    query = sa.text(
         "SELECT assignments.rowid, test_id, location_id, period_ms"
         " FROM assignments JOIN tests ON tests.public_id = assignments.test_id"
+        " WHERE (test_id, location_id) > (:test, :location) ORDER BY test_id, location_id LIMIT :step"
     )
-    moved = [
-        {"before": before, "after": _place(test, location, period)}
-        for before, test, location, period in connection.execute(sa.text(query))
-    ]
-    if moved:
+    last = {"test": "", "location": ""}
+    while rows := connection.execute(query, {**last, "step": STEP}).all():
+        moved = [{"before": row.rowid, "after": _place(row.test_id, row.location_id, row.period_ms)} for row in rows]
         connection.execute(sa.text("UPDATE assignments SET rowid = :after WHERE rowid = :before"), moved)
+        last = {"test": rows[-1].test_id, "location": rows[-1].location_id}
 
 
 def _place(test: str, location: str, period: int) -> int:
