@@ -17,6 +17,7 @@ from controlplane.store.tables import assignments, tests
 TIMES = (tests.c.period_ms, tests.c.frames)
 """The columns of a test that its timetable is made of."""
 _PLACES = 2**63
+"""Numbers of rows from 0 on: SQLite's are signed, of 64 bits."""
 _SET = Prepared(
     update(assignments)
     .where(assignments.c.test_id == bindparam("test"), assignments.c.location_id == bindparam("location"))

@@ -190,15 +190,12 @@ async def assign(
     there = select(assignments.c.test_id).where(assignments.c.location_id == location, assignments.c.test_id.in_(ids))
     known = set(await connection.scalars(there))
     new = [test for test in assigned if test.public_id not in known]
-    rows = [
-        {
-            "rowid": runs.place(timetable),
-            "test_id": test.public_id,
-            "location_id": location,
-            **runs.columns(None if test.paused or not enabled else at_once(now, timetable)),
-        }
-        for test, timetable in ((test, _timetable(test, location)) for test in new)
-    ]
+    rows = []
+    for test in new:
+        timetable = _timetable(test, location)
+        first = None if test.paused or not enabled else at_once(now, timetable)
+        placed = {"rowid": runs.place(timetable), "test_id": test.public_id, "location_id": location}
+        rows.append(placed | runs.columns(first))
     if rows:
         ordered = connection.dialect.name == "sqlite"
         await (_PLACED_ASSIGNMENTS if ordered else _NEW_ASSIGNMENTS).each(connection, rows)

@@ -44,7 +44,7 @@ _CLAIM_HEADERS = {"authorization": "Authorization"}
 """Headers that are read, as they are spelt, by their names in lower case."""
 _REQUEST_HEADERS = {name.lower(): name for name in ("Content-Type", "Host", _CONTENT, _DATE, SEQ_HEADER, WORKER_HEADER)}
 _REPLY_HEADERS = {name.lower(): name for name in (SIGNATURE_HEADER, _DATE, "Retry-After")}
-SIGNED_HEADERS = ("content-type", "host", "x-pl-content-sha256", "x-pl-date", "x-pl-seq", "x-pl-worker")
+SIGNED_HEADERS = tuple(sorted(_REQUEST_HEADERS))
 
 _NAME = r"[A-Za-z0-9:._$=+-]{1,200}"
 """An access key or a location id: nothing that means something in the Authorization header or in the scope."""

@@ -127,6 +127,17 @@ def test_a_run_may_start_for_a_whole_period_and_always_until_the_next(now: int, 
     assert start_before(second, timetable) == second.until
 
 
+@given(moments, timetables(), st.data())
+def test_without_frames_what_follows_a_start_needs_no_offset(
+    now: int, timetable: Timetable, data: st.DataObject
+) -> None:
+    """`runs.pace` leaves it out."""
+    other = Timetable(timetable.period, data.draw(st.integers(0, timetable.period - 1)))
+    run = at_once(now, timetable)
+    assert following(run, timetable) == following(run, other)
+    assert start_before(run, timetable) == start_before(run, other)
+
+
 @given(periods, st.data())
 def test_rows_of_one_period_lie_in_the_order_of_their_phases(period: int, data: st.DataObject) -> None:
     """SQLite's numbers of rows have 63 bits; two of one phase have room beside each other."""
