@@ -23,6 +23,7 @@ from controlplane.store import migrations, tests
 from controlplane.store.alerttables import monitors
 from controlplane.store.database import USE, Database, Keyring, Opening, Upgrade, open_database
 from controlplane.store.engines import sqlite
+from controlplane.store.prepared import Prepared
 from controlplane.store.runnertables import runners
 from controlplane.store.tables import REVISION, about, assignments, jobs, locations, metadata
 from tests.support.schemas import first_schema, schema
@@ -288,6 +289,27 @@ async def test_readers_see_what_was_committed_and_wait_for_no_writer(path: Path)
     async with database.read() as reader:
         assert await reader.scalar(text("SELECT count(*) FROM about WHERE name = 'x'")) == 1
     await database.close()
+
+
+async def test_a_transaction_of_prepared_statements_alone_is_committed_and_one_that_fails_is_not(path: Path) -> None:
+    """SQLAlchemy hears of none of them."""
+    await make(path)
+    add = Prepared(about.insert(), "name", "value")
+    database = await open_database(sqlite.engine(path), keyring(path))
+
+    async def given_up() -> None:
+        async with database.write() as connection:
+            await add.each(connection, [{"name": "given up", "value": b""}])
+            raise ValueError("enough")
+
+    async with database.write() as connection:
+        await add.each(connection, [{"name": "kept", "value": b""}])
+    with pytest.raises(ValueError, match="enough"):
+        await given_up()
+    await database.close()
+    with closing(sqlite3.connect(path)) as connected:
+        stored = {name for (name,) in connected.execute("SELECT name FROM about")}
+    assert stored == {"key_check", "kept"}
 
 
 async def test_a_database_of_the_first_schema_is_brought_up_to_date_with_its_jobs(path: Path) -> None:
